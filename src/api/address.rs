@@ -1,0 +1,206 @@
+//! Where a Nests API is, what its rooms are called, and the URLs of both, exactly as they are signed and sent.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Host, Url};
+
+pub use super::wire::API_PATH;
+
+/// All but the unreserved characters of RFC 3986, 2.3.
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Why a text is no usable API address or room id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Empty, `.` or `..`: these would change the path of the request.
+    #[error("{0:?} is not a room id")]
+    NotAnId(String),
+    /// Not a URL, or one with parts that an API address cannot have.
+    #[error("{text:?} is not the address of a Nests API: {why}")]
+    Malformed {
+        /// What was given, credentials left out.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Plain http to another machine.
+    #[error("{0} would send the signature in the clear")]
+    Insecure(Base),
+}
+
+/// The id of a nest: the `d` of its event, the name of its LiveKit room. Kept byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomId(String);
+
+impl RoomId {
+    /// Takes any text but those that a path would swallow.
+    ///
+    /// # Errors
+    /// [`Error::NotAnId`] for an empty text, `.` and `..`.
+    pub fn new(id: impl Into<String>) -> Result<Self, Error> {
+        let id = id.into();
+        if matches!(id.as_str(), "" | "." | "..") { Err(Error::NotAnId(id)) } else { Ok(Self(id)) }
+    }
+
+    /// The id as it is.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id as one segment of a path, percent-encoded once.
+    #[must_use]
+    pub fn path_segment(&self) -> String {
+        utf8_percent_encode(&self.0, PATH_SEGMENT).to_string()
+    }
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A Nests API: `https://host[:port][/prefix]/api/v1/nests`, without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Base(Url);
+
+impl Base {
+    /// Reads an origin (with or without a prefix) or a full `…/api/v1/nests`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let malformed = |why| Error::Malformed { text: without_credentials(text), why };
+        let mut url = Url::parse(text.trim()).map_err(|_| malformed("it is no URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(malformed("it must begin with https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(malformed("it must not contain a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(malformed("it must not contain ? or #"));
+        }
+        let path = url.path().trim_end_matches('/');
+        let full = if path.ends_with(API_PATH) { path.to_owned() } else { format!("{path}{API_PATH}") };
+        url.set_path(&full);
+        Ok(Self(url))
+    }
+
+    /// The same, if it may be talked to: `https`, loopback, or the user allowed plain http.
+    ///
+    /// # Errors
+    /// [`Error::Insecure`].
+    pub fn secure(self, allow_http: bool) -> Result<Self, Error> {
+        if self.0.scheme() == "https" || allow_http || self.is_loopback() {
+            Ok(self)
+        } else {
+            Err(Error::Insecure(self))
+        }
+    }
+
+    /// Whether it is on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// Whether what it says can be believed: nobody in between can have changed it.
+    #[must_use]
+    pub fn is_trusted_path(&self) -> bool {
+        self.0.scheme() == "https" || self.is_loopback()
+    }
+
+    /// The URL as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The URL of the API itself.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The URL of a room, followed by `action` (such as `/restart`, or nothing).
+    #[must_use]
+    pub fn room(&self, id: &RoomId, action: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}/{}{action}", self.0.path(), id.path_segment()));
+        url
+    }
+
+    /// The URL of `/health`, which lies beside the API.
+    #[must_use]
+    pub fn health(&self) -> Url {
+        let mut url = self.0.clone();
+        let prefix = self.0.path().strip_suffix(API_PATH).unwrap_or_default();
+        url.set_path(&format!("{prefix}/health"));
+        url
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether the host of a URL is this machine: `localhost`, 127.0.0.0/8 or `::1`.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        // `ws` and `wss` are special schemes too; anything else has an opaque host.
+        None => false,
+    }
+}
+
+fn without_credentials(text: &str) -> String {
+    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://***@{rest}"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origin_and_full_address_are_the_same() {
+        for text in
+            ["https://h.example", "https://h.example/", "https://h.example/api/v1/nests/", "HTTPS://H.example:443"]
+        {
+            assert_eq!(Base::parse(text).unwrap().as_str(), "https://h.example/api/v1/nests", "{text}");
+        }
+        let base = Base::parse("https://h.example/pre").unwrap();
+        let id = RoomId::new("a b/%41").unwrap();
+        assert_eq!(base.room(&id, "/restart").as_str(), "https://h.example/pre/api/v1/nests/a%20b%2F%2541/restart");
+        assert_eq!(base.health().as_str(), "https://h.example/pre/health");
+    }
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        for text in ["http://127.0.0.1:80", "http://localhost:1", "http://[::1]:9", "https://h"] {
+            assert!(Base::parse(text).unwrap().secure(false).is_ok(), "{text}");
+        }
+        let far = Base::parse("http://h.example").unwrap();
+        assert!(matches!(far.clone().secure(false), Err(Error::Insecure(_))));
+        assert!(far.secure(true).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_api_is_refused_without_its_password() {
+        for text in ["h.example", "ftp://h", "https://h/?x", "https://h/#x", "https://me:hunter2@h"] {
+            let error = Base::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

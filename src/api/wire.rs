@@ -1,0 +1,86 @@
+//! What travels between a client and the Nests API, shared with the bundled server.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The path of the API below an origin.
+pub const API_PATH: &str = "/api/v1/nests";
+
+/// 200 to a restart (`message` set) or a creation (`message` absent).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// The room that the token is for.
+    pub room_id: String,
+    /// Where the server says that its LiveKit is.
+    #[serde(default)]
+    pub endpoints: Vec<String>,
+    /// A JWT. An old commit answered `{}`.
+    #[serde(default)]
+    pub token: Value,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// 200 to `GET /:id` and `GET /:id/guest`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// A JWT.
+    #[serde(default)]
+    pub token: Value,
+}
+
+/// 200 to `GET /:id/info`. Older servers leave fields out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Info {
+    /// Hex public key of the host.
+    pub host: String,
+    /// Hex public keys.
+    pub speakers: Vec<String>,
+    /// Hex public keys.
+    pub admins: Vec<String>,
+    /// A link to the nest.
+    pub link: String,
+    /// Whether it is being recorded.
+    pub recording: bool,
+    /// People in the audio room.
+    pub participant_count: u64,
+    /// Milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// `active`, `inactive` and the like.
+    pub status: String,
+}
+
+/// Body of `PUT /api/v1/nests`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Create {
+    /// One to ten relay URLs.
+    pub relays: Vec<String>,
+    /// Whether an HLS stream is wanted.
+    pub hls_stream: bool,
+}
+
+/// Body of `POST /:id/permissions`: what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permissions {
+    /// Hex public key.
+    pub participant: String,
+    /// May speak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_publish: Option<bool>,
+    /// Is muted now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute_microphone: Option<bool>,
+    /// May administer the nest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_admin: Option<bool>,
+}
+
+/// Any error that is JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong, for people.
+    pub error: String,
+}

@@ -1,0 +1,73 @@
+//! The one door to the time of day, and its two written forms.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+
+/// A wall clock. The bundled server may be told to run ahead or behind, the client signs with the server's time once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock {
+    /// Milliseconds that this clock is ahead of the machine's.
+    pub offset_ms: i64,
+}
+
+impl Clock {
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(self.offset_ms)
+    }
+
+    /// Seconds since the Unix epoch.
+    #[must_use]
+    pub fn now_s(self) -> i64 {
+        self.now_ms().div_euclid(1000)
+    }
+}
+
+/// RFC 3339 in UTC with whole seconds; `None` for a time outside the calendar.
+#[must_use]
+pub fn rfc3339(unix_ms: i64) -> Option<String> {
+    Timestamp::from_second(unix_ms.div_euclid(1000)).ok().map(|t| t.to_string())
+}
+
+/// The hour and minute on the clock on the wall here, `14:32`; `None` for a time outside the calendar.
+#[must_use]
+pub fn local_hour_minute(unix_ms: i64) -> Option<String> {
+    let zoned = Timestamp::from_millisecond(unix_ms).ok()?.to_zoned(jiff::tz::TimeZone::system());
+    Some(zoned.strftime("%H:%M").to_string())
+}
+
+/// An HTTP date (RFC 9110, 5.6.7) in milliseconds since the Unix epoch.
+#[must_use]
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    let time = httpdate::parse_http_date(text).ok()?;
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+/// The HTTP date of a time in milliseconds since the Unix epoch.
+#[must_use]
+pub fn http_date(unix_ms: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or_default());
+    httpdate::fmt_http_date(UNIX_EPOCH + since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms() {
+        assert_eq!(rfc3339(1_795_417_759_894).as_deref(), Some("2026-11-23T07:09:19Z"));
+        assert_eq!(parse_http_date("Mon, 23 Nov 2026 06:29:19 GMT"), Some(1_795_415_359_000));
+        assert_eq!(http_date(1_795_417_759_894), "Mon, 23 Nov 2026 07:09:19 GMT");
+        assert_eq!(rfc3339(i64::MAX), None);
+    }
+
+    #[test]
+    fn an_offset_moves_the_clock() {
+        let ahead = Clock { offset_ms: 90_000 };
+        assert!((89..=91).contains(&(ahead.now_s() - Clock::default().now_s())));
+    }
+}

@@ -1,0 +1,8 @@
+//! `nest`: bring dead Nostr Nests back.
+
+pub mod api;
+pub mod clock;
+pub mod report;
+pub mod reporter;
+pub mod room;
+pub mod secret;
