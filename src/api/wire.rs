@@ -49,6 +49,9 @@ pub struct Info {
     pub participant_count: u64,
     /// Milliseconds since the Unix epoch.
     pub created_at: i64,
+    /// When it was last restarted, in milliseconds since the Unix epoch; not every server says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarted_at: Option<i64>,
     /// `active`, `inactive` and the like.
     pub status: String,
 }

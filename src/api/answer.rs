@@ -1,0 +1,212 @@
+//! What an answer of the API means.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::client::Reply;
+use super::lost::Lost;
+use super::wire::{Session, TokenAnswer};
+use super::address::RoomId;
+use crate::secret::{Secret, scrub};
+
+/// An answer that is not the one asked for.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// 401: the signature was not accepted.
+    #[error("the API rejected the signature")]
+    Unauthorized {
+        /// What the server says.
+        said: String,
+        /// The URL that was signed.
+        url: Url,
+        /// How far our clock is ahead of the server's, in seconds.
+        clock_ahead_s: Option<i64>,
+    },
+    /// 403: somebody else's nest.
+    #[error("the API says that this key is not the host's")]
+    Forbidden {
+        /// What the server says.
+        said: String,
+    },
+    /// 404, in its several meanings.
+    #[error("{missing}")]
+    NotFound {
+        /// What is not there.
+        missing: Missing,
+        /// What the server says.
+        said: String,
+    },
+    /// 429.
+    #[error("the API takes no more requests from this address for now")]
+    RateLimited {
+        /// What the server says.
+        said: String,
+        /// How long it asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// 5xx, or a 4xx that has no meaning of its own here.
+    #[error("the API failed with status {status}")]
+    Server {
+        /// The status code.
+        status: u16,
+        /// What the server says; empty for HTML.
+        said: String,
+    },
+    /// 3xx. Following it would turn POST into GET or hand the signature to somebody else.
+    #[error("the API redirects to {target}, and redirects are not followed")]
+    Redirect {
+        /// The status code.
+        status: u16,
+        /// Where to.
+        target: String,
+    },
+    /// A success that makes no sense.
+    #[error("the API answered {status} {why}")]
+    Nonsense {
+        /// The status code.
+        status: u16,
+        /// Completes the sentence.
+        why: String,
+    },
+    /// A success for a room that nobody asked for.
+    #[error("the API created a new room {new}; your links still point to {asked}")]
+    OtherRoom {
+        /// What it answered.
+        new: String,
+        /// What it was asked.
+        asked: String,
+    },
+    /// No answer.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+/// What a 404 says is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The record: it lives 24 h from its last write.
+    Record,
+    /// The audio room. Also what the API says when its media server is down.
+    AudioRoom,
+    /// The endpoint: an old server, or no Nests API at all.
+    Endpoint,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Record => "the server no longer has this nest",
+            Self::AudioRoom => "this nest has no audio room at the moment",
+            Self::Endpoint => "this server has no such endpoint",
+        })
+    }
+}
+
+impl Error {
+    /// The HTTP status behind it, where there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unauthorized { .. } => Some(401),
+            Self::Forbidden { .. } => Some(403),
+            Self::NotFound { .. } => Some(404),
+            Self::RateLimited { .. } => Some(429),
+            Self::Server { status, .. } | Self::Redirect { status, .. } | Self::Nonsense { status, .. } => {
+                Some(*status)
+            }
+            Self::OtherRoom { .. } => Some(200),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
+/// Whether an answer leaves open what happened: a gateway that gave up waiting may have passed the request on.
+#[must_use]
+pub fn is_unanswered(outcome: &Result<Reply, Lost>) -> bool {
+    match outcome {
+        Ok(reply) => reply.status == 504,
+        Err(lost) => matches!(lost, Lost::Unanswered(_)),
+    }
+}
+
+/// The JSON of a success, or what the failure means. `url` is what was asked.
+///
+/// # Errors
+/// All of [`Error`] but `Lost` and `OtherRoom`.
+pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
+    let Reply { status, .. } = *reply;
+    let said = reply.text();
+    match status {
+        200 | 201 => parse(reply),
+        300..400 => {
+            let target = reply.location.as_deref().map_or("nowhere".into(), |to| scrub(to).into_owned());
+            Err(Error::Redirect { status, target })
+        }
+        401 => Err(Error::Unauthorized { said, url: url.clone(), clock_ahead_s: reply.clock_ahead_s() }),
+        403 => Err(Error::Forbidden { said }),
+        404 => Err(Error::NotFound { missing: missing(&said), said }),
+        429 => Err(Error::RateLimited { said, retry_after: reply.retry_after }),
+        _ => Err(Error::Server { status, said }),
+    }
+}
+
+fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
+    let nonsense = |why: &str| Error::Nonsense { status: reply.status, why: why.into() };
+    if reply.oversized {
+        return Err(nonsense("with more than a mebibyte, which no Nests API does"));
+    }
+    serde_json::from_slice(&reply.body).map_err(|_| {
+        nonsense(match reply.body.first() {
+            None => "without a body",
+            Some(b'<') => "with a web page: this is not the address of a Nests API",
+            Some(_) => "with something that is no answer of a Nests API",
+        })
+    })
+}
+
+fn missing(said: &str) -> Missing {
+    let said = said.to_ascii_lowercase();
+    if said.contains("no longer active") {
+        Missing::AudioRoom
+    } else if said.contains("nest not found") {
+        Missing::Record
+    } else {
+        Missing::Endpoint
+    }
+}
+
+/// A restarted room's session: the token is usable, and the room is the one that was asked for.
+///
+/// # Errors
+/// As [`json`]; [`Error::Nonsense`] without a token, [`Error::OtherRoom`].
+pub fn session(reply: &Reply, url: &Url, asked: &RoomId) -> Result<(Session, Secret), Error> {
+    let session: Session = json(reply, url)?;
+    let token = token(&session.token, reply.status)?;
+    if session.room_id != asked.as_str() {
+        return Err(Error::OtherRoom { new: scrub(&session.room_id).into_owned(), asked: asked.to_string() });
+    }
+    Ok((session, token))
+}
+
+/// A token that the API was asked for.
+///
+/// # Errors
+/// As [`json`]; [`Error::Nonsense`] without a usable token.
+pub fn fresh_token(reply: &Reply, url: &Url) -> Result<Secret, Error> {
+    token(&json::<TokenAnswer>(reply, url)?.token, reply.status)
+}
+
+/// A JWT is three parts of base64 (RFC 7519); an old commit of the server sent `{}`.
+fn token(value: &serde_json::Value, status: u16) -> Result<Secret, Error> {
+    let is_jwt = |text: &&str| {
+        text.split('.').count() == 3
+            && text.len() < 16_384
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=.".contains(&b))
+    };
+    let text = value.as_str().filter(is_jwt);
+    text.map(Secret::new).ok_or_else(|| Error::Nonsense { status, why: "without a usable token".into() })
+}

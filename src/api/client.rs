@@ -1,0 +1,298 @@
+//! One request to the API and one answer: no redirects, no retries, and a limit to every wait and every body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Method, NoProxy};
+use url::Url;
+
+use super::address::is_loopback;
+use super::lost::{self, Lost};
+use crate::clock::{self, Clock};
+use crate::secret::{Secret, scrub};
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY: usize = 1 << 20;
+
+/// The longest that making a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A proxy, and the environment variable that asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// For `https` targets.
+    pub https: Option<(&'static str, Url)>,
+    /// For `http` targets.
+    pub http: Option<(&'static str, Url)>,
+    /// Hosts that are reached directly, as in `NO_PROXY`.
+    pub except: Option<String>,
+}
+
+/// How the network is used.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Limit of one request, from its start to the last byte of the answer.
+    pub timeout: Duration,
+    /// Trusted roots; ALPN is set here.
+    pub tls: Arc<rustls::ClientConfig>,
+    /// Loopback never goes through it.
+    pub proxy: Option<Proxy>,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// What is done.
+    pub method: &'a Method,
+    /// To what.
+    pub url: &'a Url,
+    /// The NIP-98 value, where the call needs one.
+    pub authorization: Option<&'a Secret>,
+    /// JSON.
+    pub body: Option<&'a [u8]>,
+    /// A limit of this call alone, below the network's own.
+    pub limit: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    /// A GET that anybody may send.
+    #[must_use]
+    pub fn get(url: &'a Url) -> Self {
+        Self { method: &Method::GET, url, authorization: None, body: None, limit: None }
+    }
+
+    /// The same with a limit.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+/// An answer, whatever it says.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// When the server says that it answered, in milliseconds since the Unix epoch, cut to seconds.
+    pub date_ms: Option<i64>,
+    /// Our clock when the request was sent, in milliseconds since the Unix epoch.
+    pub sent_ms: i64,
+    /// Our clock when the head of the answer was there.
+    pub received_ms: i64,
+    /// How long the server asks us to wait.
+    pub retry_after: Option<Duration>,
+    /// Where a redirect points.
+    pub location: Option<String>,
+    /// Whether the body calls itself HTML.
+    pub html: bool,
+    /// The body; empty if it was larger than [`MAX_BODY`].
+    pub body: Vec<u8>,
+    /// Whether the body was larger than [`MAX_BODY`].
+    pub oversized: bool,
+}
+
+impl Reply {
+    /// How far our clock is ahead of the server's, in seconds (negative: behind); half a second is lost to `Date`.
+    #[must_use]
+    pub fn clock_ahead_s(&self) -> Option<i64> {
+        let ours = self.sent_ms.midpoint(self.received_ms);
+        self.date_ms.map(|date| (ours - date - 500).div_euclid(1000))
+    }
+
+    /// What an error answer says, one line, without what may be secret: `{"error": …}`, or plain text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.html && !self.body.starts_with(b"{") && self.status != 429 {
+            return String::new();
+        }
+        let json = serde_json::from_slice::<serde_json::Value>(&self.body).ok();
+        let text = match json.as_ref().and_then(|v| v.get("error").or_else(|| v.get("message"))) {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::from_utf8_lossy(&self.body).into_owned(),
+        };
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let clean = scrub(&line);
+        if clean.chars().count() > 300 { clean.chars().take(300).chain(['…']).collect() } else { clean.into_owned() }
+    }
+}
+
+/// Sends requests. Made once; connections are kept between rooms.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+    network: Network,
+    clock: Clock,
+}
+
+impl Client {
+    /// Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`Lost::Unusable`] when the TLS or proxy settings do not fit together.
+    pub fn new(network: Network) -> Result<Self, Lost> {
+        let mut tls = (*network.tls).clone();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            // Below the 5 s after which Node closes an idle connection: no request races with that.
+            .pool_idle_timeout(Duration::from_secs(3))
+            // Always shorter than the whole, so that a connection that hangs is never mistaken for a request that does.
+            .connect_timeout(CONNECT_LIMIT.min(network.timeout.mul_f32(0.9)))
+            .tcp_nodelay(true)
+            .user_agent(concat!("nest/", env!("CARGO_PKG_VERSION")));
+        for proxy in network.proxy.as_ref().map(as_reqwest).unwrap_or_default() {
+            builder = builder.proxy(proxy);
+        }
+        let inner = builder.build().map_err(|e| Lost::Unusable(lost::chain(&e)))?;
+        Ok(Self { inner, network, clock: Clock::default() })
+    }
+
+    /// The settings that it was made with.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The plain HTTP client below, for requests that are not the API's.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.inner
+    }
+
+    /// Sends one request and reads the answer.
+    ///
+    /// # Errors
+    /// [`Lost::Unreachable`]: nothing was sent. [`Lost::Unanswered`]: it was, and there is no whole answer.
+    pub async fn send(&self, call: Call<'_>) -> Result<Reply, Lost> {
+        let limit = call.limit.map_or(self.network.timeout, |limit| limit.min(self.network.timeout));
+        let mut request = self.inner.request(call.method.clone(), call.url.clone()).timeout(limit);
+        if let Some(value) = call.authorization {
+            let mut value = reqwest::header::HeaderValue::from_str(value.expose())
+                .map_err(|_| Lost::Unusable("the signature does not fit into a header".into()))?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        match call.body {
+            Some(body) => request = request.header(CONTENT_TYPE, "application/json").body(body.to_vec()),
+            None if *call.method != Method::GET => request = request.header(CONTENT_LENGTH, 0),
+            None => {}
+        }
+        let sent_ms = self.clock.now_ms();
+        let response = request.send().await.map_err(|e| self.lost(&e, call.url, limit))?;
+        let received_ms = self.clock.now_ms();
+        let head = |name| header(response.headers(), name);
+        let date_ms = head(DATE).and_then(|text| clock::parse_http_date(&text));
+        let mut reply = Reply {
+            status: response.status().as_u16(),
+            date_ms,
+            sent_ms,
+            received_ms,
+            retry_after: head(RETRY_AFTER).and_then(|text| retry_after(&text, date_ms.unwrap_or(received_ms))),
+            location: head(LOCATION),
+            html: head(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")),
+            body: Vec::new(),
+            oversized: false,
+        };
+        self.read_body(response, &mut reply, call.url, limit).await?;
+        Ok(reply)
+    }
+
+    async fn read_body(
+        &self,
+        mut response: reqwest::Response,
+        reply: &mut Reply,
+        url: &Url,
+        limit: Duration,
+    ) -> Result<(), Lost> {
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.lost(&e, url, limit))? {
+            if reply.body.len() + chunk.len() > MAX_BODY {
+                reply.oversized = true;
+                reply.body = Vec::new();
+                return Ok(());
+            }
+            reply.body.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+
+    fn lost(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> Lost {
+        let proxy = self.network.proxy.as_ref().filter(|_| !is_loopback(url));
+        let via = proxy.and_then(|p| if url.scheme() == "https" { p.https.as_ref() } else { p.http.as_ref() });
+        lost::from_reqwest(error, url, limit, via.map(|(variable, _)| *variable))
+    }
+}
+
+fn as_reqwest(proxy: &Proxy) -> Vec<reqwest::Proxy> {
+    let except = proxy.except.as_deref().and_then(NoProxy::from_string);
+    let one = |scheme: &'static str, target: &Url| {
+        let target = target.clone();
+        reqwest::Proxy::custom(move |url| (url.scheme() == scheme && !is_loopback(url)).then(|| target.clone()))
+            .no_proxy(except.clone())
+    };
+    let https = proxy.https.as_ref().map(|(_, url)| one("https", url));
+    let http = proxy.http.as_ref().map(|(_, url)| one("http", url));
+    https.into_iter().chain(http).collect()
+}
+
+fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// `Retry-After` is seconds or a date (RFC 9110, 10.2.3).
+fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let wait_ms = clock::parse_http_date(text.trim())?.saturating_sub(now_ms);
+    Some(Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, html: bool, body: &str) -> Reply {
+        Reply {
+            status,
+            date_ms: Some(10_000),
+            sent_ms: 104_000,
+            received_ms: 105_000,
+            retry_after: None,
+            location: None,
+            html,
+            body: body.into(),
+            oversized: false,
+        }
+    }
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        assert_eq!(retry_after("120", 0), Some(Duration::from_secs(120)));
+        let date = clock::http_date(1_795_417_759_000);
+        assert_eq!(retry_after(&date, 1_795_417_749_000), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after(&date, 1_795_417_799_000), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", 0), None);
+    }
+
+    #[test]
+    fn error_texts_of_all_kinds() {
+        assert_eq!(reply(404, false, r#"{"error":"Nest not found"}"#).text(), "Nest not found");
+        assert_eq!(reply(429, true, "Too many requests,\n please wait").text(), "Too many requests, please wait");
+        assert_eq!(reply(502, true, "<html><h1>Bad Gateway</h1>").text(), "");
+        assert_eq!(reply(400, false, r#"{"error":{"a":1}}"#).text(), r#"{"a":1}"#);
+        assert_eq!(reply(401, false, r#"{"error":"bad Nostr eyJpZCI6IjEyMzQ1Njc4OTAi"}"#).text(), "bad Nostr ***");
+        assert_eq!(reply(500, false, &"x".repeat(900)).text().chars().count(), 301);
+    }
+
+    #[test]
+    fn the_clock_of_the_server() {
+        assert_eq!(reply(401, false, "").clock_ahead_s(), Some(94));
+    }
+}

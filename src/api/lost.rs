@@ -1,0 +1,121 @@
+//! Requests without a whole answer: whether anything was sent, and at which layer it failed.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::scrub;
+use crate::tls;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lost {
+    /// No connection was made: nothing was sent.
+    #[error("cannot reach {host}: {why}")]
+    Unreachable {
+        /// Host and port that were tried.
+        host: String,
+        /// The layer that failed.
+        layer: Layer,
+        /// What it says.
+        why: String,
+        /// The environment variable whose proxy is in the way, if one is.
+        proxy: Option<&'static str>,
+    },
+    /// The request may have been carried out: it was sent, and the answer is missing or cut off.
+    #[error("{0}")]
+    Unanswered(String),
+    /// The request cannot be made at all; nothing was sent.
+    #[error("cannot use the network: {0}")]
+    Unusable(String),
+}
+
+/// The layer at which a connection failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Layer {
+    /// The name has no address.
+    Dns,
+    /// Nobody listens.
+    Refused,
+    /// No connection in time, or no way there.
+    Connect,
+    /// The certificate, or the TLS handshake.
+    Tls(Option<tls::Failure>),
+    /// The proxy.
+    Proxy,
+}
+
+/// Sorts an error of reqwest. `limit` is that of the request, `proxy` the variable that names the proxy in force.
+pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, proxy: Option<&'static str>) -> Lost {
+    if !error.is_connect() {
+        if error.is_builder() {
+            return Lost::Unusable(chain(error));
+        }
+        let why = if error.is_timeout() {
+            format!("no answer within {limit:?}")
+        } else if error.is_body() || error.is_decode() {
+            "the answer was cut off".into()
+        } else {
+            "the connection was lost before there was an answer".into()
+        };
+        return Lost::Unanswered(why);
+    }
+    let host = match (url.host_str(), url.port_or_known_default()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        _ => url.to_string(),
+    };
+    let (layer, why) = layer(error, proxy.is_some());
+    Lost::Unreachable { host, layer, why, proxy }
+}
+
+fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
+    let whole = chain(error);
+    if let Some(failure) = tls::failure(error) {
+        let why = failure.to_string();
+        return (Layer::Tls(Some(failure)), why);
+    }
+    if error.is_dns() || whole.contains("dns error") {
+        return (Layer::Dns, "its name has no address".into());
+    }
+    if proxied && (whole.contains("tunnel") || whole.contains("proxy")) {
+        return (Layer::Proxy, last(error));
+    }
+    if sources(error).any(|e| e.is::<rustls::Error>()) {
+        return (Layer::Tls(None), last(error));
+    }
+    let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>());
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => (Layer::Refused, "nobody listens there (connection refused)".into()),
+        Some(io::ErrorKind::InvalidData) => (Layer::Tls(None), last(error)),
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            (Layer::Connect, "the connection was closed while it was being made".into())
+        }
+        _ if error.is_timeout() => (Layer::Connect, "no connection in time".into()),
+        _ => (Layer::Connect, last(error)),
+    }
+}
+
+fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |e| {
+        // An io::Error hands out the source of what it wraps, never the wrapped error itself.
+        match e.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn StdError + 'static)),
+            None => e.source(),
+        }
+    })
+}
+
+fn last(error: &reqwest::Error) -> String {
+    let text = sources(error).last().map(ToString::to_string).unwrap_or_default();
+    scrub(&text).into_owned()
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    let texts: Vec<String> = sources(error).map(ToString::to_string).collect();
+    scrub(&texts.join(": ")).into_owned()
+}

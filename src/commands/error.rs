@@ -1,0 +1,76 @@
+//! What a command can fail with. Text, hints and exit codes are made of it elsewhere.
+
+use nostr::PublicKey;
+
+use super::restart::Restarted;
+use super::stop::Signal;
+use crate::{api, key, lock, room};
+
+/// Everything that can go wrong, one variant for each case that a caller would treat differently.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text names no nest, or the API address is of no use.
+    #[error(transparent)]
+    Room(#[from] room::Error),
+    /// Neither the room nor the settings say which API serves it.
+    #[error("which server is this nest on?")]
+    NoApi,
+    /// The room's own URL and the `--api` that was given are of different servers.
+    #[error("the room is on {room}, and the API was given as {given}")]
+    ApiConflict {
+        /// From the room.
+        room: api::Base,
+        /// From the flag.
+        given: api::Base,
+    },
+    /// No usable key.
+    #[error(transparent)]
+    Key(#[from] key::Error),
+    /// The key is of somebody else than the host.
+    #[error("this key is not the host's")]
+    NotHost {
+        /// Whose key it is.
+        you: PublicKey,
+        /// Whose nest it is, if that is known.
+        host: Option<PublicKey>,
+        /// Whether the API was asked and answered 403.
+        asked: bool,
+    },
+    /// The API answered something else than what was asked for.
+    #[error(transparent)]
+    Api(#[from] api::Error),
+    /// 5xx with what else could be found out about the server.
+    #[error(transparent)]
+    Server {
+        /// The answer.
+        source: api::Error,
+        /// What `/health` and `/guest` say, one line each.
+        seen: Vec<String>,
+    },
+    /// The request was sent, and nobody knows whether it was carried out.
+    #[error("no answer to the restart: {why}; it was not seen to have happened so far")]
+    Unknown {
+        /// How the answer was lost.
+        why: String,
+    },
+    /// Another restart of this room has the lock.
+    #[error(transparent)]
+    Busy(#[from] lock::Error),
+    /// A person was asked and did not say yes.
+    #[error("not restarted, as you answered")]
+    Declined,
+    /// Restarted, and it cannot be joined, or the old room still runs.
+    #[error("the nest was restarted, but it is not well")]
+    Unhealthy(Box<Restarted>),
+    /// Ctrl-C or SIGTERM.
+    #[error("interrupted")]
+    Interrupted {
+        /// By what.
+        signal: Signal,
+        /// Whether the request was out by then.
+        sent: bool,
+        /// The restart, if it was done and only the check was interrupted.
+        done: Option<Box<Restarted>>,
+    },
+}

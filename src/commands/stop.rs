@@ -1,0 +1,41 @@
+//! Being interrupted, as a value: commands end early and say how far they came.
+
+use tokio::sync::watch;
+
+/// What interrupted a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+/// Tells whether and by what the work was interrupted.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<Option<Signal>>);
+
+impl Stop {
+    /// One that never comes.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(watch::channel(None).1)
+    }
+
+    /// One, and the sender that sets it off.
+    #[must_use]
+    pub fn channel() -> (watch::Sender<Option<Signal>>, Self) {
+        let (sender, receiver) = watch::channel(None);
+        (sender, Self(receiver))
+    }
+
+    /// Ends when the work is to end.
+    pub async fn requested(&self) -> Signal {
+        let mut receiver = self.0.clone();
+        match receiver.wait_for(Option::is_some).await.map(|signal| *signal) {
+            Ok(Some(signal)) => signal,
+            // The sender is gone: nobody can interrupt any more.
+            _ => std::future::pending().await,
+        }
+    }
+}
