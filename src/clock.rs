@@ -32,6 +32,12 @@ pub fn rfc3339(unix_ms: i64) -> Option<String> {
     Timestamp::from_second(unix_ms.div_euclid(1000)).ok().map(|t| t.to_string())
 }
 
+/// A time of [`rfc3339`] back in milliseconds since the Unix epoch.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}
+
 /// The hour and minute on the clock on the wall here, `14:32`; `None` for a time outside the calendar.
 #[must_use]
 pub fn local_hour_minute(unix_ms: i64) -> Option<String> {

@@ -1,5 +1,7 @@
 //! What a command can fail with. Text, hints and exit codes are made of it elsewhere.
 
+use std::sync::Arc;
+
 use nostr::PublicKey;
 
 use super::restart::Restarted;
@@ -26,7 +28,7 @@ pub enum Error {
     },
     /// No usable key.
     #[error(transparent)]
-    Key(#[from] key::Error),
+    Key(#[from] Arc<key::Error>),
     /// The key is of somebody else than the host.
     #[error("this key is not the host's")]
     NotHost {

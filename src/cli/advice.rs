@@ -1,0 +1,158 @@
+//! What goes wrong in the field, and what to do about it: one table for the program's errors and the README.
+
+use super::exit::Exit;
+
+/// One trouble. `{…}` in `cause` and `hint` stands for what the program knows when it happens.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What the host sees.
+    pub seen: &'static str,
+    /// Why it is so.
+    pub cause: &'static str,
+    /// What to do.
+    pub hint: &'static str,
+    /// How the program ends; `None`: well.
+    pub exit: Option<Exit>,
+}
+
+impl Advice {
+    /// The cause with what is known filled in.
+    #[must_use]
+    pub fn cause(&self, known: &[(&str, &str)]) -> String {
+        fill(self.cause, known)
+    }
+
+    /// The hint with what is known filled in.
+    #[must_use]
+    pub fn hint(&self, known: &[(&str, &str)]) -> String {
+        fill(self.hint, known)
+    }
+}
+
+fn fill(text: &str, known: &[(&str, &str)]) -> String {
+    known.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+macro_rules! advice {
+    ($($name:ident: $seen:literal, $cause:literal, $hint:literal, $exit:expr;)*) => {
+        $(#[doc = $seen] pub const $name: Advice =
+            Advice { seen: $seen, cause: $cause, hint: $hint, exit: $exit };)*
+        /// All of it, in the order of the README.
+        pub const TABLE: &[&Advice] = &[$(&$name),*];
+    };
+}
+
+advice! {
+    OLD_ROOM: "restarted, but nothing changed",
+        "the server reports success, but LiveKit still runs the old room: nobody was disconnected",
+        "the server's restart does not delete the room. Tell its operator, or wait until everybody has left: an empty room closes by itself, and the next restart makes a new one",
+        Some(Exit::Unhealthy);
+    RECORD_GONE: "404 `Nest not found`",
+        "its record has expired (records live 24 h from their last write), or the server has lost it",
+        "a restart cannot bring it back: open a new nest in the web app, and close the old one there",
+        Some(Exit::NotFound);
+    NO_AUDIO_ROOM: "404 `Nest is no longer active`",
+        "the record is there and the audio room is not; servers say the same when their media server is down",
+        "restart it: nest restart {room}",
+        Some(Exit::NotFound);
+    NO_ENDPOINT: "404 `Endpoint not found`, a web page, or an empty 404",
+        "{url} is not there: this is another address than the API's, or an old server without restart",
+        "check the address with --api; the API's health page should open: curl {health}",
+        Some(Exit::NotFound);
+    CLOCK: "401, and the clocks differ",
+        "your clock is {seconds} s {side} the server's; signatures are valid for a minute",
+        "set the clock right: timedatectl set-ntp true",
+        Some(Exit::Unauthorized);
+    SIGNED_URL: "401, and the clocks agree",
+        "signed was {url}: a server behind a proxy may know itself by another scheme, host or prefix",
+        "sign the server's public URL: nest restart {room} --api https://…",
+        Some(Exit::Unauthorized);
+    NOT_HOST: "403 `Only the host can restart the nest`",
+        "you are {you}; the host is {host}",
+        "use the host's key: nest restart {room} --key-file PATH",
+        Some(Exit::NotHost);
+    NO_KEY: "no key under cron",
+        "nothing names a key, the keyring has none, and nobody is there to type one",
+        "keep it in the keyring: nest key import. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key",
+        Some(Exit::Key);
+    KEYRING: "hangs or fails under cron",
+        "the keyring is locked, or there is no session bus",
+        "without a desktop session use --key-file PATH (mode 0600), or a systemd credential named nest-key",
+        Some(Exit::Key);
+    KEY_MODE: "the key file is refused",
+        "other users of this machine can read {path} (mode {mode})",
+        "chmod 600 {path}",
+        Some(Exit::Key);
+    KEY_ARGUMENT: "the key is refused as an argument",
+        "arguments are seen by everybody in `ps`, and kept in the shell's history",
+        "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (nest key import); if this one was typed, others may have it",
+        Some(Exit::Usage);
+    INTERNAL_ENDPOINT: "the endpoint is `livekit:7880` or a private address",
+        "the server hands out a name that only its own network knows",
+        "operator: set LIVEKIT_URL of the API to the public address, wss://…",
+        Some(Exit::Unhealthy);
+    WRONG_SECRET: "LiveKit refuses the fresh token",
+        "the API signs with another key or secret than its media server has, or one of their clocks is wrong",
+        "operator: LIVEKIT_API_KEY and LIVEKIT_API_SECRET of the API must be those of the media server",
+        Some(Exit::Unhealthy);
+    REJOIN: "people who were thrown out come back",
+        "tokens cannot be taken back: those given out stay valid until they expire",
+        "to keep somebody out, close the nest and open a new one",
+        None;
+    RATE_LIMIT: "429",
+        "{said}; behind one address everybody shares one limit",
+        "try again {when}, or let it wait: --max-wait {wait}",
+        Some(Exit::RateLimited);
+    LOST_ANSWER: "no answer",
+        "{why}",
+        "wait a minute, look, and repeat only if it is still dead: nest restart {room} --if-inactive",
+        Some(Exit::Unknown);
+    BUSY: "two restarts at once",
+        "another restart of this room is running on this machine",
+        "wait for it, or leave out --no-wait",
+        Some(Exit::Busy);
+    NONSENSE: "200 without a usable token, another room, a web page",
+        "{why}",
+        "check the address with --api; if it is right, the server is broken or of another kind: tell its operator",
+        Some(Exit::Server);
+    SERVER: "500 `Failed to restart nest`",
+        "the trouble is on the server's side: {said}",
+        "operator: look at the logs of the API, at Redis and at LiveKit",
+        Some(Exit::Server);
+    REDIRECT: "301",
+        "{target} is where it points",
+        "give the address that it points to: --api",
+        Some(Exit::Server);
+    DNS: "the name has no address",
+        "{why}",
+        "check the spelling of {host}, and that this machine is online",
+        Some(Exit::Unreachable);
+    REFUSED: "connection refused, or no connection in time",
+        "{why}",
+        "the server is down, or a firewall is in between: curl -v {health}",
+        Some(Exit::Unreachable);
+    TLS: "the certificate is refused",
+        "{why}",
+        "expired: the operator renews it. A private CA: --cacert PATH. Check this machine's clock too",
+        Some(Exit::Unreachable);
+    PROXY: "a proxy is in the way",
+        "{variable} sends the request through a proxy, and that failed: {why}",
+        "correct {variable}, unset it, or add the host to NO_PROXY",
+        Some(Exit::Unreachable);
+}
+
+/// The table for the README.
+#[must_use]
+pub fn markdown() -> String {
+    let rows = TABLE.iter().map(|advice| {
+        let clean = |text: &str| text.replace('|', "\\|").replace('{', "‹").replace('}', "›");
+        format!(
+            "| {} | {} | {} | {} |\n",
+            clean(advice.seen),
+            clean(advice.cause),
+            clean(advice.hint),
+            advice.exit.map_or(0, Exit::code)
+        )
+    });
+    format!("| you see | because | do this | code |\n|---|---|---|---|\n{}", rows.collect::<String>())
+}

@@ -1,0 +1,278 @@
+//! Every argument, with examples. No I/O.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::server::Fault;
+
+const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// Bring dead Nostr Nests back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nest",
+    version,
+    about = "Bring dead Nostr Nests back.",
+    help_template = TEMPLATE,
+    before_help = "\
+Examples:
+  nest key import                                     keep your key in the OS keyring, once
+  nest restart https://nostrnests.com/naddr1… --check bring a nest back, and prove that people can join
+  nest restart ROOM --api https://nostrnests.com -q   the same for cron: silent when all is well
+  nest mock -- nest restart demo --check              try it all on this machine, without a key or a server
+",
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring nests back: sign, restart, print the new token and endpoints
+    Restart(RestartArgs),
+    /// Keep host keys in the OS keyring
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
+    Mock(MockArgs),
+}
+
+/// How results and progress are shown.
+#[derive(Clone, Debug, Args)]
+pub struct OutputArgs {
+    /// What stdout carries
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub output: Format,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with = "output", help_heading = "Output")]
+    pub json: bool,
+    /// Print nothing but errors and warnings (a format that was asked for is still printed)
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub quiet: bool,
+    /// Say more; twice: still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub verbose: u8,
+    /// Colours [NO_COLOR is honoured]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub color: Color,
+    /// The configuration file [env: NEST_CONFIG]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Configuration")]
+    pub config: Option<PathBuf>,
+    /// A section of the configuration file [env: NEST_PROFILE]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
+    pub profile: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One document a room; JSON Lines for several
+    Json,
+    /// The bare token, for $(…)
+    Token,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Where the API is, and how long to wait for it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServerArgs {
+    /// The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub api: Option<String>,
+    /// Accept plain http to other machines
+    #[arg(long, help_heading = "Server")]
+    pub allow_http: bool,
+    /// Trust the certificates in this PEM file too, for a private CA
+    #[arg(long, value_name = "PATH", help_heading = "Server")]
+    pub cacert: Option<PathBuf>,
+    /// Limit of one attempt: 500ms, 2s, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub timeout: Option<Duration>,
+    /// Attempts after the first, for failures that are safe to repeat
+    #[arg(long, value_name = "N", help_heading = "Server")]
+    pub retries: Option<u32>,
+    /// The longest pause that a server may ask for
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub max_wait: Option<Duration>,
+}
+
+/// Where the key comes from. It is never an argument.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeyArgs {
+    /// A file with the host's key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]
+    #[arg(long, value_name = "PATH", help_heading = "Key")]
+    pub key_file: Option<PathBuf>,
+    /// A file with the passphrase of an ncryptsec
+    #[arg(long, value_name = "PATH", help_heading = "Key")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    help_template = TEMPLATE,
+    before_help = "\
+Examples:
+  nest restart https://nostrnests.com/naddr1… --api https://nostrnests.com
+  nest restart 2f9a…-uuid --check --hold 45s      prove that people can join, and that it lasts
+  TOKEN=$(nest restart ROOM --output token)       the bare token for a script
+  nest restart A B C --json | jq .error           several at once, one JSON document a line
+",
+    after_help = exit_help()
+)]
+pub struct RestartArgs {
+    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, or 30312:<pubkey>:<d>
+    #[arg(required = true, value_name = "ROOM")]
+    pub rooms: Vec<String>,
+    /// Prove that the new session can be joined (as a listener)
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: stay inside this long, and tell if anything closes the room (at most 55s)
+    #[arg(long, value_name = "TIME", value_parser = hold, requires = "check")]
+    pub hold: Option<Duration>,
+    /// With --check: join with the host's token; ejects a host who is connected elsewhere
+    #[arg(long, requires = "check")]
+    pub as_host: bool,
+    /// Do nothing for a nest that runs
+    #[arg(long)]
+    pub if_inactive: bool,
+    /// End at once if another restart of the room is running on this machine
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Send nothing; show what would be sent, the signature masked
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Rooms in work at the same time
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Put a key into the OS keyring: from a hidden prompt, a file or stdin
+    Import(KeyArgs),
+    /// Show the public part of the key that would be used
+    Show(KeyArgs),
+    /// Show the keys in the keyring
+    List,
+    /// Say which key is used when several would do
+    Default {
+        /// The public key
+        npub: String,
+    },
+    /// Take a key out of the keyring
+    Remove {
+        /// The public key; may be left out if there is only one
+        npub: Option<String>,
+        /// Ask nothing
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(
+    help_template = TEMPLATE,
+    before_help = "\
+Examples:
+  nest mock -- nest restart demo --check                    one command against a server of its own
+  nest mock --fault old-room-kept -- nest restart demo --check
+  nest mock --listen 127.0.0.1:8080                         stay, and print what to paste into a shell
+",
+    after_help = faults_help()
+)]
+pub struct MockArgs {
+    /// A loopback address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Let something go wrong; may be given several times
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<Fault>,
+    /// Use a real LiveKit server instead of the embedded one
+    #[arg(long, value_name = "URL", requires_all = ["livekit_key", "livekit_secret_file"])]
+    pub livekit: Option<String>,
+    /// Its API key
+    #[arg(long, value_name = "NAME", requires = "livekit")]
+    pub livekit_key: Option<String>,
+    /// A file with its API secret
+    #[arg(long, value_name = "PATH", requires = "livekit")]
+    pub livekit_secret_file: Option<PathBuf>,
+    /// Run this command against the server, and end with its exit code
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+fn exit_help() -> String {
+    format!("Exit codes:\n{}", super::exit::help())
+}
+
+fn faults_help() -> String {
+    format!("Faults:\n{}", Fault::help())
+}
+
+/// `500ms`, `2s`, `5m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; write 500ms, 2s or 5m");
+    if !text.ends_with(|c: char| c.is_ascii_alphabetic()) || text.starts_with('-') {
+        return Err(wrong());
+    }
+    let time: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    let time = Duration::try_from(time).map_err(|_| wrong())?;
+    if time.is_zero() || time > Duration::from_hours(24) {
+        return Err("must be more than nothing and at most 24h".into());
+    }
+    Ok(time)
+}
+
+fn hold(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time > Duration::from_secs(55) {
+        return Err("at most 55s: LiveKit throws out who has no media after a minute".into());
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        for bad in ["", "5", "-2s", "0s", "99h", "soon", "1y"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert!(hold("55s").is_ok() && hold("56s").is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! The configuration file: settings for all calls, and profiles that differ from them.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::error::Failure;
+use super::exit::Exit;
+
+/// What a configuration or one of its profiles can say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// The Nests API.
+    pub api: Option<String>,
+    /// A file with the host's key.
+    pub key_file: Option<PathBuf>,
+    /// A file with the passphrase of an encrypted key.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    api: Option<String>,
+    key_file: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
+    #[serde(default)]
+    profile: HashMap<String, Config>,
+}
+
+impl Config {
+    fn or(self, other: Self) -> Self {
+        Self {
+            api: self.api.or(other.api),
+            key_file: self.key_file.or(other.key_file),
+            passphrase_file: self.passphrase_file.or(other.passphrase_file),
+        }
+    }
+}
+
+/// Reads `file`, which must be there if it was `named`, and lays `profile` over it.
+pub(super) fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> Result<Config, Failure> {
+    let text = match file.map(std::fs::read_to_string) {
+        None => String::new(),
+        Some(Ok(text)) => text,
+        Some(Err(error)) if !named && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            String::new()
+        }
+        Some(Err(error)) => {
+            let path = file.unwrap_or(Path::new("")).display();
+            return Err(Failure::new(Exit::Usage, format!("cannot read the configuration {path}: {error}")));
+        }
+    };
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    parse(&text, profile).map(|config| below(config, folder)).map_err(|why| {
+        let path = file.unwrap_or(Path::new("")).display();
+        Failure::new(Exit::Usage, format!("the configuration {path} has a mistake: {why}"))
+    })
+}
+
+fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
+    let File { api, key_file, passphrase_file, mut profile: profiles } =
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    let common = Config { api, key_file, passphrase_file };
+    let Some(name) = profile else { return Ok(common) };
+    let own = profiles.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
+    Ok(own.or(common))
+}
+
+/// Relative paths count from the folder of the file.
+fn below(config: Config, folder: &Path) -> Config {
+    let join = |path: PathBuf| folder.join(path);
+    Config {
+        key_file: config.key_file.map(join),
+        passphrase_file: config.passphrase_file.map(join),
+        ..config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "api = 'https://a'\nkey-file = 'k'\n[profile.work]\napi = 'https://b'\n";
+
+    #[test]
+    fn a_profile_lies_over_the_rest() {
+        assert_eq!(parse(TEXT, None).unwrap().api.as_deref(), Some("https://a"));
+        let work = parse(TEXT, Some("work")).unwrap();
+        assert_eq!((work.api.as_deref(), work.key_file), (Some("https://b"), Some("k".into())));
+        assert!(parse(TEXT, Some("home")).unwrap_err().contains("home"));
+        assert!(parse("apo = 'x'", None).unwrap_err().contains("apo"));
+    }
+
+    #[test]
+    fn a_file_that_was_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        assert_eq!(load(Some(&file), false, None).unwrap(), Config::default());
+        assert_eq!(load(Some(&file), true, None).unwrap_err().exit, Exit::Usage);
+        std::fs::write(&file, TEXT).unwrap();
+        assert_eq!(load(Some(&file), true, None).unwrap().key_file, Some(folder.path().join("k")));
+    }
+}

@@ -1,0 +1,208 @@
+//! The only reader of the environment and the configuration: flag, then environment, then file, then default, merged
+//! once into plain [`Settings`].
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::{KeyArgs, OutputArgs, ServerArgs};
+use super::config::{self, Config};
+use super::error::Failure;
+use super::exit::Exit;
+use crate::api::{Base, Network, Policy, Proxy};
+use crate::commands::{ApiSources, Settings};
+use crate::key::{Keyring, Plan, Source};
+use crate::secret::Secret;
+use crate::tls;
+
+/// The variables that the program reads.
+pub mod vars {
+    /// The Nests API.
+    pub const API: &str = "NEST_API";
+    /// A file with the host's key.
+    pub const KEY_FILE: &str = "NEST_KEY_FILE";
+    /// The host's key itself.
+    pub const KEY: &str = "NEST_KEY";
+    /// The configuration file.
+    pub const CONFIG: &str = "NEST_CONFIG";
+    /// A section of the configuration file.
+    pub const PROFILE: &str = "NEST_PROFILE";
+    /// Where systemd puts credentials.
+    pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+}
+
+/// Limit of one attempt, unless told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Attempts after the first, unless told otherwise.
+const RETRIES: u32 = 3;
+
+/// The longest pause that is accepted, unless told otherwise.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// The environment, so that tests can bring their own.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// What the terminal is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terminal {
+    /// Somebody can type.
+    pub stdin: bool,
+    /// Results are seen.
+    pub stdout: bool,
+    /// Progress is seen.
+    pub stderr: bool,
+}
+
+/// Reads the environment and the configuration file.
+pub struct Context<'a> {
+    env: Env<'a>,
+    config: Config,
+    terminal: Terminal,
+}
+
+impl<'a> Context<'a> {
+    /// Reads the configuration file.
+    ///
+    /// # Errors
+    /// A file that was named and is not there, or any file with a mistake in it.
+    pub fn load(env: Env<'a>, output: &OutputArgs, terminal: Terminal) -> Result<Self, Failure> {
+        let named = output.config.clone().or_else(|| path(env, vars::CONFIG));
+        let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
+        let profile = output.profile.clone().or_else(|| text(env, vars::PROFILE));
+        let config = config::load(file.as_deref(), named.is_some(), profile.as_deref())?;
+        Ok(Self { env, config, terminal })
+    }
+
+    /// Merges everything for a command that talks to an API.
+    ///
+    /// # Errors
+    /// An address that is none, a certificate file that cannot be read, a key source that is refused.
+    pub fn settings(&self, server: &ServerArgs, key: &KeyArgs, jobs: u16) -> Result<Settings, Failure> {
+        Ok(Settings {
+            network: self.network(server)?,
+            api: ApiSources {
+                given: base(server.api.as_deref(), "--api")?,
+                environment: base(text(self.env, vars::API).as_deref(), vars::API)?,
+                profile: base(self.config.api.as_deref(), "the configuration's `api`")?,
+            },
+            allow_http: server.allow_http,
+            key: self.key_plan(key),
+            retry: Policy {
+                retries: server.retries.unwrap_or(RETRIES),
+                max_wait: server.max_wait.unwrap_or(MAX_WAIT),
+            },
+            jobs: usize::from(jobs),
+            state_dir: self.state_dir(),
+            interactive: self.terminal.stdin && self.terminal.stderr,
+        })
+    }
+
+    fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
+        let files = server.cacert.iter().cloned().chain(path(self.env, "SSL_CERT_FILE"));
+        let mut roots = Vec::new();
+        for file in files {
+            let refused = |why: String| {
+                Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
+            };
+            let pem = std::fs::read(&file).map_err(|error| refused(error.to_string()))?;
+            roots.extend(tls::read_pem(&pem).map_err(|error| refused(error.to_string()))?);
+        }
+        let tls = tls::client_config(&roots);
+        Ok(Network { timeout: server.timeout.unwrap_or(TIMEOUT), tls, proxy: self.proxy()? })
+    }
+
+    fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+        let first = |names: &[&'static str]| {
+            let (name, value) = names.iter().find_map(|name| Some((*name, text(self.env, name)?)))?;
+            let url = if value.contains("://") { value } else { format!("http://{value}") };
+            Some(url::Url::parse(&url).map(|url| (name, url)).map_err(|_| {
+                Failure::new(Exit::Usage, format!("{name} is no address of a proxy")).hint(format!("unset {name}"))
+            }))
+        };
+        let https = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
+        // `HTTP_PROXY` in capitals can be set by whoever calls a CGI program; curl ignores it for that reason.
+        let http = first(&["http_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
+        let except = text(self.env, "NO_PROXY").or_else(|| text(self.env, "no_proxy"));
+        Ok((https.is_some() || http.is_some()).then_some(Proxy { https, http, except }))
+    }
+
+    /// Where the key comes from: what was named, then the keyring; a person is asked last.
+    #[must_use]
+    pub fn key_plan(&self, args: &KeyArgs) -> Plan {
+        let env_key = (self.env)(vars::KEY).map(|key| Secret::new(key.to_string_lossy()));
+        let explicit = [
+            args.key_file.clone().map(Source::KeyFile),
+            path(self.env, vars::KEY_FILE).map(Source::EnvFile),
+            env_key.filter(|key| !key.expose().is_empty()).map(Source::Env),
+            path(self.env, vars::CREDENTIALS).map(|folder| Source::Credential(folder.join("nest-key"))),
+            self.config.key_file.clone().map(Source::Profile),
+        ];
+        Plan {
+            explicit: explicit.into_iter().flatten().collect(),
+            keyring: self.keyring(),
+            passphrase_file: args.passphrase_file.clone().or_else(|| self.config.passphrase_file.clone()),
+        }
+    }
+
+    /// The OS keyring, with the list of its keys in the state folder.
+    #[must_use]
+    pub fn keyring(&self) -> Option<Keyring> {
+        self.state_dir().map(|folder| Keyring::new(folder.join("keys.json")))
+    }
+
+    fn state_dir(&self) -> Option<PathBuf> {
+        home(self.env, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("nest"))
+    }
+
+    /// `PATH` as it is.
+    #[must_use]
+    pub fn search_path(&self) -> Option<OsString> {
+        (self.env)("PATH")
+    }
+}
+
+/// Whether colours may be used on a stream that `is_terminal`.
+#[must_use]
+pub fn colours(env: Env<'_>, choice: super::args::Color, is_terminal: bool) -> bool {
+    match choice {
+        super::args::Color::Always => true,
+        super::args::Color::Never => false,
+        super::args::Color::Auto => {
+            is_terminal && text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {
+    text.map(Base::parse).transpose().map_err(|error| {
+        Failure::new(Exit::Usage, format!("{origin}: {error}")).hint("for example https://nostrnests.com")
+    })
+}
+
+/// A variable that is set and not empty.
+fn text(env: Env<'_>, name: &str) -> Option<String> {
+    env(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+}
+
+fn path(env: Env<'_>, name: &str) -> Option<PathBuf> {
+    env(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A folder of the XDG base directories: absolute, or it does not count.
+fn home(env: Env<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
+    let xdg = path(env, variable).filter(|path| path.is_absolute());
+    xdg.or_else(|| Some(path(env, "HOME").or_else(std::env::home_dir)?.join(below_home)))
+        .filter(|path| path != Path::new(below_home))
+}
+
+/// The terminal that the process has.
+#[must_use]
+pub fn terminal() -> Terminal {
+    use std::io::IsTerminal as _;
+    Terminal {
+        stdin: std::io::stdin().is_terminal(),
+        stdout: std::io::stdout().is_terminal(),
+        stderr: std::io::stderr().is_terminal(),
+    }
+}

@@ -1,0 +1,178 @@
+//! Everything that knows clap, the terminal and the environment.
+
+pub mod advice;
+pub mod args;
+mod config;
+pub mod context;
+pub mod error;
+pub mod exit;
+mod key;
+mod key_error;
+mod mock;
+mod render;
+mod restart;
+mod style;
+pub mod ui;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+use serde_json::json;
+use tokio::sync::watch;
+
+use self::args::{Cli, Command, Format, OutputArgs};
+use self::context::{Context, Terminal};
+use self::error::Failure;
+use self::exit::Exit;
+use self::style::Paint;
+use self::ui::{Manner, Ui};
+use crate::commands::{Signal, Stop};
+
+/// The whole program: arguments in, exit code out.
+#[must_use]
+pub fn main(args: &[OsString]) -> u8 {
+    forbid_core_dumps();
+    let env: context::Env<'_> = &|name| std::env::var_os(name);
+    let terminal = context::terminal();
+    if args.iter().skip(1).any(|arg| crate::key::found_in_argument(arg)) {
+        let failure = Failure::new(Exit::Usage, "a secret key among the arguments; nothing was done")
+            .because(&advice::KEY_ARGUMENT);
+        return refuse(args, &failure, env, terminal);
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(args, &error, env, terminal),
+    };
+    let ui = ui(&cli.output, env, terminal);
+    let context = match Context::load(env, &cli.output, terminal) {
+        Ok(context) => context,
+        Err(failure) => return finish(&ui, Err(failure)),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return finish(&ui, Err(Failure::new(Exit::Failed, format!("cannot start: {error}")))),
+    };
+    let result = runtime.block_on(async {
+        let stop = signals();
+        match cli.command {
+            Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
+            Command::Key(command) => key::run(&context, command, &ui, &stop).await,
+            Command::Mock(args) => mock::run(&context, args, &ui, &stop).await,
+        }
+    });
+    // Threads that wait for a name server or a keyring must not keep the process.
+    runtime.shutdown_background();
+    finish(&ui, result)
+}
+
+/// Tells a failure that belongs to no room, and one of stdout; returns the exit code.
+fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
+    ui.restore();
+    let code = result.unwrap_or_else(|failure| {
+        if ui.manner().format == Format::Json {
+            ui.result(&render::document(&json!({ "error": failure.json() }), false));
+        }
+        ui.failure(None, &failure);
+        failure.exit.code()
+    });
+    match ui.output_failure() {
+        None => code,
+        Some(error) => {
+            let failure = Failure::new(Exit::Failed, format!("the result could not be written: {error}"));
+            ui.failure(None, &failure.hint("what was done stays done; fetch the result again when there is room"));
+            if code == 0 { Exit::Failed.code() } else { code }
+        }
+    }
+}
+
+fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
+    let paint = |is_terminal| Paint { on: context::colours(env, output.color, is_terminal) };
+    Ui::new(Manner {
+        format: if output.json { Format::Json } else { output.output },
+        quiet: output.quiet,
+        verbose: output.verbose,
+        interactive: terminal.stdin && terminal.stderr,
+        progress: terminal.stderr,
+        out: paint(terminal.stdout),
+        err: paint(terminal.stderr),
+    })
+}
+
+/// A refusal before anything was parsed.
+fn refuse(args: &[OsString], failure: &Failure, env: context::Env<'_>, terminal: Terminal) -> u8 {
+    let ui = ui(&unparsed_output(args), env, terminal);
+    finish(&ui, Err(failure.clone()))
+}
+
+/// What clap says about wrong arguments, or help and version, which are no mistakes.
+fn misunderstood(args: &[OsString], error: &clap::Error, env: context::Env<'_>, terminal: Terminal) -> u8 {
+    let output = unparsed_output(args);
+    let is_terminal = if error.use_stderr() { terminal.stderr } else { terminal.stdout };
+    ui::clap_message(error, Paint { on: context::colours(env, output.color, is_terminal) });
+    if !error.use_stderr() {
+        return 0;
+    }
+    if output.json {
+        let message = error.to_string();
+        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let document = json!({ "error": Failure::new(Exit::Usage, first).json() });
+        ui(&output, env, terminal).result(&render::document(&document, false));
+    }
+    Exit::Usage.code()
+}
+
+/// Whether JSON was asked for, as far as that can be told of arguments that could not be parsed.
+fn unparsed_output(args: &[OsString]) -> OutputArgs {
+    let own = args.iter().take_while(|arg| *arg != "--").collect::<Vec<_>>();
+    let json = own.iter().any(|arg| *arg == "--json" || *arg == "--output=json")
+        || own.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
+    OutputArgs {
+        output: Format::Text,
+        json,
+        quiet: false,
+        verbose: 0,
+        color: args::Color::Auto,
+        config: None,
+        profile: None,
+    }
+}
+
+/// Listens for Ctrl-C and SIGTERM from here on.
+fn signals() -> Stop {
+    let (sender, stop) = Stop::channel();
+    tokio::spawn(forward_signals(sender));
+    stop
+}
+
+#[cfg(unix)]
+async fn forward_signals(sender: watch::Sender<Option<Signal>>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return };
+    loop {
+        let signal = tokio::select! {
+            _ = interrupt.recv() => Signal::Interrupt,
+            _ = terminate.recv() => Signal::Terminate,
+        };
+        if sender.send(Some(signal)).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn forward_signals(sender: watch::Sender<Option<Signal>>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        let _ = sender.send(Some(Signal::Interrupt));
+    }
+}
+
+/// A core dump would hold the key.
+fn forbid_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        // Where it is forbidden to forbid, there is nothing that could be done.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}

@@ -1,0 +1,119 @@
+//! Outcomes as text and as documents. Nothing is printed here.
+
+use serde_json::{Value, json};
+
+use super::error::Failure;
+use super::style::{Paint, clean, clean_json};
+use crate::clock;
+use crate::commands::Error;
+use crate::commands::restart::{Done, Planned, Restarted};
+use crate::livekit::CheckReport;
+use crate::report::{Status, Step};
+use crate::secret::Secret;
+
+/// A document on one line, or on several for one that stands alone.
+#[must_use]
+pub fn document(value: &Value, one_line: bool) -> String {
+    let text = if one_line { value.to_string() } else { format!("{value:#}") };
+    clean_json(&text)
+}
+
+/// The document of one room's outcome.
+#[must_use]
+pub fn restart_document(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
+    let mut document = match result {
+        Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => json!(restarted),
+        Err(Error::Interrupted { done: Some(restarted), .. }) => json!(restarted),
+        Ok(Done::Planned(planned)) => json!(planned),
+        Err(_) => json!({ "roomId": room }),
+    };
+    if let Some(failure) = failure {
+        document["error"] = failure.json();
+    }
+    document
+}
+
+/// The bare token, if there is one.
+#[must_use]
+pub fn token(result: &Result<Done, Error>) -> Option<&str> {
+    restarted(result)?.token.as_ref().map(Secret::expose)
+}
+
+/// The restart behind an outcome, well or not.
+#[must_use]
+pub fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
+    match result {
+        Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
+        Err(Error::Interrupted { done, .. }) => done.as_deref(),
+        _ => None,
+    }
+}
+
+/// What a person sees of a nest that was restarted, or found running.
+#[must_use]
+pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
+    let room = paint.strong(&clean(&restarted.room_id));
+    if restarted.attempts == 0 {
+        return format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
+    }
+    let mut lines = vec![format!("{} {room} · {}", paint.mark(Status::Passed), clean(&restarted.message))];
+    let mut row = |name: &str, value: &str| lines.push(format!("  {} {value}", paint.dim(&format!("{name:<9}"))));
+    for endpoint in &restarted.endpoints {
+        row("endpoint", &clean(endpoint));
+    }
+    if let Some(token) = &restarted.token {
+        row("token", token.expose());
+    }
+    if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
+        row("valid", &format!("until {time}, like the tokens given out before: a restart removes nobody for good"));
+    }
+    if let Some(check) = &restarted.check {
+        lines.push(String::new());
+        lines.extend(check.steps.iter().map(|step| step_line(step, paint)));
+        lines.push(String::new());
+        lines.push(proof(restarted, check, paint));
+    }
+    lines.join("\n")
+}
+
+fn step_line(step: &Step, paint: Paint) -> String {
+    let time = step.elapsed_ms.map(|ms| paint.dim(&format!(" {ms} ms"))).unwrap_or_default();
+    let detail = clean(&step.detail);
+    let detail = if step.status == Status::NotChecked { paint.dim(&detail) } else { detail };
+    let mut line = format!("  {} {:<9} {detail}{time}", paint.mark(step.status), step.name);
+    if let Some(hint) = &step.hint {
+        line.push_str(&format!("\n              {} {}", paint.good("hint:"), clean(hint)));
+    }
+    line
+}
+
+/// The proof in one line.
+fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
+    let mut parts = vec!["restarted".to_owned()];
+    if let Some(sid) = check.sid() {
+        let before = restarted.sid_before.as_deref().filter(|before| *before != sid);
+        parts.push(before.map_or_else(|| clean(sid), |before| format!("{} → {}", clean(before), clean(sid))));
+    }
+    parts.push(if check.is_joinable() {
+        paint.good(&format!("joinable in {} ms", restarted.elapsed_ms))
+    } else {
+        paint.bad("not joinable")
+    });
+    if let Some(time) = check.closes_at().as_deref().and_then(local_time) {
+        parts.push(format!("closes at {time} while empty"));
+    }
+    parts.join(" · ")
+}
+
+/// An RFC 3339 time as the clock on the wall shows it.
+fn local_time(rfc3339: &str) -> Option<String> {
+    clock::parse_rfc3339(rfc3339).and_then(clock::local_hour_minute)
+}
+
+/// What would be sent, as HTTP writes it, and the event behind the signature.
+#[must_use]
+pub fn planned_text(planned: &Planned) -> String {
+    let headers = planned.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>();
+    let Planned { method, url, event, .. } = planned;
+    clean_json(&format!("{method} {url}\n{headers}\n{event:#}"))
+}

@@ -1,0 +1,222 @@
+//! The only file that prints: results on stdout; status, warnings, progress, questions and errors on stderr.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the file that prints")]
+
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::oneshot;
+
+use super::args::Format;
+use super::error::Failure;
+use super::style::{self, Paint, clean};
+use crate::reporter::{Answer, Reporter, Step};
+use crate::secret::{Secret, scrub};
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// What stdout carries.
+    pub format: Format,
+    /// Nothing but errors and warnings.
+    pub quiet: bool,
+    /// 0, 1 or 2.
+    pub verbose: u8,
+    /// Somebody is there to answer.
+    pub interactive: bool,
+    /// Whether stderr is a terminal.
+    pub progress: bool,
+    /// Colours of stdout.
+    pub out: Paint,
+    /// Colours of stderr.
+    pub err: Paint,
+}
+
+/// The terminal, or whatever stands in for it.
+pub struct Ui {
+    manner: Manner,
+    bars: Option<MultiProgress>,
+    rows: Mutex<HashMap<String, ProgressBar>>,
+    broken: Mutex<Option<io::Error>>,
+    /// As the terminal was before any question switched off its echo.
+    #[cfg(unix)]
+    terminal: Option<rustix::termios::Termios>,
+}
+
+impl Ui {
+    /// Nothing is shown yet.
+    #[must_use]
+    pub fn new(manner: Manner) -> Self {
+        Self {
+            manner,
+            bars: (manner.progress && !manner.quiet).then(MultiProgress::new),
+            rows: Mutex::default(),
+            broken: Mutex::default(),
+            #[cfg(unix)]
+            terminal: manner.interactive.then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
+        }
+    }
+
+    /// How it prints.
+    #[must_use]
+    pub fn manner(&self) -> &Manner {
+        &self.manner
+    }
+
+    /// Takes away what is shown of a room's progress.
+    pub fn end_row(&self, room: &str) {
+        let bar = self.rows.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A result, on stdout. `text` is already harmless.
+    pub fn result(&self, text: &str) {
+        let written = self.aside(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
+        });
+        if let Err(error) = written {
+            self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    /// What went wrong with stdout, unless its reader only had enough.
+    pub fn output_failure(&self) -> Option<io::Error> {
+        let error = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (error.kind() != io::ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// A status line, for people, on stderr.
+    pub fn status(&self, text: &str) {
+        if !self.manner.quiet {
+            self.line(text);
+        }
+    }
+
+    /// An error with its causes and hints, on stderr. `room` says which nest, where there are several.
+    pub fn failure(&self, room: Option<&str>, failure: &Failure) {
+        let paint = self.manner.err;
+        let mut lines = Vec::new();
+        let room = room.map(|room| format!("{}: ", clean(room))).unwrap_or_default();
+        lines.push(format!("{} {room}{}", paint.bad("error:"), harmless(&failure.message)));
+        lines.extend(failure.causes.iter().map(|cause| format!("  {} {}", paint.dim("caused by:"), harmless(cause))));
+        lines.extend(failure.hints.iter().map(|hint| format!("  {} {}", paint.good("hint:"), harmless(hint))));
+        self.line(&lines.join("\n"));
+    }
+
+    /// Puts the terminal back into the state in which it was found.
+    pub fn restore(&self) {
+        if let Some(bars) = &self.bars {
+            let _ = bars.clear();
+        }
+        #[cfg(unix)]
+        if let Some(before) = &self.terminal {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+        }
+    }
+
+    /// Nobody can be told when stderr is gone, so its errors end here.
+    fn line(&self, text: &str) {
+        self.aside(|| {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        });
+    }
+
+    /// Prints without tearing the progress lines apart.
+    fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.bars {
+            Some(bars) => bars.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Asks in a thread of its own: the terminal may never answer, and the work can be interrupted meanwhile.
+    fn ask<T: Send + 'static>(&self, ask: impl FnOnce() -> Option<T> + Send + 'static) -> Answer<'_, T> {
+        if !self.manner.interactive {
+            return Box::pin(std::future::ready(None));
+        }
+        let rows: Vec<_> = self.rows.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for row in &rows {
+            row.disable_steady_tick();
+        }
+        if let Some(bars) = &self.bars {
+            let _ = bars.clear();
+        }
+        let (answer, answered) = oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = answer.send(ask());
+        });
+        Box::pin(async move {
+            let answer = answered.await.ok().flatten();
+            for row in &rows {
+                row.enable_steady_tick(style::TICK);
+            }
+            answer
+        })
+    }
+}
+
+/// Nobody else's control characters, nobody's secrets.
+fn harmless(text: &str) -> String {
+    clean(&scrub(text))
+}
+
+impl Reporter for Ui {
+    fn step(&self, room: &str, step: Step) {
+        self.detail(2, &format!("{room}: {}", style::step(step)));
+        let Some(bars) = &self.bars else { return };
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = rows.entry(room.to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_prefix(clean(room)));
+            bar.enable_steady_tick(style::TICK);
+            bar
+        });
+        row.set_message(style::step(step));
+    }
+
+    fn warning(&self, text: &str) {
+        self.line(&format!("{} {}", self.manner.err.warn("warning:"), harmless(text)));
+    }
+
+    fn detail(&self, level: u8, text: &str) {
+        if level <= self.manner.verbose && !self.manner.quiet {
+            self.line(&self.manner.err.dim(&harmless(text)));
+        }
+    }
+
+    fn confirm<'a>(&'a self, question: &'a str) -> Answer<'a, bool> {
+        let question = clean(question);
+        self.ask(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok())
+    }
+
+    fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {
+        let prompt = clean(prompt);
+        self.ask(move || {
+            let typed = dialoguer::Password::new().with_prompt(prompt).allow_empty_password(true).interact();
+            typed.ok().filter(|typed| !typed.is_empty()).map(Secret::new)
+        })
+    }
+}
+
+impl Drop for Ui {
+    fn drop(&mut self) {
+        self.restore();
+    }
+}
+
+/// What clap has to say: help and version on stdout, mistakes on stderr.
+pub fn clap_message(error: &clap::Error, paint: Paint) {
+    let text = error.render();
+    let text = if paint.on { text.ansi().to_string() } else { text.to_string() };
+    if error.use_stderr() {
+        eprint!("{}", scrub(&text));
+    } else {
+        // A reader that had enough of the help is no failure.
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,67 @@
+//! What the commands do, in plain types: no clap, no terminal, no environment, no printing.
+
+pub mod check;
+mod error;
+pub mod key;
+mod keys;
+pub mod mock;
+pub mod restart;
+mod stop;
+
+use std::path::PathBuf;
+
+pub use self::error::Error;
+pub use self::stop::{Signal, Stop};
+use crate::api::{Base, Network, Policy};
+use crate::key::Plan;
+use crate::room::RoomRef;
+
+/// Everything that is decided before the work begins. Plain values; nothing here reads a file or the environment.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How the network is used.
+    pub network: Network,
+    /// Where the API is said to be.
+    pub api: ApiSources,
+    /// Whether plain http to other machines is accepted.
+    pub allow_http: bool,
+    /// Where the key comes from.
+    pub key: Plan,
+    /// When a request is sent again.
+    pub retry: Policy,
+    /// Rooms in work at the same time, at least one.
+    pub jobs: usize,
+    /// Where locks and what was seen last are kept; without it there are none.
+    pub state_dir: Option<PathBuf>,
+    /// Whether a person is at the terminal.
+    pub interactive: bool,
+}
+
+/// Where the address of the API may come from, beside the room itself.
+#[derive(Clone, Debug, Default)]
+pub struct ApiSources {
+    /// Given for this call: comes before all others, and may not contradict the room.
+    pub given: Option<Base>,
+    /// From the environment: comes after the room's own URL.
+    pub environment: Option<Base>,
+    /// From the profile: comes last.
+    pub profile: Option<Base>,
+}
+
+impl Settings {
+    /// The API that serves `room`.
+    ///
+    /// # Errors
+    /// [`Error::NoApi`], [`Error::ApiConflict`], and plain http to another machine.
+    pub fn api_of(&self, room: &RoomRef) -> Result<Base, Error> {
+        let ApiSources { given, environment, profile } = &self.api;
+        if let (Some(room), Some(given)) = (&room.api, given)
+            && room != given
+        {
+            return Err(Error::ApiConflict { room: room.clone(), given: given.clone() });
+        }
+        let first = [given, &room.api, environment, profile].into_iter().flatten().next();
+        let base = first.cloned().ok_or(Error::NoApi)?;
+        Ok(base.secure(self.allow_http).map_err(crate::room::Error::from)?)
+    }
+}

@@ -1,0 +1,146 @@
+//! Sending the restart: a fresh event for every attempt, the pauses between them, and one repair of the clock.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use nostr::UnsignedEvent;
+use reqwest::Method;
+use url::Url;
+
+use crate::api::retry::Next;
+use crate::api::{Base, Call, Client, Lost, Policy, Reply};
+use crate::clock::Clock;
+use crate::key::{self, HostKey};
+use crate::nip98;
+use crate::reporter::{Reporter, Step};
+use crate::secret::Secret;
+
+/// Below this the difference cannot be why a signature was refused; servers allow a minute, some half of it. Seconds.
+const CLOCK_AHEAD_MIN: u64 = 20;
+
+/// Above this it is not a clock that runs wrong, but one that lies. Seconds.
+const CLOCK_AHEAD_MAX: u64 = 24 * 60 * 60;
+
+/// How far a restart has come, for whoever has to say it when the work is cut short.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// A request went out, and there is no answer that says it was not carried out.
+    pub sent: bool,
+}
+
+/// Everything that one attempt needs.
+pub(super) struct Sender<'a> {
+    pub client: &'a Client,
+    pub key: &'a HostKey,
+    pub policy: Policy,
+    pub reporter: &'a dyn Reporter,
+    /// The name that the reporter knows the room by.
+    pub room: &'a str,
+    pub progress: &'a Mutex<Progress>,
+}
+
+/// What came of all attempts.
+pub(super) struct Outcome {
+    /// Of the last attempt.
+    pub reply: Result<Reply, Lost>,
+    /// How many requests were sent, or tried.
+    pub attempts: u32,
+    /// The local clock just before the last one, in milliseconds since the Unix epoch.
+    pub sent_ms: i64,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl Sender<'_> {
+    /// Sends `method` to `url` until there is an answer to keep.
+    pub async fn send(&self, api: &Base, method: &Method, url: &Url) -> Result<Outcome, key::Error> {
+        let mut warnings = Vec::new();
+        let (mut attempts, mut retries, mut shift_s) = (0, 0, 0);
+        loop {
+            attempts += 1;
+            self.reporter.step(self.room, Step::Sign);
+            let authorization = self.sign(method, url, Clock::default().now_s() + shift_s).await?;
+            self.reporter.step(self.room, Step::Restart);
+            self.reporter.detail(1, &format!("{method} {url} (attempt {attempts})"));
+            self.note_sent(true);
+            let sent_ms = Clock::default().now_ms();
+            let call = Call { method, url, authorization: Some(&authorization), body: None, limit: None };
+            let reply = self.client.send(call).await;
+            self.note_sent(!matches!(&reply, Err(Lost::Unreachable { .. } | Lost::Unusable(_))));
+            self.tell(&reply);
+            if let (0, Some(ahead)) = (shift_s, repairable(api, &reply)) {
+                shift_s = -ahead;
+                warnings.push(clock_warning(ahead));
+                self.reporter.warning(&warnings[0]);
+                continue;
+            }
+            retries += 1;
+            match self.policy.next(&reply, retries, random()) {
+                Next::Again(pause) => self.wait(pause).await,
+                Next::Stop => return Ok(Outcome { reply, attempts, sent_ms, warnings }),
+            }
+        }
+    }
+
+    /// The `Authorization` value for one request at `created_at`, in seconds since the Unix epoch.
+    pub async fn sign(&self, method: &Method, url: &Url, created_at: i64) -> Result<Secret, key::Error> {
+        let signed = self.key.sign(self.event(method, url, created_at)).await?;
+        Ok(nip98::authorization(&signed))
+    }
+
+    /// The event that [`Self::sign`] signs.
+    pub fn event(&self, method: &Method, url: &Url, created_at: i64) -> UnsignedEvent {
+        let request = nip98::Request { method: method.as_str(), url: url.as_str(), body: None };
+        nip98::event(request, self.key.public_key(), created_at, &nonce())
+    }
+
+    fn note_sent(&self, sent: bool) {
+        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).sent = sent;
+    }
+
+    fn tell(&self, reply: &Result<Reply, Lost>) {
+        match reply {
+            Ok(reply) => self.reporter.detail(1, &format!("answer {} {}", reply.status, brief(reply))),
+            Err(lost) => self.reporter.detail(1, &lost.to_string()),
+        }
+    }
+
+    async fn wait(&self, pause: Duration) {
+        self.reporter.step(self.room, Step::Wait);
+        self.reporter.detail(1, &format!("next attempt in {pause:.1?}"));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn brief(reply: &Reply) -> String {
+    if reply.status < 300 { format!("({} bytes)", reply.body.len()) } else { reply.text() }
+}
+
+/// How far our clock is ahead, in seconds, if that may be why the signature was refused and the answer can be believed.
+fn repairable(api: &Base, reply: &Result<Reply, Lost>) -> Option<i64> {
+    let reply = reply.as_ref().ok().filter(|reply| reply.status == 401 && api.is_trusted_path())?;
+    let range = CLOCK_AHEAD_MIN..=CLOCK_AHEAD_MAX;
+    reply.clock_ahead_s().filter(|ahead| range.contains(&ahead.unsigned_abs()))
+}
+
+fn clock_warning(ahead: i64) -> String {
+    let (seconds, side) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
+    format!(
+        "your clock is {seconds} s {side} the server's; signed again with the server's time. \
+         Set the clock right: timedatectl set-ntp true"
+    )
+}
+
+/// Sixteen random bytes in hex.
+fn nonce() -> String {
+    format!("{:016x}{:016x}", random_u64(), random_u64())
+}
+
+/// In `0.0..1.0`.
+fn random() -> f64 {
+    f64::from(u32::try_from(random_u64() >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
+}
+
+fn random_u64() -> u64 {
+    getrandom::u64().expect("the operating system has randomness")
+}

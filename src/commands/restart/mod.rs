@@ -1,0 +1,127 @@
+//! `nest restart`: the main job.
+
+mod attempt;
+mod look;
+mod walk;
+
+use futures_util::StreamExt as _;
+use serde::{Serialize, Serializer};
+
+use self::walk::Walk;
+use super::keys::Keys;
+use super::{Error, Settings, Stop};
+use crate::api::Client;
+use crate::livekit::CheckReport;
+use crate::reporter::Reporter;
+use crate::room::RoomRef;
+use crate::secret::Secret;
+
+/// What to restart, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The nests.
+    pub rooms: Vec<RoomRef>,
+    /// Prove that the new session can be joined.
+    pub check: Option<super::check::Options>,
+    /// Do nothing for a nest that runs.
+    pub if_inactive: bool,
+    /// Do not wait for another restart of the same room on this machine.
+    pub no_wait: bool,
+    /// Ask nobody.
+    pub yes: bool,
+    /// Send nothing; say what would be sent.
+    pub dry_run: bool,
+}
+
+/// What came of one room.
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// Restarted, or found running with `if_inactive`.
+    Restarted(Box<Restarted>),
+    /// What would have been sent.
+    Planned(Planned),
+}
+
+/// A nest that is back.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restarted {
+    /// As the API gave it.
+    pub room_id: String,
+    /// As the API gave them.
+    pub endpoints: Vec<String>,
+    /// The host's new token; absent if nothing was sent.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    pub token: Option<Secret>,
+    /// As the API gave it.
+    pub message: String,
+    /// The API.
+    pub api: String,
+    /// Hex public key; absent if no key was needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Requests sent; none if the nest was running.
+    pub attempts: u32,
+    /// From the start of the work to its end, check included, in milliseconds.
+    pub elapsed_ms: u64,
+    /// When the token ends, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// When the nest closes if it stays empty, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<String>,
+    /// What the user should know although it worked.
+    pub warnings: Vec<String>,
+    /// The proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckReport>,
+    /// The SID that this machine last saw, for the line that says what became what.
+    #[serde(skip)]
+    pub sid_before: Option<String>,
+}
+
+/// A request that was not sent.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned {
+    /// The room.
+    pub room_id: String,
+    /// `POST`.
+    pub method: String,
+    /// Exactly as it would be sent, and as it is signed.
+    pub url: String,
+    /// Names and values, the signature masked.
+    pub headers: Vec<(&'static str, String)>,
+    /// The event in the `Authorization` header, its signature masked.
+    pub event: serde_json::Value,
+}
+
+// Serde hands over a reference to the field.
+#[expect(clippy::ref_option)]
+fn exposed<S: Serializer>(token: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    token.as_ref().map(Secret::expose).serialize(serializer)
+}
+
+/// Restarts all rooms, `settings.jobs` at a time. `done` hears of each as it ends.
+pub async fn run(
+    settings: &Settings,
+    request: &Request,
+    reporter: &dyn Reporter,
+    stop: &Stop,
+    done: &(dyn Fn(&RoomRef, Result<Done, Error>) + Sync),
+) {
+    let client = match Client::new(settings.network.clone()) {
+        Ok(client) => client,
+        Err(lost) => {
+            let fail = |room| done(room, Err(crate::api::Error::from(lost.clone()).into()));
+            return request.rooms.iter().for_each(fail);
+        }
+    };
+    let keys = Keys::new(settings, reporter);
+    let walk = Walk { settings, request, reporter, client: &client, keys: &keys };
+    futures_util::stream::iter(&request.rooms)
+        .map(|room| async { (room, walk.room(room, stop).await) })
+        .buffer_unordered(settings.jobs)
+        .for_each(|(room, result)| async { done(room, result) })
+        .await;
+}

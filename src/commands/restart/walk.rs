@@ -1,0 +1,291 @@
+//! One room's way from its name to a nest that is back.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+use url::Url;
+
+use super::attempt::{Outcome, Progress, Sender};
+use super::{Done, Planned, Request, Restarted, look};
+use crate::api::wire::Info;
+use crate::api::{self, Base, Call, Client, answer};
+use crate::clock::{self, Clock};
+use crate::commands::keys::Keys;
+use crate::commands::{Error, Settings, Stop, check};
+use crate::key::HostKey;
+use crate::livekit::{Restart, Token};
+use crate::lock::{self, RoomLock};
+use crate::reporter::{Reporter, Step};
+use crate::room::{RoomId, RoomRef};
+use crate::secret::{MASK, Secret, scrub};
+
+/// The longest that a restart waits for another one of the same room.
+const LOCK_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// What `/info` may take when a person is waiting for the question.
+const INFO_LIMIT: Duration = Duration::from_secs(1);
+
+/// What asking further may take after a failure.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
+pub(super) struct Walk<'a> {
+    pub settings: &'a Settings,
+    pub request: &'a Request,
+    pub reporter: &'a dyn Reporter,
+    pub client: &'a Client,
+    pub keys: &'a Keys<'a>,
+}
+
+/// How far one room has come; what an interruption leaves behind.
+#[derive(Default)]
+struct Trail {
+    progress: Mutex<Progress>,
+    restarted: Mutex<Option<Restarted>>,
+}
+
+impl Walk<'_> {
+    /// The whole way, unless it is cut short.
+    pub async fn room(&self, room: &RoomRef, stop: &Stop) -> Result<Done, Error> {
+        let trail = Trail::default();
+        tokio::select! {
+            biased;
+            done = self.walk(room, &trail) => done,
+            signal = stop.requested() => {
+                let done = trail.restarted.lock().unwrap_or_else(PoisonError::into_inner).take().map(Box::new);
+                let sent = trail.progress.lock().unwrap_or_else(PoisonError::into_inner).sent;
+                Err(Error::Interrupted { signal, sent, done })
+            }
+        }
+    }
+
+    async fn walk(&self, room: &RoomRef, trail: &Trail) -> Result<Done, Error> {
+        let since = Instant::now();
+        let name = room.id.as_str();
+        let api = self.settings.api_of(room)?;
+        let url = api.room(&room.id, "/restart");
+        let mut was_running = None;
+        if self.request.if_inactive {
+            self.reporter.step(name, Step::Look);
+            if self.runs(&api, &room.id).await? {
+                return Ok(Done::Restarted(Box::new(running(&api, room, since))));
+            }
+            was_running = Some(false);
+        }
+        self.reporter.step(name, Step::Key);
+        let key = self.keys.of(room.host).await?;
+        let sender = Sender {
+            client: self.client,
+            key: &key,
+            policy: self.settings.retry,
+            reporter: self.reporter,
+            room: name,
+            progress: &trail.progress,
+        };
+        if let Some(host) = room.host.filter(|host| *host != key.public_key()) {
+            return Err(Error::NotHost { you: key.public_key(), host: Some(host), asked: false });
+        }
+        if self.request.dry_run {
+            return Ok(Done::Planned(planned(room, &sender, &url)));
+        }
+        let lock = self.lock(name, &url).await?;
+        self.question(&api, &room.id).await?;
+
+        let outcome = sender.send(&api, &Method::POST, &url).await.map_err(Arc::new)?;
+        let sent_ms = outcome.sent_ms;
+        let reply_times = outcome.reply.as_ref().ok().map(|reply| (reply.received_ms, reply.date_ms));
+        let mut restarted = self.conclude(room, &api, &sender, outcome, was_running).await?;
+        restarted.elapsed_ms = millis(since);
+        restarted.sid_before = lock.as_ref().and_then(RoomLock::last_sid);
+        *trail.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
+
+        let Some(options) = &self.request.check else { return Ok(Done::Restarted(Box::new(restarted))) };
+        self.reporter.step(name, Step::Check);
+        let (answered_ms, date_ms) = reply_times.unwrap_or_else(|| (Clock::default().now_ms(), None));
+        let proof = check::Proof {
+            restart: Restart { sent_ms, answered_ms, api_date_ms: date_ms },
+            sid_before: restarted.sid_before.clone(),
+        };
+        let session = check::Session {
+            api: &api,
+            room: &room.id,
+            endpoints: &restarted.endpoints,
+            token: restarted.token.as_ref(),
+            proof: Some(proof),
+        };
+        let report = check::session(self.client, self.settings, options, &session, self.reporter).await;
+        if let (Some(lock), Some(sid)) = (&lock, report.sid())
+            && let Err(error) = lock.remember_sid(sid)
+        {
+            self.reporter.detail(1, &format!("cannot remember the SID: {error}"));
+        }
+        restarted.closes_at = report.closes_at();
+        restarted.elapsed_ms = millis(since);
+        let joinable = report.is_joinable();
+        restarted.check = Some(report);
+        if joinable { Ok(Done::Restarted(Box::new(restarted))) } else { Err(Error::Unhealthy(Box::new(restarted))) }
+    }
+
+    /// Whether the API gives out tokens for the room.
+    async fn runs(&self, api: &Base, id: &RoomId) -> Result<bool, Error> {
+        let url = api.room(id, "/guest");
+        let reply = self.client.send(Call::get(&url)).await.map_err(api::Error::from)?;
+        match answer::fresh_token(&reply, &url) {
+            Ok(_) => Ok(true),
+            Err(api::Error::NotFound { missing, .. }) if missing != api::Missing::Endpoint => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The lock of the room; a folder that cannot be written is no reason to leave a nest dead.
+    async fn lock(&self, name: &str, url: &Url) -> Result<Option<RoomLock>, Error> {
+        let Some(folder) = &self.settings.state_dir else { return Ok(None) };
+        self.reporter.step(name, Step::Lock);
+        let wait = if self.request.no_wait { Duration::ZERO } else { LOCK_WAIT };
+        match RoomLock::acquire(&folder.join("rooms"), url.as_str(), wait).await {
+            Ok(lock) => Ok(Some(lock)),
+            Err(lock::Error::Busy) => Err(lock::Error::Busy.into()),
+            Err(error @ lock::Error::File { .. }) => {
+                self.reporter.warning(&format!("{error}; going on without a lock"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// With a person there and people in the nest: whether to throw them out.
+    async fn question(&self, api: &Base, id: &RoomId) -> Result<(), Error> {
+        if self.request.yes || !self.settings.interactive {
+            return Ok(());
+        }
+        self.reporter.step(id.as_str(), Step::Look);
+        let Some(info) = self.info(api, id, INFO_LIMIT).await.filter(|info| info.participant_count > 0) else {
+            return Ok(());
+        };
+        let question = match info.participant_count {
+            1 => "One person is in this nest and will be disconnected. Restart?".into(),
+            n => format!("{n} people are in this nest and will be disconnected. Restart?"),
+        };
+        if self.reporter.confirm(&question).await == Some(true) { Ok(()) } else { Err(Error::Declined) }
+    }
+
+    async fn info(&self, api: &Base, id: &RoomId, limit: Duration) -> Option<Info> {
+        let url = api.room(id, "/info");
+        let reply = self.client.send(Call::get(&url).within(limit)).await.ok()?;
+        answer::json(&reply, &url).ok()
+    }
+
+    /// What the last answer means, and what else there is to find out.
+    async fn conclude(
+        &self,
+        room: &RoomRef,
+        api: &Base,
+        sender: &Sender<'_>,
+        outcome: Outcome,
+        was_running: Option<bool>,
+    ) -> Result<Restarted, Error> {
+        let url = api.room(&room.id, "/restart");
+        let key = sender.key;
+        if answer::is_unanswered(&outcome.reply) {
+            return self.look_afterwards(room, api, sender, outcome, was_running).await;
+        }
+        let reply = outcome.reply.map_err(api::Error::from)?;
+        let error = match answer::session(&reply, &url, &room.id) {
+            Ok((session, token)) => {
+                let message = scrub(&session.message.unwrap_or_default()).into_owned();
+                let restarted = Restarted { endpoints: session.endpoints, message, ..blank(api, room) };
+                let attempts = outcome.attempts;
+                return Ok(Restarted { attempts, warnings: outcome.warnings, ..with_token(restarted, token, key) });
+            }
+            Err(error) => error,
+        };
+        match error {
+            api::Error::Forbidden { .. } => {
+                let info = self.info(api, &room.id, LOOK_LIMIT).await;
+                let host = info.and_then(|info| nostr::PublicKey::from_hex(&info.host).ok());
+                Err(Error::NotHost { you: key.public_key(), host, asked: true })
+            }
+            source @ api::Error::Server { status: 500.., .. } => {
+                Err(Error::Server { source, seen: look::around(self.client, api, &room.id, LOOK_LIMIT).await })
+            }
+            other => Err(other.into()),
+        }
+    }
+
+    /// The answer is missing: looks whether the restart happened, and fetches the token if there is proof.
+    async fn look_afterwards(
+        &self,
+        room: &RoomRef,
+        api: &Base,
+        sender: &Sender<'_>,
+        outcome: Outcome,
+        was_running: Option<bool>,
+    ) -> Result<Restarted, Error> {
+        let why = match &outcome.reply {
+            Ok(reply) => format!("the gateway gave up waiting (status {})", reply.status),
+            Err(lost) => lost.to_string(),
+        };
+        self.reporter.step(room.id.as_str(), Step::Look);
+        self.reporter.detail(1, &format!("{why}; looking whether it was restarted"));
+        if !look::proof(self.client, api, &room.id, was_running, outcome.sent_ms).await {
+            return Err(Error::Unknown { why });
+        }
+        let url = api.room(&room.id, "");
+        let authorization = sender.sign(&Method::GET, &url, Clock::default().now_s()).await.map_err(Arc::new)?;
+        let call = Call { authorization: Some(&authorization), ..Call::get(&url) };
+        let reply = self.client.send(call).await.map_err(api::Error::from)?;
+        let token = answer::fresh_token(&reply, &url)?;
+        let warning = format!("{why}, but the nest was restarted; the token was fetched afterwards");
+        self.reporter.warning(&warning);
+        let restarted = with_token(blank(api, room), token, sender.key);
+        let message = "The answer was lost; the nest was seen to have been restarted".into();
+        let warnings = outcome.warnings.into_iter().chain([warning]).collect();
+        Ok(Restarted { message, attempts: outcome.attempts, warnings, ..restarted })
+    }
+}
+
+fn blank(api: &Base, room: &RoomRef) -> Restarted {
+    Restarted {
+        room_id: room.id.to_string(),
+        endpoints: Vec::new(),
+        token: None,
+        message: String::new(),
+        api: api.to_string(),
+        host: None,
+        attempts: 0,
+        elapsed_ms: 0,
+        expires_at: None,
+        closes_at: None,
+        warnings: Vec::new(),
+        check: None,
+        sid_before: None,
+    }
+}
+
+fn running(api: &Base, room: &RoomRef, since: Instant) -> Restarted {
+    let message = "The nest is running; nothing was sent".into();
+    Restarted { message, elapsed_ms: millis(since), ..blank(api, room) }
+}
+
+fn with_token(restarted: Restarted, token: Secret, key: &HostKey) -> Restarted {
+    let expires_at = Token::decode(token.expose()).ok().and_then(|t| t.claims.exp).and_then(|s| clock::rfc3339(s.saturating_mul(1000)));
+    Restarted { expires_at, token: Some(token), host: Some(key.public_key().to_hex()), ..restarted }
+}
+
+/// What would be sent, with everything that makes it valid masked.
+fn planned(room: &RoomRef, sender: &Sender<'_>, url: &Url) -> Planned {
+    let event = sender.event(&Method::POST, url, Clock::default().now_s());
+    let mut event = json!(event);
+    event["sig"] = json!(MASK);
+    Planned {
+        room_id: room.id.to_string(),
+        method: "POST".into(),
+        url: url.to_string(),
+        headers: vec![("authorization", format!("Nostr {MASK}")), ("content-length", "0".into())],
+        event,
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
