@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod clock;
+pub mod commands;
+pub mod key;
 pub mod report;
 pub mod reporter;
 pub mod room;
