@@ -1,0 +1,167 @@
+//! `nest key`: the keys in the OS keyring.
+
+use std::path::PathBuf;
+
+use nostr::{Keys, PublicKey, SecretKey};
+
+use crate::key::parse::{self, Key};
+use crate::key::source::Opener;
+use crate::key::{self, Keyring, Origin, Plan, Source, keyring, npub};
+use crate::reporter::Reporter;
+use crate::secret::Secret;
+
+/// Why a command about keys did not do what it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key, where it comes from, or the keyring.
+    #[error(transparent)]
+    Key(#[from] key::Error),
+    /// Somebody said no, or there was nobody to say yes.
+    #[error("{npub} was not removed: nobody confirmed it")]
+    NotConfirmed {
+        /// Whose key.
+        npub: String,
+    },
+    /// Several keys, and what removes one wants to be told which.
+    #[error("there are {} keys in the OS keyring: which one?", npubs.len())]
+    WhichOne {
+        /// The keys to choose from.
+        npubs: Vec<String>,
+    },
+    /// The key cannot be encrypted.
+    #[error("the key was not encrypted: {0}")]
+    NotEncrypted(#[source] parse::Error),
+}
+
+impl From<keyring::Error> for Error {
+    fn from(error: keyring::Error) -> Self {
+        Self::Key(error.into())
+    }
+}
+
+/// The public part of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Whose key it is.
+    pub public_key: PublicKey,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// A key in the keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Whose key it is.
+    pub public_key: PublicKey,
+    /// Whether it is the one that is used when nothing else is said.
+    pub default: bool,
+    /// Whether it was not there before.
+    pub new: bool,
+}
+
+/// What to import.
+#[derive(Clone, Debug, Default)]
+pub struct Import {
+    /// Where the key is; a person is asked for it otherwise.
+    pub from: Option<Source>,
+    /// Keep an ncryptsec as it is, so that its passphrase is needed every time.
+    pub keep_encrypted: bool,
+    /// What opens an encrypted key; a person is asked otherwise.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// Puts a key into the keyring. The first becomes the default; the same key again is fine.
+pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored, Error> {
+    let opener = Opener { passphrase_file: request.passphrase_file.as_deref(), reporter };
+    let (text, origin) = match &request.from {
+        Some(source) => (source.read().await?, source.origin()),
+        None => (opener.ask_key().await?, Origin::Prompt),
+    };
+    let key = opener.open(&text, &origin).await?;
+    let encrypted = matches!(parse::parse(text.expose()), Ok(Key::Encrypted(_)));
+    let keep = if request.keep_encrypted && encrypted { Secret::new(text.expose().trim()) } else { parse::nsec(&key) };
+    store(keyring, key, keep).await
+}
+
+/// Makes a new key and puts it into the keyring.
+pub async fn generate(keyring: &Keyring) -> Result<Stored, Error> {
+    let key = SecretKey::generate();
+    let nsec = parse::nsec(&key);
+    store(keyring, key, nsec).await
+}
+
+async fn store(keyring: &Keyring, key: SecretKey, text: Secret) -> Result<Stored, Error> {
+    let public_key = Keys::new(key).public_key();
+    let new = keyring.put(public_key, text).await?;
+    Ok(Stored { public_key, default: keyring.index()?.default_key() == Some(public_key), new })
+}
+
+/// The public part of the key that the other commands would use.
+pub async fn show(plan: &Plan, reporter: &dyn Reporter) -> Result<Shown, Error> {
+    let key = key::load(plan, None, reporter).await?;
+    Ok(Shown { public_key: key.public_key(), origin: key.source().clone() })
+}
+
+/// The keys in the keyring, which is not touched.
+pub fn list(keyring: &Keyring) -> Result<Vec<Stored>, Error> {
+    let index = keyring.index()?;
+    let default = index.default_key();
+    let stored = |key: &PublicKey| Stored { public_key: *key, default: default == Some(*key), new: false };
+    Ok(index.keys().iter().map(stored).collect())
+}
+
+/// Makes a key the default.
+pub fn default(keyring: &Keyring, key: PublicKey) -> Result<(), Error> {
+    Ok(keyring.set_default(key)?)
+}
+
+/// Removes a key (the only one, if none is named) once somebody has confirmed it, or at once with `yes`.
+pub async fn remove(
+    keyring: &Keyring,
+    key: Option<PublicKey>,
+    yes: bool,
+    reporter: &dyn Reporter,
+) -> Result<PublicKey, Error> {
+    let key = match (key, keyring.index()?.keys()) {
+        (Some(key), _) => key,
+        (None, [only]) => *only,
+        (None, []) => return Err(keyring::Error::Empty.into()),
+        (None, keys) => return Err(Error::WhichOne { npubs: keys.iter().map(npub).collect() }),
+    };
+    let npub = npub(&key);
+    let question = format!("Remove the secret key of {npub} from the OS keyring? Without a copy, it is lost for good.");
+    if !yes && reporter.confirm(&question).await != Some(true) {
+        return Err(Error::NotConfirmed { npub });
+    }
+    keyring.remove(key).await?;
+    Ok(key)
+}
+
+/// Takes a secret key (the default, if none is named) out of the keyring: as nsec, or as ncryptsec under `passphrase`.
+pub async fn export(
+    keyring: &Keyring,
+    key: Option<PublicKey>,
+    passphrase: Option<Secret>,
+    opener: Opener<'_>,
+) -> Result<Secret, Error> {
+    let key = match key {
+        Some(key) => key,
+        None => keyring.choose(None)?.ok_or(keyring::Error::Empty)?,
+    };
+    let secret = opener.open_stored(keyring, key).await?;
+    match passphrase {
+        None => Ok(parse::nsec(&secret)),
+        Some(passphrase) => parse::encrypt(secret, passphrase).await.map_err(Error::NotEncrypted),
+    }
+}
+
+/// Encrypts the key of a source (typed, if there is none) as ncryptsec under `passphrase`.
+pub async fn encrypt(from: Option<&Source>, passphrase: Secret, opener: Opener<'_>) -> Result<Secret, Error> {
+    let (text, origin) = match from {
+        Some(source) => (source.read().await?, source.origin()),
+        None => (opener.ask_key().await?, Origin::Prompt),
+    };
+    let key = opener.open(&text, &origin).await?;
+    parse::encrypt(key, passphrase).await.map_err(Error::NotEncrypted)
+}

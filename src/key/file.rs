@@ -1,0 +1,188 @@
+//! Files that hold a secret: read with care for who else could, written for the owner alone.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::parse::MAX_BYTES;
+use super::thread;
+use crate::secret::Secret;
+
+/// How long the writer of a pipe may take; a password manager may have to ask a person first.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where systemd puts the credentials of a service; access lists guard them, and look like permissions of the group.
+const CREDENTIALS: &str = "/run/credentials/";
+
+/// Why a secret cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such file.
+    #[error("there is no file {}", .0.display())]
+    NotFound(PathBuf),
+    /// A directory.
+    #[error("{} is a directory", .0.display())]
+    Directory(PathBuf),
+    /// The user may not read it, or may not write there.
+    #[error("no permission for {}", .0.display())]
+    Denied(PathBuf),
+    /// Others than the owner have rights to it.
+    #[error("{} is open to others (mode {mode:04o})", path.display())]
+    TooOpen {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Longer than any key or passphrase.
+    #[error("{} is longer than {MAX_BYTES} bytes", name(.0))]
+    TooLong(PathBuf),
+    /// Not UTF-8.
+    #[error("{} is not text", name(.0))]
+    NotText(PathBuf),
+    /// A pipe that nothing came out of.
+    #[error("nothing came from {} within {} s", name(path), limit.as_secs())]
+    Silent {
+        /// Which file.
+        path: PathBuf,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// Two things were to be read from stdin.
+    #[error("stdin was read already")]
+    StdinTaken,
+    /// A new file was to be written, and there is one.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Anything else that the system says.
+    #[error("{}: {cause}", name(path))]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// In the system's words.
+        cause: io::Error,
+    },
+}
+
+impl Error {
+    fn io(path: &Path, cause: io::Error) -> Self {
+        let path = path.to_owned();
+        match cause.kind() {
+            io::ErrorKind::NotFound => Self::NotFound(path),
+            io::ErrorKind::IsADirectory => Self::Directory(path),
+            io::ErrorKind::PermissionDenied => Self::Denied(path),
+            io::ErrorKind::AlreadyExists => Self::Exists(path),
+            _ => Self::Io { path, cause },
+        }
+    }
+}
+
+/// Reads a secret from a file, or from stdin when the path is `-`, which works once.
+///
+/// A regular file has to be its owner's alone. Pipes, stdin and systemd's credentials are exempt.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn read(path: &Path) -> Result<Secret, Error> {
+    read_within(PATIENCE, path, path.starts_with(CREDENTIALS)).await
+}
+
+/// Like [`read`] for a systemd credential, wherever it is: who may read it is systemd's business.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn read_credential(path: &Path) -> Result<Secret, Error> {
+    read_within(PATIENCE, path, true).await
+}
+
+async fn read_within(limit: Duration, path: &Path, exempt: bool) -> Result<Secret, Error> {
+    let owned = path.to_owned();
+    let read = thread::run(move || read_now(&owned, exempt));
+    match tokio::time::timeout(limit, read).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(cause)) => Err(Error::io(path, cause)),
+        Err(_) => Err(Error::Silent { path: path.to_owned(), limit }),
+    }
+}
+
+fn read_now(path: &Path, exempt: bool) -> Result<Secret, Error> {
+    static STDIN_TAKEN: AtomicBool = AtomicBool::new(false);
+    if path == Path::new("-") {
+        if STDIN_TAKEN.swap(true, Ordering::Relaxed) {
+            return Err(Error::StdinTaken);
+        }
+        return read_bounded(io::stdin().lock(), path);
+    }
+    // What is looked at is what is read: the open file, not its name.
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let about = file.metadata().map_err(|e| Error::io(path, e))?;
+    if about.is_dir() {
+        return Err(Error::Directory(path.to_owned()));
+    }
+    if !exempt && about.is_file() {
+        private(path, &about)?;
+    }
+    read_bounded(file, path)
+}
+
+#[cfg(unix)]
+fn private(path: &Path, about: &fs::Metadata) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o077;
+    let mode = about.permissions().mode() & 0o7777;
+    if mode & OTHERS == 0 { Ok(()) } else { Err(Error::TooOpen { path: path.to_owned(), mode }) }
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as on unix")]
+fn private(_: &Path, _: &fs::Metadata) -> Result<(), Error> {
+    Ok(())
+}
+
+fn read_bounded(from: impl Read, path: &Path) -> Result<Secret, Error> {
+    // With all the room it can need from the start, the buffer never moves and leaves no copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 2));
+    from.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(Error::TooLong(path.to_owned()));
+    }
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Secret::new(text)),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err(Error::NotText(path.to_owned()))
+        }
+    }
+}
+
+/// Writes a secret and a line end to a new file that only its owner can read (mode 0600). Nothing is ever overwritten.
+///
+/// # Errors
+/// [`Error::Exists`] and what the system says.
+pub fn create(path: &Path, secret: &Secret) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|e| match e.kind() {
+        // It is the folder that is missing.
+        io::ErrorKind::NotFound => Error::Io { path: path.to_owned(), cause: e },
+        _ => Error::io(path, e),
+    })?;
+    let written =
+        file.write_all(secret.expose().as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
+    written.map_err(|e| {
+        // Half a key is of no use, and would be in the way of the next attempt.
+        let _ = fs::remove_file(path);
+        Error::io(path, e)
+    })
+}
+
+fn name(path: &Path) -> String {
+    if path == Path::new("-") { "stdin".into() } else { path.display().to_string() }
+}

@@ -1,0 +1,297 @@
+//! Keys in the OS keyring: Secret Service, Keychain or Windows Credential Manager.
+//!
+//! The service is `nest`, the user is the npub, the secret is the nsec, or the ncryptsec as it was given.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::keyring::v1::{Entry, Error as StoreError};
+use nostr::PublicKey;
+use tokio::time::{Instant, timeout_at};
+
+use super::index::{self, Index};
+use super::{npub, thread};
+use crate::secret::Secret;
+
+/// The name of the service under which the keys are filed.
+pub const SERVICE: &str = "nest";
+
+/// How long a keyring may take that nobody is there to unlock.
+pub const LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a person may take to unlock it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why the keyring does not serve.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No D-Bus session, as under cron or over ssh.
+    #[error("there is no session bus: {0}")]
+    NoSessionBus(String),
+    /// A session bus, and nothing on it that keeps secrets.
+    #[error("no program on the session bus keeps secrets: {0}")]
+    NoService(String),
+    /// Not even the connection came about.
+    #[error("it did not answer within {} s", .0.as_secs_f32())]
+    Silent(Duration),
+    /// It answered, but not with the key: most likely it asks somebody to unlock it, somewhere.
+    #[error("it is locked or stuck: nothing came within {} s", .0.as_secs_f32())]
+    Waiting(Duration),
+    /// It is locked, and nobody unlocked it, or there is no collection to unlock.
+    #[error("it is locked: {0}")]
+    Locked(String),
+    /// More than one entry is filed under this name.
+    #[error("it has {0} entries of the same name")]
+    Ambiguous(usize),
+    /// Anything else, in the system's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why no key came out of the keyring, or none went in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The keyring itself.
+    #[error("the OS keyring cannot be used")]
+    Unusable(#[source] Reason),
+    /// The list says that the key is there, the keyring says that it is not.
+    #[error("the key of {npub} is no longer in the OS keyring")]
+    Gone {
+        /// Whose key.
+        npub: String,
+    },
+    /// What is filed under this npub is another key, or not what was just put there.
+    #[error("the OS keyring has something else in place of the key of {npub}")]
+    Mixed {
+        /// Whose key it should be.
+        npub: String,
+    },
+    /// Several keys, none of them the room's host, and no default.
+    #[error("there are {} keys in the OS keyring and none is the default", npubs.len())]
+    Undecided {
+        /// The keys to choose from.
+        npubs: Vec<String>,
+    },
+    /// No such key has been imported.
+    #[error("{npub} is not in the OS keyring")]
+    Unknown {
+        /// The key that was asked for.
+        npub: String,
+        /// Those that are there.
+        npubs: Vec<String>,
+    },
+    /// No key at all has been imported.
+    #[error("there is no key in the OS keyring")]
+    Empty,
+    /// The list of what is in the keyring.
+    #[error(transparent)]
+    Index(#[from] index::Error),
+}
+
+/// What keeps the secrets. All calls may block, some for ever.
+pub trait Vault: Send + Sync {
+    /// Connects, without touching anything that may be locked.
+    fn open(&self) -> Result<(), Reason>;
+    /// What is filed under the name, if anything is.
+    fn get(&self, name: &str) -> Result<Option<Secret>, Reason>;
+    /// Files a secret, in place of what was there.
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason>;
+    /// Removes what is filed under the name. False if nothing was.
+    fn delete(&self, name: &str) -> Result<bool, Reason>;
+}
+
+/// Keys in a vault, and the list of them, with a limit on every wait.
+#[derive(Clone)]
+pub struct Keyring {
+    vault: Arc<dyn Vault>,
+    index: PathBuf,
+    limit: Duration,
+}
+
+impl Keyring {
+    /// The OS keyring; `index` is the file with the list of keys.
+    pub fn new(index: impl Into<PathBuf>) -> Self {
+        Self::over(Arc::new(OsVault), index)
+    }
+
+    /// The same over another vault.
+    pub fn over(vault: Arc<dyn Vault>, index: impl Into<PathBuf>) -> Self {
+        Self { vault, index: index.into(), limit: LIMIT }
+    }
+
+    /// The same with a person there who can unlock it: [`PATIENCE`] instead of [`LIMIT`], once it has answered at all.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { limit: PATIENCE, ..self }
+    }
+
+    /// The list of keys.
+    ///
+    /// # Errors
+    /// [`Error::Index`].
+    pub fn index(&self) -> Result<Index, Error> {
+        Ok(Index::load(&self.index)?)
+    }
+
+    /// The key to use: the one that is `wanted`, or the default, or the only one. `None` if there is none at all. The
+    /// keyring itself is not touched.
+    ///
+    /// # Errors
+    /// [`Error::Undecided`], [`Error::Index`].
+    pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, Error> {
+        let index = self.index()?;
+        match wanted.filter(|key| index.keys().contains(key)).or(index.default_key()) {
+            None if !index.keys().is_empty() => Err(Error::Undecided { npubs: npubs(&index) }),
+            chosen => Ok(chosen),
+        }
+    }
+
+    /// What is filed for this key: an nsec or an ncryptsec.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`], [`Error::Gone`].
+    pub async fn get(&self, key: PublicKey) -> Result<Secret, Error> {
+        let npub = npub(&key);
+        let name = npub.clone();
+        self.ask(move |vault| vault.get(&name)).await?.ok_or(Error::Gone { npub })
+    }
+
+    /// Files a key, reads it back, and puts it on the list. False if it was on the list before.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`], [`Error::Mixed`], [`Error::Index`].
+    pub async fn put(&self, key: PublicKey, secret: Secret) -> Result<bool, Error> {
+        let mut index = self.index()?;
+        let npub = npub(&key);
+        let name = npub.clone();
+        let kept = self
+            .ask(move |vault| {
+                vault.set(&name, &secret)?;
+                Ok(vault.get(&name)?.is_some_and(|back| back == secret))
+            })
+            .await?;
+        if !kept {
+            return Err(Error::Mixed { npub });
+        }
+        let new = index.add(key);
+        index.save(&self.index)?;
+        Ok(new)
+    }
+
+    /// Makes a key the default.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Index`].
+    pub fn set_default(&self, key: PublicKey) -> Result<(), Error> {
+        let mut index = self.index()?;
+        if !index.set_default(key) {
+            return Err(Error::Unknown { npub: npub(&key), npubs: npubs(&index) });
+        }
+        Ok(index.save(&self.index)?)
+    }
+
+    /// Removes a key from the keyring and the list; one of the two is enough.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`], [`Error::Unknown`], [`Error::Index`].
+    pub async fn remove(&self, key: PublicKey) -> Result<(), Error> {
+        let mut index = self.index()?;
+        let name = npub(&key);
+        let deleted = self.ask(move |vault| vault.delete(&name)).await?;
+        if index.remove(key) {
+            index.save(&self.index)?;
+        } else if !deleted {
+            return Err(Error::Unknown { npub: npub(&key), npubs: npubs(&index) });
+        }
+        Ok(())
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Vault) -> Result<T, Reason> + Send + 'static,
+    ) -> Result<T, Error> {
+        let start = Instant::now();
+        let vault = Arc::clone(&self.vault);
+        within(start + LIMIT, Reason::Silent(LIMIT), move || vault.open()).await?;
+        let vault = Arc::clone(&self.vault);
+        within(start + self.limit, Reason::Waiting(self.limit), move || question(&*vault)).await
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").field("index", &self.index).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+async fn within<T: Send + 'static>(
+    deadline: Instant,
+    late: Reason,
+    work: impl FnOnce() -> Result<T, Reason> + Send + 'static,
+) -> Result<T, Error> {
+    let result = match timeout_at(deadline, thread::run(work)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(died)) => Err(Reason::Other(died.to_string())),
+        Err(_) => Err(late),
+    };
+    result.map_err(Error::Unusable)
+}
+
+fn npubs(index: &Index) -> Vec<String> {
+    index.keys().iter().map(npub).collect()
+}
+
+/// The keyring of this machine's operating system.
+#[derive(Clone, Copy, Debug)]
+struct OsVault;
+
+impl Vault for OsVault {
+    fn open(&self) -> Result<(), Reason> {
+        Entry::store_status().as_ref().map(|&()| ()).map_err(|error| {
+            let text = error.to_string();
+            // With a bus, it is the bus that says by a name of its own why there is no service.
+            if text.contains("org.freedesktop.DBus.Error.") {
+                Reason::NoService(text)
+            } else {
+                Reason::NoSessionBus(text)
+            }
+        })
+    }
+
+    fn get(&self, name: &str) -> Result<Option<Secret>, Reason> {
+        match entry(name)?.get_password() {
+            Ok(text) => Ok(Some(Secret::new(text))),
+            Err(StoreError::NoEntry) => Ok(None),
+            Err(error) => Err(reason(error)),
+        }
+    }
+
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason> {
+        entry(name)?.set_password(secret.expose()).map_err(reason)
+    }
+
+    fn delete(&self, name: &str) -> Result<bool, Reason> {
+        match entry(name)?.delete_credential() {
+            Ok(()) => Ok(true),
+            Err(StoreError::NoEntry) => Ok(false),
+            Err(error) => Err(reason(error)),
+        }
+    }
+}
+
+fn entry(name: &str) -> Result<Entry, Reason> {
+    Entry::new(SERVICE, name).map_err(reason)
+}
+
+fn reason(error: StoreError) -> Reason {
+    match error {
+        StoreError::NoStorageAccess(why) => Reason::Locked(why.to_string()),
+        StoreError::Ambiguous(entries) => Reason::Ambiguous(entries.len()),
+        // Display of these shows no data; Debug would.
+        other => Reason::Other(other.to_string()),
+    }
+}

@@ -1,0 +1,170 @@
+//! The host's key: what signs, and every place that a key can come from.
+//!
+//! [`load`] asks the explicit sources of a [`Plan`] first, then whatever can block. A key is never invented.
+
+mod argument;
+pub mod file;
+pub mod index;
+pub mod keyring;
+pub mod parse;
+pub mod source;
+mod thread;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nostr::nips::nip19::ToBech32;
+use nostr::{Event, Keys, NostrSigner, PublicKey, SecretKey, UnsignedEvent};
+
+pub use argument::found_in_argument;
+pub use keyring::Keyring;
+pub use source::{Origin, Plan, Source, load};
+
+use crate::secret::scrub;
+
+/// Why there is no key, or no signature.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No source is configured, the keyring holds nothing, and there is nobody to ask.
+    #[error("there is no host key")]
+    Missing,
+    /// The source is configured, but cannot be read.
+    #[error("the host key cannot be read from {origin}")]
+    Unreadable {
+        /// Which source.
+        origin: Origin,
+        /// What is wrong with the file.
+        #[source]
+        cause: file::Error,
+    },
+    /// What the source says is no key, or does not open.
+    #[error("the host key from {origin} cannot be used")]
+    Unusable {
+        /// Which source.
+        origin: Origin,
+        /// What is wrong with the text.
+        #[source]
+        cause: parse::Error,
+    },
+    /// The key is encrypted, no passphrase file is configured, and there is nobody to ask.
+    #[error("the host key from {origin} is encrypted, and there is nobody to ask for its passphrase")]
+    PassphraseNeeded {
+        /// Which source.
+        origin: Origin,
+    },
+    /// The passphrase file cannot be read.
+    #[error("the passphrase cannot be read")]
+    Passphrase(#[source] file::Error),
+    /// The OS keyring, or the list of what is in it.
+    #[error(transparent)]
+    Keyring(#[from] keyring::Error),
+    /// The signer said no.
+    #[error("{origin} did not sign: {why}")]
+    Refused {
+        /// Which signer.
+        origin: Origin,
+        /// In its own words.
+        why: String,
+    },
+    /// The signer said nothing.
+    #[error("{origin} did not answer within {} s", limit.as_secs_f32())]
+    Silent {
+        /// Which signer.
+        origin: Origin,
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// The signer returned something else than what it was given, or a signature that does not hold.
+    #[error("{origin} returned an event that is not the one to sign")]
+    Forged {
+        /// Which signer.
+        origin: Origin,
+    },
+}
+
+/// A key that signs for the host, here or far away.
+#[derive(Clone)]
+pub struct HostKey {
+    public_key: PublicKey,
+    signer: Signer,
+    origin: Origin,
+}
+
+#[derive(Clone)]
+enum Signer {
+    Here(Keys),
+    Far { signer: Arc<dyn NostrSigner>, limit: Duration },
+}
+
+impl HostKey {
+    /// A key in hand.
+    #[must_use]
+    pub fn local(key: SecretKey, origin: Origin) -> Self {
+        let keys = Keys::new(key);
+        Self { public_key: keys.public_key(), signer: Signer::Here(keys), origin }
+    }
+
+    /// A signer that may need a while, up to `limit`, for each signature: a person may have to approve it.
+    pub fn remote(public_key: PublicKey, signer: Arc<dyn NostrSigner>, limit: Duration, origin: Origin) -> Self {
+        Self { public_key, signer: Signer::Far { signer, limit }, origin }
+    }
+
+    /// Whose key it is.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    /// Whose key it is, for people.
+    #[must_use]
+    pub fn npub(&self) -> String {
+        npub(&self.public_key)
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn source(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Signs the event, in the name of this key whatever author it says.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Silent`] and [`Error::Forged`].
+    pub async fn sign(&self, mut event: UnsignedEvent) -> Result<Event, Error> {
+        let origin = || self.origin.clone();
+        let refused = |why: String| Error::Refused { origin: origin(), why: scrub(&why).into_owned() };
+        event.pubkey = self.public_key;
+        event.id = None;
+        match &self.signer {
+            Signer::Here(keys) => event.sign_with_keys(keys).map_err(|e| refused(e.to_string())),
+            Signer::Far { signer, limit } => {
+                let id = event.id();
+                let signed = tokio::time::timeout(*limit, signer.sign_event(event))
+                    .await
+                    .map_err(|_| Error::Silent { origin: origin(), limit: *limit })?
+                    .map_err(|e| refused(e.to_string()))?;
+                if signed.id == id && signed.verify().is_ok() {
+                    Ok(signed)
+                } else {
+                    Err(Error::Forged { origin: origin() })
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostKey").field("npub", &self.npub()).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// A public key as people know it, `npub1…`.
+#[must_use]
+pub fn npub(key: &PublicKey) -> String {
+    let Ok(npub) = key.to_bech32();
+    npub
+}

@@ -1,0 +1,267 @@
+//! Keys as text: nsec, 64 hex digits, ncryptsec (NIP-49). No error repeats the text.
+
+use std::fmt;
+
+use nostr::SecretKey;
+use nostr::nips::nip19::{FromBech32, ToBech32};
+use nostr::nips::nip49::{self, EncryptedSecretKey};
+
+use super::thread;
+use crate::secret::Secret;
+
+/// The longest text that is looked at, in bytes. An ncryptsec has 162.
+pub const MAX_BYTES: usize = 4096;
+
+/// Why a text is no key, or an encrypted key does not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing but whitespace.
+    #[error("it is empty")]
+    Empty,
+    /// More than [`MAX_BYTES`].
+    #[error("it is longer than {MAX_BYTES} bytes, too long for a key")]
+    TooLong,
+    /// An npub, a nostr address, a bunker's address.
+    #[error("it is {0}, not a secret key")]
+    SomethingElse(&'static str),
+    /// Begins like a key, but its checksum or length is wrong.
+    #[error("it begins with {0} but is damaged: a character is wrong or missing")]
+    Damaged(&'static str),
+    /// Hex digits, but not 64.
+    #[error("it has {0} hex digits, and a key has 64")]
+    HexLength(usize),
+    /// 64 hex digits that are no key on the curve, such as zeroes.
+    #[error("its 64 hex digits are not a valid key")]
+    NotOnCurve,
+    /// None of all these. The file has to contain the key alone.
+    #[error("it is none of nsec1…, ncryptsec1… and 64 hex digits")]
+    NotAKey,
+    /// The passphrase does not open it.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// Opening it would take more memory than is reasonable (2^`log_n` KiB).
+    #[error("its encryption is set to cost 2^{0} rounds, more than nest will spend")]
+    TooCostly(u8),
+    /// The encryption failed in another way.
+    #[error("it cannot be encrypted or decrypted: {0}")]
+    Cipher(String),
+}
+
+/// A key as it was written down.
+#[derive(Clone)]
+pub enum Key {
+    /// Ready for use.
+    Plain(SecretKey),
+    /// Needs a passphrase.
+    Encrypted(EncryptedSecretKey),
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Plain(_)) { "Plain(***)" } else { "Encrypted(***)" })
+    }
+}
+
+/// Reads a key; whitespace around it is tolerated.
+///
+/// # Errors
+/// See [`Error`].
+pub fn parse(text: &str) -> Result<Key, Error> {
+    if text.len() > MAX_BYTES {
+        return Err(Error::TooLong);
+    }
+    // Windows editors begin a file with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let begins = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    if text.is_empty() {
+        return Err(Error::Empty);
+    }
+    if begins("nsec1") {
+        return SecretKey::from_bech32(text).map(Key::Plain).map_err(|_| Error::Damaged("nsec1"));
+    }
+    if begins("ncryptsec1") {
+        return EncryptedSecretKey::from_bech32(text).map(Key::Encrypted).map_err(|_| Error::Damaged("ncryptsec1"));
+    }
+    for (prefix, what) in [
+        ("npub1", "an npub, the public half of a key"),
+        ("nprofile1", "an nprofile, which is public"),
+        ("naddr1", "the address of a nest"),
+        ("bunker://", "the address of a remote signer"),
+    ] {
+        if begins(prefix) {
+            return Err(Error::SomethingElse(what));
+        }
+    }
+    if text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return match text.len() {
+            64 => SecretKey::from_hex(text).map(Key::Plain).map_err(|_| Error::NotOnCurve),
+            other => Err(Error::HexLength(other)),
+        };
+    }
+    Err(Error::NotAKey)
+}
+
+/// The key as `nsec1…`.
+#[must_use]
+pub fn nsec(key: &SecretKey) -> Secret {
+    let Ok(nsec) = key.to_bech32();
+    Secret::new(nsec)
+}
+
+/// Opens an encrypted key. Takes a fraction of a second and up to 256 MiB, as its author chose.
+///
+/// # Errors
+/// [`Error::WrongPassphrase`], [`Error::TooCostly`], [`Error::Cipher`].
+pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<SecretKey, Error> {
+    thread::run(move || key.decrypt(passphrase.expose()))
+        .await
+        .map_err(|e| Error::Cipher(e.to_string()))?
+        .map_err(cipher)
+}
+
+/// Encrypts a key as `ncryptsec1…`.
+///
+/// # Errors
+/// [`Error::Empty`] without a passphrase, [`Error::Cipher`].
+pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, Error> {
+    if passphrase.expose().is_empty() {
+        return Err(Error::Empty);
+    }
+    let encrypted = thread::run(move || key.encrypt(passphrase.expose()))
+        .await
+        .map_err(|e| Error::Cipher(e.to_string()))?
+        .map_err(cipher)?;
+    encrypted.to_bech32().map(Secret::new).map_err(|e| Error::Cipher(e.to_string()))
+}
+
+fn cipher(error: nip49::Error) -> Error {
+    match error {
+        nip49::Error::ChaCha20Poly1305(_) => Error::WrongPassphrase,
+        nip49::Error::LogNTooBig { log_n, .. } => Error::TooCostly(log_n),
+        other => Error::Cipher(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NSEC: &str = "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5";
+    const HEX: &str = "67dea2ed018072d675f5415ecfaed7d2597555e202d85b3d65ea4e58d2d92ffa";
+    /// The vector of NIP-49: `log_n` 16, passphrase `nostr`.
+    const NCRYPTSEC: &str = "ncryptsec1qgg9947rlpvqu76pj5ecreduf9jxhselq2nae2kghhvd5g7dgjtcxfqtd67p9m0w57lspw8gsq6yphnm8623nsl8xn9j4jdzz84zm3frztj3z7s35vpzmqf6ksu8r89qk5z2zxfmu5gv8th8wclt0h4p";
+    const NCRYPTSEC_HEX: &str = "3501454135014541350145413501453fefb02227e449e57cf4d3a3ce05378683";
+
+    fn plain(text: &str) -> String {
+        match parse(text).unwrap() {
+            Key::Plain(key) => key.to_secret_hex(),
+            Key::Encrypted(_) => panic!("encrypted"),
+        }
+    }
+
+    fn encrypted(text: &str) -> EncryptedSecretKey {
+        match parse(text).unwrap() {
+            Key::Encrypted(key) => key,
+            Key::Plain(_) => panic!("plain"),
+        }
+    }
+
+    #[test]
+    fn all_forms_and_the_whitespace_around_them() {
+        for text in [
+            NSEC.to_owned(),
+            HEX.to_owned(),
+            NSEC.to_uppercase(),
+            HEX.to_uppercase(),
+            format!(" \t{NSEC}\r\n\n"),
+            format!("\u{feff}{HEX}\n"),
+        ] {
+            assert_eq!(plain(&text), HEX);
+        }
+        assert_eq!(nsec(&SecretKey::from_hex(HEX).unwrap()).expose(), NSEC);
+        encrypted(&format!("{NCRYPTSEC}\n"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_by_name_and_not_repeated() {
+        let damaged = NSEC.replace("vl029", "vl028");
+        for (text, error) in [
+            (String::new(), Error::Empty),
+            (" \r\n".into(), Error::Empty),
+            (
+                "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg".into(),
+                Error::SomethingElse("an npub, the public half of a key"),
+            ),
+            ("bunker://abc?secret=hunter2".into(), Error::SomethingElse("the address of a remote signer")),
+            (damaged, Error::Damaged("nsec1")),
+            (NSEC[..62].into(), Error::Damaged("nsec1")),
+            (NCRYPTSEC[..100].into(), Error::Damaged("ncryptsec1")),
+            (format!("{NSEC}\n{NSEC}"), Error::Damaged("nsec1")),
+            (HEX[1..].into(), Error::HexLength(63)),
+            ("0".repeat(64), Error::NotOnCurve),
+            ("f".repeat(64), Error::NotOnCurve),
+            (format!("NEST_KEY={NSEC}"), Error::NotAKey),
+            (format!("# mine\n{NSEC}"), Error::NotAKey),
+            (" ".repeat(MAX_BYTES + 1), Error::TooLong),
+        ] {
+            let got = parse(&text).unwrap_err();
+            assert_eq!(got, error);
+            assert!(!format!("{got} {got:?}").contains("vl02"), "{got}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_passphrase_opens_an_encrypted_key_and_another_does_not() {
+        let key = encrypted(NCRYPTSEC);
+        assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap().to_secret_hex(), NCRYPTSEC_HEX);
+        assert_eq!(decrypt(key, Secret::new("wrong")).await.unwrap_err(), Error::WrongPassphrase);
+    }
+
+    #[tokio::test]
+    async fn encryption_comes_back_and_needs_a_passphrase() {
+        let key = SecretKey::from_hex(HEX).unwrap();
+        let text = encrypt(key.clone(), Secret::new("pass phrase")).await.unwrap();
+        let back = decrypt(encrypted(text.expose()), Secret::new("pass phrase")).await.unwrap();
+        assert_eq!(back, key);
+        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), Error::Empty);
+    }
+
+    #[tokio::test]
+    async fn an_absurd_cost_is_refused_at_once() {
+        let mut bytes = encrypted(NCRYPTSEC).as_vec();
+        bytes[1] = 60;
+        let key = EncryptedSecretKey::from_slice(&bytes).unwrap();
+        assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap_err(), Error::TooCostly(60));
+    }
+
+    #[test]
+    fn debug_prints_stars() {
+        assert_eq!(format!("{:?} {:?}", parse(HEX), parse(NCRYPTSEC)), "Ok(Plain(***)) Ok(Encrypted(***))");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in any::<String>()) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_text_after_a_prefix_is_read_or_refused(
+            prefix in prop::sample::select(vec!["nsec1", "NCRYPTSEC1", "npub1", "bunker://", "\u{feff}", "é"]),
+            text in ".*",
+        ) {
+            let _ = parse(&format!("{prefix}{text}"));
+        }
+
+        #[test]
+        fn one_wrong_character_never_yields_another_key(at in 5usize..63, to in prop::char::range('a', 'z')) {
+            let mut text: Vec<char> = NSEC.chars().collect();
+            prop_assume!(text[at] != to);
+            text[at] = to;
+            let text: String = text.into_iter().collect();
+            prop_assert!(parse(&text).is_err());
+        }
+    }
+}
