@@ -1,0 +1,105 @@
+//! How far a server's clock is from the one here, as far as one can know.
+
+/// What a server's clock shows minus what the one here shows, in milliseconds; the truth lies between the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// At least this.
+    pub min_ms: i64,
+    /// At most this.
+    pub max_ms: i64,
+}
+
+/// A span on the clock here, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Not before this.
+    pub from_ms: i64,
+    /// Not after this.
+    pub to_ms: i64,
+}
+
+impl Span {
+    /// The middle of it, for people.
+    #[must_use]
+    pub fn middle_ms(self) -> i64 {
+        self.from_ms.midpoint(self.to_ms)
+    }
+
+    /// How little is known.
+    #[must_use]
+    pub fn width_ms(self) -> i64 {
+        self.to_ms.saturating_sub(self.from_ms)
+    }
+}
+
+impl Offset {
+    /// From a server's time that was read between two moments here. `resolution_ms` is how much its clock leaves out:
+    /// 1000 for an HTTP `Date`, 1 for a time in milliseconds.
+    #[must_use]
+    pub fn from_reading(server_ms: i64, resolution_ms: i64, sent_ms: i64, received_ms: i64) -> Self {
+        Self {
+            min_ms: server_ms.saturating_sub(received_ms).saturating_sub(1),
+            max_ms: server_ms.saturating_add(resolution_ms).saturating_sub(sent_ms),
+        }
+    }
+
+    /// When the clock here showed what the server calls `server_ms` (rounded down to `resolution_ms`).
+    #[must_use]
+    pub fn here(self, server_ms: i64, resolution_ms: i64) -> Span {
+        Span {
+            from_ms: server_ms.saturating_sub(self.max_ms),
+            to_ms: server_ms.saturating_add(resolution_ms).saturating_sub(self.min_ms),
+        }
+    }
+
+    /// The likeliest offset.
+    #[must_use]
+    pub fn middle_ms(self) -> i64 {
+        self.min_ms.midpoint(self.max_ms)
+    }
+
+    /// What both allow; `None` when they contradict each other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Option<Self> {
+        let both = Self { min_ms: self.min_ms.max(other.min_ms), max_ms: self.max_ms.min(other.max_ms) };
+        (both.min_ms <= both.max_ms).then_some(both)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever the clocks do: the true moment lies in the span that is computed from a reading.
+        #[test]
+        fn the_truth_lies_within(
+            offset_us in -10_000_000_i64..10_000_000,
+            sent_us in 0_i64..1_000_000_000,
+            there_us in 0_i64..5_000_000,
+            back_us in 0_i64..5_000_000,
+            event_us in 0_i64..2_000_000_000,
+            resolution_ms in prop_oneof![Just(1_i64), Just(1000)],
+        ) {
+            let seen_by_server = |us: i64| {
+                let ms = (us + offset_us).div_euclid(1000);
+                ms.div_euclid(resolution_ms) * resolution_ms
+            };
+            let read_us = sent_us + there_us;
+            let reading = Offset::from_reading(
+                seen_by_server(read_us), resolution_ms, sent_us / 1000, (read_us + back_us) / 1000,
+            );
+            prop_assert!(reading.min_ms * 1000 <= offset_us && offset_us <= reading.max_ms * 1000, "{reading:?}");
+            let span = reading.here(seen_by_server(event_us), resolution_ms);
+            prop_assert!(span.from_ms * 1000 <= event_us && event_us <= span.to_ms * 1000, "{span:?}");
+        }
+    }
+
+    #[test]
+    fn two_readings_sharpen_each_other() {
+        let rough = Offset { min_ms: -500, max_ms: 500 };
+        assert_eq!(rough.and(Offset { min_ms: 100, max_ms: 900 }), Some(Offset { min_ms: 100, max_ms: 500 }));
+        assert_eq!(rough.and(Offset { min_ms: 501, max_ms: 900 }), None);
+    }
+}

@@ -1,0 +1,251 @@
+//! What a LiveKit token says of itself. Nothing is verified: only the media server can do that. Pure.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Map, Value};
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// What LiveKit forgives on `exp` and `nbf`, in seconds.
+pub const LEEWAY_S: i64 = 60;
+
+/// Why a text is no token at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not `header.claims.signature`.
+    #[error("it is no JWT")]
+    NoJwt,
+    /// The claims are not base64 of a JSON object.
+    #[error("its claims cannot be read")]
+    Claims,
+}
+
+/// The claims of a token. What is missing or of another type than expected is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claims {
+    /// Who it is for: a hex public key, or `guest-…`.
+    pub sub: Option<String>,
+    /// The API key that signed it.
+    pub iss: Option<String>,
+    /// End, in seconds since the Unix epoch.
+    pub exp: Option<i64>,
+    /// Beginning, in seconds since the Unix epoch; upstream writes 0.
+    pub nbf: Option<i64>,
+    /// What it allows.
+    pub video: Option<Grants>,
+    /// Of the participant, usually JSON.
+    pub metadata: Option<String>,
+}
+
+/// What a token allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// The room's name.
+    pub room: Option<String>,
+    /// May join.
+    pub room_join: bool,
+    /// May speak; allowed when it is not said.
+    pub can_publish: Option<bool>,
+    /// May listen; allowed when it is not said.
+    pub can_subscribe: Option<bool>,
+    /// May administer.
+    pub room_admin: bool,
+    /// May record.
+    pub room_record: bool,
+}
+
+/// Why a token will not do, before anyone was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Seconds since the Unix epoch.
+    Expired {
+        /// When it ended.
+        exp: i64,
+    },
+    /// Seconds since the Unix epoch.
+    NotYetValid {
+        /// When it begins.
+        nbf: i64,
+    },
+    /// It is for another room.
+    OtherRoom(String),
+    /// It names no room.
+    NoRoom,
+    /// It names no participant.
+    NoIdentity,
+    /// It may not join.
+    MayNotJoin,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time =
+            |s: i64| crate::clock::rfc3339(s.saturating_mul(1000)).unwrap_or_else(|| "an impossible time".into());
+        match self {
+            Self::Expired { exp } => write!(f, "it expired at {}", time(*exp)),
+            Self::NotYetValid { nbf } => write!(f, "it is not valid before {}", time(*nbf)),
+            Self::OtherRoom(room) => write!(f, "it is for another room, {room:?}"),
+            Self::NoRoom => f.write_str("it names no room"),
+            Self::NoIdentity => f.write_str("it names no participant"),
+            Self::MayNotJoin => f.write_str("it does not allow to join"),
+        }
+    }
+}
+
+/// Reads a token's claims.
+///
+/// # Errors
+/// See [`Malformed`].
+pub fn decode(token: &str) -> Result<Claims, Malformed> {
+    let mut parts = token.trim().split('.');
+    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(Malformed::NoJwt);
+    };
+    let bytes = BASE64.decode(claims).map_err(|_| Malformed::Claims)?;
+    let claims: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|_| Malformed::Claims)?;
+    Ok(Claims {
+        sub: text(&claims, "sub"),
+        iss: text(&claims, "iss"),
+        exp: seconds(&claims, "exp"),
+        nbf: seconds(&claims, "nbf"),
+        video: claims.get("video").and_then(Value::as_object).map(grants),
+        metadata: text(&claims, "metadata"),
+    })
+}
+
+fn grants(video: &Map<String, Value>) -> Grants {
+    let flag = |name| video.get(name).and_then(Value::as_bool);
+    Grants {
+        room: text(video, "room").filter(|room| !room.is_empty()),
+        room_join: flag("roomJoin").unwrap_or(false),
+        can_publish: flag("canPublish"),
+        can_subscribe: flag("canSubscribe"),
+        room_admin: flag("roomAdmin").unwrap_or(false),
+        room_record: flag("roomRecord").unwrap_or(false),
+    }
+}
+
+fn text(map: &Map<String, Value>, name: &str) -> Option<String> {
+    map.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// JWT times may have a fraction (RFC 7519, 2).
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and such times are nonsense anyway")]
+fn seconds(map: &Map<String, Value>, name: &str) -> Option<i64> {
+    let value = map.get(name)?;
+    value.as_i64().or_else(|| value.as_f64().map(|s| s as i64))
+}
+
+impl Claims {
+    /// What stands against joining `room` with it when the media server's clock shows `now_s`.
+    #[must_use]
+    pub fn problems(&self, room: &str, now_s: i64) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(exp) = self.exp.filter(|exp| exp.saturating_add(LEEWAY_S) < now_s) {
+            problems.push(Problem::Expired { exp });
+        }
+        if let Some(nbf) = self.nbf.filter(|nbf| nbf.saturating_sub(LEEWAY_S) > now_s) {
+            problems.push(Problem::NotYetValid { nbf });
+        }
+        if self.sub.as_deref().unwrap_or_default().is_empty() {
+            problems.push(Problem::NoIdentity);
+        }
+        let none = Grants::default();
+        let video = self.video.as_ref().unwrap_or(&none);
+        if !video.room_join {
+            problems.push(Problem::MayNotJoin);
+        }
+        match &video.room {
+            None => problems.push(Problem::NoRoom),
+            Some(other) if other != room => problems.push(Problem::OtherRoom(other.clone())),
+            Some(_) => {}
+        }
+        problems
+    }
+
+    /// Whether it may speak.
+    #[must_use]
+    pub fn may_publish(&self) -> bool {
+        self.video.as_ref().is_some_and(|video| video.can_publish.unwrap_or(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const NOW: i64 = 1_795_417_759;
+
+    fn token(claims: &Value) -> String {
+        format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", BASE64.encode(claims.to_string()))
+    }
+
+    #[test]
+    fn a_token_of_upstream_is_read() {
+        let claims = decode(&token(&json!({
+            "sub": "aa", "iss": "devkey", "exp": NOW + 21600, "nbf": 0, "metadata": "{}",
+            "video": {"room": "demo", "roomJoin": true, "canPublish": false, "canSubscribe": true, "roomAdmin": true},
+        })))
+        .unwrap();
+        assert_eq!(claims.problems("demo", NOW), []);
+        assert_eq!((claims.exp, claims.nbf), (Some(NOW + 21600), Some(0)));
+        assert!(!claims.may_publish() && claims.video.unwrap().room_admin);
+    }
+
+    #[test]
+    fn what_stands_against_a_token_is_named() {
+        let with = |claims: Value| decode(&token(&claims)).unwrap().problems("demo", NOW);
+        let video = json!({"room": "demo", "roomJoin": true});
+        for (exp, ok) in [(NOW + 1, true), (NOW - 60, true), (NOW - 61, false)] {
+            assert_eq!(with(json!({"sub": "a", "exp": exp, "video": video})).is_empty(), ok, "{exp}");
+        }
+        assert_eq!(
+            with(json!({"sub": "a", "nbf": NOW + 61, "video": video})),
+            [Problem::NotYetValid { nbf: NOW + 61 }]
+        );
+        assert_eq!(with(json!({"sub": "a", "exp": 12.5, "video": video})), [Problem::Expired { exp: 12 }]);
+        assert_eq!(with(json!({"video": video})), [Problem::NoIdentity]);
+        assert_eq!(with(json!({"sub": "a", "video": 7})), [Problem::MayNotJoin, Problem::NoRoom]);
+        let other = with(json!({"sub": "a", "video": {"room": "Demo", "roomJoin": true}}));
+        assert_eq!(other, [Problem::OtherRoom("Demo".into())]);
+    }
+
+    #[test]
+    fn what_is_no_token_is_no_token() {
+        for text in ["", "{}", "a.b", "a.b.c.d"] {
+            assert_eq!(decode(text), Err(Malformed::NoJwt), "{text}");
+        }
+        for text in ["a.!.c", "a..c", "a.MQ.c", &format!("a.{}.c", BASE64.encode("[1]"))] {
+            assert_eq!(decode(text), Err(Malformed::Claims), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in ".*", claims in ".*", now in any::<i64>()) {
+            for token in [text, format!("a.{}.b", BASE64.encode(&claims))] {
+                if let Ok(claims) = decode(&token) {
+                    let _ = claims.problems("demo", now);
+                }
+            }
+        }
+
+        #[test]
+        fn any_times_are_survived(exp in any::<f64>(), nbf in any::<i64>(), now in any::<i64>()) {
+            let claims = decode(&token(&json!({"exp": exp, "nbf": nbf}))).unwrap();
+            for problem in claims.problems("demo", now) {
+                prop_assert!(!problem.to_string().is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `/rtc/validate`: what a media server thinks of a token. Asking joins nobody and creates nothing.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use reqwest::header::{DATE, LOCATION};
+use url::Url;
+
+use super::endpoint::Candidate;
+use super::offset::Offset;
+use crate::clock::{Clock, parse_http_date};
+use crate::secret::{Secret, scrub};
+
+/// A refusal echoes the token, and says why only after it.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Why a media server does not let a token in. The texts are those of livekit-server 1.13.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Signed with another secret.
+    #[error("the token is signed with another secret than this media server's")]
+    WrongSecret,
+    /// Signed by an API key that the server does not have.
+    #[error("the token is signed by the API key {0:?}, which this media server does not have")]
+    UnknownKey(String),
+    /// `exp` is past, by the media server's clock.
+    #[error("the token has expired by this media server's clock")]
+    Expired,
+    /// `nbf` is to come, by the media server's clock.
+    #[error("the token is not valid yet by this media server's clock")]
+    NotYetValid,
+    /// `roomJoin` is missing.
+    #[error("the token does not allow to join a room")]
+    MayNotJoin,
+    /// No JWT.
+    #[error("the token is no token to this media server")]
+    NotAToken,
+    /// No token arrived: something in between drops the query.
+    #[error("the token did not arrive at the media server")]
+    NoToken,
+    /// The token names no room.
+    #[error("the token names no room")]
+    NoRoomName,
+    /// The token names no participant.
+    #[error("the token names no participant")]
+    NoIdentity,
+    /// The room does not exist, and the server makes none on demand.
+    #[error("the media server has no such room")]
+    NoSuchRoom,
+    /// Anything else, in the server's words, scrubbed.
+    #[error("the media server answers {status}: {text}")]
+    Other {
+        /// HTTP status.
+        status: u16,
+        /// What it says.
+        text: String,
+    },
+}
+
+impl Refusal {
+    /// Reads the reason out of a refusal; `None` when it does not come from a LiveKit server.
+    #[must_use]
+    pub fn read(status: u16, body: &str) -> Option<Self> {
+        // What stands before is the token.
+        let why = body.rsplit_once("error:").map_or(body, |(_, why)| why).trim();
+        let says = |text: &str| why.contains(text);
+        Some(if says("signature is invalid") || says("error in cryptographic primitive") {
+            Self::WrongSecret
+        } else if let Some((_, key)) = why.split_once("invalid API key:") {
+            Self::UnknownKey(excerpt(key.trim()))
+        } else if says("is expired") {
+            Self::Expired
+        } else if says("not valid yet") {
+            Self::NotYetValid
+        } else if says("permissions denied") {
+            Self::MayNotJoin
+        } else if says("invalid authorization token") {
+            Self::NotAToken
+        } else if says("no permissions to access the room") {
+            Self::NoToken
+        } else if says("no room name") {
+            Self::NoRoomName
+        } else if says("identity cannot be empty") {
+            Self::NoIdentity
+        } else if says("requested room does not exist") {
+            Self::NoSuchRoom
+        } else if matches!(status, 400 | 401 | 403) && !why.is_empty() && !why.contains('<') {
+            Self::Other { status, text: excerpt(why) }
+        } else {
+            return None;
+        })
+    }
+}
+
+/// At most 200 characters of what a server said, scrubbed.
+pub(super) fn excerpt(text: &str) -> String {
+    scrub(text.trim()).chars().take(200).collect()
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No connection, or it broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Nothing came in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// Something answered that is no LiveKit server, or an error in front of one.
+    #[error("what answers there is no LiveKit server (status {status})")]
+    NotLiveKit {
+        /// HTTP status.
+        status: u16,
+        /// Where it points to, for a redirect; scrubbed.
+        location: Option<String>,
+    },
+}
+
+/// What a media server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the token would be let in.
+    pub verdict: Result<(), Refusal>,
+    /// How far its clock is from the one here (its `Date` has whole seconds).
+    pub clock: Option<Offset>,
+    /// From the request to the end of the answer.
+    pub elapsed: Duration,
+}
+
+/// Shows a token to the media server at `candidate`; waits `limit` at most. `http` must not follow redirects.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn ask(
+    http: &reqwest::Client,
+    candidate: &Candidate,
+    token: &Secret,
+    limit: Duration,
+    clock: Clock,
+) -> Result<Answer, Error> {
+    let mut url = candidate.with_path("/rtc/validate", true);
+    url.query_pairs_mut().append_pair("access_token", token.expose());
+    tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(Error::TimedOut(limit)))
+}
+
+async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<Answer, Error> {
+    let (started, sent_ms) = (Instant::now(), clock.now_ms());
+    let mut response = http.get(url).send().await.map_err(unreachable)?;
+    let received_ms = clock.now_ms();
+    let status = response.status();
+    let header = |name| response.headers().get(name)?.to_str().ok();
+    let date = header(DATE).and_then(parse_http_date);
+    let location = header(LOCATION).map(excerpt);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        let room = MAX_BODY - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_BODY {
+            break;
+        }
+    }
+    let body = String::from_utf8_lossy(&body);
+    let no_livekit = || Error::NotLiveKit { status: status.as_u16(), location };
+    let verdict = match status {
+        StatusCode::OK if body.trim() == "success" => Ok(()),
+        StatusCode::OK => return Err(no_livekit()),
+        _ => Err(Refusal::read(status.as_u16(), &body).ok_or_else(no_livekit)?),
+    };
+    Ok(Answer {
+        verdict,
+        clock: date.map(|date| Offset::from_reading(date, 1000, sent_ms, received_ms)),
+        elapsed: started.elapsed(),
+    })
+}
+
+/// The error without the URL, which holds the token.
+#[expect(clippy::needless_pass_by_value, reason = "it is used up")]
+fn unreachable(error: reqwest::Error) -> Error {
+    if let Some(failure) = crate::tls::failure(&error) {
+        return Error::Unreachable(failure.to_string());
+    }
+    let mut innermost: &dyn std::error::Error = &error;
+    while let Some(deeper) = innermost.source() {
+        innermost = deeper;
+    }
+    Error::Unreachable(excerpt(&innermost.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
+
+    #[test]
+    fn the_texts_of_a_real_server() {
+        let echoed = |why: &str| format!("invalid token: {JWT}, error: {why}");
+        for (status, text, refusal) in [
+            (401, echoed("token signature is invalid: signature is invalid"), Refusal::WrongSecret),
+            (401, echoed("token has invalid claims: token is expired"), Refusal::Expired),
+            (401, echoed("token has invalid claims: token is not valid yet"), Refusal::NotYetValid),
+            (401, "invalid API key: otherkey".into(), Refusal::UnknownKey("otherkey".into())),
+            (401, "permissions denied".into(), Refusal::MayNotJoin),
+            (401, "invalid authorization token".into(), Refusal::NotAToken),
+            (401, "no permissions to access the room".into(), Refusal::NoToken),
+            (400, "no room name".into(), Refusal::NoRoomName),
+            (400, "identity cannot be empty".into(), Refusal::NoIdentity),
+            (404, "requested room does not exist".into(), Refusal::NoSuchRoom),
+            (401, echoed("new trouble"), Refusal::Other { status: 401, text: "new trouble".into() }),
+        ] {
+            assert_eq!(Refusal::read(status, &text), Some(refusal), "{text}");
+        }
+        for (status, text) in
+            [(404, "404 page not found"), (401, "<html>Sign in</html>"), (502, "bad gateway"), (401, "")]
+        {
+            assert_eq!(Refusal::read(status, text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_never_kept(before in ".{0,30}", after in ".{0,30}", status in 100_u16..600) {
+            let body = format!("{before}{JWT}{after}");
+            let told = Refusal::read(status, &body).map(|refusal| format!("{refusal} {refusal:?}")).unwrap_or_default();
+            prop_assert!(!told.contains("eyJzdWIiOiJ4In0"), "{told}");
+        }
+    }
+}
