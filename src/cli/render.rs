@@ -7,7 +7,7 @@ use super::style::{Paint, clean, clean_json};
 use crate::clock;
 use crate::commands::Error;
 use crate::commands::restart::{Done, Planned, Restarted};
-use crate::livekit::CheckReport;
+use crate::livekit::{CheckReport, Verdict};
 use crate::report::{Status, Step};
 use crate::secret::Secret;
 
@@ -90,16 +90,17 @@ fn step_line(step: &Step, paint: Paint) -> String {
 /// The proof in one line.
 fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
     let mut parts = vec!["restarted".to_owned()];
-    if let Some(sid) = check.sid() {
+    if let Some(sid) = check.room.as_ref().map(|room| room.sid.as_str()) {
         let before = restarted.sid_before.as_deref().filter(|before| *before != sid);
         parts.push(before.map_or_else(|| clean(sid), |before| format!("{} → {}", clean(before), clean(sid))));
     }
-    parts.push(if check.is_joinable() {
+    parts.push(if check.verdict == Verdict::Joinable {
         paint.good(&format!("joinable in {} ms", restarted.elapsed_ms))
     } else {
         paint.bad("not joinable")
     });
-    if let Some(time) = check.closes_at().as_deref().and_then(local_time) {
+    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref());
+    if let Some(time) = closes_at.and_then(local_time) {
         parts.push(format!("closes at {time} while empty"));
     }
     parts.join(" · ")

@@ -15,7 +15,7 @@ use crate::clock::{self, Clock};
 use crate::commands::keys::Keys;
 use crate::commands::{Error, Settings, Stop, check};
 use crate::key::HostKey;
-use crate::livekit::{Restart, Token};
+use crate::livekit::{self, CheckReport, Verdict, token};
 use crate::lock::{self, RoomLock};
 use crate::reporter::{Reporter, Step};
 use crate::room::{RoomId, RoomRef};
@@ -93,38 +93,44 @@ impl Walk<'_> {
         self.question(&api, &room.id).await?;
 
         let outcome = sender.send(&api, &Method::POST, &url).await.map_err(Arc::new)?;
-        let sent_ms = outcome.sent_ms;
-        let reply_times = outcome.reply.as_ref().ok().map(|reply| (reply.received_ms, reply.date_ms));
+        let times = times(&outcome);
+        let api_date_ms = outcome.reply.as_ref().ok().and_then(|reply| reply.date_ms);
         let mut restarted = self.conclude(room, &api, &sender, outcome, was_running).await?;
         restarted.elapsed_ms = millis(since);
         restarted.sid_before = lock.as_ref().and_then(RoomLock::last_sid);
         *trail.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
 
-        let Some(options) = &self.request.check else { return Ok(Done::Restarted(Box::new(restarted))) };
-        self.reporter.step(name, Step::Check);
-        let (answered_ms, date_ms) = reply_times.unwrap_or_else(|| (Clock::default().now_ms(), None));
-        let proof = check::Proof {
-            restart: Restart { sent_ms, answered_ms, api_date_ms: date_ms },
-            sid_before: restarted.sid_before.clone(),
-        };
-        let session = check::Session {
-            api: &api,
-            room: &room.id,
-            endpoints: &restarted.endpoints,
-            token: restarted.token.as_ref(),
-            proof: Some(proof),
-        };
-        let report = check::session(self.client, self.settings, options, &session, self.reporter).await;
-        if let (Some(lock), Some(sid)) = (&lock, report.sid())
-            && let Err(error) = lock.remember_sid(sid)
-        {
-            self.reporter.detail(1, &format!("cannot remember the SID: {error}"));
+        if let Some(options) = self.request.check {
+            let restart = check::Restart { times, api_date_ms, sid_before: restarted.sid_before.as_deref() };
+            let report = self.check(&api, &room.id, options, &restarted, restart).await;
+            let seen = report.room.as_ref().map(|room| room.sid.clone());
+            if let (Some(lock), Some(sid)) = (&lock, seen)
+                && let Err(error) = lock.remember_sid(&sid)
+            {
+                self.reporter.detail(1, &format!("cannot remember the SID: {error}"));
+            }
+            restarted.closes_at = report.room.as_ref().and_then(|room| room.closes_at.clone());
+            restarted.elapsed_ms = millis(since);
+            let joinable = report.verdict == Verdict::Joinable;
+            restarted.check = Some(report);
+            if !joinable {
+                return Err(Error::Unhealthy(Box::new(restarted)));
+            }
         }
-        restarted.closes_at = report.closes_at();
-        restarted.elapsed_ms = millis(since);
-        let joinable = report.is_joinable();
-        restarted.check = Some(report);
-        if joinable { Ok(Done::Restarted(Box::new(restarted))) } else { Err(Error::Unhealthy(Box::new(restarted))) }
+        Ok(Done::Restarted(Box::new(restarted)))
+    }
+
+    async fn check(
+        &self,
+        api: &Base,
+        room: &RoomId,
+        options: check::Options,
+        restarted: &Restarted,
+        restart: check::Restart<'_>,
+    ) -> CheckReport {
+        let (endpoints, token) = (restarted.endpoints.as_slice(), restarted.token.as_ref());
+        let session = check::Session { api, room, endpoints, token, restart };
+        check::session(self.client, options, session, self.reporter).await
     }
 
     /// Whether the API gives out tokens for the room.
@@ -244,6 +250,12 @@ impl Walk<'_> {
     }
 }
 
+/// Between which moments of the clock here the API carried the restart out.
+fn times(outcome: &Outcome) -> livekit::check::Restarted {
+    let answered_ms = outcome.reply.as_ref().map_or_else(|_| Clock::default().now_ms(), |reply| reply.received_ms);
+    livekit::check::Restarted { sent_ms: outcome.sent_ms, answered_ms }
+}
+
 fn blank(api: &Base, room: &RoomRef) -> Restarted {
     Restarted {
         room_id: room.id.to_string(),
@@ -268,7 +280,8 @@ fn running(api: &Base, room: &RoomRef, since: Instant) -> Restarted {
 }
 
 fn with_token(restarted: Restarted, token: Secret, key: &HostKey) -> Restarted {
-    let expires_at = Token::decode(token.expose()).ok().and_then(|t| t.claims.exp).and_then(|s| clock::rfc3339(s.saturating_mul(1000)));
+    let exp = token::decode(token.expose()).ok().and_then(|claims| claims.exp);
+    let expires_at = exp.and_then(|seconds| clock::rfc3339(seconds.saturating_mul(1000)));
     Restarted { expires_at, token: Some(token), host: Some(key.public_key().to_hex()), ..restarted }
 }
 
