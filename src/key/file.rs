@@ -186,3 +186,19 @@ pub fn create(path: &Path, secret: &Secret) -> Result<(), Error> {
 fn name(path: &Path) -> String {
     if path == Path::new("-") { "stdin".into() } else { path.display().to_string() }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[tokio::test]
+    async fn a_pipe_that_nobody_writes_to_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let limit = Duration::from_millis(20);
+        let silent = read_within(limit, &fifo, false).await;
+        assert!(matches!(silent, Err(Error::Silent { path, limit: l }) if path == fifo && l == limit));
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! The service is `nest`, the user is the npub, the secret is the nsec, or the ncryptsec as it was given.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub enum Reason {
     #[error("it is locked or stuck: nothing came within {} s", .0.as_secs_f32())]
     Waiting(Duration),
     /// It is locked, and nobody unlocked it, or there is no collection to unlock.
-    #[error("it is locked: {0}")]
+    #[error("it is locked, or was never set up: {0}")]
     Locked(String),
     /// More than one entry is filed under this name.
     #[error("it has {0} entries of the same name")]
@@ -252,7 +253,7 @@ struct OsVault;
 impl Vault for OsVault {
     fn open(&self) -> Result<(), Reason> {
         Entry::store_status().as_ref().map(|&()| ()).map_err(|error| {
-            let text = error.to_string();
+            let text = words(error);
             // With a bus, it is the bus that says by a name of its own why there is no service.
             if text.contains("org.freedesktop.DBus.Error.") {
                 Reason::NoService(text)
@@ -289,9 +290,15 @@ fn entry(name: &str) -> Result<Entry, Reason> {
 
 fn reason(error: StoreError) -> Reason {
     match error {
-        StoreError::NoStorageAccess(why) => Reason::Locked(why.to_string()),
+        StoreError::NoStorageAccess(_) => Reason::Locked(words(&error)),
         StoreError::Ambiguous(entries) => Reason::Ambiguous(entries.len()),
-        // Display of these shows no data; Debug would.
-        other => Reason::Other(other.to_string()),
+        other => Reason::Other(words(&other)),
     }
+}
+
+/// The bus's own words, without those of the two crates around it. Display of these shows no data; Debug would.
+fn words(error: &StoreError) -> String {
+    let store = error.source();
+    let bus = store.and_then(StdError::source);
+    bus.or(store).map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -54,7 +54,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::KeyFile(path) if path == Path::new("-") => f.write_str("stdin"),
+            Self::KeyFile(path) | Self::EnvFile(path) if path == Path::new("-") => f.write_str("stdin"),
             Self::KeyFile(path) => write!(f, "--key-file {}", path.display()),
             Self::EnvFile(path) => write!(f, "NEST_KEY_FILE {}", path.display()),
             Self::Env => f.write_str("NEST_KEY"),

@@ -1,0 +1,191 @@
+//! The real keyring of the system. All of it: `.ci/with-secret-service cargo test --test key_keyring -- --include-ignored`
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod key_support;
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use key_support::{NCRYPTSEC, NCRYPTSEC_HEX, Person, in_child, is_child, new_key};
+use nostr::{EventBuilder, Keys, Kind};
+use nostr_nests::commands::key::{self as command, Import};
+use nostr_nests::key::keyring::{self, Keyring, LIMIT, Reason};
+use nostr_nests::key::source::Opener;
+use nostr_nests::key::{self, Origin, Plan, Source};
+use nostr_nests::reporter::Silent;
+use nostr_nests::secret::Secret;
+use tempfile::TempDir;
+
+fn from(text: &str) -> Import {
+    Import { from: Some(Source::Env(Secret::new(text))), ..Import::default() }
+}
+
+fn plan(keyring: &Keyring) -> Plan {
+    Plan { keyring: Some(keyring.clone()), ..Plan::default() }
+}
+
+#[tokio::test]
+#[ignore = "needs a keyring"]
+async fn a_key_is_imported_once_and_signs_from_then_on() {
+    let folder = TempDir::new().unwrap();
+    let keyring = Keyring::new(folder.path().join("keys.json"));
+    let (alice, nsec) = new_key();
+    assert!(command::import(&keyring, &from(nsec.expose()), &Silent).await.unwrap().new);
+    assert!(!command::import(&keyring, &from(nsec.expose()), &Silent).await.unwrap().new);
+
+    let key = key::load(&plan(&keyring), None, &Silent).await.unwrap();
+    assert_eq!((key.public_key(), key.source()), (alice, &Origin::Keyring));
+    key.sign(EventBuilder::new(Kind::HttpAuth, "").build(alice)).await.unwrap().verify().unwrap();
+    let opener = Opener { passphrase_file: None, reporter: &Silent };
+    assert_eq!(command::export(&keyring, None, None, opener).await.unwrap(), nsec);
+
+    command::remove(&keyring, None, true, &Silent).await.unwrap();
+    assert!(matches!(keyring.get(alice).await, Err(keyring::Error::Gone { .. })));
+    assert!(matches!(key::load(&plan(&keyring), None, &Silent).await, Err(key::Error::Missing)));
+}
+
+#[tokio::test]
+#[ignore = "needs a keyring"]
+async fn of_several_keys_the_hosts_is_taken() {
+    let folder = TempDir::new().unwrap();
+    let keyring = Keyring::new(folder.path().join("keys.json"));
+    let keys = [new_key(), new_key(), new_key()];
+    for (_, nsec) in &keys {
+        command::import(&keyring, &from(nsec.expose()), &Silent).await.unwrap();
+    }
+    for (host, _) in &keys {
+        let key = key::load(&plan(&keyring), Some(*host), &Silent).await.unwrap();
+        assert_eq!(key.public_key(), *host);
+    }
+    for (host, _) in &keys {
+        command::remove(&keyring, Some(*host), true, &Silent).await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a keyring"]
+async fn an_encrypted_key_stays_encrypted_in_the_keyring() {
+    let folder = TempDir::new().unwrap();
+    let keyring = Keyring::new(folder.path().join("keys.json"));
+    let host = Keys::parse(NCRYPTSEC_HEX).unwrap().public_key();
+    let import = Import { keep_encrypted: true, ..from(NCRYPTSEC) };
+    command::import(&keyring, &import, &Person::who_types(&["nostr"])).await.unwrap();
+    assert_eq!(keyring.get(host).await.unwrap().expose(), NCRYPTSEC);
+    let key = key::load(&plan(&keyring), None, &Person::who_types(&["nostr"])).await.unwrap();
+    assert_eq!(key.public_key(), host);
+    command::remove(&keyring, None, true, &Silent).await.unwrap();
+}
+
+/// What the keyring says when it is asked for a key that it does not have, and how long that takes. The runtime is gone
+/// by then: a thread that hangs must not hold it.
+fn ask() -> (keyring::Error, Duration) {
+    let folder = TempDir::new().unwrap();
+    let start = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = runtime.block_on(Keyring::new(folder.path().join("keys.json")).get(new_key().0)).unwrap_err();
+    drop(runtime);
+    (error, start.elapsed())
+}
+
+fn dbus(call: &[&str]) -> String {
+    let output = Command::new("dbus-send").args(["--session", "--print-reply"]).args(call).output().unwrap();
+    assert!(output.status.success(), "{call:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Gives a child a service of its own that it may break.
+fn own_service() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/with-secret-service"))
+}
+
+#[test]
+#[ignore = "needs a keyring"]
+fn a_locked_keyring_is_named() {
+    if !is_child() {
+        return in_child("a_locked_keyring_is_named", Some(own_service()), "", |_| ());
+    }
+    let folder = TempDir::new().unwrap();
+    let keyring = Keyring::new(folder.path().join("keys.json"));
+    let (alice, nsec) = new_key();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(keyring.put(alice, nsec)).unwrap();
+    dbus(&[
+        "--dest=org.freedesktop.secrets",
+        "/org/freedesktop/secrets",
+        "org.freedesktop.Secret.Service.Lock",
+        "array:objpath:/org/freedesktop/secrets/aliases/default",
+    ]);
+    let start = Instant::now();
+    let error = runtime.block_on(keyring.get(alice)).unwrap_err();
+    assert!(matches!(error, keyring::Error::Unusable(Reason::Locked(_))), "{error:?}");
+    assert!(start.elapsed() < LIMIT);
+}
+
+#[test]
+#[ignore = "needs a keyring"]
+fn a_bus_without_a_keyring_is_named() {
+    if !is_child() {
+        return in_child("a_bus_without_a_keyring_is_named", Some(own_service()), "", |_| ());
+    }
+    let reply = dbus(&[
+        "--dest=org.freedesktop.DBus",
+        "/org/freedesktop/DBus",
+        "org.freedesktop.DBus.GetConnectionUnixProcessID",
+        "string:org.freedesktop.secrets",
+    ]);
+    let daemon = reply.rsplit_once("uint32 ").unwrap().1.trim();
+    assert!(Command::new("kill").arg(daemon).status().unwrap().success());
+    while dbus(&[
+        "--dest=org.freedesktop.DBus",
+        "/org/freedesktop/DBus",
+        "org.freedesktop.DBus.NameHasOwner",
+        "string:org.freedesktop.secrets",
+    ])
+    .contains("true")
+    {}
+    let (error, took) = ask();
+    assert!(matches!(error, keyring::Error::Unusable(Reason::NoService(_))), "{error:?}");
+    assert!(took < LIMIT);
+}
+
+#[test]
+fn no_session_bus_is_named_at_once() {
+    if !is_child() {
+        for address in [Some("unix:path=/nonexistent/bus"), Some("tcp:host=127.0.0.1,port=1"), None] {
+            in_child("no_session_bus_is_named_at_once", None, "", |child| {
+                child.env("XDG_RUNTIME_DIR", "/nonexistent");
+                match address {
+                    Some(address) => child.env("DBUS_SESSION_BUS_ADDRESS", address),
+                    None => child.env_remove("DBUS_SESSION_BUS_ADDRESS"),
+                };
+            });
+        }
+        return;
+    }
+    let (error, took) = ask();
+    assert!(matches!(error, keyring::Error::Unusable(Reason::NoSessionBus(_))), "{error:?}");
+    assert!(took < Duration::from_secs(1));
+}
+
+#[test]
+fn a_bus_that_never_answers_is_given_three_seconds() {
+    if !is_child() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("bus");
+        let _bus = UnixListener::bind(&path).unwrap();
+        let start = Instant::now();
+        in_child("a_bus_that_never_answers_is_given_three_seconds", None, "", |child| {
+            child.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", path.display()));
+        });
+        // The process has ended, although a thread of it hung.
+        assert!(start.elapsed() < LIMIT + Duration::from_secs(3));
+        return;
+    }
+    let (error, took) = ask();
+    assert!(matches!(error, keyring::Error::Unusable(Reason::Silent(LIMIT))), "{error:?}");
+    assert!((LIMIT..LIMIT + Duration::from_secs(1)).contains(&took));
+}
