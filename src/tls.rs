@@ -40,6 +40,7 @@ pub fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
 
 /// TLS 1.2 and 1.3 by ring; trusts Mozilla's roots and `extra_roots`. No ALPN: each user of it sets its own on a clone.
 #[must_use]
+#[expect(clippy::missing_panics_doc, reason = "only if a library broke its word")]
 pub fn client_config(extra_roots: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
     roots.add_parsable_certificates(extra_roots.iter().cloned());

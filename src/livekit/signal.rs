@@ -130,7 +130,8 @@ pub async fn join(
 ) -> Result<Session, Failed> {
     let Connection { stream, mut timings, .. } = connection;
     let sent_ms = clock.now_ms();
-    let mut socket = patience.layer(Layer::WebSocket, &mut timings, upgrade(stream, candidate, token)).await?;
+    let mut socket =
+        patience.layer(Layer::WebSocket, &mut timings, Box::pin(upgrade(stream, candidate, token))).await?;
     let answer = patience.layer(Layer::Join, &mut timings, first_answer(&mut socket)).await?;
     let joined = Joined::read(answer, sent_ms, clock.now_ms());
     Ok(Session { people: joined.people.clone(), socket, joined, timings })

@@ -18,37 +18,37 @@ const MAX_BODY: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Signed with another secret.
-    #[error("the token is signed with another secret than this media server's")]
+    #[error("it is signed with another secret than this media server's")]
     WrongSecret,
     /// Signed by an API key that the server does not have.
-    #[error("the token is signed by the API key {0:?}, which this media server does not have")]
+    #[error("it is signed by the API key {0:?}, which this media server does not have")]
     UnknownKey(String),
     /// `exp` is past, by the media server's clock.
-    #[error("the token has expired by this media server's clock")]
+    #[error("it has expired by this media server's clock")]
     Expired,
     /// `nbf` is to come, by the media server's clock.
-    #[error("the token is not valid yet by this media server's clock")]
+    #[error("it is not valid yet by this media server's clock")]
     NotYetValid,
     /// `roomJoin` is missing.
-    #[error("the token does not allow to join a room")]
+    #[error("it does not allow to join a room")]
     MayNotJoin,
     /// No JWT.
-    #[error("the token is no token to this media server")]
+    #[error("it is no token to this media server")]
     NotAToken,
     /// No token arrived: something in between drops the query.
-    #[error("the token did not arrive at the media server")]
+    #[error("it did not arrive")]
     NoToken,
     /// The token names no room.
-    #[error("the token names no room")]
+    #[error("it names no room")]
     NoRoomName,
     /// The token names no participant.
-    #[error("the token names no participant")]
+    #[error("it names no participant")]
     NoIdentity,
     /// The room does not exist, and the server makes none on demand.
-    #[error("the media server has no such room")]
+    #[error("there is no such room")]
     NoSuchRoom,
     /// Anything else, in the server's words, scrubbed.
-    #[error("the media server answers {status}: {text}")]
+    #[error("{text} (status {status})")]
     Other {
         /// HTTP status.
         status: u16,

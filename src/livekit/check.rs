@@ -1,0 +1,222 @@
+//! The connection check: tries the endpoints in turn, joins, judges, stays for a while if asked to, and leaves.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::time::{Instant, timeout};
+
+use super::dial::{self, Failed, Patience};
+use super::endpoint::Candidate;
+use super::findings::{Entered, Findings, Outcome, Tried};
+use super::fresh::{self, Evidence};
+use super::offset::Offset;
+use super::report::CheckReport;
+use super::signal::{self, Session};
+use super::token::{self, Problem};
+use super::validate;
+use crate::clock::Clock;
+use crate::reporter::{Reporter, Step};
+use crate::secret::Secret;
+
+pub use super::fresh::Restarted;
+
+/// A client without media is thrown out after 60 s: no hold is longer than this.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(55);
+
+/// For one layer of a connection.
+const LAYER_LIMIT: Duration = Duration::from_secs(10);
+/// The same, where an answer would be a surprise.
+const INTERNAL_LIMIT: Duration = Duration::from_secs(3);
+/// For the second of two questions that were asked side by side, once the first is answered.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What to check.
+#[derive(Clone, Debug)]
+pub struct Check<'a> {
+    /// The room's name: the id of the nest.
+    pub room: &'a str,
+    /// The token that joins: a guest's, unless the user wants to be the host there. `None` when none could be had.
+    pub join: Option<Joining<'a>>,
+    /// The host's token as a restart returned it: shown to the media server, never used to join.
+    pub host_token: Option<&'a Secret>,
+    /// Where to try, in this order.
+    pub candidates: &'a [Candidate],
+    /// The restart that is to be proved.
+    pub restarted: Option<Restarted>,
+    /// The room's SID before the restart, where it was seen.
+    pub sid_before: Option<&'a str>,
+    /// How far the API's clock is from the one here.
+    pub api_clock: Option<Offset>,
+    /// How long to stay; cut down to [`LONGEST_HOLD`].
+    pub hold: Option<Duration>,
+    /// For everything but the hold.
+    pub timeout: Duration,
+}
+
+/// A token to join with.
+#[derive(Clone, Copy, Debug)]
+pub struct Joining<'a> {
+    /// The token.
+    pub token: &'a Secret,
+    /// It is the host's: it goes only where a host's token may go, and ejects a host who is inside.
+    pub host: bool,
+}
+
+/// What the check works with.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// Follows no redirects.
+    pub http: &'a reqwest::Client,
+    /// For the signal connection.
+    pub tls: &'a rustls::ClientConfig,
+    /// The clock here.
+    pub clock: Clock,
+    /// Who hears of progress.
+    pub reporter: &'a dyn Reporter,
+}
+
+impl std::fmt::Debug for Tools<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tools").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// Runs the check. Ends within the timeout, the hold, and half a second for leaving.
+pub async fn run(check: &Check<'_>, tools: &Tools<'_>) -> CheckReport {
+    let started = Instant::now();
+    tools.reporter.step(check.room, Step::Check);
+    let mut findings = Findings::new(check, tools.clock);
+    if let Some(session) = enter(check, tools, &mut findings, started).await {
+        stay(check, tools, &mut findings, session).await;
+    }
+    findings.report()
+}
+
+/// Tries the candidates until one lets us in.
+async fn enter<'a>(
+    check: &'a Check<'a>,
+    tools: &Tools<'_>,
+    findings: &mut Findings<'a>,
+    started: Instant,
+) -> Option<Session> {
+    let joining = check.join.filter(|joining| may_be_shown(joining.token, check.room));
+    let until = started + check.timeout;
+    for (index, candidate) in check.candidates.iter().enumerate() {
+        let left = u32::try_from(check.candidates.len() - index).unwrap_or(u32::MAX);
+        let share = until.saturating_duration_since(Instant::now()) / left;
+        let each = if candidate.internal.is_some() { INTERNAL_LIMIT } else { LAYER_LIMIT };
+        let patience = Patience { each, until: Instant::now() + share };
+        let tried_at = Instant::now();
+        let outcome = if candidate.cleartext {
+            Outcome::Cleartext
+        } else if joining.is_some_and(|joining| joining.host && !candidate.host_token) {
+            Outcome::NotForHosts
+        } else if share.is_zero() {
+            Outcome::NoTime
+        } else {
+            tools.reporter.detail(1, &format!("trying {}", candidate.as_str()));
+            match Box::pin(attempt(check, tools, findings, candidate, joining, patience)).await {
+                Attempt::Joined(session) => {
+                    tools.reporter.detail(2, &session.timings.describe());
+                    findings.tried.push(Tried { candidate, outcome: Outcome::Joined, elapsed: tried_at.elapsed() });
+                    findings.joined_after = Some(started.elapsed());
+                    return Some(session);
+                }
+                Attempt::Failed(failed) => Outcome::Failed(failed),
+                Attempt::OnlyAsked => Outcome::OnlyAsked,
+            }
+        };
+        findings.tried.push(Tried { candidate, outcome, elapsed: tried_at.elapsed() });
+    }
+    None
+}
+
+/// A text that is no token is sent to nobody, and a token for another room would disturb that room.
+fn may_be_shown(token: &Secret, room: &str) -> bool {
+    token::decode(token.expose())
+        .is_ok_and(|claims| !claims.problems(room, 0).iter().any(|problem| matches!(problem, Problem::OtherRoom(_))))
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Attempt {
+    Joined(Session),
+    Failed(Failed),
+    /// There is no token to join with.
+    OnlyAsked,
+}
+
+/// Joins, and shows a token to `/rtc/validate` meanwhile: the host's where it may be shown, else the one that joins.
+async fn attempt<'a>(
+    check: &'a Check<'a>,
+    tools: &Tools<'_>,
+    findings: &mut Findings<'a>,
+    candidate: &'a Candidate,
+    joining: Option<Joining<'a>>,
+    patience: Patience,
+) -> Attempt {
+    let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
+    let limit = patience.each.min(patience.until.saturating_duration_since(Instant::now()));
+    let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, limit, tools.clock);
+    let Some(joining) = joining else {
+        if let Some(token) = host_token {
+            findings.host_answer(ask(token).await);
+        }
+        return Attempt::OnlyAsked;
+    };
+    let shown = host_token.unwrap_or(joining.token);
+    let asking = pin!(ask(shown));
+    let dialling = Box::pin(async {
+        let connection = dial::connect(candidate, tools.tls, patience).await?;
+        tools.reporter.detail(2, &format!("{} is {}", candidate.as_str(), connection.peer));
+        signal::join(connection, candidate, joining.token, patience, tools.clock).await
+    });
+    let (dialled, answer) = match select(dialling, asking).await {
+        Either::Left((dialled, asking)) => {
+            let answer = timeout(GRACE.min(limit), asking).await;
+            (dialled, answer.unwrap_or(Err(validate::Error::TimedOut(GRACE.min(limit)))))
+        }
+        Either::Right((answer, dialling)) => (dialling.await, answer),
+    };
+    let about_joining = shown == joining.token;
+    if host_token.is_some() {
+        findings.host_answer(answer.clone());
+    }
+    findings.media_clock = answer.as_ref().ok().and_then(|answer| answer.clock);
+    match dialled {
+        Ok(session) => Attempt::Joined(session),
+        Err(mut failed) => {
+            // A client often sees a part only of the reason why an upgrade is refused.
+            if let dial::Cause::Refused { refusal: refusal @ None, .. } = &mut failed.cause {
+                let answer = if about_joining { answer } else { ask(joining.token).await };
+                *refusal = answer.ok().and_then(|answer| answer.verdict.err());
+            }
+            Attempt::Failed(failed)
+        }
+    }
+}
+
+/// Judges the room from inside, holds, leaves.
+async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, mut session: Session) {
+    let joined = session.joined.clone();
+    findings.freshness = Some(fresh::judge(&Evidence {
+        restarted: check.restarted,
+        sid_before: check.sid_before,
+        api_clock: check.api_clock,
+        media_clock: findings.media_clock,
+        joined: &joined,
+    }));
+    findings.entered = Some(Entered { joined, timings: session.timings });
+    if let Some(hold) = check.hold {
+        tools.reporter.detail(1, &format!("staying for {} s", hold.min(LONGEST_HOLD).as_secs()));
+        let held = session.hold(hold.min(LONGEST_HOLD)).await;
+        findings.ended_ms = Some(tools.clock.now_ms());
+        let ended = held.is_err();
+        findings.held = Some(held);
+        if ended {
+            return;
+        }
+    }
+    let inside = session.leave().await;
+    findings.left = Some((tools.clock.now_ms(), inside.len()));
+}

@@ -1,0 +1,166 @@
+//! What the check has seen, as data, and the report that follows from it. Pure.
+
+use std::time::Duration;
+
+use super::check::Check;
+use super::dial::{Cause, Failed, Layer, Timings};
+use super::endpoint::Candidate;
+use super::fresh;
+use super::offset::Offset;
+use super::report::{CheckReport, Room, Server, Verdict};
+use super::signal::{Closed, Joined};
+use super::validate::{self, Answer, Refusal};
+use super::words;
+use crate::clock::{Clock, rfc3339};
+use crate::report::Status;
+
+/// LiveKit's own departure timeout, where the server does not say.
+const USUAL_DEPARTURE_S: u32 = 20;
+
+/// What came of a candidate.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Joined,
+    Failed(Failed),
+    /// There was no token to join with.
+    OnlyAsked,
+    /// A token would travel in the clear.
+    Cleartext,
+    /// Only a host's token was there, and it may not be sent there.
+    NotForHosts,
+    /// The time was used up before.
+    NoTime,
+}
+
+/// A candidate and what came of it.
+#[derive(Debug)]
+pub(super) struct Tried<'a> {
+    pub candidate: &'a Candidate,
+    pub outcome: Outcome,
+    pub elapsed: Duration,
+}
+
+impl Tried<'_> {
+    /// The failure, if it came from a LiveKit server: the endpoint is right, and yet we were not let in.
+    pub fn turned_away(&self) -> Option<&Failed> {
+        match &self.outcome {
+            Outcome::Failed(failed) => match &failed.cause {
+                Cause::Refused { refusal: Some(_), .. } | Cause::SentAway(_) => Some(failed),
+                _ => (failed.layer == Layer::Join).then_some(failed),
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether time ran out before this candidate could show anything.
+    pub fn cut_short(&self) -> bool {
+        match &self.outcome {
+            Outcome::NoTime => true,
+            Outcome::Failed(failed) => matches!(failed.cause, Cause::OutOfTime(_)),
+            _ => false,
+        }
+    }
+}
+
+/// A room that we were in.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub joined: Joined,
+    pub timings: Timings,
+}
+
+/// Everything seen.
+#[derive(Debug)]
+pub(super) struct Findings<'a> {
+    pub check: &'a Check<'a>,
+    pub clock: Clock,
+    pub tried: Vec<Tried<'a>>,
+    pub joined_after: Option<Duration>,
+    /// What a media server says of the host's token.
+    pub host_answer: Option<Result<Answer, validate::Error>>,
+    /// By the `Date` of the server that let us in.
+    pub media_clock: Option<Offset>,
+    pub entered: Option<Entered>,
+    pub freshness: Option<fresh::Verdict>,
+    pub held: Option<Result<(), Closed>>,
+    /// When the hold ended.
+    pub ended_ms: Option<i64>,
+    /// When we left, and how many people were inside then.
+    pub left: Option<(i64, usize)>,
+}
+
+impl<'a> Findings<'a> {
+    pub fn new(check: &'a Check<'a>, clock: Clock) -> Self {
+        Self {
+            check,
+            clock,
+            tried: Vec::new(),
+            joined_after: None,
+            host_answer: None,
+            media_clock: None,
+            entered: None,
+            freshness: None,
+            held: None,
+            ended_ms: None,
+            left: None,
+        }
+    }
+
+    /// Keeps what a media server says of the host's token; a verdict is not replaced by silence.
+    pub fn host_answer(&mut self, answer: Result<Answer, validate::Error>) {
+        if answer.is_ok() || !matches!(self.host_answer, Some(Ok(_))) {
+            self.host_answer = Some(answer);
+        }
+    }
+
+    /// The best clock that there is to judge a token's times by.
+    pub fn server_clock(&self) -> Option<Offset> {
+        let entered = self.entered.as_ref().and_then(|entered| entered.joined.clock);
+        let asked = self.host_answer.as_ref().and_then(|answer| answer.as_ref().ok()?.clock);
+        entered.or(self.media_clock).or(asked).or(self.check.api_clock)
+    }
+
+    /// The reason that a media server gave for not letting our joining token in.
+    pub fn join_refusal(&self) -> Option<&Refusal> {
+        self.tried.iter().find_map(|tried| match &tried.turned_away()?.cause {
+            Cause::Refused { refusal, .. } => refusal.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// When the room closes because we left it empty, by the clock here.
+    pub fn closes_at_ms(&self) -> Option<i64> {
+        let (left_ms, inside) = self.left?;
+        let timeout_s = match self.entered.as_ref()?.joined.departure_timeout_s {
+            0 => USUAL_DEPARTURE_S,
+            told => told,
+        };
+        (inside == 0).then(|| left_ms.saturating_add(i64::from(timeout_s) * 1000))
+    }
+
+    pub fn report(self) -> CheckReport {
+        let steps = words::steps(&self);
+        let any = |status| steps.iter().any(|step| step.status == status);
+        let closes_at_ms = self.closes_at_ms();
+        let joined = self.entered.as_ref().map(|entered| &entered.joined);
+        let endpoint = self.tried.iter().find(|tried| matches!(tried.outcome, Outcome::Joined));
+        CheckReport {
+            verdict: match joined {
+                _ if any(Status::Failed) => Verdict::Unhealthy,
+                Some(_) => Verdict::Joinable,
+                None => Verdict::Unknown,
+            },
+            endpoint: endpoint.map(|tried| tried.candidate.as_str().to_owned()),
+            server: joined.map(|joined| Server { version: joined.version.clone(), region: joined.region.clone() }),
+            room: joined.map(|joined| Room {
+                sid: joined.sid.clone(),
+                created_at: joined.created.and_then(|created| rfc3339(created.ms)),
+                closes_at: closes_at_ms.and_then(rfc3339),
+                participants: self.left.map_or_else(|| joined.people.len(), |(_, inside)| inside),
+            }),
+            joined_after: self.joined_after,
+            closes_at_ms,
+            steps,
+        }
+    }
+}
