@@ -2,7 +2,9 @@
 
 pub mod api;
 pub mod clock;
+pub mod commands;
 pub mod report;
 pub mod reporter;
 pub mod room;
 pub mod secret;
+pub mod server;
