@@ -94,7 +94,7 @@ impl<'a> Context<'a> {
             },
             jobs: usize::from(jobs),
             state_dir: self.state_dir(),
-            interactive: self.terminal.stdin && self.terminal.stderr,
+            interactive: self.is_interactive(),
         })
     }
 
@@ -148,7 +148,13 @@ impl<'a> Context<'a> {
     /// The OS keyring, with the list of its keys in the state folder.
     #[must_use]
     pub fn keyring(&self) -> Option<Keyring> {
-        self.state_dir().map(|folder| Keyring::new(folder.join("keys.json")))
+        let keyring = Keyring::new(self.state_dir()?.join("keys.json"));
+        Some(if self.is_interactive() { keyring.patient() } else { keyring })
+    }
+
+    /// Somebody sees questions and can answer them.
+    fn is_interactive(&self) -> bool {
+        self.terminal.stdin && self.terminal.stderr
     }
 
     fn state_dir(&self) -> Option<PathBuf> {

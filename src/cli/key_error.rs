@@ -25,6 +25,10 @@ pub(super) fn failure(error: &Error) -> Failure {
 pub(super) fn of_command(error: &command::Error) -> Failure {
     match error {
         command::Error::Key(error) => failure(error),
+        command::Error::WhichOne { npubs } => {
+            let choices = npubs.iter().map(|npub| format!("nest key remove {npub}"));
+            choices.fold(Failure::new(Exit::Usage, error.to_string()), Failure::hint)
+        }
         command::Error::NotConfirmed { .. } => Failure::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
         _ => with_sources(Failure::new(Exit::Key, error.to_string()), error),
     }

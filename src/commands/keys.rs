@@ -28,7 +28,7 @@ impl<'a> Keys<'a> {
     pub async fn of(&self, host: Option<PublicKey>) -> Loaded {
         let plan = &self.settings.key;
         // An explicit key is the same for all rooms, and standard input can be read only once.
-        let wanted = if plan.is_explicit() { None } else { host };
+        let wanted = if plan.named().is_some() { None } else { host };
         let mut loaded = self.loaded.lock().await;
         if let Some(key) = loaded.get(&wanted) {
             return key.clone();

@@ -109,13 +109,21 @@ pub struct Plan {
     pub passphrase_file: Option<PathBuf>,
 }
 
+impl Plan {
+    /// The source that answers, if the user named one: the key is then the same for every room.
+    #[must_use]
+    pub fn named(&self) -> Option<&Source> {
+        self.explicit.iter().find(|source| source.is_there())
+    }
+}
+
 /// Finds the host's key. `wanted` is the host of the room, if it is known: it decides between several keys in the keyring.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn load(plan: &Plan, wanted: Option<PublicKey>, reporter: &dyn Reporter) -> Result<HostKey, Error> {
     let opener = Opener { passphrase_file: plan.passphrase_file.as_deref(), reporter };
-    if let Some(source) = plan.explicit.iter().find(|source| source.is_there()) {
+    if let Some(source) = plan.named() {
         let text = source.read().await?;
         return Ok(HostKey::local(opener.open(&text, &source.origin()).await?, source.origin()));
     }
