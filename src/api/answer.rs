@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::address::RoomId;
 use super::client::Reply;
 use super::lost::Lost;
 use super::wire::{Session, TokenAnswer};
-use super::address::RoomId;
 use crate::secret::{Secret, scrub};
 
 /// An answer that is not the one asked for.
@@ -142,7 +142,7 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
     let said = reply.text();
     match status {
         200 | 201 => parse(reply),
-        300..400 => {
+        300..=399 => {
             let target = reply.location.as_deref().map_or("nowhere".into(), |to| scrub(to).into_owned());
             Err(Error::Redirect { status, target })
         }

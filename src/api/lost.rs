@@ -100,10 +100,11 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
 }
 
 fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e| {
+    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| -> Option<&'a (dyn StdError + 'static)> {
+        let e: &'a (dyn StdError + 'static) = *e;
         // An io::Error hands out the source of what it wraps, never the wrapped error itself.
         match e.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner as &(dyn StdError + 'static)),
+            Some(inner) => Some(inner),
             None => e.source(),
         }
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::server::Fault;
+use crate::server::{Fault, faults};
 
 const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
@@ -231,7 +231,12 @@ fn exit_help() -> String {
 }
 
 fn faults_help() -> String {
-    format!("Faults:\n{}", Fault::help())
+    let rows =
+        faults::TABLE.iter().map(|row| format!("  {:<32}{}", format!("{}{}", row.name, row.argument), row.shows));
+    let scope =
+        "  Behind each: xN for the first N requests only, @CALL for another call than the usual one (@api, @all)";
+    let lines: Vec<_> = rows.chain([String::new(), scope.to_owned()]).collect();
+    format!("Faults:\n{}", lines.join("\n"))
 }
 
 /// `500ms`, `2s`, `5m`.

@@ -62,7 +62,7 @@ pub(super) fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> R
 }
 
 fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
-    let File { api, key_file, passphrase_file, mut profile: profiles } =
+    let File { api, key_file, passphrase_file, profile: mut profiles } =
         toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     let common = Config { api, key_file, passphrase_file };
     let Some(name) = profile else { return Ok(common) };
@@ -73,11 +73,7 @@ fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
 /// Relative paths count from the folder of the file.
 fn below(config: Config, folder: &Path) -> Config {
     let join = |path: PathBuf| folder.join(path);
-    Config {
-        key_file: config.key_file.map(join),
-        passphrase_file: config.passphrase_file.map(join),
-        ..config
-    }
+    Config { key_file: config.key_file.map(join), passphrase_file: config.passphrase_file.map(join), ..config }
 }
 
 #[cfg(test)]

@@ -88,10 +88,7 @@ impl<'a> Context<'a> {
             },
             allow_http: server.allow_http,
             key: self.key_plan(key),
-            retry: Policy {
-                retries: server.retries.unwrap_or(RETRIES),
-                max_wait: server.max_wait.unwrap_or(MAX_WAIT),
-            },
+            retry: Policy { retries: server.retries.unwrap_or(RETRIES), max_wait: server.max_wait.unwrap_or(MAX_WAIT) },
             jobs: usize::from(jobs),
             state_dir: self.state_dir(),
             interactive: self.is_interactive(),

@@ -95,11 +95,11 @@ impl Failure {
                 failure.causes.extend(seen.iter().cloned());
                 failure
             }
-            Error::Unknown { why } => Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far")
-                .advised(&advice::LOST_ANSWER, &[("why", why), ("room", room)]),
-            Error::Busy(lock::Error::Busy) => {
-                Self::new(Exit::Busy, "not restarted").advised(&advice::BUSY, &[])
+            Error::Unknown { why } => {
+                Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far")
+                    .advised(&advice::LOST_ANSWER, &[("why", why), ("room", room)])
             }
+            Error::Busy(lock::Error::Busy) => Self::new(Exit::Busy, "not restarted").advised(&advice::BUSY, &[]),
             Error::Busy(error) => Self::new(Exit::Failed, error.to_string()),
             Error::Declined => Self::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
             Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
@@ -111,7 +111,9 @@ impl Failure {
 fn room(error: &room::Error) -> Failure {
     let failure = Failure::new(Exit::Usage, error.to_string());
     match error {
-        room::Error::WrongKind(30311) => failure.hint("30311 is a live stream, or a nest of the old kind: use the link of a new nest"),
+        room::Error::WrongKind(30311) => {
+            failure.hint("30311 is a live stream, or a nest of the old kind: use the link of a new nest")
+        }
         room::Error::LinkWithoutNest(_) => {
             failure.hint("a link to a nest contains naddr1…; a room of the API ends in /api/v1/nests/<id>")
         }
@@ -124,7 +126,11 @@ fn room(error: &room::Error) -> Failure {
 
 fn not_host(you: PublicKey, host: Option<PublicKey>, asked: bool, room: &str) -> Failure {
     let host = host.map_or_else(|| "somebody else".into(), npub);
-    let message = if asked { "only the host can restart this nest" } else { "only the host can restart this nest; nothing was sent" };
+    let message = if asked {
+        "only the host can restart this nest"
+    } else {
+        "only the host can restart this nest; nothing was sent"
+    };
     let failure = Failure { status: asked.then_some(403), ..Failure::new(Exit::NotHost, message) };
     failure.advised(&advice::NOT_HOST, &[("you", &npub(you)), ("host", &host), ("room", room)])
 }
@@ -191,9 +197,7 @@ fn lost(lost: &Lost) -> Failure {
             let health = format!("https://{host}/health");
             let known = [("why", why.as_str()), ("host", name), ("health", health.as_str())];
             match (proxy, layer) {
-                (Some(variable), _) => {
-                    failure.advised(&advice::PROXY, &[("variable", variable), ("why", why)])
-                }
+                (Some(variable), _) => failure.advised(&advice::PROXY, &[("variable", variable), ("why", why)]),
                 (None, Layer::Dns) => failure.advised(&advice::DNS, &known),
                 (None, Layer::Tls(_)) => failure.advised(&advice::TLS, &known),
                 (None, _) => failure.advised(&advice::REFUSED, &known),
@@ -221,8 +225,9 @@ fn interrupted(signal: Signal, sent: bool, done: bool, room: &str) -> Failure {
 
 /// Restarted, or looked at, and not well: the steps that failed are the causes.
 fn unhealthy(check: Option<&CheckReport>) -> Failure {
-    let failed: Vec<_> =
-        check.map(|check| check.steps.iter().filter(|step| step.status == Status::Failed).collect()).unwrap_or_default();
+    let failed: Vec<_> = check
+        .map(|check| check.steps.iter().filter(|step| step.status == Status::Failed).collect())
+        .unwrap_or_default();
     let message = match failed.first() {
         Some(step) => format!("restarted, but the check failed at {}", step.name),
         None => "restarted, but the check came to no result".into(),

@@ -52,7 +52,12 @@ const fn row(exit: Exit, code: u8, kind: &'static str, meaning: &'static str) ->
 
 /// All of them, in the order of their codes.
 pub const TABLE: [Row; 14] = [
-    row(Exit::Failed, 1, "failed", "failed in a way that no other code names; several rooms failed for different reasons"),
+    row(
+        Exit::Failed,
+        1,
+        "failed",
+        "failed in a way that no other code names; several rooms failed for different reasons",
+    ),
     row(Exit::Busy, 1, "busy", "another restart of this room is running on this machine"),
     row(Exit::Usage, 2, "usage", "wrong usage or configuration"),
     row(Exit::Key, 3, "key", "no usable host key: none, unreadable, wrong passphrase, locked keyring"),
@@ -111,7 +116,10 @@ pub fn help() -> String {
 #[must_use]
 pub fn markdown() -> String {
     let lines = TABLE.iter().map(|row| format!("| {} | `{}` | {} |\n", row.code, row.kind, row.meaning));
-    format!("| code | kind | meaning |\n|---|---|---|\n| 0 | | done; with `--check`: done and joinable |\n{}", lines.collect::<String>())
+    format!(
+        "| code | kind | meaning |\n|---|---|---|\n| 0 | | done; with `--check`: done and joinable |\n{}",
+        lines.collect::<String>()
+    )
 }
 
 #[cfg(test)]

@@ -16,12 +16,7 @@ use crate::commands::{Signal, Stop};
 use crate::key::{Keyring, Source, npub};
 
 /// Does what is asked; ends early when interrupted, for a keyring may never answer.
-pub(super) async fn run(
-    context: &Context<'_>,
-    command: KeyCommand,
-    ui: &Ui,
-    stop: &Stop,
-) -> Result<u8, Failure> {
+pub(super) async fn run(context: &Context<'_>, command: KeyCommand, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     tokio::select! {
         biased;
         result = dispatch(context, command, ui) => result.map(|()| 0),

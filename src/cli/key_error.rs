@@ -1,7 +1,5 @@
 //! What goes wrong with keys, as text and hints.
 
-use std::error::Error as _;
-
 use super::advice;
 use super::error::Failure;
 use super::exit::Exit;
@@ -15,7 +13,9 @@ pub(super) fn failure(error: &Error) -> Failure {
         Error::Missing => failure.because(&advice::NO_KEY),
         Error::Unreadable { cause, .. } | Error::Passphrase(cause) => unreadable(failure, cause),
         Error::Unusable { .. } => with_sources(failure, error),
-        Error::PassphraseNeeded { .. } => failure.hint("give the passphrase in a file: --passphrase-file PATH (mode 0600)"),
+        Error::PassphraseNeeded { .. } => {
+            failure.hint("give the passphrase in a file: --passphrase-file PATH (mode 0600)")
+        }
         Error::Keyring(error) => of_keyring(failure, error),
         _ => with_sources(failure, error),
     }
@@ -57,7 +57,11 @@ fn of_keyring(failure: Failure, error: &keyring::Error) -> Failure {
     }
 }
 
-fn with_sources(failure: Failure, error: &dyn std::error::Error) -> Failure {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(failure, |failure, source| failure.cause(source.to_string()))
+fn with_sources(mut failure: Failure, error: &dyn std::error::Error) -> Failure {
+    let mut source = error.source();
+    while let Some(error) = source {
+        failure = failure.cause(error.to_string());
+        source = error.source();
+    }
+    failure
 }

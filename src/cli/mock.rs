@@ -1,21 +1,60 @@
 //! `nest mock`, between the arguments and the terminal.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::args::MockArgs;
 use super::context::Context;
 use super::error::Failure;
 use super::exit::Exit;
 use super::ui::Ui;
 use crate::commands::Stop;
+use crate::commands::mock::{self, Announcement, Error, Request, SearchPath};
 use crate::key::file;
+use crate::reporter::Reporter as _;
 use crate::secret::Secret;
 use crate::server::media::livekit::Config;
+
+/// Serves until interrupted, or as long as the command runs; then everything of its own goes to stderr.
+pub(super) async fn run(context: &Context<'_>, args: MockArgs, ui: &Arc<Ui>, stop: &Stop) -> Result<u8, Failure> {
+    let livekit = livekit(&args).await?;
+    let alone = args.command.is_empty();
+    // Around a command the requests are detail: the command is what one wants to see.
+    let level = if alone { 0 } else { 1 };
+    let log = ui.clone();
+    let request = Request {
+        listen: args.listen,
+        faults: args.fault,
+        livekit,
+        command: args.command,
+        log: Some(Arc::new(move |line| log.detail(level, &line.to_string()))),
+    };
+    let own = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
+    let search = SearchPath { own, path: context.search_path().unwrap_or_default() };
+    let announce = |served: &Announcement| {
+        if alone {
+            ui.result(&served.shell());
+            ui.status(&format!("\nThe nest `{}` is dead; in another shell, after pasting these lines:", served.room));
+            ui.status(&format!("  nest restart {} --check\n\nCtrl-C ends it.", served.room));
+        } else {
+            ui.detail(1, &format!("serving {}, relay {}, LiveKit {}", served.api, served.relays, served.livekit));
+        }
+    };
+    mock::run(request, &search, announce, stop).await.map_err(|error| failure(&error))
+}
+
+fn failure(error: &Error) -> Failure {
+    let exit = if matches!(error, Error::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
+    let failure = Failure::new(exit, error.to_string());
+    std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
+}
 
 async fn livekit(args: &MockArgs) -> Result<Option<Config>, Failure> {
     let (Some(url), Some(key), Some(path)) = (&args.livekit, &args.livekit_key, &args.livekit_secret_file) else {
         return Ok(None);
     };
-    let secret = file::read(path).await.map_err(|error| {
-        Failure::new(Exit::Usage, format!("cannot read the LiveKit secret: {error}"))
-    })?;
+    let secret = file::read(path)
+        .await
+        .map_err(|error| Failure::new(Exit::Usage, format!("cannot read the LiveKit secret: {error}")))?;
     Ok(Some(Config { url: url.clone(), key: key.clone(), secret: Secret::new(secret.expose().trim()) }))
 }

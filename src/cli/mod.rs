@@ -1,10 +1,10 @@
 //! Everything that knows clap, the terminal and the environment.
 
 pub mod advice;
-pub mod args;
+mod args;
 mod config;
-pub mod context;
-pub mod error;
+mod context;
+mod error;
 pub mod exit;
 mod key;
 mod key_error;
@@ -12,9 +12,10 @@ mod mock;
 mod render;
 mod restart;
 mod style;
-pub mod ui;
+mod ui;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use clap::Parser as _;
 use serde_json::json;
@@ -43,7 +44,7 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(cli) => cli,
         Err(error) => return misunderstood(args, &error, env, terminal),
     };
-    let ui = ui(&cli.output, env, terminal);
+    let ui = Arc::new(ui(&cli.output, env, terminal));
     let context = match Context::load(env, &cli.output, terminal) {
         Ok(context) => context,
         Err(failure) => return finish(&ui, Err(failure)),

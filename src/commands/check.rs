@@ -58,8 +58,7 @@ pub(super) async fn session(
         (None, true) => session.token.map(|token| Joining { token, host: true }),
         (None, false) => None,
     };
-    let hints =
-        Hints { returned: session.endpoints, streaming: &[], api: Some(session.api.url()), allow_http: false };
+    let hints = Hints { returned: session.endpoints, streaming: &[], api: Some(session.api.url()), allow_http: false };
     let candidates = endpoint::candidates(hints);
     let Restarted { sent_ms, answered_ms } = session.restart.times;
     let check = Check {

@@ -43,7 +43,7 @@ pub enum Error {
     #[error(transparent)]
     Api(#[from] api::Error),
     /// 5xx with what else could be found out about the server.
-    #[error(transparent)]
+    #[error("{source}")]
     Server {
         /// The answer.
         source: api::Error,

@@ -38,4 +38,16 @@ impl Stop {
             _ => std::future::pending().await,
         }
     }
+
+    /// The next signal that has not been seen by this clone.
+    pub async fn next(&mut self) -> Signal {
+        loop {
+            if self.0.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            if let Some(signal) = *self.0.borrow_and_update() {
+                return signal;
+            }
+        }
+    }
 }

@@ -11,3 +11,7 @@ pub mod signal;
 pub mod token;
 pub mod validate;
 mod words;
+
+pub use check::Restarted;
+pub use offset::Offset;
+pub use report::{CheckReport, Verdict};

@@ -221,6 +221,7 @@ impl Ask {
             recording: false,
             participant_count: people as u64,
             created_at: record.created_at,
+            restarted_at: record.restarted_at,
             status: record.status,
         };
         Ok(Answer::json(StatusCode::OK, &info))

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::api::wire::Info;
-use crate::api::{Base, Call, Client, RoomId, answer};
+use crate::api::{self, Base, Call, Client, RoomId, answer};
+use crate::secret::scrub;
 
 /// When to look, counted from the last look: a server that hung may finish a little later.
 const PAUSES: [Duration; 4] =
@@ -33,6 +34,28 @@ pub(super) async fn look(client: &Client, api: &Base, id: &RoomId) -> Sight {
     });
     let info = info_reply.ok().and_then(|reply| answer::json::<Info>(&reply, &info).ok());
     Sight { running, restarted_at: info.and_then(|info| info.restarted_at) }
+}
+
+/// What can be said about a server that failed, one line each: its own `/health`, and whether it gives out tokens.
+pub(super) async fn around(client: &Client, api: &Base, id: &RoomId, limit: Duration) -> Vec<String> {
+    let (health, guest) = (api.health(), api.room(id, "/guest"));
+    let ask = |url| client.send(Call::get(url).within(limit));
+    let (health_reply, guest_reply) = futures_util::future::join(ask(&health), ask(&guest)).await;
+    let health = match &health_reply {
+        Ok(reply) if reply.status == 200 => {
+            let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+            let livekit = body.get("livekit").map(|value| format!(", livekit {value}")).unwrap_or_default();
+            scrub(&format!("/health says that the API is up{livekit}")).into_owned()
+        }
+        Ok(reply) => format!("/health answers {}", reply.status),
+        Err(lost) => format!("/health: {lost}"),
+    };
+    let guest = match guest_reply.map_err(api::Error::from).and_then(|reply| answer::fresh_token(&reply, &guest)) {
+        Ok(_) => "/guest gives out tokens: the old audio room may still be running".to_owned(),
+        Err(api::Error::NotFound { .. }) => "/guest says that there is no audio room, or LiveKit is down".to_owned(),
+        Err(error) => format!("/guest: {error}"),
+    };
+    vec![health, guest]
 }
 
 /// Whether there is proof that the room was restarted: it was inactive before and runs now, or it says itself that it

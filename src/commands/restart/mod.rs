@@ -4,7 +4,7 @@ mod attempt;
 mod look;
 mod walk;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde::{Serialize, Serializer};
 
 use self::walk::Walk;
@@ -120,7 +120,7 @@ pub async fn run(
     let keys = Keys::new(settings, reporter);
     let walk = Walk { settings, request, reporter, client: &client, keys: &keys };
     futures_util::stream::iter(&request.rooms)
-        .map(|room| async { (room, walk.room(room, stop).await) })
+        .map(|room| walk.room(room, stop).map(move |result| (room, result)))
         .buffer_unordered(settings.jobs)
         .for_each(|(room, result)| async { done(room, result) })
         .await;
