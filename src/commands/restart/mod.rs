@@ -33,6 +33,14 @@ pub struct Request {
     pub dry_run: bool,
 }
 
+impl Request {
+    /// A plain restart of these nests.
+    #[must_use]
+    pub fn new(rooms: Vec<RoomRef>) -> Self {
+        Self { rooms, check: None, if_inactive: false, no_wait: false, yes: false, dry_run: false }
+    }
+}
+
 /// What came of one room.
 #[derive(Clone, Debug)]
 pub enum Done {
