@@ -1,1 +1,313 @@
-//! `nest mock`
+//! `nest mock`: the bundled server on loopback, alone or around a command.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use nostr::ToBech32 as _;
+use tokio::process::Child;
+use tokio::sync::mpsc::Receiver;
+
+use crate::secret::Secret;
+use crate::server::media::livekit;
+use crate::server::{DEMO, Fault, LogSink, Mock, Options};
+
+/// What the command gets to see of the environment: nothing that leads it away from the mock.
+pub const REMOVED: [&str; 11] = [
+    "NEST_KEY_FILE",
+    "NEST_CONFIG",
+    "NEST_PROFILE",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// What the user asked for.
+#[derive(Clone)]
+pub struct Request {
+    /// Where to listen: on loopback.
+    pub listen: SocketAddr,
+    /// What goes wrong on purpose.
+    pub faults: Vec<Fault>,
+    /// A real LiveKit server in place of the embedded one.
+    pub livekit: Option<livekit::Config>,
+    /// What to run against the server; empty: serve until interrupted.
+    pub command: Vec<OsString>,
+    /// Hears of every request.
+    pub log: Option<LogSink>,
+}
+
+impl Default for Request {
+    /// A free port, no faults, no command.
+    fn default() -> Self {
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        Self { listen, faults: Vec::new(), livekit: None, command: Vec::new(), log: None }
+    }
+}
+
+/// Where commands are found.
+#[derive(Clone, Debug, Default)]
+pub struct SearchPath {
+    /// The folder of this very binary, which comes first.
+    pub own: Option<PathBuf>,
+    /// `PATH` as it is.
+    pub path: OsString,
+}
+
+/// Somebody wants this to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Ctrl-C, which every process of the terminal gets.
+    Keyboard,
+    /// SIGTERM, which only this one got.
+    Terminate,
+}
+
+/// Why the mock or its command did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The mock has no place where others can reach it.
+    #[error("{0} is not on loopback, and the mock serves nobody else")]
+    NotLoopback(SocketAddr),
+    /// The port is taken, most likely.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// A bad LiveKit URL, most likely.
+    #[error("the mock does not start")]
+    Start(#[source] io::Error),
+    /// Not found, or not executable.
+    #[error("cannot run {program}")]
+    Command {
+        /// What was to be run.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// What is served.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// The Nests API: `NEST_API`.
+    pub api: String,
+    /// The host of the nest: `NEST_KEY`, a key that lives as long as the mock.
+    pub key: Secret,
+    /// The relay: `NEST_RELAYS`.
+    pub relays: String,
+    /// The media server.
+    pub livekit: String,
+    /// The nest that is there, and dead.
+    pub room: &'static str,
+}
+
+impl Announcement {
+    fn of(mock: &Mock) -> Self {
+        let Ok(nsec) = mock.host().secret_key().to_bech32();
+        Self {
+            api: mock.api(),
+            key: Secret::new(nsec),
+            relays: mock.relay(),
+            livekit: mock.livekit().to_owned(),
+            room: DEMO,
+        }
+    }
+
+    /// The environment that leads to the mock.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, &str); 3] {
+        [("NEST_API", &self.api), ("NEST_KEY", self.key.expose()), ("NEST_RELAYS", &self.relays)]
+    }
+
+    /// The same, to paste into a shell. Holds the throwaway key.
+    #[must_use]
+    pub fn shell(&self) -> String {
+        let set = self.environment().map(|(name, value)| format!("{name}='{value}'"));
+        format!("export {}\nunset {}", set.join(" "), REMOVED.join(" "))
+    }
+}
+
+/// Serves until interrupted, or until the command has ended; its exit code then (128 + n when signal n ended it).
+///
+/// `announce` is told what is served before anything is run. Closing `interrupts` ends a server without a command.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn run(
+    request: Request,
+    search: &SearchPath,
+    announce: impl FnOnce(&Announcement),
+    interrupts: &mut Receiver<Interrupt>,
+) -> Result<u8, Error> {
+    let Request { listen, faults, livekit, command, log } = request;
+    if !listen.ip().to_canonical().is_loopback() {
+        return Err(Error::NotLoopback(listen));
+    }
+    let listener = TcpListener::bind(listen).map_err(|e| Error::Listen(listen, e))?;
+    let mock = Mock::on(listener, Options { faults, livekit, log, ..Options::default() }).map_err(Error::Start)?;
+    let announcement = Announcement::of(&mock);
+    announce(&announcement);
+    let Some((program, arguments)) = command.split_first() else {
+        interrupts.recv().await;
+        return Ok(0);
+    };
+    let failed = |source| Error::Command { program: program.to_string_lossy().into_owned(), source };
+    let command = around(program, arguments, search, &announcement);
+    let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
+    wait(&mut child, interrupts).await.map(exit_code).map_err(failed)
+}
+
+/// The command as it will be run.
+fn around(
+    program: &OsString,
+    arguments: &[OsString],
+    search: &SearchPath,
+    announcement: &Announcement,
+) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).envs(announcement.environment());
+    for name in REMOVED {
+        command.env_remove(name);
+    }
+    let folders = search.own.iter().cloned().chain(std::env::split_paths(&search.path));
+    // A folder with a colon in its name cannot be on a path: then things stay as they are.
+    if let Ok(path) = std::env::join_paths(folders) {
+        command.env("PATH", path);
+    }
+    command
+}
+
+/// Ctrl-C has reached the command as well, and what it does about it is its own business; SIGTERM is passed on.
+async fn wait(child: &mut Child, interrupts: &mut Receiver<Interrupt>) -> io::Result<ExitStatus> {
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            Some(interrupt) = interrupts.recv() => if interrupt == Interrupt::Terminate { terminate(child)?; },
+        }
+    }
+}
+
+#[cfg(unix)]
+fn terminate(child: &mut Child) -> io::Result<()> {
+    use rustix::process::{Pid, Signal, kill_process};
+    match child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
+        Some(pid) => Ok(kill_process(pid, Signal::TERM)?),
+        None => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn terminate(child: &mut Child) -> io::Result<()> {
+    child.start_kill()
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return u8::try_from(128 + signal).unwrap_or(u8::MAX);
+    }
+    // Windows has codes that do not fit.
+    status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    fn shell(script: &str) -> Request {
+        Request { command: ["sh", "-c", script].map(Into::into).to_vec(), ..Request::default() }
+    }
+
+    fn usual() -> SearchPath {
+        SearchPath { own: None, path: "/usr/bin:/bin".into() }
+    }
+
+    async fn code(script: &str) -> Option<u8> {
+        run(shell(script), &usual(), |_| {}, &mut mpsc::channel(1).1).await.ok()
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_is_that_of_the_command() {
+        assert_eq!(code("exit 0").await, Some(0));
+        assert_eq!(code("exit 7").await, Some(7));
+        assert_eq!(code("kill -TERM $$").await, Some(143));
+        let nothing = Request { command: vec!["no-such-program".into()], ..Request::default() };
+        let error = run(nothing, &usual(), |_| {}, &mut mpsc::channel(1).1).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot run no-such-program");
+    }
+
+    #[tokio::test]
+    async fn the_command_finds_the_mock_and_this_binary_first() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/sh", folder.path().join("nest")).unwrap();
+        let out = folder.path().join("out");
+        let script = "printf '%s %s %s' \"$NEST_API\" \"$NEST_KEY\" \"$NEST_RELAYS\" > \"$0\"";
+        let command = vec!["nest".into(), "-c".into(), script.into(), out.clone().into()];
+        let request = Request { command, ..Request::default() };
+        let search = SearchPath { own: Some(folder.path().into()), ..usual() };
+        let mut expected = String::new();
+        let announce = |a: &Announcement| expected = a.environment().map(|(_, value)| value.to_owned()).join(" ");
+        assert_eq!(run(request, &search, announce, &mut mpsc::channel(1).1).await.unwrap(), 0);
+        assert_eq!(std::fs::read_to_string(out).unwrap(), expected);
+        assert!(expected.contains("http://127.0.0.1:") && expected.contains("nsec1"), "{expected}");
+    }
+
+    #[test]
+    fn nothing_leads_the_command_away() {
+        let mock = Mock::start(Options::default()).unwrap();
+        let command = around(&"x".into(), &[], &usual(), &Announcement::of(&mock));
+        for name in REMOVED {
+            assert!(command.get_envs().any(|(key, value)| key == name && value.is_none()), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn interrupts_reach_a_command_once() {
+        let (sender, mut interrupts) = mpsc::channel(2);
+        sender.send(Interrupt::Keyboard).await.unwrap();
+        // The terminal would have sent Ctrl-C to the command too: here it must live on, until it is terminated.
+        let script = "trap 'exit 9' TERM; echo >\"$0\"; while :; do sleep 0.01; done";
+        let started = tempfile::NamedTempFile::new().unwrap();
+        let mut request = shell(script);
+        request.command.push(started.path().into());
+        let path = started.path().to_owned();
+        tokio::spawn(async move {
+            while std::fs::metadata(&path).unwrap().len() == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            sender.send(Interrupt::Terminate).await.unwrap();
+            sender.closed().await;
+        });
+        assert_eq!(run(request, &usual(), |_| {}, &mut interrupts).await.unwrap(), 9);
+    }
+
+    #[tokio::test]
+    async fn without_a_command_it_serves_until_interrupted() {
+        let (sender, mut interrupts) = mpsc::channel(1);
+        let mut api = String::new();
+        let announce = |a: &Announcement| {
+            api = a.api.clone();
+            assert!(a.shell().starts_with(&format!("export NEST_API='{api}' NEST_KEY='nsec1")), "{}", a.shell());
+            assert!(!format!("{a:?}").contains("nsec1"));
+            let address = api.trim_start_matches("http://");
+            std::net::TcpStream::connect(address).unwrap();
+            sender.try_send(Interrupt::Keyboard).unwrap();
+        };
+        assert_eq!(run(Request::default(), &usual(), announce, &mut interrupts).await.unwrap(), 0);
+        assert!(std::net::TcpStream::connect(api.trim_start_matches("http://")).is_err(), "still there");
+    }
+
+    #[tokio::test]
+    async fn it_serves_nobody_else() {
+        let request = Request { listen: "0.0.0.0:0".parse().unwrap(), ..Request::default() };
+        let error = run(request, &usual(), |_| {}, &mut mpsc::channel(1).1).await.unwrap_err();
+        assert!(matches!(error, Error::NotLoopback(_)));
+    }
+}

@@ -70,7 +70,7 @@ impl Answer {
         Self { content: Content::Text(kind, text.into()), ..Self::empty(status) }
     }
 
-    pub(super) fn header(mut self, name: HeaderName, value: impl ToString) -> Self {
+    pub(super) fn header(mut self, name: HeaderName, value: impl std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use super::Options;
 use super::app::App;
 use super::faults::Fault;
-use super::media::Embedded;
+use super::media::{Embedded, MediaServer};
 use super::store::Record;
-use super::token::{Claims, Issuer};
+use super::token::Claims;
 use crate::clock::Clock;
 use crate::room::ROOM_KIND;
 
@@ -161,11 +161,13 @@ impl Mock {
     /// A token that the media server accepts, with these claims.
     #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
-        self.issuer().mint(claims)
+        self.app.media.issuer().mint(claims)
     }
 
-    fn issuer(&self) -> &Issuer {
-        self.app.media.issuer()
+    /// The media server, the embedded one or the real one.
+    #[must_use]
+    pub fn media(&self) -> Arc<dyn MediaServer> {
+        self.app.media.clone()
     }
 
     fn embedded(&self) -> Option<&Embedded> {

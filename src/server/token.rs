@@ -70,7 +70,7 @@ pub struct Claims {
 /// Why a token is not accepted, in LiveKit's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No JWT with HS256.
+    /// No JWT.
     #[error("invalid authorization token")]
     Malformed,
     /// Signed by another server, or for another one.
@@ -81,8 +81,8 @@ pub enum Refusal {
     Invalid {
         /// The token as it came.
         token: String,
-        /// The library's reason.
-        why: &'static str,
+        /// The reason.
+        why: String,
     },
 }
 
@@ -100,7 +100,7 @@ impl Issuer {
     #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
         let claims = Claims { iss: self.key.clone(), ..claims.clone() };
-        let json = serde_json::to_vec(&claims).expect("claims are strings, numbers and booleans");
+        let json = serde_json::json!(claims).to_string();
         let signed =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#), URL_SAFE_NO_PAD.encode(json));
         let signature = URL_SAFE_NO_PAD.encode(self.mac(&signed).finalize().into_bytes());
@@ -110,20 +110,23 @@ impl Issuer {
     /// The claims of a token of this issuer that is valid at `now_s`.
     pub fn verify(&self, token: &str, now_s: i64) -> Result<Claims, Refusal> {
         let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
-        let claims = read(signed).ok_or(Refusal::Malformed)?;
+        let (alg, claims) = read(signed).ok_or(Refusal::Malformed)?;
         if claims.iss != self.key {
             return Err(Refusal::UnknownKey(claims.iss));
         }
-        let invalid = |why| Err(Refusal::Invalid { token: token.to_owned(), why });
+        let invalid = |why: &str| Err(Refusal::Invalid { token: token.to_owned(), why: why.to_owned() });
+        if alg != "HS256" {
+            return invalid(&format!("token signature is invalid: signing method {alg} is invalid"));
+        }
         let genuine = URL_SAFE_NO_PAD.decode(signature).is_ok_and(|s| self.mac(signed).verify_slice(&s).is_ok());
         if !genuine {
             return invalid("token signature is invalid: signature is invalid");
         }
-        if claims.exp.is_some_and(|exp| exp + LEEWAY_S <= now_s) {
-            return invalid("token has invalid claims: token is expired");
-        }
-        if claims.nbf.is_some_and(|nbf| nbf - LEEWAY_S > now_s) {
-            return invalid("token has invalid claims: token is not valid yet");
+        let expired = claims.exp.is_some_and(|exp| exp + LEEWAY_S <= now_s).then_some("token is expired");
+        let early = claims.nbf.is_some_and(|nbf| nbf - LEEWAY_S > now_s).then_some("token is not valid yet");
+        let wrong: Vec<_> = expired.into_iter().chain(early).collect();
+        if !wrong.is_empty() {
+            return invalid(&format!("token has invalid claims: {}", wrong.join(", ")));
         }
         Ok(claims)
     }
@@ -136,16 +139,16 @@ impl Issuer {
     }
 }
 
-/// The claims of `header.claims`, unverified.
-fn read(signed: &str) -> Option<Claims> {
+/// The algorithm and the claims of `header.claims`, unverified.
+fn read(signed: &str) -> Option<(String, Claims)> {
     #[derive(Deserialize)]
     struct Header {
         alg: String,
     }
     let (header, claims) = signed.split_once('.')?;
     let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-    (header.alg == "HS256").then_some(())?;
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    let claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    Some((header.alg, claims))
 }
 
 #[cfg(test)]
@@ -162,8 +165,8 @@ mod tests {
         let token = issuer("secret").mint(&Claims { sub: "a".into(), exp: Some(10), ..Claims::default() });
         assert_eq!(
             token,
-            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIiwiaXNzIjoiZGV2a2V5IiwiZXhwIjoxMH0.\
-             JpQg-FQU17fCQyNxHxP4NTxwGKQ9WjcjMhF-fG2h3Zw"
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjEwLCJpc3MiOiJkZXZrZXkiLCJzdWIiOiJhIn0.\
+             fiE5RalhSqHCbdrS8MZULyD8UAnoAZqJKFn8ogcXTVc"
         );
         assert_eq!(issuer("secret").verify(&token, 10).unwrap().sub, "a");
     }
