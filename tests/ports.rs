@@ -20,6 +20,7 @@ use livekit_protocol::{DisconnectReason, LeaveRequest, Ping};
 use nests_api::claims;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::{Livekit, MediaServer, NewRoom, embedded, livekit as adapter};
+use nostr_nests::server::store::{Memory, Record, RoomStore};
 use nostr_nests::server::token::{Claims, Grants, Issuer};
 use nostr_nests::server::{Mock, Options};
 use signal::Signal;
@@ -302,15 +303,15 @@ async fn timeouts(subject: &Subject) {
     };
     let media = &subject.media;
     let gone = async |name: &str| media.find(name).await.unwrap().is_none();
-    media.create(&timed("never-entered", 1, 60)).await.unwrap();
+    media.create(&timed("never-entered", 2, 60)).await.unwrap();
     media.create(&timed("left", 60, 1)).await.unwrap();
-    media.create(&timed("left-early", 1, 60)).await.unwrap();
-    media.create(&timed("inhabited", 1, 1)).await.unwrap();
+    media.create(&timed("left-early", 2, 60)).await.unwrap();
+    media.create(&timed("inhabited", 2, 1)).await.unwrap();
     drop(subject.join("gina", "left").await.unwrap());
     drop(subject.join("gina", "left-early").await.unwrap());
     let _stays = subject.join("gina", "inhabited").await.unwrap();
-    until(async || gone("never-entered").await).await;
     until(async || gone("left").await).await;
+    until(async || gone("never-entered").await).await;
     // The empty timeout no longer counts, and neither does when somebody is inside.
     assert!(!gone("left-early").await);
     assert!(!gone("inhabited").await);
@@ -353,6 +354,41 @@ async fn the_embedded_media_server_keeps_the_contract() {
 #[ignore = "needs livekit"]
 async fn livekit_keeps_the_contract() {
     contract(&Subject::real(true), &Subject::real(false)).await;
+}
+
+/// Every room store remembers, overwrites and forgets; `ttl` is its own.
+async fn store_contract(store: &dyn RoomStore, ttl: Duration) {
+    let record = Record {
+        id: "s".into(),
+        host: "a".repeat(64),
+        speakers: vec!["b".repeat(64)],
+        admins: Vec::new(),
+        relays: vec!["wss://relay.example".into()],
+        hls_stream: true,
+        created_at: 1_795_417_759_894,
+        status: "active".into(),
+        restarted_at: None,
+    };
+    assert_eq!(store.get("s").await.unwrap(), None);
+    store.put(&record).await.unwrap();
+    assert_eq!(store.get("s").await.unwrap(), Some(record.clone()));
+    assert_eq!(store.get("S").await.unwrap(), None);
+    tokio::time::sleep(ttl * 6 / 10).await;
+    let restarted = Record { restarted_at: Some(1_795_417_760_000), ..record };
+    store.put(&restarted).await.unwrap();
+    tokio::time::sleep(ttl * 6 / 10).await;
+    assert_eq!(store.get("s").await.unwrap(), Some(restarted.clone()), "a write begins a new life");
+    until(async || store.get("s").await.unwrap().is_none()).await;
+    store.put(&restarted).await.unwrap();
+    store.delete("s").await.unwrap();
+    store.delete("s").await.unwrap();
+    assert_eq!(store.get("s").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract_of_stores() {
+    let ttl = Duration::from_secs(1);
+    store_contract(&Memory::new(ttl), ttl).await;
 }
 
 /// A real LiveKit does the same, after a minute.

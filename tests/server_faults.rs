@@ -119,6 +119,10 @@ async fn errors_come_as_often_as_they_were_ordered() {
     assert!(text(answer).await.contains("<h1>502 Bad Gateway</h1>"));
     mock.set_faults(vec!["html=200".parse().unwrap()]);
     assert_eq!(status(&mock).await, 200);
+    mock.set_faults(vec!["empty".parse().unwrap()]);
+    let answer = restart(&mock).await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (404, None));
+    assert_eq!(text(answer).await, "");
     mock.set_faults(vec!["no-restart".parse().unwrap()]);
     assert_eq!(json_of(restart(&mock).await).await, json!({ "error": "Endpoint not found" }));
 }
@@ -285,10 +289,11 @@ async fn the_clock_is_wrong() {
 
 #[tokio::test]
 async fn faults_strike_other_calls_when_told_to() {
-    let mock = mock(&["status=503@info", "no-answerx1@guest"]);
+    let mock = mock(&["status=503@info", "no-answerx1@guest", "html@signal"]);
     assert_eq!(status(&mock).await, 200);
     assert_eq!(get(&mock, "/info").await, 503);
     let guest = client().get(url(&mock, "/guest")).timeout(Duration::from_millis(50)).send().await;
     assert!(guest.unwrap_err().is_timeout());
     assert_eq!(get(&mock, "/guest").await, 200);
+    assert_eq!(client().get(format!("{}/rtc/validate", mock.api())).send().await.unwrap().status(), 502);
 }
