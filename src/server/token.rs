@@ -100,7 +100,7 @@ impl Issuer {
     #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
         let claims = Claims { iss: self.key.clone(), ..claims.clone() };
-        let json = serde_json::to_vec(&claims).expect("claims are strings, numbers and booleans");
+        let json = serde_json::json!(claims).to_string();
         let signed =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#), URL_SAFE_NO_PAD.encode(json));
         let signature = URL_SAFE_NO_PAD.encode(self.mac(&signed).finalize().into_bytes());
@@ -165,8 +165,8 @@ mod tests {
         let token = issuer("secret").mint(&Claims { sub: "a".into(), exp: Some(10), ..Claims::default() });
         assert_eq!(
             token,
-            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIiwiaXNzIjoiZGV2a2V5IiwiZXhwIjoxMH0.\
-             JpQg-FQU17fCQyNxHxP4NTxwGKQ9WjcjMhF-fG2h3Zw"
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjEwLCJpc3MiOiJkZXZrZXkiLCJzdWIiOiJhIn0.\
+             fiE5RalhSqHCbdrS8MZULyD8UAnoAZqJKFn8ogcXTVc"
         );
         assert_eq!(issuer("secret").verify(&token, 10).unwrap().sub, "a");
     }
