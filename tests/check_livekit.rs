@@ -73,7 +73,7 @@ async fn the_creation_time_alone_proves_a_restart() {
     assert_eq!(report.verdict, Verdict::Joinable);
 }
 
-/// FAILURES row 1: upstream's restart calls CreateRoom for a room that lives.
+/// FAILURES row 1: upstream's restart calls `CreateRoom` for a room that lives.
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_kept_room_is_told() {
@@ -214,7 +214,7 @@ async fn behind_tls_and_after_an_internal_name() {
     assert!(endpoint.detail.contains("wss://livekit (from the API, an internal name"), "{}", endpoint.detail);
     assert!(step(&report, "signal").detail.contains("TLS "));
 
-    assert!(step(&untrusted, "endpoint").detail.contains("signed by itself"), "{untrusted:?}");
+    assert!(step(&untrusted, "endpoint").detail.contains("issued by \"Test CA\""), "{untrusted:?}");
 }
 
 /// FAILURES row 23: an empty nest that was joined and left closes when the report says so, give or take the server's

@@ -1,8 +1,15 @@
 //! What the tests of the connection check share.
-#![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test file uses a part of them")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests; each test file uses a part of them"
+)]
 
 pub mod livekit;
+pub mod stand_in;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +23,7 @@ use nostr_nests::report::Step;
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
 use nostr_nests::tls;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -103,16 +110,41 @@ pub fn now_ms() -> i64 {
     Clock::default().now_ms()
 }
 
-/// TLS on a port of its own, plain to `backend`.
+/// TLS on a port of its own, plain to `backend`, with a certificate for `localhost` of the root that is returned.
 pub async fn tls_front(backend: u16) -> (u16, CertificateDer<'static>) {
+    let (certificate, root) = certificate("localhost", -1..1);
+    (tls_listener(backend, certificate).await, root)
+}
+
+/// A certificate for `name` that is good from so many days from now to so many, and the root behind it.
+pub fn certificate(name: &str, days: Range<i64>) -> (Certified, CertificateDer<'static>) {
+    let mut root = CertificateParams::new(Vec::new()).unwrap();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.distinguished_name.push(DnType::CommonName, "Test CA");
+    let root_key = KeyPair::generate().unwrap();
+    let root_cert = root.self_signed(&root_key).unwrap().der().clone();
+    let mut leaf = CertificateParams::new(vec![name.into()]).unwrap();
+    let day = |offset: i64| {
+        let date = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() + jiff::Span::new().days(offset);
+        let (month, day) = (u8::try_from(date.month()).unwrap(), u8::try_from(date.day()).unwrap());
+        rcgen::date_time_ymd(i32::from(date.year()), month, day)
+    };
+    (leaf.not_before, leaf.not_after) = (day(days.start), day(days.end));
     let key = KeyPair::generate().unwrap();
-    let cert = CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
-    let root = cert.der().clone();
+    let cert = leaf.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    ((vec![cert.der().clone()], key), root_cert)
+}
+
+pub type Certified = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// TLS on a port of its own, plain to `backend`.
+pub async fn tls_listener(backend: u16, (chain, key): Certified) -> u16 {
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![root.clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .with_single_cert(chain, key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -127,5 +159,5 @@ pub async fn tls_front(backend: u16) -> (u16, CertificateDer<'static>) {
             });
         }
     });
-    (port, root)
+    port
 }
