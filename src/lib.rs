@@ -2,9 +2,11 @@
 
 pub mod api;
 pub mod clock;
+pub mod commands;
 pub mod livekit;
 pub mod report;
 pub mod reporter;
 pub mod room;
 pub mod secret;
+pub mod server;
 pub mod tls;

@@ -253,7 +253,7 @@ async fn a_late_teardown_is_seen_by_hold() {
     let deleting = tokio::spawn({
         let server = server.clone();
         async move {
-            sleep(Duration::from_millis(1500)).await;
+            sleep(Duration::from_secs(1)).await;
             server.delete("demo").await;
         }
     });

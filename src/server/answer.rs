@@ -1,0 +1,164 @@
+//! Answers as data, until they are written to the wire.
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::io;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::wire::Failure;
+use crate::clock::http_date;
+
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// What an answer carries.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Empty,
+    Json(Value),
+    Text(&'static str, String),
+}
+
+/// How an answer reaches the client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Delivery {
+    #[default]
+    Whole,
+    /// A byte at a time.
+    Slow(Duration),
+    /// The first half, then the end of the connection.
+    Half,
+    /// This many blanks instead of the content.
+    Huge(u64),
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(super) content: Content,
+    pub(super) delivery: Delivery,
+    /// A few words for the log.
+    pub(super) note: String,
+}
+
+impl Answer {
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), content: Content::Empty, delivery: Delivery::Whole, note: String::new() }
+    }
+
+    pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Self {
+        let content = serde_json::to_value(content).expect("wire types are plain data");
+        Self { content: Content::Json(content), ..Self::empty(status) }
+    }
+
+    pub(super) fn error(status: StatusCode, text: impl Into<String>) -> Self {
+        Self::json(status, &Failure { error: text.into() })
+    }
+
+    pub(super) fn text(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Self {
+        Self { content: Content::Text(kind, text.into()), ..Self::empty(status) }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    /// Changes every text but those that a client has to compare or to hand on: ids and tokens.
+    pub(super) fn map_texts(&mut self, change: impl Fn(&str) -> String) {
+        fn walk(value: &mut Value, change: &impl Fn(&str) -> String) {
+            match value {
+                Value::String(text) => *text = change(text),
+                Value::Array(items) => items.iter_mut().for_each(|item| walk(item, change)),
+                Value::Object(fields) => {
+                    let texts = fields.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "roomId" | "token"));
+                    texts.for_each(|(_, field)| walk(field, change));
+                }
+                _ => {}
+            }
+        }
+        match &mut self.content {
+            Content::Json(value) => walk(value, &change),
+            Content::Text(_, text) => *text = change(text),
+            Content::Empty => {}
+        }
+    }
+
+    /// The answer as hyper writes it, dated `now_ms`.
+    pub(super) fn into_response(self, now_ms: i64) -> Response<Body> {
+        let (kind, bytes) = match self.content {
+            Content::Empty => (None, Bytes::new()),
+            Content::Json(value) => (Some("application/json; charset=utf-8"), Bytes::from(value.to_string())),
+            Content::Text(kind, text) => (Some(kind), Bytes::from(text)),
+        };
+        let length = if let Delivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
+        let mut response = Response::new(deliver(bytes, self.delivery));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(DATE, value(&http_date(now_ms)));
+        if let Some(kind) = kind {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        if !matches!(self.status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        for (name, text) in self.headers {
+            headers.append(name, value(&text));
+        }
+        response
+    }
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn deliver(bytes: Bytes, delivery: Delivery) -> Body {
+    const BLANKS: &[u8] = &[b' '; 64 * 1024];
+    let frame = |bytes| Ok(Frame::data(bytes));
+    match delivery {
+        Delivery::Whole => Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync(),
+        Delivery::Slow(pause) => {
+            let pieces = stream::iter(0..bytes.len()).then(move |at| {
+                let piece = bytes.slice(at..=at);
+                async move {
+                    tokio::time::sleep(pause).await;
+                    frame(piece)
+                }
+            });
+            StreamBody::new(pieces).boxed_unsync()
+        }
+        Delivery::Half => {
+            let half = bytes.slice(..bytes.len() / 2);
+            let cut = stream::once(async {
+                // Time for the first half to leave before the connection does.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(io::ErrorKind::ConnectionReset.into())
+            });
+            StreamBody::new(stream::iter([frame(half)]).chain(cut)).boxed_unsync()
+        }
+        Delivery::Huge(length) => {
+            let pieces = stream::unfold(length, move |left| {
+                let len = usize::try_from(left).unwrap_or(usize::MAX).min(BLANKS.len());
+                ready((len > 0).then(|| (frame(Bytes::from_static(&BLANKS[..len])), left - len as u64)))
+            });
+            StreamBody::new(pieces).boxed_unsync()
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Where faults strike.
+
+use std::future::pending;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{LOCATION, RETRY_AFTER};
+use serde_json::{Value, json};
+
+use super::Kind;
+use crate::api::wire::Session;
+use crate::secret::Secret;
+use crate::server::answer::{Answer, Content, Delivery};
+use crate::server::token::Issuer;
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("connection dropped")]
+pub(in crate::server) struct Dropped;
+
+/// What is known of a request before anybody has looked at it.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Head<'a> {
+    pub(in crate::server) path: &'a str,
+    pub(in crate::server) authorization: Option<&'a str>,
+}
+
+/// The faults that strike one request.
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) struct Active(Vec<Kind>);
+
+impl Active {
+    pub(super) fn new(kinds: Vec<Kind>) -> Self {
+        Self(kinds)
+    }
+
+    #[cfg(test)]
+    pub(super) fn strikes(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Before anything is looked at: an answer in place of the real one.
+    pub(in crate::server) fn before(&self, head: Head<'_>) -> Result<Option<Answer>, Dropped> {
+        for kind in &self.0 {
+            let answer = match kind {
+                Kind::DropBefore => return Err(Dropped),
+                Kind::Status { code, retry_after } => retry(Answer::error(status(*code), reason(*code)), *retry_after),
+                Kind::PlainText { code, retry_after } => {
+                    retry(Answer::text(status(*code), "text/html; charset=utf-8", reason(*code)), *retry_after)
+                }
+                Kind::Html(code) => page(*code),
+                Kind::Redirect(code) => Answer::empty(status(*code)).header(LOCATION, format!("/moved{}", head.path)),
+                Kind::NoRestart => Answer::error(StatusCode::NOT_FOUND, "Endpoint not found"),
+                Kind::EchoAuthorization => Answer::error(
+                    StatusCode::UNAUTHORIZED,
+                    format!("Invalid NIP-98 authentication: {}", head.authorization.unwrap_or_default()),
+                ),
+                _ => continue,
+            };
+            return Ok(Some(answer.note("fault")));
+        }
+        Ok(None)
+    }
+
+    /// Where the store is asked: whether it has lost the record.
+    pub(in crate::server) async fn at_store(&self) -> bool {
+        let mut lost = false;
+        for kind in &self.0 {
+            match kind {
+                Kind::RedisHang(None) => pending().await,
+                Kind::RedisHang(Some(time)) => tokio::time::sleep(*time).await,
+                Kind::LostRecord => lost = true,
+                _ => {}
+            }
+        }
+        lost
+    }
+
+    /// Where the media server is asked: whether it is down.
+    pub(in crate::server) fn media_down(&self) -> bool {
+        self.0.contains(&Kind::LivekitDown)
+    }
+
+    /// In a restart: whether the old room stays.
+    pub(in crate::server) fn old_room_kept(&self) -> bool {
+        self.0.contains(&Kind::OldRoomKept)
+    }
+
+    /// After a restart: when the new room is torn down.
+    pub(in crate::server) fn late_teardown(&self) -> Option<Duration> {
+        self.0.iter().find_map(|kind| if let Kind::LateTeardown(time) = kind { Some(*time) } else { None })
+    }
+
+    /// Where tokens are minted: who signs them.
+    pub(in crate::server) fn issuer(&self, issuer: &Issuer) -> Issuer {
+        let mut issuer = issuer.clone();
+        if self.0.contains(&Kind::WrongSecret) {
+            issuer.secret = Secret::new("the secret of another media server");
+        }
+        issuer
+    }
+
+    /// After a creation or a restart: changes its result.
+    pub(in crate::server) fn session(&self, session: &mut Session) {
+        for kind in &self.0 {
+            match kind {
+                Kind::InternalEndpoint(host) => {
+                    if let Some(first) = session.endpoints.first_mut() {
+                        *first = format!("wss+livekit://{host}");
+                    }
+                }
+                Kind::OtherRoom => session.room_id = crate::server::random::uuid(),
+                _ => {}
+            }
+        }
+    }
+
+    /// After the request was carried out: changes the answer, or keeps it back.
+    pub(in crate::server) async fn after(&self, mut answer: Answer) -> Result<Answer, Dropped> {
+        for kind in &self.0 {
+            match kind {
+                Kind::DropAfter => return Err(Dropped),
+                Kind::NoAnswer => pending().await,
+                Kind::GatewayTimeout => answer = page(504).note(answer.note),
+                Kind::SlowBody(pause) => answer.delivery = Delivery::Slow(*pause),
+                Kind::HalfBody => answer.delivery = Delivery::Half,
+                Kind::HugeBody(length) => answer.delivery = Delivery::Huge(*length),
+                Kind::TokenObject => {
+                    if let Some(token) = token_of(&mut answer) {
+                        *token = json!({});
+                    }
+                }
+                Kind::EchoToken => {
+                    if let Some(Value::String(token)) = token_of(&mut answer) {
+                        let text = format!("Failed to restart nest: cannot hand out {token}");
+                        answer = Answer::error(StatusCode::INTERNAL_SERVER_ERROR, text).note(answer.note);
+                    }
+                }
+                Kind::ControlCharacters => answer.map_texts(|text| self.text(text)),
+                _ => {}
+            }
+        }
+        Ok(answer)
+    }
+
+    /// A text on its way to a client.
+    pub(in crate::server) fn text(&self, text: &str) -> String {
+        if self.0.contains(&Kind::ControlCharacters) {
+            // Colour, window title, line overwriting, C1 codes, bell, bidirectional override, a second line.
+            format!("\x1b[31m\x1b]0;owned\x07\r{text}\u{8}\u{9b}2J\u{202e}\nerror: forged\0")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+fn token_of(answer: &mut Answer) -> Option<&mut Value> {
+    match &mut answer.content {
+        Content::Json(json) => json.get_mut("token"),
+        _ => None,
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn reason(code: u16) -> &'static str {
+    match code {
+        401 => "Invalid NIP-98 authentication",
+        403 => "Only the host can restart the nest",
+        404 => "Nest not found",
+        429 => "Too many requests from this IP, please try again later.",
+        500 => "Failed to restart nest",
+        _ => status(code).canonical_reason().unwrap_or("Error"),
+    }
+}
+
+fn retry(answer: Answer, after: Option<u64>) -> Answer {
+    match after {
+        Some(seconds) => answer.header(RETRY_AFTER, seconds),
+        None => answer,
+    }
+}
+
+/// What nginx says in place of the server behind it.
+fn page(code: u16) -> Answer {
+    let title = format!("{code} {}", status(code).canonical_reason().unwrap_or_default());
+    let html = format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    );
+    Answer::text(status(code), "text/html", html)
+}

@@ -1,0 +1,345 @@
+//! What can go wrong on purpose: one table, read by the command line, its help and the tests.
+//!
+//! A new fault is a row here and an arm in the hook of `hooks` where it strikes.
+
+mod hooks;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+pub(super) use hooks::{Active, Dropped, Head};
+
+use super::call::Call;
+use crate::clock::Clock;
+
+/// One fault: what, at which calls, how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    kind: Kind,
+    scope: Scope,
+    /// How many requests it strikes; `None`: all.
+    times: Option<u32>,
+}
+
+/// Which calls a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Only(Call),
+    /// All but the media server's own endpoint.
+    Api,
+    All,
+}
+
+/// What goes wrong, in the order of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    OldRoomKept,
+    LateTeardown(Duration),
+    WrongSecret,
+    InternalEndpoint(String),
+    Status { code: u16, retry_after: Option<u64> },
+    PlainText { code: u16, retry_after: Option<u64> },
+    Html(u16),
+    RateLimit(u32),
+    Redirect(u16),
+    GatewayTimeout,
+    DropBefore,
+    DropAfter,
+    NoAnswer,
+    SlowBody(Duration),
+    HalfBody,
+    HugeBody(u64),
+    TokenObject,
+    OtherRoom,
+    EchoAuthorization,
+    EchoToken,
+    ControlCharacters,
+    NoRestart,
+    LostRecord,
+    RedisHang(Option<Duration>),
+    LivekitDown,
+    Clock(Time),
+}
+
+/// How a clock is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// Milliseconds ahead.
+    Ahead(i64),
+    /// In this year.
+    Year(i16),
+}
+
+/// A row of the table of faults.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What follows the name: empty, `=VALUE`, or `[=VALUE]`.
+    pub argument: &'static str,
+    /// What a client gets to see.
+    pub shows: &'static str,
+    scope: Scope,
+    parse: fn(&str) -> Option<Kind>,
+}
+
+const fn row(
+    name: &'static str,
+    argument: &'static str,
+    shows: &'static str,
+    scope: Scope,
+    parse: fn(&str) -> Option<Kind>,
+) -> Row {
+    Row { name, argument, shows, scope, parse }
+}
+
+const RESTART: Scope = Scope::Only(Call::Restart);
+
+/// All faults.
+#[rustfmt::skip]
+pub const TABLE: &[Row] = &[
+    row("old-room-kept", "", "a restart that reports success and leaves the room as it was", RESTART, |v| bare(v, Kind::OldRoomKept)),
+    row("late-teardown", "=TIME", "the new room is torn down TIME after the restart", RESTART, |v| duration(v).map(Kind::LateTeardown)),
+    row("wrong-secret", "", "tokens that the media server does not accept", Scope::Api, |v| bare(v, Kind::WrongSecret)),
+    row("internal-endpoint", "[=HOST:PORT]", "an endpoint that only the server can reach", Scope::Api,
+        |v| Some(Kind::InternalEndpoint(if v.is_empty() { "livekit:7880" } else { v }.into()))),
+    row("status", "=CODE[,TIME]", "an error, with TIME with Retry-After", RESTART, |v| coded(v).map(|(code, retry_after)| Kind::Status { code, retry_after })),
+    row("plain-text", "=CODE[,TIME]", "an error that is no JSON, as upstream's 429", RESTART, |v| coded(v).map(|(code, retry_after)| Kind::PlainText { code, retry_after })),
+    row("html", "[=CODE]", "the error page of a proxy (502)", RESTART, |v| code(v, 502).map(Kind::Html)),
+    row("rate-limit", "[=COUNT]", "429 after COUNT (100) requests in 15 minutes", Scope::Api, |v| number(v, 100).map(Kind::RateLimit)),
+    row("redirect", "[=CODE]", "a redirect (301) to /moved", RESTART, |v| code(v, 301).map(Kind::Redirect)),
+    row("gateway-timeout", "", "a proxy that answers 504 while the request is carried out", RESTART, |v| bare(v, Kind::GatewayTimeout)),
+    row("drop-before", "", "a connection that is lost before the request is carried out", RESTART, |v| bare(v, Kind::DropBefore)),
+    row("drop-after", "", "a connection that is lost after the request was carried out", RESTART, |v| bare(v, Kind::DropAfter)),
+    row("no-answer", "", "a request that is carried out and never answered", RESTART, |v| bare(v, Kind::NoAnswer)),
+    row("slow-body", "[=TIME]", "an answer of one byte every TIME (1s)", RESTART, |v| if v.is_empty() { Some(Duration::from_secs(1)) } else { duration(v) }.map(Kind::SlowBody)),
+    row("half-body", "", "half an answer, then the end of the connection", RESTART, |v| bare(v, Kind::HalfBody)),
+    row("huge-body", "[=BYTES]", "an answer without end (1000000000 bytes)", RESTART, |v| number(v, 1_000_000_000).map(Kind::HugeBody)),
+    row("token-object", "", "success with \"token\": {}", Scope::Api, |v| bare(v, Kind::TokenObject)),
+    row("other-room", "", "success for another room than the one asked for", RESTART, |v| bare(v, Kind::OtherRoom)),
+    row("echo-authorization", "", "401 with the client's own Authorization in the text", RESTART, |v| bare(v, Kind::EchoAuthorization)),
+    row("echo-token", "", "500 with the new token in the text", RESTART, |v| bare(v, Kind::EchoToken)),
+    row("control-characters", "", "terminal escapes in every text", Scope::All, |v| bare(v, Kind::ControlCharacters)),
+    row("no-restart", "", "an old server: 404 Endpoint not found", RESTART, |v| bare(v, Kind::NoRestart)),
+    row("lost-record", "", "a nest that the server has forgotten: 404", Scope::Api, |v| bare(v, Kind::LostRecord)),
+    row("redis-hang", "[=TIME]", "requests that hang until the store is back after TIME (never), and are carried out then", Scope::Api,
+        |v| if v.is_empty() { Some(Kind::RedisHang(None)) } else { duration(v).map(|time| Kind::RedisHang(Some(time))) }),
+    row("livekit-down", "", "a media server that is down: nests look inactive, restarts fail", Scope::All, |v| bare(v, Kind::LivekitDown)),
+    row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, |v| clock(v).map(Kind::Clock)),
+];
+
+/// Why a text is no fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not in the table.
+    #[error("there is no fault {0:?}")]
+    Unknown(String),
+    /// The value does not fit.
+    #[error("{0:?} is written {1}{2}")]
+    Value(String, &'static str, &'static str),
+    /// After `@` comes a call, `api` or `all`.
+    #[error("there is no call {0:?}")]
+    Call(String),
+}
+
+/// Reads `NAME[=VALUE][xTIMES][@CALL]`.
+impl FromStr for Fault {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (rest, call) = text.rsplit_once('@').map_or((text, None), |(rest, call)| (rest, Some(call)));
+        let (rest, times) = match rest.rsplit_once('x').map(|(rest, times)| (rest, times.parse())) {
+            Some((rest, Ok(times))) => (rest, Some(times)),
+            _ => (rest, None),
+        };
+        let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+        let row = TABLE.iter().find(|row| row.name == name).ok_or_else(|| Error::Unknown(name.into()))?;
+        let kind = (row.parse)(value).ok_or_else(|| Error::Value(text.into(), row.name, row.argument))?;
+        let scope = call.map_or(Ok(row.scope), Scope::from_str)?;
+        Ok(Self { kind, scope, times })
+    }
+}
+
+impl FromStr for Scope {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "api" => Ok(Self::Api),
+            "all" => Ok(Self::All),
+            name => {
+                let call = Call::ALL.into_iter().find(|call| call.name() == name);
+                call.map(Self::Only).ok_or_else(|| Error::Call(name.into()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name, self.argument)
+    }
+}
+
+/// The faults of a running server.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Mutex<Vec<Fault>>);
+
+impl Faults {
+    pub(super) fn new(faults: Vec<Fault>) -> Self {
+        Self(Mutex::new(faults))
+    }
+
+    pub(super) fn set(&self, faults: Vec<Fault>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// The faults that strike this request; one of their times is used up.
+    pub(super) fn strike(&self, call: Call) -> Active {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let struck = faults.iter_mut().filter(|fault| match fault.scope {
+            Scope::Only(only) => only == call,
+            Scope::Api => call != Call::Signal,
+            Scope::All => true,
+        });
+        Active::new(struck.filter_map(Fault::strike).collect())
+    }
+
+    /// The clock of the API.
+    pub(super) fn clock(&self) -> Clock {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = faults.iter().find_map(|fault| if let Kind::Clock(time) = fault.kind { Some(time) } else { None });
+        let offset_ms = match wrong {
+            None => 0,
+            Some(Time::Ahead(offset_ms)) => offset_ms,
+            Some(Time::Year(year)) => {
+                let then = jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
+                then.map_or(0, |then| then.timestamp().as_millisecond() - Clock::default().now_ms())
+            }
+        };
+        Clock { offset_ms }
+    }
+
+    pub(super) fn rate_limit(&self) -> Option<u32> {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().find_map(|fault| if let Kind::RateLimit(count) = fault.kind { Some(count) } else { None })
+    }
+}
+
+impl Fault {
+    fn strike(&mut self) -> Option<Kind> {
+        match &mut self.times {
+            Some(0) => None,
+            Some(left) => {
+                *left -= 1;
+                Some(self.kind.clone())
+            }
+            None => Some(self.kind.clone()),
+        }
+    }
+}
+
+fn bare(value: &str, kind: Kind) -> Option<Kind> {
+    value.is_empty().then_some(kind)
+}
+
+fn number<T: FromStr>(value: &str, default: T) -> Option<T> {
+    if value.is_empty() { Some(default) } else { value.parse().ok() }
+}
+
+fn code(value: &str, default: u16) -> Option<u16> {
+    number(value, default).filter(|code| (200..=599).contains(code))
+}
+
+/// `CODE[,TIME]`, the time in whole seconds.
+fn coded(value: &str) -> Option<(u16, Option<u64>)> {
+    let (status, after) = value.split_once(',').map_or((value, None), |(status, after)| (status, Some(after)));
+    let after = after.map(|after| duration(after).ok_or(())).transpose().ok()?;
+    Some((code(status, 0)?, after.map(|after| after.as_secs())))
+}
+
+/// `500ms`, `2s`, `5m`, `1h`.
+fn duration(value: &str) -> Option<Duration> {
+    let unit = value.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = value[..unit].parse().ok()?;
+    let factor = match &value[unit..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(factor).map(Duration::from_millis)
+}
+
+fn clock(value: &str) -> Option<Time> {
+    let offset = |text| duration(text).and_then(|time| i64::try_from(time.as_millis()).ok());
+    match value.split_at_checked(1)? {
+        ("+", text) => offset(text).map(Time::Ahead),
+        ("-", text) => offset(text).map(|ms| Time::Ahead(-ms)),
+        _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(Time::Year),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Fault, Error> {
+        text.parse()
+    }
+
+    #[test]
+    fn faults_are_read_from_text() {
+        let fault = |kind, scope, times| Ok(Fault { kind, scope, times });
+        let status = |code, retry_after| Kind::Status { code, retry_after };
+        for (text, expected) in [
+            ("old-room-kept", fault(Kind::OldRoomKept, RESTART, None)),
+            ("status=500x2", fault(status(500, None), RESTART, Some(2))),
+            ("status=503,3sx1@api", fault(status(503, Some(3)), Scope::Api, Some(1))),
+            ("late-teardown=12s", fault(Kind::LateTeardown(Duration::from_secs(12)), RESTART, None)),
+            ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(Call::Info), None)),
+            ("clock=+94s", fault(Kind::Clock(Time::Ahead(94_000)), Scope::All, None)),
+            ("clock=-2m", fault(Kind::Clock(Time::Ahead(-120_000)), Scope::All, None)),
+            ("clock=2099", fault(Kind::Clock(Time::Year(2099)), Scope::All, None)),
+            ("internal-endpoint", fault(Kind::InternalEndpoint("livekit:7880".into()), Scope::Api, None)),
+            ("huge-body", fault(Kind::HugeBody(1_000_000_000), RESTART, None)),
+            ("huge-body=5x3", fault(Kind::HugeBody(5), RESTART, Some(3))),
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_fault_is_refused() {
+        assert_eq!(parse("nonsense"), Err(Error::Unknown("nonsense".into())));
+        assert_eq!(parse("no-answer@nobody"), Err(Error::Call("nobody".into())));
+        for text in ["old-room-kept=1", "status", "status=99", "status=500,soon", "late-teardown=12", "clock=94s"] {
+            assert!(matches!(parse(text), Err(Error::Value(..))), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_row_parses_by_its_own_name() {
+        for row in TABLE {
+            let example = match row.argument {
+                "=TIME" => "=2s",
+                "=CODE[,TIME]" => "=500",
+                "=±TIME|YEAR" => "=+1s",
+                _ => "",
+            };
+            assert!(parse(&format!("{}{example}", row.name)).is_ok(), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_fault_strikes_as_often_as_it_was_told_to() {
+        let faults = Faults::new(vec!["status=500x2".parse().unwrap()]);
+        let strikes = |call| faults.strike(call).strikes();
+        assert!(!strikes(Call::Info));
+        assert!(strikes(Call::Restart) && strikes(Call::Restart));
+        assert!(!strikes(Call::Restart));
+    }
+}

@@ -1,0 +1,185 @@
+//! A real LiveKit server, through its `RoomService` (Twirp over protobuf).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use livekit_protocol as proto;
+use livekit_protocol::{ParticipantInfo, ParticipantPermission, Room};
+use prost::Message;
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+
+use super::{Error, MediaServer, NewRoom};
+use crate::clock::Clock;
+use crate::secret::{Secret, scrub};
+use crate::server::token::{Claims, Grants, Issuer};
+
+/// How long a call may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a LiveKit server is, and how to be its operator.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `ws://`, `wss://`, `http://` or `https://`.
+    pub url: String,
+    /// The API key.
+    pub key: String,
+    /// The API secret.
+    pub secret: Secret,
+}
+
+/// The adapter.
+#[derive(Clone, Debug)]
+pub struct Livekit {
+    http: reqwest::Client,
+    url: String,
+    /// Of `RoomService`, without a slash at the end.
+    service: String,
+    issuer: Issuer,
+}
+
+/// An error of Twirp.
+#[derive(Deserialize)]
+struct Twirp {
+    code: String,
+    #[serde(default)]
+    msg: String,
+}
+
+impl Livekit {
+    /// Connects to nothing yet.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let Config { url, key, secret } = config;
+        let origin = match url.split_once("://") {
+            Some(("ws", rest)) => format!("http://{rest}"),
+            Some(("wss", rest)) => format!("https://{rest}"),
+            Some(("http" | "https", _)) => url.clone(),
+            _ => return Err(Error(format!("{url:?} is no ws:// or wss:// URL"))),
+        };
+        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| Error(e.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(|e| Error(e.to_string()))?;
+        let service = format!("{}/twirp/livekit.RoomService", origin.trim_end_matches('/'));
+        Ok(Self { http, url, service, issuer: Issuer { key, secret } })
+    }
+
+    /// One call; `None` when LiveKit says that there is no such thing.
+    async fn call<T>(&self, method: &str, grants: Grants, request: &impl Message) -> Result<Option<T>, Error>
+    where
+        T: Message + Default,
+    {
+        let claims = Claims { exp: Some(Clock::default().now_s() + 60), video: Some(grants), ..Claims::default() };
+        let failed = |e: reqwest::Error| Error(e.without_url().to_string());
+        let answer = self
+            .http
+            .post(format!("{}/{method}", self.service))
+            .header(CONTENT_TYPE, "application/protobuf")
+            .bearer_auth(self.issuer.mint(&claims))
+            .body(request.encode_to_vec())
+            .send()
+            .await
+            .map_err(failed)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(failed)?;
+        if status.is_success() {
+            return T::decode(body).map(Some).map_err(|e| Error(e.to_string()));
+        }
+        match serde_json::from_slice::<Twirp>(&body) {
+            Ok(error) if error.code == "not_found" => Ok(None),
+            Ok(error) => Err(Error(format!("{method}: {}", scrub(&error.msg)))),
+            Err(_) => Err(Error(format!("{method}: HTTP {status}"))),
+        }
+    }
+
+    fn admin(room: &str) -> Grants {
+        Grants { room: Some(room.into()), room_admin: Some(true), ..Grants::default() }
+    }
+
+    fn creator() -> Grants {
+        Grants { room_create: Some(true), ..Grants::default() }
+    }
+}
+
+#[async_trait]
+impl MediaServer for Livekit {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    async fn create(&self, room: &NewRoom) -> Result<Room, Error> {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let request = proto::CreateRoomRequest {
+            name: room.name.clone(),
+            empty_timeout: seconds(room.empty_timeout),
+            departure_timeout: seconds(room.departure_timeout),
+            max_participants: room.max_participants,
+            metadata: room.metadata.clone(),
+            ..Default::default()
+        };
+        let room = self.call("CreateRoom", Self::creator(), &request).await?;
+        room.ok_or_else(|| Error("CreateRoom: not found".into()))
+    }
+
+    async fn delete(&self, name: &str) -> Result<bool, Error> {
+        let request = proto::DeleteRoomRequest { room: name.into() };
+        Ok(self.call::<proto::DeleteRoomResponse>("DeleteRoom", Self::creator(), &request).await?.is_some())
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Room>, Error> {
+        let grants = Grants { room_list: Some(true), ..Grants::default() };
+        let request = proto::ListRoomsRequest { names: vec![name.into()] };
+        let list: Option<proto::ListRoomsResponse> = self.call("ListRooms", grants, &request).await?;
+        Ok(list.unwrap_or_default().rooms.into_iter().find(|room| room.name == name))
+    }
+
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, Error> {
+        let request = proto::ListParticipantsRequest { room: name.into() };
+        let list: Option<proto::ListParticipantsResponse> =
+            self.call("ListParticipants", Self::admin(name), &request).await?;
+        Ok(list.unwrap_or_default().participants)
+    }
+
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, Error> {
+        let request = proto::UpdateParticipantRequest {
+            room: room.into(),
+            identity: identity.into(),
+            permission: Some(ParticipantPermission {
+                can_subscribe: true,
+                can_publish,
+                can_publish_data: can_publish,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        Ok(self.call::<ParticipantInfo>("UpdateParticipant", Self::admin(room), &request).await?.is_some())
+    }
+
+    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, Error> {
+        let everyone = self.participants(room).await?;
+        let tracks = everyone.into_iter().find(|person| person.identity == identity).unwrap_or_default().tracks;
+        let audio: Vec<_> = tracks.into_iter().filter(|track| track.r#type() == proto::TrackType::Audio).collect();
+        for track in &audio {
+            let request = proto::MuteRoomTrackRequest {
+                room: room.into(),
+                identity: identity.into(),
+                track_sid: track.sid.clone(),
+                muted,
+            };
+            self.call::<proto::MuteRoomTrackResponse>("MutePublishedTrack", Self::admin(room), &request).await?;
+        }
+        Ok(!audio.is_empty())
+    }
+}

@@ -1,0 +1,56 @@
+//! The port to the media server. Its two adapters pass one contract test.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use livekit_protocol::{ParticipantInfo, Room};
+
+use super::token::Issuer;
+
+pub mod embedded;
+pub mod livekit;
+mod session;
+
+pub use embedded::Embedded;
+pub use livekit::Livekit;
+
+/// The media server cannot be asked, or refuses.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("media server: {0}")]
+pub struct Error(pub String);
+
+/// A room to be created.
+#[derive(Clone, Debug, Default)]
+pub struct NewRoom {
+    /// The id of the nest.
+    pub name: String,
+    /// How long it stays while nobody was ever in it (whole seconds; zero: the server's default).
+    pub empty_timeout: Duration,
+    /// How long it stays once the last one has left (whole seconds; zero: the server's default).
+    pub departure_timeout: Duration,
+    /// Zero: no limit.
+    pub max_participants: u32,
+    /// JSON as text.
+    pub metadata: String,
+}
+
+/// Rooms of a LiveKit server, in LiveKit's own types.
+#[async_trait]
+pub trait MediaServer: Send + Sync {
+    /// Where clients find it, as the operator configured it: `ws://host:port`.
+    fn url(&self) -> &str;
+    /// The key whose tokens it accepts.
+    fn issuer(&self) -> &Issuer;
+    /// Creates a room. One that lives is handed back as it is.
+    async fn create(&self, room: &NewRoom) -> Result<Room, Error>;
+    /// Deletes a room and disconnects whoever is inside; whether there was one.
+    async fn delete(&self, name: &str) -> Result<bool, Error>;
+    /// A room that lives.
+    async fn find(&self, name: &str) -> Result<Option<Room>, Error>;
+    /// Who is in a room; nobody when there is none.
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, Error>;
+    /// Lets a participant publish, or stops it; whether it was there.
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, Error>;
+    /// Mutes the microphone of a participant, or unmutes it; whether there was one.
+    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, Error>;
+}

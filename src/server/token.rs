@@ -1,0 +1,189 @@
+//! LiveKit access tokens: JWTs signed with HS256.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::secret::Secret;
+
+/// How far clocks may be apart, in seconds, before LiveKit refuses a token.
+const LEEWAY_S: i64 = 60;
+
+/// What a token allows. `None` leaves the grant out, which LiveKit takes for no (`canPublish`, `canSubscribe`: yes).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Grants {
+    /// The room that the other grants are about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// May join the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_join: Option<bool>,
+    /// May publish tracks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_publish: Option<bool>,
+    /// May subscribe to tracks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_subscribe: Option<bool>,
+    /// May administer the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_admin: Option<bool>,
+    /// May record the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_record: Option<bool>,
+    /// May create and delete rooms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_create: Option<bool>,
+    /// May list rooms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_list: Option<bool>,
+}
+
+/// The claims of a token. Times in seconds since the Unix epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// Identity of the participant.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sub: String,
+    /// The API key whose secret signed the token.
+    pub iss: String,
+    /// Not valid after; a token without one never expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    /// Not valid before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    /// Shown to others in the room.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// What the token allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<Grants>,
+    /// For the application: here a JSON object as text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub metadata: String,
+}
+
+/// Why a token is not accepted, in LiveKit's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No JWT with HS256.
+    #[error("invalid authorization token")]
+    Malformed,
+    /// Signed by another server, or for another one.
+    #[error("invalid API key: {0}")]
+    UnknownKey(String),
+    /// LiveKit echoes the whole token.
+    #[error("invalid token: {token}, error: {why}")]
+    Invalid {
+        /// The token as it came.
+        token: String,
+        /// The library's reason.
+        why: &'static str,
+    },
+}
+
+/// An API key and its secret, which mint and verify tokens.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The name of the key: `iss`.
+    pub key: String,
+    /// The shared secret.
+    pub secret: Secret,
+}
+
+impl Issuer {
+    /// A token with these claims, `iss` being this key.
+    #[must_use]
+    pub fn mint(&self, claims: &Claims) -> String {
+        let claims = Claims { iss: self.key.clone(), ..claims.clone() };
+        let json = serde_json::to_vec(&claims).expect("claims are strings, numbers and booleans");
+        let signed =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#), URL_SAFE_NO_PAD.encode(json));
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(&signed).finalize().into_bytes());
+        format!("{signed}.{signature}")
+    }
+
+    /// The claims of a token of this issuer that is valid at `now_s`.
+    pub fn verify(&self, token: &str, now_s: i64) -> Result<Claims, Refusal> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let claims = read(signed).ok_or(Refusal::Malformed)?;
+        if claims.iss != self.key {
+            return Err(Refusal::UnknownKey(claims.iss));
+        }
+        let invalid = |why| Err(Refusal::Invalid { token: token.to_owned(), why });
+        let genuine = URL_SAFE_NO_PAD.decode(signature).is_ok_and(|s| self.mac(signed).verify_slice(&s).is_ok());
+        if !genuine {
+            return invalid("token signature is invalid: signature is invalid");
+        }
+        if claims.exp.is_some_and(|exp| exp + LEEWAY_S <= now_s) {
+            return invalid("token has invalid claims: token is expired");
+        }
+        if claims.nbf.is_some_and(|nbf| nbf - LEEWAY_S > now_s) {
+            return invalid("token has invalid claims: token is not valid yet");
+        }
+        Ok(claims)
+    }
+
+    fn mac(&self, signed: &str) -> Hmac<Sha256> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("HMAC takes keys of any length");
+        mac.update(signed.as_bytes());
+        mac
+    }
+}
+
+/// The claims of `header.claims`, unverified.
+fn read(signed: &str) -> Option<Claims> {
+    #[derive(Deserialize)]
+    struct Header {
+        alg: String,
+    }
+    let (header, claims) = signed.split_once('.')?;
+    let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+    (header.alg == "HS256").then_some(())?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer(secret: &str) -> Issuer {
+        Issuer { key: "devkey".into(), secret: Secret::new(secret) }
+    }
+
+    #[test]
+    fn a_known_token_is_minted_and_read() {
+        // Computed with another implementation (Python's hmac).
+        let token = issuer("secret").mint(&Claims { sub: "a".into(), exp: Some(10), ..Claims::default() });
+        assert_eq!(
+            token,
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIiwiaXNzIjoiZGV2a2V5IiwiZXhwIjoxMH0.\
+             JpQg-FQU17fCQyNxHxP4NTxwGKQ9WjcjMhF-fG2h3Zw"
+        );
+        assert_eq!(issuer("secret").verify(&token, 10).unwrap().sub, "a");
+    }
+
+    #[test]
+    fn what_is_not_valid_is_refused_in_livekits_words() {
+        let claims = Claims { sub: "a".into(), exp: Some(1000), nbf: Some(500), ..Claims::default() };
+        let token = issuer("secret").mint(&claims);
+        for (secret, now, end) in [
+            ("other", 700, "error: token signature is invalid: signature is invalid"),
+            ("secret", 1060, "error: token has invalid claims: token is expired"),
+            ("secret", 439, "error: token has invalid claims: token is not valid yet"),
+        ] {
+            let text = issuer(secret).verify(&token, now).unwrap_err().to_string();
+            assert_eq!(text, format!("invalid token: {token}, {end}"));
+        }
+        assert!(issuer("secret").verify(&token, 1059).is_ok());
+        assert!(issuer("secret").verify(&token, 440).is_ok());
+        assert_eq!(issuer("x").verify("no.jwt.at all", 0), Err(Refusal::Malformed));
+        let foreign = Issuer { key: "other".into(), secret: Secret::new("secret") }.mint(&claims);
+        assert_eq!(issuer("secret").verify(&foreign, 700).unwrap_err().to_string(), "invalid API key: other");
+    }
+}
