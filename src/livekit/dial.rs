@@ -59,6 +59,12 @@ impl Timings {
         self.layers().map(|(_, time)| time).sum()
     }
 
+    /// The layers below the WebSocket.
+    #[must_use]
+    pub fn way(&self) -> Duration {
+        [self.dns, self.tcp, self.tls].into_iter().flatten().sum()
+    }
+
     /// `DNS 2 ms, TCP 11 ms, …`, the layers that there were.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -78,7 +78,7 @@ pub(super) struct Findings<'a> {
     pub joined_after: Option<Duration>,
     /// What a media server says of the host's token.
     pub host_answer: Option<Result<Answer, validate::Error>>,
-    /// By the `Date` of the server that let us in.
+    /// By the `Date` of the media server that was asked last.
     pub media_clock: Option<Offset>,
     pub entered: Option<Entered>,
     pub freshness: Option<fresh::Verdict>,
@@ -107,7 +107,11 @@ impl<'a> Findings<'a> {
     }
 
     /// Keeps what a media server says of the host's token; a verdict is not replaced by silence.
-    pub fn host_answer(&mut self, answer: Result<Answer, validate::Error>) {
+    pub fn host_answer(&mut self, answer: Option<Result<Answer, validate::Error>>) {
+        let Some(answer) = answer else { return };
+        if let Ok(Answer { clock: Some(clock), .. }) = answer {
+            self.media_clock = Some(clock);
+        }
         if answer.is_ok() || !matches!(self.host_answer, Some(Ok(_))) {
             self.host_answer = Some(answer);
         }
@@ -116,8 +120,7 @@ impl<'a> Findings<'a> {
     /// The best clock that there is to judge a token's times by.
     pub fn server_clock(&self) -> Option<Offset> {
         let entered = self.entered.as_ref().and_then(|entered| entered.joined.clock);
-        let asked = self.host_answer.as_ref().and_then(|answer| answer.as_ref().ok()?.clock);
-        entered.or(self.media_clock).or(asked).or(self.check.api_clock)
+        entered.or(self.media_clock).or(self.check.api_clock)
     }
 
     /// The reason that a media server gave for not letting our joining token in.

@@ -17,12 +17,7 @@ pub(super) fn endpoint(findings: &Findings<'_>) -> Step {
     let tried = &findings.tried;
     let elapsed = tried.iter().map(|tried| tried.elapsed).sum::<std::time::Duration>();
     let (status, detail, hint) = if tried.is_empty() {
-        let detail = if findings.check.candidates.is_empty() {
-            "nobody says where the media server is"
-        } else {
-            "nothing was dialled"
-        };
-        return Step::new(NAME, Status::Failed, detail).hint(OPERATOR_ADDRESS);
+        return Step::new(NAME, Status::Failed, "nobody says where the media server is").hint(OPERATOR_ADDRESS);
     } else if let Some(at) = tried.iter().position(reached) {
         let detail = told(&tried[..=at]);
         match tried[..at].iter().find(|tried| !matches!(tried.outcome, Outcome::NotForHosts)) {
@@ -30,7 +25,7 @@ pub(super) fn endpoint(findings: &Findings<'_>) -> Step {
             Some(first) => (Status::Warned, detail, hint(first)),
         }
     } else if tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) {
-        (Status::NotChecked, "nothing was dialled: there is no token to join with".into(), None)
+        (Status::NotChecked, "nothing was dialled: there is no usable token to join with".into(), None)
     } else if tried.iter().any(Tried::cut_short) {
         (Status::NotChecked, told(tried), Some("give it more time with --timeout".into()))
     } else {
@@ -67,7 +62,7 @@ fn outcome(tried: &Tried<'_>) -> String {
         Outcome::Joined => "answers".into(),
         Outcome::Failed(_) if reached(tried) => "answers".into(),
         Outcome::Failed(failed) => why(failed),
-        Outcome::OnlyAsked => "was not dialled: there is no token to join with".into(),
+        Outcome::OnlyAsked => "was not dialled: there is no usable token to join with".into(),
         Outcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
         Outcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
         Outcome::NoTime => "was not dialled: the time was used up".into(),
@@ -179,7 +174,7 @@ pub(super) fn signal(findings: &Findings<'_>) -> Step {
     let Some((tried, failed)) = findings.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
         let why = if findings.check.join.is_none() {
             "there is no token to join with: the API gave none"
-        } else if findings.tried.is_empty() || findings.check.candidates.is_empty() {
+        } else if findings.tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) {
             "nothing was dialled"
         } else {
             "no media server was reached"
