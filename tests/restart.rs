@@ -1,6 +1,6 @@
 //! `nest restart`, as users and scripts see it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-#[allow(dead_code, reason = "each test file uses a part")]
 #[path = "support/nest.rs"]
 mod nest;
 

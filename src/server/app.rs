@@ -204,7 +204,7 @@ impl App {
         }
         let limits = match self.limit(peer) {
             Ok(limits) => limits,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(*refused),
         };
         let body = match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(body) => body.to_bytes(),
@@ -239,7 +239,7 @@ impl App {
     }
 
     /// The headers that tell how much is left, or the refusal.
-    fn limit(&self, peer: IpAddr) -> Result<Vec<(HeaderName, String)>, Answer> {
+    fn limit(&self, peer: IpAddr) -> Result<Vec<(HeaderName, String)>, Box<Answer>> {
         let Some(limit) = self.faults.rate_limit() else { return Ok(Vec::new()) };
         let standing = self.limiter.count(peer, limit);
         let headers = vec![
@@ -254,7 +254,7 @@ impl App {
         let text = "Too many requests from this IP, please try again later.";
         let mut answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
         answer.headers = headers;
-        Err(answer.header(RETRY_AFTER, standing.reset))
+        Err(Box::new(answer.header(RETRY_AFTER, standing.reset)))
     }
 
     fn relay(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {

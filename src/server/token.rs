@@ -165,8 +165,8 @@ mod tests {
         let token = issuer("secret").mint(&Claims { sub: "a".into(), exp: Some(10), ..Claims::default() });
         assert_eq!(
             token,
-            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjEwLCJpc3MiOiJkZXZrZXkiLCJzdWIiOiJhIn0.\
-             fiE5RalhSqHCbdrS8MZULyD8UAnoAZqJKFn8ogcXTVc"
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIiwiaXNzIjoiZGV2a2V5IiwiZXhwIjoxMH0.\
+             JpQg-FQU17fCQyNxHxP4NTxwGKQ9WjcjMhF-fG2h3Zw"
         );
         assert_eq!(issuer("secret").verify(&token, 10).unwrap().sub, "a");
     }
