@@ -42,8 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         state_dir: None,
         interactive: false,
     };
-    let request =
-        Request { check: Some(check::Options::default()), ..Request::new(vec![RoomRef::parse(&room)?]) };
+    let request = Request { check: Some(check::Options::default()), ..Request::new(vec![RoomRef::parse(&room)?]) };
     restart::run(&settings, &request, &Progress, &Stop::never(), &|room, result| match result {
         Ok(Done::Restarted(nest)) => println!("{} is back: {:?}", room.id, nest.endpoints),
         Ok(_) => {}
