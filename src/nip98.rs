@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nostr::hashes::Hash as _;
 use nostr::hashes::sha256;
-use nostr::{Event, EventBuilder, JsonUtil as _, Kind, PublicKey, Tag, Timestamp, UnsignedEvent};
+use nostr::{Event, EventBuilder, JsonUtil as _, Kind, PublicKey, Tag, TagKind, Timestamp, UnsignedEvent};
 
 use crate::secret::Secret;
 
@@ -23,7 +23,7 @@ pub struct Request<'a> {
 /// that refuses replays accepts both. `created_at` is in seconds since the Unix epoch.
 #[must_use]
 pub fn event(request: Request<'_>, author: PublicKey, created_at: i64, nonce: &str) -> UnsignedEvent {
-    let tag = |name: &str, value: &str| Tag::parse([name, value]).expect("two texts make a tag");
+    let tag = |name: &str, value: &str| Tag::custom(TagKind::custom(name), [value]);
     let mut tags = vec![tag("u", request.url), tag("method", request.method), tag("nonce", nonce)];
     if let Some(body) = request.body {
         tags.push(tag("payload", &sha256::Hash::hash(body).to_string()));

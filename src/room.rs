@@ -105,7 +105,7 @@ impl RoomRef {
         let segment = after.trim_start_matches('/').split('/').next().unwrap_or_default();
         let id = percent_decode_str(segment).decode_utf8().map_err(|_| nowhere())?;
         let mut api = url.clone();
-        api.set_path(&format!("{before}{}", API_PATH));
+        api.set_path(&format!("{before}{API_PATH}"));
         api.set_query(None);
         api.set_fragment(None);
         let id = RoomId::new(id).map_err(|_| nowhere())?;

@@ -146,7 +146,8 @@ impl fmt::Display for Failure {
         match self {
             Self::Expired { not_after, now } => {
                 let days = now.saturating_sub(*not_after) / 86_400;
-                write!(f, "its certificate expired on {} ({days} days ago)", day(*not_after))
+                let ago = if days == 1 { "1 day ago".into() } else { format!("{days} days ago") };
+                write!(f, "its certificate expired on {} ({ago})", day(*not_after))
             }
             Self::NotValidYet { not_before, now } => {
                 write!(f, "its certificate begins on {}, and the clock here says {}", day(*not_before), day(*now))

@@ -21,7 +21,7 @@ pub enum Error {
         /// What the server says.
         said: String,
         /// The URL that was signed.
-        url: Url,
+        url: String,
         /// How far our clock is ahead of the server's, in seconds.
         clock_ahead_s: Option<i64>,
     },
@@ -146,7 +146,7 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
             let target = reply.location.as_deref().map_or("nowhere".into(), |to| scrub(to).into_owned());
             Err(Error::Redirect { status, target })
         }
-        401 => Err(Error::Unauthorized { said, url: url.clone(), clock_ahead_s: reply.clock_ahead_s() }),
+        401 => Err(Error::Unauthorized { said, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),
         403 => Err(Error::Forbidden { said }),
         404 => Err(Error::NotFound { missing: missing(&said), said }),
         429 => Err(Error::RateLimited { said, retry_after: reply.retry_after }),

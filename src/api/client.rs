@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn retry_after_in_both_forms() {
-        assert_eq!(retry_after("120", 0), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("120", 0), Some(Duration::from_mins(2)));
         let date = clock::http_date(1_795_417_759_000);
         assert_eq!(retry_after(&date, 1_795_417_749_000), Some(Duration::from_secs(10)));
         assert_eq!(retry_after(&date, 1_795_417_799_000), Some(Duration::ZERO));

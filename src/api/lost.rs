@@ -44,7 +44,7 @@ pub enum Layer {
     /// No connection in time, or no way there.
     Connect,
     /// The certificate, or the TLS handshake.
-    Tls(Option<tls::Failure>),
+    Tls(Option<Box<tls::Failure>>),
     /// The proxy.
     Proxy,
 }
@@ -76,7 +76,7 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
     let whole = chain(error);
     if let Some(failure) = tls::failure(error) {
         let why = failure.to_string();
-        return (Layer::Tls(Some(failure)), why);
+        return (Layer::Tls(Some(Box::new(failure))), why);
     }
     if error.is_dns() || whole.contains("dns error") {
         return (Layer::Dns, "its name has no address".into());
@@ -84,7 +84,7 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
     if proxied && (whole.contains("tunnel") || whole.contains("proxy")) {
         return (Layer::Proxy, last(error));
     }
-    if sources(error).any(|e| e.is::<rustls::Error>()) {
+    if sources(error).any(<dyn StdError>::is::<rustls::Error>) {
         return (Layer::Tls(None), last(error));
     }
     let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>());

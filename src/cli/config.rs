@@ -23,6 +23,7 @@ pub struct Config {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(clippy::struct_field_names, reason = "as the file has them")]
 struct File {
     api: Option<String>,
     key_file: Option<PathBuf>,

@@ -38,7 +38,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES: u32 = 3;
 
 /// The longest pause that is accepted, unless told otherwise.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The environment, so that tests can bring their own.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;

@@ -150,7 +150,7 @@ fn api(error: &api::Error, room: &str) -> Failure {
                     let seconds = ahead.unsigned_abs().to_string();
                     failure.advised(&advice::CLOCK, &[("seconds", &seconds), ("side", side)])
                 }
-                None => failure.advised(&advice::SIGNED_URL, &[("url", url.as_str()), ("room", room)]),
+                None => failure.advised(&advice::SIGNED_URL, &[("url", url), ("room", room)]),
             }
         }
         api::Error::Forbidden { said } => quoted(new(Exit::NotHost), said),

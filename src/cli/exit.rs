@@ -77,7 +77,8 @@ impl Exit {
     /// Its line of the table.
     #[must_use]
     pub fn row(self) -> &'static Row {
-        TABLE.iter().find(|row| row.exit == self).expect("every value has a line")
+        // The values are numbered in the order of the table; a test holds them to it.
+        &TABLE[self as usize]
     }
 
     /// The number that the shell sees.
@@ -129,8 +130,7 @@ mod tests {
     #[test]
     fn every_value_has_one_line() {
         for row in &TABLE {
-            assert_eq!(row.exit.row().kind, row.kind);
-            assert_eq!(TABLE.iter().filter(|other| other.exit == row.exit).count(), 1);
+            assert_eq!(row.exit.row().exit, row.exit);
         }
     }
 

@@ -12,7 +12,6 @@ pub(super) fn failure(error: &Error) -> Failure {
     match error {
         Error::Missing => failure.because(&advice::NO_KEY),
         Error::Unreadable { cause, .. } | Error::Passphrase(cause) => unreadable(failure, cause),
-        Error::Unusable { .. } => with_sources(failure, error),
         Error::PassphraseNeeded { .. } => {
             failure.hint("give the passphrase in a file: --passphrase-file PATH (mode 0600)")
         }

@@ -20,7 +20,7 @@ pub(super) async fn run(context: &Context<'_>, args: MockArgs, ui: &Arc<Ui>, sto
     let livekit = livekit(&args).await?;
     let alone = args.command.is_empty();
     // Around a command the requests are detail: the command is what one wants to see.
-    let level = if alone { 0 } else { 1 };
+    let level = u8::from(!alone);
     let log = ui.clone();
     let request = Request {
         listen: args.listen,

@@ -22,8 +22,8 @@ pub fn document(value: &Value, one_line: bool) -> String {
 #[must_use]
 pub fn restart_document(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
     let mut document = match result {
-        Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => json!(restarted),
-        Err(Error::Interrupted { done: Some(restarted), .. }) => json!(restarted),
+        Ok(Done::Restarted(restarted))
+        | Err(Error::Unhealthy(restarted) | Error::Interrupted { done: Some(restarted), .. }) => json!(restarted),
         Ok(Done::Planned(planned)) => json!(planned),
         Err(_) => json!({ "roomId": room }),
     };
@@ -82,7 +82,7 @@ fn step_line(step: &Step, paint: Paint) -> String {
     let detail = if step.status == Status::NotChecked { paint.dim(&detail) } else { detail };
     let mut line = format!("  {} {:<9} {detail}{time}", paint.mark(step.status), step.name);
     if let Some(hint) = &step.hint {
-        line.push_str(&format!("\n              {} {}", paint.good("hint:"), clean(hint)));
+        line = format!("{line}\n              {} {}", paint.good("hint:"), clean(hint));
     }
     line
 }
@@ -114,7 +114,7 @@ fn local_time(rfc3339: &str) -> Option<String> {
 /// What would be sent, as HTTP writes it, and the event behind the signature.
 #[must_use]
 pub fn planned_text(planned: &Planned) -> String {
-    let headers = planned.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>();
+    let headers: Vec<_> = planned.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let Planned { method, url, event, .. } = planned;
-    clean_json(&format!("{method} {url}\n{headers}\n{event:#}"))
+    clean_json(&format!("{method} {url}\n{}\n\n{event:#}", headers.join("\n")))
 }

@@ -22,9 +22,9 @@ pub enum Error {
     #[error("the room is on {room}, and the API was given as {given}")]
     ApiConflict {
         /// From the room.
-        room: api::Base,
+        room: Box<api::Base>,
         /// From the flag.
-        given: api::Base,
+        given: Box<api::Base>,
     },
     /// No usable key.
     #[error(transparent)]

@@ -58,7 +58,7 @@ impl Settings {
         if let (Some(room), Some(given)) = (&room.api, given)
             && room != given
         {
-            return Err(Error::ApiConflict { room: room.clone(), given: given.clone() });
+            return Err(Error::ApiConflict { room: Box::new(room.clone()), given: Box::new(given.clone()) });
         }
         let first = [given, &room.api, environment, profile].into_iter().flatten().next();
         let base = first.cloned().ok_or(Error::NoApi)?;

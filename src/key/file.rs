@@ -13,7 +13,7 @@ use super::thread;
 use crate::secret::Secret;
 
 /// How long the writer of a pipe may take; a password manager may have to ask a person first.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where systemd puts the credentials of a service; access lists guard them, and look like permissions of the group.
 const CREDENTIALS: &str = "/run/credentials/";

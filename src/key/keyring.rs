@@ -23,7 +23,7 @@ pub const SERVICE: &str = "nest";
 pub const LIMIT: Duration = Duration::from_secs(3);
 
 /// How long a person may take to unlock it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why the keyring does not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
-use super::dial::{self, Failed, Patience};
+use super::dial::{self, Cause, Failed, Layer, Patience};
 use super::endpoint::Candidate;
 use super::findings::{Entered, Findings, Outcome, Tried};
 use super::fresh::{self, Evidence};
@@ -117,14 +117,14 @@ async fn enter<'a>(
         } else {
             tools.reporter.detail(1, &format!("trying {}", candidate.as_str()));
             match Box::pin(attempt(check, tools, findings, candidate, joining, patience)).await {
-                Attempt::Joined(session) => {
+                Ok(Some((session, joined_at))) => {
                     tools.reporter.detail(2, &session.timings.describe());
-                    findings.tried.push(Tried { candidate, outcome: Outcome::Joined, elapsed: tried_at.elapsed() });
-                    findings.joined_after = Some(started.elapsed());
+                    findings.tried.push(Tried { candidate, outcome: Outcome::Joined, elapsed: session.timings.way() });
+                    findings.joined_after = Some(joined_at.saturating_duration_since(started));
                     return Some(session);
                 }
-                Attempt::Failed(failed) => Outcome::Failed(failed),
-                Attempt::OnlyAsked => Outcome::OnlyAsked,
+                Ok(None) => Outcome::OnlyAsked,
+                Err(failed) => Outcome::Failed(failed),
             }
         };
         findings.tried.push(Tried { candidate, outcome, elapsed: tried_at.elapsed() });
@@ -138,15 +138,7 @@ fn may_be_shown(token: &Secret, room: &str) -> bool {
         .is_ok_and(|claims| !claims.problems(room, 0).iter().any(|problem| matches!(problem, Problem::OtherRoom(_))))
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-enum Attempt {
-    Joined(Session),
-    Failed(Failed),
-    /// There is no token to join with.
-    OnlyAsked,
-}
-
-/// Joins, and shows a token to `/rtc/validate` meanwhile: the host's where it may be shown, else the one that joins.
+/// Joins, and shows the host's token to `/rtc/validate` meanwhile. `None` when there is no token to join with.
 async fn attempt<'a>(
     check: &'a Check<'a>,
     tools: &Tools<'_>,
@@ -154,46 +146,43 @@ async fn attempt<'a>(
     candidate: &'a Candidate,
     joining: Option<Joining<'a>>,
     patience: Patience,
-) -> Attempt {
+) -> Result<Option<(Session, Instant)>, Failed> {
     let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
-    let limit = patience.each.min(patience.until.saturating_duration_since(Instant::now()));
-    let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, limit, tools.clock);
+    let left = || patience.each.min(patience.until.saturating_duration_since(Instant::now()));
+    let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, left(), tools.clock);
+    let asking = pin!(async { Some(ask(host_token?).await) });
     let Some(joining) = joining else {
-        if let Some(token) = host_token {
-            findings.host_answer(ask(token).await);
-        }
-        return Attempt::OnlyAsked;
+        findings.host_answer(asking.await);
+        return Ok(None);
     };
-    let shown = host_token.unwrap_or(joining.token);
-    let asking = pin!(ask(shown));
     let dialling = Box::pin(async {
         let connection = dial::connect(candidate, tools.tls, patience).await?;
         tools.reporter.detail(2, &format!("{} is {}", candidate.as_str(), connection.peer));
-        signal::join(connection, candidate, joining.token, patience, tools.clock).await
+        let session = signal::join(connection, candidate, joining.token, patience, tools.clock).await?;
+        Ok::<_, Failed>((session, Instant::now()))
     });
     let (dialled, answer) = match select(dialling, asking).await {
-        Either::Left((dialled, asking)) => {
-            let answer = timeout(GRACE.min(limit), asking).await;
-            (dialled, answer.unwrap_or(Err(validate::Error::TimedOut(GRACE.min(limit)))))
-        }
         Either::Right((answer, dialling)) => (dialling.await, answer),
-    };
-    let about_joining = shown == joining.token;
-    if host_token.is_some() {
-        findings.host_answer(answer.clone());
-    }
-    findings.media_clock = answer.as_ref().ok().and_then(|answer| answer.clock);
-    match dialled {
-        Ok(session) => Attempt::Joined(session),
-        Err(mut failed) => {
-            // A client often sees a part only of the reason why an upgrade is refused.
-            if let dial::Cause::Refused { refusal: refusal @ None, .. } = &mut failed.cause {
-                let answer = if about_joining { answer } else { ask(joining.token).await };
-                *refusal = answer.ok().and_then(|answer| answer.verdict.err());
-            }
-            Attempt::Failed(failed)
+        Either::Left((dialled, asking)) => {
+            let nobody = dialled.as_ref().is_err_and(|failed| !matches!(failed.layer, Layer::WebSocket | Layer::Join));
+            let grace = GRACE.min(left());
+            let answer = async { timeout(grace, asking).await.unwrap_or(Some(Err(validate::Error::TimedOut(grace)))) };
+            (dialled, if nobody { None } else { answer.await })
         }
+    };
+    findings.host_answer(answer);
+    let mut failed = match dialled {
+        Ok(joined) => return Ok(Some(joined)),
+        Err(failed) => failed,
+    };
+    // A client often sees a part only of the reason why an upgrade is refused.
+    if let Cause::Refused { refusal: refusal @ None, .. } = &mut failed.cause
+        && let Ok(answer) = ask(joining.token).await
+    {
+        findings.media_clock = answer.clock;
+        *refusal = answer.verdict.err();
     }
+    Err(failed)
 }
 
 /// Judges the room from inside, holds, leaves.

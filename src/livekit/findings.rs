@@ -14,9 +14,6 @@ use super::words;
 use crate::clock::{Clock, rfc3339};
 use crate::report::Status;
 
-/// LiveKit's own departure timeout, where the server does not say.
-const USUAL_DEPARTURE_S: u32 = 20;
-
 /// What came of a candidate.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -78,7 +75,7 @@ pub(super) struct Findings<'a> {
     pub joined_after: Option<Duration>,
     /// What a media server says of the host's token.
     pub host_answer: Option<Result<Answer, validate::Error>>,
-    /// By the `Date` of the server that let us in.
+    /// By the `Date` of the media server that was asked last.
     pub media_clock: Option<Offset>,
     pub entered: Option<Entered>,
     pub freshness: Option<fresh::Verdict>,
@@ -107,7 +104,11 @@ impl<'a> Findings<'a> {
     }
 
     /// Keeps what a media server says of the host's token; a verdict is not replaced by silence.
-    pub fn host_answer(&mut self, answer: Result<Answer, validate::Error>) {
+    pub fn host_answer(&mut self, answer: Option<Result<Answer, validate::Error>>) {
+        let Some(answer) = answer else { return };
+        if let Ok(Answer { clock: Some(clock), .. }) = answer {
+            self.media_clock = Some(clock);
+        }
         if answer.is_ok() || !matches!(self.host_answer, Some(Ok(_))) {
             self.host_answer = Some(answer);
         }
@@ -116,8 +117,7 @@ impl<'a> Findings<'a> {
     /// The best clock that there is to judge a token's times by.
     pub fn server_clock(&self) -> Option<Offset> {
         let entered = self.entered.as_ref().and_then(|entered| entered.joined.clock);
-        let asked = self.host_answer.as_ref().and_then(|answer| answer.as_ref().ok()?.clock);
-        entered.or(self.media_clock).or(asked).or(self.check.api_clock)
+        entered.or(self.media_clock).or(self.check.api_clock)
     }
 
     /// The reason that a media server gave for not letting our joining token in.
@@ -131,10 +131,7 @@ impl<'a> Findings<'a> {
     /// When the room closes because we left it empty, by the clock here.
     pub fn closes_at_ms(&self) -> Option<i64> {
         let (left_ms, inside) = self.left?;
-        let timeout_s = match self.entered.as_ref()?.joined.departure_timeout_s {
-            0 => USUAL_DEPARTURE_S,
-            told => told,
-        };
+        let timeout_s = self.entered.as_ref()?.joined.closes_after_s();
         (inside == 0).then(|| left_ms.saturating_add(i64::from(timeout_s) * 1000))
     }
 

@@ -137,6 +137,7 @@ impl Ask {
             status: "active".into(),
             restarted_at: None,
         };
+        self.faults.at_store().await;
         let room = self.media()?.create(&self.room_of(&record)).await?;
         self.app.store.put(&record).await?;
         let note = format!("create {} {}", record.id, room.sid);

@@ -50,7 +50,8 @@ pub(super) struct App {
     pub(super) verifier: nip98::Verifier,
     limiter: Limiter,
     address: SocketAddr,
-    pub(super) seen: Mutex<Seen>,
+    /// Only for those who test: it keeps the last `Authorization`.
+    pub(super) seen: Option<Mutex<Seen>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -62,7 +63,7 @@ pub(super) struct Seen {
 }
 
 impl App {
-    pub(super) fn new(address: SocketAddr, options: Options) -> io::Result<Arc<Self>> {
+    pub(super) fn new(address: SocketAddr, options: Options, seen: Option<Seen>) -> io::Result<Arc<Self>> {
         let memory = Arc::new(Memory::new(options.record_ttl));
         let (media, embedded): (Arc<dyn MediaServer>, _) = if let Some(config) = options.livekit.clone() {
             let livekit = Livekit::new(config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
@@ -88,7 +89,7 @@ impl App {
             verifier: nip98::Verifier::default(),
             limiter: Limiter::default(),
             address,
-            seen: Mutex::default(),
+            seen: seen.map(Mutex::new),
             tasks: Mutex::default(),
         }))
     }
@@ -169,19 +170,18 @@ impl App {
         match (route, &self.embedded) {
             (Route::Api(call, id), _) => self.api(call, id, request, peer.ip()).await,
             (Route::Relay, _) => Ok(self.relay(request, peer)),
-            (Route::Signal, Some(media)) => {
+            (route @ (Route::Signal | Route::Validate), Some(media)) => {
                 let faults = self.faults.strike(Call::Signal);
                 if faults.media_down() {
                     return Err(Dropped);
                 }
-                faults.after(signal::connect(&self, media.clone(), &faults, request)).await
-            }
-            (Route::Validate, Some(media)) => {
-                let faults = self.faults.strike(Call::Signal);
-                if faults.media_down() {
-                    return Err(Dropped);
-                }
-                faults.after(signal::validate(media, &request)).await
+                let head = Head { path: request.uri().path(), authorization: None };
+                let answer = match faults.before(head)? {
+                    Some(answer) => answer,
+                    None if route == Route::Signal => signal::connect(&self, media.clone(), &faults, request),
+                    None => signal::validate(media, &request),
+                };
+                faults.after(answer).await
             }
             _ => Ok(Answer::error(StatusCode::NOT_FOUND, "Endpoint not found")),
         }
@@ -204,7 +204,7 @@ impl App {
         }
         let limits = match self.limit(peer) {
             Ok(limits) => limits,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(*refused),
         };
         let body = match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(body) => body.to_bytes(),
@@ -239,7 +239,7 @@ impl App {
     }
 
     /// The headers that tell how much is left, or the refusal.
-    fn limit(&self, peer: IpAddr) -> Result<Vec<(HeaderName, String)>, Answer> {
+    fn limit(&self, peer: IpAddr) -> Result<Vec<(HeaderName, String)>, Box<Answer>> {
         let Some(limit) = self.faults.rate_limit() else { return Ok(Vec::new()) };
         let standing = self.limiter.count(peer, limit);
         let headers = vec![
@@ -254,7 +254,7 @@ impl App {
         let text = "Too many requests from this IP, please try again later.";
         let mut answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
         answer.headers = headers;
-        Err(answer.header(RETRY_AFTER, standing.reset))
+        Err(Box::new(answer.header(RETRY_AFTER, standing.reset)))
     }
 
     fn relay(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {
@@ -272,7 +272,8 @@ impl App {
     }
 
     fn note(&self, request: &Request<Incoming>) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = &self.seen else { return };
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen.requests.entry(request.uri().path().to_owned()).or_default() += 1;
         if let Some(value) = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
             seen.authorization = Some(value.to_owned());

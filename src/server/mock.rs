@@ -11,7 +11,7 @@ use nostr_relay_builder::prelude::NostrDatabase as _;
 use tokio::sync::oneshot;
 
 use super::Options;
-use super::app::App;
+use super::app::{App, Seen};
 use super::faults::Fault;
 use super::media::{Embedded, MediaServer};
 use super::store::Record;
@@ -47,7 +47,7 @@ impl Mock {
     pub fn on(listener: TcpListener, options: Options) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let app = App::new(address, options)?;
+        let app = App::new(address, options, Some(Seen::default()))?;
         let host = Keys::generate();
         app.memory.write(demo_record(&host, &format!("ws://{address}/relay")));
         let event = demo_event(&host, address, app.media.url())?;
@@ -114,20 +114,19 @@ impl Mock {
     /// How many requests came for a path (without query).
     #[must_use]
     pub fn requests(&self, path: &str) -> usize {
-        let seen = self.app.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.requests.get(path).copied().unwrap_or_default()
+        self.seen(|seen| seen.requests.get(path).copied().unwrap_or_default())
     }
 
     /// How many requests came at all.
     #[must_use]
     pub fn all_requests(&self) -> usize {
-        self.app.seen.lock().unwrap_or_else(PoisonError::into_inner).requests.values().sum()
+        self.seen(|seen| seen.requests.values().sum())
     }
 
     /// The `Authorization` that came last.
     #[must_use]
     pub fn last_authorization(&self) -> Option<String> {
-        self.app.seen.lock().unwrap_or_else(PoisonError::into_inner).authorization.clone()
+        self.seen(|seen| seen.authorization.clone())
     }
 
     /// What is remembered of a nest.
@@ -168,6 +167,11 @@ impl Mock {
     #[must_use]
     pub fn media(&self) -> Arc<dyn MediaServer> {
         self.app.media.clone()
+    }
+
+    fn seen<T: Default>(&self, look: impl FnOnce(&Seen) -> T) -> T {
+        let seen = self.app.seen.as_ref().map(|seen| seen.lock().unwrap_or_else(PoisonError::into_inner));
+        seen.map(|seen| look(&seen)).unwrap_or_default()
     }
 
     fn embedded(&self) -> Option<&Embedded> {

@@ -78,7 +78,7 @@ impl Default for Options {
 /// Where log lines go.
 pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
-/// A request that was answered, or not. Holds no secrets: neither query strings nor headers.
+/// A request that was answered, or not. Holds no secrets (neither query strings nor headers), but words of strangers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// As it came.
@@ -109,7 +109,7 @@ impl fmt::Display for LogLine {
 /// # Errors
 /// When the listener has no address, or the LiveKit URL cannot be used.
 pub async fn run(listener: TcpListener, options: Options, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let app = App::new(listener.local_addr()?, options)?;
+    let app = App::new(listener.local_addr()?, options, None)?;
     app.serve(listener, shutdown).await;
     Ok(())
 }

@@ -56,7 +56,7 @@ pub fn signed(keys: &Keys, method: Method, url: &str, body: Option<serde_json::V
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The claims of a token, unverified.

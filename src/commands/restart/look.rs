@@ -13,6 +13,9 @@ const PAUSES: [Duration; 4] =
 /// The limit of one look.
 const LIMIT: Duration = Duration::from_secs(3);
 
+/// The limit of all looks together.
+const PROOF_LIMIT: Duration = Duration::from_secs(10);
+
 /// What is known of a room before or after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sight {
@@ -61,13 +64,16 @@ pub(super) async fn around(client: &Client, api: &Base, id: &RoomId, limit: Dura
 /// Whether there is proof that the room was restarted: it was inactive before and runs now, or it says itself that it
 /// was restarted after `sent_ms` (in the API's clock). Looks several times; the absence of proof proves nothing.
 pub(super) async fn proof(client: &Client, api: &Base, id: &RoomId, was_running: Option<bool>, sent_ms: i64) -> bool {
-    for pause in PAUSES {
-        tokio::time::sleep(pause).await;
-        let now = look(client, api, id).await;
-        let says_so = now.restarted_at.is_some_and(|at| at >= sent_ms);
-        if now.running == Some(true) && (was_running == Some(false) || says_so) {
-            return true;
+    let looking = async {
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            let now = look(client, api, id).await;
+            let says_so = now.restarted_at.is_some_and(|at| at >= sent_ms);
+            if now.running == Some(true) && (was_running == Some(false) || says_so) {
+                return true;
+            }
         }
-    }
-    false
+        false
+    };
+    tokio::time::timeout(client.network().timeout.min(PROOF_LIMIT), looking).await.unwrap_or(false)
 }

@@ -22,7 +22,7 @@ use crate::room::{RoomId, RoomRef};
 use crate::secret::{MASK, Secret, scrub};
 
 /// The longest that a restart waits for another one of the same room.
-const LOCK_WAIT: Duration = Duration::from_secs(5 * 60);
+const LOCK_WAIT: Duration = Duration::from_mins(5);
 
 /// What `/info` may take when a person is waiting for the question.
 const INFO_LIMIT: Duration = Duration::from_secs(1);

@@ -30,11 +30,11 @@ pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
 
 /// A length of time in one unit: `12 s`, `5 min`, `2 h`, `3 days`.
 fn span(ms: i64) -> String {
-    let s = ms.max(0) / 1000;
+    let s = ms.max(0).saturating_add(500) / 1000;
     match s {
         0..120 => format!("{s} s"),
-        120..7_200 => format!("{} min", s / 60),
-        7_200..172_800 => format!("{} h", s / 3600),
+        120..7_200 => format!("{} min", (s + 30) / 60),
+        7_200..172_800 => format!("{} h", (s + 1800) / 3600),
         _ => format!("{} days", s / 86_400),
     }
 }

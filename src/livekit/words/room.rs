@@ -51,7 +51,7 @@ pub(super) fn fresh(findings: &Findings<'_>) -> Step {
             Step::new(NAME, Status::Failed, detail).hint(format!(
                 "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have \
                  everybody leave: {} s later the old room is gone, and a restart makes a new one",
-                joined.departure_timeout_s
+                joined.closes_after_s()
             ))
         }
         Verdict::OurOwn => Step::new(
@@ -105,8 +105,7 @@ pub(super) fn hold(findings: &Findings<'_>) -> Step {
         Some(Ok(())) => {
             let held = asked.min(LONGEST_HOLD);
             let capped = if asked > held { " (a check without audio cannot stay longer)" } else { "" };
-            Step::new(NAME, Status::Passed, format!("nothing closed the room for {} s{capped}", seconds(held)))
-                .took(held)
+            Step::new(NAME, Status::Passed, format!("nothing closed the room for {}{capped}", exactly(held))).took(held)
         }
         Some(Err(closed)) => ended(findings, closed).took(closed.after),
     }
@@ -114,7 +113,7 @@ pub(super) fn hold(findings: &Findings<'_>) -> Step {
 
 fn ended(findings: &Findings<'_>, closed: &Closed) -> Step {
     let step = |status, detail: String| Step::new("hold", status, detail);
-    let after = seconds(closed.after);
+    let after = exactly(closed.after);
     let since_restart =
         findings.check.restarted.zip(findings.ended_ms).map(|(restarted, ms)| ms - restarted.answered_ms);
     match &closed.how {
@@ -125,31 +124,33 @@ fn ended(findings: &Findings<'_>, closed: &Closed) -> Step {
                     format!("Room closed {} after the restart: LiveKit was still deleting the old one.", span(ms)),
                 )
                 .hint("Wait 30 s and restart again"),
-                _ => step(Status::Failed, format!("the room was closed after {after} s: {}", away(*reason)))
+                _ => step(Status::Failed, format!("the room was closed after {after}: {}", away(*reason)))
                     .hint("restart the nest, unless its host has just closed it"),
             }
         }
         Ending::SentAway(reason @ (DisconnectReason::JoinFailure | DisconnectReason::ConnectionTimeout)) => step(
             Status::NotChecked,
             format!(
-                "watched for {after} s, and the room stayed; then LiveKit ended this check's visit: {}",
+                "watched for {after}, and the room stayed; then LiveKit ended this check's visit: {}",
                 away(*reason)
             ),
         ),
-        Ending::SentAway(reason) => {
-            step(Status::Failed, format!("we were sent away after {after} s: {}", away(*reason)))
-        }
-        Ending::Lost(text) => step(Status::Failed, format!("the connection was lost after {after} s: {text}"))
+        Ending::SentAway(reason) => step(Status::Failed, format!("we were sent away after {after}: {}", away(*reason))),
+        Ending::Lost(text) => step(Status::Failed, format!("the connection was lost after {after}: {text}"))
             .hint("check again: a proxy, the network or the media server has cut it"),
         Ending::Silent(silence) => step(
             Status::Failed,
-            format!("the media server stopped answering: nothing was heard for {} s", seconds(*silence)),
+            format!("the media server stopped answering: nothing was heard for {}", exactly(*silence)),
         )
         .hint("check again: the network or the media server hangs"),
     }
 }
 
-fn seconds(time: Duration) -> String {
-    let s = time.as_secs_f64();
-    if s < 10.0 && s.fract() > 0.05 { format!("{s:.1}") } else { format!("{s:.0}") }
+/// A length of time as exactly as it matters: `50 ms`, `1.5 s`, `12 s`.
+fn exactly(time: Duration) -> String {
+    match time.as_secs_f64() {
+        s if s < 0.95 => format!("{:.0} ms", s * 1000.0),
+        s if s < 9.95 && (s - s.round()).abs() > 0.05 => format!("{s:.1} s"),
+        s => format!("{s:.0} s"),
+    }
 }

@@ -17,12 +17,7 @@ pub(super) fn endpoint(findings: &Findings<'_>) -> Step {
     let tried = &findings.tried;
     let elapsed = tried.iter().map(|tried| tried.elapsed).sum::<std::time::Duration>();
     let (status, detail, hint) = if tried.is_empty() {
-        let detail = if findings.check.candidates.is_empty() {
-            "nobody says where the media server is"
-        } else {
-            "nothing was dialled"
-        };
-        return Step::new(NAME, Status::Failed, detail).hint(OPERATOR_ADDRESS);
+        return Step::new(NAME, Status::Failed, "nobody says where the media server is").hint(OPERATOR_ADDRESS);
     } else if let Some(at) = tried.iter().position(reached) {
         let detail = told(&tried[..=at]);
         match tried[..at].iter().find(|tried| !matches!(tried.outcome, Outcome::NotForHosts)) {
@@ -30,7 +25,7 @@ pub(super) fn endpoint(findings: &Findings<'_>) -> Step {
             Some(first) => (Status::Warned, detail, hint(first)),
         }
     } else if tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) {
-        (Status::NotChecked, "nothing was dialled: there is no token to join with".into(), None)
+        (Status::NotChecked, "nothing was dialled: there is no usable token to join with".into(), None)
     } else if tried.iter().any(Tried::cut_short) {
         (Status::NotChecked, told(tried), Some("give it more time with --timeout".into()))
     } else {
@@ -67,7 +62,7 @@ fn outcome(tried: &Tried<'_>) -> String {
         Outcome::Joined => "answers".into(),
         Outcome::Failed(_) if reached(tried) => "answers".into(),
         Outcome::Failed(failed) => why(failed),
-        Outcome::OnlyAsked => "was not dialled: there is no token to join with".into(),
+        Outcome::OnlyAsked => "was not dialled: there is no usable token to join with".into(),
         Outcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
         Outcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
         Outcome::NoTime => "was not dialled: the time was used up".into(),
@@ -84,6 +79,9 @@ fn why(failed: &Failed) -> String {
         }
         Cause::Tls(failure) => format!("cannot be trusted: {failure}"),
         Cause::Refused { refusal: Some(refusal), .. } => format!("refuses the token: {refusal}"),
+        Cause::Refused { status: status @ 502..=504, refusal: None } => {
+            format!("answers {status}: the proxy there does not reach LiveKit")
+        }
         Cause::Refused { status, refusal: None } => format!("is no LiveKit server: it answers {status}"),
         Cause::Redirected { status, location } => format!("points elsewhere ({status}): {location}"),
         Cause::Broken(text) => format!("does not talk to us: {text}"),
@@ -146,6 +144,7 @@ fn hint(tried: &Tried<'_>) -> Option<String> {
         }
         Cause::Tls(tls::Failure::NotValidYet { .. }) => "turn NTP on: the clock here is probably behind",
         Cause::Tls(_) => "for the operator: renew the certificate for this name",
+        Cause::Refused { status: 502..=504, .. } => "for the operator: is LiveKit running behind its proxy?",
         Cause::Refused { .. } | Cause::Redirected { .. } | Cause::Broken(_) => {
             "for the operator: the proxy must pass WebSockets on to LiveKit under this very address"
         }
@@ -179,7 +178,7 @@ pub(super) fn signal(findings: &Findings<'_>) -> Step {
     let Some((tried, failed)) = findings.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
         let why = if findings.check.join.is_none() {
             "there is no token to join with: the API gave none"
-        } else if findings.tried.is_empty() || findings.check.candidates.is_empty() {
+        } else if findings.tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) {
             "nothing was dialled"
         } else {
             "no media server was reached"

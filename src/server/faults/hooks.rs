@@ -49,6 +49,7 @@ impl Active {
                     retry(Answer::text(status(*code), "text/html; charset=utf-8", reason(*code)), *retry_after)
                 }
                 Kind::Html(code) => page(*code),
+                Kind::Empty(code) => Answer::empty(status(*code)),
                 Kind::Redirect(code) => Answer::empty(status(*code)).header(LOCATION, format!("/moved{}", head.path)),
                 Kind::NoRestart => Answer::error(StatusCode::NOT_FOUND, "Endpoint not found"),
                 Kind::EchoAuthorization => Answer::error(

@@ -30,8 +30,6 @@ pub struct Settings {
     pub departure_timeout: Duration,
     /// How long a participant may stay without media. This server has none: everybody is thrown out then.
     pub join_timeout: Duration,
-    /// How long a participant may stay without a ping.
-    pub ping_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -41,7 +39,6 @@ impl Default for Settings {
             empty_timeout: Duration::from_secs(300),
             departure_timeout: Duration::from_secs(20),
             join_timeout: Duration::from_secs(60),
-            ping_timeout: Duration::from_secs(15),
         }
     }
 }
@@ -181,6 +178,8 @@ impl Embedded {
         }
         let others = live.members.values().map(|member| member.info.clone()).collect();
         live.members.insert(claims.sub.clone(), Member { info: info.clone(), inbox });
+        // Like LiveKit, which counts every five seconds, without the one who joins.
+        let room = live.room.clone();
         live.room.num_participants = count(live.members.len());
         let seat = Seat {
             server,
@@ -190,18 +189,18 @@ impl Embedded {
             claims,
             inbox: receiver,
         };
-        Some((self.welcome(live.room.clone(), info, others, version), seat))
+        Some((Self::welcome(room, info, others, version), seat))
     }
 
-    fn welcome(&self, room: Room, info: ParticipantInfo, others: Vec<ParticipantInfo>, version: &str) -> JoinResponse {
-        let seconds = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+    /// Pings are wished for every five seconds; whoever sends none is not thrown out, by LiveKit neither.
+    fn welcome(room: Room, info: ParticipantInfo, others: Vec<ParticipantInfo>, version: &str) -> JoinResponse {
         JoinResponse {
             room: Some(room),
             participant: Some(info),
             other_participants: others,
             server_version: version.into(),
-            ping_timeout: seconds(self.settings.ping_timeout),
-            ping_interval: seconds(self.settings.ping_timeout / 3),
+            ping_timeout: 15,
+            ping_interval: 5,
             server_info: Some(ServerInfo {
                 version: version.into(),
                 protocol: 16,

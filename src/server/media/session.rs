@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::server::token::Claims;
 
 impl Embedded {
-    /// Joins as a server of this `version` and stays until the client leaves, is silent for too long, or is thrown out.
+    /// Joins as a server of this `version` and stays until the client leaves or is thrown out.
     pub(in crate::server) async fn session<S>(
         self: Arc<Self>,
         mut socket: WebSocketStream<S>,
@@ -48,7 +48,6 @@ impl Embedded {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let media_due = Instant::now() + self.settings.join_timeout;
-        let mut ping_due = Instant::now() + self.settings.ping_timeout;
         loop {
             tokio::select! {
                 asked = socket.next() => {
@@ -63,7 +62,6 @@ impl Embedded {
                         }),
                         _ => continue,
                     };
-                    ping_due = Instant::now() + self.settings.ping_timeout;
                     socket.send(frame(answer)).await?;
                 }
                 message = seat.inbox.recv() => {
@@ -74,7 +72,6 @@ impl Embedded {
                         return Ok(());
                     }
                 }
-                () = tokio::time::sleep_until(ping_due) => return Ok(()),
                 () = tokio::time::sleep_until(media_due) => {
                     return socket.send(frame(leave(DisconnectReason::JoinFailure))).await;
                 }

@@ -1,0 +1,123 @@
+//! The real binary in an environment of its own.
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nostr_nests::server::Mock;
+use serde_json::Value;
+
+/// A call of `nest` that is being put together. Its home is empty, and nothing of the caller's environment gets in.
+pub struct Nest {
+    command: Command,
+    home: tempfile::TempDir,
+    stdin: Vec<u8>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Nest {
+    /// With the API and the host's key of `mock` in the environment.
+    pub fn new(mock: &Mock) -> Self {
+        Self::alone().env("NEST_API", mock.api()).env("NEST_KEY", mock.host().secret_key().to_secret_hex())
+    }
+
+    /// With nothing but a home.
+    pub fn alone() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nest"));
+        command.env_clear().env("HOME", home.path()).current_dir(home.path());
+        Self { command, home, stdin: Vec::new() }
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(name, value.into());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.stdin = text.into();
+        self
+    }
+
+    /// A file in its home, with this mode.
+    pub fn file(self, name: &str, text: &str, mode: u32) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.home.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        self
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs it to its end. Its home is gone afterwards.
+    pub fn run(mut self) -> Output {
+        let stdio = |pipe| if pipe { Stdio::piped() } else { Stdio::null() };
+        let pipe = !self.stdin.is_empty();
+        let mut child = self.command.stdin(stdio(pipe)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&self.stdin).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The command, for tests that watch it while it runs; and its home, which must outlive it.
+    pub fn into_parts(self) -> (Command, tempfile::TempDir) {
+        (self.command, self.home)
+    }
+}
+
+impl Output {
+    /// The documents on stdout.
+    pub fn documents(&self) -> Vec<Value> {
+        let documents = serde_json::Deserializer::from_str(&self.stdout).into_iter();
+        documents.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The only document on stdout.
+    pub fn document(&self) -> Value {
+        let documents = self.documents();
+        assert_eq!(documents.len(), 1, "{self:?}");
+        documents.into_iter().next().unwrap()
+    }
+
+    /// The same, if it ended with this code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+}
+
+/// Where the binary keeps what it remembers, below its home.
+pub fn state_dir(home: &Path) -> PathBuf {
+    home.join(".local/state/nest")
+}
