@@ -3,11 +3,14 @@
 //! To renew it all: `UPDATE=1 cargo test current`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/current.rs"]
+mod current;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use current::{current, root};
 use nostr_nests::cli::{advice, exit};
 
 const COMPLETIONS: [(&str, &str); 5] = [
@@ -18,28 +21,11 @@ const COMPLETIONS: [(&str, &str); 5] = [
     ("zsh", "completions/_nest"),
 ];
 
-fn root(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 /// What `nest` prints with an environment of its own.
 fn nest(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_nest")).args(args).env_clear().output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// Compares a file with what it should hold, or writes it.
-fn current(path: &str, wanted: &str) {
-    let file = root(path);
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(file, wanted).unwrap();
-        return;
-    }
-    let found = fs::read_to_string(&file).unwrap_or_default();
-    let differs = found.lines().zip(wanted.lines()).position(|(a, b)| a != b);
-    let line = differs.unwrap_or_else(|| found.lines().count().min(wanted.lines().count())) + 1;
-    assert!(found == wanted, "{path} is stale from line {line} on; renew it: UPDATE=1 cargo test current");
 }
 
 /// Every man page by its file: that of `nest`, and of all commands below.

@@ -11,6 +11,8 @@ mod key_error;
 mod mock;
 mod render;
 mod restart;
+#[cfg(test)]
+mod schema;
 mod shell;
 mod style;
 mod ui;
