@@ -88,7 +88,9 @@ fn a_running_nest_and_several_at_once_fit() {
     assert_eq!(running["attempts"], 0);
     let several = Nest::new(&mock).args(["restart", "demo", "gone", "--json"]).run().expect(6).documents();
     assert_eq!(several.len(), 2);
-    several.iter().for_each(|document| fits(&restart, document));
+    for document in &several {
+        fits(&restart, document);
+    }
 }
 
 #[test]
