@@ -16,7 +16,6 @@ use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::{Mock, Options};
 use signal::Signal;
 
-
 struct Seated {
     terminal: expectrl::session::OsSession,
     _home: tempfile::TempDir,
