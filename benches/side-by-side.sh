@@ -30,8 +30,9 @@ many_curl() {
         "$api/api/v1/nests/ROOM/restart" <"$work/rooms"
 }
 
+# Nothing of the caller's environment: a proxy or another CA file would be work for one side only.
+for name in $(compgen -e); do [[ $name == PATH ]] || export -n "$name"; done
 export HOME="$work" NEST_API="$api" NEST_KEY_FILE="$work/host.key"
-unset "${!XDG_@}" 2>/dev/null || true
 "${one_nest[@]}" && "${one_curl[@]}" # both work, or nothing is measured
 
 # Microseconds that a command takes, all of its repetitions together.
