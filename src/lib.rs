@@ -4,6 +4,7 @@ pub mod api;
 pub mod clock;
 pub mod commands;
 pub mod key;
+pub mod relay;
 pub mod report;
 pub mod reporter;
 pub mod room;
