@@ -10,9 +10,10 @@ use futures_util::future::select_ok;
 use futures_util::{SinkExt, StreamExt};
 use nostr::{
     ClientMessage, Event, EventBuilder, EventId, Filter, JsonUtil, PublicKey, RelayMessage, RelayUrl, SubscriptionId,
-    UnsignedEvent, message::MachineReadablePrefix,
+    UnsignedEvent, message::MachineReadablePrefix as Prefix,
 };
 use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError, protocol::WebSocketConfig};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use url::Url;
@@ -30,6 +31,9 @@ const EVENTS_MAX: usize = 2_000;
 const NONSENSE_MAX: usize = 10;
 /// Addresses of one name that are tried, all at once.
 const ADDRESSES_MAX: usize = 8;
+
+/// How long a relay has to say that it knows now who asks.
+const AUTH_VERDICT: Duration = Duration::from_secs(1);
 
 const SUBSCRIPTION: &str = "nest";
 
@@ -69,6 +73,7 @@ pub(super) struct Session<'a> {
     url: &'a RelayUrl,
     signer: Option<&'a Signer>,
     challenge: Option<String>,
+    authenticated: bool,
     /// The relay's last `NOTICE`: often the only reason that it gives.
     notice: String,
     bytes: usize,
@@ -94,56 +99,56 @@ impl<'a> Session<'a> {
                 other => Trouble::Unreachable(words(&other.to_string())),
             })?;
         let signer = settings.signer.as_ref();
-        Ok(Self { socket, url, signer, challenge: None, notice: String::new(), bytes: 0, nonsense: 0 })
+        Ok(Self {
+            socket,
+            url,
+            signer,
+            challenge: None,
+            authenticated: false,
+            notice: String::new(),
+            bytes: 0,
+            nonsense: 0,
+        })
     }
 
     /// Asks for the events that one of the filters fits, and hands over each one that the relay calls an answer:
     /// nothing about them has been checked.
     pub async fn ask(&mut self, filters: &[Filter], mut heard: impl FnMut(Event)) -> Result<(), Trouble> {
         let id = SubscriptionId::new(SUBSCRIPTION);
-        let request = || ClientMessage::req(id.clone(), filters.to_vec());
-        self.send(&request()).await?;
+        let request = ClientMessage::req(id.clone(), filters.to_vec());
+        self.send(&request).await?;
         let mut events = 0;
-        let mut asked_twice = false;
         loop {
-            match self.next().await? {
+            let refusal = match self.next().await? {
                 RelayMessage::Event { subscription_id, event } if *subscription_id == id => {
                     events += 1;
                     if events > EVENTS_MAX {
                         return Err(Trouble::TooMuch);
                     }
                     heard(event.into_owned());
+                    continue;
                 }
                 RelayMessage::EndOfStoredEvents(done) if *done == id => return Ok(()),
-                RelayMessage::Closed { subscription_id, message } if *subscription_id == id => {
-                    if asked_twice || !wants_auth(&message) {
-                        return Err(Trouble::Refused(words(&message)));
-                    }
-                    self.authenticate(&message).await?;
-                    self.send(&request()).await?;
-                    asked_twice = true;
-                }
-                _ => {}
-            }
+                RelayMessage::Closed { subscription_id, message } if *subscription_id == id => message,
+                // Relays from before NIP-42 had `CLOSED` refuse like this.
+                RelayMessage::Notice(message) if Prefix::parse(&message).is_some() => message,
+                _ => continue,
+            };
+            self.authenticate(&refusal).await?;
+            self.send(&request).await?;
         }
     }
 
     /// Hands the event in and waits until the relay has said that it took it.
     pub async fn publish(&mut self, event: &Event) -> Result<(), Trouble> {
         let message = ClientMessage::event(event.clone());
-        self.send(&message).await?;
-        let mut sent_twice = false;
         loop {
+            self.send(&message).await?;
             match self.verdict(event.id).await? {
                 (true, _) => return Ok(()),
                 // Some relays call the event a duplicate and the answer no.
-                (false, reason) if prefix(&reason) == Some(MachineReadablePrefix::Duplicate) => return Ok(()),
-                (false, reason) if sent_twice || !wants_auth(&reason) => return Err(Trouble::Refused(words(&reason))),
-                (false, reason) => {
-                    self.authenticate(&reason).await?;
-                    self.send(&message).await?;
-                    sent_twice = true;
-                }
+                (false, reason) if Prefix::parse(&reason) == Some(Prefix::Duplicate) => return Ok(()),
+                (false, reason) => self.authenticate(&reason).await?,
             }
         }
     }
@@ -153,8 +158,15 @@ impl<'a> Session<'a> {
         let _ = self.socket.close(None).await;
     }
 
-    async fn authenticate(&mut self, reason: &str) -> Result<(), Trouble> {
-        let signer = self.signer.ok_or_else(|| Trouble::AuthRequired(words(reason)))?;
+    /// Says who asks, once, if that is why the relay refused.
+    async fn authenticate(&mut self, refusal: &str) -> Result<(), Trouble> {
+        let signer = match (Prefix::parse(refusal), self.signer) {
+            _ if self.authenticated => return Err(Trouble::Refused(words(refusal))),
+            (Some(Prefix::AuthRequired), None) => return Err(Trouble::AuthRequired(words(refusal))),
+            (Some(Prefix::AuthRequired), Some(signer)) => signer,
+            (Some(Prefix::Restricted), Some(signer)) if self.challenge.is_some() => signer,
+            _ => return Err(Trouble::Refused(words(refusal))),
+        };
         let challenge = loop {
             match self.challenge.take() {
                 Some(challenge) => break challenge,
@@ -164,9 +176,12 @@ impl<'a> Session<'a> {
         let unsigned = EventBuilder::auth(challenge, self.url.clone()).build(signer.key);
         let event = (signer.sign)(unsigned).await.map_err(|why| Trouble::NotSigned(words(&why)))?;
         self.send(&ClientMessage::auth(event.clone())).await?;
-        match self.verdict(event.id).await? {
-            (true, _) => Ok(()),
-            (false, reason) => Err(Trouble::AuthRefused(words(&reason))),
+        self.authenticated = true;
+        match timeout(AUTH_VERDICT, self.verdict(event.id)).await {
+            Ok(Ok((false, reason))) => Err(Trouble::AuthRefused(words(&reason))),
+            Ok(Err(trouble)) => Err(trouble),
+            // No answer is no refusal: some relays say nothing at all.
+            Ok(Ok((true, _))) | Err(_) => Ok(()),
         }
     }
 
@@ -174,7 +189,7 @@ impl<'a> Session<'a> {
     async fn verdict(&mut self, id: EventId) -> Result<(bool, String), Trouble> {
         loop {
             if let RelayMessage::Ok { event_id, status, message } = self.next().await?
-                && event_id == id
+                && (event_id == id || event_id == EventId::all_zeros())
             {
                 return Ok((status, message.into_owned()));
             }
@@ -206,16 +221,16 @@ impl<'a> Session<'a> {
             if self.bytes > ANSWER_MAX {
                 return Err(Trouble::TooMuch);
             }
-            match RelayMessage::from_json(text.as_bytes()) {
-                Ok(RelayMessage::Notice(notice)) => self.notice = words(&notice),
-                Ok(message) => {
-                    if let RelayMessage::Auth { challenge } = &message {
-                        self.challenge = Some(challenge.to_string());
-                    }
-                    return Ok(message);
-                }
-                Err(_) => self.unreadable()?,
+            let Some(message) = RelayMessage::from_json(text.as_bytes()).ok().or_else(|| unnamed_verdict(&text)) else {
+                self.unreadable()?;
+                continue;
+            };
+            match &message {
+                RelayMessage::Notice(notice) => self.notice = words(notice),
+                RelayMessage::Auth { challenge } => self.challenge = Some(challenge.to_string()),
+                _ => {}
             }
+            return Ok(message);
         }
     }
 
@@ -257,10 +272,8 @@ fn plain(error: &std::io::Error) -> String {
     words(text.split(" (os error").next().unwrap_or_default())
 }
 
-fn prefix(words: &str) -> Option<MachineReadablePrefix> {
-    MachineReadablePrefix::parse(words)
-}
-
-fn wants_auth(words: &str) -> bool {
-    prefix(words) == Some(MachineReadablePrefix::AuthRequired)
+/// `["OK", "", false, "…"]`: some relays do not say which event they refuse. Only one is ever under way.
+fn unnamed_verdict(text: &str) -> Option<RelayMessage<'static>> {
+    let (kind, _, status, message): (String, String, bool, String) = serde_json::from_str(text).ok()?;
+    (kind == "OK").then(|| RelayMessage::ok(EventId::all_zeros(), status, message))
 }
