@@ -171,20 +171,15 @@ impl Gathering<'_> {
         true
     }
 
-    /// Turns to the relays of the host's list, if that is called for. Somebody else wrote it: it reaches this machine
-    /// only if it came from here.
+    /// Turns to the relays of the host's list, if that is called for.
     fn widen(&mut self) {
         let told = self.relays.iter().any(|(_, end)| end.is_some());
         if self.question.id.is_some() && !(told && self.rooms.is_empty()) {
             return;
         }
         let Some((outbox, from)) = self.outbox.take() else { return };
-        let local = |relay: &RelayUrl| is_loopback(<&Url>::from(relay));
-        let usable = |relay: &RelayUrl| {
-            if local(relay) { local(&from) } else { <&Url>::from(relay).scheme() == "wss" || self.settings.allow_http }
-        };
         let writes = nip65::extract_relay_list(&outbox).filter(|(_, way)| **way != Some(RelayMetadata::Read));
-        let relays: Vec<_> = writes.map(|(relay, _)| relay).filter(|r| usable(r)).cloned().collect();
+        let relays: Vec<_> = writes.map(|(relay, _)| relay).filter(|relay| may_lead_to(&from, relay, self.settings.allow_http)).cloned().collect();
         for relay in relays {
             if self.relays.len() < self.relays_max {
                 self.ask(&relay);
@@ -210,10 +205,36 @@ impl Gathering<'_> {
     }
 }
 
+/// A list that comes from elsewhere does not open connections to this machine.
+fn may_lead_to(from: &RelayUrl, relay: &RelayUrl, allow_http: bool) -> bool {
+    let local = |relay: &RelayUrl| is_loopback(relay.into());
+    if local(relay) { local(from) } else { <&Url>::from(relay).scheme() == "wss" || allow_http }
+}
+
 fn is_genuine(event: &Event, relay: &RelayUrl, forging: &mut Vec<RelayUrl>) -> bool {
     let genuine = event.verify().is_ok();
     if !genuine && !forging.contains(relay) {
         forging.push(relay.clone());
     }
     genuine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_from_elsewhere_does_not_lead_to_this_machine() {
+        let relay = |url: &str| RelayUrl::parse(url).unwrap();
+        for (from, to, allow_http, expected) in [
+            ("wss://far.example", "wss://other.example", false, true),
+            ("wss://far.example", "ws://other.example", false, false),
+            ("wss://far.example", "ws://other.example", true, true),
+            ("wss://far.example", "ws://127.0.0.1:6379", true, false),
+            ("wss://far.example", "wss://localhost", false, false),
+            ("ws://127.0.0.1:7777", "ws://[::1]:7778", false, true),
+        ] {
+            assert_eq!(may_lead_to(&relay(from), &relay(to), allow_http), expected, "{from} {to}");
+        }
+    }
 }
