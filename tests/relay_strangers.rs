@@ -1,4 +1,5 @@
 //! Relays are strangers: what they send is bounded, and believed only where the host has signed it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod relay_support;
 
@@ -47,13 +48,11 @@ async fn only_what_the_host_has_signed_is_believed() {
     let by_stranger = room(&stranger, "weekly", 5, &[&["service", "https://evil.example"]]);
     let bad_signature = forged(&newer, |event| event["sig"] = serde_json::to_value(by_stranger.sig).unwrap());
     let bad_id = forged(&true_one, |event| event["content"] = "changed".into());
-    let bad_author =
-        forged(&by_stranger, |event| event["pubkey"] = serde_json::to_value(host.public_key()).unwrap());
+    let bad_author = forged(&by_stranger, |event| event["pubkey"] = serde_json::to_value(host.public_key()).unwrap());
     let other_room = room(&host, "other", 5, &[]);
     let other_kind = signed(&host, 30311, 5, tags(&[&["d", "weekly"]]));
     let no_d = signed(&host, 30312, 5, Vec::new());
-    let liar =
-        teller(&[&bad_id, &bad_signature, &bad_author, &by_stranger, &other_room, &other_kind, &no_d]).await;
+    let liar = teller(&[&bad_id, &bad_signature, &bad_author, &by_stranger, &other_room, &other_kind, &no_d]).await;
     let (_honest, honest) = relay(&[&true_one]).await;
 
     let found = fetch(&host, &[&liar, &honest]).await;
@@ -240,7 +239,9 @@ fn tls_relay(certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> RelayUrl {
 #[test]
 fn addresses_are_read_without_showing_passwords() {
     assert_eq!(parse_url(" wss://relay.example/path ").unwrap().as_str(), "wss://relay.example/path");
-    for text in ["", "relay.example", "https://relay.example", "wss://", "wss://me:hunter2@relay.example", "me:hunter2@h"] {
+    for text in
+        ["", "relay.example", "https://relay.example", "wss://", "wss://me:hunter2@relay.example", "me:hunter2@h"]
+    {
         let error = parse_url(text).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }

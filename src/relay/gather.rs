@@ -73,7 +73,8 @@ pub(super) async fn gather(question: Question<'_>, list: &[RelayUrl], settings: 
         Some(id) => rooms.identifier(id.as_str()),
         None => rooms.limit(LIST_MAX),
     };
-    let outbox = Filter::new().kind(Kind::RelayList).author(question.host).limit(1);
+    // Without a limit: some relays would take it for that of both.
+    let outbox = Filter::new().kind(Kind::RelayList).author(question.host);
     let mut gathering = Gathering {
         question,
         settings,
@@ -179,7 +180,11 @@ impl Gathering<'_> {
         }
         let Some((outbox, from)) = self.outbox.take() else { return };
         let writes = nip65::extract_relay_list(&outbox).filter(|(_, way)| **way != Some(RelayMetadata::Read));
-        let relays: Vec<_> = writes.map(|(relay, _)| relay).filter(|relay| may_lead_to(&from, relay, self.settings.allow_http)).cloned().collect();
+        let relays: Vec<_> = writes
+            .map(|(relay, _)| relay)
+            .filter(|relay| may_lead_to(&from, relay, self.settings.allow_http))
+            .cloned()
+            .collect();
         for relay in relays {
             if self.relays.len() < self.relays_max {
                 self.ask(&relay);
