@@ -132,7 +132,7 @@ async fn what_is_not_found_is_looked_for_on_the_hosts_own_relays() {
     let wanted = coordinate(host.public_key(), "weekly");
 
     let found = relays(&[&known]).fetch(&wanted).await.unwrap();
-    assert_eq!(found.room.unwrap().seen_on, [home.clone()]);
+    assert_eq!(found.room.unwrap().seen_on, std::slice::from_ref(&home));
     assert_eq!(found.asked.answered, [known.clone(), home.clone()]);
 
     // Not needed for one that is found.

@@ -1,4 +1,4 @@
-//! Against a relay that others wrote, in another language: `nostr-relay` from PyPI, in `target/tools/nostr-relay`.
+//! Against a relay that others wrote, in another language: `nostr-relay` of the Python index, in `target/tools/nostr-relay`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod relay_support;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nostr::{Event, Keys, RelayUrl};
 use nostr_nests::relay::{Error, Found, Relays, Trouble, parse_url};
+use proptest::prelude::*;
 use relay_support::*;
 use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
@@ -58,7 +59,7 @@ async fn only_what_the_host_has_signed_is_believed() {
     let found = fetch(&host, &[&liar, &honest]).await;
     let room = found.room.unwrap();
     assert_eq!((room.event.event(), &room.seen_on, &room.stale_on), (&true_one, &vec![honest], &Vec::new()));
-    assert_eq!(found.asked.forging, [liar.clone()]);
+    assert_eq!(found.asked.forging, std::slice::from_ref(&liar));
 
     let found = fetch(&host, &[&liar]).await;
     assert_eq!((found.room, found.asked.answered), (None, vec![liar.clone()]));
@@ -234,6 +235,42 @@ fn tls_relay(certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> RelayUrl {
         }
     });
     url
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_frames_end_in_an_answer(frames in proptest::collection::vec(any_frame(), 0..20), hangs_up: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let then = move || if hangs_up { Then::HangUp } else { Then::Listen };
+            let url = stub(move |_| (frames.iter().cloned().map(Message::text).collect(), then())).await;
+            let host = Keys::generate().public_key();
+            let relays = relays_within(Duration::from_millis(50), &[&url]);
+            let started = Instant::now();
+            if let Ok(found) = relays.fetch(&coordinate(host, "weekly")).await {
+                assert_eq!(found.room, None);
+            }
+            relays.publish(&room(&Keys::generate(), "weekly", 5, &[])).await;
+            assert!(started.elapsed() < Duration::from_secs(5));
+        });
+    }
+}
+
+fn any_frame() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        any::<String>().prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<i64>().prop_map(serde_json::Value::from),
+        Just(serde_json::json!({"id": "", "tags": [[]]})),
+        Just(serde_json::Value::from("nest")),
+        Just(serde_json::Value::from("auth-required: x")),
+    ];
+    let name = proptest::sample::select(vec!["EVENT", "OK", "EOSE", "CLOSED", "NOTICE", "AUTH", "COUNT", "?"]);
+    let message = (name, proptest::collection::vec(part, 0..5))
+        .prop_map(|(name, parts)| std::iter::once(name.into()).chain(parts).collect::<serde_json::Value>().to_string());
+    prop_oneof![any::<String>(), message]
 }
 
 #[test]

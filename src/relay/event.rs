@@ -37,7 +37,7 @@ pub struct RoomEvent {
     id: RoomId,
 }
 
-/// Where a nest without LiveKit runs: an HTTPS relay of Media over QUIC. There is no room to restart there.
+/// Where a nest on Media over QUIC runs. There is no room to restart there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaOverQuic<'a> {
     /// The relay: the first `https` value of `streaming`.
@@ -217,7 +217,7 @@ impl RoomEvent {
         self.value("ends").and_then(time)
     }
 
-    /// The relay and its auth service, for a nest that runs on Media over QUIC: no `service`, no LiveKit endpoint, but
+    /// The relay and its auth service, for a nest that runs on Media over QUIC: no `service`, no WebSocket endpoint, but
     /// an `https` one that is not a playlist of segments, or an `auth`.
     #[must_use]
     pub fn media_over_quic(&self) -> Option<MediaOverQuic<'_>> {

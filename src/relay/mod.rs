@@ -22,7 +22,7 @@ pub use person::{Person, Role};
 pub use rewrite::Rewrite;
 pub use room::Room;
 pub use session::{Settings, Signer, Signing};
-pub use status::{Status, Vocabulary};
+pub use status::Status;
 pub use trouble::Trouble;
 
 use crate::room::RoomId;

@@ -4,6 +4,9 @@ use nostr::RelayUrl;
 
 use super::event::RoomEvent;
 
+/// An event can name any number of relays.
+const HOMES_MAX: usize = 20;
+
 /// The newest version of a nest's event, its signature checked, and where it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -22,7 +25,7 @@ impl Room {
         self.event.naddr(&self.seen_on)
     }
 
-    /// Where a new version belongs: wherever there is one already, and to the relays of the nest.
+    /// Where a new version belongs: wherever there is one already, and to the relays of the nest; 20 at most.
     #[must_use]
     pub fn homes(&self) -> Vec<RelayUrl> {
         let mut homes: Vec<RelayUrl> = Vec::new();
@@ -31,6 +34,7 @@ impl Room {
                 homes.push(relay);
             }
         }
+        homes.truncate(HOMES_MAX);
         homes
     }
 

@@ -21,7 +21,7 @@ pub enum Status {
 
 /// A set of words for the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Vocabulary {
+pub(super) enum Vocabulary {
     /// `open`, `private`, `closed`.
     Room,
     /// `planned`, `live`, `ended`.
@@ -70,8 +70,7 @@ impl Status {
     }
 
     /// Whose word it is; `None` for a word of neither.
-    #[must_use]
-    pub fn vocabulary(&self) -> Option<Vocabulary> {
+    pub(super) fn vocabulary(&self) -> Option<Vocabulary> {
         match self {
             Self::Open | Self::Private | Self::Closed => Some(Vocabulary::Room),
             Self::Planned | Self::Live | Self::Ended => Some(Vocabulary::Title),
