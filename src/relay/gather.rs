@@ -174,7 +174,7 @@ impl Gathering<'_> {
 
     /// Turns to the relays of the host's list, if that is called for.
     fn widen(&mut self) {
-        let told = self.relays.iter().any(|(_, end)| end.is_some());
+        let told = self.relays.iter().any(|(_, end)| matches!(end, Some(Ok(()))));
         if self.question.id.is_some() && !(told && self.rooms.is_empty()) {
             return;
         }
