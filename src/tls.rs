@@ -189,7 +189,10 @@ impl fmt::Display for Failure {
                 write!(f, "its certificate does not name {expected}{}", by(issuer))
             }
             Self::WrongName { expected, presented, issuer } => {
-                write!(f, "its certificate is for {}, not for {expected}{}", presented.join(", "), by(issuer))
+                let more = presented.len().saturating_sub(3);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let names = presented[..presented.len().min(3)].join(", ");
+                write!(f, "its certificate is for {names}{more}, not for {expected}{}", by(issuer))
             }
             Self::UnknownIssuer { self_signed: true, .. } => f.write_str("its certificate is signed by itself"),
             Self::UnknownIssuer { issuer: Some(issuer), .. } => {

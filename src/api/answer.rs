@@ -150,7 +150,8 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
     match status {
         200..=299 => parse(reply),
         300..=399 => {
-            let target = reply.location.as_deref().map_or("nowhere".into(), |to| scrub(to).into_owned());
+            let target = reply.location.as_deref().map(|to| url.join(to).map_or(to.to_owned(), String::from));
+            let target = target.map_or("nowhere".into(), |to| scrub(&to).into_owned());
             Err(Error::Redirect { status, url: url.to_string(), target })
         }
         401 => Err(Error::Unauthorized { said, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),

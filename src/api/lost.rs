@@ -102,7 +102,7 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
     }
     let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>());
     match io.map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => (Layer::Refused, "nobody listens there (connection refused)".into()),
+        Some(io::ErrorKind::ConnectionRefused) => (Layer::Refused, "nobody listens there: connection refused".into()),
         Some(io::ErrorKind::InvalidData) => (Layer::Tls(None), last(error)),
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
             (Layer::Connect, "the connection was closed while it was being made".into())

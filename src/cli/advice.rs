@@ -104,7 +104,7 @@ advice! {
         "to keep somebody out, close the nest and open a new one",
         None;
     RATE_LIMIT: "429",
-        "the server says: {said}; whoever shares this machine's address shares its limit",
+        "whoever shares this machine's address shares its limit",
         "try again {when}",
         Some(Exit::RateLimited);
     LOST_ANSWER: "no answer",
@@ -120,7 +120,7 @@ advice! {
         "check the address with --api; if it is right, the server is broken or of another kind: tell its operator",
         Some(Exit::Server);
     SERVER: "500 `Failed to restart nest`",
-        "the trouble is on the server's side, which says: {said}",
+        "the trouble is on the server's side",
         "for the operator: the API's log has the reason; look at Redis and at LiveKit",
         Some(Exit::Server);
     REDIRECT: "301",

@@ -24,17 +24,22 @@ pub(super) fn failure(error: &Error, room: &str) -> Failure {
         }
         Error::Forbidden { said } => quoted(new(Exit::NotHost), said),
         Error::NotFound { missing, url, said } => {
-            let failure = quoted(new(Exit::NotFound), said);
+            let mut failure = quoted(new(Exit::NotFound), said);
+            if *missing == Missing::Endpoint && url.ends_with("/restart") {
+                failure.message = "this server has no restart endpoint".into();
+            }
             match missing {
                 Missing::Record => failure.because(&advice::RECORD_GONE),
                 Missing::AudioRoom => failure.advised(&advice::NO_AUDIO_ROOM, &[("room", room)]),
                 Missing::Endpoint => failure.advised(&advice::NO_ENDPOINT, &[("url", url), ("health", &health(url))]),
             }
         }
-        Error::RateLimited { said, retry_after } => rate_limited(new(Exit::RateLimited), said, *retry_after, room),
+        Error::RateLimited { said, retry_after } => {
+            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, room)
+        }
+        Error::Server { status: ..500, said, .. } => quoted(new(Exit::Server), said).hint(advice::NONSENSE.hint),
         Error::Server { said, retry_after, .. } => {
-            let said = if said.is_empty() { "nothing" } else { said };
-            let failure = new(Exit::Server).advised(&advice::SERVER, &[("said", said)]);
+            let failure = quoted(new(Exit::Server), said).because(&advice::SERVER);
             match retry_after {
                 Some(wait) => failure.hint(format!("it asks to try again {}", when(*wait))),
                 None => failure,
@@ -100,8 +105,7 @@ fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, room: &
     failure.advised(&advice::CLOCK_FAR, &[("there", &day(there_ms)), ("here", &day(now_ms))])
 }
 
-fn rate_limited(failure: Failure, said: &str, retry_after: Option<Duration>, room: &str) -> Failure {
-    let said = if said.is_empty() { "nothing" } else { said };
+fn rate_limited(failure: Failure, retry_after: Option<Duration>, room: &str) -> Failure {
     let when = match retry_after {
         None => "in 15 minutes".into(),
         Some(wait) if wait.as_secs() >= A_DAY => when(wait),
@@ -109,7 +113,7 @@ fn rate_limited(failure: Failure, said: &str, retry_after: Option<Duration>, roo
             format!("{}, or let it wait: nest restart {room} --max-wait {}s", when(wait), wait.as_secs() + 1)
         }
     };
-    failure.advised(&advice::RATE_LIMIT, &[("said", said), ("when", &when)])
+    failure.advised(&advice::RATE_LIMIT, &[("when", &when)])
 }
 
 /// `after 14:32`, or the date if that is another day.
