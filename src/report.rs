@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// How a step ended. Unknown is not failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
     /// Seen to be right.
@@ -18,6 +19,7 @@ pub enum Status {
 
 /// One link of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// A stable name, such as `signal`.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use check_support::livekit::{KEY, LiveKit, SECRET};
 use check_support::{check, jwt, now_ms, of, report, report_with, step, tls_front, token, with};
-use nostr_nests::clock::rfc3339;
+use nostr_nests::clock::{Clock, rfc3339};
 use nostr_nests::livekit::check::{Check, LONGEST_HOLD, Restarted};
 use nostr_nests::livekit::report::Verdict;
-use nostr_nests::livekit::signal;
+use nostr_nests::livekit::{signal, validate};
 use nostr_nests::report::Status;
 use nostr_nests::secret::Secret;
 use nostr_nests::tls;
@@ -288,6 +288,29 @@ async fn a_quiet_hold_passes_and_people_are_counted_when_it_ends() {
     assert_eq!(step(&report, "hold").status, Status::Passed);
     assert_eq!(report.room.unwrap().participants, 1);
     assert_eq!(report.closes_at_ms, None);
+}
+
+#[tokio::test]
+#[ignore = "needs livekit"]
+async fn validating_joins_nobody_and_tells_the_servers_time() {
+    let server = LiveKit::start(false).await;
+    server.create("demo", 60).await;
+    let (candidates, second) = (server.candidates(), Duration::from_secs(1));
+    let guest = token("demo", "g");
+    let answer = validate::ask(&server.http, &candidates[0], &guest, second, Clock::default()).await.unwrap();
+    assert_eq!(answer.verdict, Ok(()));
+    let clock = answer.clock.unwrap();
+    let width = i64::try_from(answer.elapsed.as_millis()).unwrap() + 1010;
+    assert!(clock.min_ms <= 0 && clock.max_ms >= 0 && clock.max_ms - clock.min_ms < width, "{clock:?}");
+    assert_eq!(server.inside("demo").await, 0);
+
+    // The moment of joining tells it too, and much more exactly.
+    let session = server.guest("demo", "g").await;
+    let exact = session.joined.clock.unwrap();
+    assert!(exact.min_ms <= 0 && exact.max_ms >= 0 && exact.max_ms - exact.min_ms < 200, "{exact:?}");
+    assert_eq!(server.inside("demo").await, 1);
+    session.leave().await;
+    assert_eq!(server.inside("demo").await, 0, "leaving takes effect at once");
 }
 
 /// A minute long, so run by hand: no client without media is thrown out before [`LONGEST_HOLD`] is over.

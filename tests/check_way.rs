@@ -112,7 +112,7 @@ async fn what_is_no_livekit() {
     for (head, body, told_as) in [
         ("404 Not Found", "404 page not found", "is no LiveKit server: it answers 404"),
         ("200 OK", "<html>Welcome</html>", "is no LiveKit server: it answers 200"),
-        ("502 Bad Gateway", "<html>nginx</html>", "is no LiveKit server: it answers 502"),
+        ("502 Bad Gateway", "<html>nginx</html>", "answers 502: the proxy there does not reach LiveKit"),
         (elsewhere.as_str(), "", "points elsewhere (301): https://h.example/rtc?access_token=***"),
     ] {
         let server = StandIn::start(Script::refusing(head, body)).await;

@@ -45,6 +45,29 @@ pub enum Command {
     Key(KeyCommand),
     /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
     Mock(MockArgs),
+    /// Print a script that teaches your shell the commands and options
+    #[command(help_template = TEMPLATE, before_help = "\
+Examples:
+  nest completions bash > ~/.local/share/bash-completion/completions/nest
+  nest completions zsh > ~/.zfunc/_nest            with fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc
+  nest completions fish > ~/.config/fish/completions/nest.fish
+")]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print a man page
+    #[command(help_template = TEMPLATE, before_help = "\
+Examples:
+  nest man restart | man -l -                      read it
+  nest man > ~/.local/share/man/man1/nest.1        keep it
+")]
+    Man {
+        /// Of which command; without one, of nest itself
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
 
 /// How results and progress are shown.
@@ -80,7 +103,7 @@ pub enum Format {
     Text,
     /// One document a room; JSON Lines for several
     Json,
-    /// The bare token, for $(…)
+    /// The bare token, for scripts
     Token,
 }
 

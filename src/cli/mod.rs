@@ -12,6 +12,9 @@ mod key_error;
 mod mock;
 mod render;
 mod restart;
+#[cfg(test)]
+mod schema;
+mod shell;
 mod style;
 mod ui;
 
@@ -60,6 +63,8 @@ pub fn main(args: &[OsString]) -> u8 {
             Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
             Command::Key(command) => key::run(&context, command, &ui, &stop).await,
             Command::Mock(args) => mock::run(&context, args, &ui, &stop).await,
+            Command::Completions { shell } => Ok(shell::completions(shell, &ui)),
+            Command::Man { command } => shell::man(&command, &ui),
         }
     });
     // Threads that wait for a name server or a keyring must not keep the process.

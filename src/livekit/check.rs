@@ -148,8 +148,8 @@ async fn attempt<'a>(
     patience: Patience,
 ) -> Result<Option<(Session, Instant)>, Failed> {
     let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
-    let limit = patience.each.min(patience.until.saturating_duration_since(Instant::now()));
-    let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, limit, tools.clock);
+    let left = || patience.each.min(patience.until.saturating_duration_since(Instant::now()));
+    let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, left(), tools.clock);
     let asking = pin!(async { Some(ask(host_token?).await) });
     let Some(joining) = joining else {
         findings.host_answer(asking.await);
@@ -165,9 +165,8 @@ async fn attempt<'a>(
         Either::Right((answer, dialling)) => (dialling.await, answer),
         Either::Left((dialled, asking)) => {
             let nobody = dialled.as_ref().is_err_and(|failed| !matches!(failed.layer, Layer::WebSocket | Layer::Join));
-            let patience = GRACE.min(limit);
-            let answer =
-                async { timeout(patience, asking).await.unwrap_or(Some(Err(validate::Error::TimedOut(patience)))) };
+            let grace = GRACE.min(left());
+            let answer = async { timeout(grace, asking).await.unwrap_or(Some(Err(validate::Error::TimedOut(grace)))) };
             (dialled, if nobody { None } else { answer.await })
         }
     };

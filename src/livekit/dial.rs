@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::MaybeTlsStream;
 use url::Host;
@@ -248,25 +248,20 @@ async fn first_to_answer(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketA
     let mut waiting = addresses.iter();
     let mut under_way = FuturesUnordered::new();
     let mut failures = Vec::new();
-    let mut next_at = Instant::now();
     loop {
+        // Each turn begins one more: at once after a failure, after a while beside those that are silent.
+        if let Some(&address) = waiting.next() {
+            under_way.push(async move { (address, TcpStream::connect(address).await) });
+        }
         tokio::select! {
             Some((address, result)) = under_way.next() => match result {
                 Ok(stream) => {
                     TcpStream::set_nodelay(&stream, true).map_err(|e| Cause::Broken(plain(&e)))?;
                     return Ok((stream, address));
                 }
-                Err(error) => {
-                    failures.push((address, plain(&error)));
-                    next_at = Instant::now();
-                }
+                Err(error) => failures.push((address, plain(&error))),
             },
-            () = sleep_until(next_at), if waiting.len() > 0 => {
-                if let Some(&address) = waiting.next() {
-                    under_way.push(async move { (address, TcpStream::connect(address).await) });
-                }
-                next_at = Instant::now() + STAGGER;
-            }
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
             else => return Err(Cause::NoConnection(failures)),
         }
     }

@@ -173,8 +173,9 @@ fn address(url: &Url) -> Option<IpAddr> {
 }
 
 fn internal(url: &Url, api: Option<&Url>) -> Option<Internal> {
-    // Whoever talks to an API on a machine or network reaches that network's addresses.
-    let near = api.is_some_and(|api| is_loopback(api) || address(api).is_some_and(|ip| class(ip).is_some()));
+    // Whoever talks to an API on a machine or network reaches that network's addresses; without an API the user has
+    // named the address.
+    let near = api.is_none_or(|api| is_loopback(api) || address(api).is_some_and(|ip| class(ip).is_some()));
     let found = match (address(url), url.host()?) {
         (Some(ip), _) => class(ip),
         (None, Host::Domain("localhost")) => Some(Internal::Loopback),

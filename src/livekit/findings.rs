@@ -14,9 +14,6 @@ use super::words;
 use crate::clock::{Clock, rfc3339};
 use crate::report::Status;
 
-/// LiveKit's own departure timeout, where the server does not say.
-const USUAL_DEPARTURE_S: u32 = 20;
-
 /// What came of a candidate.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -134,10 +131,7 @@ impl<'a> Findings<'a> {
     /// When the room closes because we left it empty, by the clock here.
     pub fn closes_at_ms(&self) -> Option<i64> {
         let (left_ms, inside) = self.left?;
-        let timeout_s = match self.entered.as_ref()?.joined.departure_timeout_s {
-            0 => USUAL_DEPARTURE_S,
-            told => told,
-        };
+        let timeout_s = self.entered.as_ref()?.joined.closes_after_s();
         (inside == 0).then(|| left_ms.saturating_add(i64::from(timeout_s) * 1000))
     }
 

@@ -30,6 +30,9 @@ const MAX_MESSAGE: usize = 4 << 20;
 /// How long leaving may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 
+/// LiveKit's own departure timeout, where the server does not say.
+const USUAL_DEPARTURE_S: u32 = 20;
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What LiveKit says when it lets us in.
@@ -51,7 +54,7 @@ pub struct Joined {
     pub num_participants: u32,
     /// Seconds until a room closes that nobody has joined.
     pub empty_timeout_s: u32,
-    /// Seconds until a room closes that everybody has left.
+    /// Seconds until a room closes that everybody has left; 0 from servers that do not say.
     pub departure_timeout_s: u32,
     /// Who we are.
     pub identity: String,
@@ -218,6 +221,15 @@ fn is_person(info: &proto::ParticipantInfo) -> bool {
 }
 
 impl Joined {
+    /// Seconds until the room closes once everybody has left it.
+    #[must_use]
+    pub fn closes_after_s(&self) -> u32 {
+        match self.departure_timeout_s {
+            0 => USUAL_DEPARTURE_S,
+            told => told,
+        }
+    }
+
     fn read(join: proto::JoinResponse, sent_ms: i64, received_ms: i64) -> Self {
         let server = join.server_info.unwrap_or_default();
         let room = join.room.unwrap_or_default();

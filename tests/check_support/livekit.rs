@@ -23,7 +23,7 @@ pub const SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
 pub struct LiveKit {
     process: Child,
     pub port: u16,
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     _folder: tempfile::TempDir,
 }
 

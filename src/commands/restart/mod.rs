@@ -53,6 +53,7 @@ pub enum Done {
 
 /// A nest that is back.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Restarted {
     /// As the API gave it.
@@ -61,6 +62,7 @@ pub struct Restarted {
     pub endpoints: Vec<String>,
     /// The host's new token; absent if nothing was sent.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub token: Option<Secret>,
     /// As the API gave it.
     pub message: String,
@@ -91,6 +93,7 @@ pub struct Restarted {
 
 /// A request that was not sent.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
     /// The room.

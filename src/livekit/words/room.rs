@@ -51,7 +51,7 @@ pub(super) fn fresh(findings: &Findings<'_>) -> Step {
             Step::new(NAME, Status::Failed, detail).hint(format!(
                 "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have \
                  everybody leave: {} s later the old room is gone, and a restart makes a new one",
-                joined.departure_timeout_s
+                joined.closes_after_s()
             ))
         }
         Verdict::OurOwn => Step::new(

@@ -79,6 +79,9 @@ fn why(failed: &Failed) -> String {
         }
         Cause::Tls(failure) => format!("cannot be trusted: {failure}"),
         Cause::Refused { refusal: Some(refusal), .. } => format!("refuses the token: {refusal}"),
+        Cause::Refused { status: status @ 502..=504, refusal: None } => {
+            format!("answers {status}: the proxy there does not reach LiveKit")
+        }
         Cause::Refused { status, refusal: None } => format!("is no LiveKit server: it answers {status}"),
         Cause::Redirected { status, location } => format!("points elsewhere ({status}): {location}"),
         Cause::Broken(text) => format!("does not talk to us: {text}"),
@@ -141,6 +144,7 @@ fn hint(tried: &Tried<'_>) -> Option<String> {
         }
         Cause::Tls(tls::Failure::NotValidYet { .. }) => "turn NTP on: the clock here is probably behind",
         Cause::Tls(_) => "for the operator: renew the certificate for this name",
+        Cause::Refused { status: 502..=504, .. } => "for the operator: is LiveKit running behind its proxy?",
         Cause::Refused { .. } | Cause::Redirected { .. } | Cause::Broken(_) => {
             "for the operator: the proxy must pass WebSockets on to LiveKit under this very address"
         }

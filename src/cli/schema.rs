@@ -1,0 +1,103 @@
+//! The JSON schema of the documents, written by the types that are printed. Nothing of it is in the program.
+
+#[path = "../../tests/support/current.rs"]
+mod current;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform as _};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value, json};
+
+use super::exit;
+use crate::commands::restart::{Planned, Restarted};
+use crate::livekit::CheckReport;
+
+/// What `nest restart --json` prints: one document a room.
+#[derive(JsonSchema)]
+#[schemars(rename = "RestartDocument", untagged)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
+enum Restart {
+    Restarted(RestartedDocument),
+    Planned(Planned),
+    Failed(FailureDocument),
+}
+
+/// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`), or interrupted.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+struct RestartedDocument {
+    #[schemars(flatten)]
+    restarted: Restarted,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+/// Nothing to show but what went wrong.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+struct FailureDocument {
+    /// As it was asked for; absent if the failure belongs to no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<String>,
+    error: Failure,
+}
+
+/// What went wrong.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+struct Failure {
+    /// One for each exit code.
+    #[schemars(extend("enum" = kinds()))]
+    kind: String,
+    /// The HTTP status behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// What failed, and why.
+    message: String,
+    /// What to do.
+    hints: Vec<String>,
+}
+
+fn kinds() -> Vec<&'static str> {
+    let mut kinds: Vec<_> = exit::TABLE.iter().map(|row| row.kind).collect();
+    kinds.dedup();
+    kinds
+}
+
+fn text<T: JsonSchema>() -> String {
+    let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
+    RecursiveTransform(tighten).transform(&mut schema);
+    format!("{:#}\n", schema.to_value())
+}
+
+/// What is not known is absent, never null; and every time is RFC 3339.
+fn tighten(schema: &mut Schema) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|one| one != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".into(), only);
+        }
+    }
+    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
+        any.retain(|one| *one != json!({ "type": "null" }));
+        if let [Value::Object(only)] = any.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            schema.extend(only);
+        }
+    }
+    let times = schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, time) in times.filter(|(name, _)| name.ends_with("At")) {
+        time["format"] = json!("date-time");
+    }
+}
+
+#[test]
+fn schemas_are_current() {
+    current::current("schema/restart.json", &text::<Restart>());
+    current::current("schema/failure.json", &text::<FailureDocument>());
+    current::current("schema/check.json", &text::<CheckReport>());
+}
