@@ -91,17 +91,16 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
         return (Layer::Tls(Some(Box::new(failure))), why);
     }
     let no_address = error.is_dns() || whole.contains("dns error");
-    if proxied {
-        return (Layer::Proxy, if no_address { "its name has no address".into() } else { last(error) });
-    }
-    if no_address {
-        return (Layer::Dns, "its name has no address".into());
-    }
-    if sources(error).any(<dyn StdError>::is::<rustls::Error>) {
+    if !proxied && sources(error).any(<dyn StdError>::is::<rustls::Error>) {
         return (Layer::Tls(None), last(error));
     }
-    let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>());
-    match io.map(io::Error::kind) {
+    let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let (layer, why) = match io {
+        _ if no_address => (Layer::Dns, "its name has no address".into()),
+        _ if whole.contains("proxy authorization required") => {
+            (Layer::Proxy, "it wants a user name and a password".into())
+        }
+        _ if whole.contains("tunnel error: unsuccessful") => (Layer::Proxy, "it refuses to connect there".into()),
         Some(io::ErrorKind::ConnectionRefused) => (Layer::Refused, "nobody listens there: connection refused".into()),
         Some(io::ErrorKind::InvalidData) => (Layer::Tls(None), last(error)),
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
@@ -109,7 +108,8 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
         }
         _ if error.is_timeout() => (Layer::Connect, "no connection in time".into()),
         _ => (Layer::Connect, last(error)),
-    }
+    };
+    (if proxied { Layer::Proxy } else { layer }, why)
 }
 
 fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
