@@ -1,10 +1,11 @@
 //! What a command can fail with. Text, hints and exit codes are made of it elsewhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nostr::PublicKey;
 
-use super::restart::Restarted;
+use super::restart::{Progress, Restarted};
 use super::stop::Signal;
 use crate::{api, key, lock, room};
 
@@ -42,11 +43,16 @@ pub enum Error {
     /// The API answered something else than what was asked for.
     #[error(transparent)]
     Api(#[from] api::Error),
+    /// The same, and it is certain that nothing was restarted.
+    #[error(transparent)]
+    NotRestarted(api::Error),
     /// 5xx with what else could be found out about the server.
     #[error("{source}")]
     Server {
         /// The answer.
         source: api::Error,
+        /// How often it was tried.
+        attempts: u32,
         /// What `/health` and `/guest` say, one line each.
         seen: Vec<String>,
     },
@@ -56,9 +62,17 @@ pub enum Error {
         /// How the answer was lost.
         why: String,
     },
+    /// The request was sent, its answer was lost, it was carried out, and yet there is no token.
+    #[error("the nest was restarted, but its token could not be fetched")]
+    NoToken(#[source] api::Error),
     /// Another restart of this room has the lock.
-    #[error(transparent)]
-    Busy(#[from] lock::Error),
+    #[error("{source}")]
+    Busy {
+        /// Who has it.
+        source: lock::Error,
+        /// How long was waited for it.
+        waited: Duration,
+    },
     /// A person was asked and did not say yes.
     #[error("not restarted, as you answered")]
     Declined,
@@ -70,8 +84,8 @@ pub enum Error {
     Interrupted {
         /// By what.
         signal: Signal,
-        /// Whether the request was out by then.
-        sent: bool,
+        /// How far it had come by then.
+        progress: Progress,
         /// The restart, if it was done and only the check was interrupted.
         done: Option<Box<Restarted>>,
     },
