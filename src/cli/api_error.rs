@@ -83,7 +83,8 @@ pub(super) fn no_token(error: &Error, room: &str) -> Failure {
     let cause = failure(error, room);
     let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
     let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
-    Failure { status: cause.status, ..failure }.hint(format!("another restart brings another token: nest restart {room}"))
+    Failure { status: cause.status, ..failure }
+        .hint(format!("another restart brings another token: nest restart {room}"))
 }
 
 fn quoted(failure: Failure, said: &str) -> Failure {
