@@ -131,7 +131,7 @@ fn every_way_to_name_a_nest() {
     assert_eq!(mock.requests(RESTART), 5);
     let conflict = Nest::new(&mock).args(["restart", &url, "--api", "https://elsewhere.example"]).run().expect(2);
     assert!(conflict.stderr.contains("elsewhere.example"), "{}", conflict.stderr);
-    let nowhere = Nest::new(&mock).without("NEST_API").args(["restart", "demo"]).run().expect(2);
+    let nowhere = Nest::new(&mock).without("NEST_API").without("NEST_KEY").args(["restart", "demo"]).run().expect(2);
     assert!(nowhere.stderr.contains("--api https://"), "{}", nowhere.stderr);
     assert_eq!(mock.requests(RESTART), 5, "nothing more was sent");
 }
