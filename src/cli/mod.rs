@@ -100,6 +100,7 @@ fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
         verbose: output.verbose,
         interactive: terminal.stdin && terminal.stderr,
         progress: terminal.stderr,
+        together: terminal.stdout && terminal.stderr,
         out: paint(terminal.stdout),
         err: paint(terminal.stderr),
     })
