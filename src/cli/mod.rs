@@ -86,7 +86,7 @@ fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
         None => code,
         Some(error) => {
             let failure = Failure::new(Exit::Failed, format!("the result could not be written: {error}"));
-            ui.failure(None, &failure.hint("what was done stays done; fetch the result again when there is room"));
+            ui.failure(None, &failure.hint("what was done is done; only its result is missing here"));
             if code == 0 { Exit::Failed.code() } else { code }
         }
     }
