@@ -86,7 +86,7 @@ fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
         None => code,
         Some(error) => {
             let failure = Failure::new(Exit::Failed, format!("the result could not be written: {error}"));
-            ui.failure(None, &failure.hint("what was done stays done; fetch the result again when there is room"));
+            ui.failure(None, &failure.hint("what was done is done; only its result is missing here"));
             if code == 0 { Exit::Failed.code() } else { code }
         }
     }
@@ -100,6 +100,7 @@ fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
         verbose: output.verbose,
         interactive: terminal.stdin && terminal.stderr,
         progress: terminal.stderr,
+        together: terminal.stdout && terminal.stderr,
         out: paint(terminal.stdout),
         err: paint(terminal.stderr),
     })

@@ -81,7 +81,11 @@ fn show(ui: &Ui, room: &str, result: &Result<Done, Error>, several: bool) -> Opt
         }
     }
     if let Some(failure) = &failure {
-        ui.failure(several.then_some(room), failure);
+        let told = *ui.manner();
+        // The report right above says it all already.
+        let brief = told.together && told.format == Format::Text && !told.quiet && render::restarted(result).is_some();
+        let brief = brief.then(|| Failure { causes: Vec::new(), hints: Vec::new(), ..failure.clone() });
+        ui.failure(several.then_some(room), brief.as_ref().unwrap_or(failure));
     }
     failure.map(|failure| failure.exit)
 }

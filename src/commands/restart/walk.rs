@@ -95,7 +95,9 @@ impl Walk<'_> {
             return Ok(Done::Planned(planned(room, &sender, &url)));
         }
         let mut warnings: Vec<String> = event.as_ref().and_then(over_warning).into_iter().collect();
-        warnings.iter().for_each(|warning| self.reporter.warning(warning));
+        for warning in &warnings {
+            self.reporter.warning(warning);
+        }
         let lock = self.lock(name, &url, &mut warnings).await?;
         self.question(&api, &room.id).await?;
 

@@ -5,7 +5,7 @@ mod token;
 mod way;
 
 use super::findings::Findings;
-use crate::clock::{local_hour_minute, rfc3339};
+use crate::clock::{local_hour_minute, rfc3339, span};
 use crate::report::{Status, Step};
 
 /// All seven steps, in the order in which they depend on each other.
@@ -26,17 +26,6 @@ pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
         step.hint = step.hint.as_deref().map(sentence);
     }
     steps
-}
-
-/// A length of time in one unit: `12 s`, `5 min`, `2 h`, `3 days`.
-fn span(ms: i64) -> String {
-    let s = ms.max(0).saturating_add(500) / 1000;
-    match s {
-        0..120 => format!("{s} s"),
-        120..7_200 => format!("{} min", (s + 30) / 60),
-        7_200..172_800 => format!("{} h", (s + 1800) / 3600),
-        _ => format!("{} days", s / 86_400),
-    }
 }
 
 /// The time of day here, if it is near enough to `now_ms` to be understood, else the whole date.
