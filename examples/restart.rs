@@ -1,6 +1,7 @@
 //! What `nest restart ROOM --api URL --key-file PATH --check` does, from a program of your own.
 //!
 //! `cargo run --example restart -- https://nostrnests.com ROOM host.key`
+#![allow(clippy::print_stdout, reason = "an example has no other way to show what it hears")]
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -42,10 +42,10 @@ async fn the_document_has_the_names_of_the_contract() {
     let report = restarted(Script::joining(join(), &[Act::Serve]), 5000, None).await;
     let document = serde_json::to_value(&report).unwrap();
     let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&document), ["endpoint", "room", "server", "steps", "verdict"]);
-    assert_eq!(names(&document["server"]), ["region", "version"]);
-    assert_eq!(names(&document["room"]), ["closesAt", "createdAt", "participants", "sid"]);
-    assert_eq!(names(&document["steps"][2]), ["detail", "elapsedMs", "hint", "name", "status"]);
+    assert_eq!(names(&document), ["verdict", "endpoint", "server", "room", "steps"]);
+    assert_eq!(names(&document["server"]), ["version", "region"]);
+    assert_eq!(names(&document["room"]), ["sid", "createdAt", "closesAt", "participants"]);
+    assert_eq!(names(&document["steps"][2]), ["name", "status", "elapsedMs", "detail", "hint"]);
     assert_eq!(document["verdict"], "joinable");
     assert_eq!(document["steps"][4]["status"], "notChecked");
     let steps: Vec<_> = report.steps.iter().map(|step| step.name).collect();

@@ -1,0 +1,84 @@
+//! `nest mock`, alone and around a command.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/nest.rs"]
+mod nest;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use nest::Nest;
+
+fn mock() -> Nest {
+    Nest::alone().env("PATH", "/usr/bin:/bin")
+}
+
+#[test]
+fn the_newcomers_command() {
+    let output = mock().args(["mock", "--", "nest", "restart", "demo", "--check"]).run().expect(0);
+    assert!(output.stdout.contains("restarted · RM_"), "{}", output.stdout);
+    assert!(output.stdout.contains("joinable in "), "{}", output.stdout);
+    assert_eq!(output.stderr, "", "the mock itself is silent");
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_command() {
+    mock().args(["mock", "--", "nest", "restart", "nope"]).run().expect(6);
+    mock().args(["mock", "--", "sh", "-c", "exit 42"]).run().expect(42);
+    let none = mock().args(["mock", "--", "no-such-program"]).run().expect(1);
+    assert!(none.stderr.contains("cannot run no-such-program"), "{}", none.stderr);
+}
+
+#[test]
+fn the_command_sees_nothing_that_leads_it_elsewhere() {
+    let print = "env | grep -E '^(NEST_|.*_proxy|.*_PROXY)' | cut -d= -f1 | sort | tr '\\n' ' '";
+    let output = mock()
+        .env("NEST_KEY_FILE", "elsewhere")
+        .env("NEST_CONFIG", "")
+        .env("HTTPS_PROXY", "http://127.0.0.1:9")
+        .env("http_proxy", "http://127.0.0.1:9")
+        .args(["mock", "--", "sh", "-c", print])
+        .run()
+        .expect(0);
+    assert_eq!(output.stdout.trim(), "NEST_API NEST_KEY NEST_RELAYS");
+}
+
+#[test]
+fn faults_are_named_on_the_command_line() {
+    let faulty = |fault: &'static str| mock().args(["mock", "--fault", fault, "--", "nest", "restart", "demo"]);
+    faulty("status=500x2").args(["--check"]).run().expect(0);
+    faulty("wrong-secret").args(["--check"]).run().expect(10);
+    let wrong = faulty("no-such-fault").run().expect(2);
+    assert!(wrong.stderr.contains("no-such-fault"), "{}", wrong.stderr);
+    let help = mock().args(["mock", "--help"]).run().expect(0).stdout;
+    for row in nostr_nests::server::faults::TABLE {
+        assert!(help.contains(row.name) && help.contains(row.shows), "{}", row.name);
+    }
+}
+
+#[test]
+fn it_serves_loopback_only() {
+    let output = mock().args(["mock", "--listen", "0.0.0.0:0", "--", "true"]).run().expect(2);
+    assert!(output.stderr.contains("loopback"), "{}", output.stderr);
+}
+
+#[test]
+fn alone_it_says_what_to_paste_and_ends_cleanly() {
+    let (mut command, _home) = mock().args(["mock"]).into_parts();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let (export, unset) = (lines.next().unwrap(), lines.next().unwrap());
+    // Pasted into a shell, it leads to the mock.
+    let script = format!("{export}\n{unset}\nexec {} restart demo --check", env!("CARGO_BIN_EXE_nest"));
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+
+    let key = export.split("NEST_KEY='").nth(1).unwrap().split('\'').next().unwrap();
+    let id = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("200 POST /api/v1/nests/demo/restart"), "{log}");
+    assert!(!log.contains(key) && !log.contains("eyJ"), "{log}");
+}

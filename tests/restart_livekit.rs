@@ -1,0 +1,74 @@
+//! The main job on real input: the whole program, the bundled API, and the real livekit-server behind it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod check_support;
+#[path = "support/nest.rs"]
+mod nest;
+#[path = "support/signal.rs"]
+#[allow(dead_code, reason = "each test file uses a part")]
+mod signal;
+
+use check_support::livekit::{KEY, LiveKit, SECRET};
+use livekit_protocol::DisconnectReason;
+use nest::Nest;
+use nostr_nests::secret::Secret;
+use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::{Mock, Options};
+use signal::Signal;
+
+fn api_before(server: &LiveKit) -> Mock {
+    let config = Config { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
+    Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs livekit"]
+async fn the_room_in_the_report_is_the_room_of_the_media_server() {
+    let server = LiveKit::start(false).await;
+    let mock = api_before(&server);
+    let first = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
+    let before = server.sid("demo").await.unwrap();
+    assert_eq!(first["check"]["room"]["sid"], before);
+    let mut inside = Signal::join(&server.url("ws", ""), first["token"].as_str().unwrap()).await.unwrap();
+
+    let second = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
+    let after = server.sid("demo").await.unwrap();
+    assert_eq!(second["check"]["room"]["sid"], after);
+    assert_ne!(before, after);
+    assert_eq!(second["check"]["steps"][3]["status"], "passed");
+    assert_eq!(inside.farewell().await, DisconnectReason::RoomDeleted, "whoever was inside has been disconnected");
+    assert_eq!(server.inside("demo").await, 0, "the check has left");
+}
+
+/// FAILURES row 1.
+#[tokio::test]
+#[ignore = "needs livekit"]
+async fn a_room_that_was_not_deleted_is_found_out() {
+    let server = LiveKit::start(false).await;
+    let mock = api_before(&server);
+    Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+    let before = server.sid("demo").await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    mock.set_faults(vec!["old-room-kept".parse().unwrap()]);
+    let output = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(10);
+    let document = output.document();
+    assert_eq!(server.sid("demo").await.unwrap(), before);
+    assert_eq!(document["check"]["room"]["sid"], before);
+    assert_eq!(document["message"], "Nest restarted successfully");
+    assert!(output.stderr.contains("still runs the old room"), "{}", output.stderr);
+}
+
+/// The same from the command line, with the secret in a file.
+#[tokio::test]
+#[ignore = "needs livekit"]
+async fn the_mock_serves_a_real_media_server() {
+    let server = LiveKit::start(false).await;
+    let url = server.url("ws", "");
+    let mock = ["mock", "--livekit", &url, "--livekit-key", KEY, "--livekit-secret-file", "secret", "--"];
+    let call = |secret| Nest::alone().env("PATH", "/usr/bin:/bin").file("secret", secret, 0o600);
+    let inner = ["nest", "restart", "demo", "--check", "--json"];
+    let document = call(SECRET).args(mock).args(inner).run().expect(0).document();
+    assert_eq!(document["check"]["room"]["sid"], server.sid("demo").await.unwrap());
+    // RoomService refuses the token that another secret has signed.
+    call("another-secret-of-at-least-thirty-two-chars").args(mock).args(inner).args(["--retries", "0"]).run().expect(7);
+}

@@ -1,0 +1,125 @@
+//! What a person at a terminal sees and is asked.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/nest.rs"]
+mod nest;
+#[path = "support/signal.rs"]
+#[allow(dead_code, reason = "each test file uses a part")]
+mod signal;
+
+use std::time::Duration;
+
+use expectrl::process::unix::{UnixProcess, WaitStatus};
+use expectrl::{ControlCode, Eof, Expect as _, Session};
+use nest::Nest;
+use nostr::nips::nip19::ToBech32 as _;
+use nostr_nests::server::{Mock, Options};
+use signal::Signal;
+
+struct Seated {
+    terminal: expectrl::session::OsSession,
+    _home: tempfile::TempDir,
+}
+
+impl Seated {
+    fn at(nest: Nest) -> Self {
+        let (command, home) = nest.env("TERM", "xterm-256color").into_parts();
+        let mut terminal = Session::spawn(command).unwrap();
+        terminal.set_expect_timeout(Some(Duration::from_secs(10)));
+        Self { terminal, _home: home }
+    }
+
+    fn sees(&mut self, text: &str) {
+        self.terminal.expect(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    }
+
+    /// What is left on the screen, and the exit code.
+    fn ends(mut self) -> (String, i32) {
+        let rest = self.terminal.expect(Eof).unwrap();
+        let rest = String::from_utf8_lossy(rest.as_bytes()).into_owned();
+        let code = match self.terminal.get_process().wait().unwrap() {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}"),
+        };
+        (rest, code)
+    }
+}
+
+fn mock() -> Mock {
+    Mock::start(Options::default()).unwrap()
+}
+
+async fn inside(mock: &Mock) -> Signal {
+    let restarted = Nest::new(mock).args(["restart", "demo", "--output", "token"]).run().expect(0);
+    Signal::join(mock.livekit(), restarted.stdout.trim()).await.unwrap()
+}
+
+#[tokio::test]
+async fn people_in_the_nest_are_asked_for() {
+    let mock = mock();
+    let guest = inside(&mock).await;
+    let before = mock.room("demo").unwrap().sid;
+
+    let mut person = Seated::at(Nest::new(&mock).args(["restart", "demo"]));
+    person.sees("One person is in this nest and will be disconnected. Restart?");
+    person.terminal.send("n").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 1, "{screen}");
+    assert_eq!(mock.room("demo").unwrap().sid, before);
+
+    let mut person = Seated::at(Nest::new(&mock).args(["restart", "demo"]));
+    person.sees("Restart?");
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 0, "{screen}");
+    assert_ne!(mock.room("demo").unwrap().sid, before);
+    drop(guest);
+}
+
+#[tokio::test]
+async fn yes_asks_nothing_and_neither_does_an_empty_nest() {
+    let mock = mock();
+    let (screen, code) = Seated::at(Nest::new(&mock).args(["restart", "demo"])).ends();
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(mock.requests("/api/v1/nests/demo/info"), 1);
+    let guest = inside(&mock).await;
+    let (screen, code) = Seated::at(Nest::new(&mock).args(["restart", "demo", "--yes"])).ends();
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains("Restart?"), "{screen}");
+    assert_eq!(mock.requests("/api/v1/nests/demo/info"), 1, "{screen}");
+    drop(guest);
+}
+
+#[test]
+fn a_key_is_typed_unseen() {
+    let mock = mock();
+    let mut person = Seated::at(Nest::new(&mock).without("NEST_KEY").args(["restart", "demo"]));
+    person.sees("Host key");
+    let nsec = mock.host().secret_key().to_bech32().unwrap();
+    person.terminal.send_line(&nsec).unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains(&nsec), "{screen}");
+}
+
+#[test]
+fn control_c_at_a_question_ends_with_130_and_nothing_sent() {
+    let mock = mock();
+    let mut person = Seated::at(Nest::new(&mock).without("NEST_KEY").args(["restart", "demo"]));
+    person.sees("Host key");
+    person.terminal.send(ControlCode::EndOfText).unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 130, "{screen}");
+    assert!(screen.contains("nothing was sent"), "{screen}");
+    assert_eq!(mock.all_requests(), 0);
+}
+
+#[test]
+fn the_spinner_says_what_it_is_doing() {
+    let faults = vec!["no-answer".parse().unwrap()];
+    let mock = Mock::start(Options { faults, ..Options::default() }).unwrap();
+    let mut person = Seated::at(Nest::new(&mock).args(["restart", "demo", "--timeout", "600ms"]));
+    person.sees("restarting");
+    person.sees("looking");
+    assert_eq!(person.ends().1, 0);
+}
