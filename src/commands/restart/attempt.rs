@@ -70,7 +70,7 @@ impl Sender<'_> {
             attempts += 1;
             self.reporter.step(self.room, Step::Sign);
             let authorization = self.sign(method, url).await?;
-            self.reporter.step(self.room, Step::Restart);
+            self.reporter.step(self.room, if method == Method::GET { Step::Look } else { Step::Restart });
             self.reporter.detail(1, &format!("{method} {url} (attempt {attempts})"));
             let before = self.progress();
             self.advance(Progress::MayBeDone);
