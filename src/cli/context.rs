@@ -118,16 +118,20 @@ impl<'a> Context<'a> {
     }
 
     fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
-        let files = server.cacert.iter().cloned().chain(path(self.env, "SSL_CERT_FILE"));
+        let refused = |file: &Path, why: &dyn std::fmt::Display| {
+            Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
+        };
+        let read = |file: &Path| std::fs::read(file).map_err(|error| refused(file, &error));
         let mut roots = Vec::new();
-        for file in files {
-            let refused = |why: String| {
-                Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
-            };
-            let pem = std::fs::read(&file).map_err(|error| refused(error.to_string()))?;
-            roots.extend(tls::read_pem(&pem).map_err(|error| refused(error.to_string()))?);
+        if let Some(file) = &server.cacert {
+            roots = tls::read_pem(&read(file)?).map_err(|error| refused(file, &error))?;
         }
-        let tls = tls::client_config(&roots);
+        let mut bundle = Vec::new();
+        if let Some(file) = path(self.env, "SSL_CERT_FILE") {
+            bundle = read(&file)?;
+            tls::holds_certificates(&bundle).map_err(|error| refused(&file, &error))?;
+        }
+        let tls = tls::client_config_with_bundle(&roots, bundle);
         Ok(Network { timeout: server.timeout.unwrap_or(TIMEOUT), tls, proxy: self.proxy()? })
     }
 
