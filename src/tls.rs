@@ -57,7 +57,7 @@ pub fn client_config(extra_roots: &[CertificateDer<'static>]) -> Arc<ClientConfi
     Arc::new(config)
 }
 
-/// Verifies exactly as its inner verifier does; a refusal for an unknown issuer then names the issuer.
+/// Verifies exactly as its inner verifier does; a refusal then names the issuer.
 #[derive(Debug)]
 struct NamingVerifier(Arc<WebPkiServerVerifier>);
 
@@ -72,10 +72,9 @@ impl ServerCertVerifier for NamingVerifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verdict.map_err(|error| match error {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                let (issuer, subject) = names(end_entity).unwrap_or_default();
-                let unknown = Failure::UnknownIssuer { self_signed: issuer == subject, issuer: common_name(issuer) };
-                CertificateError::Other(OtherError(Arc::new(unknown))).into()
+            rustls::Error::InvalidCertificate(why) => {
+                let named = Failure::of_certificate(&why, end_entity);
+                named.map_or(why, |failure| CertificateError::Other(OtherError(Arc::new(failure)))).into()
             }
             other => other,
         })
@@ -113,6 +112,8 @@ pub enum Failure {
         not_after: u64,
         /// What the clock here says.
         now: u64,
+        /// Who signed it, where that can be read.
+        issuer: Option<String>,
     },
     /// Seconds since the Unix epoch. More often a clock that is behind than a certificate of the future.
     NotValidYet {
@@ -120,6 +121,8 @@ pub enum Failure {
         not_before: u64,
         /// What the clock here says.
         now: u64,
+        /// Who signed it, where that can be read.
+        issuer: Option<String>,
     },
     /// The certificate is for other names.
     WrongName {
@@ -127,6 +130,8 @@ pub enum Failure {
         expected: String,
         /// The names in the certificate.
         presented: Vec<String>,
+        /// Who signed it, where that can be read.
+        issuer: Option<String>,
     },
     /// No known authority stands behind the certificate.
     UnknownIssuer {
@@ -141,22 +146,53 @@ pub enum Failure {
     Other(String),
 }
 
+impl Failure {
+    /// What `why` means for `cert`; `None` where the library's own words must do.
+    fn of_certificate(why: &CertificateError, cert: &CertificateDer<'_>) -> Option<Self> {
+        let (issuer, subject) = names(cert).unwrap_or_default();
+        let self_signed = issuer == subject;
+        let issuer = common_name(issuer);
+        Some(match why {
+            CertificateError::ExpiredContext { time, not_after } => {
+                Self::Expired { not_after: not_after.as_secs(), now: time.as_secs(), issuer }
+            }
+            CertificateError::NotValidYetContext { time, not_before } => {
+                Self::NotValidYet { not_before: not_before.as_secs(), now: time.as_secs(), issuer }
+            }
+            CertificateError::NotValidForNameContext { expected, presented } => Self::WrongName {
+                expected: expected.to_str().into_owned(),
+                presented: presented.iter().map(|name| plain_name(name)).collect(),
+                issuer,
+            },
+            CertificateError::UnknownIssuer => Self::UnknownIssuer { issuer, self_signed },
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = |issuer: &Option<String>| {
+            issuer.as_ref().map_or_else(String::new, |issuer| format!("; it was issued by {issuer:?}"))
+        };
         match self {
-            Self::Expired { not_after, now } => {
+            Self::Expired { not_after, now, issuer } => {
                 let days = now.saturating_sub(*not_after) / 86_400;
                 let ago = if days == 1 { "1 day ago".into() } else { format!("{days} days ago") };
-                write!(f, "its certificate expired on {} ({ago})", day(*not_after))
+                write!(f, "its certificate expired on {} ({ago}){}", day(*not_after), by(issuer))
             }
-            Self::NotValidYet { not_before, now } => {
-                write!(f, "its certificate begins on {}, and the clock here says {}", day(*not_before), day(*now))
+            Self::NotValidYet { not_before, now, issuer } => {
+                let (begins, today) = (day(*not_before), day(*now));
+                write!(f, "its certificate begins on {begins}, and the clock here says {today}{}", by(issuer))
             }
-            Self::WrongName { expected, presented } if presented.is_empty() => {
-                write!(f, "its certificate does not name {expected}")
+            Self::WrongName { expected, presented, issuer } if presented.is_empty() => {
+                write!(f, "its certificate does not name {expected}{}", by(issuer))
             }
-            Self::WrongName { expected, presented } => {
-                write!(f, "its certificate is for {}, not for {expected}", presented.join(", "))
+            Self::WrongName { expected, presented, issuer } => {
+                let more = presented.len().saturating_sub(3);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let names = presented[..presented.len().min(3)].join(", ");
+                write!(f, "its certificate is for {names}{more}, not for {expected}{}", by(issuer))
             }
             Self::UnknownIssuer { self_signed: true, .. } => f.write_str("its certificate is signed by itself"),
             Self::UnknownIssuer { issuer: Some(issuer), .. } => {
@@ -194,18 +230,6 @@ pub fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
 fn describe(error: &rustls::Error) -> Failure {
     use rustls::Error as Tls;
     match error {
-        Tls::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
-            Failure::Expired { not_after: not_after.as_secs(), now: time.as_secs() }
-        }
-        Tls::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
-            Failure::NotValidYet { not_before: not_before.as_secs(), now: time.as_secs() }
-        }
-        Tls::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
-            Failure::WrongName {
-                expected: expected.to_str().into_owned(),
-                presented: presented.iter().map(|name| plain_name(name)).collect(),
-            }
-        }
         Tls::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
             inner.downcast_ref::<Failure>().cloned().unwrap_or_else(|| Failure::Other(inner.to_string()))
         }

@@ -70,11 +70,9 @@ fn blocks_in_the_pages_are_current() {
         ("troubleshooting", (advice::markdown(), 0)),
         ("nest restart -h", (fenced(nest(&["restart", "-h"])), 0)),
     ]);
-    let docs = fs::read_dir(root("docs")).unwrap().map(|entry| {
-        let name = entry.unwrap().file_name();
-        format!("docs/{}", name.to_string_lossy())
-    });
-    for path in docs.filter(|path| path.ends_with(".md")).chain(["README.md".to_owned()]) {
+    let docs = fs::read_dir(root("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let docs = docs.map(|name| format!("docs/{}", name.to_string_lossy()));
+    for path in docs.chain(["README.md".to_owned()]) {
         let page = fs::read_to_string(root(&path)).unwrap();
         let mut parts = page.split("<!-- generated: ");
         let mut wanted = parts.next().unwrap().to_owned();
@@ -83,7 +81,7 @@ fn blocks_in_the_pages_are_current() {
             let (_, after) = rest.split_once("<!-- end -->").unwrap_or_else(|| panic!("{path}: {name} has no end"));
             let (block, seen) = blocks.get_mut(name).unwrap_or_else(|| panic!("{path}: nothing generates {name:?}"));
             *seen += 1;
-            wanted.push_str(&format!("<!-- generated: {name} -->\n\n{block}\n<!-- end -->{after}"));
+            wanted = format!("{wanted}<!-- generated: {name} -->\n\n{block}\n<!-- end -->{after}");
         }
         current(&path, &wanted);
     }

@@ -5,7 +5,6 @@ mod check_support;
 #[path = "support/nest.rs"]
 mod nest;
 #[path = "support/signal.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
 mod signal;
 
 use check_support::livekit::{KEY, LiveKit, SECRET};

@@ -4,12 +4,11 @@
 #[path = "support/nest.rs"]
 mod nest;
 #[path = "support/signal.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
 mod signal;
 
 use std::time::Duration;
 
-use expectrl::process::unix::{UnixProcess, WaitStatus};
+use expectrl::process::unix::WaitStatus;
 use expectrl::{ControlCode, Eof, Expect as _, Session};
 use nest::Nest;
 use nostr::nips::nip19::ToBech32 as _;

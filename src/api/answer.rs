@@ -36,6 +36,8 @@ pub enum Error {
     NotFound {
         /// What is not there.
         missing: Missing,
+        /// What was asked.
+        url: String,
         /// What the server says.
         said: String,
     },
@@ -54,12 +56,16 @@ pub enum Error {
         status: u16,
         /// What the server says; empty for HTML.
         said: String,
+        /// How long it asks us to wait.
+        retry_after: Option<Duration>,
     },
     /// 3xx. Following it would turn POST into GET or hand the signature to somebody else.
     #[error("the API redirects to {target}, and redirects are not followed")]
     Redirect {
         /// The status code.
         status: u16,
+        /// What was asked.
+        url: String,
         /// Where to.
         target: String,
     },
@@ -128,7 +134,8 @@ impl Error {
 #[must_use]
 pub fn is_unanswered(outcome: &Result<Reply, Lost>) -> bool {
     match outcome {
-        Ok(reply) => reply.status == 504,
+        // The last two are Cloudflare's: an empty answer from the server behind, and none in time.
+        Ok(reply) => matches!(reply.status, 504 | 520 | 524),
         Err(lost) => matches!(lost, Lost::Unanswered(_)),
     }
 }
@@ -141,16 +148,17 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
     let Reply { status, .. } = *reply;
     let said = reply.text();
     match status {
-        200 | 201 => parse(reply),
+        200..=299 => parse(reply),
         300..=399 => {
-            let target = reply.location.as_deref().map_or("nowhere".into(), |to| scrub(to).into_owned());
-            Err(Error::Redirect { status, target })
+            let target = reply.location.as_deref().map(|to| url.join(to).map_or(to.to_owned(), String::from));
+            let target = target.map_or("nowhere".into(), |to| scrub(&to).into_owned());
+            Err(Error::Redirect { status, url: url.to_string(), target })
         }
         401 => Err(Error::Unauthorized { said, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),
         403 => Err(Error::Forbidden { said }),
-        404 => Err(Error::NotFound { missing: missing(&said), said }),
+        404 => Err(Error::NotFound { missing: missing(&said), url: url.to_string(), said }),
         429 => Err(Error::RateLimited { said, retry_after: reply.retry_after }),
-        _ => Err(Error::Server { status, said }),
+        _ => Err(Error::Server { status, said, retry_after: reply.retry_after }),
     }
 }
 
@@ -187,7 +195,8 @@ pub fn session(reply: &Reply, url: &Url, asked: &RoomId) -> Result<(Session, Sec
     let session: Session = json(reply, url)?;
     let token = token(&session.token, reply.status)?;
     if session.room_id != asked.as_str() {
-        return Err(Error::OtherRoom { new: scrub(&session.room_id).into_owned(), asked: asked.to_string() });
+        let new = scrub(&session.room_id).chars().take(100).collect();
+        return Err(Error::OtherRoom { new, asked: asked.to_string() });
     }
     Ok((session, token))
 }

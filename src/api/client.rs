@@ -1,14 +1,15 @@
 //! One request to the API and one answer: no redirects, no retries, and a limit to every wait and every body.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Method, NoProxy};
-use url::Url;
+use url::{Host, Url};
 
-use super::address::is_loopback;
-use super::lost::{self, Lost};
+use super::lost::{self, Lost, Route};
+use super::proxy::Proxy;
 use crate::clock::{self, Clock};
 use crate::secret::{Secret, scrub};
 
@@ -18,16 +19,11 @@ pub const MAX_BODY: usize = 1 << 20;
 /// The longest that making a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A proxy, and the environment variable that asked for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proxy {
-    /// For `https` targets.
-    pub https: Option<(&'static str, Url)>,
-    /// For `http` targets.
-    pub http: Option<(&'static str, Url)>,
-    /// Hosts that are reached directly, as in `NO_PROXY`.
-    pub except: Option<String>,
-}
+/// The longest that is spent on finding out which addresses were tried in vain.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
+
+/// The longest text of a server's that is looked at, in bytes; what is shown of it is shorter.
+const MAX_TEXT: usize = 4096;
 
 /// How the network is used.
 #[derive(Clone, Debug)]
@@ -94,11 +90,11 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// How far our clock is ahead of the server's, in seconds (negative: behind); half a second is lost to `Date`.
+    /// How far our clock is ahead of the server's, in seconds (negative: behind).
     #[must_use]
     pub fn clock_ahead_s(&self) -> Option<i64> {
         let ours = self.sent_ms.midpoint(self.received_ms);
-        self.date_ms.map(|date| (ours - date - 500).div_euclid(1000))
+        self.date_ms.map(|date| ours.saturating_sub(date).div_euclid(1000))
     }
 
     /// What an error answer says, one line, without what may be secret: `{"error": …}`, or plain text.
@@ -113,7 +109,7 @@ impl Reply {
             Some(other) => other.to_string(),
             None => String::from_utf8_lossy(&self.body).into_owned(),
         };
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = text[..text.floor_char_boundary(MAX_TEXT)].split_whitespace().collect::<Vec<_>>().join(" ");
         let clean = scrub(&line);
         if clean.chars().count() > 300 { clean.chars().take(300).chain(['…']).collect() } else { clean.into_owned() }
     }
@@ -147,8 +143,9 @@ impl Client {
             .connect_timeout(CONNECT_LIMIT.min(network.timeout.mul_f32(0.9)))
             .tcp_nodelay(true)
             .user_agent(concat!("nest/", env!("CARGO_PKG_VERSION")));
-        for proxy in network.proxy.as_ref().map(as_reqwest).unwrap_or_default() {
-            builder = builder.proxy(proxy);
+        if let Some(proxy) = network.proxy.clone() {
+            let target = move |url: &Url| proxy.target(url).map(|(_, target)| target.clone());
+            builder = builder.proxy(reqwest::Proxy::custom(target));
         }
         let inner = builder.build().map_err(|e| Lost::Unusable(lost::chain(&e)))?;
         Ok(Self { inner, network, clock: Clock::default() })
@@ -185,7 +182,10 @@ impl Client {
             None => {}
         }
         let sent_ms = self.clock.now_ms();
-        let response = request.send().await.map_err(|e| self.lost(&e, call.url, limit))?;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Err(self.lost(&error, call.url, limit).await),
+        };
         let received_ms = self.clock.now_ms();
         let head = |name| header(response.headers(), name);
         let date_ms = head(DATE).and_then(|text| clock::parse_http_date(&text));
@@ -211,34 +211,36 @@ impl Client {
         url: &Url,
         limit: Duration,
     ) -> Result<(), Lost> {
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.lost(&e, url, limit))? {
-            if reply.body.len() + chunk.len() > MAX_BODY {
-                reply.oversized = true;
-                reply.body = Vec::new();
-                return Ok(());
+        loop {
+            match response.chunk().await {
+                Ok(None) => return Ok(()),
+                Ok(Some(chunk)) if reply.body.len() + chunk.len() > MAX_BODY => {
+                    reply.oversized = true;
+                    reply.body = Vec::new();
+                    return Ok(());
+                }
+                Ok(Some(chunk)) => reply.body.extend_from_slice(&chunk),
+                // A refusal is one without its last word, too.
+                Err(_) if reply.status >= 300 => return Ok(()),
+                Err(error) => return Err(self.lost(&error, url, limit).await),
             }
-            reply.body.extend_from_slice(&chunk);
         }
-        Ok(())
     }
 
-    fn lost(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> Lost {
-        let proxy = self.network.proxy.as_ref().filter(|_| !is_loopback(url));
-        let via = proxy.and_then(|p| if url.scheme() == "https" { p.https.as_ref() } else { p.http.as_ref() });
-        lost::from_reqwest(error, url, limit, via.map(|(variable, _)| *variable))
+    async fn lost(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> Lost {
+        let via = self.network.proxy.as_ref().and_then(|proxy| proxy.via(url));
+        let tried = if error.is_connect() && via.is_none() { addresses(url).await } else { Vec::new() };
+        lost::from_reqwest(error, url, limit, Route { via, tried })
     }
 }
 
-fn as_reqwest(proxy: &Proxy) -> Vec<reqwest::Proxy> {
-    let except = proxy.except.as_deref().and_then(NoProxy::from_string);
-    let one = |scheme: &'static str, target: &Url| {
-        let target = target.clone();
-        reqwest::Proxy::custom(move |url| (url.scheme() == scheme && !is_loopback(url)).then(|| target.clone()))
-            .no_proxy(except.clone())
-    };
-    let https = proxy.https.as_ref().map(|(_, url)| one("https", url));
-    let http = proxy.http.as_ref().map(|(_, url)| one("http", url));
-    https.into_iter().chain(http).collect()
+/// What the name in a URL stands for; empty where that cannot be found out, or says nothing new.
+async fn addresses(url: &Url) -> Vec<IpAddr> {
+    let Some(Host::Domain(name)) = url.host() else { return Vec::new() };
+    let asked = tokio::time::timeout(LOOKUP_LIMIT, tokio::net::lookup_host((name, 0))).await;
+    let mut found: Vec<_> = asked.ok().and_then(Result::ok).into_iter().flatten().map(|found| found.ip()).collect();
+    found.dedup();
+    found
 }
 
 fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {

@@ -2,10 +2,12 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use url::Url;
 
+use super::proxy::{Via, host_and_port};
 use crate::secret::scrub;
 use crate::tls;
 
@@ -22,8 +24,10 @@ pub enum Lost {
         layer: Layer,
         /// What it says.
         why: String,
-        /// The environment variable whose proxy is in the way, if one is.
-        proxy: Option<&'static str>,
+        /// How it was tried.
+        route: Route,
+        /// What was to be reached.
+        url: Box<Url>,
     },
     /// The request may have been carried out: it was sent, and the answer is missing or cut off.
     #[error("{0}")]
@@ -31,6 +35,15 @@ pub enum Lost {
     /// The request cannot be made at all; nothing was sent.
     #[error("cannot use the network: {0}")]
     Unusable(String),
+}
+
+/// The way a connection was to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The proxy, if it was to go through one.
+    pub via: Option<Via>,
+    /// What the name stands for, if it was no address already.
+    pub tried: Vec<IpAddr>,
 }
 
 /// The layer at which a connection failed.
@@ -45,31 +58,30 @@ pub enum Layer {
     Connect,
     /// The certificate, or the TLS handshake.
     Tls(Option<Box<tls::Failure>>),
-    /// The proxy.
+    /// The way through the proxy.
     Proxy,
 }
 
-/// Sorts an error of reqwest. `limit` is that of the request, `proxy` the variable that names the proxy in force.
-pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, proxy: Option<&'static str>) -> Lost {
+/// Sorts an error of reqwest. `limit` is that of the request.
+pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, route: Route) -> Lost {
     if !error.is_connect() {
         if error.is_builder() {
             return Lost::Unusable(chain(error));
         }
+        let began = error.is_body() || error.is_decode();
         let why = if error.is_timeout() {
-            format!("no answer within {limit:?}")
-        } else if error.is_body() || error.is_decode() {
+            format!("no {}answer within {limit:?}", if began { "whole " } else { "" })
+        } else if began {
             "the answer was cut off".into()
+        } else if sources(error).filter_map(|e| e.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse) {
+            "the answer was no HTTP".into()
         } else {
             "the connection was lost before there was an answer".into()
         };
         return Lost::Unanswered(why);
     }
-    let host = match (url.host_str(), url.port_or_known_default()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        _ => url.to_string(),
-    };
-    let (layer, why) = layer(error, proxy.is_some());
-    Lost::Unreachable { host, layer, why, proxy }
+    let (layer, why) = layer(error, route.via.is_some());
+    Lost::Unreachable { host: host_and_port(url), layer, why, route, url: Box::new(url.clone()) }
 }
 
 fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
@@ -78,25 +90,26 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
         let why = failure.to_string();
         return (Layer::Tls(Some(Box::new(failure))), why);
     }
-    if error.is_dns() || whole.contains("dns error") {
-        return (Layer::Dns, "its name has no address".into());
-    }
-    if proxied && (whole.contains("tunnel") || whole.contains("proxy")) {
-        return (Layer::Proxy, last(error));
-    }
-    if sources(error).any(<dyn StdError>::is::<rustls::Error>) {
+    let no_address = error.is_dns() || whole.contains("dns error");
+    if !proxied && sources(error).any(<dyn StdError>::is::<rustls::Error>) {
         return (Layer::Tls(None), last(error));
     }
-    let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>());
-    match io.map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => (Layer::Refused, "nobody listens there (connection refused)".into()),
+    let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let (layer, why) = match io {
+        _ if no_address => (Layer::Dns, "its name has no address".into()),
+        _ if whole.contains("proxy authorization required") => {
+            (Layer::Proxy, "it wants a user name and a password".into())
+        }
+        _ if whole.contains("tunnel error: unsuccessful") => (Layer::Proxy, "it refuses to connect there".into()),
+        Some(io::ErrorKind::ConnectionRefused) => (Layer::Refused, "nobody listens there: connection refused".into()),
         Some(io::ErrorKind::InvalidData) => (Layer::Tls(None), last(error)),
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
             (Layer::Connect, "the connection was closed while it was being made".into())
         }
         _ if error.is_timeout() => (Layer::Connect, "no connection in time".into()),
         _ => (Layer::Connect, last(error)),
-    }
+    };
+    (if proxied { Layer::Proxy } else { layer }, why)
 }
 
 fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

@@ -4,11 +4,13 @@ pub mod address;
 pub mod answer;
 pub mod client;
 pub mod lost;
+pub mod proxy;
 pub mod retry;
 pub mod wire;
 
 pub use address::{Base, RoomId};
 pub use answer::{Error, Missing};
-pub use client::{Call, Client, Network, Proxy, Reply};
-pub use lost::{Layer, Lost};
+pub use client::{Call, Client, Network, Reply};
+pub use lost::{Layer, Lost, Route};
+pub use proxy::{Proxy, Via};
 pub use retry::Policy;

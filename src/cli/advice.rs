@@ -57,11 +57,15 @@ advice! {
         Some(Exit::NotFound);
     NO_ENDPOINT: "404 `Endpoint not found`, a web page, or an empty 404",
         "{url} is not there: this is another address than the API's, or an old server without restart",
-        "check the address with --api; the API's health page should open: curl {health}",
+        "does the API answer? curl {health}. If not, give its address with --api; if so, its operator has to update it",
         Some(Exit::NotFound);
     CLOCK: "401, and the clocks differ",
         "your clock is {seconds} s {side} the server's; signatures are valid for a minute",
         "set the clock right: timedatectl set-ntp true",
+        Some(Exit::Unauthorized);
+    CLOCK_FAR: "401, and the clocks are days apart",
+        "the server's clock says {there}, the one here {here}; signatures are valid for a minute",
+        "if the clock here is wrong: timedatectl set-ntp true. If it is right, tell the server's operator",
         Some(Exit::Unauthorized);
     SIGNED_URL: "401, and the clocks agree",
         "signed was {url}: a server behind a proxy may know itself by another scheme, host or prefix",
@@ -89,55 +93,71 @@ advice! {
         Some(Exit::Usage);
     INTERNAL_ENDPOINT: "the endpoint is `livekit:7880` or a private address",
         "the server hands out a name that only its own network knows",
-        "operator: set LIVEKIT_URL of the API to the public address, wss://…",
+        "for the operator: set LIVEKIT_URL of the API to the public address, wss://…",
         Some(Exit::Unhealthy);
     WRONG_SECRET: "LiveKit refuses the fresh token",
         "the API signs with another key or secret than its media server has, or one of their clocks is wrong",
-        "operator: LIVEKIT_API_KEY and LIVEKIT_API_SECRET of the API must be those of the media server",
+        "for the operator: LIVEKIT_API_KEY and LIVEKIT_API_SECRET of the API must be those of the media server",
         Some(Exit::Unhealthy);
     REJOIN: "people who were thrown out come back",
         "tokens cannot be taken back: those given out stay valid until they expire",
         "to keep somebody out, close the nest and open a new one",
         None;
     RATE_LIMIT: "429",
-        "{said}; behind one address everybody shares one limit",
-        "try again {when}, or let it wait: --max-wait {wait}",
+        "whoever shares this machine's address shares its limit",
+        "try again {when}",
         Some(Exit::RateLimited);
     LOST_ANSWER: "no answer",
         "{why}",
-        "wait a minute, look, and repeat only if it is still dead: nest restart {room} --if-inactive",
+        "wait a minute, then restart it only if it is still dead: nest restart {room} --if-inactive",
         Some(Exit::Unknown);
     BUSY: "two restarts at once",
         "another restart of this room is running on this machine",
-        "wait for it, or leave out --no-wait",
+        "to wait for its end and then restart, leave out --no-wait",
         Some(Exit::Busy);
     NONSENSE: "200 without a usable token, another room, a web page",
-        "{why}",
+        "from such an answer nobody can tell whether the nest was restarted",
         "check the address with --api; if it is right, the server is broken or of another kind: tell its operator",
         Some(Exit::Server);
     SERVER: "500 `Failed to restart nest`",
-        "the trouble is on the server's side: {said}",
-        "operator: look at the logs of the API, at Redis and at LiveKit",
+        "the trouble is on the server's side",
+        "for the operator: the API's log has the reason; look at Redis and at LiveKit",
         Some(Exit::Server);
     REDIRECT: "301",
-        "{target} is where it points",
-        "give the address that it points to: --api",
+        "following it could turn POST into GET, or hand the signature to somebody else",
+        "give the address that it points to: nest restart {room} --api {api}",
         Some(Exit::Server);
     DNS: "the name has no address",
-        "{why}",
+        "DNS: {why}",
         "check the spelling of {host}, and that this machine is online",
         Some(Exit::Unreachable);
     REFUSED: "connection refused, or no connection in time",
-        "{why}",
+        "TCP: {why}",
         "the server is down, or a firewall is in between: curl -v {health}",
         Some(Exit::Unreachable);
-    TLS: "the certificate is refused",
-        "{why}",
-        "expired: the operator renews it. A private CA: --cacert PATH. Check this machine's clock too",
+    TLS: "the TLS handshake fails",
+        "TLS: {why}",
+        "see what it says: curl -v {health}",
+        Some(Exit::Unreachable);
+    EXPIRED: "the certificate has expired, or is not valid yet",
+        "TLS: {why}",
+        "for the operator: renew it. If the date here is wrong: timedatectl set-ntp true",
+        Some(Exit::Unreachable);
+    WRONG_NAME: "the certificate is for another name",
+        "TLS: {why}",
+        "give the API by a name that is in the certificate: --api https://…",
+        Some(Exit::Unreachable);
+    UNKNOWN_ISSUER: "nobody known has issued the certificate",
+        "TLS: {why}",
+        "for a private CA, or a proxy that opens TLS, name its certificate: --cacert PATH",
+        Some(Exit::Unreachable);
+    NOT_TLS: "plain HTTP where TLS was expected",
+        "TLS: {why}",
+        "in a network that you trust: --api {plain} --allow-http",
         Some(Exit::Unreachable);
     PROXY: "a proxy is in the way",
-        "{variable} sends the request through a proxy, and that failed: {why}",
-        "correct {variable}, unset it, or add the host to NO_PROXY",
+        "the way leads through the proxy {proxy} ({variable}), and that failed: {why}",
+        "correct {variable}, or unset it, or go around the proxy: NO_PROXY={host}",
         Some(Exit::Unreachable);
 }
 

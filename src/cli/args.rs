@@ -129,6 +129,12 @@ pub struct ServerArgs {
     /// Trust the certificates in this PEM file too, for a private CA
     #[arg(long, value_name = "PATH", help_heading = "Server")]
     pub cacert: Option<PathBuf>,
+    /// A relay to look for the nest's event on; may be given several times [env: NEST_RELAYS]
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub relay: Vec<String>,
+    /// Limit of what is asked of relays
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub relay_timeout: Option<Duration>,
     /// Limit of one attempt: 500ms, 2s, 5m
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
     pub timeout: Option<Duration>,

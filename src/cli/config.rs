@@ -16,6 +16,8 @@ use super::serve::ServeFile;
 pub struct Config {
     /// The Nests API.
     pub api: Option<String>,
+    /// Relays to look for events on.
+    pub relays: Option<Vec<String>>,
     /// A file with the host's key.
     pub key_file: Option<PathBuf>,
     /// A file with the passphrase of an encrypted key.
@@ -29,6 +31,7 @@ pub struct Config {
 #[expect(clippy::struct_field_names, reason = "as the file has them")]
 struct File {
     api: Option<String>,
+    relays: Option<Vec<String>>,
     key_file: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
     serve: Option<ServeFile>,
@@ -40,6 +43,7 @@ impl Config {
     fn or(self, other: Self) -> Self {
         Self {
             api: self.api.or(other.api),
+            relays: self.relays.or(other.relays),
             key_file: self.key_file.or(other.key_file),
             passphrase_file: self.passphrase_file.or(other.passphrase_file),
             serve: self.serve.or(other.serve),
@@ -68,9 +72,9 @@ pub(super) fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> R
 }
 
 fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
-    let File { api, key_file, passphrase_file, serve, profile: mut profiles } =
+    let File { api, relays, key_file, passphrase_file, serve, profile: mut profiles } =
         toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    let common = Config { api, key_file, passphrase_file, serve };
+    let common = Config { api, relays, key_file, passphrase_file, serve };
     let Some(name) = profile else { return Ok(common) };
     let own = profiles.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
     Ok(own.or(common))

@@ -11,15 +11,17 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::serve::ServeFile;
 use crate::api::{Base, Network, Policy, Proxy};
-use crate::commands::{ApiSources, Settings};
+use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{Keyring, Plan, Source};
 use crate::secret::Secret;
-use crate::tls;
+use crate::{relay, tls};
 
 /// The variables that the program reads.
 pub mod vars {
     /// The Nests API.
     pub const API: &str = "NEST_API";
+    /// Relays, with commas between them.
+    pub const RELAYS: &str = "NEST_RELAYS";
     /// A file with the host's key.
     pub const KEY_FILE: &str = "NEST_KEY_FILE";
     /// The host's key itself.
@@ -36,6 +38,9 @@ pub mod vars {
 
 /// Limit of one attempt, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Limit of what is asked of relays, unless told otherwise.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Attempts after the first, unless told otherwise.
 const RETRIES: u32 = 3;
@@ -89,12 +94,29 @@ impl<'a> Context<'a> {
                 environment: base(text(self.env, vars::API).as_deref(), vars::API)?,
                 profile: base(self.config.api.as_deref(), "the configuration's `api`")?,
             },
+            relays: self.relays(server)?,
             allow_http: server.allow_http,
             key: self.key_plan(key),
             retry: Policy { retries: server.retries.unwrap_or(RETRIES), max_wait: server.max_wait.unwrap_or(MAX_WAIT) },
             jobs: usize::from(jobs),
             state_dir: self.state_dir(),
             interactive: self.is_interactive(),
+        })
+    }
+
+    fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
+        let parse = |text: &str| {
+            relay::parse_url(text.trim()).map_err(|error| {
+                Failure::new(Exit::Usage, error.to_string()).hint("a relay is named like wss://nos.lol")
+            })
+        };
+        let environment = text(self.env, vars::RELAYS).unwrap_or_default();
+        let environment = environment.split(',').filter(|relay| !relay.trim().is_empty()).map(parse);
+        let given: Vec<_> = server.relay.iter().map(|relay| parse(relay)).collect::<Result<_, _>>()?;
+        Ok(RelaySources {
+            given: if given.is_empty() { environment.collect::<Result<_, _>>()? } else { given },
+            profile: self.config.relays.iter().flatten().map(|relay| parse(relay)).collect::<Result<_, _>>()?,
+            timeout: server.relay_timeout.unwrap_or(RELAY_TIMEOUT),
         })
     }
 

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::advice::{self, Advice};
 use super::exit::Exit;
-use super::key_error;
-use crate::api::{self, Layer, Lost, Missing};
-use crate::clock::{self, Clock};
+use super::{api_error, key_error};
+use crate::api;
+use crate::commands::restart::Progress;
 use crate::commands::{Error, Signal};
 use crate::livekit::CheckReport;
 use crate::report::Status;
-use crate::{lock, room};
+use crate::{lock, relay, room};
 
 /// An error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,24 +86,30 @@ impl Failure {
             Error::NoApi => Self::new(Exit::Usage, error.to_string())
                 .cause("neither the room nor the settings name the API that serves it")
                 .hint(format!("nest restart {room} --api https://…, or set NEST_API")),
+            Error::NoEvent { .. } => Self::new(Exit::NotFound, error.to_string())
+                .hint(format!("name a relay that has it: --relay wss://…, or the API: nest restart {room} --api https://…")),
+            Error::Relays(relay::Error::AllFailed(_)) => Self::new(Exit::Unreachable, error.to_string())
+                .hint(format!("name the API, and no relay is needed: nest restart {room} --api https://…")),
+            Error::Relays(_) => Self::new(Exit::Usage, error.to_string()),
+            Error::MediaOverQuic { relay } => Self::new(Exit::Failed, error.to_string())
+                .cause(format!("its media relay is {relay}; the event alone makes the nest live"))
+                .hint("if nobody can hear anything, ask whoever runs that relay; to reopen a nest that is over, publish its event again from the web app"),
             Error::ApiConflict { .. } => Self::new(Exit::Usage, error.to_string()).hint("leave out --api"),
             Error::Key(error) => key_error::failure(error),
             Error::NotHost { you, host, asked } => not_host(*you, *host, *asked, room),
-            Error::Api(error) => api(error, room),
-            Error::Server { source, seen } => {
-                let mut failure = api(source, room);
-                failure.causes.extend(seen.iter().cloned());
-                failure
-            }
+            Error::Api(error) => api_error::failure(error, room),
+            Error::NotRestarted(error) => api_error::not_restarted(error, room),
+            Error::Server { source, attempts, seen } => api_error::server(source, *attempts, seen, room),
+            Error::NoToken(source) => api_error::no_token(source, room),
             Error::Unknown { why } => {
-                Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far")
+                Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far, it may still happen")
                     .advised(&advice::LOST_ANSWER, &[("why", why), ("room", room)])
             }
-            Error::Busy(lock::Error::Busy) => Self::new(Exit::Busy, "not restarted").advised(&advice::BUSY, &[]),
-            Error::Busy(error) => Self::new(Exit::Failed, error.to_string()),
+            Error::Busy { source: lock::Error::Busy, waited } => busy(*waited),
+            Error::Busy { source, .. } => Self::new(Exit::Failed, source.to_string()),
             Error::Declined => Self::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
             Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
-            Error::Interrupted { signal, sent, done } => interrupted(*signal, *sent, done.is_some(), room),
+            Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
         }
     }
 }
@@ -127,7 +133,7 @@ fn room(error: &room::Error) -> Failure {
 fn not_host(you: PublicKey, host: Option<PublicKey>, asked: bool, room: &str) -> Failure {
     let host = host.map_or_else(|| "somebody else".into(), npub);
     let message = if asked {
-        "only the host can restart this nest"
+        "not restarted: only the host can restart this nest"
     } else {
         "only the host can restart this nest; nothing was sent"
     };
@@ -139,87 +145,28 @@ fn npub(key: PublicKey) -> String {
     key.to_bech32().unwrap_or_else(|_| key.to_hex())
 }
 
-fn api(error: &api::Error, room: &str) -> Failure {
-    let new = |exit| Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
-    match error {
-        api::Error::Unauthorized { said, url, clock_ahead_s } => {
-            let failure = quoted(new(Exit::Unauthorized), said);
-            match clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) {
-                Some(ahead) => {
-                    let side = if ahead > 0 { "ahead of" } else { "behind" };
-                    let seconds = ahead.unsigned_abs().to_string();
-                    failure.advised(&advice::CLOCK, &[("seconds", &seconds), ("side", side)])
-                }
-                None => failure.advised(&advice::SIGNED_URL, &[("url", url), ("room", room)]),
-            }
-        }
-        api::Error::Forbidden { said } => quoted(new(Exit::NotHost), said),
-        api::Error::NotFound { missing, said } => {
-            let failure = quoted(new(Exit::NotFound), said);
-            match missing {
-                Missing::Record => failure.advised(&advice::RECORD_GONE, &[]),
-                Missing::AudioRoom => failure.advised(&advice::NO_AUDIO_ROOM, &[("room", room)]),
-                Missing::Endpoint => failure.advised(&advice::NO_ENDPOINT, &[]),
-            }
-        }
-        api::Error::RateLimited { said, retry_after } => rate_limited(new(Exit::RateLimited), said, *retry_after),
-        api::Error::Server { said, .. } => {
-            let said = if said.is_empty() { "it does not say what" } else { said };
-            new(Exit::Server).advised(&advice::SERVER, &[("said", said)])
-        }
-        api::Error::Redirect { target, .. } => new(Exit::Server).advised(&advice::REDIRECT, &[("target", target)]),
-        api::Error::Nonsense { .. } => new(Exit::Server).hint(advice::NONSENSE.hint),
-        api::Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
-        api::Error::Lost(lost) => self::lost(lost),
+fn busy(waited: Duration) -> Failure {
+    let failure = Failure::new(Exit::Busy, "not restarted").because(&advice::BUSY);
+    if waited.is_zero() {
+        return failure;
     }
+    let hint = format!("it has not ended in {} s: find it with `pgrep -a nest`", waited.as_secs());
+    Failure { hints: vec![hint], ..failure }
 }
 
-fn quoted(failure: Failure, said: &str) -> Failure {
-    if said.is_empty() { failure } else { failure.cause(format!("the server says: {said}")) }
-}
-
-fn rate_limited(failure: Failure, said: &str, retry_after: Option<Duration>) -> Failure {
-    let said = if said.is_empty() { "too many requests" } else { said };
-    let at = retry_after.and_then(|wait| {
-        let wait_ms = i64::try_from(wait.as_millis()).ok()?;
-        clock::local_hour_minute(Clock::default().now_ms().checked_add(wait_ms)?)
-    });
-    let when = at.map_or_else(|| "in 15 minutes".into(), |time| format!("after {time}"));
-    let wait = retry_after.map_or_else(|| "15m".into(), |wait| format!("{}s", wait.as_secs() + 1));
-    failure.advised(&advice::RATE_LIMIT, &[("said", said), ("when", &when), ("wait", &wait)])
-}
-
-fn lost(lost: &Lost) -> Failure {
-    match lost {
-        Lost::Unreachable { host, layer, why, proxy } => {
-            let failure = Failure::new(Exit::Unreachable, format!("cannot reach {host}; nothing was sent"));
-            let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-            let health = format!("https://{host}/health");
-            let known = [("why", why.as_str()), ("host", name), ("health", health.as_str())];
-            match (proxy, layer) {
-                (Some(variable), _) => failure.advised(&advice::PROXY, &[("variable", variable), ("why", why)]),
-                (None, Layer::Dns) => failure.advised(&advice::DNS, &known),
-                (None, Layer::Tls(_)) => failure.advised(&advice::TLS, &known),
-                (None, _) => failure.advised(&advice::REFUSED, &known),
-            }
-        }
-        Lost::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
-        Lost::Unusable(_) => Failure::new(Exit::Usage, lost.to_string()),
-    }
-}
-
-fn interrupted(signal: Signal, sent: bool, done: bool, room: &str) -> Failure {
+fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Failure {
     let exit = match signal {
         Signal::Interrupt => Exit::Interrupted,
         Signal::Terminate => Exit::Terminated,
     };
-    if done {
-        Failure::new(exit, "interrupted; the nest was restarted, the check was not finished")
-    } else if sent {
-        Failure::new(exit, "interrupted after the request was sent: the nest may have restarted")
-            .hint(format!("look before repeating: nest restart {room} --if-inactive"))
-    } else {
-        Failure::new(exit, "interrupted; nothing was sent")
+    let look = || format!("restart it only if it is still dead: nest restart {room} --if-inactive");
+    match progress {
+        _ if done => Failure::new(exit, "interrupted; the nest was restarted, and the check was not finished"),
+        Progress::NothingSent => Failure::new(exit, "interrupted; nothing was sent"),
+        Progress::Refused => Failure::new(exit, "interrupted before the next attempt; not restarted"),
+        Progress::MayBeDone => {
+            Failure::new(exit, "interrupted after the restart was sent: the nest may have restarted").hint(look())
+        }
     }
 }
 
@@ -229,8 +176,8 @@ fn unhealthy(check: Option<&CheckReport>) -> Failure {
         .map(|check| check.steps.iter().filter(|step| step.status == Status::Failed).collect())
         .unwrap_or_default();
     let message = match failed.first() {
-        Some(step) => format!("restarted, but the check failed at {}", step.name),
-        None => "restarted, but the check came to no result".into(),
+        Some(step) => format!("the API says that the nest was restarted, but the check failed at `{}`", step.name),
+        None => "the nest was restarted, but the check came to no result".into(),
     };
     failed.into_iter().fold(Failure::new(Exit::Unhealthy, message), |failure, step| {
         let failure = failure.cause(step.detail.clone());

@@ -1,6 +1,7 @@
 //! Everything that knows clap, the terminal and the environment.
 
 pub mod advice;
+mod api_error;
 mod args;
 mod config;
 mod context;

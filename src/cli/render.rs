@@ -56,7 +56,9 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     if restarted.attempts == 0 {
         return format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
     }
-    let mut lines = vec![format!("{} {room} · {}", paint.mark(Status::Passed), clean(&restarted.message))];
+    let well = restarted.check.as_ref().is_none_or(|check| check.verdict == Verdict::Joinable);
+    let mark = paint.mark(if well { Status::Passed } else { Status::Warned });
+    let mut lines = vec![format!("{mark} {room} · {}", clean(&restarted.message))];
     let mut row = |name: &str, value: &str| lines.push(format!("  {} {value}", paint.dim(&format!("{name:<9}"))));
     for endpoint in &restarted.endpoints {
         row("endpoint", &clean(endpoint));
@@ -65,7 +67,8 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         row("token", token.expose());
     }
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
-        row("valid", &format!("until {time}, like the tokens given out before: a restart removes nobody for good"));
+        let all = "tokens given out before stay valid too: a restart does not remove people";
+        row("valid", &format!("until {time}; {all}"));
     }
     if let Some(check) = &restarted.check {
         lines.push(String::new());
@@ -87,23 +90,22 @@ fn step_line(step: &Step, paint: Paint) -> String {
     line
 }
 
-/// The proof in one line.
+/// The proof in one line, or what there is in its place.
 fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
-    let mut parts = vec!["restarted".to_owned()];
-    if let Some(sid) = check.room.as_ref().map(|room| room.sid.as_str()) {
-        let before = restarted.sid_before.as_deref().filter(|before| *before != sid);
-        parts.push(before.map_or_else(|| clean(sid), |before| format!("{} → {}", clean(before), clean(sid))));
-    }
-    parts.push(if check.verdict == Verdict::Joinable {
-        paint.good(&format!("joinable in {} ms", restarted.elapsed_ms))
-    } else {
-        paint.bad("not joinable")
-    });
-    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref());
-    if let Some(time) = closes_at.and_then(local_time) {
-        parts.push(format!("closes at {time} while empty"));
-    }
-    parts.join(" · ")
+    let sid = check.room.as_ref().map(|room| room.sid.as_str());
+    let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
+    let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
+    let failed: Vec<_> =
+        check.steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect();
+    let (first, verdict) = match check.verdict {
+        Verdict::Joinable => ("restarted", paint.good(&format!("joinable in {} ms", restarted.elapsed_ms))),
+        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed.join(", ")))),
+        Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
+    };
+    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
+    let closes = closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default();
+    let parts = [first.to_owned(), sids, verdict, closes];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// An RFC 3339 time as the clock on the wall shows it.

@@ -15,7 +15,7 @@ use crate::livekit::CheckReport;
 /// What `nest restart --json` prints: one document a room.
 #[derive(JsonSchema)]
 #[schemars(rename = "RestartDocument", untagged)]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
 enum Restart {
     Restarted(RestartedDocument),
     Planned(Planned),

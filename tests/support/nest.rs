@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nostr_nests::server::Mock;
+use nostr_nests::server::{Fault, Mock, Options};
 use serde_json::Value;
 
 /// A call of `nest` that is being put together. Its home is empty, and nothing of the caller's environment gets in.
@@ -109,6 +109,11 @@ impl Output {
         documents.into_iter().next().unwrap()
     }
 
+    /// What it said on stderr, without what differs from run to run.
+    pub fn said(&self, mock: &Mock) -> String {
+        plain(&self.stderr, mock)
+    }
+
     /// The same, if it ended with this code.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
@@ -120,4 +125,28 @@ impl Output {
 /// Where the binary keeps what it remembers, below its home.
 pub fn state_dir(home: &Path) -> PathBuf {
     home.join(".local/state/nest")
+}
+
+/// The bundled server with these faults.
+pub fn mock(faults: &[&str]) -> Mock {
+    Mock::start(Options { faults: parse(faults), ..Options::default() }).unwrap()
+}
+
+pub fn parse(faults: &[&str]) -> Vec<Fault> {
+    faults.iter().map(|fault| fault.parse().unwrap()).collect()
+}
+
+/// A text without what differs from run to run: the mock's address, SIDs, times of day, milliseconds.
+pub fn plain(text: &str, mock: &Mock) -> String {
+    let text = text.replace(&mock.address().to_string(), "MOCK");
+    let words = text.split_inclusive([' ', '\n', '(', ')', ',', ';']).map(|word| {
+        let (body, end) = word.split_at(word.trim_end_matches([' ', '\n', '(', ')', ',', ';', '.']).len());
+        let digits = body.chars().filter(char::is_ascii_digit).count();
+        match body {
+            _ if body.starts_with("RM_") => format!("RM_x{end}"),
+            _ if body.len() == 5 && digits == 4 && body.as_bytes()[2] == b':' => format!("hh:mm{end}"),
+            _ => word.to_owned(),
+        }
+    });
+    words.collect()
 }

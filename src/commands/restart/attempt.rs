@@ -1,6 +1,7 @@
 //! Sending the restart: a fresh event for every attempt, the pauses between them, and one repair of the clock.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nostr::UnsignedEvent;
@@ -22,10 +23,15 @@ const CLOCK_AHEAD_MIN: u64 = 20;
 const CLOCK_AHEAD_MAX: u64 = 24 * 60 * 60;
 
 /// How far a restart has come, for whoever has to say it when the work is cut short.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// A request went out, and there is no answer that says it was not carried out.
-    pub sent: bool,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Nothing was sent.
+    #[default]
+    NothingSent,
+    /// What was sent was refused.
+    Refused,
+    /// A request went out, and nobody has said that it was not carried out.
+    MayBeDone,
 }
 
 /// Everything that one attempt needs.
@@ -37,15 +43,18 @@ pub(super) struct Sender<'a> {
     /// The name that the reporter knows the room by.
     pub room: &'a str,
     pub progress: &'a Mutex<Progress>,
+    /// Seconds to add to the clock here, once it was found to be wrong.
+    pub shift_s: AtomicI64,
 }
 
 /// What came of all attempts.
 pub(super) struct Outcome {
-    /// Of the last attempt.
+    /// Of the last attempt that was answered, or that may have been carried out; else of the last.
     pub reply: Result<Reply, Lost>,
     /// How many requests were sent, or tried.
     pub attempts: u32,
-    /// The local clock just before the last one, in milliseconds since the Unix epoch.
+    /// The local clock just before the first one that may have been carried out, or else before the last, in
+    /// milliseconds since the Unix epoch.
     pub sent_ms: i64,
     /// What the user should know.
     pub warnings: Vec<String>,
@@ -55,47 +64,80 @@ impl Sender<'_> {
     /// Sends `method` to `url` until there is an answer to keep.
     pub async fn send(&self, api: &Base, method: &Method, url: &Url) -> Result<Outcome, key::Error> {
         let mut warnings = Vec::new();
-        let (mut attempts, mut retries, mut shift_s) = (0, 0, 0);
+        let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
+        let mut answer = None;
         loop {
             attempts += 1;
             self.reporter.step(self.room, Step::Sign);
-            let authorization = self.sign(method, url, Clock::default().now_s() + shift_s).await?;
+            let authorization = self.sign(method, url).await?;
             self.reporter.step(self.room, Step::Restart);
             self.reporter.detail(1, &format!("{method} {url} (attempt {attempts})"));
-            self.note_sent(true);
-            let sent_ms = Clock::default().now_ms();
+            let before = self.progress();
+            self.advance(Progress::MayBeDone);
+            if before < Progress::MayBeDone || attempts == 1 {
+                sent_ms = Clock::default().now_ms();
+            }
             let call = Call { method, url, authorization: Some(&authorization), body: None, limit: None };
             let reply = self.client.send(call).await;
-            self.note_sent(!matches!(&reply, Err(Lost::Unreachable { .. } | Lost::Unusable(_))));
+            self.advance(before.max(meaning(&reply)));
             self.tell(&reply);
-            if let (0, Some(ahead)) = (shift_s, repairable(api, &reply)) {
-                shift_s = -ahead;
-                warnings.push(clock_warning(ahead));
-                self.reporter.warning(&warnings[0]);
+            if self.shift_s() == 0
+                && let Some(ahead) = repairable(api, &reply)
+            {
+                self.shift_s.store(-ahead, Ordering::Relaxed);
+                self.warn(&mut warnings, clock_warning(ahead));
                 continue;
             }
             retries += 1;
             match self.policy.next(&reply, retries, random()) {
-                Next::Again(pause) => self.wait(pause).await,
-                Next::Stop => return Ok(Outcome { reply, attempts, sent_ms, warnings }),
+                Next::Again(pause) => {
+                    answer = reply.ok().or(answer);
+                    self.wait(pause).await;
+                }
+                Next::Stop => {
+                    let reply = match (reply, answer) {
+                        (Err(lost @ Lost::Unreachable { .. }), Some(earlier)) => {
+                            self.warn(&mut warnings, format!("attempt {attempts}: {lost}"));
+                            Ok(earlier)
+                        }
+                        (reply, _) => reply,
+                    };
+                    return Ok(Outcome { reply, attempts, sent_ms, warnings });
+                }
             }
         }
     }
 
-    /// The `Authorization` value for one request at `created_at`, in seconds since the Unix epoch.
-    pub async fn sign(&self, method: &Method, url: &Url, created_at: i64) -> Result<Secret, key::Error> {
-        let signed = self.key.sign(self.event(method, url, created_at)).await?;
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Seconds that were added to the clock here when signing; none as long as nothing was wrong with it.
+    pub fn shift_s(&self) -> i64 {
+        self.shift_s.load(Ordering::Relaxed)
+    }
+
+    fn advance(&self, progress: Progress) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+
+    fn warn(&self, warnings: &mut Vec<String>, text: String) {
+        self.reporter.warning(&text);
+        warnings.push(text);
+    }
+
+    /// The `Authorization` value for one request now.
+    async fn sign(&self, method: &Method, url: &Url) -> Result<Secret, key::Error> {
+        let signed = self.key.sign(self.event(method, url)).await?;
         Ok(nip98::authorization(&signed))
     }
 
     /// The event that [`Self::sign`] signs.
-    pub fn event(&self, method: &Method, url: &Url, created_at: i64) -> UnsignedEvent {
+    pub fn event(&self, method: &Method, url: &Url) -> UnsignedEvent {
+        let created_at = Clock::default().now_s().saturating_add(self.shift_s());
         let request = nip98::Request { method: method.as_str(), url: url.as_str(), body: None };
         nip98::event(request, self.key.public_key(), created_at, &nonce())
-    }
-
-    fn note_sent(&self, sent: bool) {
-        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).sent = sent;
     }
 
     fn tell(&self, reply: &Result<Reply, Lost>) {
@@ -114,6 +156,15 @@ impl Sender<'_> {
 
 fn brief(reply: &Reply) -> String {
     if reply.status < 300 { format!("({} bytes)", reply.body.len()) } else { reply.text() }
+}
+
+/// What an answer to a restart, or its absence, says about whether the restart was carried out.
+fn meaning(reply: &Result<Reply, Lost>) -> Progress {
+    match reply {
+        Err(Lost::Unreachable { .. } | Lost::Unusable(_)) => Progress::NothingSent,
+        Ok(reply) if matches!(reply.status, 300..=499 | 503) => Progress::Refused,
+        _ => Progress::MayBeDone,
+    }
 }
 
 /// How far our clock is ahead, in seconds, if that may be why the signature was refused and the answer can be believed.

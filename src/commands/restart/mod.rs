@@ -7,6 +7,7 @@ mod walk;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::{Serialize, Serializer};
 
+pub use self::attempt::Progress;
 use self::walk::Walk;
 use super::keys::Keys;
 use super::{Error, Settings, Stop};

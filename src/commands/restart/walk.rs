@@ -1,5 +1,6 @@
 //! One room's way from its name to a nest that is back.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,12 @@ use crate::api::wire::Info;
 use crate::api::{self, Base, Call, Client, answer};
 use crate::clock::{self, Clock};
 use crate::commands::keys::Keys;
+use crate::commands::target::{Ask, Finder, Target};
 use crate::commands::{Error, Settings, Stop, check};
 use crate::key::HostKey;
 use crate::livekit::{self, CheckReport, Verdict, token};
 use crate::lock::{self, RoomLock};
+use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::{RoomId, RoomRef};
 use crate::secret::{MASK, Secret, scrub};
@@ -54,8 +57,8 @@ impl Walk<'_> {
             done = self.walk(room, &trail) => done,
             signal = stop.requested() => {
                 let done = trail.restarted.lock().unwrap_or_else(PoisonError::into_inner).take().map(Box::new);
-                let sent = trail.progress.lock().unwrap_or_else(PoisonError::into_inner).sent;
-                Err(Error::Interrupted { signal, sent, done })
+                let progress = *trail.progress.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(Error::Interrupted { signal, progress, done })
             }
         }
     }
@@ -63,7 +66,8 @@ impl Walk<'_> {
     async fn walk(&self, room: &RoomRef, trail: &Trail) -> Result<Done, Error> {
         let since = Instant::now();
         let name = room.id.as_str();
-        let api = self.settings.api_of(room)?;
+        let finder = Finder { settings: self.settings, keys: self.keys, reporter: self.reporter };
+        let Target { api, event, .. } = finder.target(room, Ask::IfNeeded).await?;
         let url = api.room(&room.id, "/restart");
         let mut was_running = None;
         if self.request.if_inactive {
@@ -82,6 +86,7 @@ impl Walk<'_> {
             reporter: self.reporter,
             room: name,
             progress: &trail.progress,
+            shift_s: AtomicI64::default(),
         };
         if let Some(host) = room.host.filter(|host| *host != key.public_key()) {
             return Err(Error::NotHost { you: key.public_key(), host: Some(host), asked: false });
@@ -89,13 +94,16 @@ impl Walk<'_> {
         if self.request.dry_run {
             return Ok(Done::Planned(planned(room, &sender, &url)));
         }
-        let lock = self.lock(name, &url).await?;
+        let mut warnings: Vec<String> = event.as_ref().and_then(over_warning).into_iter().collect();
+        warnings.iter().for_each(|warning| self.reporter.warning(warning));
+        let lock = self.lock(name, &url, &mut warnings).await?;
         self.question(&api, &room.id).await?;
 
         let outcome = sender.send(&api, &Method::POST, &url).await.map_err(Arc::new)?;
         let times = times(&outcome);
         let api_date_ms = outcome.reply.as_ref().ok().and_then(|reply| reply.date_ms);
         let mut restarted = self.conclude(room, &api, &sender, outcome, was_running).await?;
+        restarted.warnings.splice(..0, warnings);
         restarted.elapsed_ms = millis(since);
         restarted.sid_before = lock.as_ref().and_then(RoomLock::last_sid);
         *trail.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
@@ -136,24 +144,26 @@ impl Walk<'_> {
     /// Whether the API gives out tokens for the room.
     async fn runs(&self, api: &Base, id: &RoomId) -> Result<bool, Error> {
         let url = api.room(id, "/guest");
-        let reply = self.client.send(Call::get(&url)).await.map_err(api::Error::from)?;
+        let reply = self.client.send(Call::get(&url)).await.map_err(|lost| Error::NotRestarted(lost.into()))?;
         match answer::fresh_token(&reply, &url) {
             Ok(_) => Ok(true),
             Err(api::Error::NotFound { missing, .. }) if missing != api::Missing::Endpoint => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Error::NotRestarted(error)),
         }
     }
 
     /// The lock of the room; a folder that cannot be written is no reason to leave a nest dead.
-    async fn lock(&self, name: &str, url: &Url) -> Result<Option<RoomLock>, Error> {
+    async fn lock(&self, name: &str, url: &Url, warnings: &mut Vec<String>) -> Result<Option<RoomLock>, Error> {
         let Some(folder) = &self.settings.state_dir else { return Ok(None) };
         self.reporter.step(name, Step::Lock);
         let wait = if self.request.no_wait { Duration::ZERO } else { LOCK_WAIT };
         match RoomLock::acquire(&folder.join("rooms"), url.as_str(), wait).await {
             Ok(lock) => Ok(Some(lock)),
-            Err(lock::Error::Busy) => Err(lock::Error::Busy.into()),
+            Err(source @ lock::Error::Busy) => Err(Error::Busy { source, waited: wait }),
             Err(error @ lock::Error::File { .. }) => {
-                self.reporter.warning(&format!("{error}; going on without a lock"));
+                let warning = format!("{error}; going on without a lock");
+                self.reporter.warning(&warning);
+                warnings.push(warning);
                 Ok(None)
             }
         }
@@ -199,7 +209,8 @@ impl Walk<'_> {
         let error = match answer::session(&reply, &url, &room.id) {
             Ok((session, token)) => {
                 let message = scrub(&session.message.unwrap_or_default()).into_owned();
-                let restarted = Restarted { endpoints: session.endpoints, message, ..blank(api, room) };
+                let endpoints = session.endpoints.iter().map(|text| scrub(text).into_owned()).collect();
+                let restarted = Restarted { endpoints, message, ..blank(api, room) };
                 let attempts = outcome.attempts;
                 return Ok(Restarted { attempts, warnings: outcome.warnings, ..with_token(restarted, token, key) });
             }
@@ -212,8 +223,14 @@ impl Walk<'_> {
                 Err(Error::NotHost { you: key.public_key(), host, asked: true })
             }
             source @ api::Error::Server { status: 500.., .. } => {
-                Err(Error::Server { source, seen: look::around(self.client, api, &room.id, LOOK_LIMIT).await })
+                let seen = look::around(self.client, api, &room.id, LOOK_LIMIT).await;
+                Err(Error::Server { source, attempts: outcome.attempts, seen })
             }
+            // Signed with the server's own time: the clock is not why it was refused.
+            api::Error::Unauthorized { said, url, .. } if sender.shift_s() != 0 => {
+                Err(Error::NotRestarted(api::Error::Unauthorized { said, url, clock_ahead_s: None }))
+            }
+            other if sender.progress() < Progress::MayBeDone => Err(Error::NotRestarted(other)),
             other => Err(other.into()),
         }
     }
@@ -237,13 +254,11 @@ impl Walk<'_> {
             return Err(Error::Unknown { why });
         }
         let url = api.room(&room.id, "");
-        let authorization = sender.sign(&Method::GET, &url, Clock::default().now_s()).await.map_err(Arc::new)?;
-        let call = Call { authorization: Some(&authorization), ..Call::get(&url) };
-        let reply = self.client.send(call).await.map_err(api::Error::from)?;
-        let token = answer::fresh_token(&reply, &url)?;
+        let fetched = sender.send(api, &Method::GET, &url).await.map_err(Arc::new)?.reply;
+        let token = fetched.map_err(api::Error::from).and_then(|reply| answer::fresh_token(&reply, &url));
+        let restarted = with_token(blank(api, room), token.map_err(Error::NoToken)?, sender.key);
         let warning = format!("{why}, but the nest was restarted; the token was fetched afterwards");
         self.reporter.warning(&warning);
-        let restarted = with_token(blank(api, room), token, sender.key);
         let message = "The answer was lost; the nest was seen to have been restarted".into();
         let warnings = outcome.warnings.into_iter().chain([warning]).collect();
         Ok(Restarted { message, attempts: outcome.attempts, warnings, ..restarted })
@@ -254,6 +269,12 @@ impl Walk<'_> {
 fn times(outcome: &Outcome) -> livekit::check::Restarted {
     let answered_ms = outcome.reply.as_ref().map_or_else(|_| Clock::default().now_ms(), |reply| reply.received_ms);
     livekit::check::Restarted { sent_ms: outcome.sent_ms, answered_ms }
+}
+
+/// Web clients believe the event, whatever the audio room does.
+fn over_warning(room: &relay::Room) -> Option<String> {
+    let over = room.event.is_over(Clock::default().now_s());
+    over.then(|| format!("the event says {}: clients will still show the nest as over", room.event.status().as_str()))
 }
 
 fn blank(api: &Base, room: &RoomRef) -> Restarted {
@@ -287,8 +308,7 @@ fn with_token(restarted: Restarted, token: Secret, key: &HostKey) -> Restarted {
 
 /// What would be sent, with everything that makes it valid masked.
 fn planned(room: &RoomRef, sender: &Sender<'_>, url: &Url) -> Planned {
-    let event = sender.event(&Method::POST, url, Clock::default().now_s());
-    let mut event = json!(event);
+    let mut event = json!(sender.event(&Method::POST, url));
     event["sig"] = json!(MASK);
     Planned {
         room_id: room.id.to_string(),

@@ -1,0 +1,93 @@
+//! Which requests go through a proxy, and what that proxy may be called: never with its password.
+
+use std::fmt;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use url::Url;
+
+use super::address::is_loopback;
+
+/// A proxy, and the environment variable that asked for it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// For `https` targets.
+    pub https: Option<(&'static str, Url)>,
+    /// For `http` targets.
+    pub http: Option<(&'static str, Url)>,
+    /// Hosts that are reached directly, as in `NO_PROXY`.
+    pub except: Option<String>,
+}
+
+/// The proxy that a request went through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// The environment variable that names it.
+    pub variable: &'static str,
+    /// Its host and port.
+    pub host: String,
+}
+
+impl Proxy {
+    /// The proxy for `url`, if it goes through one. Loopback never does.
+    pub(super) fn target(&self, url: &Url) -> Option<&(&'static str, Url)> {
+        let proxy = if url.scheme() == "https" { self.https.as_ref() } else { self.http.as_ref() }?;
+        (!is_loopback(url) && !self.excepts(url)).then_some(proxy)
+    }
+
+    /// The same, as it may be shown.
+    pub(super) fn via(&self, url: &Url) -> Option<Via> {
+        self.target(url).map(|(variable, proxy)| Via { variable, host: host_and_port(proxy) })
+    }
+
+    fn excepts(&self, url: &Url) -> bool {
+        let Some(except) = &self.except else { return false };
+        let all_others = Matcher::builder().all("http://proxy").no(except.as_str()).build();
+        url.as_str().parse().is_ok_and(|uri| all_others.intercept(&uri).is_none())
+    }
+}
+
+/// The URL of a proxy may hold a password.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |proxy: &Option<(&'static str, Url)>| proxy.as_ref().map(|(variable, _)| *variable);
+        let (https, http) = (name(&self.https), name(&self.http));
+        f.debug_struct("Proxy").field("https", &https).field("http", &http).field("except", &self.except).finish()
+    }
+}
+
+/// `host:port` of a URL.
+pub(super) fn host_and_port(url: &Url) -> String {
+    match (url.host_str(), url.port_or_known_default()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => url.scheme().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_through_which_proxy() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let proxy = Proxy {
+            https: Some(("HTTPS_PROXY", url("http://me:hunter2@proxy.example:3128"))),
+            http: None,
+            except: Some("nests.example, .direct.example, 10.0.0.0/8".into()),
+        };
+        let via = |text: &str| proxy.via(&url(text)).map(|via| via.host);
+        assert_eq!(via("https://other.example").as_deref(), Some("proxy.example:3128"));
+        for direct in [
+            "http://other.example",
+            "https://nests.example/api",
+            "https://a.direct.example",
+            "https://10.1.2.3",
+            "https://127.0.0.1:8443",
+            "https://localhost",
+        ] {
+            assert_eq!(via(direct), None, "{direct}");
+        }
+        assert!(!format!("{proxy:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What goes wrong between here and the API, as text and hints.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::advice;
+use super::error::Failure;
+use super::exit::Exit;
+use crate::api::{Error, Layer, Lost, Missing, Route};
+use crate::clock::{self, Clock};
+use crate::room::RoomRef;
+use crate::tls;
+
+/// A clock that is further off does not run wrong: it was never set. Seconds.
+const A_DAY: u64 = 24 * 60 * 60;
+
+/// What to show for an answer that is not the one asked for, or for none.
+pub(super) fn failure(error: &Error, room: &str) -> Failure {
+    let new = |exit| Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
+    match error {
+        Error::Unauthorized { said, url, clock_ahead_s } => {
+            unauthorized(quoted(new(Exit::Unauthorized), said), url, *clock_ahead_s, room)
+        }
+        Error::Forbidden { said } => quoted(new(Exit::NotHost), said),
+        Error::NotFound { missing, url, said } => {
+            let mut failure = quoted(new(Exit::NotFound), said);
+            if *missing == Missing::Endpoint && url.ends_with("/restart") {
+                failure.message = "this server has no restart endpoint".into();
+            }
+            match missing {
+                Missing::Record => failure.because(&advice::RECORD_GONE),
+                Missing::AudioRoom => failure.advised(&advice::NO_AUDIO_ROOM, &[("room", room)]),
+                Missing::Endpoint => failure.advised(&advice::NO_ENDPOINT, &[("url", url), ("health", &health(url))]),
+            }
+        }
+        Error::RateLimited { said, retry_after } => {
+            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, room)
+        }
+        Error::Server { status: ..500, said, .. } => quoted(new(Exit::Server), said).hint(advice::NONSENSE.hint),
+        Error::Server { said, retry_after, .. } => {
+            let failure = quoted(new(Exit::Server), said).because(&advice::SERVER);
+            match retry_after {
+                Some(wait) => failure.hint(format!("it asks to try again {}", when(*wait))),
+                None => failure,
+            }
+        }
+        Error::Redirect { url, target, .. } => {
+            let api = pointed_to(url, target).unwrap_or_else(|| "https://…".into());
+            new(Exit::Server).advised(&advice::REDIRECT, &[("room", room), ("api", &api)])
+        }
+        Error::Nonsense { .. } => new(Exit::Server).because(&advice::NONSENSE),
+        Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
+        Error::Lost(lost) => self::lost(lost),
+    }
+}
+
+/// The same, where it is certain that nothing was restarted.
+pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
+    let failure = failure(error, room);
+    match error {
+        Error::Lost(Lost::Unreachable { .. } | Lost::Unusable(_)) => failure,
+        // What was not answered was a question only.
+        Error::Lost(Lost::Unanswered(why)) => {
+            Failure::new(Exit::Unreachable, "not restarted: the API does not say whether the nest runs").cause(why)
+        }
+        _ => Failure { message: format!("not restarted: {}", failure.message), ..failure },
+    }
+}
+
+/// What to show for a 5xx, with what was `seen` of the server afterwards.
+pub(super) fn server(error: &Error, attempts: u32, seen: &[String], room: &str) -> Failure {
+    let mut failure = failure(error, room);
+    let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
+    let status = error.status().map(|status| format!(" with status {status}")).unwrap_or_default();
+    failure.message = format!("the restart failed{status}{tried}");
+    failure.causes.extend(seen.iter().cloned());
+    failure
+}
+
+/// What to show when the restart was proved, and its token is missing.
+pub(super) fn no_token(error: &Error, room: &str) -> Failure {
+    let cause = failure(error, room);
+    let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
+    let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
+    Failure { status: cause.status, ..failure }
+        .hint(format!("another restart brings another token: nest restart {room}"))
+}
+
+fn quoted(failure: Failure, said: &str) -> Failure {
+    if said.is_empty() { failure } else { failure.cause(format!("the server says: {said}")) }
+}
+
+fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, room: &str) -> Failure {
+    let Some(ahead) = clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) else {
+        return failure.advised(&advice::SIGNED_URL, &[("url", url), ("room", room)]);
+    };
+    let apart = ahead.unsigned_abs();
+    if apart <= A_DAY {
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        return failure.advised(&advice::CLOCK, &[("seconds", &apart.to_string()), ("side", side)]);
+    }
+    let now_ms = Clock::default().now_ms();
+    let there_ms = now_ms.saturating_sub(ahead.saturating_mul(1000));
+    let day = |ms| clock::rfc3339(ms).unwrap_or_else(|| "an impossible time".into());
+    failure.advised(&advice::CLOCK_FAR, &[("there", &day(there_ms)), ("here", &day(now_ms))])
+}
+
+fn rate_limited(failure: Failure, retry_after: Option<Duration>, room: &str) -> Failure {
+    let when = match retry_after {
+        None => "in 15 minutes".into(),
+        Some(wait) if wait.as_secs() >= A_DAY => when(wait),
+        Some(wait) => {
+            format!("{}, or let it wait: nest restart {room} --max-wait {}s", when(wait), wait.as_secs() + 1)
+        }
+    };
+    failure.advised(&advice::RATE_LIMIT, &[("when", &when)])
+}
+
+/// `after 14:32`, or the date if that is another day.
+fn when(wait: Duration) -> String {
+    let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    let at = Clock::default().now_ms().saturating_add(wait_ms);
+    let told = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
+    told.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
+}
+
+fn lost(lost: &Lost) -> Failure {
+    match lost {
+        Lost::Unreachable { host, layer, why, route, url } => unreachable(host, layer, why, route, url),
+        Lost::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
+        Lost::Unusable(_) => Failure::new(Exit::Usage, lost.to_string()),
+    }
+}
+
+fn unreachable(host: &str, layer: &Layer, why: &str, route: &Route, url: &Url) -> Failure {
+    let failure = Failure::new(Exit::Unreachable, format!("cannot reach {host}; nothing was sent"));
+    let addresses: Vec<_> = route.tried.iter().map(ToString::to_string).collect();
+    let tried = if addresses.is_empty() { String::new() } else { format!(" (tried {})", addresses.join(", ")) };
+    let (why, health, plain) = (format!("{why}{tried}"), health(url.as_str()), format!("http://{host}"));
+    let name = url.host_str().unwrap_or(host);
+    let known = [("why", why.as_str()), ("host", name), ("health", &health), ("plain", &plain)];
+    let advice = match layer {
+        Layer::Dns => &advice::DNS,
+        Layer::Tls(Some(failure)) => match **failure {
+            tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. } => &advice::EXPIRED,
+            tls::Failure::WrongName { .. } => &advice::WRONG_NAME,
+            tls::Failure::UnknownIssuer { .. } => &advice::UNKNOWN_ISSUER,
+            tls::Failure::NotTls => &advice::NOT_TLS,
+            tls::Failure::Other(_) => &advice::TLS,
+        },
+        Layer::Tls(None) => &advice::TLS,
+        Layer::Refused | Layer::Connect | Layer::Proxy => &advice::REFUSED,
+    };
+    match (&route.via, layer) {
+        (None, _) => failure.advised(advice, &known),
+        (Some(via), Layer::Tls(_)) => failure
+            .advised(advice, &known)
+            .cause(format!("the connection went through the proxy {} ({})", via.host, via.variable)),
+        (Some(via), _) => {
+            let proxy = [("proxy", via.host.as_str()), ("variable", via.variable), ("why", &why), ("host", name)];
+            failure.advised(&advice::PROXY, &proxy)
+        }
+    }
+}
+
+/// The page on which the API at `url` says that it is up.
+fn health(url: &str) -> String {
+    let base = RoomRef::parse(url).ok().and_then(|room| room.api);
+    base.map_or_else(|| url.to_owned(), |base| base.health().to_string())
+}
+
+/// The API that a redirect points to, if it is the same call elsewhere.
+fn pointed_to(url: &str, target: &str) -> Option<String> {
+    let from = Url::parse(url).ok()?;
+    let to = from.join(target).ok()?;
+    let prefix = to.path().strip_suffix(from.path())?;
+    (prefix.is_empty() && to.origin() != from.origin()).then(|| to.origin().ascii_serialization())
+}

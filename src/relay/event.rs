@@ -1,0 +1,281 @@
+//! A nest's event, read tolerantly: what it says, and nothing that it does not say. Pure.
+
+use nostr::nips::nip01::Coordinate;
+use nostr::nips::nip19::{Nip19Coordinate, ToBech32};
+use nostr::{Event, PublicKey, RelayUrl, Tag};
+
+use super::person::{Person, Role};
+use super::status::Status;
+use crate::api::address::Base;
+use crate::room::{ROOM_KIND, RoomId, RoomRef};
+
+/// What marks the pointer from a closed nest to the one that took its place; stands behind the relay of an `a` tag.
+pub(super) const SUCCESSOR: &str = "successor";
+/// What marks the pointer back.
+pub(super) const PREDECESSOR: &str = "predecessor";
+
+/// A text in an naddr has one byte for its length.
+const TLV_MAX: usize = 255;
+/// Hints in an naddr: more make a link that nobody can read out.
+const HINTS_MAX: usize = 3;
+
+/// Why an event is no nest's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotARoom {
+    /// Of another kind.
+    #[error("the event is of kind {0}, and a nest has kind {ROOM_KIND}")]
+    Kind(u16),
+    /// Without a `d` that can name a room.
+    #[error("the event has no room id")]
+    NoId,
+}
+
+/// A nest as its host published it. The event is kept whole; its signature is whoever fetched it to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomEvent {
+    event: Event,
+    id: RoomId,
+}
+
+/// Where a nest on Media over QUIC runs. There is no room to restart there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaOverQuic<'a> {
+    /// The relay: the first `https` value of `streaming`.
+    pub relay: Option<&'a str>,
+    /// Its service for tokens.
+    pub auth: Option<&'a str>,
+}
+
+impl RoomEvent {
+    /// Takes an event of a nest.
+    ///
+    /// # Errors
+    /// [`NotARoom`]: everything else that is missing or odd in it is borne.
+    pub fn new(event: Event) -> Result<Self, NotARoom> {
+        let kind = event.kind.as_u16();
+        if kind != ROOM_KIND {
+            return Err(NotARoom::Kind(kind));
+        }
+        let d = event.tags.iter().find_map(|tag| value_of(tag, "d")).ok_or(NotARoom::NoId)?;
+        let id = RoomId::new(d).map_err(|_| NotARoom::NoId)?;
+        Ok(Self { event, id })
+    }
+
+    /// The event itself.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Which nest.
+    #[must_use]
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// Whose nest: the author of the event.
+    #[must_use]
+    pub fn host(&self) -> PublicKey {
+        self.event.pubkey
+    }
+
+    /// The address of the event as relays index it.
+    #[must_use]
+    pub fn coordinate(&self) -> Coordinate {
+        Coordinate::new(self.event.kind, self.event.pubkey).identifier(self.id.as_str())
+    }
+
+    /// `naddr1…`, with those relays as hints that are known to have the event, then those that it names.
+    /// `None` for an id that is too long for one (255 bytes).
+    #[must_use]
+    pub fn naddr(&self, seen_on: &[RelayUrl]) -> Option<String> {
+        if self.id.as_str().len() > TLV_MAX {
+            return None;
+        }
+        let mut relays: Vec<RelayUrl> = Vec::new();
+        for relay in seen_on.iter().cloned().chain(self.relays()) {
+            if relay.as_str().len() <= TLV_MAX && !relays.contains(&relay) {
+                relays.push(relay);
+            }
+        }
+        relays.truncate(HINTS_MAX);
+        Nip19Coordinate { coordinate: self.coordinate(), relays }.to_bech32().ok()
+    }
+
+    /// The same as a reference, with the relays of the event as its hints and its API.
+    #[must_use]
+    pub fn reference(&self) -> RoomRef {
+        RoomRef { id: self.id.clone(), host: Some(self.host()), relays: self.relays(), api: self.api() }
+    }
+
+    /// Seconds since the Unix epoch.
+    #[must_use]
+    pub fn created_at(&self) -> u64 {
+        self.event.created_at.as_secs()
+    }
+
+    /// Whether this version replaces `other`: later, or at the same second with the lower id (NIP-01).
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        (self.event.created_at, other.event.id) > (other.event.created_at, self.event.id)
+    }
+
+    /// What people call it: `title` in one vocabulary, `room` in the other.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.value("title").or_else(|| self.value("room"))
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn summary(&self) -> Option<&str> {
+        self.value("summary")
+    }
+
+    /// URL of a picture.
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
+        self.value("image")
+    }
+
+    /// Hashtags.
+    #[must_use]
+    pub fn topics(&self) -> Vec<&str> {
+        self.values("t").collect()
+    }
+
+    /// What the event says of itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::parse(self.value("status").unwrap_or_default())
+    }
+
+    /// Closed or ended, or past its `ends`. Such a nest is restarted only when it is named.
+    #[must_use]
+    pub fn is_over(&self, now_s: i64) -> bool {
+        self.status().is_over() || self.ends().is_some_and(|ends| ends <= now_s)
+    }
+
+    /// Open, private, planned or live, and not past its `ends`: without an audio room such a nest is inactive.
+    /// A status of some other vocabulary is neither this nor [over](Self::is_over).
+    #[must_use]
+    pub fn is_open(&self, now_s: i64) -> bool {
+        self.status().is_open() && !self.is_over(now_s)
+    }
+
+    /// `service` as it is written: an origin, or a full `…/api/v1/nests`.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        self.value("service")
+    }
+
+    /// The API that `service` names, in either spelling; `None` too when it cannot be read.
+    #[must_use]
+    pub fn api(&self) -> Option<Base> {
+        Base::parse(self.service()?).ok()
+    }
+
+    /// The media endpoints, as they are written.
+    #[must_use]
+    pub fn streaming(&self) -> Vec<&str> {
+        self.values("streaming").collect()
+    }
+
+    /// The relays of the nest, without those that are no relay URLs, each once.
+    #[must_use]
+    pub fn relays(&self) -> Vec<RelayUrl> {
+        let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "relays"));
+        let mut relays: Vec<RelayUrl> = Vec::new();
+        for relay in tags.flat_map(|tag| &tag[1..]).filter_map(|url| RelayUrl::parse(url).ok()) {
+            if !relays.contains(&relay) {
+                relays.push(relay);
+            }
+        }
+        relays
+    }
+
+    /// Everybody named, with a role or without.
+    #[must_use]
+    pub fn people(&self) -> Vec<Person> {
+        let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "p"));
+        tags.filter_map(|tag| {
+            let key = PublicKey::from_hex(tag.get(1)?).ok()?;
+            Some(Person { key, role: Role::parse(tag.get(3).map_or("", String::as_str)) })
+        })
+        .collect()
+    }
+
+    /// When it starts or started, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn starts(&self) -> Option<i64> {
+        self.value("starts").and_then(time)
+    }
+
+    /// When it ends or ended, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn ends(&self) -> Option<i64> {
+        self.value("ends").and_then(time)
+    }
+
+    /// The relay and its auth service, for a nest that runs on Media over QUIC: no `service`, no WebSocket endpoint, but
+    /// an `https` one that is not a playlist of segments, or an `auth`.
+    #[must_use]
+    pub fn media_over_quic(&self) -> Option<MediaOverQuic<'_>> {
+        let streaming = self.streaming();
+        let livekit =
+            |url: &&str| ["ws://", "wss://", "ws+livekit://", "wss+livekit://"].iter().any(|s| begins(url, s));
+        if self.service().is_some() || streaming.iter().any(livekit) {
+            return None;
+        }
+        let auth = self.value("auth");
+        let relay = streaming.into_iter().find(|url| begins(url, "https://") && !url.contains(".m3u8"));
+        (relay.is_some() || auth.is_some()).then_some(MediaOverQuic { relay, auth })
+    }
+
+    /// The nest that took the place of this one.
+    #[must_use]
+    pub fn successor(&self) -> Option<Coordinate> {
+        self.pointer(SUCCESSOR)
+    }
+
+    /// The nest whose place this one took.
+    #[must_use]
+    pub fn predecessor(&self) -> Option<Coordinate> {
+        self.pointer(PREDECESSOR)
+    }
+
+    fn pointer(&self, marker: &str) -> Option<Coordinate> {
+        let mut tags = self.event.tags.iter().map(Tag::as_slice);
+        let tag = tags.find(|tag| is(tag, "a") && tag.get(3).is_some_and(|m| m == marker))?;
+        // Not `Coordinate::parse`: it cuts an id at a colon.
+        RoomRef::parse(tag.get(1)?).ok()?.coordinate()
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    /// The first values of all tags of that name, without blank ones.
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.event.tags.iter().filter_map(move |tag| value_of(tag, name)).map(str::trim).filter(|v| !v.is_empty())
+    }
+}
+
+fn value_of<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
+    let tag = tag.as_slice();
+    is(tag, name).then(|| tag.get(1).map(String::as_str))?
+}
+
+pub(super) fn is(tag: &[String], name: &str) -> bool {
+    tag.first().is_some_and(|first| first == name)
+}
+
+fn begins(url: &str, scheme: &str) -> bool {
+    url.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme))
+}
+
+/// Seconds; some clients write milliseconds, which as seconds would be after the year 5000.
+pub(super) fn time(text: &str) -> Option<i64> {
+    let number: i64 = text.parse().ok()?;
+    Some(if number >= 100_000_000_000 { number / 1000 } else { number })
+}

@@ -1,0 +1,245 @@
+//! One question to many relays at once: newest version wins, nothing is believed that the host has not signed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use nostr::nips::nip65::{self, RelayMetadata};
+use nostr::{Event, Filter, Kind, PublicKey, RelayUrl};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::event::RoomEvent;
+use super::session::{Session, Settings};
+use super::trouble::Trouble;
+use super::{Failed, Room};
+use crate::api::address::is_loopback;
+use crate::room::{ROOM_KIND, RoomId};
+
+/// How long the others have to come up with a newer version once one relay has the nest.
+const GRACE_ONE: Duration = Duration::from_millis(300);
+/// How long the others have to name more nests once one relay has listed all of its own.
+const GRACE_ALL: Duration = Duration::from_secs(1);
+/// Relays taken from a host's list.
+const OUTBOX_MAX: usize = 8;
+/// Nests of one host that are asked for.
+const LIST_MAX: usize = 500;
+
+/// How asking went, relay by relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Told all that they have.
+    pub answered: Vec<RelayUrl>,
+    /// Did not: worth a warning.
+    pub failed: Vec<Failed>,
+    /// Were not waited for, because others had answered enough.
+    pub unheard: Vec<RelayUrl>,
+    /// Passed on events whose id or signature does not hold; these were ignored.
+    pub forging: Vec<RelayUrl>,
+}
+
+/// What is asked for: one nest of a host, or all.
+pub(super) struct Question<'a> {
+    pub host: PublicKey,
+    pub id: Option<&'a RoomId>,
+}
+
+enum Said {
+    Event(Box<Event>),
+    End(Result<(), Trouble>),
+}
+
+struct Gathering<'a> {
+    question: Question<'a>,
+    settings: &'a Settings,
+    filters: [Filter; 2],
+    voices: UnboundedSender<(usize, Said)>,
+    tasks: JoinSet<()>,
+    /// Whom was asked; with the end of the answer, once it has come.
+    relays: Vec<(RelayUrl, Option<Result<(), Trouble>>)>,
+    relays_max: usize,
+    rooms: HashMap<RoomId, Room>,
+    /// The host's list of relays (NIP-65), and who had it.
+    outbox: Option<(Event, RelayUrl)>,
+    forging: Vec<RelayUrl>,
+}
+
+/// Asks all of `list`, and those of the host's own list: always for all nests, for one when it is not found at once.
+pub(super) async fn gather(question: Question<'_>, list: &[RelayUrl], settings: &Settings) -> (Vec<Room>, Asked) {
+    let (voices, hearing) = unbounded_channel();
+    let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(question.host);
+    let rooms = match question.id {
+        Some(id) => rooms.identifier(id.as_str()),
+        None => rooms.limit(LIST_MAX),
+    };
+    // Without a limit: some relays would take it for that of both.
+    let outbox = Filter::new().kind(Kind::RelayList).author(question.host);
+    let mut gathering = Gathering {
+        question,
+        settings,
+        filters: [rooms, outbox],
+        voices,
+        tasks: JoinSet::new(),
+        relays: Vec::new(),
+        relays_max: usize::MAX,
+        rooms: HashMap::new(),
+        outbox: None,
+        forging: Vec::new(),
+    };
+    for relay in list {
+        gathering.ask(relay);
+    }
+    gathering.relays_max = gathering.relays.len() + OUTBOX_MAX;
+    gathering.hear(hearing).await
+}
+
+impl Gathering<'_> {
+    fn ask(&mut self, relay: &RelayUrl) {
+        if self.relays.iter().any(|(known, _)| known == relay) {
+            return;
+        }
+        let who = self.relays.len();
+        self.relays.push((relay.clone(), None));
+        let (relay, settings, filters) = (relay.clone(), self.settings.clone(), self.filters.clone());
+        let voices = self.voices.clone();
+        // Nobody listens any more once there is enough.
+        let say = move |said| drop(voices.send((who, said)));
+        self.tasks.spawn(async move {
+            let mut session = match Session::open(&relay, &settings).await {
+                Ok(session) => session,
+                Err(trouble) => return say(Said::End(Err(trouble))),
+            };
+            let end = session.ask(&filters, |event| say(Said::Event(Box::new(event)))).await;
+            say(Said::End(end));
+            session.close().await;
+        });
+    }
+
+    async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Said)>) -> (Vec<Room>, Asked) {
+        let deadline = Instant::now() + self.settings.timeout;
+        let mut until = deadline;
+        let mut open = self.relays.len();
+        while open > 0 {
+            let Ok(Some((who, said))) = timeout_at(until, hearing.recv()).await else { break };
+            let enough = match said {
+                Said::Event(event) => self.take(who, *event) && self.question.id.is_some(),
+                Said::End(end) => {
+                    let all_told = end.is_ok() && !self.rooms.is_empty();
+                    self.relays[who].1 = Some(end);
+                    all_told
+                }
+            };
+            if enough {
+                let grace = if self.question.id.is_some() { GRACE_ONE } else { GRACE_ALL };
+                until = until.min(Instant::now() + grace);
+            }
+            self.widen();
+            open = self.relays.iter().filter(|(_, end)| end.is_none()).count();
+        }
+        self.result(until < deadline)
+    }
+
+    /// Whether the event is an answer to the question.
+    fn take(&mut self, who: usize, event: Event) -> bool {
+        let relay = &self.relays[who].0;
+        if event.pubkey != self.question.host {
+            return false;
+        }
+        if event.kind == Kind::RelayList {
+            let newer = self.outbox.as_ref().is_none_or(|(known, _)| known.created_at < event.created_at);
+            if newer && is_genuine(&event, relay, &mut self.forging) {
+                self.outbox = Some((event, relay.clone()));
+            }
+            return false;
+        }
+        let Ok(room) = RoomEvent::new(event) else { return false };
+        if self.question.id.is_some_and(|id| id != room.id()) {
+            return false;
+        }
+        let known = self.rooms.get_mut(room.id());
+        // Checking a signature costs more than all the rest, and most relays say the same.
+        if known.as_ref().is_none_or(|known| known.event != room) && !is_genuine(room.event(), relay, &mut self.forging)
+        {
+            return false;
+        }
+        if let Some(known) = known {
+            known.merge(room, relay);
+        } else {
+            let seen_on = vec![relay.clone()];
+            self.rooms.insert(room.id().clone(), Room { event: room, seen_on, stale_on: Vec::new() });
+        }
+        true
+    }
+
+    /// Turns to the relays of the host's list, if that is called for.
+    fn widen(&mut self) {
+        let told = self.relays.iter().any(|(_, end)| matches!(end, Some(Ok(()))));
+        if self.question.id.is_some() && !(told && self.rooms.is_empty()) {
+            return;
+        }
+        let Some((outbox, from)) = self.outbox.take() else { return };
+        let writes = nip65::extract_relay_list(&outbox).filter(|(_, way)| **way != Some(RelayMetadata::Read));
+        let relays: Vec<_> = writes
+            .map(|(relay, _)| relay)
+            .filter(|relay| may_lead_to(&from, relay, self.settings.allow_http))
+            .cloned()
+            .collect();
+        for relay in relays {
+            if self.relays.len() < self.relays_max {
+                self.ask(&relay);
+            }
+        }
+    }
+
+    fn result(self, cut_short: bool) -> (Vec<Room>, Asked) {
+        let mut asked = Asked { forging: self.forging, ..Asked::default() };
+        for (relay, end) in self.relays {
+            match end {
+                Some(Ok(())) => asked.answered.push(relay),
+                Some(Err(trouble)) => asked.failed.push(Failed { relay, trouble }),
+                None if cut_short => asked.unheard.push(relay),
+                None => asked.failed.push(Failed { relay, trouble: Trouble::Silent(self.settings.timeout) }),
+            }
+        }
+        let mut rooms: Vec<_> = self.rooms.into_values().collect();
+        rooms.sort_by(|a, b| {
+            b.event.created_at().cmp(&a.event.created_at()).then_with(|| a.event.id().cmp(b.event.id()))
+        });
+        (rooms, asked)
+    }
+}
+
+/// A list that comes from elsewhere does not open connections to this machine.
+fn may_lead_to(from: &RelayUrl, relay: &RelayUrl, allow_http: bool) -> bool {
+    let local = |relay: &RelayUrl| is_loopback(relay.into());
+    if local(relay) { local(from) } else { <&Url>::from(relay).scheme() == "wss" || allow_http }
+}
+
+fn is_genuine(event: &Event, relay: &RelayUrl, forging: &mut Vec<RelayUrl>) -> bool {
+    let genuine = event.verify().is_ok();
+    if !genuine && !forging.contains(relay) {
+        forging.push(relay.clone());
+    }
+    genuine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_from_elsewhere_does_not_lead_to_this_machine() {
+        let relay = |url: &str| RelayUrl::parse(url).unwrap();
+        for (from, to, allow_http, expected) in [
+            ("wss://far.example", "wss://other.example", false, true),
+            ("wss://far.example", "ws://other.example", false, false),
+            ("wss://far.example", "ws://other.example", true, true),
+            ("wss://far.example", "ws://127.0.0.1:6379", true, false),
+            ("wss://far.example", "wss://localhost", false, false),
+            ("ws://127.0.0.1:7777", "ws://[::1]:7778", false, true),
+        ] {
+            assert_eq!(may_lead_to(&relay(from), &relay(to), allow_http), expected, "{from} {to}");
+        }
+    }
+}

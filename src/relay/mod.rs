@@ -1,0 +1,208 @@
+//! Room events as Nostr knows them: read, rewritten, fetched from relays, listed, published.
+//!
+//! A relay is a stranger: it is bounded in time, size and number, and believed only what the host has signed.
+
+mod event;
+mod gather;
+mod person;
+mod rewrite;
+mod room;
+mod session;
+mod status;
+mod trouble;
+
+use futures_util::future::join_all;
+use nostr::nips::nip01::Coordinate;
+use nostr::{Event, PublicKey, RelayUrl};
+use url::Url;
+
+pub use event::{MediaOverQuic, NotARoom, RoomEvent};
+pub use gather::Asked;
+pub use person::{Person, Role};
+pub use rewrite::Rewrite;
+pub use room::Room;
+pub use session::{Settings, Signer, Signing};
+pub use status::Status;
+pub use trouble::Trouble;
+
+use crate::room::RoomId;
+use gather::{Question, gather};
+use session::Session;
+
+/// The relays that the Nests web client uses when nobody names others.
+pub const DEFAULT_RELAYS: [&str; 5] = [
+    "wss://relay.snort.social",
+    "wss://nos.lol",
+    "wss://relay.damus.io",
+    "wss://relay.ditto.pub",
+    "wss://relay.primal.net",
+];
+
+/// Why nothing was learnt from relays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not a relay's address.
+    #[error("{text:?} is not the address of a relay: {why}")]
+    BadUrl {
+        /// What was given, credentials left out.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The list is empty.
+    #[error("no relay to ask")]
+    NoRelays,
+    /// None answered. Whether the event exists is not known.
+    #[error("none of the relays answered: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    AllFailed(Vec<Failed>),
+    /// A coordinate of another kind, or without a usable id.
+    #[error("the coordinate {0} is not of a nest")]
+    NotARoom(Coordinate),
+}
+
+/// A relay that was of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{relay}: {trouble}")]
+pub struct Failed {
+    /// Which.
+    pub relay: RelayUrl,
+    /// Why.
+    pub trouble: Trouble,
+}
+
+/// What became of one nest's event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// `None`: no relay that answered has it.
+    pub room: Option<Room>,
+    /// How asking went.
+    pub asked: Asked,
+}
+
+/// All nests of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Each once, in its newest version; the one published last comes first.
+    pub rooms: Vec<Room>,
+    /// How asking went.
+    pub asked: Asked,
+}
+
+/// What a relay did with an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which.
+    pub relay: RelayUrl,
+    /// `Ok`: it said that it has the event.
+    pub outcome: Result<(), Trouble>,
+}
+
+/// A list of relays, and how to reach them. Connections are made for each call, and closed after it.
+#[derive(Clone)]
+pub struct Relays {
+    list: Vec<RelayUrl>,
+    settings: Settings,
+}
+
+impl Relays {
+    /// These relays, each once.
+    #[must_use]
+    pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: Settings) -> Self {
+        Self { list: Vec::new(), settings }.also(list)
+    }
+
+    /// The same with some more, such as the hints of a link.
+    #[must_use]
+    pub fn also(mut self, more: impl IntoIterator<Item = RelayUrl>) -> Self {
+        for relay in more {
+            if !self.list.contains(&relay) {
+                self.list.push(relay);
+            }
+        }
+        self
+    }
+
+    /// Others, reached in the same way: where an event was found, for instance.
+    #[must_use]
+    pub fn instead(&self, list: impl IntoIterator<Item = RelayUrl>) -> Self {
+        Self::new(list, self.settings.clone())
+    }
+
+    /// Which relays.
+    #[must_use]
+    pub fn list(&self) -> &[RelayUrl] {
+        &self.list
+    }
+
+    /// Fetches the newest version of one nest's event.
+    ///
+    /// All relays are asked at once. Done when all have answered, 300 ms after the first one that has it, or when the
+    /// time is over. Where nobody has it, the relays that the host says to write to (NIP-65) are asked in the same time.
+    ///
+    /// # Errors
+    /// [`Error::NoRelays`], [`Error::NotARoom`], [`Error::AllFailed`]; a relay that fails beside others is data.
+    pub async fn fetch(&self, coordinate: &Coordinate) -> Result<Found, Error> {
+        let is_room = coordinate.kind.as_u16() == crate::room::ROOM_KIND;
+        let id = RoomId::new(&coordinate.identifier).ok().filter(|_| is_room);
+        let id = id.ok_or_else(|| Error::NotARoom(coordinate.clone()))?;
+        let (mut rooms, asked) = self.gather(coordinate.public_key, Some(&id)).await?;
+        Ok(Found { room: rooms.pop(), asked })
+    }
+
+    /// Fetches the newest version of the events of all nests of a host (at most 500 from each relay).
+    ///
+    /// The host's own relays (NIP-65) are asked too. Done when all have answered, 1 s after the first that told
+    /// everything and had something to tell, or when the time is over.
+    ///
+    /// # Errors
+    /// [`Error::NoRelays`] and [`Error::AllFailed`].
+    pub async fn list_of(&self, host: PublicKey) -> Result<Listed, Error> {
+        let (rooms, asked) = self.gather(host, None).await?;
+        Ok(Listed { rooms, asked })
+    }
+
+    /// Hands a signed event to all relays at once, and waits for what each of them says.
+    pub async fn publish(&self, event: &Event) -> Vec<Delivery> {
+        join_all(self.list.iter().map(|relay| self.hand_in(relay, event))).await
+    }
+
+    async fn hand_in(&self, relay: &RelayUrl, event: &Event) -> Delivery {
+        let work = async {
+            let mut session = Session::open(relay, &self.settings).await?;
+            session.publish(event).await?;
+            session.close().await;
+            Ok(())
+        };
+        let limit = self.settings.timeout;
+        let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(Trouble::Silent(limit)));
+        Delivery { relay: relay.clone(), outcome }
+    }
+
+    async fn gather(&self, host: PublicKey, id: Option<&RoomId>) -> Result<(Vec<Room>, Asked), Error> {
+        if self.list.is_empty() {
+            return Err(Error::NoRelays);
+        }
+        let (rooms, asked) = gather(Question { host, id }, &self.list, &self.settings).await;
+        if rooms.is_empty() && asked.answered.is_empty() {
+            Err(Error::AllFailed(asked.failed))
+        } else {
+            Ok((rooms, asked))
+        }
+    }
+}
+
+/// Reads the address of a relay as a person wrote it.
+///
+/// # Errors
+/// [`Error::BadUrl`].
+pub fn parse_url(text: &str) -> Result<RelayUrl, Error> {
+    let text = text.trim();
+    let bad = |text: &str, why| Error::BadUrl { text: text.to_owned(), why };
+    let relay = RelayUrl::parse(text)
+        .map_err(|_| bad(text.rsplit('@').next().unwrap_or_default(), "it must begin with wss://"))?;
+    let url: &Url = (&relay).into();
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad(url.host_str().unwrap_or_default(), "it must not contain a user name or password"));
+    }
+    Ok(relay)
+}

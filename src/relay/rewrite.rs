@@ -1,0 +1,169 @@
+//! New versions of a nest's event: every tag that is not changed stays as it is and where it is. Pure.
+
+use nostr::nips::nip01::Coordinate;
+use nostr::{Event, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
+
+use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, is};
+use super::status::{Status, Vocabulary};
+use crate::api::address::Base;
+use crate::api::wire::API_PATH;
+use crate::clock::Clock;
+use crate::room::RoomId;
+
+/// The next version of an event, or the first of its successor, before it is signed.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    host: PublicKey,
+    kind: Kind,
+    content: String,
+    tags: Vec<Tag>,
+    status: Status,
+    now_s: i64,
+    /// Of the version that it replaces.
+    newer_than: Option<Timestamp>,
+}
+
+impl RoomEvent {
+    /// A new version of this event, so far with nothing changed.
+    #[must_use]
+    pub fn rewrite(&self, clock: Clock) -> Rewrite {
+        let Event { pubkey, kind, content, tags, created_at, .. } = self.event();
+        Rewrite {
+            host: *pubkey,
+            kind: *kind,
+            content: content.clone(),
+            tags: tags.iter().cloned().collect(),
+            status: self.status(),
+            now_s: clock.now_s(),
+            newer_than: Some(*created_at),
+        }
+    }
+
+    /// The event of a nest that takes the place of this one: the same tags, but its own id, open, starting now, and a
+    /// pointer back. `service` and `streaming` are the caller's to set.
+    #[must_use]
+    pub fn heir(&self, id: &RoomId, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
+        let mut heir = self.rewrite(clock);
+        heir.newer_than = None;
+        let now = heir.now_s;
+        heir.put("d", [id.as_str()]);
+        heir.drop_pointers();
+        heir.point(PREDECESSOR, &self.coordinate(), seen_on);
+        heir.set_open().set_starts(now)
+    }
+
+    /// The last version of this event, once `heir` has taken its place: over, with a pointer to it.
+    #[must_use]
+    pub fn farewell(&self, heir: &Coordinate, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
+        let mut last = self.rewrite(clock);
+        last.tags.retain(|tag| !marked(tag.as_slice(), SUCCESSOR));
+        last.point(SUCCESSOR, heir, seen_on);
+        last.set_over()
+    }
+}
+
+impl Rewrite {
+    /// Says that the nest is open, in the event's own vocabulary; one that is private stays so. An `ends` that is past
+    /// goes: it would say the contrary.
+    #[must_use]
+    pub fn set_open(mut self) -> Self {
+        let now = self.now_s;
+        let past = |tag: &[String]| {
+            is(tag, "ends") && tag.get(1).and_then(|at| super::event::time(at)).is_some_and(|at| at <= now)
+        };
+        self.tags.retain(|tag| !past(tag.as_slice()));
+        let status = match (&self.status, self.vocabulary()) {
+            (Status::Private, _) => Status::Private,
+            (_, Vocabulary::Room) => Status::Open,
+            (_, Vocabulary::Title) => Status::Live,
+        };
+        self.put_status(status)
+    }
+
+    /// Says that the nest is over, in the event's own vocabulary.
+    #[must_use]
+    pub fn set_over(self) -> Self {
+        let status = match self.vocabulary() {
+            Vocabulary::Room => Status::Closed,
+            Vocabulary::Title => Status::Ended,
+        };
+        self.put_status(status)
+    }
+
+    /// Names the media endpoints, in place of those that were named.
+    #[must_use]
+    pub fn set_streaming<'a>(mut self, endpoints: impl IntoIterator<Item = &'a str>) -> Self {
+        self.put("streaming", endpoints);
+        self
+    }
+
+    /// Names the API, spelt as the event spelt it: as an origin, or in full.
+    #[must_use]
+    pub fn set_service(mut self, api: &Base) -> Self {
+        let full = api.as_str();
+        let mut old = self.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "service"));
+        let old = old.find_map(|tag| tag.get(1)).map(|text| text.trim_end_matches('/'));
+        let origin_only = old.is_some_and(|text| !text.is_empty() && !text.ends_with(API_PATH));
+        let text = if origin_only { full.strip_suffix(API_PATH).unwrap_or(full) } else { full };
+        self.put("service", [text]);
+        self
+    }
+
+    /// Says when the nest started, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn set_starts(mut self, at_s: i64) -> Self {
+        self.put("starts", [at_s.to_string().as_str()]);
+        self
+    }
+
+    /// The event to sign: of now, and in any case of a later second than the version that it replaces.
+    #[must_use]
+    pub fn build(self) -> UnsignedEvent {
+        let now = Timestamp::from(u64::try_from(self.now_s).unwrap_or_default());
+        let least = self.newer_than.map(|old| Timestamp::from(old.as_secs().saturating_add(1)));
+        UnsignedEvent::new(self.host, least.unwrap_or(now).max(now), self.kind, self.tags, self.content)
+    }
+
+    /// By the word that it uses; else by what it calls its title.
+    fn vocabulary(&self) -> Vocabulary {
+        let has = |name| self.tags.iter().any(|tag| is(tag.as_slice(), name));
+        self.status.vocabulary().unwrap_or(if has("room") && !has("title") {
+            Vocabulary::Room
+        } else {
+            Vocabulary::Title
+        })
+    }
+
+    fn put_status(mut self, status: Status) -> Self {
+        // A word that means this already is left as it is spelt.
+        if self.status != status {
+            self.put("status", [status.as_str()]);
+            self.status = status;
+        }
+        self
+    }
+
+    /// Puts tags of that name where the first was, or at the end, in place of all that there were.
+    fn put<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
+        let at = self.tags.iter().position(|tag| is(tag.as_slice(), name)).unwrap_or(self.tags.len());
+        self.tags.retain(|tag| !is(tag.as_slice(), name));
+        self.tags.splice(at..at, values.into_iter().map(|value| tag([name, value])));
+    }
+
+    fn point(&mut self, marker: &str, to: &Coordinate, relay: Option<&RelayUrl>) {
+        let relay = relay.map_or("", RelayUrl::as_str);
+        self.tags.push(tag(["a", &to.to_string(), relay, marker]));
+    }
+
+    fn drop_pointers(&mut self) {
+        self.tags.retain(|tag| ![SUCCESSOR, PREDECESSOR].iter().any(|marker| marked(tag.as_slice(), marker)));
+    }
+}
+
+fn marked(tag: &[String], marker: &str) -> bool {
+    is(tag, "a") && tag.get(3).is_some_and(|m| m == marker)
+}
+
+fn tag<const N: usize>(values: [&str; N]) -> Tag {
+    Tag::parse(values).expect("it has a name")
+}

@@ -1,0 +1,233 @@
+//! What the API answers instead of what was asked for: the code, what is on stdout, and every word on stderr.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/nest.rs"]
+mod nest;
+#[path = "support/raw.rs"]
+mod raw;
+
+use nest::{Nest, mock, plain};
+use nostr::nips::nip19::ToBech32 as _;
+use nostr_nests::server::{Mock, Options};
+use raw::Raw;
+
+const RESTART: &str = "/api/v1/nests/demo/restart";
+const QUICK: [&str; 6] = ["restart", "demo", "--timeout", "2s", "--retries", "0"];
+
+/// Restarts against a mock with this fault. Both forms of output agree; text mode has nothing on stdout.
+#[track_caller]
+fn told(fault: &str, code: i32, kind: &str, status: Option<u16>, stderr: &str) {
+    let mock = mock(&[fault]);
+    let output = Nest::new(&mock).args(QUICK).run().expect(code);
+    assert_eq!(output.said(&mock), stderr, "{fault}");
+    assert_eq!(output.stdout, "", "{fault}");
+    let output = Nest::new(&mock).args(QUICK).args(["--json"]).run().expect(code);
+    assert_eq!(output.said(&mock), stderr, "{fault}");
+    let document = output.document();
+    assert_eq!(document["roomId"], "demo");
+    let error = &document["error"];
+    assert_eq!((&error["kind"], error["status"].as_u64()), (&kind.into(), status.map(u64::from)), "{document}");
+    let hints = error["hints"].as_array().unwrap();
+    assert!(!hints.is_empty() && hints.iter().all(|hint| stderr.contains(&plain(hint.as_str().unwrap(), &mock))));
+    assert!(document.get("token").is_none());
+}
+
+#[test]
+fn row_3_the_record_has_expired() {
+    told(
+        "lost-record",
+        6,
+        "notFound",
+        Some(404),
+        "\
+error: not restarted: the server no longer has this nest
+  caused by: the server says: Nest not found
+  caused by: its record has expired (records live 24 h from their last write), or the server has lost it
+  hint: a restart cannot bring it back: open a new nest in the web app, and close the old one there
+",
+    );
+}
+
+#[test]
+fn row_4_an_old_server_or_another_address() {
+    let rest = "  caused by: http://MOCK/api/v1/nests/demo/restart is not there: this is another address than the API's, or an old server without restart
+  hint: does the API answer? curl http://MOCK/health. If not, give its address with --api; if so, its operator has to update it
+";
+    let first = "error: not restarted: this server has no restart endpoint\n";
+    let said = "  caused by: the server says: Endpoint not found\n";
+    told("no-restart", 6, "notFound", Some(404), &format!("{first}{said}{rest}"));
+    told("html=404", 6, "notFound", Some(404), &format!("{first}{rest}"));
+    told("empty=404", 6, "notFound", Some(404), &format!("{first}{rest}"));
+}
+
+#[test]
+fn row_7_the_url_that_was_signed_is_shown() {
+    let mock = Mock::start(Options { public_origin: Some("https://nests.example".into()), ..Options::default() });
+    let mock = mock.unwrap();
+    let output = Nest::new(&mock).args(QUICK).run().expect(4);
+    let said = output.said(&mock);
+    let (lines, hint) = said.split_once("  caused by: signed was").unwrap();
+    assert!(lines.starts_with("error: not restarted: the API rejected the signature\n  caused by: the server says: "));
+    assert_eq!(
+        hint,
+        " http://MOCK/api/v1/nests/demo/restart: a server behind a proxy may know itself by another scheme, host or \
+         prefix\n  hint: sign the server's public URL: nest restart demo --api https://…\n"
+    );
+    assert_eq!(mock.requests(RESTART), 1, "a signature is not refused twice");
+}
+
+#[test]
+fn row_8_the_host_is_named_after_a_403() {
+    let mock = mock(&[]);
+    let stranger = nostr::Keys::generate();
+    let (you, host) = (stranger.public_key().to_bech32().unwrap(), mock.host().public_key().to_bech32().unwrap());
+    let key = stranger.secret_key().to_secret_hex();
+    let call = || Nest::new(&mock).env("NEST_KEY", key.clone());
+    let output = call().args(QUICK).run().expect(5);
+    let cause = format!("  caused by: you are {you}; the host is {host}\n");
+    let hint = "  hint: use the host's key: nest restart demo --key-file PATH\n";
+    let message = "error: not restarted: only the host can restart this nest\n";
+    assert_eq!(output.stderr, format!("{message}{cause}{hint}"));
+
+    mock.set_faults(nest::parse(&["status=500@info"]));
+    let output = call().args(QUICK).run().expect(5);
+    assert!(output.stderr.contains(&format!("you are {you}; the host is somebody else\n")), "{}", output.stderr);
+
+    let requests = mock.all_requests();
+    let name = format!("30312:{}:demo", mock.host().public_key());
+    let output = call().args(["restart", &name]).run().expect(5);
+    let message = "error: only the host can restart this nest; nothing was sent\n";
+    assert!(output.stderr.starts_with(&format!("{message}{cause}")), "{}", output.stderr);
+    assert_eq!(mock.all_requests(), requests, "nothing was sent");
+}
+
+#[test]
+fn row_18_the_limit_is_used_up() {
+    let first = "\
+error: not restarted: the API takes no more requests from this address for now
+  caused by: the server says: Too many requests from this IP, please try again later.
+  caused by: whoever shares this machine's address shares its limit
+";
+    let named = format!("{first}  hint: try again after hh:mm, or let it wait: nest restart demo --max-wait 901s\n");
+    told("status=429,900s", 11, "rateLimited", Some(429), &named);
+    told("plain-text=429,900s", 11, "rateLimited", Some(429), &named);
+    let unnamed = format!("{first}  hint: try again in 15 minutes\n");
+    told("plain-text=429", 11, "rateLimited", Some(429), &unnamed);
+}
+
+#[test]
+fn row_20_answers_without_sense() {
+    let rest = "  caused by: from such an answer nobody can tell whether the nest was restarted
+  hint: check the address with --api; if it is right, the server is broken or of another kind: tell its operator
+";
+    for (fault, message) in [
+        ("token-object", "the API answered 200 without a usable token"),
+        ("html=200", "the API answered 200 with a web page: this is not the address of a Nests API"),
+        ("huge-body", "the API answered 200 with more than a mebibyte, which no Nests API does"),
+        ("empty=200", "the API answered 200 without a body"),
+    ] {
+        told(fault, 7, "server", Some(200), &format!("error: {message}\n{rest}"));
+    }
+    let mock = mock(&["other-room"]);
+    let output = Nest::new(&mock).args(QUICK).args(["--json"]).run().expect(7);
+    let document = output.document();
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("the API created a new room "), "{message}");
+    assert!(message.ends_with("; your links still point to demo"), "{message}");
+    assert!(output.stderr.ends_with("  hint: do not use the new room; tell the server's operator\n"));
+}
+
+#[test]
+fn row_21_trouble_behind_the_api() {
+    let rest = |media: &str| {
+        format!(
+            "  caused by: the trouble is on the server's side
+  caused by: /health: the API is up, which says nothing of Redis and LiveKit
+  caused by: /guest: there is no audio room, or LiveKit is down
+  caused by: ws://MOCK/livekit: {media}
+  hint: for the operator: the API's log has the reason; look at Redis and at LiveKit
+"
+        )
+    };
+    let first = "error: the restart failed with status";
+    let said = "  caused by: the server says: Failed to restart nest\n";
+    let dead = "the connection was lost before there was an answer";
+    told("livekit-down", 7, "server", Some(500), &format!("{first} 500\n{said}{}", rest(dead)));
+    told("status=500", 7, "server", Some(500), &format!("{first} 500\n{said}{}", rest("LiveKit answers")));
+    told("html=502", 7, "server", Some(502), &format!("{first} 502\n{}", rest("LiveKit answers")));
+    let mock = mock(&["status=503,120s"]);
+    let output = Nest::new(&mock).args(QUICK).args(["--max-wait", "1s"]).run().expect(7);
+    assert!(output.said(&mock).ends_with("  hint: it asks to try again after hh:mm\n"), "{}", output.stderr);
+    assert_eq!(mock.requests(RESTART), 1);
+}
+
+#[test]
+fn a_redirect_is_named_and_not_followed() {
+    told(
+        "redirect",
+        7,
+        "server",
+        Some(301),
+        "\
+error: not restarted: the API redirects to http://MOCK/moved/api/v1/nests/demo/restart, and redirects are not followed
+  caused by: following it could turn POST into GET, or hand the signature to somebody else
+  hint: give the address that it points to: nest restart demo --api https://…
+",
+    );
+    let mock = mock(&["redirect=308"]);
+    Nest::new(&mock).args(QUICK).run().expect(7);
+    assert_eq!(mock.all_requests(), 1, "nothing went after it");
+    let elsewhere = "HTTP/1.1 301 Moved\r\nLocation: https://nests.example/api/v1/nests/demo/restart\r\n\r\n";
+    let server = Raw::answering(elsewhere);
+    let output = Nest::new(&mock).env("NEST_API", server.url()).args(QUICK).run().expect(7);
+    let hint = "  hint: give the address that it points to: nest restart demo --api https://nests.example\n";
+    assert!(output.stderr.ends_with(hint), "{}", output.stderr);
+}
+
+#[test]
+fn other_refusals_are_the_servers() {
+    told(
+        "status=418",
+        7,
+        "server",
+        Some(418),
+        "\
+error: not restarted: the API failed with status 418
+  caused by: the server says: I'm a teapot
+  hint: check the address with --api; if it is right, the server is broken or of another kind: tell its operator
+",
+    );
+    told(
+        "empty=431",
+        7,
+        "server",
+        Some(431),
+        "\
+error: not restarted: the API failed with status 431
+  hint: check the address with --api; if it is right, the server is broken or of another kind: tell its operator
+",
+    );
+}
+
+#[test]
+fn nobody_elses_control_characters_reach_a_terminal() {
+    for fault in ["status=500", "status=403", "plain-text=429", "html=404", "lost-record"] {
+        let mock = mock(&[fault, "control-characters"]);
+        for args in [&[][..], &["--json"], &["-vv"]] {
+            let output = Nest::new(&mock).args(QUICK).args(args).run();
+            let obeyed = |c: char| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
+            assert!(!output.stdout.contains(obeyed) && !output.stderr.contains(obeyed), "{fault}: {output:?}");
+            assert!(!output.stderr.lines().any(|line| line.starts_with("error: forged")), "{fault}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_that_breaks_off_is_still_a_refusal() {
+    for (status, code) in [("401 Unauthorized", 4), ("404 Not Found", 6), ("429 Too Many", 11), ("500 Oops", 7)] {
+        let cut = format!("HTTP/1.1 {status}\r\nContent-Length: 100\r\n\r\n{{\"error\":\"Nes");
+        let server = Raw::answering(cut);
+        let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(QUICK).run();
+        assert_eq!(output.code, code, "{status}: {output:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! The unit files, and every line of docs/automation.md that somebody may paste, are run.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/current.rs"]
+mod current;
+#[path = "support/nest.rs"]
+mod nest;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use current::root;
+use nest::Nest;
+use nostr_nests::server::{DEMO, Mock, Options};
+
+const NEST: &str = env!("CARGO_BIN_EXE_nest");
+const RESTART: &str = "/api/v1/nests/demo/restart";
+
+fn mock() -> Mock {
+    Mock::start(Options::default()).unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root(path)).unwrap()
+}
+
+fn key_file(path: &Path, mock: &Mock) {
+    fs::write(path, mock.host().secret_key().to_secret_hex()).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// The values of one setting of a unit file.
+fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
+    unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+}
+
+/// The blocks of a page that begin with this fence.
+fn blocks<'a>(page: &'a str, fence: &str) -> Vec<&'a str> {
+    let fence = format!("\n```{fence}\n");
+    page.split(&fence).skip(1).map(|block| block.split("\n```").next().unwrap()).collect()
+}
+
+fn silent(output: &Output) {
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn the_service_does_what_it_says() {
+    let mock = mock();
+    let folder = tempfile::tempdir().unwrap();
+    let unit = read("packaging/systemd/nest-restart@.service");
+    let (name, _) = settings(&unit, "LoadCredential")[0].split_once(':').unwrap();
+    key_file(&folder.path().join(name), &mock);
+    for _ in 0..2 {
+        let line = settings(&unit, "ExecStart")[0].replace("%i", DEMO);
+        let mut words = line.split(' ');
+        assert_eq!(words.next(), Some("/usr/local/bin/nest"));
+        let mut command = Command::new(NEST);
+        command.args(words).env_clear().env("HOME", "/").env("CREDENTIALS_DIRECTORY", folder.path());
+        for setting in settings(&unit, "Environment") {
+            let (name, value) = setting.split_once('=').unwrap();
+            command.env(name, value.replace("%S", folder.path().to_str().unwrap()));
+        }
+        silent(&command.env("NEST_API", mock.api()).output().unwrap());
+    }
+    assert!(mock.room(DEMO).is_some());
+    assert_eq!(mock.requests(RESTART), 1, "a nest that runs is left alone");
+    assert!(folder.path().join(settings(&unit, "StateDirectory")[0]).is_dir(), "the locks are in the state directory");
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn systemd_accepts_the_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["verify", "--man=no", "--recursive-errors=one"]);
+    for kind in ["service", "timer"] {
+        let unit = read(&format!("packaging/systemd/nest-restart@.{kind}")).replace("/usr/local/bin/nest", NEST);
+        let file = folder.path().join(format!("nest-restart@demo.{kind}"));
+        fs::write(&file, unit).unwrap();
+        analyze.arg(file);
+    }
+    silent(&analyze.output().unwrap());
+    let mut security = Command::new("systemd-analyze");
+    security.args(["security", "--offline=true", "--no-pager", "--threshold=20"]);
+    let output = security.arg(folder.path().join("nest-restart@demo.service")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The shell that cron would start, with the environment that cron would give it.
+fn cron(table: &str, home: &Path, mock: &Mock) -> Vec<Output> {
+    let folder = Path::new(NEST).parent().unwrap().to_str().unwrap();
+    let mut environment = vec![("HOME", home.to_str().unwrap().to_owned()), ("SHELL", "/bin/sh".to_owned())];
+    let mut ran = Vec::new();
+    for line in table.lines().filter(|line| !line.is_empty()) {
+        if let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.contains(' ')) {
+            let value = match name {
+                "PATH" => value.replace("/usr/local/bin", folder),
+                "NEST_API" => mock.api(),
+                _ => value.to_owned(),
+            };
+            environment.push((name, value));
+            continue;
+        }
+        let command = line.splitn(6, ' ').nth(5).unwrap().replace("ROOM", DEMO);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &command]).env_clear().envs(environment.clone()).stdin(Stdio::null());
+        ran.push(shell.output().unwrap());
+    }
+    ran
+}
+
+#[test]
+fn the_crontab_is_silent_until_something_fails() {
+    let mock = mock();
+    let home = tempfile::tempdir().unwrap();
+    key_file(&home.path().join(".nest.key"), &mock);
+    let page = read("docs/automation.md");
+    let table = blocks(&page, "crontab")[0];
+    for output in [cron(table, home.path(), &mock), cron(table, home.path(), &mock)].iter().flatten() {
+        silent(output);
+    }
+    assert_eq!(mock.requests(RESTART), 1);
+
+    mock.forget(DEMO);
+    mock.set_faults(vec!["lost-record".parse().unwrap(), "livekit-down".parse().unwrap()]);
+    let [output] = cron(table, home.path(), &mock).try_into().unwrap();
+    let mail = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(6), 0), "{mail}");
+    assert_eq!(mail.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{mail}");
+    assert!(mail.contains("hint: "), "{mail}");
+}
+
+#[test]
+fn nothing_of_the_environment_is_needed() {
+    let mock = mock();
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    key_file(&key, &mock);
+    let args = ["restart", DEMO, "--quiet", "--api", &mock.api(), "--key-file", key.to_str().unwrap()];
+    // Not without HOME: the locks would be in the home of whoever runs the tests.
+    silent(
+        &Command::new(NEST).args(args).env_clear().env("HOME", folder.path()).stdin(Stdio::null()).output().unwrap(),
+    );
+}
+
+#[test]
+#[ignore = "needs jq"]
+fn the_scripts_of_the_page_run() {
+    let page = read("docs/automation.md");
+    let blocks = blocks(&page, "sh run");
+    assert_eq!(blocks.len(), page.matches("```sh run").count());
+    let printed: Vec<_> = blocks
+        .iter()
+        .map(|script| {
+            let output = Nest::alone()
+                .env("PATH", "/usr/bin:/bin")
+                .env("ROOM", DEMO)
+                .args(["mock", "--", "bash", "-eu", "-c", script])
+                .run()
+                .expect(0);
+            assert_eq!(output.stderr, "", "{script}");
+            output.stdout
+        })
+        .collect();
+    let expected =
+        ["the token has ", "running\n", "wss+livekit://127.0.0.1:", "signal: ", "demo\trestarted\t", "no-such-nest\n"];
+    assert_eq!(printed.len(), expected.len());
+    for (printed, expected) in printed.iter().zip(expected) {
+        assert!(printed.contains(expected) && !printed.contains("null"), "{printed}");
+    }
+}

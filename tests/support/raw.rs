@@ -1,0 +1,64 @@
+//! A server that says one thing, whatever it is asked.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+pub struct Raw {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Raw {
+    /// Sends these bytes to every request, and closes the connection.
+    pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self::with(move |_, _| bytes.clone())
+    }
+
+    /// Answers the nth request, counted from 0, by its first line.
+    pub fn with(answer: impl Fn(usize, &str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (counter, answer) = (asked.clone(), Arc::new(answer));
+        // Ends with the process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (counter, answer) = (counter.clone(), answer.clone());
+                std::thread::spawn(move || {
+                    if let Some(line) = head(&stream) {
+                        let bytes = answer(counter.fetch_add(1, Ordering::SeqCst), &line);
+                        // A client that has had enough closes first.
+                        let _ = (&stream).write_all(&bytes);
+                    }
+                });
+            }
+        });
+        Self { address, asked }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// The first line of a request, once its head is there.
+fn head(mut stream: &TcpStream) -> Option<String> {
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let (mut read, mut byte) = (Vec::new(), [0]);
+    while !read.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        read.push(byte[0]);
+    }
+    String::from_utf8_lossy(&read).lines().next().map(str::to_owned)
+}
