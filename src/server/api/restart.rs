@@ -15,7 +15,7 @@ const WORK: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How often a room is deleted and created, if somebody joins in between and so creates it, or the old one comes back.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 8;
 
 /// What a restart came to.
 pub(super) enum Restarted {
@@ -125,11 +125,14 @@ impl Nests {
         let before = live.as_ref().map(|room| room.sid.clone());
         let is_old = |room: &Room| before.as_ref() == Some(&room.sid);
         for _ in 0..ROUNDS {
-            if live.is_some() {
+            if let Some(room) = &live {
                 lease.check()?;
                 *touched = true;
                 self.media.delete(id).await?;
-                self.until_gone(id).await?;
+                // A room that somebody's join has made is not waited for: that is how the next join would win again.
+                if is_old(room) {
+                    self.until_gone(room).await?;
+                }
             }
             lease.check()?;
             *touched = true;
@@ -146,10 +149,10 @@ impl Nests {
         }
     }
 
-    /// Asks until the room is no longer listed. The lease limits it.
-    async fn until_gone(&self, id: &str) -> Result<(), Failure> {
+    /// Asks until this very room is no longer listed. The lease limits it.
+    async fn until_gone(&self, room: &Room) -> Result<(), Failure> {
         let mut pause = Duration::from_millis(2);
-        while self.media.find(id).await?.is_some() {
+        while self.media.find(&room.name).await?.is_some_and(|live| live.sid == room.sid) {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(100));
         }
