@@ -20,7 +20,9 @@ pub const SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
 pub struct Setup {
     command: Command,
     home: tempfile::TempDir,
+    key: String,
     public: Option<String>,
+    listen: String,
 }
 
 impl Setup {
@@ -32,10 +34,21 @@ impl Setup {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_nest"));
         command.env_clear().env("HOME", home.path()).current_dir(home.path());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--allow-internal-endpoint"]);
-        command.args(["--redis", redis, "--livekit", livekit, "--livekit-key", KEY, "--livekit-secret-file"]);
+        command.args(["serve", "--allow-internal-endpoint"]);
+        command.args(["--redis", redis, "--livekit", livekit, "--livekit-secret-file"]);
         command.arg(secret);
-        Self { command, home, public: None }
+        Self { command, home, key: KEY.into(), public: None, listen: "127.0.0.1:0".into() }
+    }
+
+    /// Another API key of LiveKit.
+    pub fn key(mut self, name: &str) -> Self {
+        self.key = name.into();
+        self
+    }
+
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen = address.into();
+        self
     }
 
     pub fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
@@ -56,6 +69,7 @@ impl Setup {
     /// Starts; `livekit` is what clients are told.
     pub fn announcing(mut self, livekit: &str) -> Serve {
         let public = self.public.unwrap_or_else(|| PUBLIC.into());
+        self.command.args(["--listen", &self.listen, "--livekit-key", &self.key]);
         self.command.args(["--public-livekit-url", livekit, "--public-url", &public]);
         let mut child =
             self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -82,6 +96,7 @@ pub struct Serve {
 }
 
 /// Status, headers, body.
+#[derive(Debug)]
 pub struct Reply {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,

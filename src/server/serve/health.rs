@@ -13,7 +13,7 @@ use crate::server::answer::Answer;
 use crate::server::api::{Nests, RETRY_S};
 
 /// How long a state is as good as new: those who ask often cost nothing.
-const FRESH: Duration = Duration::from_secs(1);
+const FRESH: Duration = Duration::from_millis(250);
 
 /// What works.
 #[derive(Clone, Debug, PartialEq, Eq)]
