@@ -86,6 +86,8 @@ pub fn check<'a>(room: &'a str, token: &'a Secret, candidates: &'a [Candidate]) 
         sid_before: None,
         api_clock: None,
         hold: None,
+        signal_only: true,
+        transport: None,
         timeout: Duration::from_secs(10),
     }
 }

@@ -1,5 +1,6 @@
 //! What the check's findings mean, in words for a host at four in the morning: what is the case, why, what to do.
 
+mod media;
 mod room;
 mod token;
 mod way;
@@ -15,9 +16,7 @@ pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
         way::endpoint(findings),
         way::signal(findings),
         room::fresh(findings),
-        Step::new("media", Status::NotChecked, "whether sound gets through was not tried: this check sends no audio").hint(
-            "open the nest in a browser; whoever is in but hears nothing has a network, or a server, that blocks UDP",
-        ),
+        media::media(findings),
         Step::new("publish", Status::NotChecked, "whether speaking works was not tried: this check sends no audio"),
         room::hold(findings),
     ];
