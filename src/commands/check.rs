@@ -21,6 +21,8 @@ pub struct Options {
     pub signal_only: bool,
     /// The one way that audio is to take; any, if there is none.
     pub transport: Option<Transport>,
+    /// Be audibly silent for a second, if the token that joins may speak.
+    pub publish: bool,
 }
 
 /// A session to check.
@@ -76,6 +78,7 @@ pub(super) async fn session(
         hold: options.hold,
         signal_only: options.signal_only,
         transport: options.transport,
+        publish: options.publish,
         timeout: client.network().timeout,
     };
     let tools = Tools { http: client.http(), tls: &client.network().tls, clock: Clock::default(), reporter };

@@ -11,7 +11,7 @@ use super::door::Door;
 use super::endpoint::Candidate;
 use super::findings::{Entered, Findings, Outcome, Tried};
 use super::fresh::{self, Evidence};
-use super::media::{self, Inside, Transport};
+use super::media::{self, Inside, Silence, Transport, Wish};
 use super::offset::Offset;
 use super::report::CheckReport;
 use super::signal::{Closed, Ending};
@@ -56,6 +56,8 @@ pub struct Check<'a> {
     pub signal_only: bool,
     /// The one way that audio is to take; any, if there is none.
     pub transport: Option<Transport>,
+    /// Be audibly silent for a second, if the token that joins may speak.
+    pub publish: bool,
     /// For everything but the hold.
     pub timeout: Duration,
 }
@@ -94,7 +96,7 @@ pub async fn run(check: &Check<'_>, tools: &Tools<'_>) -> CheckReport {
     tools.reporter.step(check.room, Step::Check);
     let mut findings = Findings::new(check, tools.clock);
     if let Some(inside) = enter(check, tools, &mut findings, started).await {
-        stay(check, tools, &mut findings, inside).await;
+        stay(check, tools, &mut findings, inside, started + check.timeout).await;
     }
     findings.report()
 }
@@ -167,7 +169,8 @@ async fn attempt<'a>(
         if check.signal_only {
             Ok(Inside::silent(door.join(door.dial().await?).await?, None))
         } else {
-            media::enter(&door, check.transport).await
+            let speaker = token::decode(door.token.expose()).is_ok_and(|claims| claims.may_publish());
+            media::enter(&door, Wish { transport: check.transport, publish: check.publish && speaker }).await
         }
     });
     let (dialled, answer) = match select(dialling, asking).await {
@@ -195,7 +198,7 @@ async fn attempt<'a>(
 }
 
 /// Judges the room from inside, holds, leaves.
-async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: Inside) {
+async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: Inside, until: Instant) {
     let Inside { joined, timings, peer, session, finding, mut live, .. } = inside;
     findings.freshness = Some(fresh::judge(&Evidence {
         restarted: check.restarted,
@@ -211,6 +214,17 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
         findings.held = findings.media_ending().map(|how| Err(Closed { after: Duration::ZERO, how }));
         return;
     };
+    if check.publish && findings.media.is_some() {
+        findings.spoken = Some(match &live {
+            Some(live) => live.speak(&mut session, until).await,
+            None => Err(Silence::NoConnection),
+        });
+    }
+    if let Some(how) = findings.publish_ending() {
+        findings.ended_ms = Some(tools.clock.now_ms());
+        findings.held = Some(Err(Closed { after: Duration::ZERO, how }));
+        return;
+    }
     if let Some(hold) = findings.hold() {
         tools.reporter.detail(1, &format!("staying for {} s", hold.as_secs()));
         let held = match &mut live {

@@ -7,7 +7,7 @@ use super::check::{Check, LONGEST_HOLD};
 use super::dial::{Cause, Failed, Layer, Timings};
 use super::endpoint::Candidate;
 use super::fresh;
-use super::media::{Connected, Failure, Finding};
+use super::media::{Connected, Failure, Finding, Silence, Spoken};
 use super::offset::Offset;
 use super::report::{CheckReport, Media, Room, Server, Verdict};
 use super::signal::{Closed, Ending, Joined};
@@ -85,6 +85,8 @@ pub(super) struct Findings<'a> {
     pub freshness: Option<fresh::Verdict>,
     /// What came of audio, if it was tried.
     pub media: Option<Finding>,
+    /// What came of speaking, if it was tried.
+    pub spoken: Option<Result<Spoken, Silence>>,
     pub held: Option<Result<(), Closed>>,
     /// When the hold ended.
     pub ended_ms: Option<i64>,
@@ -104,6 +106,7 @@ impl<'a> Findings<'a> {
             entered: None,
             freshness: None,
             media: None,
+            spoken: None,
             held: None,
             ended_ms: None,
             left: None,
@@ -150,6 +153,14 @@ impl<'a> Findings<'a> {
     pub fn media_ending(&self) -> Option<Ending> {
         match &self.media.as_ref()?.result {
             Err(Failure::Ended(how)) => Some(how.clone()),
+            _ => None,
+        }
+    }
+
+    /// How the session ended while we spoke.
+    pub fn publish_ending(&self) -> Option<Ending> {
+        match &self.spoken {
+            Some(Err(Silence::Ended(how))) => Some(how.clone()),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! From the offer to a connection that stands, or to what was in its way.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use livekit_protocol as proto;
@@ -24,6 +24,9 @@ const HEAD_START: Duration = Duration::from_millis(750);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// The same from a server that names no ICE servers, which LiveKit always does.
 const DOUBTFUL_LIMIT: Duration = Duration::from_millis(50);
+
+/// Whoever has been silent for so long does not answer.
+const ENOUGH: Duration = Duration::from_secs(3);
 
 /// What is wanted of the addresses that the server offers.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +91,7 @@ pub(super) async fn connect(
                     false => Failure::NoAnswer(waited),
                 });
             }
-            () = sleep_until(until) => return Err(Failure::NoConnection(started.elapsed())),
+            () = sleep_until(until) => return Err(silence(started.elapsed())),
         }
     }
 }
@@ -175,7 +178,7 @@ impl Attempt<'_> {
                 (text, false)
             }
             Event::Gathered if self.wanted.relay && !self.allocated => return Err(Failure::NoAllocation),
-            Event::Gathered => (String::new(), true),
+            Event::Gathered => (r#"{"candidate":""}"#.to_owned(), true),
             Event::Connected => {
                 let connected = self.peer.connected().await;
                 return connected.map(Some).ok_or_else(|| Failure::Broken("no pair of addresses was chosen".into()));
@@ -189,12 +192,12 @@ impl Attempt<'_> {
     }
 }
 
+/// What it means that nobody has answered for so long.
+pub(super) fn silence(time: Duration) -> Failure {
+    if time < ENOUGH { Failure::OutOfTime(time) } else { Failure::NoConnection(time) }
+}
+
 /// An error of the library, in its own words.
 pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(crate::livekit::validate::excerpt(&error.to_string()))
-}
-
-/// The address of this machine that the signal connection has, or the next best one.
-pub(super) fn near(local: Option<IpAddr>) -> IpAddr {
-    local.map_or_else(|| std::net::Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical())
 }

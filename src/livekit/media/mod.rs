@@ -11,6 +11,10 @@ pub(super) mod offered;
 mod peer;
 #[cfg(feature = "media")]
 mod runtime;
+#[cfg(feature = "media")]
+mod turn;
+#[cfg(feature = "media")]
+mod voice;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -106,6 +110,48 @@ pub(super) struct Finding {
     pub elapsed: Duration,
     pub seen: Seen,
     pub result: Result<Connected, Failure>,
+}
+
+/// What is wanted of audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// The one way to take; any, if there is none.
+    pub transport: Option<Transport>,
+    /// To be heard. Only for those who may.
+    pub publish: bool,
+}
+
+/// A second of silence that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spoken {
+    /// `TR_…`
+    pub sid: String,
+    /// Packets, 50 a second.
+    pub sent: u32,
+    /// Those of them that the server had heard when it last said so.
+    pub heard: u32,
+    /// Those that it missed until then.
+    pub lost: u32,
+    pub elapsed: Duration,
+}
+
+/// Why none did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// There is no audio connection.
+    NoConnection,
+    /// The token does not allow to speak.
+    NotAllowed,
+    /// The server does not let us.
+    Refused(String),
+    /// The server does not acknowledge the track.
+    Unacknowledged(Duration),
+    /// It does, but never says that it heard any of so many packets.
+    Unheard(u32),
+    /// The session ended meanwhile.
+    Ended(Ending),
+    /// The library gave up, and why.
+    Broken(String),
 }
 
 /// A room that was joined with audio in mind.

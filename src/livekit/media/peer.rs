@@ -19,6 +19,7 @@ use webrtc::peer_connection::{
 };
 
 use super::runtime::Host;
+use super::voice::{self, Voice};
 use super::{Connected, Transport};
 
 /// How often each pair of addresses is tried.
@@ -49,7 +50,8 @@ pub(super) struct Peer {
     connection: Arc<dyn PeerConnection>,
     host: Arc<Host>,
     pub events: UnboundedReceiver<Event>,
-    pub offer: proto::SessionDescription,
+    offer: proto::SessionDescription,
+    pub voice: Option<Voice>,
     /// Candidates that came before the answer.
     early: Option<Vec<RTCIceCandidateInit>>,
 }
@@ -89,7 +91,7 @@ impl PeerConnectionEventHandler for Handler {
 
 impl Peer {
     /// Builds one and makes its offer. `near` is an address of this machine that is known to reach the server's house.
-    pub async fn offering(ways: Ways, near: IpAddr) -> webrtc::error::Result<Self> {
+    pub async fn offering(ways: Ways, near: IpAddr, publish: bool) -> webrtc::error::Result<Self> {
         let (udp, tcp, policy, servers) = match ways {
             Ways::Direct { udp, tcp } => (udp, tcp, RTCIceTransportPolicy::All, Vec::new()),
             Ways::Relay(server) => (true, false, RTCIceTransportPolicy::Relay, vec![server]),
@@ -118,7 +120,7 @@ impl Peer {
                 RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build(),
             )
             .with_setting_engine(settings)
-            .with_media_engine(MediaEngine::default())
+            .with_media_engine(if publish { voice::codecs()? } else { MediaEngine::default() })
             .with_runtime(host.clone())
             .with_handler(Arc::new(Handler(sender)))
             .with_udp_addrs(bound(udp))
@@ -130,8 +132,12 @@ impl Peer {
             host,
             events,
             offer: proto::SessionDescription::default(),
+            voice: None,
             early: Some(Vec::new()),
         };
+        if publish {
+            peer.voice = Some(Voice::on(&peer.connection).await?);
+        }
         peer.connection.create_data_channel("_reliable", None).await?;
         let offer = peer.connection.create_offer(None).await?;
         peer.offer = proto::SessionDescription { r#type: "offer".into(), sdp: offer.sdp.clone(), ..Default::default() };
@@ -141,7 +147,8 @@ impl Peer {
 
     /// What to say to the server first.
     pub fn opening(&self) -> Vec<Request> {
-        vec![Request::Offer(self.offer.clone())]
+        let announcement = self.voice.as_ref().map(|_| Voice::announcement());
+        announcement.into_iter().chain([Request::Offer(self.offer.clone())]).collect()
     }
 
     pub async fn answered(&mut self, sdp: String) -> webrtc::error::Result<()> {

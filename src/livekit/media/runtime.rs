@@ -118,8 +118,12 @@ impl Runtime for Host {
 
     /// Addresses only.
     fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
-        let address = host.parse().map(|address| vec![address]);
-        Box::pin(std::future::ready(address.map_err(|_| io::ErrorKind::Unsupported.into())))
+        // IPv6 addresses come without their brackets.
+        let address = host.rsplit_once(':').and_then(|(ip, port)| {
+            Some(SocketAddr::new(ip.trim_matches(['[', ']']).parse().ok()?, port.parse().ok()?))
+        });
+        let found = address.map(|address| vec![address]).ok_or_else(|| io::ErrorKind::Unsupported.into());
+        Box::pin(std::future::ready(found))
     }
 
     fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {

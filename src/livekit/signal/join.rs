@@ -79,7 +79,18 @@ pub(in crate::livekit) async fn join_as(
     let joined = Joined::read(answer, sent_ms, clock.now_ms());
     let mut ping = interval(joined.ping_interval.max(Duration::from_millis(100)));
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Ok(Session { people: joined.people.clone(), socket, ping, heard: Instant::now(), ice_servers, joined, timings })
+    Ok(Session {
+        people: joined.people.clone(),
+        socket,
+        ping,
+        heard: Instant::now(),
+        ice_servers,
+        offered: false,
+        published: None,
+        refused: None,
+        joined,
+        timings,
+    })
 }
 
 fn url(shape: Shape, candidate: &Candidate, token: &Secret) -> Url {

@@ -13,6 +13,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use livekit_protocol as proto;
 use prost::Message as _;
 use proto::participant_info::{Kind, State};
+use proto::request_response::{Reason, Request as Refused};
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 use tokio::net::TcpStream;
@@ -64,6 +65,12 @@ pub struct Session {
     heard: Instant,
     /// STUN and TURN servers, with the secrets that they want to see.
     pub(super) ice_servers: Vec<proto::IceServer>,
+    /// An audio connection was offered: there can be no other in this session.
+    pub(super) offered: bool,
+    /// The SID of the track that the server has let us publish.
+    pub(super) published: Option<String>,
+    /// Why it has not.
+    pub(super) refused: Option<String>,
     /// What was said at the beginning.
     pub joined: Joined,
     /// How long each layer took.
@@ -207,7 +214,22 @@ impl Session {
     }
 
     fn note(&mut self, message: &Response) {
-        let Response::Update(update) = message else { return };
+        let update = match message {
+            Response::Update(update) => update,
+            Response::TrackPublished(published) => {
+                self.published = published.track.as_ref().map(|track| track.sid.clone());
+                return;
+            }
+            Response::RequestResponse(answer)
+                if answer.reason != i32::from(Reason::Ok) && matches!(answer.request, Some(Refused::AddTrack(_))) =>
+            {
+                self.refused = Some(excerpt(&answer.message))
+                    .filter(|text| !text.is_empty())
+                    .or_else(|| Reason::try_from(answer.reason).ok().map(|reason| reason.as_str_name().to_lowercase()));
+                return;
+            }
+            _ => return,
+        };
         for info in &update.participants {
             if info.state == i32::from(State::Disconnected) {
                 self.people.remove(&info.identity);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::dial::milliseconds;
 use super::super::findings::Findings;
 use super::super::media::offered::Offered;
-use super::super::media::{Connected, Failure, Finding, Transport};
+use super::super::media::{Connected, Failure, Finding, Silence, Spoken, Transport};
 use super::super::signal::Ending;
 use super::way::away;
 use crate::report::{Status, Step};
@@ -139,6 +139,44 @@ fn nothing_works(findings: &Findings<'_>, finding: &Finding) -> Step {
         ),
         (false, None) => format!("for the operator: {OPEN_PORTS}"),
     })
+}
+
+pub(super) fn publish(findings: &Findings<'_>) -> Step {
+    const NAME: &str = "publish";
+    let step = |status, detail: String| Step::new(NAME, status, detail);
+    match &findings.spoken {
+        _ if !findings.check.publish => step(
+            Status::NotChecked,
+            "not asked for: --publish says a second of silence, with a token that may speak".into(),
+        ),
+        None => step(Status::NotChecked, "there is no audio connection to speak on".into()),
+        Some(Ok(Spoken { sid, sent, heard, lost, elapsed })) => {
+            let detail =
+                format!("the media server hears us: {heard} of {sent} packets of silence so far, {lost} lost ({sid})");
+            let status = if *lost > heard / 10 { Status::Warned } else { Status::Passed };
+            step(status, detail).took(*elapsed)
+        }
+        Some(Err(Silence::NoConnection)) => step(Status::NotChecked, "there is no audio connection to speak on".into()),
+        Some(Err(Silence::NotAllowed)) => {
+            step(Status::NotChecked, "this token only listens; with the host's key, --as-host speaks".into())
+        }
+        Some(Err(Silence::Refused(why))) => {
+            step(Status::Failed, format!("the media server does not let us speak: {why}"))
+        }
+        Some(Err(Silence::Unacknowledged(time))) => step(
+            Status::Failed,
+            format!("the media server did not acknowledge our track within {}", milliseconds(*time)),
+        ),
+        Some(Err(Silence::Unheard(sent))) => step(
+            Status::Failed,
+            format!("the media server took our track, but says of none of {sent} packets that it heard it"),
+        )
+        .hint("check again; if it stays so, the network lets sound in but not out"),
+        Some(Err(Silence::Ended(how))) => {
+            step(Status::Failed, format!("the session ended while we spoke: {}", ending(how)))
+        }
+        Some(Err(Silence::Broken(text))) => step(Status::Failed, format!("could not speak: {text}")),
+    }
 }
 
 /// An address, and what is known about it.
