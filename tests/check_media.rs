@@ -58,11 +58,12 @@ async fn by_udp_and_nothing_stays_behind() {
     let (tasks, before) = (tokio::runtime::Handle::current().metrics().num_alive_tasks(), threads());
     let report = tried(&server, None).await;
     assert_eq!(report.verdict, Verdict::Joinable);
-    told(&report, "media", Status::Passed, "Sound gets through by UDP: 127.0.0.1:");
+    told(&report, "media", Status::Passed, "Sound gets through by UDP: ");
     told(&report, "media", Status::Passed, &format!("TCP port {} is open too", server.tcp));
+    // Which of its addresses, by IPv4 or IPv6, is the machine's affair.
     let media = report.media.as_ref().unwrap();
     assert_eq!(media.protocol, Transport::Udp);
-    assert_eq!(media.remote, format!("127.0.0.1:{}", server.udp));
+    assert!(media.remote.ends_with(&format!(":{}", server.udp)), "{media:?}");
     assert!(media.rtt_ms.unwrap() < 100.0);
     assert!(report.media_after.unwrap() > report.joined_after.unwrap());
     println!("joined after {:?}, media after {:?}", report.joined_after.unwrap(), report.media_after.unwrap());
@@ -85,9 +86,9 @@ async fn each_way_can_be_forced() {
     assert!(!step(&report, "media").detail.contains("TCP"));
 
     let report = tried(&server, Some(Transport::Tcp)).await;
-    told(&report, "media", Status::Passed, "Sound gets through by TCP: 127.0.0.1:");
+    told(&report, "media", Status::Passed, "Sound gets through by TCP: ");
     assert_eq!(protocol(&report), Some(Transport::Tcp));
-    assert_eq!(report.media.as_ref().unwrap().remote, format!("127.0.0.1:{}", server.tcp));
+    assert!(report.media.as_ref().unwrap().remote.ends_with(&format!(":{}", server.tcp)));
 
     let report = tried(&server, Some(Transport::Relay)).await;
     assert_eq!(report.verdict, Verdict::Joinable);

@@ -215,7 +215,7 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
         return;
     };
     if check.publish && findings.media.is_some() {
-        findings.spoken = Some(match &live {
+        findings.spoken = Some(match &mut live {
             Some(live) => live.speak(&mut session, until).await,
             None => Err(Silence::NoConnection),
         });

@@ -116,6 +116,10 @@ impl LiveKit {
         format!("{scheme}://{}:{}{path}", self.ip, self.port)
     }
 
+    pub fn log(&self) -> String {
+        fs::read_to_string(self._folder.path().join("log")).unwrap_or_default()
+    }
+
     pub async fn call(&self, method: &str, body: Value) -> Value {
         let video = json!({"roomCreate": true, "roomList": true, "roomAdmin": true, "room": body["room"]});
         let claims = json!({"iss": KEY, "sub": "judge", "exp": now_ms() / 1000 + 60, "video": video});

@@ -14,7 +14,7 @@ use crate::livekit::signal::{Ending, Session};
 pub(in crate::livekit) struct Live(Infallible);
 
 impl Live {
-    pub async fn speak(&self, _: &mut Session, _: Instant) -> Result<Spoken, Silence> {
+    pub async fn speak(&mut self, _: &mut Session, _: Instant) -> Result<Spoken, Silence> {
         match self.0 {}
     }
 

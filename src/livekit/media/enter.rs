@@ -26,8 +26,8 @@ pub(in crate::livekit) struct Live {
 
 impl Live {
     /// Is silent for a second, audibly.
-    pub async fn speak(&self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
-        match &self.peer.voice {
+    pub async fn speak(&mut self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
+        match &mut self.peer.voice {
             Some(voice) => voice.speak(session, until).await,
             None => Err(Silence::NotAllowed),
         }

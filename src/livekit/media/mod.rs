@@ -10,6 +10,8 @@ pub(super) mod offered;
 #[cfg(feature = "media")]
 mod peer;
 #[cfg(feature = "media")]
+mod reports;
+#[cfg(feature = "media")]
 mod runtime;
 #[cfg(feature = "media")]
 mod turn;

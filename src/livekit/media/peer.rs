@@ -9,6 +9,7 @@ use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::ice::network_type::NetworkType;
+use rtc::interceptor::{Registry, Slot};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use webrtc::peer_connection::{
@@ -18,6 +19,7 @@ use webrtc::peer_connection::{
     RTCStatsReportEntry, SettingEngineBuilder, StatsSelector,
 };
 
+use super::reports::Reports;
 use super::runtime::Host;
 use super::voice::{self, Voice};
 use super::{Connected, Transport};
@@ -115,12 +117,14 @@ impl Peer {
             .build();
         let (sender, events) = unbounded_channel();
         let bound = |wanted| if wanted { claimed.clone() } else { Vec::new() };
+        let (told, reports) = unbounded_channel();
         let connection = PeerConnectionBuilder::new()
             .with_configuration(
                 RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build(),
             )
             .with_setting_engine(settings)
             .with_media_engine(if publish { voice::codecs()? } else { MediaEngine::default() })
+            .with_interceptor_registry(Registry::new().with(Slot::Custom(0), Reports::to(told)))
             .with_runtime(host.clone())
             .with_handler(Arc::new(Handler(sender)))
             .with_udp_addrs(bound(udp))
@@ -136,7 +140,7 @@ impl Peer {
             early: Some(Vec::new()),
         };
         if publish {
-            peer.voice = Some(Voice::on(&peer.connection).await?);
+            peer.voice = Some(Voice::on(&peer.connection, reports).await?);
         }
         peer.connection.create_data_channel("_reliable", None).await?;
         let offer = peer.connection.create_offer(None).await?;

@@ -7,13 +7,14 @@ use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::MIME_TYPE_OPUS;
-use rtc::rtcp::receiver_report::ReceiverReport;
+use rtc::rtcp::reception_report::ReceptionReport;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 use webrtc::peer_connection::{MediaEngine, PeerConnection};
 
 use super::connect::broken;
@@ -36,6 +37,7 @@ const LIMIT: Duration = Duration::from_secs(6);
 pub(super) struct Voice {
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
+    reports: UnboundedReceiver<ReceptionReport>,
 }
 
 fn opus() -> RTCRtpCodec {
@@ -57,8 +59,11 @@ pub(super) fn codecs() -> webrtc::error::Result<MediaEngine> {
 }
 
 impl Voice {
-    /// Adds a track to the connection, before its offer.
-    pub async fn on(connection: &Arc<dyn PeerConnection>) -> webrtc::error::Result<Self> {
+    /// Adds a track to the connection, before its offer. `reports` has what [`super::reports`] hears there.
+    pub async fn on(
+        connection: &Arc<dyn PeerConnection>,
+        reports: UnboundedReceiver<ReceptionReport>,
+    ) -> webrtc::error::Result<Self> {
         let ssrc = getrandom::u32().unwrap_or(1);
         let coding = RTCRtpEncodingParameters {
             rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
@@ -68,7 +73,7 @@ impl Voice {
         let track = MediaStreamTrack::new(TRACK.into(), TRACK.into(), TRACK.into(), RtpCodecKind::Audio, vec![coding]);
         let track = Arc::new(TrackLocalStaticRTP::new(track));
         connection.add_track(track.clone()).await?;
-        Ok(Self { track, ssrc })
+        Ok(Self { track, ssrc, reports })
     }
 
     /// To be said to the server before the offer.
@@ -84,7 +89,7 @@ impl Voice {
     }
 
     /// Is silent for a second, and longer if the server has not confirmed by then that it hears that.
-    pub async fn speak(&self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
+    pub async fn speak(&mut self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
         let started = Instant::now();
         let until = until.min(started + LIMIT);
         let mut frames = interval(FRAME_TIME);
@@ -104,15 +109,12 @@ impl Voice {
                     sent += 1;
                 }
                 message = session.next() => { message.map_err(Silence::Ended)?; }
-                Some(TrackLocalEvent::OnRtcpPacket(packets)) = self.track.poll() => {
-                    let reports = packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<ReceiverReport>());
-                    for report in reports.flat_map(|report| &report.reports).filter(|report| report.ssrc == self.ssrc) {
-                        // Sixteen bits are enough for a minute of frames.
-                        let reached = (report.last_sequence_number & 0xffff).wrapping_sub(first).wrapping_add(1) & 0xffff;
-                        lost = report.total_lost;
-                        heard = (1..=sent).contains(&reached).then(|| reached.saturating_sub(lost)).filter(|n| *n > 0).or(heard);
-                    }
-                }
+                Some(report) = self.reports.recv() => if report.ssrc == self.ssrc {
+                    // Sixteen bits are enough for a minute of frames.
+                    let reached = report.last_sequence_number.wrapping_sub(first).wrapping_add(1) & 0xffff;
+                    lost = report.total_lost;
+                    heard = Some(reached.min(sent).saturating_sub(lost)).filter(|heard| *heard > 0).or(heard);
+                },
                 () = sleep_until(until) => {
                     return Err(match session.published {
                         Some(_) => Silence::Unheard(sent),
