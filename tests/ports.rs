@@ -1,12 +1,19 @@
-//! One contract for both media servers: what the embedded one answers, a real LiveKit answers too.
+//! One contract for both media servers, and one for both stores: what the embedded one answers, a real LiveKit answers
+//! too, and what memory remembers, Redis does.
 #![allow(clippy::unwrap_used, clippy::large_futures)]
 
 #[path = "support/livekit.rs"]
 mod livekit;
 #[path = "support/nests_api.rs"]
 mod nests_api;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/redis.rs"]
+mod redis_server;
 #[path = "support/signal.rs"]
 mod signal;
+#[path = "support/stores.rs"]
+mod stores;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +27,7 @@ use livekit_protocol::{DisconnectReason, LeaveRequest, Ping};
 use nests_api::claims;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::{Livekit, MediaServer, NewRoom, embedded, livekit as adapter};
-use nostr_nests::server::store::{Memory, Record, RoomStore};
+use nostr_nests::server::store::{Memory, Redis, redis};
 use nostr_nests::server::token::{Claims, Grants, Issuer};
 use nostr_nests::server::{Mock, Options};
 use signal::Signal;
@@ -103,6 +110,11 @@ async fn rooms(subject: &Subject) {
     );
     assert_eq!(media.find("a").await.unwrap().unwrap().sid, first.sid);
     assert_eq!(media.find("b").await.unwrap(), None);
+
+    assert!(media.describe("a", "described").await.unwrap());
+    let described = media.find("a").await.unwrap().unwrap();
+    assert_eq!((described.sid.as_str(), described.metadata.as_str()), (first.sid.as_str(), "described"));
+    assert!(!media.describe("b", "nothing").await.unwrap());
 
     assert!(media.delete("a").await.unwrap());
     assert_eq!(media.find("a").await.unwrap(), None);
@@ -356,40 +368,18 @@ async fn livekit_keeps_the_contract() {
     contract(&Subject::real(true), &Subject::real(false)).await;
 }
 
-/// Every room store remembers, overwrites and forgets; `ttl` is its own.
-async fn store_contract(store: &dyn RoomStore, ttl: Duration) {
-    let record = Record {
-        id: "s".into(),
-        host: "a".repeat(64),
-        speakers: vec!["b".repeat(64)],
-        admins: Vec::new(),
-        relays: vec!["wss://relay.example".into()],
-        hls_stream: true,
-        created_at: 1_795_417_759_894,
-        status: "active".into(),
-        restarted_at: None,
-        rest: serde_json::Map::new(),
-    };
-    assert_eq!(store.get("s").await.unwrap(), None);
-    store.put(&record).await.unwrap();
-    assert_eq!(store.get("s").await.unwrap(), Some(record.clone()));
-    assert_eq!(store.get("S").await.unwrap(), None);
-    tokio::time::sleep(ttl * 6 / 10).await;
-    let restarted = Record { restarted_at: Some(1_795_417_760_000), ..record };
-    store.put(&restarted).await.unwrap();
-    tokio::time::sleep(ttl * 6 / 10).await;
-    assert_eq!(store.get("s").await.unwrap(), Some(restarted.clone()), "a write begins a new life");
-    until(async || store.get("s").await.unwrap().is_none()).await;
-    store.put(&restarted).await.unwrap();
-    store.delete("s").await.unwrap();
-    store.delete("s").await.unwrap();
-    assert_eq!(store.get("s").await.unwrap(), None);
-}
-
 #[tokio::test]
 async fn memory_keeps_the_contract_of_stores() {
     let ttl = Duration::from_secs(1);
-    store_contract(&Memory::new(ttl), ttl).await;
+    stores::contract(&Memory::new(ttl), ttl).await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis"]
+async fn redis_keeps_the_contract_of_stores() {
+    let (server, ttl) = (redis_server::Redis::start(), Duration::from_secs(1));
+    let config = redis::Config { url: Secret::new(server.url()), password: None };
+    stores::contract(&Redis::new(&config, ttl).unwrap(), ttl).await;
 }
 
 /// A real LiveKit does the same, after a minute.

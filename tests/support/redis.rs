@@ -70,8 +70,8 @@ impl Redis {
     }
 
     /// A connection that shares nothing with the crate's.
-    pub async fn connect(&self) -> redis::aio::MultiplexedConnection {
-        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+    pub async fn connect(&self) -> ::redis::aio::MultiplexedConnection {
+        ::redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
     }
 }
 
