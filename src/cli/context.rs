@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{KeyArgs, OutputArgs, ServerArgs};
+use super::args::{KeyArgs, OutputArgs, RetryArgs, ServerArgs};
 use super::config::{self, Config};
 use super::error::Failure;
 use super::exit::Exit;
@@ -66,6 +66,8 @@ pub struct Terminal {
 pub struct Context<'a> {
     env: Env<'a>,
     config: Config,
+    /// What the configuration was read from, for people.
+    origin: String,
     terminal: Terminal,
 }
 
@@ -79,7 +81,18 @@ impl<'a> Context<'a> {
         let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
         let profile = output.profile.clone().or_else(|| text(env, vars::PROFILE));
         let config = config::load(file.as_deref(), named.is_some(), profile.as_deref())?;
-        Ok(Self { env, config, terminal })
+        let profile = profile.map(|name| format!(", profile {name}")).unwrap_or_default();
+        let origin = match file.filter(|file| file.exists()) {
+            Some(file) => format!("{}{profile}", file.display()),
+            None => "there is no configuration file, and none is needed".into(),
+        };
+        Ok(Self { env, config, origin, terminal })
+    }
+
+    /// What the configuration was read from, for people.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Merges everything for a command that talks to an API.
@@ -97,7 +110,7 @@ impl<'a> Context<'a> {
             relays: self.relays(server)?,
             allow_http: server.allow_http,
             key: self.key_plan(key),
-            retry: Policy { retries: server.retries.unwrap_or(RETRIES), max_wait: server.max_wait.unwrap_or(MAX_WAIT) },
+            retry: policy(&RetryArgs::default()),
             jobs: usize::from(jobs),
             state_dir: self.state_dir(),
             interactive: self.is_interactive(),
@@ -222,6 +235,12 @@ pub fn colours(env: Env<'_>, choice: super::args::Color, is_terminal: bool) -> b
             is_terminal && text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb")
         }
     }
+}
+
+/// When a request is sent again.
+#[must_use]
+pub fn policy(args: &RetryArgs) -> Policy {
+    Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
 }
 
 fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {

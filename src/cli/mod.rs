@@ -3,8 +3,11 @@
 pub mod advice;
 mod api_error;
 mod args;
+mod check;
+mod check_error;
 mod config;
 mod context;
+mod doctor;
 mod error;
 pub mod exit;
 mod key;
@@ -16,7 +19,9 @@ mod serve;
 #[cfg(test)]
 mod schema;
 mod shell;
+mod status;
 mod style;
+mod token;
 mod ui;
 
 use std::ffi::OsString;
@@ -62,6 +67,10 @@ pub fn main(args: &[OsString]) -> u8 {
         let stop = signals();
         match cli.command {
             Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
+            Command::Status(args) => status::run(&context, &args, &ui, &stop).await,
+            Command::Check(args) => check::run(&context, &args, &ui, &stop).await,
+            Command::Doctor(args) => doctor::run(&context, args, &ui, &stop).await,
+            Command::Token(args) => token::run(&context, &args, &ui, &stop).await,
             Command::Key(command) => key::run(&context, command, &ui, &stop).await,
             Command::Mock(args) => mock::run(&context, args, &ui, &stop).await,
             Command::Serve(args) => serve::run(&context, args, &ui, &stop).await,
@@ -92,6 +101,15 @@ fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
             if code == 0 { Exit::Failed.code() } else { code }
         }
     }
+}
+
+/// The bare token is for those commands that fetch one.
+fn no_token(ui: &Ui) -> Result<(), Failure> {
+    if ui.manner().format == Format::Token {
+        return Err(Failure::new(Exit::Usage, "--output token prints a token, and this command fetches none")
+            .hint("nest token ROOM --output token"));
+    }
+    Ok(())
 }
 
 fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {

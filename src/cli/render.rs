@@ -1,6 +1,12 @@
 //! Outcomes as text and as documents. Nothing is printed here.
 
+mod look;
+
 use serde_json::{Value, json};
+
+pub use self::look::{
+    check_document, checked_text, doctor_text, failure_document, standing_document, standing_text, token_text,
+};
 
 use super::error::Failure;
 use super::style::{Paint, clean, clean_json};
@@ -95,17 +101,24 @@ fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
     let sid = check.room.as_ref().map(|room| room.sid.as_str());
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
     let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
-    let failed: Vec<_> =
-        check.steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect();
     let (first, verdict) = match check.verdict {
         Verdict::Joinable => ("restarted", paint.good(&format!("joinable in {} ms", restarted.elapsed_ms))),
-        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed.join(", ")))),
+        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed_steps(check)))),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
-    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
-    let closes = closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default();
-    let parts = [first.to_owned(), sids, verdict, closes];
+    let parts = [first.to_owned(), sids, verdict, closes(check)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+fn failed_steps(check: &CheckReport) -> String {
+    let failed = check.steps.iter().filter(|step| step.status == Status::Failed);
+    failed.map(|step| step.name).collect::<Vec<_>>().join(", ")
+}
+
+/// When an empty nest closes, if that is known.
+fn closes(check: &CheckReport) -> String {
+    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
+    closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default()
 }
 
 /// An RFC 3339 time as the clock on the wall shows it.

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::args::{Format, RestartArgs};
-use super::context::Context;
+use super::context::{Context, policy};
 use super::error::Failure;
 use super::exit::{self, Exit};
 use super::render;
@@ -14,7 +14,8 @@ use crate::room::RoomRef;
 
 /// Restarts the rooms; the exit code is the common one of those that failed.
 pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    let settings = context.settings(&args.server, &args.key, args.jobs)?;
+    let settings =
+        Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, args.jobs)? };
     let rooms = rooms(&args.rooms, &settings)?;
     let several = rooms.len() > 1;
     if several && ui.manner().format == Format::Token {
@@ -40,7 +41,7 @@ pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop
 }
 
 /// Reads the names of the rooms; the same room twice is one room.
-fn rooms(names: &[String], settings: &Settings) -> Result<Vec<RoomRef>, Failure> {
+pub(super) fn rooms(names: &[String], settings: &Settings) -> Result<Vec<RoomRef>, Failure> {
     let mut rooms: Vec<RoomRef> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for name in names {
@@ -56,7 +57,7 @@ fn rooms(names: &[String], settings: &Settings) -> Result<Vec<RoomRef>, Failure>
 }
 
 /// Shows what came of one room; returns how it failed, if it did.
-fn show(ui: &Ui, room: &str, result: &Result<Done, Error>, several: bool) -> Option<Exit> {
+pub(super) fn show(ui: &Ui, room: &str, result: &Result<Done, Error>, several: bool) -> Option<Exit> {
     ui.end_row(room);
     let failure = result.as_ref().err().map(|error| Failure::of(error, room));
     match ui.manner().format {

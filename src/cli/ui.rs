@@ -74,6 +74,12 @@ impl Ui {
         }
     }
 
+    /// Takes away all that is shown of progress.
+    pub fn end_rows(&self) {
+        let rows = std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner));
+        rows.into_values().for_each(|bar| bar.finish_and_clear());
+    }
+
     /// A result, on stdout. `text` is already harmless.
     pub fn result(&self, text: &str) {
         let written = self.aside(|| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nostr::PublicKey;
 use nostr::nips::nip01::Coordinate;
 
+use super::check::{Checked, Unavailable};
 use super::restart::{Progress, Restarted};
 use super::stop::Signal;
 use crate::{api, key, lock, relay, room};
@@ -43,6 +44,15 @@ pub enum Error {
         /// From the flag.
         given: Box<api::Base>,
     },
+    /// There is nothing to join, or the API does not say.
+    #[error("this nest cannot be joined at the moment")]
+    Unavailable(Box<Unavailable>),
+    /// An endpoint was tried, and people cannot join.
+    #[error("this nest is not well")]
+    Unjoinable(Box<Checked>),
+    /// The address of a media server that is none, or a token that is none.
+    #[error("{0}")]
+    NoSession(&'static str),
     /// No usable key.
     #[error(transparent)]
     Key(#[from] Arc<key::Error>),

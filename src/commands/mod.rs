@@ -1,14 +1,20 @@
 //! What the commands do, in plain types: no clap, no terminal, no environment, no printing.
 
 pub mod check;
+pub mod doctor;
 mod error;
 pub mod key;
 mod keys;
 pub mod mock;
+pub mod open;
+mod quiet;
 pub mod restart;
 pub mod serve;
+mod sight;
+pub mod status;
 mod stop;
 mod target;
+pub mod token;
 
 use std::path::PathBuf;
 

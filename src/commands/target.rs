@@ -1,8 +1,10 @@
 //! Which API serves a nest, and what relays say of it: everything that is known before the API is asked.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use nostr::RelayUrl;
 use nostr::nips::nip01::Coordinate;
 
@@ -44,6 +46,23 @@ pub(super) struct Target {
     pub event: Option<relay::Room>,
 }
 
+/// What relays and the API say of a nest, each with what went wrong.
+pub(super) struct Beside<T> {
+    /// Its event; `None` if its name does not lead to one.
+    pub event: Result<Option<relay::Room>, Error>,
+    /// Its API, and what was found out there.
+    pub api: Result<(Base, T), Error>,
+}
+
+/// A nest on Media over QUIC has no audio room: nothing can be restarted or joined there.
+///
+/// # Errors
+/// [`Error::MediaOverQuic`].
+pub(super) fn not_over_quic(event: Option<&relay::Room>) -> Result<(), Error> {
+    let Some(media) = event.and_then(|room| room.event.media_over_quic()) else { return Ok(()) };
+    Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() })
+}
+
 /// Finds targets.
 #[derive(Clone, Copy)]
 pub(super) struct Finder<'a> {
@@ -68,26 +87,49 @@ impl Finder<'_> {
                 event => event?,
             }
         };
-        let service = event.as_ref().and_then(|room| room.event.api());
-        if let (None, None, Some(media)) =
-            (&named, &service, event.as_ref().and_then(|room| room.event.media_over_quic()))
-        {
-            return Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() });
-        }
-        let api = named.or(service).or_else(|| self.settings.api.profile.clone()).ok_or(Error::NoApi)?;
-        let api = api.secure(self.settings.allow_http).map_err(crate::room::Error::from)?;
+        let api = self.api(named, event.as_ref())?;
         Ok(Target { room: room.clone(), api, event })
     }
 
+    /// The event of `room`, and what `ask` finds out at its API: side by side where the API is known beforehand.
+    ///
+    /// # Errors
+    /// What [`Settings::api_named`] says against the name.
+    pub async fn beside<T, F>(&self, room: &RoomRef, ask: impl FnOnce(Base) -> F) -> Result<Beside<T>, Error>
+    where
+        F: Future<Output = T>,
+    {
+        if let Some(api) = self.settings.api_named(room)? {
+            let (event, found) = join(self.event(room, true), ask(api.clone())).await;
+            return Ok(Beside { event, api: Ok((api, found)) });
+        }
+        let event = self.event(room, false).await;
+        let known = event.as_ref().ok().and_then(Option::as_ref);
+        let api = match self.api(None, known) {
+            Ok(api) => Ok((api.clone(), ask(api).await)),
+            Err(error) => Err(error),
+        };
+        Ok(Beside { event, api })
+    }
+
+    fn api(&self, named: Option<Base>, event: Option<&relay::Room>) -> Result<Base, Error> {
+        let service = event.and_then(|room| room.event.api());
+        if named.is_none() && service.is_none() {
+            not_over_quic(event)?;
+        }
+        let api = named.or(service).or_else(|| self.settings.api.profile.clone()).ok_or(Error::NoApi)?;
+        Ok(api.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
+    }
+
     /// The event of a nest. A bare id is looked for among the host's own nests, unless the API is known already.
-    async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::Room>, Error> {
+    pub async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::Room>, Error> {
         if let Some(coordinate) = room.coordinate() {
             return self.fetch(room, &coordinate).await.map(Some);
         }
         if api_known || self.settings.api.profile.is_some() {
             return Ok(None);
         }
-        let Ok(key) = self.keys.of(None).await else { return Err(Error::NoApi) };
+        let Some(Ok(key)) = self.keys.found(None).await else { return Err(Error::NoApi) };
         let listed = self.relays(room).list_of(key.public_key()).await?;
         self.tell(&listed.asked);
         Ok(listed.rooms.into_iter().find(|listed| *listed.event.id() == room.id))

@@ -1,4 +1,4 @@
-//! Sending the restart: a fresh event for every attempt, the pauses between them, and one repair of the clock.
+//! Sending what is signed: a fresh event for every attempt, the pauses between them, and one repair of the clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -35,7 +35,7 @@ pub enum Progress {
 }
 
 /// Everything that one attempt needs.
-pub(super) struct Sender<'a> {
+pub(in crate::commands) struct Sender<'a> {
     pub client: &'a Client,
     pub key: &'a HostKey,
     pub policy: Policy,
@@ -48,7 +48,7 @@ pub(super) struct Sender<'a> {
 }
 
 /// What came of all attempts.
-pub(super) struct Outcome {
+pub(in crate::commands) struct Outcome {
     /// Of the last attempt that was answered, or that may have been carried out; else of the last.
     pub reply: Result<Reply, Lost>,
     /// How many requests were sent, or tried.

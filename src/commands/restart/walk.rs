@@ -112,7 +112,8 @@ impl Walk<'_> {
 
         if let Some(options) = self.request.check {
             let restart = check::Restart { times, api_date_ms, sid_before: restarted.sid_before.as_deref() };
-            let report = self.check(&api, &room.id, options, &restarted, restart).await;
+            let target = Target { room: room.clone(), api: api.clone(), event };
+            let report = self.check(&target, options, &restarted, restart).await;
             let seen = report.room.as_ref().map(|room| room.sid.clone());
             if let (Some(lock), Some(sid)) = (&lock, seen)
                 && let Err(error) = lock.remember_sid(&sid)
@@ -132,14 +133,22 @@ impl Walk<'_> {
 
     async fn check(
         &self,
-        api: &Base,
-        room: &RoomId,
+        target: &Target,
         options: check::Options,
         restarted: &Restarted,
         restart: check::Restart<'_>,
     ) -> CheckReport {
-        let (endpoints, token) = (restarted.endpoints.as_slice(), restarted.token.as_ref());
-        let session = check::Session { api, room, endpoints, token, restart };
+        let streaming: Vec<_> =
+            target.event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
+        let session = check::Session {
+            api: &target.api,
+            room: &target.room.id,
+            endpoints: &restarted.endpoints,
+            streaming: &streaming,
+            allow_http: self.settings.allow_http,
+            token: restarted.token.as_ref(),
+            restart,
+        };
         check::session(self.client, options, session, self.reporter).await
     }
 

@@ -1,6 +1,9 @@
 //! Every argument, with examples. No I/O.
 #![allow(clippy::doc_markdown, reason = "these comments are the help")]
 
+mod look;
+mod serve;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +11,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::look::{CheckArgs, DoctorArgs, StatusArgs, TokenArgs};
+pub use self::serve::{LogFormat, ServeArgs};
 use crate::server::{Fault, faults};
 
 const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -40,6 +45,14 @@ pub struct Cli {
 pub enum Command {
     /// Bring nests back: sign, restart, print the new token and endpoints
     Restart(RestartArgs),
+    /// See at a glance whether nests run; nobody joins
+    Status(StatusArgs),
+    /// Prove that a nest can be joined, as a listener would
+    Check(CheckArgs),
+    /// Look at every link between you and a nest, and say what to do next
+    Doctor(DoctorArgs),
+    /// Get a fresh token without a restart
+    Token(TokenArgs),
     /// Keep host keys in the OS keyring
     #[command(subcommand)]
     Key(KeyCommand),
@@ -138,6 +151,11 @@ pub struct ServerArgs {
     /// Limit of one attempt: 500ms, 2s, 5m
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
     pub timeout: Option<Duration>,
+}
+
+/// What is sent again.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RetryArgs {
     /// Attempts after the first, for failures that are safe to repeat
     #[arg(long, value_name = "N", help_heading = "Server")]
     pub retries: Option<u32>,
@@ -182,6 +200,9 @@ pub struct RestartArgs {
     /// With --check: join with the host's token; ejects a host who is connected elsewhere
     #[arg(long, requires = "check")]
     pub as_host: bool,
+    /// Open the nest's page in the browser once it is back
+    #[arg(long, conflicts_with = "dry_run")]
+    pub open: bool,
     /// Do nothing for a nest that runs
     #[arg(long)]
     pub if_inactive: bool,
@@ -199,6 +220,8 @@ pub struct RestartArgs {
     pub jobs: u16,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
     #[command(flatten)]
     pub key: KeyArgs,
 }
@@ -256,77 +279,6 @@ pub struct MockArgs {
     /// Run this command against the server, and end with its exit code
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    help_template = TEMPLATE,
-    before_help = "\
-Example:
-  nest serve --redis redis://127.0.0.1 --livekit ws://127.0.0.1:7880 --livekit-key KEY \\
-    --livekit-secret-file /etc/nest/livekit-secret --public-url https://nests.example \\
-    --public-livekit-url wss://nests.example/livekit --trusted-proxy 127.0.0.1
-",
-    after_help = "\
-Each of these can also be a variable (NEST_SERVE_RECORD_TTL for --record-ttl) or a line below [serve] in the
-configuration file (record-ttl = \"24h\"). Secrets are files, or systemd credentials named livekit-secret and
-redis-password. LiveKit's webhook belongs at /api/v1/nests/webhook; /health and /metrics tell how it goes."
-)]
-pub struct ServeArgs {
-    /// Where to listen [default: 127.0.0.1:5544]
-    #[arg(long, value_name = "ADDR")]
-    pub listen: Option<String>,
-    /// Where the records are: redis://host:port/db or unix:///path
-    #[arg(long, value_name = "URL")]
-    pub redis: Option<String>,
-    /// A file with the password of Redis
-    #[arg(long, value_name = "PATH")]
-    pub redis_password_file: Option<PathBuf>,
-    /// Where this server finds LiveKit: ws://host:7880
-    #[arg(long, value_name = "URL")]
-    pub livekit: Option<String>,
-    /// LiveKit's API key
-    #[arg(long, value_name = "NAME")]
-    pub livekit_key: Option<String>,
-    /// A file with LiveKit's API secret
-    #[arg(long, value_name = "PATH")]
-    pub livekit_secret_file: Option<PathBuf>,
-    /// Where clients find this API, which is what they sign: https://host
-    #[arg(long, value_name = "URL")]
-    pub public_url: Option<String>,
-    /// Where clients find LiveKit: wss://host
-    #[arg(long, value_name = "URL")]
-    pub public_livekit_url: Option<String>,
-    /// Accept a LiveKit URL that works inside a network only
-    #[arg(long)]
-    pub allow_internal_endpoint: bool,
-    /// How long a record lives after its last use [default: 24h]
-    #[arg(long, value_name = "TIME", value_parser = lifetime)]
-    pub record_ttl: Option<Duration>,
-    /// Believe the X-Forwarded-For of this address or network; may be given several times
-    #[arg(long, value_name = "NET")]
-    pub trusted_proxy: Vec<String>,
-    /// Requests of one address in a minute; 0: any number [default: 600]
-    #[arg(long, value_name = "N")]
-    pub rate_limit: Option<u32>,
-    /// Signed requests of one key in a minute; 0: any number [default: 120]
-    #[arg(long, value_name = "N")]
-    pub key_rate_limit: Option<u32>,
-    /// Connections at the same time [default: 1024]
-    #[arg(long, value_name = "N")]
-    pub max_connections: Option<u32>,
-    /// One line on stderr for each request, like this [default: text]
-    #[arg(long, value_name = "FORMAT")]
-    pub log_format: Option<LogFormat>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    #[default]
-    Text,
-    /// For machines
-    Json,
 }
 
 fn exit_help() -> String {
