@@ -22,7 +22,13 @@ const MAX_TOKEN: u64 = 64 * 1024;
 pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     no_token(ui)?;
     let settings = context.settings(&args.server, &args.key, 1)?;
-    let options = Options { hold: args.join.hold, as_host: args.as_host };
+    let options = Options {
+        hold: args.hold,
+        as_host: args.as_host,
+        signal_only: false,
+        transport: args.transport.map(Into::into),
+        publish: args.publish,
+    };
     match (&args.room, &args.url, &args.token_file) {
         (Some(room), ..) => nest(&settings, room, options, ui, stop).await,
         (None, Some(url), Some(path)) => {

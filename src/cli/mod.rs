@@ -15,9 +15,9 @@ mod key_error;
 mod mock;
 mod render;
 mod restart;
-mod serve;
 #[cfg(test)]
 mod schema;
+mod serve;
 mod shell;
 mod status;
 mod style;

@@ -2,20 +2,24 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use nostr::PublicKey;
+use url::Url;
+
 use super::args::{Format, RestartArgs};
 use super::context::{Context, policy};
 use super::error::Failure;
 use super::exit::{self, Exit};
 use super::render;
 use super::ui::Ui;
-use crate::commands::restart::{self, Done, Request};
-use crate::commands::{Error, Settings, Stop, check};
+use crate::api::Base;
+use crate::commands::restart::{self, Done, Request, Restarted};
+use crate::commands::{Error, Settings, Stop, check, open};
+use crate::reporter::Reporter as _;
 use crate::room::RoomRef;
 
 /// Restarts the rooms; the exit code is the common one of those that failed.
 pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    let settings =
-        Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, args.jobs)? };
+    let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, args.jobs)? };
     let rooms = rooms(&args.rooms, &settings)?;
     let several = rooms.len() > 1;
     if several && ui.manner().format == Format::Token {
@@ -24,20 +28,52 @@ pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop
     }
     let request = Request {
         rooms,
-        check: args.check.then_some(check::Options { hold: args.hold, as_host: args.as_host }),
+        check: args.check.then_some(check::Options {
+            hold: args.hold,
+            as_host: args.as_host,
+            signal_only: false,
+            transport: args.transport.map(Into::into),
+            publish: args.publish,
+        }),
         if_inactive: args.if_inactive,
         no_wait: args.no_wait,
         yes: args.yes,
         dry_run: args.dry_run,
     };
-    let failed = Mutex::new(Vec::new());
+    let (failed, pages) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let done = |room: &RoomRef, result: Result<Done, Error>| {
+        if let Some(restarted) = render::restarted(&result).filter(|_| args.open) {
+            pages.lock().unwrap_or_else(PoisonError::into_inner).push(page(&args.rooms, room, restarted));
+        }
         if let Some(exit) = show(ui, room.id.as_str(), &result, several) {
             failed.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
         }
     };
     restart::run(&settings, &request, ui, stop, &done).await;
+    for page in pages.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        show_page(page, ui).await;
+    }
     Ok(exit::common(&failed.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// The page of a nest that is back: for one without a host in its name, its host is whose key restarted it.
+fn page(names: &[String], room: &RoomRef, restarted: &Restarted) -> Option<Url> {
+    let named = names.iter().find(|name| RoomRef::parse(name).as_ref() == Ok(room))?;
+    let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
+    let whole = RoomRef { host, ..room.clone() };
+    open::page(named, &whole, &Base::parse(&restarted.api).ok()?)
+}
+
+/// Opens a page; that it does not open changes nothing about the restart.
+async fn show_page(page: Option<Url>, ui: &Ui) {
+    let opened = match &page {
+        Some(page) => open::open(page).await,
+        None => Err(open::Error::NoPage),
+    };
+    if let Err(error) = opened {
+        let at = page.map(|page| format!(": open {page} yourself")).unwrap_or_default();
+        ui.warning(&format!("{error}{at}"));
+    }
 }
 
 /// Reads the names of the rooms; the same room twice is one room.

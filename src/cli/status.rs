@@ -66,7 +66,9 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         State::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
         State::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
             .hint("to reopen it, publish its event again from the web app"),
-        State::Inactive => new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check")),
+        State::Inactive => {
+            new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
+        }
         State::Gone => check_error::gone(),
         State::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room} --check")),

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::livekit::check::{self, Check, Joining, Tools};
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::token as jwt;
-use crate::livekit::{self, CheckReport, Offset, Verdict};
+use crate::livekit::{self, CheckReport, Offset, Transport, Verdict};
 use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::RoomRef;
@@ -29,6 +29,12 @@ pub struct Options {
     pub hold: Option<Duration>,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
+    /// Join, but try no audio.
+    pub signal_only: bool,
+    /// The one way that audio is to take; any, if there is none.
+    pub transport: Option<Transport>,
+    /// Be audibly silent for a second, if the token that joins may speak.
+    pub publish: bool,
 }
 
 /// What a check came to.
@@ -153,10 +159,8 @@ async fn nest(
     } else {
         None
     };
-    let streaming: Vec<_> =
-        event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
-    let hints =
-        Hints { returned: &[], streaming: &streaming, api: Some(api.url()), allow_http: settings.allow_http };
+    let streaming: Vec<_> = event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
+    let hints = Hints { returned: &[], streaming: &streaming, api: Some(api.url()), allow_http: settings.allow_http };
     let join = own.as_ref().map_or(Joining { token: &guest, host: false }, |token| Joining { token, host: true });
     let joining = Wanted {
         room: room.id.as_str(),
@@ -165,6 +169,7 @@ async fn nest(
         candidates: &endpoint::candidates(hints),
         api_clock: clock,
         restart: None,
+        any_room: false,
         timeout: client.network().timeout,
     };
     concluded(joining.check(&client, options, reporter).await, room.id.as_str(), host)
@@ -199,6 +204,7 @@ pub async fn endpoint(
         candidates: &candidates,
         api_clock: None,
         restart: None,
+        any_room: true,
         timeout: client.network().timeout,
     };
     let work = async { Ok(joining.check(&client, options, reporter).await) };
@@ -279,8 +285,7 @@ pub(super) async fn session(
         (None, false) => None,
     };
     let Session { endpoints: returned, streaming, allow_http, .. } = session;
-    let candidates =
-        endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
+    let candidates = endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
     let livekit::Restarted { sent_ms, answered_ms } = session.restart.times;
     let wanted = Wanted {
         room: session.room.as_str(),
@@ -289,6 +294,7 @@ pub(super) async fn session(
         candidates: &candidates,
         api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
         restart: Some(session.restart),
+        any_room: false,
         timeout: client.network().timeout,
     };
     wanted.check(client, options, reporter).await
@@ -302,6 +308,8 @@ pub(super) struct Wanted<'a> {
     pub candidates: &'a [Candidate],
     pub api_clock: Option<Offset>,
     pub restart: Option<Restart<'a>>,
+    /// It need not be a nest's.
+    pub any_room: bool,
     /// For everything but the hold.
     pub timeout: Duration,
 }
@@ -315,8 +323,12 @@ impl Wanted<'_> {
             candidates: self.candidates,
             restarted: self.restart.map(|restart| restart.times),
             sid_before: self.restart.and_then(|restart| restart.sid_before),
+            any_room: self.any_room,
             api_clock: self.api_clock,
             hold: options.hold,
+            signal_only: options.signal_only,
+            transport: options.transport,
+            publish: options.publish,
             timeout: self.timeout,
         };
         let tools = Tools { http: client.http(), tls: &client.network().tls, clock: Clock::default(), reporter };

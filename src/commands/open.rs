@@ -54,7 +54,8 @@ pub fn page(named: &str, room: &RoomRef, api: &Base) -> Option<Url> {
         return link;
     }
     let coordinate = room.coordinate().filter(|coordinate| coordinate.identifier.len() <= 255)?;
-    let naddr = Nip19Coordinate { coordinate, relays: room.relays.iter().take(3).cloned().collect() }.to_bech32().ok()?;
+    let naddr =
+        Nip19Coordinate { coordinate, relays: room.relays.iter().take(3).cloned().collect() }.to_bech32().ok()?;
     api.url().join(&format!("/{naddr}")).ok()
 }
 

@@ -52,13 +52,7 @@ fn there<T>(answer: &Result<T, api::Error>) -> Option<bool> {
 }
 
 /// Asks; waits `limit` at most.
-pub(super) async fn look(
-    client: &Client,
-    api: &Base,
-    id: &RoomId,
-    limit: Duration,
-    reporter: &dyn Reporter,
-) -> Sight {
+pub(super) async fn look(client: &Client, api: &Base, id: &RoomId, limit: Duration, reporter: &dyn Reporter) -> Sight {
     let started = tokio::time::Instant::now();
     let (guest_url, info_url) = (api.room(id, "/guest"), api.room(id, "/info"));
     let (guest, info) = join(ask(client, &guest_url, limit, reporter), ask(client, &info_url, limit, reporter)).await;
@@ -73,11 +67,14 @@ pub(super) async fn look(
 
 async fn ask(client: &Client, url: &Url, limit: Duration, reporter: &dyn Reporter) -> Result<Reply, api::Error> {
     let reply = client.send(Call::get(url).within(limit)).await;
-    reporter.detail(1, &match &reply {
-        Ok(reply) if reply.status < 300 => format!("GET {url}: {}", reply.status),
-        Ok(reply) => format!("GET {url}: {} {}", reply.status, reply.text()),
-        Err(lost) => format!("GET {url}: {lost}"),
-    });
+    reporter.detail(
+        1,
+        &match &reply {
+            Ok(reply) if reply.status < 300 => format!("GET {url}: {}", reply.status),
+            Ok(reply) => format!("GET {url}: {} {}", reply.status, reply.text()),
+            Err(lost) => format!("GET {url}: {lost}"),
+        },
+    );
     Ok(reply?)
 }
 

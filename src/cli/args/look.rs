@@ -3,16 +3,30 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::{KeyArgs, RetryArgs, ServerArgs, TEMPLATE, exit_help, hold};
+use super::{KeyArgs, RetryArgs, ServerArgs, TEMPLATE, duration, exit_help};
+use crate::livekit;
 
-/// How to join.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub struct JoinArgs {
-    /// Stay inside this long, and tell if anything closes the room (at most 55s)
-    #[arg(long, value_name = "TIME", value_parser = hold)]
-    pub hold: Option<Duration>,
+/// How audio is to travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Straight to the media server
+    Udp,
+    /// ICE over TCP
+    Tcp,
+    /// Through the TURN server that the media server names
+    Relay,
+}
+
+impl From<Transport> for livekit::Transport {
+    fn from(way: Transport) -> Self {
+        match way {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Relay => Self::Relay,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -39,8 +53,15 @@ pub struct CheckArgs {
     /// Join with the host's own token; ejects a host who is connected elsewhere
     #[arg(long, conflicts_with = "url")]
     pub as_host: bool,
-    #[command(flatten)]
-    pub join: JoinArgs,
+    /// Stay inside this long, and tell if anything closes the room (at most 55s without audio)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub hold: Option<Duration>,
+    /// The one way that audio is to take
+    #[arg(long, value_name = "WAY")]
+    pub transport: Option<Transport>,
+    /// Send a second of silence, and see that it arrives; needs a token that may speak
+    #[arg(long)]
+    pub publish: bool,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]

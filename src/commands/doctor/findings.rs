@@ -16,8 +16,8 @@ use crate::commands::sight::{self, Sight, clock_of};
 use crate::commands::target::{Beside, Finder};
 use crate::commands::{Error, Settings, token};
 use crate::key::{self, HostKey};
-use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::Offset;
+use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::RoomRef;
@@ -79,7 +79,8 @@ impl Findings {
             ..settings.clone()
         };
         let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
-        let nobodys = RoomRef { id: RoomId::new(NOBODYS).map_err(room_error)?, host: None, relays: Vec::new(), api: None };
+        let nobodys =
+            RoomRef { id: RoomId::new(NOBODYS).map_err(room_error)?, host: None, relays: Vec::new(), api: None };
         let subject = room.unwrap_or(&nobodys);
         let name = subject.id.as_str();
         let keys = Keys::new(settings, reporter);
@@ -90,7 +91,8 @@ impl Findings {
         let muffled = Unasked { reporter, muffled: true };
         let finder = Finder { settings, keys: &keys, reporter: &muffled };
         let until = Instant::now() + settings.network.timeout;
-        let asker = Asker { settings, client: &client, id: &subject.id, key: signer(key.as_ref()), reporter: &muffled, until };
+        let asker =
+            Asker { settings, client: &client, id: &subject.id, key: signer(key.as_ref()), reporter: &muffled, until };
         let started = Instant::now();
         let Beside { mut event, api } = match room {
             Some(room) => finder.beside(room, |api| asker.ask(api)).await?,
@@ -108,7 +110,8 @@ impl Findings {
         let (candidates, media) = match (&api, room) {
             (Ok(far), Some(_)) => {
                 let known = event.as_ref().ok().and_then(Option::as_ref);
-                let streaming: Vec<_> = known.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
+                let streaming: Vec<_> =
+                    known.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
                 let hints = Hints {
                     returned: &[],
                     streaming: &streaming,

@@ -52,6 +52,7 @@ pub(super) async fn look(
             candidates,
             api_clock: far.clock,
             restart: None,
+            any_room: false,
             timeout: left(),
         };
         return Media::Joined(Box::new(wanted.check(client, Options::default(), reporter).await));

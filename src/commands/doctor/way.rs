@@ -39,11 +39,9 @@ pub(super) async fn walk(client: &Client, api: &Base, until: Instant) -> Way {
     let _ = url.set_scheme(if url.scheme() == "https" { "wss" } else { "ws" });
     let candidate = Candidate { url, source: Source::Usual, internal: None, host_token: false, cleartext: false };
     match dial::connect(&candidate, &client.network().tls, Patience { each: LAYER_LIMIT, until }).await {
-        Ok(connection) => Way::Direct {
-            peer: connection.peer.to_string(),
-            timings: connection.timings(),
-            tls: connection.tls(),
-        },
+        Ok(connection) => {
+            Way::Direct { peer: connection.peer.to_string(), timings: connection.timings(), tls: connection.tls() }
+        }
         Err(failed) => Way::Ended(failed),
     }
 }

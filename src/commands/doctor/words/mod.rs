@@ -58,7 +58,9 @@ fn own_key(findings: &Findings, request: &Request) -> Link {
                 }
                 _ => "mend it, or name another one: --key-file PATH",
             };
-            Link::new(NAME, Status::Failed, detail).hint(hint).next(format!("nest restart {} --key-file PATH", named(request)))
+            Link::new(NAME, Status::Failed, detail)
+                .hint(hint)
+                .next(format!("nest restart {} --key-file PATH", named(request)))
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::clock::{Clock, local_hour_minute, rfc3339};
 use crate::commands::Error;
 use crate::key::npub;
 use crate::livekit::endpoint::Candidate;
-use crate::report::{Status, Step};
 use crate::relay;
+use crate::report::{Status, Step};
 
 pub(super) fn event(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "event";
@@ -32,7 +32,8 @@ pub(super) fn event(findings: &Findings, request: &Request) -> Link {
             return Link::new(NAME, Status::Failed, why).hint("name a relay that answers: --relay wss://…");
         }
         Err(error) => {
-            return Link::new(NAME, Status::Warned, error.to_string()).hint("name a relay that answers: --relay wss://…");
+            return Link::new(NAME, Status::Warned, error.to_string())
+                .hint("name a relay that answers: --relay wss://…");
         }
     };
     let (status, event) = (room.event.status(), &room.event);
@@ -73,8 +74,12 @@ pub(super) fn record(findings: &Findings) -> Link {
         }
         Err(_) if far.sight.record() == Some(false) => {
             let runs = if far.sight.audio_room() == Some(true) { "the nest still runs, but " } else { "" };
-            Link::new(NAME, Status::Failed, format!("{runs}the server no longer has it: records live 24 h from their last write"))
-                .hint("a restart cannot bring it back: open a new nest in the web app, and close the old one there")
+            Link::new(
+                NAME,
+                Status::Failed,
+                format!("{runs}the server no longer has it: records live 24 h from their last write"),
+            )
+            .hint("a restart cannot bring it back: open a new nest in the web app, and close the old one there")
         }
         Err(error) => not_checked(NAME, format!("the API does not say: {error}")),
     }
@@ -89,8 +94,12 @@ pub(super) fn host(findings: &Findings, request: &Request) -> Link {
         return not_checked(NAME, "nobody says who hosts this nest");
     };
     if let Some(other) = published.or(named_host).filter(|other| *other != host) {
-        return Link::new(NAME, Status::Failed, format!("the record says {}, the event is by {}", npub(&host), npub(&other)))
-            .hint("the API lets only the first restart it, and the event is the second's: is this the right API?");
+        return Link::new(
+            NAME,
+            Status::Failed,
+            format!("the record says {}, the event is by {}", npub(&host), npub(&other)),
+        )
+        .hint("the API lets only the first restart it, and the event is the second's: is this the right API?");
     }
     match &findings.key {
         Some(Ok(key)) if key.public_key() == host => Link::new(NAME, Status::Passed, "it is your nest"),
@@ -100,8 +109,10 @@ pub(super) fn host(findings: &Findings, request: &Request) -> Link {
 }
 
 fn not_yours(host: &PublicKey, you: &PublicKey, request: &Request) -> Link {
-    Link::new("host", Status::Warned, format!("you are {}; the host is {}", npub(you), npub(host)))
-        .hint(format!("only the host can restart it. If that is you too: nest restart {} --key-file PATH", named(request)))
+    Link::new("host", Status::Warned, format!("you are {}; the host is {}", npub(you), npub(host))).hint(format!(
+        "only the host can restart it. If that is you too: nest restart {} --key-file PATH",
+        named(request)
+    ))
 }
 
 pub(super) fn room(findings: &Findings, request: &Request) -> Link {
@@ -125,9 +136,14 @@ pub(super) fn room(findings: &Findings, request: &Request) -> Link {
             let over = findings.event().is_some_and(|room| room.event.is_over(Clock::default().now_s()));
             let detail = "there is no audio room, or the API's media server is down";
             if over {
-                return Link::new(NAME, Status::Warned, detail).hint("the event says that the nest is over: that is as it should be");
+                return Link::new(NAME, Status::Warned, detail)
+                    .hint("the event says that the nest is over: that is as it should be");
             }
-            let ours = findings.key.as_ref().and_then(|key| key.as_ref().ok()).is_some_and(|key| Some(key.public_key()) == sight.host());
+            let ours = findings
+                .key
+                .as_ref()
+                .and_then(|key| key.as_ref().ok())
+                .is_some_and(|key| Some(key.public_key()) == sight.host());
             let link = Link::new(NAME, Status::Failed, detail);
             match sight.host().filter(|_| !ours) {
                 Some(host) => {
@@ -216,6 +232,10 @@ fn renamed(name: &'static str, step: Option<&Step>) -> Link {
 
 fn when(ms: i64) -> String {
     let near = ms.abs_diff(Clock::default().now_ms()) < 20 * 3600 * 1000;
-    let told = if near { local_hour_minute(ms).map(|time| format!("at {time}")) } else { rfc3339(ms).map(|day| format!("on {day}")) };
+    let told = if near {
+        local_hour_minute(ms).map(|time| format!("at {time}"))
+    } else {
+        rfc3339(ms).map(|day| format!("on {day}"))
+    };
     told.unwrap_or_else(|| "at an impossible time".into())
 }

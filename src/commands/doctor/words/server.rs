@@ -17,7 +17,9 @@ const A_DAY_S: i64 = 24 * 60 * 60;
 pub(super) fn clock(findings: &Findings) -> Link {
     const NAME: &str = "clock";
     let Some(far) = findings.far() else { return not_checked(NAME, "there is no API to compare it with") };
-    let Some(offset) = far.clock else { return not_checked(NAME, "the API did not answer, or does not say what time it is") };
+    let Some(offset) = far.clock else {
+        return not_checked(NAME, "the API did not answer, or does not say what time it is");
+    };
     let apart_s = offset.middle_ms().abs() / 1000;
     if apart_s < HARMLESS_S {
         return Link::new(NAME, Status::Passed, format!("agrees with the API's, give or take {} s", apart_s.max(1)));
@@ -39,9 +41,13 @@ pub(super) fn api(findings: &Findings, request: &Request) -> Link {
         Ok(far) => far,
         Err(Error::NoApi) => {
             let nest = if request.room.is_some() { format!(" {}", request.named) } else { String::new() };
-            return Link::new(NAME, Status::Failed, "nobody says which API it is: not the arguments, not NEST_API, not the configuration, not an event")
-                .hint("name it: --api https://…, or set NEST_API")
-                .next(format!("nest doctor{nest} --api https://…"));
+            return Link::new(
+                NAME,
+                Status::Failed,
+                "nobody says which API it is: not the arguments, not NEST_API, not the configuration, not an event",
+            )
+            .hint("name it: --api https://…, or set NEST_API")
+            .next(format!("nest doctor{nest} --api https://…"));
         }
         Err(Error::MediaOverQuic { .. }) => return not_checked(NAME, "a nest on Media over QUIC needs none"),
         Err(error) => {
@@ -56,18 +62,19 @@ pub(super) fn api(findings: &Findings, request: &Request) -> Link {
     match (&far.health, spoken(far)) {
         (Ok(health), _) if health.version.is_some() || health.status.is_some() => {
             let version = health.version.as_deref().map_or_else(String::new, |version| format!(", version {version}"));
-            let status = health.status.as_deref().map_or_else(String::new, |status| format!(", it calls itself {status}"));
+            let status =
+                health.status.as_deref().map_or_else(String::new, |status| format!(", it calls itself {status}"));
             Link::new(NAME, Status::Passed, format!("{address} answers{version}{status}")).took(far.health_elapsed)
         }
-        (_, Ok(())) => {
-            Link::new(NAME, Status::Passed, format!("{address} answers; it does not say which build it is"))
-                .took(far.sight.elapsed)
-        }
+        (_, Ok(())) => Link::new(NAME, Status::Passed, format!("{address} answers; it does not say which build it is"))
+            .took(far.sight.elapsed),
         (_, Err(error)) => Link::new(NAME, Status::Failed, format!("{address}: {error}")).hint(match error {
             api::Error::NotFound { .. } | api::Error::Nonsense { .. } | api::Error::Redirect { .. } => {
                 "this is another address than the API's, or an old server: check --api"
             }
-            api::Error::RateLimited { .. } => "whoever shares this machine's address shares its limit: wait a quarter of an hour",
+            api::Error::RateLimited { .. } => {
+                "whoever shares this machine's address shares its limit: wait a quarter of an hour"
+            }
             _ => "for the operator: the API's log has the reason; look at Redis and at LiveKit",
         }),
     }
@@ -89,7 +96,11 @@ pub(super) fn signature(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "signature";
     let Some(far) = findings.far() else { return not_checked(NAME, "there is no API to show one to") };
     if let Way::Ended(failed) = &far.way {
-        let why = if failed.layer == Layer::Tls { "nothing is signed for a server without a good certificate" } else { NO_CONNECTION };
+        let why = if failed.layer == Layer::Tls {
+            "nothing is signed for a server without a good certificate"
+        } else {
+            NO_CONNECTION
+        };
         return not_checked(NAME, why);
     }
     match (&findings.key, &far.signature) {

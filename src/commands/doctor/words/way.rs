@@ -1,8 +1,8 @@
 //! DNS, proxy, TCP and TLS in words.
 
+use super::super::Link;
 use super::super::findings::Findings;
 use super::super::way::Way;
-use super::super::Link;
 use super::not_checked;
 use crate::api::{self, Layer as ApiLayer, Lost};
 use crate::clock::{Clock, rfc3339};
