@@ -132,8 +132,11 @@ async fn a_nest_that_is_over_or_gone_is_told() {
 async fn media_over_quic_is_told_and_nothing_is_joined() {
     let mock = mock(&[]);
     let naddr = events::naddr(&mock);
-    events::publish(&mock, &[&["status", "live"], &["streaming", "https://moq.example/anon"], &["auth", "https://auth.example"]])
-        .await;
+    events::publish(
+        &mock,
+        &[&["status", "live"], &["streaming", "https://moq.example/anon"], &["auth", "https://auth.example"]],
+    )
+    .await;
     let check = |nest: Nest| nest.args(["check", &naddr]).run().expect(1);
     for output in [check(Nest::alone()), check(Nest::new(&mock))] {
         assert!(output.stderr.starts_with("error: this nest runs on Media over QUIC"), "{output:?}");

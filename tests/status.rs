@@ -41,7 +41,10 @@ fn a_dead_nest_is_inactive_and_nobody_signs_or_joins() {
 
     let output = status(&mock, "demo").run().expect(10);
     assert!(output.stdout.starts_with("✗ demo · inactive · record since "), "{output:?}");
-    assert!(output.stdout.ends_with(" · no audio room\n    hint: restart it: nest restart demo --check\n"), "{output:?}");
+    assert!(
+        output.stdout.ends_with(" · no audio room\n    hint: restart it: nest restart demo --check\n"),
+        "{output:?}"
+    );
     assert_eq!(output.stderr, "");
 }
 
@@ -133,7 +136,12 @@ fn what_is_not_known_is_not_called_dead() {
     let nobody = Nest::alone().args(["status", "demo", "--api", "http://127.0.0.1:1"]);
     let output = nobody.args(["-q"]).run().expect(10);
     assert_eq!(output.stdout, "");
-    assert!(output.stderr.starts_with("error: whether this nest runs is not known\n  caused by: audio room: cannot reach 127.0.0.1:1: "), "{output:?}");
+    assert!(
+        output.stderr.starts_with(
+            "error: whether this nest runs is not known\n  caused by: audio room: cannot reach 127.0.0.1:1: "
+        ),
+        "{output:?}"
+    );
     assert!(output.stderr.ends_with("\n  hint: see which link is broken: nest doctor demo\n"), "{output:?}");
     let output = Nest::alone().args(["status", "demo"]).run().expect(2);
     assert!(output.stderr.starts_with("error: which server is this nest on?"), "{output:?}");

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::media::{self, Media};
 use super::way::{self, Way};
-use crate::api::{self, Base, Call, Client, Policy, Reply, RoomId, answer};
+use crate::api::{self, Base, Call, Client, Lost, Policy, Reply, RoomId, answer};
 use crate::commands::keys::Keys;
 use crate::commands::quiet::Unasked;
 use crate::commands::sight::{self, Sight, clock_of};
@@ -49,6 +49,14 @@ pub(super) struct Far {
     pub clock: Option<Offset>,
     /// `None`: nobody signed.
     pub signature: Option<Result<Signature, Error>>,
+}
+
+impl Far {
+    /// Whether anything was sent to it at all.
+    pub fn is_reached(&self) -> bool {
+        let lost = |error: Option<&api::Error>| matches!(error, Some(api::Error::Lost(Lost::Unreachable { .. })));
+        !(lost(self.health.as_ref().err()) && lost(self.sight.guest.as_ref().err()))
+    }
 }
 
 /// What `/health` says.

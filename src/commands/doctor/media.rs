@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::commands::check::{Options, Wanted};
 use crate::livekit::CheckReport;
 use crate::livekit::check::Joining;
-use crate::livekit::endpoint::Candidate;
+use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::validate::{self, Refusal};
 use crate::reporter::Reporter;
 
@@ -57,8 +57,11 @@ pub(super) async fn look(
         };
         return Media::Joined(Box::new(wanted.check(client, Options::default(), reporter).await));
     }
+    // Where the API cannot be reached, neither can its neighbour.
+    let beside = |candidate: &Candidate| candidate.source == Source::Usual;
+    let hopeless = |candidate: &Candidate| candidate.cleartext || (!far.is_reached() && beside(candidate));
     let mut silent = Vec::new();
-    for candidate in candidates.iter().filter(|candidate| !candidate.cleartext) {
+    for candidate in candidates.iter().filter(|candidate| !hopeless(candidate)) {
         let limit = LIMIT.min(left());
         let started = Instant::now();
         let seen = match token {

@@ -191,7 +191,7 @@ pub(super) fn signal(findings: &Findings) -> Link {
     match &findings.media {
         None => not_checked(NAME, "there is no API to give out a token"),
         Some(Media::NoTime) => not_checked(NAME, "the time was used up; give it more with --timeout"),
-        Some(Media::Silent(why)) if why.is_empty() => not_checked(NAME, "there is no endpoint to call"),
+        Some(Media::Silent(why)) if why.is_empty() => not_checked(NAME, "there is no other endpoint to call than beside the API"),
         Some(Media::Silent(why)) => Link::new(NAME, Status::Failed, why.join("; "))
             .hint("for the operator: is LiveKit running, and does its proxy pass on WebSockets?"),
         Some(Media::Answers { endpoint, verdict, elapsed }) => match verdict {

@@ -6,7 +6,6 @@ use super::super::{Link, Request};
 use super::{NO_CONNECTION, named, not_checked};
 use crate::api::{self, Missing};
 use crate::commands::Error;
-use crate::livekit::dial::Layer;
 use crate::report::Status;
 
 /// Below this nothing suffers from the difference.
@@ -55,7 +54,7 @@ pub(super) fn api(findings: &Findings, request: &Request) -> Link {
                 .hint("use https://, or accept the risk with --allow-http");
         }
     };
-    if matches!(&far.way, Way::Ended(_)) {
+    if matches!(&far.way, Way::Ended(_)) || !far.is_reached() {
         return not_checked(NAME, NO_CONNECTION);
     }
     let address = far.api.as_str();
@@ -95,13 +94,8 @@ fn spoken(far: &Far) -> Result<(), &api::Error> {
 pub(super) fn signature(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "signature";
     let Some(far) = findings.far() else { return not_checked(NAME, "there is no API to show one to") };
-    if let Way::Ended(failed) = &far.way {
-        let why = if failed.layer == Layer::Tls {
-            "nothing is signed for a server without a good certificate"
-        } else {
-            NO_CONNECTION
-        };
-        return not_checked(NAME, why);
+    if matches!(&far.way, Way::Ended(_)) || !far.is_reached() {
+        return not_checked(NAME, NO_CONNECTION);
     }
     match (&findings.key, &far.signature) {
         (None, _) => not_checked(NAME, "there is no key to sign with"),
