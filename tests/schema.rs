@@ -94,6 +94,35 @@ fn a_running_nest_and_several_at_once_fit() {
 }
 
 #[test]
+fn what_looks_fits_too() {
+    let of = |name: &str| validator(&closed(schema(&format!("schema/{name}.json"))));
+    let calls: [(&str, &[&str], &[&str], i32); 12] = [
+        ("check", &[], &["demo"], 0),
+        ("check", &["wrong-secret"], &["demo"], 10),
+        ("check", &["livekit-down"], &["demo"], 6),
+        ("check", &[], &[], 2),
+        ("status", &[], &["demo"], 0),
+        ("status", &["lost-record"], &["demo"], 0),
+        ("status", &["status=500@guest"], &["demo"], 10),
+        ("status", &["livekit-down"], &["demo"], 10),
+        ("token", &[], &["demo"], 0),
+        ("token", &["livekit-down"], &["demo"], 6),
+        ("doctor", &[], &["demo"], 0),
+        ("doctor", &["livekit-down"], &["demo"], 10),
+    ];
+    let mock = mock(&[]);
+    Nest::new(&mock).args(["restart", "demo", "-q"]).run().expect(0);
+    for (command, faults, args, code) in calls {
+        mock.set_faults(faults.iter().map(|fault| fault.parse::<Fault>().unwrap()).collect());
+        let nest = Nest::new(&mock).env("NEST_RELAYS", mock.relay());
+        let document = nest.args([command, "--json"]).args(args).run().expect(code).document();
+        fits(&of(command), &document);
+        let failed = command != "doctor" && code != 0;
+        assert_eq!(document.get("error").is_some(), failed, "{document:#}");
+    }
+}
+
+#[test]
 fn what_is_wrong_does_not_fit() {
     let restart = validator(&schema("schema/restart.json"));
     let failure = json!({ "roomId": "demo", "error": { "kind": "usage", "message": "x", "hints": [], "later": 1 } });

@@ -122,3 +122,47 @@ fn the_spinner_says_what_it_is_doing() {
     person.sees("looking");
     assert_eq!(person.ends().1, 0);
 }
+
+#[test]
+fn a_dead_nest_of_ones_own_is_offered_a_restart() {
+    let mock = mock();
+    let question = "it is yours. Restart this nest now?";
+    let mut person = Seated::at(Nest::new(&mock).args(["check", "demo"]));
+    person.sees(question);
+    person.terminal.send("n").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 6, "{screen}");
+    assert!(mock.room("demo").is_none());
+
+    let mut person = Seated::at(Nest::new(&mock).args(["check", "demo"]));
+    person.sees(question);
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("Nest restarted successfully") && screen.contains("joinable in"), "{screen}");
+    assert!(mock.room("demo").is_some());
+}
+
+#[test]
+fn nobody_else_is_offered_one_or_asked_for_a_key() {
+    let mock = mock();
+    let other = nostr::Keys::generate().secret_key().to_secret_hex();
+    for nest in [Nest::new(&mock).without("NEST_KEY"), Nest::new(&mock).env("NEST_KEY", other)] {
+        let (screen, code) = Seated::at(nest.args(["check", "demo"])).ends();
+        assert_eq!(code, 6, "{screen}");
+        assert!(screen.contains("write to npub1") && !screen.contains('?'), "{screen}");
+    }
+}
+
+/// A restart that was wanted and failed is what counts.
+#[test]
+fn the_restart_that_was_wanted_has_its_own_code() {
+    let mock = mock();
+    mock.set_faults(vec!["no-restart".parse().unwrap()]);
+    let mut person = Seated::at(Nest::new(&mock).args(["check", "demo"]));
+    person.sees("Restart this nest now?");
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 6, "{screen}");
+    assert!(screen.contains("no restart endpoint"), "{screen}");
+}
