@@ -43,7 +43,7 @@ pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: 
 async fn nest(settings: &Settings, name: &str, options: Options, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     let room = RoomRef::parse(name).map_err(|error| Failure::of(&error.into(), name))?;
     let result = match check::run(settings, &room, options, ui, stop).await {
-        Ok(Done::Joinable(checked)) => Ok(checked),
+        Ok(Done::Joinable(checked)) => Ok(*checked),
         // A person wanted a restart in between: what came of that is the result.
         Ok(Done::Restarted(restarted)) => {
             let result = Ok(RestartDone::Restarted(restarted));

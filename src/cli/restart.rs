@@ -57,8 +57,8 @@ pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop
 }
 
 /// The page of a nest that is back: for one without a host in its name, its host is whose key restarted it.
-fn page(names: &[String], room: &RoomRef, restarted: &Restarted) -> Option<Url> {
-    let named = names.iter().find(|name| RoomRef::parse(name).as_ref() == Ok(room))?;
+fn page(written: &[String], room: &RoomRef, restarted: &Restarted) -> Option<Url> {
+    let named = written.iter().find(|name| RoomRef::parse(name).as_ref() == Ok(room))?;
     let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
     let whole = RoomRef { host, ..room.clone() };
     open::page(named, &whole, &Base::parse(&restarted.api).ok()?)

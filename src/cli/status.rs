@@ -75,7 +75,7 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         State::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
         State::Unknown => {
             let failure = new("whether this nest runs is not known");
-            let failure = standing.troubles.iter().fold(failure, |failure, trouble| failure.cause(trouble));
+            let failure = standing.troubles.iter().fold(failure, Failure::cause);
             failure.hint(format!("see which link is broken: nest doctor {room}"))
         }
     })

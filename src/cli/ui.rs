@@ -77,7 +77,9 @@ impl Ui {
     /// Takes away all that is shown of progress.
     pub fn end_rows(&self) {
         let rows = std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner));
-        rows.into_values().for_each(|bar| bar.finish_and_clear());
+        for bar in rows.into_values() {
+            bar.finish_and_clear();
+        }
     }
 
     /// A result, on stdout. `text` is already harmless.

@@ -65,7 +65,7 @@ pub struct Unavailable {
 #[derive(Clone, Debug)]
 pub enum Done {
     /// It can be joined.
-    Joinable(Checked),
+    Joinable(Box<Checked>),
     /// There was no audio room; a person wanted a restart, and the new session can be joined.
     Restarted(Box<Restarted>),
 }
@@ -92,7 +92,7 @@ pub async fn run(
                 Err(Error::Unavailable(why))
             }
         }
-        other => other.map(Done::Joinable),
+        other => other.map(|checked| Done::Joinable(Box::new(checked))),
     }
 }
 
@@ -332,7 +332,7 @@ impl Wanted<'_> {
             timeout: self.timeout,
         };
         let tools = Tools { http: client.http(), tls: &client.network().tls, clock: Clock::default(), reporter };
-        check::run(&check, &tools).await
+        Box::pin(check::run(&check, &tools)).await
     }
 }
 

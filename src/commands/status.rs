@@ -11,6 +11,7 @@ use super::target::{Beside, Finder};
 use super::{Error, Settings, Stop};
 use crate::api::{self, Client};
 use crate::clock::{Clock, rfc3339};
+use crate::livekit::Offset;
 use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::RoomRef;
@@ -187,7 +188,7 @@ fn with_sight(mut standing: Standing, sight: &Sight, host: Option<PublicKey>) ->
         if standing.state == State::Running {
             standing.participants = Some(info.participant_count);
             let closes = info.restarted_at.map(|at| at.saturating_add(EMPTY_TIMEOUT_MS));
-            let there_ms = Clock::default().now_ms().saturating_add(sight.clock.map_or(0, |clock| clock.middle_ms()));
+            let there_ms = Clock::default().now_ms().saturating_add(sight.clock.map_or(0, Offset::middle_ms));
             let closes = closes.filter(|at| info.participant_count == 0 && *at > there_ms);
             standing.closes_at = closes.and_then(rfc3339);
         }

@@ -202,7 +202,7 @@ impl Asker<'_> {
         .await;
         let clock = health.as_ref().ok().and_then(clock_of).or(sight.clock);
         let health = health.map_err(api::Error::from).and_then(|reply: Reply| answer::json(&reply, &health_url));
-        Far { way, health, health_elapsed, clock, sight, signature, api }
+        Far { api, way, health, health_elapsed, sight, clock, signature }
     }
 
     /// Asks for a token, which changes nothing. That there is no such nest is found out only after the signature.

@@ -86,7 +86,7 @@ pub async fn run(
     stop: &Stop,
 ) -> Result<Report, Error> {
     stop.unless(async {
-        let findings = Findings::gather(settings, request.room.as_ref(), reporter).await?;
+        let findings = Box::pin(Findings::gather(settings, request.room.as_ref(), reporter)).await?;
         Ok(report(words::links(&findings, request), request))
     })
     .await

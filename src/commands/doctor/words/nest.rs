@@ -10,7 +10,6 @@ use crate::clock::{Clock, local_hour_minute, rfc3339};
 use crate::commands::Error;
 use crate::key::npub;
 use crate::livekit::endpoint::Candidate;
-use crate::relay;
 use crate::report::{Status, Step};
 
 pub(super) fn event(findings: &Findings, request: &Request) -> Link {
@@ -27,9 +26,9 @@ pub(super) fn event(findings: &Findings, request: &Request) -> Link {
                 .next(format!("nest doctor {} --relay wss://…", named(request)))
                 .took(findings.event_elapsed);
         }
-        Err(Error::Relays(relay::Error::AllFailed(_))) | Err(_) if findings.far().is_none() => {
-            let why = findings.event.as_ref().err().map(ToString::to_string).unwrap_or_default();
-            return Link::new(NAME, Status::Failed, why).hint("name a relay that answers: --relay wss://…");
+        Err(error) if findings.far().is_none() => {
+            return Link::new(NAME, Status::Failed, error.to_string())
+                .hint("name a relay that answers: --relay wss://…");
         }
         Err(error) => {
             return Link::new(NAME, Status::Warned, error.to_string())
