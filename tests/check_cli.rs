@@ -142,7 +142,7 @@ async fn media_over_quic_is_told_and_nothing_is_joined() {
         assert!(output.stderr.starts_with("error: this nest runs on Media over QUIC"), "{output:?}");
         assert!(output.stderr.contains("https://moq.example/anon"), "{output:?}");
     }
-    assert_eq!(mock.requests("/api/v1/nests/demo/guest") + mock.requests("/rtc"), 0);
+    assert_eq!(mock.requests("/rtc"), 0);
 }
 
 /// Before an endpoint is dialled, the code is that of what went wrong.
@@ -214,6 +214,18 @@ async fn only_as_host_ejects_the_host() {
     let document = Nest::new(&mock).args(["check", "demo", "--as-host", "--json"]).run().expect(0).document();
     assert!(step(&document, "token")["detail"].as_str().unwrap().starts_with("The host's token is accepted"));
     assert_eq!(host.farewell().await, DisconnectReason::DuplicateIdentity);
+}
+
+/// A relay that is silent and an API that hangs have one time-out together.
+#[test]
+fn the_whole_ends_within_the_timeout() {
+    let (mock, _) = running(&["redis-hang@info", "no-answer@signal"]);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let relay = format!("ws://{}", silent.local_addr().unwrap());
+    let begun = std::time::Instant::now();
+    let output = listener(&mock, &events::naddr(&mock)).args(["--relay", &relay, "--timeout", "1s"]).run().expect(10);
+    assert!(begun.elapsed() < std::time::Duration::from_millis(2200), "{:?}", begun.elapsed());
+    assert!(output.stderr.contains("warning: none of the relays answered"), "{output:?}");
 }
 
 fn session(url: &str, token: &str, more: &[&str]) -> Output {

@@ -4,7 +4,7 @@ use super::advice;
 use super::api_error;
 use super::error::Failure;
 use super::exit::Exit;
-use crate::api::{Error, Missing};
+use crate::api::{Error, Lost, Missing};
 use crate::commands::check::{Checked, Unavailable};
 use crate::key::npub;
 use crate::report::Status;
@@ -12,6 +12,10 @@ use crate::report::Status;
 /// What to show when there is nothing to join, or nobody says whether there is.
 pub(super) fn unavailable(why: &Unavailable, room: &str) -> Failure {
     let mut failure = api_error::failure(&why.source, room);
+    if let Error::Lost(Lost::Unanswered(why)) = &why.source {
+        failure.message = "the API does not say whether this nest runs".into();
+        failure.causes = vec![why.clone()];
+    }
     let missing = if let Error::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
     if let Some(status) = &why.over {
         failure.causes.push(format!("its event says {status}: the nest is over"));

@@ -4,12 +4,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nostr::PublicKey;
+use tokio::time::Instant;
 
 use super::keys::Keys;
 use super::quiet::Unasked;
 use super::restart::{self, Restarted};
 use super::sight::{self, Sight};
-use super::target::{Ask, Finder, Target, not_over_quic};
+use super::target::{Beside, Finder, not_over_quic};
 use super::{Error, Settings, Stop, token};
 use crate::api::{self, Base, Call, Client, Missing, RoomId, answer};
 use crate::clock::Clock;
@@ -131,15 +132,28 @@ async fn nest(
     options: Options,
     reporter: &dyn Reporter,
 ) -> Result<Checked, Error> {
+    let settings = &settings.hurried();
     let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
+    let until = Instant::now() + settings.network.timeout;
+    let left = || until.saturating_duration_since(Instant::now());
     let unasked = Unasked { reporter, muffled: false };
     let keys = Keys::new(settings, &unasked);
+    let finder = Finder { settings, keys: &keys, reporter: &unasked };
     reporter.step(room.id.as_str(), Step::Look);
-    let Target { api, event, .. } =
-        Finder { settings, keys: &keys, reporter: &unasked }.target(room, Ask::Always).await?;
+    let look = |api: Base| {
+        let (client, limit) = (&client, left());
+        async move { sight::look(client, &api, &room.id, limit, reporter).await }
+    };
+    let (event, api, sight) = match finder.beside(room, look).await? {
+        Beside { event: Err(error), api: Err(Error::NoApi) } | Beside { api: Err(error), .. } => return Err(error),
+        Beside { event, api: Ok((api, sight)) } => (event, api, sight),
+    };
+    let event = event.unwrap_or_else(|error| {
+        reporter.warning(&error.to_string());
+        None
+    });
     tell(reporter, &api, event.as_ref());
     not_over_quic(event.as_ref())?;
-    let sight = sight::look(&client, &api, &room.id, client.network().timeout, reporter).await;
     let host = room.host.or(sight.host());
     let clock = sight.clock;
     let guest = match audio_room(sight) {
@@ -170,7 +184,7 @@ async fn nest(
         api_clock: clock,
         restart: None,
         any_room: false,
-        timeout: client.network().timeout,
+        timeout: left(),
     };
     concluded(joining.check(&client, options, reporter).await, room.id.as_str(), host)
 }

@@ -60,6 +60,12 @@ pub struct ApiSources {
 }
 
 impl Settings {
+    /// The same for work that is to end within one time-out: relays are asked at most twice, one time after the other.
+    fn hurried(&self) -> Self {
+        let timeout = self.relays.timeout.min(self.network.timeout / 2);
+        Self { relays: RelaySources { timeout, ..self.relays.clone() }, ..self.clone() }
+    }
+
     /// The API that serves `room`, as far as the call, the room's own URL and the environment say it.
     ///
     /// # Errors

@@ -26,15 +26,6 @@ pub struct RelaySources {
     pub timeout: Duration,
 }
 
-/// When relays are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Only when nothing else says which API serves the nest: a restart is one round trip.
-    IfNeeded,
-    /// Whenever the nest's name leads to an event: its `streaming` and status are wanted too.
-    Always,
-}
-
 /// A nest, and where it is.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
@@ -73,19 +64,19 @@ pub(super) struct Finder<'a> {
 
 impl Finder<'_> {
     /// The API of `room`: what was given, the room's own URL, the environment, its event's `service`, the profile.
-    pub async fn target(&self, room: &RoomRef, ask: Ask) -> Result<Target, Error> {
+    /// Relays are asked only when nothing else says it: a restart is one round trip.
+    pub async fn target(&self, room: &RoomRef) -> Result<Target, Error> {
         let named = self.settings.api_named(room)?;
-        let event = if named.is_some() && ask == Ask::IfNeeded {
-            None
-        } else {
-            match self.event(room, named.is_some()).await {
+        let event = match named {
+            Some(_) => None,
+            None => match self.event(room, false).await {
                 // The profile comes after the event: it also stands in for it.
-                Err(error) if named.is_some() || self.settings.api.profile.is_some() => {
+                Err(error) if self.settings.api.profile.is_some() => {
                     self.reporter.warning(&error.to_string());
                     None
                 }
                 event => event?,
-            }
+            },
         };
         let api = self.api(named, event.as_ref())?;
         Ok(Target { room: room.clone(), api, event })

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::keys::Keys;
 use super::restart::Progress;
 use super::restart::attempt::Sender;
-use super::target::{Ask, Finder};
+use super::target::Finder;
 use super::{Error, Settings, Stop};
 use crate::api::{self, Base, Client, RoomId, answer};
 use crate::clock;
@@ -63,7 +63,7 @@ pub async fn run(settings: &Settings, room: &RoomRef, reporter: &dyn Reporter, s
         let since = Instant::now();
         let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
         let keys = Keys::new(settings, reporter);
-        let target = Finder { settings, keys: &keys, reporter }.target(room, Ask::IfNeeded).await?;
+        let target = Finder { settings, keys: &keys, reporter }.target(room).await?;
         reporter.step(room.id.as_str(), Step::Key);
         let key = keys.of(room.host).await?;
         let (token, attempts, warnings) = fetch(settings, &client, &target.api, &room.id, &key, reporter).await?;

@@ -78,14 +78,7 @@ impl Findings {
     /// Looks at everything.
     pub async fn gather(settings: &Settings, room: Option<&RoomRef>, reporter: &dyn Reporter) -> Result<Self, Error> {
         // What cannot be known is said at once, and not asked again and again.
-        let settings = &Settings {
-            retry: Policy { retries: 0, ..settings.retry },
-            relays: crate::commands::RelaySources {
-                timeout: settings.relays.timeout.min(settings.network.timeout / 2),
-                ..settings.relays.clone()
-            },
-            ..settings.clone()
-        };
+        let settings = &Settings { retry: Policy { retries: 0, ..settings.retry }, ..settings.hurried() };
         let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
         let nobodys =
             RoomRef { id: RoomId::new(NOBODYS).map_err(room_error)?, host: None, relays: Vec::new(), api: None };

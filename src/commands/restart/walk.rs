@@ -14,7 +14,7 @@ use crate::api::wire::Info;
 use crate::api::{self, Base, Call, Client, answer};
 use crate::clock::{self, Clock};
 use crate::commands::keys::Keys;
-use crate::commands::target::{Ask, Finder, Target};
+use crate::commands::target::{Finder, Target};
 use crate::commands::{Error, Settings, Stop, check};
 use crate::key::HostKey;
 use crate::livekit::{self, CheckReport, Verdict, token};
@@ -67,7 +67,7 @@ impl Walk<'_> {
         let since = Instant::now();
         let name = room.id.as_str();
         let finder = Finder { settings: self.settings, keys: self.keys, reporter: self.reporter };
-        let Target { api, event, .. } = finder.target(room, Ask::IfNeeded).await?;
+        let Target { api, event, .. } = finder.target(room).await?;
         let url = api.room(&room.id, "/restart");
         let mut was_running = None;
         if self.request.if_inactive {
