@@ -76,6 +76,11 @@ pub fn step(step: Step) -> &'static str {
         Step::Restart => "restarting",
         Step::Wait => "waiting before the next attempt",
         Step::Check => "checking that people can join",
+        Step::Relays => "asking relays",
+        Step::Create => "creating a room",
+        Step::Grant => "letting people speak",
+        Step::Publish => "publishing",
+        Step::Close => "closing",
     }
 }
 

@@ -194,6 +194,13 @@ impl Reporter for Ui {
         self.ask(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok())
     }
 
+    fn choose<'a>(&'a self, question: &'a str, items: &'a [String]) -> Answer<'a, usize> {
+        let question = clean(question);
+        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
+        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
+        self.ask(move || select().ok().flatten())
+    }
+
     fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {
         let prompt = clean(prompt);
         self.ask(move || {

@@ -1,6 +1,6 @@
 //! `nest restart`: the main job.
 
-mod attempt;
+pub(super) mod attempt;
 mod look;
 mod walk;
 

@@ -85,6 +85,7 @@ impl Walk<'_> {
             policy: self.settings.retry,
             reporter: self.reporter,
             room: name,
+            step: Step::Restart,
             progress: &trail.progress,
             shift_s: AtomicI64::default(),
         };
@@ -308,7 +309,7 @@ fn with_token(restarted: Restarted, token: Secret, key: &HostKey) -> Restarted {
 
 /// What would be sent, with everything that makes it valid masked.
 fn planned(room: &RoomRef, sender: &Sender<'_>, url: &Url) -> Planned {
-    let mut event = json!(sender.event(&Method::POST, url));
+    let mut event = json!(sender.event(&Method::POST, url, None));
     event["sig"] = json!(MASK);
     Planned {
         room_id: room.id.to_string(),
