@@ -47,6 +47,8 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'Rooms in work at the same time')
             [CompletionResult]::new('--api', '--api', [CompletionResultType]::ParameterName, 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]')
             [CompletionResult]::new('--cacert', '--cacert', [CompletionResultType]::ParameterName, 'Trust the certificates in this PEM file too, for a private CA')
+            [CompletionResult]::new('--relay', '--relay', [CompletionResultType]::ParameterName, 'A relay to look for the nest''s event on; may be given several times [env: NEST_RELAYS]')
+            [CompletionResult]::new('--relay-timeout', '--relay-timeout', [CompletionResultType]::ParameterName, 'Limit of what is asked of relays')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Limit of one attempt: 500ms, 2s, 5m')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'Attempts after the first, for failures that are safe to repeat')
             [CompletionResult]::new('--max-wait', '--max-wait', [CompletionResultType]::ParameterName, 'The longest pause that a server may ask for')

@@ -389,7 +389,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__restart)
-            opts="-y -j -q -v -h --check --hold --as-host --if-inactive --no-wait --yes --dry-run --jobs --api --allow-http --cacert --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-y -j -q -v -h --check --hold --as-host --if-inactive --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -412,6 +412,14 @@ _nest() {
                     return 0
                     ;;
                 --cacert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --relay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --relay-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

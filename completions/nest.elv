@@ -43,6 +43,8 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --jobs 'Rooms in work at the same time'
             cand --api 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]'
             cand --cacert 'Trust the certificates in this PEM file too, for a private CA'
+            cand --relay 'A relay to look for the nest''s event on; may be given several times [env: NEST_RELAYS]'
+            cand --relay-timeout 'Limit of what is asked of relays'
             cand --timeout 'Limit of one attempt: 500ms, 2s, 5m'
             cand --retries 'Attempts after the first, for failures that are safe to repeat'
             cand --max-wait 'The longest pause that a server may ask for'

@@ -45,6 +45,18 @@ pub fn local_hour_minute(unix_ms: i64) -> Option<String> {
     Some(zoned.strftime("%H:%M").to_string())
 }
 
+/// A length of time in one unit: `12 s`, `5 min`, `2 h`, `3 days`.
+#[must_use]
+pub fn span(ms: i64) -> String {
+    let s = ms.max(0).saturating_add(500) / 1000;
+    match s {
+        0..120 => format!("{s} s"),
+        120..7_200 => format!("{} min", (s + 30) / 60),
+        7_200..172_800 => format!("{} h", (s + 1800) / 3600),
+        _ => format!("{} days", s / 86_400),
+    }
+}
+
 /// An HTTP date (RFC 9110, 5.6.7) in milliseconds since the Unix epoch.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<i64> {

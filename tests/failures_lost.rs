@@ -163,10 +163,10 @@ fn an_old_restart_is_no_proof_by_a_clock_that_runs_ahead() {
     // The API's clock is an hour ahead: a restart of half an hour ago bears a time that has not come yet here.
     let now = Clock::default().now_ms();
     let (there, before) = (now + 3_600_000, now + 1_800_000);
-    let server = Raw::with(move |_, line| {
-        let body = match line {
-            _ if line.starts_with("POST") => return Vec::new(),
-            _ if line.contains("/info") => format!("{{\"restartedAt\":{before}}}"),
+    let server = Raw::with(move |_, head| {
+        let body = match head.lines().next().unwrap() {
+            line if line.starts_with("POST") => return Vec::new(),
+            line if line.contains("/info") => format!("{{\"restartedAt\":{before}}}"),
             _ => "{\"token\":\"e30.e30.c2ln\"}".into(),
         };
         let head = format!("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Length: {}\r\n\r\n", http_date(there), body.len());

@@ -130,7 +130,7 @@ fn a_private_authority_is_named_and_can_be_trusted() {
     // The server's time is believed over TLS.
     mock.set_faults(nest::parse(&["clock=+5m"]));
     let output = restart(&mock, &api, &[], &["--cacert", path(&cacert)]).expect(0);
-    assert!(output.stderr.starts_with("warning: your clock is 300 s behind the server's"), "{}", output.stderr);
+    assert!(output.stderr.starts_with("warning: your clock is 5 min behind the server's"), "{}", output.stderr);
 
     let port = tls::self_signed("127.0.0.1", mock.address());
     let stderr = restart(&mock, &format!("https://127.0.0.1:{port}"), &[], &[]).expect(8).stderr;

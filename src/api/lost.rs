@@ -91,9 +91,6 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
         return (Layer::Tls(Some(Box::new(failure))), why);
     }
     let no_address = error.is_dns() || whole.contains("dns error");
-    if !proxied && sources(error).any(<dyn StdError>::is::<rustls::Error>) {
-        return (Layer::Tls(None), last(error));
-    }
     let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind);
     let (layer, why) = match io {
         _ if no_address => (Layer::Dns, "its name has no address".into()),

@@ -60,7 +60,7 @@ advice! {
         "does the API answer? curl {health}. If not, give its address with --api; if so, its operator has to update it",
         Some(Exit::NotFound);
     CLOCK: "401, and the clocks differ",
-        "your clock is {seconds} s {side} the server's; signatures are valid for a minute",
+        "your clock is {apart} {side} the server's; signatures are valid for a minute",
         "set the clock right: timedatectl set-ntp true",
         Some(Exit::Unauthorized);
     CLOCK_FAR: "401, and the clocks are days apart",

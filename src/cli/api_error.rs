@@ -98,7 +98,8 @@ fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, room: &
     let apart = ahead.unsigned_abs();
     if apart <= A_DAY {
         let side = if ahead > 0 { "ahead of" } else { "behind" };
-        return failure.advised(&advice::CLOCK, &[("seconds", &apart.to_string()), ("side", side)]);
+        return failure
+            .advised(&advice::CLOCK, &[("apart", &clock::span(ahead.saturating_abs() * 1000)), ("side", side)]);
     }
     let now_ms = Clock::default().now_ms();
     let there_ms = now_ms.saturating_sub(ahead.saturating_mul(1000));

@@ -9,6 +9,7 @@ use super::args::{KeyArgs, OutputArgs, ServerArgs};
 use super::config::{self, Config};
 use super::error::Failure;
 use super::exit::Exit;
+use super::serve::ServeFile;
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{Keyring, Plan, Source};
@@ -29,6 +30,8 @@ pub mod vars {
     pub const CONFIG: &str = "NEST_CONFIG";
     /// A section of the configuration file.
     pub const PROFILE: &str = "NEST_PROFILE";
+    /// What the settings of `nest serve` begin with.
+    pub const SERVE: &str = "NEST_SERVE_";
     /// Where systemd puts credentials.
     pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 }
@@ -118,16 +121,20 @@ impl<'a> Context<'a> {
     }
 
     fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
-        let files = server.cacert.iter().cloned().chain(path(self.env, "SSL_CERT_FILE"));
+        let refused = |file: &Path, why: &dyn std::fmt::Display| {
+            Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
+        };
+        let read = |file: &Path| std::fs::read(file).map_err(|error| refused(file, &error));
         let mut roots = Vec::new();
-        for file in files {
-            let refused = |why: String| {
-                Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
-            };
-            let pem = std::fs::read(&file).map_err(|error| refused(error.to_string()))?;
-            roots.extend(tls::read_pem(&pem).map_err(|error| refused(error.to_string()))?);
+        if let Some(file) = &server.cacert {
+            roots = tls::read_pem(&read(file)?).map_err(|error| refused(file, &error))?;
         }
-        let tls = tls::client_config(&roots);
+        let mut bundle = Vec::new();
+        if let Some(file) = path(self.env, "SSL_CERT_FILE") {
+            bundle = read(&file)?;
+            tls::holds_certificates(&bundle).map_err(|error| refused(&file, &error))?;
+        }
+        let tls = tls::client_config_with_bundle(&roots, bundle);
         Ok(Network { timeout: server.timeout.unwrap_or(TIMEOUT), tls, proxy: self.proxy()? })
     }
 
@@ -154,7 +161,7 @@ impl<'a> Context<'a> {
             args.key_file.clone().map(Source::KeyFile),
             path(self.env, vars::KEY_FILE).map(Source::EnvFile),
             env_key.filter(|key| !key.expose().is_empty()).map(Source::Env),
-            path(self.env, vars::CREDENTIALS).map(|folder| Source::Credential(folder.join("nest-key"))),
+            self.credential("nest-key").map(Source::Credential),
             self.config.key_file.clone().map(Source::Profile),
         ];
         Plan {
@@ -178,6 +185,24 @@ impl<'a> Context<'a> {
 
     fn state_dir(&self) -> Option<PathBuf> {
         home(self.env, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("nest"))
+    }
+
+    /// What the configuration says about `nest serve`.
+    #[must_use]
+    pub fn serve(&self) -> ServeFile {
+        self.config.serve.clone().unwrap_or_default()
+    }
+
+    /// The variable of a setting of `nest serve`: `NEST_SERVE_RECORD_TTL` for `record-ttl`.
+    #[must_use]
+    pub fn serve_variable(&self, name: &str) -> Option<String> {
+        text(self.env, &format!("{}{}", vars::SERVE, name.replace('-', "_").to_ascii_uppercase()))
+    }
+
+    /// Where systemd has put a credential, if it has.
+    #[must_use]
+    pub fn credential(&self, name: &str) -> Option<PathBuf> {
+        path(self.env, vars::CREDENTIALS).map(|folder| folder.join(name))
     }
 
     /// `PATH` as it is.

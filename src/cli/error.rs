@@ -172,14 +172,17 @@ fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Fa
 
 /// Restarted, or looked at, and not well: the steps that failed are the causes.
 fn unhealthy(check: Option<&CheckReport>) -> Failure {
-    let failed: Vec<_> = check
-        .map(|check| check.steps.iter().filter(|step| step.status == Status::Failed).collect())
-        .unwrap_or_default();
-    let message = match failed.first() {
-        Some(step) => format!("the API says that the nest was restarted, but the check failed at `{}`", step.name),
-        None => "the nest was restarted, but the check came to no result".into(),
+    let steps = check.map(|check| check.steps.as_slice()).unwrap_or_default();
+    let failed: Vec<_> = steps.iter().filter(|step| step.status == Status::Failed).collect();
+    let Some(first) = failed.first() else {
+        let failure = Failure::new(Exit::Unhealthy, "the nest was restarted, but the check came to no result");
+        let signal = steps.iter().find(|step| step.name == "signal");
+        return signal.into_iter().fold(failure, |failure, step| failure.cause(step.detail.clone()));
     };
-    failed.into_iter().fold(Failure::new(Exit::Unhealthy, message), |failure, step| {
+    let message = format!("the API says that the nest was restarted, but the check failed at `{}`", first.name);
+    // A step that has no advice of its own failed because the one before it did.
+    let telling = failed.into_iter().enumerate().filter(|(at, step)| *at == 0 || step.hint.is_some());
+    telling.fold(Failure::new(Exit::Unhealthy, message), |failure, (_, step)| {
         let failure = failure.cause(step.detail.clone());
         step.hint.iter().fold(failure, |failure, hint| failure.hint(hint.clone()))
     })

@@ -12,6 +12,7 @@ mod key_error;
 mod mock;
 mod render;
 mod restart;
+mod serve;
 #[cfg(test)]
 mod schema;
 mod shell;
@@ -63,6 +64,7 @@ pub fn main(args: &[OsString]) -> u8 {
             Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
             Command::Key(command) => key::run(&context, command, &ui, &stop).await,
             Command::Mock(args) => mock::run(&context, args, &ui, &stop).await,
+            Command::Serve(args) => serve::run(&context, args, &ui, &stop).await,
             Command::Completions { shell } => Ok(shell::completions(shell, &ui)),
             Command::Man { command } => shell::man(&command, &ui),
         }
@@ -86,7 +88,7 @@ fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
         None => code,
         Some(error) => {
             let failure = Failure::new(Exit::Failed, format!("the result could not be written: {error}"));
-            ui.failure(None, &failure.hint("what was done stays done; fetch the result again when there is room"));
+            ui.failure(None, &failure.hint("what was done is done; only its result is missing here"));
             if code == 0 { Exit::Failed.code() } else { code }
         }
     }
@@ -100,6 +102,7 @@ fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
         verbose: output.verbose,
         interactive: terminal.stdin && terminal.stderr,
         progress: terminal.stderr,
+        together: terminal.stdout && terminal.stderr,
         out: paint(terminal.stdout),
         err: paint(terminal.stderr),
     })

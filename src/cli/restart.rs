@@ -23,7 +23,11 @@ pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop
     }
     let request = Request {
         rooms,
-        check: args.check.then_some(check::Options { hold: args.hold, as_host: args.as_host }),
+        check: args.check.then_some(check::Options {
+            hold: args.hold,
+            as_host: args.as_host,
+            ..check::Options::default()
+        }),
         if_inactive: args.if_inactive,
         no_wait: args.no_wait,
         yes: args.yes,
@@ -81,7 +85,11 @@ fn show(ui: &Ui, room: &str, result: &Result<Done, Error>, several: bool) -> Opt
         }
     }
     if let Some(failure) = &failure {
-        ui.failure(several.then_some(room), failure);
+        let told = *ui.manner();
+        // The report right above says it all already.
+        let brief = told.together && told.format == Format::Text && !told.quiet && render::restarted(result).is_some();
+        let brief = brief.then(|| Failure { causes: Vec::new(), hints: Vec::new(), ..failure.clone() });
+        ui.failure(several.then_some(room), brief.as_ref().unwrap_or(failure));
     }
     failure.map(|failure| failure.exit)
 }

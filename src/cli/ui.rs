@@ -27,6 +27,8 @@ pub struct Manner {
     pub interactive: bool,
     /// Whether stderr is a terminal.
     pub progress: bool,
+    /// Whether one and the same person sees stdout and stderr.
+    pub together: bool,
     /// Colours of stdout.
     pub out: Paint,
     /// Colours of stderr.

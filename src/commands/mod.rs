@@ -6,6 +6,7 @@ pub mod key;
 mod keys;
 pub mod mock;
 pub mod restart;
+pub mod serve;
 mod stop;
 mod target;
 

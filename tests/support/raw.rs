@@ -19,7 +19,7 @@ impl Raw {
         Self::with(move |_, _| bytes.clone())
     }
 
-    /// Answers the nth request, counted from 0, by its first line.
+    /// Answers the nth request, counted from 0, by its head.
     pub fn with(answer: impl Fn(usize, &str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -30,8 +30,8 @@ impl Raw {
             for stream in listener.incoming().flatten() {
                 let (counter, answer) = (counter.clone(), answer.clone());
                 std::thread::spawn(move || {
-                    if let Some(line) = head(&stream) {
-                        let bytes = answer(counter.fetch_add(1, Ordering::SeqCst), &line);
+                    if let Some(head) = head(&stream) {
+                        let bytes = answer(counter.fetch_add(1, Ordering::SeqCst), &head);
                         // A client that has had enough closes first.
                         let _ = (&stream).write_all(&bytes);
                     }
@@ -50,7 +50,7 @@ impl Raw {
     }
 }
 
-/// The first line of a request, once its head is there.
+/// The head of a request.
 fn head(mut stream: &TcpStream) -> Option<String> {
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let (mut read, mut byte) = (Vec::new(), [0]);
@@ -60,5 +60,5 @@ fn head(mut stream: &TcpStream) -> Option<String> {
         }
         read.push(byte[0]);
     }
-    String::from_utf8_lossy(&read).lines().next().map(str::to_owned)
+    Some(String::from_utf8_lossy(&read).into_owned())
 }

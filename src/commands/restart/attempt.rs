@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::api::retry::Next;
 use crate::api::{Base, Call, Client, Lost, Policy, Reply};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::key::{self, HostKey};
 use crate::nip98;
 use crate::reporter::{Reporter, Step};
@@ -83,7 +83,7 @@ impl Sender<'_> {
             attempts += 1;
             self.reporter.step(self.room, Step::Sign);
             let authorization = self.sign(method, url, body).await?;
-            self.reporter.step(self.room, self.step);
+            self.reporter.step(self.room, if method == Method::GET { Step::Look } else { self.step });
             self.reporter.detail(1, &format!("{method} {url} (attempt {attempts})"));
             let before = self.progress();
             self.advance(Progress::MayBeDone);
@@ -188,9 +188,9 @@ fn repairable(api: &Base, reply: &Result<Reply, Lost>) -> Option<i64> {
 }
 
 fn clock_warning(ahead: i64) -> String {
-    let (seconds, side) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
+    let (apart, side) = (clock::span(ahead.saturating_abs() * 1000), if ahead > 0 { "ahead of" } else { "behind" });
     format!(
-        "your clock is {seconds} s {side} the server's; signed again with the server's time. \
+        "your clock is {apart} {side} the server's; signed again with the server's time. \
          Set the clock right: timedatectl set-ntp true"
     )
 }

@@ -96,7 +96,9 @@ impl Walk<'_> {
             return Ok(Done::Planned(planned(room, &sender, &url)));
         }
         let mut warnings: Vec<String> = event.as_ref().and_then(over_warning).into_iter().collect();
-        warnings.iter().for_each(|warning| self.reporter.warning(warning));
+        for warning in &warnings {
+            self.reporter.warning(warning);
+        }
         let lock = self.lock(name, &url, &mut warnings).await?;
         self.question(&api, &room.id).await?;
 
@@ -155,10 +157,15 @@ impl Walk<'_> {
 
     /// The lock of the room; a folder that cannot be written is no reason to leave a nest dead.
     async fn lock(&self, name: &str, url: &Url, warnings: &mut Vec<String>) -> Result<Option<RoomLock>, Error> {
-        let Some(folder) = &self.settings.state_dir else { return Ok(None) };
-        self.reporter.step(name, Step::Lock);
+        let Some(folder) = self.settings.state_dir.as_ref().map(|folder| folder.join("rooms")) else { return Ok(None) };
         let wait = if self.request.no_wait { Duration::ZERO } else { LOCK_WAIT };
-        match RoomLock::acquire(&folder.join("rooms"), url.as_str(), wait).await {
+        let acquire = |wait| RoomLock::acquire(&folder, url.as_str(), wait);
+        let mut locked = acquire(Duration::ZERO).await;
+        if matches!(locked, Err(lock::Error::Busy)) && !wait.is_zero() {
+            self.reporter.step(name, Step::Lock);
+            locked = acquire(wait).await;
+        }
+        match locked {
             Ok(lock) => Ok(Some(lock)),
             Err(source @ lock::Error::Busy) => Err(Error::Busy { source, waited: wait }),
             Err(error @ lock::Error::File { .. }) => {

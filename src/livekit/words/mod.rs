@@ -1,12 +1,13 @@
 //! What the check's findings mean, in words for a host at four in the morning: what is the case, why, what to do.
 
+mod media;
 mod room;
 mod token;
 mod way;
 
 use super::findings::Findings;
-use crate::clock::{local_hour_minute, rfc3339};
-use crate::report::{Status, Step};
+use crate::clock::{local_hour_minute, rfc3339, span};
+use crate::report::Step;
 
 /// All seven steps, in the order in which they depend on each other.
 pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
@@ -15,10 +16,8 @@ pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
         way::endpoint(findings),
         way::signal(findings),
         room::fresh(findings),
-        Step::new("media", Status::NotChecked, "whether sound gets through was not tried: this check sends no audio").hint(
-            "open the nest in a browser; whoever is in but hears nothing has a network, or a server, that blocks UDP",
-        ),
-        Step::new("publish", Status::NotChecked, "whether speaking works was not tried: this check sends no audio"),
+        media::media(findings),
+        media::publish(findings),
         room::hold(findings),
     ];
     for step in &mut steps {
@@ -26,17 +25,6 @@ pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
         step.hint = step.hint.as_deref().map(sentence);
     }
     steps
-}
-
-/// A length of time in one unit: `12 s`, `5 min`, `2 h`, `3 days`.
-fn span(ms: i64) -> String {
-    let s = ms.max(0).saturating_add(500) / 1000;
-    match s {
-        0..120 => format!("{s} s"),
-        120..7_200 => format!("{} min", (s + 30) / 60),
-        7_200..172_800 => format!("{} h", (s + 1800) / 3600),
-        _ => format!("{} days", s / 86_400),
-    }
 }
 
 /// The time of day here, if it is near enough to `now_ms` to be understood, else the whole date.

@@ -1,0 +1,220 @@
+//! Whatever goes wrong, and however much is to be told of it: no secret is seen anywhere.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/nest.rs"]
+mod nest;
+#[path = "support/raw.rs"]
+mod raw;
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use nest::{Nest, mock, parse};
+use nostr::nips::nip19::ToBech32 as _;
+use nostr_nests::server::{Mock, faults};
+use raw::Raw;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// So much of a secret is a part of it, and not a coincidence.
+const PART: usize = 20;
+
+/// What nobody may see.
+struct Secrets(Vec<(&'static str, String)>);
+
+impl Secrets {
+    fn of(mock: &Mock) -> Self {
+        let (key, mut all) = (mock.host().secret_key(), Vec::new());
+        all.push(("hex key", key.to_secret_hex()));
+        all.push(("nsec", key.to_bech32().unwrap()));
+        all.push(("base64 key", STANDARD.encode(key.as_secret_bytes())));
+        all.push(("password", "hunter2-of-the-proxy".into()));
+        if let Some(value) = mock.last_authorization() {
+            let event = value.strip_prefix("Nostr ").unwrap().to_owned();
+            let json: serde_json::Value = serde_json::from_slice(&STANDARD.decode(&event).unwrap()).unwrap();
+            all.push(("signature", json["sig"].as_str().unwrap().to_owned()));
+            // The signature is at its end; before it come things that tokens contain as well, such as the public key.
+            all.push(("Authorization", event[event.len() - 80..].to_owned()));
+        }
+        Self(all)
+    }
+
+    #[track_caller]
+    fn none_in(&self, text: &str, context: &str) {
+        let lower = text.to_ascii_lowercase();
+        for (name, secret) in &self.0 {
+            let secret = secret.to_ascii_lowercase();
+            for at in 0..=secret.len().saturating_sub(PART) {
+                let part = &secret[at..(at + PART).min(secret.len())];
+                assert!(!lower.contains(part), "{context}: a part of the {name}, {part}, is in\n{text}");
+            }
+        }
+    }
+}
+
+/// Everything in `text` that begins as a token does.
+fn tokens(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/".contains(c)));
+    let from_mark = words.filter_map(|word| word.find("eyJ").map(|at| &word[at..]));
+    from_mark.filter(|token| token.len() > PART).collect()
+}
+
+fn all_faults() -> Vec<String> {
+    let values = |row: &faults::Row| match row.argument {
+        "" => vec![""],
+        "=TIME" => vec!["=100ms"],
+        "=CODE[,TIME]" => vec!["=401", "=403", "=404", "=429", "=429,1s", "=500", "=503,1s"],
+        "[=CODE]" => vec!["", "=200", "=404", "=504"],
+        "=CODE" => vec!["=200", "=404", "=500"],
+        "=±TIME|YEAR" => vec!["=+94s", "=-7h", "=2099"],
+        "[=TIME]" | "[=COUNT]" | "[=BYTES]" | "[=HOST:PORT]" => vec![""],
+        other => panic!("what is {other}?"),
+    };
+    faults::TABLE.iter().flat_map(|row| values(row).into_iter().map(|value| format!("{}{value}", row.name))).collect()
+}
+
+/// As loud as it gets.
+fn loud(mock: &Mock) -> Nest {
+    let call = Nest::new(mock).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
+    call.env("HTTPS_PROXY", "http://me:hunter2-of-the-proxy@127.0.0.1:1").args([
+        "restart",
+        "demo",
+        "-vv",
+        "--timeout",
+        "300ms",
+        "--retries",
+        "1",
+        "--max-wait",
+        "1s",
+    ])
+}
+
+#[test]
+fn no_fault_makes_it_talk() {
+    let faults = all_faults();
+    assert!(faults.len() >= 40, "{faults:?}");
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                while let Some(fault) = faults.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    talk(fault);
+                }
+            });
+        }
+    });
+}
+
+/// Runs into the fault, in every format, and reads all that was said.
+fn talk(fault: &str) {
+    for scope in ["", "@all"] {
+        let mock = mock(&[]);
+        mock.set_faults(parse(&[&format!("{fault}{scope}")]));
+        let formats = [&["--check", "--hold", "150ms", "--json"][..], &["--check"], &["--output", "token"]];
+        for args in if scope.is_empty() { &formats[..] } else { &formats[..1] } {
+            let context = format!("{fault}{scope} {args:?}");
+            let output = loud(&mock).args(*args).run();
+            assert!((0..=11).contains(&output.code), "{context}: {output:?}");
+            let secrets = Secrets::of(&mock);
+            secrets.none_in(&output.stderr, &context);
+            assert_eq!(tokens(&output.stderr), [""; 0], "{context}: a token on stderr");
+            let shown = tokens(&output.stdout);
+            // The host's own, once, and only if there was a restart.
+            assert!(shown.len() <= usize::from(matches!(output.code, 0 | 10)), "{context}: {output:?}");
+            for token in shown {
+                let claims = nostr_nests::livekit::token::decode(token).unwrap();
+                assert_eq!(claims.sub.as_deref(), Some(mock.host().public_key().to_hex().as_str()), "{context}");
+            }
+            secrets.none_in(&output.stdout, &context);
+        }
+    }
+}
+
+#[test]
+fn what_a_server_echoes_is_masked_wherever_it_puts_it() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzdHJhbmdlciJ9.c2lnbmF0dXJlLW9mLWEtc3RyYW5nZXI";
+    type Echo = fn(&str, &str) -> String;
+    let body = |body: &str| format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let echoes: [Echo; 9] = [
+        |auth, jwt| format!("401 Unauthorized\r\n\r\nbad {auth}, not {jwt}"),
+        |auth, jwt| format!("302 Found\r\nLocation: https://h.example/{auth}?access_token={jwt}\r\n\r\n"),
+        |auth, jwt| format!("429 Slow\r\nRetry-After: {auth}{jwt}\r\n\r\n{{\"error\":\"{auth} {jwt}\"}}"),
+        |auth, jwt| format!("500 {auth} {jwt}\r\n\r\n{{\"error\":{{\"token\":\"{jwt}\",\"header\":\"{auth}\"}}}}"),
+        |auth, jwt| format!("404 X\r\n\r\n{{\"message\":\"{auth}{jwt}\"}}"),
+        |auth, jwt| format!("200 OK\r\n\r\n{{\"roomId\":\"{jwt}{auth}\",\"token\":\"e30.e30.e30\"}}"),
+        |auth, jwt| format!("200 OK\r\n\r\n{{\"roomId\":\"demo\",\"token\":{{\"a\":\"{jwt}\",\"b\":\"{auth}\"}}}}"),
+        |auth, jwt| {
+            format!(
+                "200 OK\r\n\r\n{{\"roomId\":\"demo\",\"token\":\"e30.e30.e30\",\"message\":\"{auth} {jwt}\",\
+                 \"endpoints\":[\"wss://h.invalid/?access_token={jwt}\",\"{auth}\"]}}"
+            )
+        },
+        |auth, jwt| format!("200 OK\r\nX: {auth}\r\n\r\n<html>{auth}{jwt}"),
+    ];
+    for (number, echo) in echoes.into_iter().enumerate() {
+        let server = Raw::with(move |_, head| {
+            let auth = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or("nothing");
+            let answer = echo(auth, jwt);
+            let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+            format!("HTTP/1.1 {head}\r\nConnection: close\r\n{}", body(text)).into_bytes()
+        });
+        let mock = mock(&[]);
+        for args in [&["--json"][..], &["--check"], &["--output", "token"]] {
+            let output = loud(&mock).env("NEST_API", server.url()).args(args).run();
+            let all = format!("{}{}", output.stdout, output.stderr);
+            Secrets::of(&mock).none_in(&all, &number.to_string());
+            assert_eq!(tokens(&all), [""; 0], "echo {number} {args:?}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_seen_of_it_from_outside() {
+    let mock = mock(&["no-answer"]);
+    let nsec = mock.host().secret_key().to_bech32().unwrap();
+    let call = Nest::new(&mock).without("NEST_KEY").file("key", &nsec, 0o600);
+    let (mut command, home) = call.args(["restart", "demo", "--key-file", "key", "--timeout", "20s"]).into_parts();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while mock.requests("/api/v1/nests/demo/restart") == 0 {
+        std::thread::yield_now();
+    }
+    let secrets = Secrets::of(&mock);
+    let proc = Path::new("/proc").join(child.id().to_string());
+    for file in ["cmdline", "environ", "comm"] {
+        let text = String::from_utf8_lossy(&std::fs::read(proc.join(file)).unwrap()).into_owned();
+        secrets.none_in(&text, file);
+    }
+    let limits = std::fs::read_to_string(proc.join("limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), Signal::ABORT).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.signal().is_some() && !status.core_dumped(), "{status:?}");
+    std::fs::remove_file(home.path().join("key")).unwrap();
+    no_secret_below(home.path(), &secrets);
+}
+
+fn no_secret_below(folder: &Path, secrets: &Secrets) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            no_secret_below(&path, secrets);
+        } else {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            secrets.none_in(&text, &path.display().to_string());
+            assert_eq!(tokens(&text), [""; 0], "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_mock_hands_its_key_on_unseen() {
+    let script = "tr '\\0' ' ' < /proc/$PPID/cmdline; tr '\\0' ' ' < /proc/$$/cmdline; nest restart demo -q";
+    let output = Nest::alone().env("PATH", "/usr/bin:/bin").args(["mock", "-vv", "--", "sh", "-c", script]).run();
+    let output = output.expect(0);
+    assert!(!output.stdout.contains("nsec1") && !output.stderr.contains("nsec1"), "{output:?}");
+    assert_eq!(tokens(&output.stderr), [""; 0]);
+    assert!(output.stderr.contains("POST /api/v1/nests/demo/restart"), "it does tell something: {}", output.stderr);
+}

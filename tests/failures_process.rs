@@ -1,0 +1,228 @@
+//! The process among others: signals, pipes that close, disks that are full, homes that are not there.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/nest.rs"]
+mod nest;
+
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use nest::{Nest, mock, parse};
+use nostr_nests::server::Mock;
+use rustix::process::{Pid, Signal, kill_process};
+
+const RESTART: &str = "/api/v1/nests/demo/restart";
+
+/// Starts it, with both outputs in pipes.
+fn start(nest: Nest) -> (Child, tempfile::TempDir) {
+    let (mut command, home) = nest.into_parts();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    (child, home)
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), signal).unwrap();
+}
+
+/// Until the mock has heard so many requests for this path.
+fn wait_for(mock: &Mock, path: &str, requests: usize) {
+    while mock.requests(path) < requests {
+        std::thread::yield_now();
+    }
+}
+
+/// Interrupts a restart once `path` has been asked for, and returns what it said.
+fn interrupt(mock: &Mock, signal: Signal, path: &str, args: &[&str]) -> (i32, String, String) {
+    let (child, _home) = start(Nest::new(mock).args(["restart", "demo", "--timeout", "20s"]).args(args));
+    wait_for(mock, path, 1);
+    send(&child, signal);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn interrupted_before_anything_was_sent() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mock = mock(&["no-answer@guest"]);
+        let (status, stdout, stderr) =
+            interrupt(&mock, signal, "/api/v1/nests/demo/guest", &["--if-inactive", "--json"]);
+        assert_eq!((status, stderr.as_str()), (code, "error: interrupted; nothing was sent\n"));
+        assert!(stdout.contains("\"kind\": \"interrupted\""), "{stdout}");
+        assert_eq!(mock.requests(RESTART), 0);
+    }
+}
+
+#[test]
+fn interrupted_while_the_restart_is_out() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mock = mock(&["no-answer"]);
+        let (status, stdout, stderr) = interrupt(&mock, signal, RESTART, &[]);
+        assert_eq!(
+            (status, stderr.as_str(), stdout.as_str()),
+            (
+                code,
+                "error: interrupted after the restart was sent: the nest may have restarted
+  hint: restart it only if it is still dead: nest restart demo --if-inactive\n",
+                ""
+            )
+        );
+        assert!(mock.room("demo").is_some(), "so it has");
+    }
+}
+
+#[test]
+fn interrupted_after_a_refusal() {
+    let mock = mock(&["status=429,30s"]);
+    let (mut child, _home) = start(Nest::new(&mock).args(["restart", "demo", "-v"]));
+    let mut stderr = child.stderr.take().unwrap();
+    let mut said = String::new();
+    while !said.contains("next attempt in") {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte).unwrap();
+        said.push(char::from(byte[0]));
+    }
+    send(&child, Signal::TERM);
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(said.ends_with("error: interrupted before the next attempt; not restarted\n"), "{said}");
+}
+
+#[test]
+fn interrupted_in_the_check() {
+    let mock = mock(&[]);
+    let (status, stdout, stderr) = interrupt(&mock, Signal::INT, "/rtc", &["--check", "--hold", "50s", "--json"]);
+    assert_eq!(
+        (status, stderr.as_str()),
+        (130, "error: interrupted; the nest was restarted, and the check was not finished\n")
+    );
+    let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert!(document["token"].is_string(), "the token is never lost");
+    assert_eq!(document["error"]["kind"], "interrupted");
+}
+
+#[test]
+fn interrupted_at_any_moment() {
+    for round in 0..40_u64 {
+        let mock = mock(&["redis-hang=10ms@restart"]);
+        let signal = if round % 2 == 0 { Signal::INT } else { Signal::TERM };
+        let (child, _home) = start(Nest::new(&mock).args(["restart", "demo", "--check", "--json"]));
+        std::thread::sleep(Duration::from_micros(round * 1100)); // Any moment will do.
+        send(&child, signal);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        // Before it listens for signals the system ends it, as it does any program.
+        let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap());
+        assert!(code == 0 || code == 128 + signal.as_raw(), "{code} {stderr}");
+        let sent = mock.requests(RESTART);
+        if stderr.contains("nothing was sent") || output.status.code().is_none() {
+            assert_eq!(sent, 0, "{stderr}");
+        }
+        assert!(code != 0 || sent == 1, "{stderr}");
+        assert!(!stderr.contains("not restarted"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    for (fault, code) in [("clock=+0s", 0), ("status=404", 6)] {
+        let mock = mock(&[fault]);
+        let (mut command, _home) = Nest::new(&mock).args(["restart", "demo", "--json", "--retries", "0"]).into_parts();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("pipe") && stderr.is_empty() == (code == 0), "{stderr}");
+    }
+    let (mut command, _home) = Nest::alone().args(["restart", "--help"]).into_parts();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(command.stdout(writer).status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_full_disk_is_told_and_what_was_done_is_done() {
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mock = mock(&[]);
+    let (mut command, _home) = Nest::new(&mock).args(["restart", "demo", "--json"]).into_parts();
+    let output = command.stdout(full()).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "error: the result could not be written: No space left on device (os error 28)
+  hint: what was done is done; only its result is missing here\n"
+    );
+    assert!(mock.room("demo").is_some());
+    // A failure keeps its own code.
+    mock.set_faults(parse(&["status=404"]));
+    let (mut command, _home) = Nest::new(&mock).args(["restart", "demo", "--json"]).into_parts();
+    assert_eq!(command.stdout(full()).stderr(Stdio::null()).status().unwrap().code(), Some(6));
+    // Nobody can be told of a stderr that is full.
+    let (mut command, _home) = Nest::new(&mock).args(["restart", "demo", "-vv"]).into_parts();
+    assert_eq!(command.stdout(Stdio::null()).stderr(full()).status().unwrap().code(), Some(6));
+}
+
+#[test]
+fn outputs_that_were_never_open() {
+    let mock = mock(&[]);
+    let (command, _home) = Nest::new(&mock).args(["restart", "demo"]).into_parts();
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-c", "exec \"$0\" restart demo 0<&- 1>&- 2>&-"]).arg(command.get_program());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    assert_eq!(shell.status().unwrap().code(), Some(0));
+    assert_eq!(mock.requests(RESTART), 1);
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_no_reason_to_leave_a_nest_dead() {
+    let mock = mock(&[]);
+    // Root can write nearly everywhere, but not here.
+    let output = Nest::new(&mock).env("HOME", "/proc/self").args(["restart", "demo", "--check", "--json"]).run();
+    let output = output.expect(0);
+    let warning = &output.document()["warnings"][0];
+    let text = warning.as_str().unwrap();
+    assert!(text.starts_with("cannot lock /proc/self/.local/state/nest/rooms"), "{text}");
+    assert!(text.ends_with("; going on without a lock"), "{text}");
+    assert_eq!(output.stderr, format!("warning: {text}\n"));
+}
+
+#[test]
+fn no_environment_and_no_home() {
+    let mock = mock(&[]);
+    let key = mock.host().secret_key().to_secret_hex();
+    let (mut command, _home) = Nest::alone().without("HOME").into_parts();
+    command.args(["restart", "demo", "--api", &mock.api(), "--key-file", "-"]).current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        // Somebody whom /etc/passwd does not know has no home at all.
+        command.uid(54_321);
+    }
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), key.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_state_folder_in_a_strange_state() {
+    let mock = mock(&[]);
+    // A file where a folder should be, and a lock that is a folder.
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = Nest::new(&mock).env("XDG_STATE_HOME", file).args(["restart", "demo"]).run().expect(0);
+    assert!(output.stderr.ends_with("; going on without a lock\n"), "{}", output.stderr);
+    // What was remembered is nonsense.
+    let state = home.path().join("state");
+    let call = || Nest::new(&mock).env("XDG_STATE_HOME", &state).args(["restart", "demo", "--check"]);
+    call().run().expect(0);
+    for entry in std::fs::read_dir(state.join("nest/rooms")).unwrap() {
+        std::fs::write(entry.unwrap().path(), [0xff_u8; 4096]).unwrap();
+    }
+    call().run().expect(0);
+}
