@@ -1,62 +1,60 @@
 //! `nest restart`, between the arguments and the terminal.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::args::{Format, RestartArgs};
 use super::context::Context;
 use super::error::Failure;
 use super::exit::{self, Exit};
-use super::render;
 use super::ui::Ui;
-use crate::commands::restart::{self, Done, Request};
-use crate::commands::{Error, Settings, Stop, check};
+use super::{render, rooms};
+use crate::commands::restart::{self, Done, Request, Which};
+use crate::commands::{Error, Stop, check, list};
 use crate::room::RoomRef;
 
 /// Restarts the rooms; the exit code is the common one of those that failed.
 pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     let settings = context.settings(&args.server, &args.key, args.jobs)?;
-    let rooms = rooms(&args.rooms, &settings)?;
-    let several = rooms.len() > 1;
+    let rooms = rooms::several(context, &args.rooms, &settings)?;
+    let several = rooms.len() > 1 || args.all_inactive;
     if several && ui.manner().format == Format::Token {
-        return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are named")
+        return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are meant")
             .hint("use --json for several"));
     }
     let request = Request {
-        rooms,
+        which: match rooms {
+            _ if args.all_inactive => Which::AllInactive,
+            rooms if rooms.is_empty() => Which::Chosen,
+            rooms => Which::Named(rooms),
+        },
         check: args.check.then_some(check::Options {
             hold: args.hold,
             as_host: args.as_host,
             ..check::Options::default()
         }),
         if_inactive: args.if_inactive,
+        publish_status: args.publish_status,
         no_wait: args.no_wait,
         yes: args.yes,
         dry_run: args.dry_run,
     };
     let failed = Mutex::new(Vec::new());
+    let any = AtomicBool::new(false);
     let done = |room: &RoomRef, result: Result<Done, Error>| {
+        ui.end_row(list::ROW);
+        any.store(true, Ordering::Relaxed);
         if let Some(exit) = show(ui, room.id.as_str(), &result, several) {
             failed.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
         }
     };
-    restart::run(&settings, &request, ui, stop, &done).await;
-    Ok(exit::common(&failed.into_inner().unwrap_or_else(PoisonError::into_inner)))
-}
-
-/// Reads the names of the rooms; the same room twice is one room.
-fn rooms(names: &[String], settings: &Settings) -> Result<Vec<RoomRef>, Failure> {
-    let mut rooms: Vec<RoomRef> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for name in names {
-        let room = RoomRef::parse(name).map_err(|error| Failure::of(&error.into(), name))?;
-        let api = settings.api_named(&room).map_err(|error| Failure::of(&error, name))?;
-        // Without an API two hosts may have rooms of the same id.
-        let host = if api.is_none() { room.host } else { None };
-        if seen.insert((api, host, room.id.clone())) {
-            rooms.push(room);
-        }
+    let told = restart::run(&settings, &request, ui, stop, &done).await;
+    ui.end_row(list::ROW);
+    told.map_err(|error| Failure::of(&error, "ROOM"))?;
+    if !any.into_inner() {
+        ui.status("no nest of yours is open and inactive: nothing to restart");
     }
-    Ok(rooms)
+    Ok(exit::common(&failed.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// Shows what came of one room; returns how it failed, if it did.

@@ -29,6 +29,8 @@ pub struct Manner {
     pub progress: bool,
     /// Whether one and the same person sees stdout and stderr.
     pub together: bool,
+    /// Width of stdout, where that is a terminal.
+    pub columns: Option<usize>,
     /// Colours of stdout.
     pub out: Paint,
     /// Colours of stderr.

@@ -1,18 +1,27 @@
 //! What the commands do, in plain types: no clap, no terminal, no environment, no printing.
 
 pub mod check;
+pub mod close;
 mod error;
 pub mod key;
 mod keys;
+pub mod list;
 pub mod mock;
+pub mod open;
+mod owner;
+mod pick;
+mod publish;
+pub mod recreate;
 pub mod restart;
 pub mod serve;
 mod stop;
+mod sweep;
 mod target;
 
 use std::path::PathBuf;
 
 pub use self::error::Error;
+pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
 use crate::api::{Base, Network, Policy};

@@ -9,7 +9,7 @@ use serde_json::json;
 use url::Url;
 
 use super::attempt::{Outcome, Progress, Sender};
-use super::{Done, Planned, Request, Restarted, look};
+use super::{Done, Planned, Request, Restarted, look, status};
 use crate::api::wire::Info;
 use crate::api::{self, Base, Call, Client, answer};
 use crate::clock::{self, Clock};
@@ -73,7 +73,12 @@ impl Walk<'_> {
         if self.request.if_inactive {
             self.reporter.step(name, Step::Look);
             if self.runs(&api, &room.id).await? {
-                return Ok(Done::Restarted(Box::new(running(&api, room, since))));
+                let mut found = running(&api, room, since);
+                if self.request.publish_status {
+                    let key = self.keys.of(room.host).await?;
+                    self.publish_status(&finder, room, &key, event, &mut found).await?;
+                }
+                return Ok(Done::Restarted(Box::new(found)));
             }
             was_running = Some(false);
         }
@@ -95,7 +100,8 @@ impl Walk<'_> {
         if self.request.dry_run {
             return Ok(Done::Planned(planned(room, &sender, &url)));
         }
-        let mut warnings: Vec<String> = event.as_ref().and_then(over_warning).into_iter().collect();
+        let over = event.as_ref().filter(|_| !self.request.publish_status).and_then(over_warning);
+        let mut warnings: Vec<String> = over.into_iter().collect();
         for warning in &warnings {
             self.reporter.warning(warning);
         }
@@ -128,7 +134,27 @@ impl Walk<'_> {
                 return Err(Error::Unhealthy(Box::new(restarted)));
             }
         }
+        if self.request.publish_status {
+            self.publish_status(&finder, room, &key, event, &mut restarted).await?;
+        }
         Ok(Done::Restarted(Box::new(restarted)))
+    }
+
+    /// The restart is not lost when publishing fails.
+    async fn publish_status(
+        &self,
+        finder: &Finder<'_>,
+        room: &RoomRef,
+        key: &HostKey,
+        event: Option<relay::Room>,
+        restarted: &mut Restarted,
+    ) -> Result<(), Error> {
+        status::put_right(finder, room, key, event, restarted).await.map_err(|error| match error {
+            Error::NotPublished { refused, .. } => {
+                Error::NotPublished { refused, done: Some(Box::new(restarted.clone())) }
+            }
+            other => other,
+        })
     }
 
     async fn check(
@@ -282,7 +308,12 @@ fn times(outcome: &Outcome) -> livekit::check::Restarted {
 /// Web clients believe the event, whatever the audio room does.
 fn over_warning(room: &relay::Room) -> Option<String> {
     let over = room.event.is_over(Clock::default().now_s());
-    over.then(|| format!("the event says {}: clients will still show the nest as over", room.event.status().as_str()))
+    over.then(|| {
+        format!(
+            "the event says {}: clients will still show the nest as over; --publish-status puts that right",
+            room.event.status().as_str()
+        )
+    })
 }
 
 fn blank(api: &Base, room: &RoomRef) -> Restarted {
@@ -298,6 +329,7 @@ fn blank(api: &Base, room: &RoomRef) -> Restarted {
         expires_at: None,
         closes_at: None,
         warnings: Vec::new(),
+        published: None,
         check: None,
         sid_before: None,
     }
