@@ -23,6 +23,9 @@ use crate::reporter::Reporter as _;
 /// The widest title that is shown to a terminal.
 const TITLE_MAX: usize = 32;
 
+/// The narrowest title that is worth having a link beside it.
+const TITLE_MIN: usize = 12;
+
 /// The narrowest link that is worth a column.
 const LINK_MIN: usize = 16;
 
@@ -106,9 +109,13 @@ impl Widths {
         let Some(columns) = columns else { return Self { title: longest, link: Some(usize::MAX) } };
         // A terminal may break a line that fills it.
         let left = columns.saturating_sub(STATUS + STATE + PEOPLE + AGE + 4 * GAP + 1);
-        let title = longest.min(TITLE_MAX).min(left);
-        let link = (left - title).checked_sub(GAP).filter(|link| *link >= LINK_MIN);
-        Self { title: if link.is_none() { longest.min(left) } else { title }, link }
+        match left.checked_sub(GAP + LINK_MIN).filter(|title| *title >= TITLE_MIN) {
+            None => Self { title: longest.min(left), link: None },
+            Some(most) => {
+                let title = longest.min(most).min(TITLE_MAX);
+                Self { title, link: Some(left - GAP - title) }
+            }
+        }
     }
 }
 
@@ -125,7 +132,7 @@ impl Watch for Table<'_> {
         if manner.format == Format::Text && !manner.quiet && columns.is_some() && !nests.is_empty() {
             let cells =
                 ["TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"].map(|head| (head.to_owned(), Paint::dim as _));
-            self.ui.result(&line(cells, widths, manner.out));
+            self.ui.result(&line(cells, widths, manner.out, None));
         }
     }
 
@@ -136,7 +143,8 @@ impl Watch for Table<'_> {
             _ if manner.quiet => {}
             _ => {
                 let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
-                self.ui.result(&line(cells(nest, Clock::default()), widths, manner.out));
+                let target = manner.columns.and(nest.link.as_deref());
+                self.ui.result(&line(cells(nest, Clock::default()), widths, manner.out, target));
                 if let Some(why) = &nest.why {
                     self.ui.detail(1, &format!("{}: {why}", nest.name()));
                 }
@@ -173,8 +181,8 @@ fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
     ]
 }
 
-/// The cells under each other: cut to their columns, then coloured.
-fn line(cells: [Cell; 6], widths: Widths, paint: Paint) -> String {
+/// The cells under each other: cut to their columns, then coloured. The last leads to `target`.
+fn line(cells: [Cell; 6], widths: Widths, paint: Paint, target: Option<&str>) -> String {
     let columns = [widths.title, STATUS, STATE, PEOPLE, AGE, widths.link.unwrap_or_default()];
     let last = if widths.link.is_some() { 5 } else { 4 };
     let mut out = String::new();
@@ -182,7 +190,8 @@ fn line(cells: [Cell; 6], widths: Widths, paint: Paint) -> String {
         let text = clean(&text);
         let shown = truncate_str(&text, width, "…");
         let padding = if at == last { 0 } else { width.saturating_sub(measure_text_width(&shown)) + GAP };
-        out.push_str(&colour(paint, &shown));
+        let shown = colour(paint, &shown);
+        out.push_str(&target.filter(|_| at == 5).map_or_else(|| shown.clone(), |url| paint.link(&shown, url)));
         out.push_str(&" ".repeat(padding));
     }
     out
@@ -200,7 +209,7 @@ mod tests {
             {
                 let widths = Widths::fit([measure_text_width(title)].into_iter(), Some(columns));
                 let cells = [title, "private", "not checked", "1200", "400 days", &"naddr1q".repeat(30)].map(cell);
-                let line = line(cells, widths, Paint { on: true });
+                let line = line(cells, widths, Paint { on: true }, None);
                 let width = measure_text_width(&line);
                 assert!(width < columns.max(45), "{columns}: {width} {line}");
                 assert!(line.contains("not checked"), "{line}");

@@ -53,6 +53,12 @@ impl Paint {
         self.with(Style::new().bold(), text)
     }
 
+    /// Leads to `url` when it is clicked, in terminals that know of links (OSC 8).
+    #[must_use]
+    pub fn link(self, text: &str, url: &str) -> String {
+        if self.on { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
+    }
+
     /// The mark of a step.
     #[must_use]
     pub fn mark(self, status: Status) -> String {
