@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -43,6 +44,8 @@ pub struct Ui {
     bars: Option<MultiProgress>,
     rows: Mutex<HashMap<String, ProgressBar>>,
     broken: Mutex<Option<io::Error>>,
+    /// A choice hides the cursor, and may be cut short.
+    cursor_hidden: AtomicBool,
     /// As the terminal was before any question switched off its echo.
     #[cfg(unix)]
     terminal: Option<rustix::termios::Termios>,
@@ -57,6 +60,7 @@ impl Ui {
             bars: (manner.progress && !manner.quiet).then(MultiProgress::new),
             rows: Mutex::default(),
             broken: Mutex::default(),
+            cursor_hidden: AtomicBool::default(),
             #[cfg(unix)]
             terminal: manner.interactive.then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
         }
@@ -115,6 +119,9 @@ impl Ui {
     pub fn restore(&self) {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
+        }
+        if self.cursor_hidden.swap(false, Ordering::Relaxed) {
+            let _ = console::Term::stderr().show_cursor();
         }
         #[cfg(unix)]
         if let Some(before) = &self.terminal {
@@ -201,6 +208,7 @@ impl Reporter for Ui {
     fn choose<'a>(&'a self, question: &'a str, items: &'a [String]) -> Answer<'a, usize> {
         let question = clean(question);
         let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
+        self.cursor_hidden.store(self.manner.interactive, Ordering::Relaxed);
         let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
         self.ask(move || select().ok().flatten())
     }

@@ -173,8 +173,8 @@ async fn delete(
     };
     let url = api.room(&room.id, "");
     let outcome = sender.send(api, &Method::DELETE, &url).await.map_err(Arc::new)?;
-    warnings.extend(outcome.warnings);
-    let reply = outcome.reply.map_err(api::Error::from)?;
+    warnings.extend(outcome.warnings.iter().cloned());
+    let reply = outcome.settled()?;
     match answer::done(&reply, &url) {
         Ok(()) => Ok(true),
         Err(api::Error::NotFound { missing: Missing::Record, .. }) => Ok(false),

@@ -4,6 +4,7 @@ use super::keys::Keys;
 use super::list::{self, Depth, State, Whose};
 use super::{Error, Settings};
 use crate::api::{self, Client};
+use crate::clock::Clock;
 use crate::reporter::Reporter;
 use crate::room::RoomRef;
 
@@ -24,11 +25,13 @@ pub(super) async fn look(
     reporter: &dyn Reporter,
 ) -> Result<Sweep, Error> {
     let nests = list::nests(settings, &Whose::Mine, keys, client, reporter).await?;
-    let mut sweep = Sweep::default();
+    let (mut sweep, now_s) = (Sweep::default(), Clock::default().now_s());
     list::look(nests, Depth::Running, client, |nest| match (nest.state, &nest.error, &nest.why) {
         (State::Inactive, ..) => sweep.inactive.push(nest.reference()),
         (_, Some(error), _) => sweep.unknown.push((nest.reference(), error.clone())),
-        (State::NotChecked, None, Some(why)) => reporter.warning(&format!("{}: not checked: {why}", nest.name())),
+        (State::NotChecked, None, Some(why)) if nest.room.event.is_open(now_s) => {
+            reporter.warning(&format!("{}: not checked: {why}", nest.name()))
+        }
         _ => {}
     })
     .await;

@@ -238,8 +238,11 @@ impl<'a> Walk<'a> {
         let body = json!(wanted(old)).to_string();
         let sender = self.sender(Step::Create);
         let outcome = sender.send_body(api, &Method::PUT, api.url(), Some(body.as_bytes())).await.map_err(Arc::new)?;
-        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(outcome.warnings);
-        let reply = outcome.reply.map_err(api::Error::from)?;
+        self.warnings
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .extend(outcome.warnings.iter().cloned());
+        let reply = outcome.settled()?;
         let session: Session = answer::json(&reply, api.url())?;
         let nonsense = |why: &str| api::Error::Nonsense { status: reply.status, why: why.into() };
         let id = RoomId::new(&*session.room_id).map_err(|_| nonsense("without the id of the new room"))?;
@@ -284,7 +287,7 @@ impl<'a> Walk<'a> {
             };
             let body = json!(wanted).to_string();
             let outcome = sender.send_body(api, &Method::POST, &url, Some(body.as_bytes())).await.map_err(Arc::new)?;
-            let reply = outcome.reply.map_err(api::Error::from)?;
+            let reply = outcome.settled()?;
             match answer::done(&reply, &url) {
                 Ok(()) => granted.push(person.key),
                 // The server does not want this one; the others may speak all the same.

@@ -9,7 +9,7 @@ use reqwest::Method;
 use url::Url;
 
 use crate::api::retry::Next;
-use crate::api::{Base, Call, Client, Lost, Policy, Reply};
+use crate::api::{self, Base, Call, Client, Lost, Policy, Reply, answer};
 use crate::clock::{self, Clock};
 use crate::key::{self, HostKey};
 use crate::nip98;
@@ -60,6 +60,18 @@ pub(in crate::commands) struct Outcome {
     pub sent_ms: i64,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+impl Outcome {
+    /// The answer, unless it leaves open what happened.
+    pub fn settled(self) -> Result<Reply, api::Error> {
+        match self.reply {
+            Ok(reply) if answer::is_unanswered(&Ok(reply.clone())) => {
+                Err(Lost::Unanswered(format!("the gateway gave up waiting (status {})", reply.status)).into())
+            }
+            reply => Ok(reply?),
+        }
+    }
 }
 
 impl Sender<'_> {

@@ -14,7 +14,7 @@ use crate::api::wire::Info;
 use crate::api::{self, Base, Call, Client, answer};
 use crate::clock::{self, Clock};
 use crate::commands::keys::Keys;
-use crate::commands::target::{Ask, Finder, Target};
+use crate::commands::target::{Ask, Finder, Target, has_audio_room};
 use crate::commands::{Error, Settings, Stop, check};
 use crate::key::HostKey;
 use crate::livekit::{self, CheckReport, Verdict, token};
@@ -111,7 +111,14 @@ impl Walk<'_> {
         let outcome = sender.send(&api, &Method::POST, &url).await.map_err(Arc::new)?;
         let times = times(&outcome);
         let api_date_ms = outcome.reply.as_ref().ok().and_then(|reply| reply.date_ms);
-        let mut restarted = self.conclude(room, &api, &sender, outcome, was_running).await?;
+        let concluded = self.conclude(room, &api, &sender, outcome, was_running).await;
+        let mut restarted = match concluded {
+            Err(Error::NotRestarted(error @ api::Error::NotFound { .. })) => {
+                self.needs_room(&finder, room, event.as_ref()).await?;
+                return Err(Error::NotRestarted(error));
+            }
+            concluded => concluded?,
+        };
         restarted.warnings.splice(..0, warnings);
         restarted.elapsed_ms = millis(since);
         restarted.sid_before = lock.as_ref().and_then(RoomLock::last_sid);
@@ -138,6 +145,19 @@ impl Walk<'_> {
             self.publish_status(&finder, room, &key, event, &mut restarted).await?;
         }
         Ok(Done::Restarted(Box::new(restarted)))
+    }
+
+    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows.
+    async fn needs_room(&self, finder: &Finder<'_>, room: &RoomRef, event: Option<&relay::Room>) -> Result<(), Error> {
+        if let Some(event) = event {
+            return has_audio_room(event);
+        }
+        let Some(coordinate) = room.coordinate() else { return Ok(()) };
+        let relays = finder.relays(room);
+        match tokio::time::timeout(LOOK_LIMIT, relays.fetch(&coordinate)).await {
+            Ok(Ok(relay::Found { room: Some(event), .. })) => has_audio_room(&event),
+            _ => Ok(()),
+        }
     }
 
     /// The restart is not lost when publishing fails.
