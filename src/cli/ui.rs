@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::oneshot;
@@ -14,6 +15,9 @@ use super::error::Failure;
 use super::style::{self, Paint, clean};
 use crate::reporter::{Answer, Reporter, Step};
 use crate::secret::{Secret, scrub};
+
+/// How long a signal takes from this process to itself, at most.
+const SIGNAL_LIMIT: Duration = Duration::from_millis(500);
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +174,18 @@ impl Ui {
     }
 }
 
+/// The answer to a question in raw mode. Ctrl-C is no answer: the signal that it raises ends the work, and comes first.
+fn answered<T>(answer: dialoguer::Result<T>) -> Option<T> {
+    let dialoguer::Error::IO(error) = match answer {
+        Ok(answer) => return Some(answer),
+        Err(error) => error,
+    };
+    if error.kind() == io::ErrorKind::Interrupted {
+        std::thread::sleep(SIGNAL_LIMIT);
+    }
+    None
+}
+
 /// Nobody else's control characters, nobody's secrets.
 fn harmless(text: &str) -> String {
     clean(&scrub(text))
@@ -202,7 +218,7 @@ impl Reporter for Ui {
 
     fn confirm<'a>(&'a self, question: &'a str) -> Answer<'a, bool> {
         let question = clean(question);
-        self.ask(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok())
+        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
     }
 
     fn choose<'a>(&'a self, question: &'a str, items: &'a [String]) -> Answer<'a, usize> {
@@ -210,7 +226,7 @@ impl Reporter for Ui {
         let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
         self.cursor_hidden.store(self.manner.interactive, Ordering::Relaxed);
         let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
-        self.ask(move || select().ok().flatten())
+        self.ask(move || answered(select()).flatten())
     }
 
     fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {
