@@ -308,6 +308,32 @@ fn killed_at_random_moments_and_run_again_it_is_done_once() {
 }
 
 #[test]
+fn two_at_once_are_one_after_the_other() {
+    let mock = mock(&[]);
+    let outside = Outside::at(&mock.relay());
+    let old = lost(&mock, "weekly", "room", "open", [&Keys::generate(), &Keys::generate()]);
+    outside.publish(&old);
+    let home = tempfile::tempdir().unwrap();
+    let run = || recreate(&mock, "weekly").env("XDG_STATE_HOME", home.path()).args(["--yes"]).run().expect(0);
+    std::thread::scope(|scope| drop([scope.spawn(run), scope.spawn(run)]));
+    the_heir(&outside, &old);
+    assert_eq!(mock.requests(CREATE), 1);
+}
+
+#[test]
+fn who_is_to_stay_out_needs_another_nest() {
+    let mock = mock(&[]);
+    let outside = Outside::at(&mock.relay());
+    let old = outside.nest(mock.host().public_key(), "demo");
+    let call = |args: &[&str]| Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(args).run().expect(0);
+    call(&["close", "demo"]);
+    call(&["recreate", "demo", "--yes"]);
+    let nests = outside.nests(old.pubkey);
+    assert_eq!(nests.iter().filter(|event| value(event, "status") == Some("open")).count(), 1);
+    assert_eq!(values(&outside.nest(old.pubkey, "demo"), "a").len(), 1);
+}
+
+#[test]
 fn a_relay_that_missed_the_new_event_gets_it_with_the_next_run() {
     let mock = mock(&[]);
     let (first, second) = (Relay::with(Vec::new()), Relay::with(Vec::new()));

@@ -101,7 +101,7 @@ advice! {
         Some(Exit::Unhealthy);
     REJOIN: "people who were thrown out come back",
         "tokens cannot be taken back: those given out stay valid until they expire",
-        "to keep somebody out, close the nest and open a new one",
+        "to keep somebody out, have another nest: nest close ROOM, then nest recreate ROOM",
         None;
     RATE_LIMIT: "429",
         "whoever shares this machine's address shares its limit",

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::args::{Format, ListArgs};
 use super::context::Context;
 use super::error::Failure;
-use super::exit::{self, Exit};
+use super::exit::Exit;
 use super::style::{Paint, clean};
 use super::ui::Ui;
 use super::{render, rooms};
@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context<'_>, args: &ListArgs, ui: &Ui, stop: &
             nest.why.as_deref().unwrap_or("")
         ));
     }
-    Ok(exit::common(&[]))
+    Ok(0)
 }
 
 fn aliases(context: &Context<'_>, ui: &Ui) -> u8 {

@@ -30,7 +30,7 @@ pub(super) async fn look(
         (State::Inactive, ..) => sweep.inactive.push(nest.reference()),
         (_, Some(error), _) => sweep.unknown.push((nest.reference(), error.clone())),
         (State::NotChecked, None, Some(why)) if nest.room.event.is_open(now_s) => {
-            reporter.warning(&format!("{}: not checked: {why}", nest.name()))
+            reporter.warning(&format!("{}: not checked: {why}", nest.name()));
         }
         _ => {}
     })

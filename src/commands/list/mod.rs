@@ -114,8 +114,10 @@ pub(super) async fn look(nests: Vec<Nest>, depth: Depth, client: &Client, mut ea
         let (base, gate) = gates.get_key_value(nest.base.as_ref()?)?;
         Some(look_at(nest, base, gate, depth, client))
     });
-    let looking = futures_util::stream::iter(looking).buffer_unordered(JOBS);
-    looking.for_each(|nest| std::future::ready(each(nest))).await;
+    let mut looked = futures_util::stream::iter(looking).buffer_unordered(JOBS);
+    while let Some(nest) = looked.next().await {
+        each(nest);
+    }
 }
 
 async fn look_at(nest: Nest, base: &Base, gate: &Gate, depth: Depth, client: &Client) -> Nest {

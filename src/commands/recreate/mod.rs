@@ -36,7 +36,7 @@ pub enum Done {
     /// There is a new nest, made now or before.
     Recreated(Box<Recreated>),
     /// What would have been done.
-    Planned(Planned),
+    Planned(Box<Planned>),
 }
 
 /// The nest that took the place of another.

@@ -1,7 +1,7 @@
 //! The way from a nest that is gone to the one that takes its place.
 
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nostr::PublicKey;
@@ -26,6 +26,9 @@ use crate::relay::{self, Role, RoomEvent};
 use crate::reporter::Step;
 use crate::room::RoomRef;
 use crate::secret::scrub;
+
+/// The longest that it waits for a restart of the nest, or another of its kind.
+const LOCK_WAIT: Duration = Duration::from_mins(1);
 
 /// Relays that the API takes.
 const RELAYS_MAX: usize = 10;
@@ -73,32 +76,25 @@ impl<'a> Walk<'a> {
         let Lineage { old, heir, before } = self.lineage(named).await?;
         let journal = Journal::new(self.finder.settings.state_dir.as_deref(), &old.event.coordinate());
         if let Some(heir) = heir {
-            let id = heir.event.id().clone();
             let opened = self.spread(&old, &heir).await;
-            return self.finish(&api, &id, &old, &heir.event, opened, false, &journal).await;
+            let begun = Recreated { opened, ..recreated(&api, &old, &heir.event) };
+            return self.finish(begun, &api, &old, &heir.event, &journal).await;
         }
-        let begun = journal.read(&old.event.coordinate(), &api);
-        let begun = match begun.as_ref().and_then(Created::id) {
-            Some(id) if self.is_ours(&api, &id).await => begun.map(|begun| (id, begun.endpoints)),
-            _ => None,
-        };
-        let resumed = begun.is_some();
-        let (id, endpoints) = match begun {
-            Some(begun) => begun,
-            None => {
-                self.step(Step::Look);
-                if !self.is_gone(&api, &old).await? {
-                    return match before {
-                        Some(before) => Ok(self.recreated(&api, &before, &old.event, false, None, Vec::new(), None)),
-                        None => Err(Error::StillThere),
-                    };
-                }
-                if self.request.dry_run {
-                    return Ok(Done::Planned(self.planned(&api, &old)));
-                }
-                self.confirm(&old).await?;
-                self.create(&api, &old, &journal).await?
+        let begun = self.begun(&api, &old, &journal).await;
+        let created = begun.is_none();
+        let (id, endpoints) = if let Some(begun) = begun {
+            begun
+        } else {
+            self.step(Step::Look);
+            if !self.is_gone(&api, &old).await? {
+                let before = before.ok_or(Error::StillThere)?;
+                return Ok(Done::Recreated(Box::new(recreated(&api, &before, &old.event))));
             }
+            if self.request.dry_run {
+                return Ok(Done::Planned(Box::new(planned(&api, &old))));
+            }
+            self.confirm(&old).await?;
+            self.create(&api, &old, &journal).await?
         };
         let next = old.event.heir(&id, old.seen_on.first(), Clock::default()).set_service(&api);
         let next = match endpoints.as_slice() {
@@ -108,22 +104,20 @@ impl<'a> Walk<'a> {
         self.step(Step::Publish);
         let relays = self.finder.homes(&old, self.key);
         let (heir, opened) = publish(next.build(), self.key, &relays, self.finder.reporter).await?;
-        self.finish(&api, &id, &old, &heir, Some(opened), !resumed, &journal).await
+        let begun = Recreated { created, opened: Some(opened), ..recreated(&api, &old, &heir) };
+        self.finish(begun, &api, &old, &heir, &journal).await
     }
 
     /// People, and the old event: what follows once the new event is out.
-    #[expect(clippy::too_many_arguments, reason = "each is one thing that the steps before have made")]
     async fn finish(
         &self,
+        begun: Recreated,
         api: &Base,
-        id: &RoomId,
         old: &relay::Room,
         heir: &RoomEvent,
-        opened: Option<Published>,
-        created: bool,
         journal: &Journal,
     ) -> Result<Done, Error> {
-        let granted = self.grant(api, id, heir).await?;
+        let granted = self.grant(api, heir).await?;
         let to = heir.coordinate();
         let said = old.event.status().is_over() && old.event.successor().as_ref() == Some(&to);
         let closed = if said {
@@ -135,34 +129,16 @@ impl<'a> Walk<'a> {
             Some(publish(last.build(), self.key, &relays, self.finder.reporter).await?.1)
         };
         journal.end();
-        Ok(self.recreated(api, old, heir, created, opened, granted, closed))
+        let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        let granted = granted.iter().map(PublicKey::to_hex).collect();
+        Ok(Done::Recreated(Box::new(Recreated { granted, closed, warnings, ..begun })))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "as above")]
-    fn recreated(
-        &self,
-        api: &Base,
-        old: &relay::Room,
-        heir: &RoomEvent,
-        created: bool,
-        opened: Option<Published>,
-        granted: Vec<PublicKey>,
-        closed: Option<Published>,
-    ) -> Done {
-        let naddr = heir.naddr(&old.seen_on);
-        Done::Recreated(Box::new(Recreated {
-            room_id: heir.id().to_string(),
-            replaces: old.event.id().to_string(),
-            api: api.to_string(),
-            host: heir.host().to_hex(),
-            link: naddr.as_deref().map(|naddr| page(naddr, Some(api))),
-            naddr,
-            created,
-            opened,
-            granted: granted.iter().map(PublicKey::to_hex).collect(),
-            closed,
-            warnings: std::mem::take(&mut self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)),
-        }))
+    /// The room that an interrupted run has created and not published, if it is still there.
+    async fn begun(&self, api: &Base, old: &relay::Room, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
+        let created = journal.read(&old.event.coordinate(), api)?;
+        let id = created.id()?;
+        self.is_ours(api, &id).await.then_some((id, created.endpoints))
     }
 
     /// Follows the pointers from the nest that was named to the last one that took its place.
@@ -238,10 +214,7 @@ impl<'a> Walk<'a> {
         let body = json!(wanted(old)).to_string();
         let sender = self.sender(Step::Create);
         let outcome = sender.send_body(api, &Method::PUT, api.url(), Some(body.as_bytes())).await.map_err(Arc::new)?;
-        self.warnings
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .extend(outcome.warnings.iter().cloned());
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(outcome.warnings.iter().cloned());
         let reply = outcome.settled()?;
         let session: Session = answer::json(&reply, api.url())?;
         let nonsense = |why: &str| api::Error::Nonsense { status: reply.status, why: why.into() };
@@ -269,9 +242,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Lets the speakers and admins of the event speak, and the admins rule.
-    async fn grant(&self, api: &Base, id: &RoomId, heir: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
+    async fn grant(&self, api: &Base, heir: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
         let sender = self.sender(Step::Grant);
-        let url = api.room(id, "/permissions");
+        let url = api.room(heir.id(), "/permissions");
         let mut granted = Vec::new();
         for person in heir.people() {
             let is_admin = person.role == Role::Admin;
@@ -300,27 +273,13 @@ impl<'a> Walk<'a> {
         Ok(granted)
     }
 
-    fn planned(&self, api: &Base, old: &relay::Room) -> Planned {
-        let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
-        let opened = old.event.heir(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
-        let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);
-        let closed = old.event.farewell(&to, old.seen_on.first(), Clock::default()).build();
-        Planned {
-            room_id: old.event.id().to_string(),
-            request: json!({ "method": "PUT", "url": api.as_str(), "body": wanted(old) }),
-            opened: json!(opened),
-            closed: json!(closed),
-            relays: old.homes().iter().map(ToString::to_string).collect(),
-        }
-    }
-
     /// Not at the same time as another of its kind, or a restart, on this machine.
     async fn lock(&self, api: &Base) -> Result<Option<RoomLock>, Error> {
         let Some(folder) = &self.finder.settings.state_dir else { return Ok(None) };
         let url = api.room(&self.room.id, "/restart");
-        match RoomLock::acquire(&folder.join("rooms"), url.as_str(), Duration::ZERO).await {
+        match RoomLock::acquire(&folder.join("rooms"), url.as_str(), LOCK_WAIT).await {
             Ok(lock) => Ok(Some(lock)),
-            Err(source @ lock::Error::Busy) => Err(Error::Busy { source, waited: Duration::ZERO }),
+            Err(source @ lock::Error::Busy) => Err(Error::Busy { source, waited: LOCK_WAIT }),
             Err(error @ lock::Error::File { .. }) => {
                 self.warn(format!("{error}; going on without a lock"));
                 Ok(None)
@@ -347,7 +306,7 @@ impl<'a> Walk<'a> {
 
     fn warn(&self, text: String) {
         self.finder.reporter.warning(&text);
-        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }
 
@@ -358,5 +317,38 @@ fn wanted(old: &relay::Room) -> Create {
     Create {
         relays: relays.iter().take(RELAYS_MAX).map(ToString::to_string).collect(),
         hls_stream: old.event.streaming().iter().any(|url| url.contains(".m3u8")),
+    }
+}
+
+/// The nest that took the place of another, so far.
+fn recreated(api: &Base, old: &relay::Room, heir: &RoomEvent) -> Recreated {
+    let naddr = heir.naddr(&old.seen_on);
+    Recreated {
+        room_id: heir.id().to_string(),
+        replaces: old.event.id().to_string(),
+        api: api.to_string(),
+        host: heir.host().to_hex(),
+        link: naddr.as_deref().map(|naddr| page(naddr, Some(api))),
+        naddr,
+        created: false,
+        opened: None,
+        granted: Vec::new(),
+        closed: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// What would be sent.
+fn planned(api: &Base, old: &relay::Room) -> Planned {
+    let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
+    let opened = old.event.heir(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
+    let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);
+    let closed = old.event.farewell(&to, old.seen_on.first(), Clock::default()).build();
+    Planned {
+        room_id: old.event.id().to_string(),
+        request: json!({ "method": "PUT", "url": api.as_str(), "body": wanted(old) }),
+        opened: json!(opened),
+        closed: json!(closed),
+        relays: old.homes().iter().map(ToString::to_string).collect(),
     }
 }

@@ -155,7 +155,9 @@ pub async fn run(
     let client = match (Client::new(settings.network.clone()), &request.which) {
         (Ok(client), _) => client,
         (Err(lost), Which::Named(rooms)) => {
-            rooms.iter().for_each(|room| done(room, Err(crate::api::Error::from(lost.clone()).into())));
+            for room in rooms {
+                done(room, Err(crate::api::Error::from(lost.clone()).into()));
+            }
             return Ok(());
         }
         (Err(lost), _) => return Err(crate::api::Error::from(lost).into()),
