@@ -42,6 +42,10 @@ complete -c nest -n "__fish_nest_needs_command" -f -a "status" -d 'See at a glan
 complete -c nest -n "__fish_nest_needs_command" -f -a "check" -d 'Prove that a nest can be joined, as a listener would'
 complete -c nest -n "__fish_nest_needs_command" -f -a "doctor" -d 'Look at every link between you and a nest, and say what to do next'
 complete -c nest -n "__fish_nest_needs_command" -f -a "token" -d 'Get a fresh token without a restart'
+complete -c nest -n "__fish_nest_needs_command" -f -a "list" -d 'Show the nests of a host: what Nostr, the API and LiveKit say of each'
+complete -c nest -n "__fish_nest_needs_command" -f -a "recreate" -d 'Open a new nest in the place of one that its server has lost'
+complete -c nest -n "__fish_nest_needs_command" -f -a "close" -d 'End a nest: in the API, and in its event'
+complete -c nest -n "__fish_nest_needs_command" -f -a "open" -d 'Open the page of a nest in the browser'
 complete -c nest -n "__fish_nest_needs_command" -f -a "key" -d 'Keep host keys in the OS keyring'
 complete -c nest -n "__fish_nest_needs_command" -f -a "mock" -d 'Start the bundled server on loopback: Nests API, LiveKit signal, relay'
 complete -c nest -n "__fish_nest_needs_command" -f -a "serve" -d 'Serve the Nests API for real, on Redis and LiveKit'
@@ -69,11 +73,13 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand restart" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l all-inactive -d 'All nests of the host that are open by their event and have no audio room, and no others'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l check -d 'Prove that the new session can be joined (as a listener)'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l publish -d 'With --check --as-host: send a second of silence, and see that it arrives'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l as-host -d 'With --check: join with the host\'s token; ejects a host who is connected elsewhere'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l open -d 'Open the nest\'s page in the browser once it is back'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l if-inactive -d 'Do nothing for a nest that runs'
+complete -c nest -n "__fish_nest_using_subcommand restart" -l publish-status -d 'Put the event right if it says that the nest is over, or names other endpoints'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l no-wait -d 'End at once if another restart of the room is running on this machine'
 complete -c nest -n "__fish_nest_using_subcommand restart" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l dry-run -d 'Send nothing; show what would be sent, the signature masked'
@@ -171,6 +177,96 @@ complete -c nest -n "__fish_nest_using_subcommand token" -l json -d 'Short for -
 complete -c nest -n "__fish_nest_using_subcommand token" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand token" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand token" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand list" -l host -d 'Whose nests: npub, nprofile, hex, or a NIP-05 address [default: those of the key]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand list" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand list" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l inactive -d 'Only those that are open by their event and have no audio room'
+complete -c nest -n "__fish_nest_using_subcommand list" -l aliases -d 'Print the aliases of the configuration instead; nobody is asked'
+complete -c nest -n "__fish_nest_using_subcommand list" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand list" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand list" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand list" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l max-wait -d 'The longest pause that a server may ask for' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -s y -l yes -d 'Ask nothing'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l dry-run -d 'Create and publish nothing; show the request and both events'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand close" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l max-wait -d 'The longest pause that a server may ask for' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand close" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand close" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -s y -l yes -d 'Ask nothing'
+complete -c nest -n "__fish_nest_using_subcommand close" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand close" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand close" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand close" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand close" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand open" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand open" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand open" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand open" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand open" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand open" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand open" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -322,3 +418,4 @@ complete -c nest -n "__fish_nest_using_subcommand man" -l json -d 'Short for --o
 complete -c nest -n "__fish_nest_using_subcommand man" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand man" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest list --aliases 2>/dev/null)'

@@ -49,6 +49,26 @@ fn mock(faults: &[&str]) -> Mock {
 }
 
 #[test]
+fn what_the_commands_about_nests_print_fits() {
+    let mock = mock(&[]);
+    let relay = mock.relay();
+    let validator = |name: &str| validator(&closed(schema(name)));
+    let (list, recreate, close) =
+        (validator("schema/list.json"), validator("schema/recreate.json"), validator("schema/close.json"));
+    let print =
+        |args: &[&str]| Nest::new(&mock).env("NEST_RELAYS", &relay).args(args).args(["--json"]).run().document();
+    fits(&list, &print(&["list"]));
+    fits(&recreate, &print(&["recreate", "demo", "--yes"])); // Refused: it is still there.
+    mock.forget("demo");
+    fits(&recreate, &print(&["recreate", "demo", "--dry-run"]));
+    let done = print(&["recreate", "demo", "--yes"]);
+    assert_eq!(done["created"], true, "{done}");
+    fits(&recreate, &done);
+    fits(&close, &print(&["close", done["roomId"].as_str().unwrap()]));
+    fits(&close, &print(&["close", "no-such-nest", "--api", "http://127.0.0.1:9"]));
+}
+
+#[test]
 fn every_outcome_fits() {
     let restart = validator(&closed(schema("schema/restart.json")));
     let failure = validator(&closed(schema("schema/failure.json")));

@@ -3,46 +3,17 @@
 
 #[path = "support/nest.rs"]
 mod nest;
+#[path = "support/seated.rs"]
+mod seated;
 #[path = "support/signal.rs"]
 mod signal;
 
-use std::time::Duration;
-
-use expectrl::process::unix::WaitStatus;
-use expectrl::{ControlCode, Eof, Expect as _, Session};
+use expectrl::{ControlCode, Expect as _};
 use nest::Nest;
 use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::{Mock, Options};
+use seated::Seated;
 use signal::Signal;
-
-struct Seated {
-    terminal: expectrl::session::OsSession,
-    _home: tempfile::TempDir,
-}
-
-impl Seated {
-    fn at(nest: Nest) -> Self {
-        let (command, home) = nest.env("TERM", "xterm-256color").into_parts();
-        let mut terminal = Session::spawn(command).unwrap();
-        terminal.set_expect_timeout(Some(Duration::from_secs(10)));
-        Self { terminal, _home: home }
-    }
-
-    fn sees(&mut self, text: &str) {
-        self.terminal.expect(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
-    }
-
-    /// What is left on the screen, and the exit code.
-    fn ends(mut self) -> (String, i32) {
-        let rest = self.terminal.expect(Eof).unwrap();
-        let rest = String::from_utf8_lossy(rest.as_bytes()).into_owned();
-        let code = match self.terminal.get_process().wait().unwrap() {
-            WaitStatus::Exited(_, code) => code,
-            other => panic!("{other:?}"),
-        };
-        (rest, code)
-    }
-}
 
 fn mock() -> Mock {
     Mock::start(Options::default()).unwrap()

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::error::Failure;
 use super::exit::Exit;
 use super::ui::Ui;
-use super::{no_token, render, restart};
+use super::{render, restart, rooms};
 use crate::commands::check::{self, Checked, Done, Options};
 use crate::commands::restart::Done as RestartDone;
 use crate::commands::{Error, Settings, Stop};
@@ -20,7 +20,7 @@ const MAX_TOKEN: u64 = 64 * 1024;
 
 /// Checks a nest or a session, and shows what was seen.
 pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    no_token(ui)?;
+    rooms::no_token(ui)?;
     let settings = context.settings(&args.server, &args.key, 1)?;
     let options = Options {
         hold: args.hold,
@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: 
         publish: args.publish,
     };
     match (&args.room, &args.url, &args.token_file) {
-        (Some(room), ..) => nest(&settings, room, options, ui, stop).await,
+        (Some(name), ..) => nest(&settings, &context.room(name)?, options, ui, stop).await,
         (None, Some(url), Some(path)) => {
             let token = read_token(path).await?;
             let result = check::endpoint(&settings, url, &token, options, ui, stop).await;
@@ -40,9 +40,8 @@ pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: 
     }
 }
 
-async fn nest(settings: &Settings, name: &str, options: Options, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    let room = RoomRef::parse(name).map_err(|error| Failure::of(&error.into(), name))?;
-    let result = match check::run(settings, &room, options, ui, stop).await {
+async fn nest(settings: &Settings, room: &RoomRef, options: Options, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
+    let result = match check::run(settings, room, options, ui, stop).await {
         Ok(Done::Joinable(checked)) => Ok(*checked),
         // A person wanted a restart in between: what came of that is the result.
         Ok(Done::Restarted(restarted)) => {

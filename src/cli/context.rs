@@ -13,6 +13,7 @@ use super::serve::ServeFile;
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{Keyring, Plan, Source};
+use crate::room::{self, RoomRef};
 use crate::secret::Secret;
 use crate::{relay, tls};
 
@@ -115,6 +116,34 @@ impl<'a> Context<'a> {
             state_dir: self.state_dir(),
             interactive: self.is_interactive(),
         })
+    }
+
+    /// Reads the name of a nest, or what the alias `@…` stands for.
+    ///
+    /// # Errors
+    /// A name that is none, an alias that the configuration does not have.
+    pub fn room(&self, name: &str) -> Result<RoomRef, Failure> {
+        let text = match room::alias(name) {
+            None => name,
+            Some(alias) => self.config.alias.get(alias).ok_or_else(|| self.no_alias(name))?,
+        };
+        RoomRef::parse(text).map_err(|error| {
+            let failure = Failure::of(&error.into(), name);
+            if text == name { failure } else { failure.cause(format!("that is what {name} stands for")) }
+        })
+    }
+
+    fn no_alias(&self, name: &str) -> Failure {
+        let failure = Failure::new(Exit::Usage, format!("the configuration has no alias {name}"));
+        match self.aliases().collect::<Vec<_>>().join(" ") {
+            known if known.is_empty() => failure.hint(format!("below [alias]: {} = \"naddr1…\"", &name[1..])),
+            known => failure.hint(format!("it has {known}")),
+        }
+    }
+
+    /// All aliases as they are written.
+    pub fn aliases(&self) -> impl Iterator<Item = String> {
+        self.config.alias.keys().map(|name| format!("@{name}"))
     }
 
     fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
@@ -263,6 +292,12 @@ fn home(env: Env<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
     let xdg = path(env, variable).filter(|path| path.is_absolute());
     xdg.or_else(|| Some(path(env, "HOME").or_else(std::env::home_dir)?.join(below_home)))
         .filter(|path| path != Path::new(below_home))
+}
+
+/// The width of the terminal that stdout is.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// The terminal that the process has.

@@ -7,19 +7,17 @@ use super::context::Context;
 use super::error::Failure;
 use super::exit::Exit;
 use super::ui::Ui;
-use super::{no_token, render};
+use super::{render, rooms};
 use crate::commands::Stop;
 use crate::commands::doctor::{self, Request, Verdict};
 use crate::report::Status;
-use crate::room::RoomRef;
 
 /// Looks at every link and shows them.
 pub(super) async fn run(context: &Context<'_>, args: DoctorArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    no_token(ui)?;
+    rooms::no_token(ui)?;
     let settings = context.settings(&args.server, &args.key, 1)?;
     let named = args.room.unwrap_or_default();
-    let room = if named.is_empty() { None } else { Some(RoomRef::parse(&named)) };
-    let room = room.transpose().map_err(|error| Failure::of(&error.into(), &named))?;
+    let room = if named.is_empty() { None } else { Some(context.room(&named)?) };
     let request = Request { room, named, config: context.origin().to_owned() };
     let result = doctor::run(&settings, &request, ui, stop).await;
     ui.end_rows();

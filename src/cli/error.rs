@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::advice::{self, Advice};
 use super::exit::Exit;
-use super::{api_error, check_error, key_error};
+use super::{api_error, check_error, key_error, nest_error};
 use crate::api;
 use crate::commands::restart::Progress;
 use crate::commands::{Error, Signal};
@@ -113,6 +113,15 @@ impl Failure {
             Error::Busy { source, .. } => Self::new(Exit::Failed, source.to_string()),
             Error::Declined => Self::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
             Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
+            Error::NoHost
+            | Error::NoRoom
+            | Error::NothingToChoose
+            | Error::Address { .. }
+            | Error::StillThere
+            | Error::NotPublished { .. }
+            | Error::Cancelled
+            | Error::NotConfirmed
+            | Error::Stopped(_) => nest_error::failure(error, room),
             Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
         }
     }

@@ -5,6 +5,7 @@ mod api_error;
 mod args;
 mod check;
 mod check_error;
+mod close;
 mod config;
 mod context;
 mod doctor;
@@ -12,9 +13,14 @@ mod error;
 pub mod exit;
 mod key;
 mod key_error;
+mod list;
 mod mock;
+mod nest_error;
+mod open;
+mod recreate;
 mod render;
 mod restart;
+mod rooms;
 #[cfg(test)]
 mod schema;
 mod serve;
@@ -71,6 +77,10 @@ pub fn main(args: &[OsString]) -> u8 {
             Command::Check(args) => check::run(&context, &args, &ui, &stop).await,
             Command::Doctor(args) => doctor::run(&context, args, &ui, &stop).await,
             Command::Token(args) => token::run(&context, &args, &ui, &stop).await,
+            Command::List(args) => list::run(&context, &args, &ui, &stop).await,
+            Command::Recreate(args) => recreate::run(&context, &args, &ui, &stop).await,
+            Command::Close(args) => close::run(&context, &args, &ui, &stop).await,
+            Command::Open(args) => open::run(&context, &args, &ui, &stop).await,
             Command::Key(command) => key::run(&context, command, &ui, &stop).await,
             Command::Mock(args) => mock::run(&context, args, &ui, &stop).await,
             Command::Serve(args) => serve::run(&context, args, &ui, &stop).await,
@@ -103,15 +113,6 @@ fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
     }
 }
 
-/// The bare token is for those commands that fetch one.
-fn no_token(ui: &Ui) -> Result<(), Failure> {
-    if ui.manner().format == Format::Token {
-        return Err(Failure::new(Exit::Usage, "--output token prints a token, and this command fetches none")
-            .hint("nest token ROOM --output token"));
-    }
-    Ok(())
-}
-
 fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
     let paint = |is_terminal| Paint { on: context::colours(env, output.color, is_terminal) };
     Ui::new(Manner {
@@ -121,6 +122,7 @@ fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
         interactive: terminal.stdin && terminal.stderr,
         progress: terminal.stderr,
         together: terminal.stdout && terminal.stderr,
+        columns: terminal.stdout.then(context::columns).flatten(),
         out: paint(terminal.stdout),
         err: paint(terminal.stderr),
     })

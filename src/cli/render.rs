@@ -11,8 +11,8 @@ pub use self::look::{
 use super::error::Failure;
 use super::style::{Paint, clean, clean_json};
 use crate::clock;
-use crate::commands::Error;
 use crate::commands::restart::{Done, Planned, Restarted};
+use crate::commands::{Error, Published};
 use crate::livekit::{CheckReport, Verdict};
 use crate::report::{Status, Step};
 use crate::secret::Secret;
@@ -29,7 +29,11 @@ pub fn document(value: &Value, one_line: bool) -> String {
 pub fn restart_document(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
     let mut document = match result {
         Ok(Done::Restarted(restarted))
-        | Err(Error::Unhealthy(restarted) | Error::Interrupted { done: Some(restarted), .. }) => json!(restarted),
+        | Err(
+            Error::Unhealthy(restarted)
+            | Error::Interrupted { done: Some(restarted), .. }
+            | Error::NotPublished { done: Some(restarted), .. },
+        ) => json!(restarted),
         Ok(Done::Planned(planned)) => json!(planned),
         Err(_) => json!({ "roomId": room }),
     };
@@ -50,7 +54,7 @@ pub fn token(result: &Result<Done, Error>) -> Option<&str> {
 pub fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
     match result {
         Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
-        Err(Error::Interrupted { done, .. }) => done.as_deref(),
+        Err(Error::Interrupted { done, .. } | Error::NotPublished { done, .. }) => done.as_deref(),
         _ => None,
     }
 }
@@ -60,7 +64,9 @@ pub fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
 pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     let room = paint.strong(&clean(&restarted.room_id));
     if restarted.attempts == 0 {
-        return format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
+        let running = format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
+        let published = restarted.published.as_ref().map(|published| published_line(published, paint));
+        return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
     }
     let well = restarted.check.as_ref().is_none_or(|check| check.verdict == Verdict::Joinable);
     let mark = paint.mark(if well { Status::Passed } else { Status::Warned });
@@ -76,6 +82,7 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         let all = "tokens given out before stay valid too: a restart does not remove people";
         row("valid", &format!("until {time}; {all}"));
     }
+    lines.extend(restarted.published.as_ref().map(|published| published_line(published, paint)));
     if let Some(check) = &restarted.check {
         lines.push(String::new());
         lines.extend(check.steps.iter().map(|step| step_line(step, paint)));
@@ -83,6 +90,13 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         lines.push(proof(restarted, check, paint));
     }
     lines.join("\n")
+}
+
+/// What an event says now, and which relays have it.
+#[must_use]
+pub fn published_line(published: &Published, paint: Paint) -> String {
+    let status = clean(&published.status);
+    format!("  {} {status} on {}", paint.dim(&format!("{:<9}", "event")), clean(&published.accepted.join(", ")))
 }
 
 fn step_line(step: &Step, paint: Paint) -> String {

@@ -9,7 +9,10 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::exit;
+use crate::commands::close::Closed;
 use crate::commands::doctor;
+use crate::commands::list::Nest;
+use crate::commands::recreate::{self, Recreated};
 use crate::commands::restart::{Planned, Restarted};
 use crate::commands::status::Standing;
 use crate::commands::token::Fetched;
@@ -25,7 +28,36 @@ enum Restart {
     Failed(FailureDocument),
 }
 
-/// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`), or interrupted.
+/// What `nest recreate --json` prints.
+#[derive(JsonSchema)]
+#[schemars(rename = "RecreateDocument", untagged)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+enum Recreate {
+    Recreated(Recreated),
+    Planned(recreate::Planned),
+    Failed(FailureDocument),
+}
+
+/// What `nest list --json` prints: one document a nest, on one line each.
+#[derive(JsonSchema)]
+#[schemars(rename = "ListDocument", untagged)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
+enum List {
+    Nest(Nest),
+    Failed(FailureDocument),
+}
+
+/// What `nest close --json` prints.
+#[derive(JsonSchema)]
+#[schemars(rename = "CloseDocument", untagged)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+enum Close {
+    Closed(Closed),
+    Failed(FailureDocument),
+}
+
+/// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`) or not published, or
+/// interrupted.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the schema is all that is wanted of it")]
 struct RestartedDocument {
@@ -152,6 +184,9 @@ fn tighten(schema: &mut Schema) {
 #[test]
 fn schemas_are_current() {
     current::current("schema/restart.json", &text::<Restart>());
+    current::current("schema/recreate.json", &text::<Recreate>());
+    current::current("schema/list.json", &text::<List>());
+    current::current("schema/close.json", &text::<Close>());
     current::current("schema/failure.json", &text::<FailureDocument>());
     current::current("schema/check.json", &text::<Check>());
     current::current("schema/status.json", &text::<Status>());

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::error::Failure;
 use super::exit::{self, Exit};
 use super::ui::Ui;
-use super::{no_token, render, restart};
+use super::{render, rooms};
 use crate::api::Missing;
 use crate::commands::status::{self, Standing, State};
 use crate::commands::{Error, Stop};
@@ -16,9 +16,9 @@ use crate::room::RoomRef;
 
 /// Shows how the nests stand; 0 if all of them run.
 pub(super) async fn run(context: &Context<'_>, args: &StatusArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    no_token(ui)?;
+    rooms::no_token(ui)?;
     let settings = context.settings(&args.server, &KeyArgs::default(), args.jobs)?;
-    let rooms = restart::rooms(&args.rooms, &settings)?;
+    let rooms = rooms::several(context, &args.rooms, &settings)?;
     let several = rooms.len() > 1;
     let failed = Mutex::new(Vec::new());
     let done = |room: &RoomRef, result: Result<Standing, Error>| {

@@ -6,13 +6,12 @@ use super::error::Failure;
 use super::render;
 use super::ui::Ui;
 use crate::commands::{Settings, Stop, token};
-use crate::room::RoomRef;
 use serde_json::json;
 
 /// Fetches a token and shows it.
 pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
-    let room = RoomRef::parse(&args.room).map_err(|error| Failure::of(&error.into(), &args.room))?;
+    let room = context.room(&args.room)?;
     let name = room.id.as_str();
     let result = token::run(&settings, &room, ui, stop).await;
     ui.end_row(name);

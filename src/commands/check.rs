@@ -10,7 +10,7 @@ use super::keys::Keys;
 use super::quiet::Unasked;
 use super::restart::{self, Restarted};
 use super::sight::{self, Sight};
-use super::target::{Beside, Finder, not_over_quic};
+use super::target::{Beside, Finder, has_audio_room};
 use super::{Error, Settings, Stop, token};
 use crate::api::{self, Base, Call, Client, Missing, RoomId, answer};
 use crate::clock::Clock;
@@ -118,7 +118,7 @@ async fn restarted(
     restart::run(settings, &request, reporter, stop, &|_, done| {
         *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
     })
-    .await;
+    .await?;
     match result.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(Ok(restart::Done::Restarted(restarted))) => Ok(Done::Restarted(restarted)),
         Some(Err(error)) => Err(error),
@@ -153,7 +153,7 @@ async fn nest(
         None
     });
     tell(reporter, &api, event.as_ref());
-    not_over_quic(event.as_ref())?;
+    event.as_ref().map_or(Ok(()), has_audio_room)?;
     let host = room.host.or(sight.host());
     let clock = sight.clock;
     let guest = match audio_room(sight) {

@@ -1,24 +1,32 @@
 //! What the commands do, in plain types: no clap, no terminal, no environment, no printing.
 
 pub mod check;
+pub mod close;
 pub mod doctor;
 mod error;
 pub mod key;
 mod keys;
+pub mod list;
 pub mod mock;
 pub mod open;
+mod owner;
+mod pick;
+mod publish;
 mod quiet;
+pub mod recreate;
 pub mod restart;
 pub mod serve;
 mod sight;
 pub mod status;
 mod stop;
+mod sweep;
 mod target;
 pub mod token;
 
 use std::path::PathBuf;
 
 pub use self::error::Error;
+pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
 use crate::api::{Base, Network, Policy};

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
-use nostr::RelayUrl;
 use nostr::nips::nip01::Coordinate;
+use nostr::{Kind, PublicKey, RelayUrl};
 
 use super::keys::Keys;
 use super::{Error, Settings};
 use crate::api::Base;
-use crate::relay::{self, DEFAULT_RELAYS, Found, Relays};
-use crate::reporter::Reporter;
-use crate::room::RoomRef;
+use crate::key::{self, HostKey, Plan};
+use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
+use crate::reporter::{Reporter, Silent};
+use crate::room::{ROOM_KIND, RoomRef};
 
 /// Where relays may be named, beside the nest's own address.
 #[derive(Clone, Debug)]
@@ -43,15 +44,6 @@ pub(super) struct Beside<T> {
     pub event: Result<Option<relay::Room>, Error>,
     /// Its API, and what was found out there.
     pub api: Result<(Base, T), Error>,
-}
-
-/// A nest on Media over QUIC has no audio room: nothing can be restarted or joined there.
-///
-/// # Errors
-/// [`Error::MediaOverQuic`].
-pub(super) fn not_over_quic(event: Option<&relay::Room>) -> Result<(), Error> {
-    let Some(media) = event.and_then(|room| room.event.media_over_quic()) else { return Ok(()) };
-    Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() })
 }
 
 /// Finds targets.
@@ -104,12 +96,31 @@ impl Finder<'_> {
     }
 
     fn api(&self, named: Option<Base>, event: Option<&relay::Room>) -> Result<Base, Error> {
-        let service = event.and_then(|room| room.event.api());
-        if named.is_none() && service.is_none() {
-            not_over_quic(event)?;
+        if named.is_none()
+            && let Some(event) = event
+        {
+            has_audio_room(event)?;
         }
+        let service = event.and_then(|room| room.event.api());
         let api = named.or(service).or_else(|| self.settings.api.profile.clone()).ok_or(Error::NoApi)?;
         Ok(api.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
+    }
+
+    /// The event of a nest whose host is known, from relays in any case.
+    ///
+    /// # Errors
+    /// [`Error::NoEvent`], [`Error::Relays`].
+    pub async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::Room, Error> {
+        let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
+        self.fetch(room, &coordinate).await
+    }
+
+    /// The API of a nest whose event is in hand: what was given, the room's own URL, the environment, the event's
+    /// `service`, the profile.
+    pub fn api_of(&self, room: &RoomRef, event: &relay::Room) -> Result<Base, Error> {
+        let named = self.settings.api_named(room)?;
+        let api = named.or_else(|| event.event.api()).or_else(|| self.settings.api.profile.clone());
+        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
     }
 
     /// The event of a nest. A bare id is looked for among the host's own nests, unless the API is known already.
@@ -142,21 +153,62 @@ impl Finder<'_> {
 
     /// The relays to ask about a nest.
     pub fn relays(&self, room: &RoomRef) -> Relays {
-        let RelaySources { given, profile, timeout } = &self.settings.relays;
-        let settings = relay::Settings {
-            timeout: *timeout,
-            tls: Arc::clone(&self.settings.network.tls),
-            allow_http: self.settings.allow_http,
-            signer: None,
-        };
-        let named = if given.is_empty() { [room.relays.as_slice(), profile].concat() } else { given.clone() };
-        Relays::new(if named.is_empty() { defaults() } else { named }, settings)
+        let signer = room.host.and_then(|host| signer(&self.settings.key, host));
+        relays(self.settings, &room.relays, signer)
     }
 
-    fn tell(&self, asked: &relay::Asked) {
+    /// The relays to publish to, in the name of `key`.
+    pub fn homes(&self, room: &relay::Room, key: &HostKey) -> Relays {
+        relays(self.settings, &[], Some(signer_of(key))).instead(room.homes())
+    }
+
+    pub fn tell(&self, asked: &relay::Asked) {
         for failed in &asked.failed {
             self.reporter.warning(&failed.to_string());
         }
+    }
+}
+
+/// The relays that were given; or else those of a hint and the profile; or else the usual ones.
+pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Signer>) -> Relays {
+    let RelaySources { given, profile, timeout } = &settings.relays;
+    let named = if given.is_empty() { [hints, profile].concat() } else { given.clone() };
+    let reach = relay::Settings {
+        timeout: *timeout,
+        tls: Arc::clone(&settings.network.tls),
+        allow_http: settings.allow_http,
+        signer,
+    };
+    Relays::new(if named.is_empty() { defaults() } else { named }, reach)
+}
+
+/// Answers relays that want to know who asks. The key is loaded only then, and nobody is asked for it.
+pub(super) fn signer(plan: &Plan, host: PublicKey) -> Option<Signer> {
+    // What stands in a pipe can be read only once.
+    let plan = Some(plan.clone()).filter(|plan| !plan.named().is_some_and(key::Source::is_stdin))?;
+    Some(Signer::new(host, move |event| {
+        let plan = plan.clone();
+        Box::pin(async move {
+            let key = key::load(&plan, Some(host), &Silent).await.map_err(|error| error.to_string())?;
+            key.sign(event).await.map_err(|error| error.to_string())
+        })
+    }))
+}
+
+/// The same with a key in hand.
+pub(super) fn signer_of(key: &HostKey) -> Signer {
+    let key = key.clone();
+    Signer::new(key.public_key(), move |event| {
+        let key = key.clone();
+        Box::pin(async move { key.sign(event).await.map_err(|error| error.to_string()) })
+    })
+}
+
+/// A nest on Media over QUIC has none.
+pub(super) fn has_audio_room(room: &relay::Room) -> Result<(), Error> {
+    match room.event.media_over_quic() {
+        None => Ok(()),
+        Some(media) => Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() }),
     }
 }
 

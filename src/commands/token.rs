@@ -100,6 +100,7 @@ pub(super) async fn fetch(
         policy: settings.retry,
         reporter,
         room: id.as_str(),
+        step: Step::Look,
         progress: &progress,
         shift_s: AtomicI64::default(),
     };

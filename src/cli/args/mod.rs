@@ -2,6 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help")]
 
 mod look;
+mod nests;
 mod serve;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::look::{CheckArgs, DoctorArgs, StatusArgs, TokenArgs, Transport};
+pub use self::nests::{CloseArgs, ListArgs, OpenArgs, RecreateArgs};
 pub use self::serve::{LogFormat, ServeArgs};
 use crate::server::{Fault, faults};
 
@@ -53,6 +55,14 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Get a fresh token without a restart
     Token(TokenArgs),
+    /// Show the nests of a host: what Nostr, the API and LiveKit say of each
+    List(ListArgs),
+    /// Open a new nest in the place of one that its server has lost
+    Recreate(RecreateArgs),
+    /// End a nest: in the API, and in its event
+    Close(CloseArgs),
+    /// Open the page of a nest in the browser
+    Open(OpenArgs),
     /// Keep host keys in the OS keyring
     #[command(subcommand)]
     Key(KeyCommand),
@@ -184,13 +194,18 @@ Examples:
   nest restart 2f9a…-uuid --check --hold 45s      prove that people can join, and that it lasts
   TOKEN=$(nest restart ROOM --output token)       the bare token for a script
   nest restart A B C --json | jq .error           several at once, one JSON document a line
+  nest restart --all-inactive -q                  whatever is open and dead; what is over stays over
 ",
     after_help = exit_help()
 )]
 pub struct RestartArgs {
-    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, or 30312:<pubkey>:<d>
-    #[arg(required = true, value_name = "ROOM")]
+    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
+    #[arg(value_name = "ROOM")]
     pub rooms: Vec<String>,
+    /// All nests of the host that are open by their event and have no audio room, and no others
+    #[arg(long, conflicts_with = "rooms")]
+    pub all_inactive: bool,
     /// Prove that the new session can be joined (as a listener)
     #[arg(long)]
     pub check: bool,
@@ -212,6 +227,9 @@ pub struct RestartArgs {
     /// Do nothing for a nest that runs
     #[arg(long)]
     pub if_inactive: bool,
+    /// Put the event right if it says that the nest is over, or names other endpoints
+    #[arg(long)]
+    pub publish_status: bool,
     /// End at once if another restart of the room is running on this machine
     #[arg(long)]
     pub no_wait: bool,
