@@ -161,7 +161,8 @@ fn nothing_is_created_or_published_by_looking() {
     unchanged();
 
     outside::remember(&mock, "weekly");
-    let there = recreate(&mock, "weekly").args(["--yes"]).run().expect(1);
+    let there = recreate(&mock, "weekly").args(["--yes", "--json"]).run().expect(1);
+    assert_eq!(there.document()["roomId"], "weekly");
     assert!(there.stderr.contains("nest restart weekly"), "{}", there.stderr);
     unchanged();
 }

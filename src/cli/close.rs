@@ -9,7 +9,7 @@ use super::style::{Paint, clean};
 use super::ui::Ui;
 use super::{render, rooms};
 use crate::commands::close::{self, Closed, Request};
-use crate::commands::{Settings, Stop, list};
+use crate::commands::{Settings, Stop};
 use crate::report::Status;
 
 /// Closes one nest.
@@ -17,14 +17,13 @@ pub(super) async fn run(context: &Context<'_>, args: &CloseArgs, ui: &Ui, stop: 
     rooms::no_token(ui)?;
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
     let room = rooms::one(context, args.room.as_ref())?;
-    let name = args.room.as_deref().unwrap_or("ROOM");
     let request = Request { room: room.clone(), yes: args.yes };
     let result = close::run(&settings, &request, ui, stop).await;
-    ui.end_row(list::ROW);
-    if let Some(room) = &room {
-        ui.end_row(room.id.as_str());
-    }
-    let closed = result.map_err(|error| Failure::of(&error, name))?;
+    ui.end_rows();
+    let closed = match result {
+        Ok(closed) => closed,
+        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), room.as_ref(), &error)),
+    };
     match ui.manner().format {
         Format::Json => ui.result(&render::document(&json!(closed), false)),
         _ if ui.manner().quiet => {}

@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::style::clean;
 use super::ui::Ui;
 use super::{render, rooms};
-use crate::commands::{Stop, list, open};
+use crate::commands::{Stop, open};
 
 /// What shows a page, by the platform's own choice of a browser.
 const OPENER: &str = if cfg!(target_os = "macos") {
@@ -34,8 +34,11 @@ pub(super) async fn run(context: &Context<'_>, args: &OpenArgs, ui: &Ui, stop: &
     let settings = context.settings(&args.server, &args.key, 1)?;
     let room = rooms::one(context, args.room.as_ref())?;
     let link = open::link(&settings, room.as_ref(), ui, stop).await;
-    ui.end_row(list::ROW);
-    let link = link.map_err(|error| Failure::of(&error, args.room.as_deref().unwrap_or("ROOM")))?;
+    ui.end_rows();
+    let link = match link {
+        Ok(link) => link,
+        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), room.as_ref(), &error)),
+    };
     match ui.manner().format {
         Format::Json => ui.result(&render::document(&json!({ "link": link }), false)),
         _ if ui.manner().quiet => {}

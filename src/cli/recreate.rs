@@ -9,7 +9,7 @@ use super::style::{Paint, clean, clean_json};
 use super::ui::Ui;
 use super::{render, rooms};
 use crate::commands::recreate::{self, Done, Planned, Recreated, Request};
-use crate::commands::{Settings, Stop, list};
+use crate::commands::{Settings, Stop};
 use crate::report::Status;
 
 /// Recreates one nest.
@@ -17,14 +17,13 @@ pub(super) async fn run(context: &Context<'_>, args: &RecreateArgs, ui: &Ui, sto
     rooms::no_token(ui)?;
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
     let room = rooms::one(context, args.room.as_ref())?;
-    let name = args.room.as_deref().unwrap_or("ROOM");
     let request = Request { room: room.clone(), yes: args.yes, dry_run: args.dry_run };
     let result = recreate::run(&settings, &request, ui, stop).await;
-    ui.end_row(list::ROW);
-    if let Some(room) = &room {
-        ui.end_row(room.id.as_str());
-    }
-    let done = result.map_err(|error| Failure::of(&error, name))?;
+    ui.end_rows();
+    let done = match result {
+        Ok(done) => done,
+        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), room.as_ref(), &error)),
+    };
     let document = match &done {
         Done::Recreated(recreated) => json!(recreated),
         Done::Planned(planned) => json!(planned),

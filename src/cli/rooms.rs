@@ -6,8 +6,9 @@ use super::args::Format;
 use super::context::Context;
 use super::error::Failure;
 use super::exit::Exit;
+use super::render;
 use super::ui::Ui;
-use crate::commands::Settings;
+use crate::commands::{Error, Settings};
 use crate::room::RoomRef;
 
 /// Reads the names; the same room twice is one room.
@@ -38,4 +39,15 @@ pub(super) fn no_token(ui: &Ui) -> Result<(), Failure> {
             .hint("nest token ROOM --output token")),
         _ => Ok(()),
     }
+}
+
+/// Tells what went wrong with the room that was written as `name`; returns the exit code.
+pub(super) fn failed(ui: &Ui, name: Option<&String>, room: Option<&RoomRef>, error: &Error) -> u8 {
+    let failure = Failure::of(error, name.map_or("ROOM", String::as_str));
+    if ui.manner().format == Format::Json {
+        let room = room.map(|room| room.id.as_str());
+        ui.result(&render::document(&render::failure_document(room, &failure), false));
+    }
+    ui.failure(None, &failure);
+    failure.exit.code()
 }
