@@ -180,7 +180,7 @@ fn records_and_rooms() {
     let mock = mock(&[]);
     restart(&mock);
     mock.set_faults(parse(&["lost-record"]));
-    let document = broken(doctor(&mock, "demo").run(), "record", "a restart cannot bring it back");
+    let document = broken(doctor(&mock, "demo").run(), "record", "nest recreate demo");
     says(&document, "record", "failed", "the nest still runs, but the server no longer has it");
     // 404 is also what the API says when its media server is down.
     mock.set_faults(parse(&["livekit-down"]));

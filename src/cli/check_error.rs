@@ -67,6 +67,6 @@ pub(super) fn unjoinable(checked: &Checked) -> Failure {
 }
 
 /// What to show for a nest without a record: no restart helps.
-pub(super) fn gone() -> Failure {
-    Failure::new(Exit::Unhealthy, Missing::Record.to_string()).because(&advice::RECORD_GONE)
+pub(super) fn gone(room: &str) -> Failure {
+    Failure::new(Exit::Unhealthy, Missing::Record.to_string()).advised(&advice::RECORD_GONE, &[("room", room)])
 }

@@ -69,7 +69,7 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         State::Inactive => {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
         }
-        State::Gone => check_error::gone(),
+        State::Gone => check_error::gone(room),
         State::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room} --check")),
         State::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),

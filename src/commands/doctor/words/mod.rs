@@ -27,7 +27,7 @@ pub(super) fn links(findings: &Findings, request: &Request) -> Vec<Link> {
     if request.room.is_some() {
         links.extend([
             nest::event(findings, request),
-            nest::record(findings),
+            nest::record(findings, request),
             nest::host(findings, request),
             nest::room(findings, request),
             nest::endpoints(findings),

@@ -60,7 +60,7 @@ pub(super) fn event(findings: &Findings, request: &Request) -> Link {
     took(Link::new(NAME, Status::Passed, detail))
 }
 
-pub(super) fn record(findings: &Findings) -> Link {
+pub(super) fn record(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "record";
     let Some(far) = findings.far() else { return not_checked(NAME, "there is no API to have one") };
     match &far.sight.info {
@@ -78,7 +78,8 @@ pub(super) fn record(findings: &Findings) -> Link {
                 Status::Failed,
                 format!("{runs}the server no longer has it: records live 24 h from their last write"),
             )
-            .hint("a restart cannot bring it back: open a new nest in the web app, and close the old one there")
+            .hint("a restart cannot bring it back, a new nest in its place can")
+            .next(format!("nest recreate {}", named(request)))
         }
         Err(error) => not_checked(NAME, format!("the API does not say: {error}")),
     }
