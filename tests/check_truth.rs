@@ -136,7 +136,7 @@ async fn the_verdict_is_the_truth() {
                 Restart => drop(Nest::new(&mock).args(["restart", "demo"]).run().expect(0)),
                 DeleteRoom => server.delete("demo").await,
                 Guest => {
-                    inside.push(Signal::join(&server.url("ws", ""), token("demo", "guest-1").expose()).await.unwrap())
+                    inside.push(Signal::join(&server.url("ws", ""), token("demo", "guest-1").expose()).await.unwrap());
                 }
                 Forget => mock.forget("demo"),
                 InternalFirst => {

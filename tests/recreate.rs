@@ -305,7 +305,7 @@ fn killed_at_random_moments_and_run_again_it_is_done_once() {
         let record = mock.record(value(&heir, "d").unwrap()).expect("the room is there");
         assert_eq!((record.speakers.len(), record.admins.len()), (3, 2));
     }
-    assert!(killed > 12, "too few were killed to say anything: {killed}");
+    assert!(killed > 5, "too few were killed to say anything: {killed}");
 }
 
 #[test]

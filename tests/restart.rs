@@ -284,6 +284,6 @@ fn open_shows_the_page_of_the_nest() {
 
     let (url, stderr) = opened(&mock, "demo", "#!/bin/sh\nexit 3\n");
     assert_eq!(url, None);
-    assert!(stderr.starts_with("warning: xdg-open failed (exit status: 3): open http://"), "{stderr}");
+    assert!(stderr.starts_with("warning: no browser was opened: xdg-open: exit status: 3; open http://"), "{stderr}");
     Nest::new(&mock).args(["restart", "demo", "--open", "--dry-run"]).run().expect(2);
 }

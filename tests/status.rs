@@ -106,6 +106,7 @@ fn a_nest_without_a_record_is_gone() {
     let document = document(&mock, "demo", 10);
     assert_eq!(document["state"], "gone");
     assert!(document["error"]["message"].as_str().unwrap().contains("records live 24 h"), "{document}");
+    assert!(document["error"]["hints"][0].as_str().unwrap().ends_with("nest recreate demo"), "{document}");
     // It may still run.
     mock.set_faults(Vec::new());
     restart(&mock);

@@ -83,12 +83,12 @@ pub async fn run(
     reporter: &dyn Reporter,
     stop: &Stop,
 ) -> Result<Done, Error> {
-    match stop.unless(nest(settings, room, options, reporter)).await {
+    match stop.unless(Box::pin(nest(settings, room, options, reporter))).await {
         Err(Error::Unavailable(why)) if why.can_be_restarted() && settings.interactive => {
             let question = "This nest has no audio room, and it is yours. Restart this nest now?";
             let answer = stop.unless(async { Ok(reporter.confirm(question).await) }).await?;
             if answer == Some(true) {
-                restarted(settings, room, options, reporter, stop).await
+                Box::pin(restarted(settings, room, options, reporter, stop)).await
             } else {
                 Err(Error::Unavailable(why))
             }

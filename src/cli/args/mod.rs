@@ -31,6 +31,8 @@ Examples:
   nest key import                                     keep your key in the OS keyring, once
   nest restart https://nostrnests.com/naddr1… --check bring a nest back, and prove that people can join
   nest restart ROOM --api https://nostrnests.com -q   the same for cron: silent when all is well
+  nest check https://nostrnests.com/naddr1…           why can I not join? No key is needed
+  nest doctor ROOM                                    every link between you and a nest
   nest mock -- nest restart demo --check              try it all on this machine, without a key or a server
 ",
     disable_help_subcommand = true,

@@ -79,7 +79,7 @@ pub(super) fn record(findings: &Findings, request: &Request) -> Link {
                 format!("{runs}the server no longer has it: records live 24 h from their last write"),
             )
             .hint("a restart cannot bring it back, a new nest in its place can")
-            .next(format!("nest recreate {}", super::named(request)))
+            .next(format!("nest recreate {}", named(request)))
         }
         Err(error) => not_checked(NAME, format!("the API does not say: {error}")),
     }
