@@ -73,8 +73,10 @@ fn restart_against_the_bundled_server(bencher: Bencher) {
     let request = Request::new(vec![RoomRef::parse(DEMO).unwrap()]);
     let (runtime, stop) = (runtime(), Stop::never());
     bencher.bench_local(|| {
-        runtime.block_on(restart::run(&settings, &request, &Silent, &stop, &|_, result| {
-            result.unwrap();
-        }));
+        runtime
+            .block_on(restart::run(&settings, &request, &Silent, &stop, &|_, result| {
+                result.unwrap();
+            }))
+            .unwrap();
     });
 }

@@ -52,6 +52,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(Error::Unhealthy(nest)) => println!("{} is back, and not well: {:?}", room.id, nest.check),
         Err(error) => println!("{}: {error}", room.id),
     })
-    .await;
+    .await?;
     Ok(())
 }

@@ -23,6 +23,16 @@ pub enum Step {
     Wait,
     /// The connection check.
     Check,
+    /// Asking relays.
+    Relays,
+    /// Creating a room in the API.
+    Create,
+    /// Letting people speak in a new room.
+    Grant,
+    /// Publishing an event.
+    Publish,
+    /// Closing a room in the API.
+    Close,
 }
 
 /// An answer that a person gives later; `None` when there is nobody to ask.
@@ -41,6 +51,11 @@ pub trait Reporter: Send + Sync {
 
     /// A yes-or-no question; no answer but yes is a yes.
     fn confirm<'a>(&'a self, _question: &'a str) -> Answer<'a, bool> {
+        Box::pin(ready(None))
+    }
+
+    /// One of several: the index of what was chosen.
+    fn choose<'a>(&'a self, _question: &'a str, _items: &'a [String]) -> Answer<'a, usize> {
         Box::pin(ready(None))
     }
 

@@ -37,6 +37,12 @@ pub enum Error {
     Address(#[from] address::Error),
 }
 
+/// The name of an alias, `weekly` of `@weekly`; what it stands for is the configuration's to say.
+#[must_use]
+pub fn alias(text: &str) -> Option<&str> {
+    text.strip_prefix('@')
+}
+
 /// A nest as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomRef {
@@ -152,6 +158,11 @@ mod tests {
         for bad in ["", ".", ".."] {
             assert_eq!(RoomRef::parse(bad), Err(Error::Address(address::Error::NotAnId(bad.into()))));
         }
+    }
+
+    #[test]
+    fn an_alias_begins_with_an_at() {
+        assert_eq!((alias("@weekly"), alias("weekly"), alias("bob@example.com")), (Some("weekly"), None, None));
     }
 
     #[test]

@@ -138,6 +138,34 @@ impl ServerCertVerifier for NamingVerifier {
     }
 }
 
+/// What the two ends of a connection agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// `TLS 1.3`.
+    pub version: &'static str,
+    /// Who signed the server's certificate, where that can be read.
+    pub issuer: Option<String>,
+    /// When the certificate ends, in seconds since the Unix epoch.
+    pub not_after: Option<i64>,
+}
+
+impl Agreed {
+    /// Reads it off a connection whose handshake is done.
+    #[must_use]
+    pub fn on(connection: &rustls::ClientConnection) -> Self {
+        let cert = connection.peer_certificates().and_then(<[_]>::first);
+        Self {
+            version: match connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
+                _ => "TLS",
+            },
+            issuer: cert.and_then(names).and_then(|(issuer, _)| common_name(issuer)),
+            not_after: cert.and_then(not_after),
+        }
+    }
+}
+
 /// Why a TLS connection was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -278,8 +306,8 @@ fn plain_name(name: &str) -> String {
     name.split('"').nth(1).unwrap_or(name).to_owned()
 }
 
-/// The DER of issuer and subject of a certificate (RFC 5280, 4.1).
-fn names<'a>(cert: &'a CertificateDer<'_>) -> Option<(&'a [u8], &'a [u8])> {
+/// The DER of issuer, validity and subject of a certificate (RFC 5280, 4.1).
+fn parts<'a>(cert: &'a CertificateDer<'_>) -> Option<[&'a [u8]; 3]> {
     let (_, certificate, _) = element(cert)?;
     let (_, mut rest, _) = element(certificate)?;
     if rest.first() == Some(&0xa0) {
@@ -288,8 +316,27 @@ fn names<'a>(cert: &'a CertificateDer<'_>) -> Option<(&'a [u8], &'a [u8])> {
     let after_serial = element(rest)?.2;
     let after_algorithm = element(after_serial)?.2;
     let (_, issuer, after_issuer) = element(after_algorithm)?;
-    let after_validity = element(after_issuer)?.2;
-    Some((issuer, element(after_validity)?.1))
+    let (_, validity, after_validity) = element(after_issuer)?;
+    Some([issuer, validity, element(after_validity)?.1])
+}
+
+fn names<'a>(cert: &'a CertificateDer<'_>) -> Option<(&'a [u8], &'a [u8])> {
+    parts(cert).map(|[issuer, _, subject]| (issuer, subject))
+}
+
+/// The end of a certificate's validity, in seconds since the Unix epoch (RFC 5280, 4.1.2.5).
+fn not_after(cert: &CertificateDer<'_>) -> Option<i64> {
+    const UTC_TIME: u8 = 0x17;
+    let [_, validity, _] = parts(cert)?;
+    let (tag, time, _) = element(element(validity)?.2)?;
+    let text = std::str::from_utf8(time).ok()?;
+    let full = match (tag, text.get(..2)?.parse::<u8>().ok()?) {
+        (UTC_TIME, 50..) => format!("19{text}"),
+        (UTC_TIME, _) => format!("20{text}"),
+        _ => text.to_owned(),
+    };
+    let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%SZ", full).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 /// The common name in a DER name, or else its organisation.

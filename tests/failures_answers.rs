@@ -43,7 +43,7 @@ fn row_3_the_record_has_expired() {
 error: not restarted: the server no longer has this nest
   caused by: the server says: Nest not found
   caused by: its record has expired (records live 24 h from their last write), or the server has lost it
-  hint: a restart cannot bring it back: open a new nest in the web app, and close the old one there
+  hint: a restart cannot bring it back, a new nest in its place can: nest recreate demo
 ",
     );
 }

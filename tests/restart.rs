@@ -256,3 +256,34 @@ fn the_event_says_which_api_serves_the_nest() {
     let dead = call().env("NEST_RELAYS", "ws://127.0.0.1:1").args(["restart", &coordinate]).run().expect(8);
     assert!(dead.stderr.contains("none of the relays answered"), "{}", dead.stderr);
 }
+
+/// What a browser would have been given.
+fn opened(mock: &Mock, room: &str, opener: &str) -> (Option<String>, String) {
+    let nest = Nest::new(mock).file("bin/xdg-open", opener, 0o755).args(["restart", room, "--open"]);
+    let path = format!("{}:/usr/bin:/bin", nest.home().join("bin").display());
+    let (mut command, home) = nest.env("PATH", path).into_parts();
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let url = std::fs::read_to_string(home.path().join("opened")).ok();
+    (url, String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn open_shows_the_page_of_the_nest() {
+    const OPENER: &str = "#!/bin/sh\nprintf %s \"$1\" > \"$HOME/opened\"\n";
+    let mock = mock();
+    let (url, stderr) = opened(&mock, "demo", OPENER);
+    assert_eq!(stderr, "");
+    let url = url.unwrap();
+    let naddr = url.strip_prefix(&format!("{}/", mock.api())).unwrap();
+    let room = nostr_nests::room::RoomRef::parse(naddr).unwrap();
+    assert_eq!((room.id.as_str(), room.host), ("demo", Some(mock.host().public_key())));
+    let link = format!("https://web.example/{naddr}");
+    assert_eq!(opened(&mock, &link, OPENER).0, Some(link));
+
+    let (url, stderr) = opened(&mock, "demo", "#!/bin/sh\nexit 3\n");
+    assert_eq!(url, None);
+    assert!(stderr.starts_with("warning: no browser was opened: xdg-open: exit status: 3; open http://"), "{stderr}");
+    Nest::new(&mock).args(["restart", "demo", "--open", "--dry-run"]).run().expect(2);
+}

@@ -49,6 +49,26 @@ fn mock(faults: &[&str]) -> Mock {
 }
 
 #[test]
+fn what_the_commands_about_nests_print_fits() {
+    let mock = mock(&[]);
+    let relay = mock.relay();
+    let validator = |name: &str| validator(&closed(schema(name)));
+    let (list, recreate, close) =
+        (validator("schema/list.json"), validator("schema/recreate.json"), validator("schema/close.json"));
+    let print =
+        |args: &[&str]| Nest::new(&mock).env("NEST_RELAYS", &relay).args(args).args(["--json"]).run().document();
+    fits(&list, &print(&["list"]));
+    fits(&recreate, &print(&["recreate", "demo", "--yes"])); // Refused: it is still there.
+    mock.forget("demo");
+    fits(&recreate, &print(&["recreate", "demo", "--dry-run"]));
+    let done = print(&["recreate", "demo", "--yes"]);
+    assert_eq!(done["created"], true, "{done}");
+    fits(&recreate, &done);
+    fits(&close, &print(&["close", done["roomId"].as_str().unwrap()]));
+    fits(&close, &print(&["close", "no-such-nest", "--api", "http://127.0.0.1:9"]));
+}
+
+#[test]
 fn every_outcome_fits() {
     let restart = validator(&closed(schema("schema/restart.json")));
     let failure = validator(&closed(schema("schema/failure.json")));
@@ -90,6 +110,35 @@ fn a_running_nest_and_several_at_once_fit() {
     assert_eq!(several.len(), 2);
     for document in &several {
         fits(&restart, document);
+    }
+}
+
+#[test]
+fn what_looks_fits_too() {
+    let of = |name: &str| validator(&closed(schema(&format!("schema/{name}.json"))));
+    let calls: [(&str, &[&str], &[&str], i32); 12] = [
+        ("check", &[], &["demo"], 0),
+        ("check", &["wrong-secret"], &["demo"], 10),
+        ("check", &["livekit-down"], &["demo"], 6),
+        ("check", &[], &[], 2),
+        ("status", &[], &["demo"], 0),
+        ("status", &["lost-record"], &["demo"], 0),
+        ("status", &["status=500@guest"], &["demo"], 10),
+        ("status", &["livekit-down"], &["demo"], 10),
+        ("token", &[], &["demo"], 0),
+        ("token", &["livekit-down"], &["demo"], 6),
+        ("doctor", &[], &["demo"], 0),
+        ("doctor", &["livekit-down"], &["demo"], 10),
+    ];
+    let mock = mock(&[]);
+    Nest::new(&mock).args(["restart", "demo", "-q"]).run().expect(0);
+    for (command, faults, args, code) in calls {
+        mock.set_faults(faults.iter().map(|fault| fault.parse::<Fault>().unwrap()).collect());
+        let nest = Nest::new(&mock).env("NEST_RELAYS", mock.relay());
+        let document = nest.args([command, "--json"]).args(args).run().expect(code).document();
+        fits(&of(command), &document);
+        let failed = command != "doctor" && code != 0;
+        assert_eq!(document.get("error").is_some(), failed, "{document:#}");
     }
 }
 

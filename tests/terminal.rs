@@ -3,46 +3,17 @@
 
 #[path = "support/nest.rs"]
 mod nest;
+#[path = "support/seated.rs"]
+mod seated;
 #[path = "support/signal.rs"]
 mod signal;
 
-use std::time::Duration;
-
-use expectrl::process::unix::WaitStatus;
-use expectrl::{ControlCode, Eof, Expect as _, Session};
+use expectrl::{ControlCode, Expect as _};
 use nest::Nest;
 use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::{Mock, Options};
+use seated::Seated;
 use signal::Signal;
-
-struct Seated {
-    terminal: expectrl::session::OsSession,
-    _home: tempfile::TempDir,
-}
-
-impl Seated {
-    fn at(nest: Nest) -> Self {
-        let (command, home) = nest.env("TERM", "xterm-256color").into_parts();
-        let mut terminal = Session::spawn(command).unwrap();
-        terminal.set_expect_timeout(Some(Duration::from_secs(10)));
-        Self { terminal, _home: home }
-    }
-
-    fn sees(&mut self, text: &str) {
-        self.terminal.expect(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
-    }
-
-    /// What is left on the screen, and the exit code.
-    fn ends(mut self) -> (String, i32) {
-        let rest = self.terminal.expect(Eof).unwrap();
-        let rest = String::from_utf8_lossy(rest.as_bytes()).into_owned();
-        let code = match self.terminal.get_process().wait().unwrap() {
-            WaitStatus::Exited(_, code) => code,
-            other => panic!("{other:?}"),
-        };
-        (rest, code)
-    }
-}
 
 fn mock() -> Mock {
     Mock::start(Options::default()).unwrap()
@@ -121,4 +92,48 @@ fn the_spinner_says_what_it_is_doing() {
     person.sees("restarting");
     person.sees("looking");
     assert_eq!(person.ends().1, 0);
+}
+
+#[test]
+fn a_dead_nest_of_ones_own_is_offered_a_restart() {
+    let mock = mock();
+    let question = "it is yours. Restart this nest now?";
+    let mut person = Seated::at(Nest::new(&mock).args(["check", "demo"]));
+    person.sees(question);
+    person.terminal.send("n").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 6, "{screen}");
+    assert!(mock.room("demo").is_none());
+
+    let mut person = Seated::at(Nest::new(&mock).args(["check", "demo"]));
+    person.sees(question);
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("Nest restarted successfully") && screen.contains("joinable in"), "{screen}");
+    assert!(mock.room("demo").is_some());
+}
+
+#[test]
+fn nobody_else_is_offered_one_or_asked_for_a_key() {
+    let mock = mock();
+    let other = nostr::Keys::generate().secret_key().to_secret_hex();
+    for nest in [Nest::new(&mock).without("NEST_KEY"), Nest::new(&mock).env("NEST_KEY", other)] {
+        let (screen, code) = Seated::at(nest.args(["check", "demo"])).ends();
+        assert_eq!(code, 6, "{screen}");
+        assert!(screen.contains("write to npub1") && !screen.contains('?'), "{screen}");
+    }
+}
+
+/// A restart that was wanted and failed is what counts.
+#[test]
+fn the_restart_that_was_wanted_has_its_own_code() {
+    let mock = mock();
+    mock.set_faults(vec!["no-restart".parse().unwrap()]);
+    let mut person = Seated::at(Nest::new(&mock).args(["check", "demo"]));
+    person.sees("Restart this nest now?");
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 6, "{screen}");
+    assert!(screen.contains("no restart endpoint"), "{screen}");
 }

@@ -162,6 +162,14 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
     }
 }
 
+/// What a success without anything to read means, or a failure.
+///
+/// # Errors
+/// As [`json`].
+pub fn done(reply: &Reply, url: &Url) -> Result<(), Error> {
+    if (200..300).contains(&reply.status) { Ok(()) } else { json::<serde::de::IgnoredAny>(reply, url).map(drop) }
+}
+
 fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
     let nonsense = |why: &str| Error::Nonsense { status: reply.status, why: why.into() };
     if reply.oversized {

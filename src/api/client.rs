@@ -79,6 +79,8 @@ pub struct Reply {
     pub received_ms: i64,
     /// How long the server asks us to wait.
     pub retry_after: Option<Duration>,
+    /// How many more requests the server says that it takes from this address for now.
+    pub remaining: Option<u32>,
     /// Where a redirect points.
     pub location: Option<String>,
     /// Whether the body calls itself HTML.
@@ -195,6 +197,7 @@ impl Client {
             sent_ms,
             received_ms,
             retry_after: head(RETRY_AFTER).and_then(|text| retry_after(&text, date_ms.unwrap_or(received_ms))),
+            remaining: remaining(response.headers()),
             location: head(LOCATION),
             html: head(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")),
             body: Vec::new(),
@@ -247,6 +250,16 @@ fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<Stri
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
+/// The `RateLimit` headers in the spellings of the draft's versions: a field of its own, `remaining=5`, `r=5`.
+fn remaining(headers: &HeaderMap) -> Option<u32> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let own = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining")).and_then(|n| n.trim().parse().ok());
+    own.or_else(|| {
+        let mut parts = text("ratelimit")?.split([',', ';']).map(str::trim);
+        parts.find_map(|part| part.strip_prefix("remaining=").or(part.strip_prefix("r="))?.parse().ok())
+    })
+}
+
 /// `Retry-After` is seconds or a date (RFC 9110, 10.2.3).
 fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
@@ -267,6 +280,7 @@ mod tests {
             sent_ms: 104_000,
             received_ms: 105_000,
             retry_after: None,
+            remaining: None,
             location: None,
             html,
             body: body.into(),
@@ -281,6 +295,20 @@ mod tests {
         assert_eq!(retry_after(&date, 1_795_417_749_000), Some(Duration::from_secs(10)));
         assert_eq!(retry_after(&date, 1_795_417_799_000), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", 0), None);
+    }
+
+    #[test]
+    fn what_is_left_of_a_limit_in_all_spellings() {
+        for (name, value, left) in [
+            ("ratelimit-remaining", "7", Some(7)),
+            ("x-ratelimit-remaining", "7", Some(7)),
+            ("ratelimit", "limit=100, remaining=7, reset=50", Some(7)),
+            ("ratelimit", "\"default\";r=7;t=50", Some(7)),
+            ("ratelimit", "soon", None),
+        ] {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            assert_eq!(remaining(&headers), left, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ impl Proxy {
     }
 
     /// The same, as it may be shown.
-    pub(super) fn via(&self, url: &Url) -> Option<Via> {
+    #[must_use]
+    pub fn via(&self, url: &Url) -> Option<Via> {
         self.target(url).map(|(variable, proxy)| Via { variable, host: host_and_port(proxy) })
     }
 

@@ -49,7 +49,7 @@ advice! {
         Some(Exit::Unhealthy);
     RECORD_GONE: "404 `Nest not found`",
         "its record has expired (records live 24 h from their last write), or the server has lost it",
-        "a restart cannot bring it back: open a new nest in the web app, and close the old one there",
+        "a restart cannot bring it back, a new nest in its place can: nest recreate {room}",
         Some(Exit::NotFound);
     NO_AUDIO_ROOM: "404 `Nest is no longer active`",
         "the record is there and the audio room is not; servers say the same when their media server is down",
@@ -101,7 +101,7 @@ advice! {
         Some(Exit::Unhealthy);
     REJOIN: "people who were thrown out come back",
         "tokens cannot be taken back: those given out stay valid until they expire",
-        "to keep somebody out, close the nest and open a new one",
+        "to keep somebody out, have another nest: nest close ROOM, then nest recreate ROOM",
         None;
     RATE_LIMIT: "429",
         "whoever shares this machine's address shares its limit",

@@ -29,7 +29,7 @@ pub(super) fn failure(error: &Error, room: &str) -> Failure {
                 failure.message = "this server has no restart endpoint".into();
             }
             match missing {
-                Missing::Record => failure.because(&advice::RECORD_GONE),
+                Missing::Record => failure.advised(&advice::RECORD_GONE, &[("room", room)]),
                 Missing::AudioRoom => failure.advised(&advice::NO_AUDIO_ROOM, &[("room", room)]),
                 Missing::Endpoint => failure.advised(&advice::NO_ENDPOINT, &[("url", url), ("health", &health(url))]),
             }

@@ -1,6 +1,6 @@
 //! The configuration file: settings for all calls, and profiles that differ from them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// A file with the passphrase of an encrypted key.
     pub passphrase_file: Option<PathBuf>,
+    /// Short names for nests, written with an `@` before them.
+    pub alias: BTreeMap<String, String>,
     /// Settings of `nest serve`.
     pub serve: Option<ServeFile>,
 }
@@ -36,6 +38,8 @@ struct File {
     passphrase_file: Option<PathBuf>,
     serve: Option<ServeFile>,
     #[serde(default)]
+    alias: BTreeMap<String, String>,
+    #[serde(default)]
     profile: HashMap<String, Config>,
 }
 
@@ -46,6 +50,7 @@ impl Config {
             relays: self.relays.or(other.relays),
             key_file: self.key_file.or(other.key_file),
             passphrase_file: self.passphrase_file.or(other.passphrase_file),
+            alias: other.alias.into_iter().chain(self.alias).collect(),
             serve: self.serve.or(other.serve),
         }
     }
@@ -72,9 +77,9 @@ pub(super) fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> R
 }
 
 fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
-    let File { api, relays, key_file, passphrase_file, serve, profile: mut profiles } =
+    let File { api, relays, key_file, passphrase_file, serve, alias, profile: mut profiles } =
         toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    let common = Config { api, relays, key_file, passphrase_file, serve };
+    let common = Config { api, relays, key_file, passphrase_file, alias, serve };
     let Some(name) = profile else { return Ok(common) };
     let own = profiles.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
     Ok(own.or(common))
@@ -104,6 +109,15 @@ mod tests {
         assert_eq!((work.api.as_deref(), work.key_file), (Some("https://b"), Some("k".into())));
         assert!(parse(TEXT, Some("home")).unwrap_err().contains("home"));
         assert!(parse("apo = 'x'", None).unwrap_err().contains("apo"));
+    }
+
+    #[test]
+    fn a_profile_adds_aliases_to_those_of_all() {
+        let text = "[alias]\nweekly = 'a'\ndaily = 'b'\n[profile.work.alias]\ndaily = 'c'\n";
+        let aliases = |profile| parse(text, profile).unwrap().alias.into_iter().collect::<Vec<_>>();
+        let pair = |name: &str, room: &str| (name.to_owned(), room.to_owned());
+        assert_eq!(aliases(None), [pair("daily", "b"), pair("weekly", "a")]);
+        assert_eq!(aliases(Some("work")), [pair("daily", "c"), pair("weekly", "a")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{KeyArgs, OutputArgs, ServerArgs};
+use super::args::{KeyArgs, OutputArgs, RetryArgs, ServerArgs};
 use super::config::{self, Config};
 use super::error::Failure;
 use super::exit::Exit;
@@ -13,6 +13,7 @@ use super::serve::ServeFile;
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{Keyring, Plan, Source};
+use crate::room::{self, RoomRef};
 use crate::secret::Secret;
 use crate::{relay, tls};
 
@@ -66,6 +67,8 @@ pub struct Terminal {
 pub struct Context<'a> {
     env: Env<'a>,
     config: Config,
+    /// What the configuration was read from, for people.
+    origin: String,
     terminal: Terminal,
 }
 
@@ -79,7 +82,18 @@ impl<'a> Context<'a> {
         let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
         let profile = output.profile.clone().or_else(|| text(env, vars::PROFILE));
         let config = config::load(file.as_deref(), named.is_some(), profile.as_deref())?;
-        Ok(Self { env, config, terminal })
+        let profile = profile.map(|name| format!(", profile {name}")).unwrap_or_default();
+        let origin = match file.filter(|file| file.exists()) {
+            Some(file) => format!("{}{profile}", file.display()),
+            None => "there is no configuration file, and none is needed".into(),
+        };
+        Ok(Self { env, config, origin, terminal })
+    }
+
+    /// What the configuration was read from, for people.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Merges everything for a command that talks to an API.
@@ -97,11 +111,39 @@ impl<'a> Context<'a> {
             relays: self.relays(server)?,
             allow_http: server.allow_http,
             key: self.key_plan(key),
-            retry: Policy { retries: server.retries.unwrap_or(RETRIES), max_wait: server.max_wait.unwrap_or(MAX_WAIT) },
+            retry: policy(&RetryArgs::default()),
             jobs: usize::from(jobs),
             state_dir: self.state_dir(),
             interactive: self.is_interactive(),
         })
+    }
+
+    /// Reads the name of a nest, or what the alias `@…` stands for.
+    ///
+    /// # Errors
+    /// A name that is none, an alias that the configuration does not have.
+    pub fn room(&self, name: &str) -> Result<RoomRef, Failure> {
+        let text = match room::alias(name) {
+            None => name,
+            Some(alias) => self.config.alias.get(alias).ok_or_else(|| self.no_alias(name))?,
+        };
+        RoomRef::parse(text).map_err(|error| {
+            let failure = Failure::of(&error.into(), name);
+            if text == name { failure } else { failure.cause(format!("that is what {name} stands for")) }
+        })
+    }
+
+    fn no_alias(&self, name: &str) -> Failure {
+        let failure = Failure::new(Exit::Usage, format!("the configuration has no alias {name}"));
+        match self.aliases().collect::<Vec<_>>().join(" ") {
+            known if known.is_empty() => failure.hint(format!("below [alias]: {} = \"naddr1…\"", &name[1..])),
+            known => failure.hint(format!("it has {known}")),
+        }
+    }
+
+    /// All aliases as they are written.
+    pub fn aliases(&self) -> impl Iterator<Item = String> {
+        self.config.alias.keys().map(|name| format!("@{name}"))
     }
 
     fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
@@ -224,6 +266,12 @@ pub fn colours(env: Env<'_>, choice: super::args::Color, is_terminal: bool) -> b
     }
 }
 
+/// When a request is sent again.
+#[must_use]
+pub fn policy(args: &RetryArgs) -> Policy {
+    Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
+}
+
 fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {
     text.map(Base::parse).transpose().map_err(|error| {
         Failure::new(Exit::Usage, format!("{origin}: {error}")).hint("for example https://nostrnests.com")
@@ -244,6 +292,12 @@ fn home(env: Env<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
     let xdg = path(env, variable).filter(|path| path.is_absolute());
     xdg.or_else(|| Some(path(env, "HOME").or_else(std::env::home_dir)?.join(below_home)))
         .filter(|path| path != Path::new(below_home))
+}
+
+/// The width of the terminal that stdout is.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// The terminal that the process has.

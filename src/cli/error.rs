@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::advice::{self, Advice};
 use super::exit::Exit;
-use super::{api_error, key_error};
+use super::{api_error, check_error, key_error, nest_error};
 use crate::api;
 use crate::commands::restart::Progress;
 use crate::commands::{Error, Signal};
@@ -85,16 +85,20 @@ impl Failure {
             Error::Room(error) => self::room(error),
             Error::NoApi => Self::new(Exit::Usage, error.to_string())
                 .cause("neither the room nor the settings name the API that serves it")
-                .hint(format!("nest restart {room} --api https://…, or set NEST_API")),
+                .hint("name it with --api https://…, or set NEST_API"),
             Error::NoEvent { .. } => Self::new(Exit::NotFound, error.to_string())
-                .hint(format!("name a relay that has it: --relay wss://…, or the API: nest restart {room} --api https://…")),
+                .hint("name a relay that has it: --relay wss://…, or the API: --api https://…"),
             Error::Relays(relay::Error::AllFailed(_)) => Self::new(Exit::Unreachable, error.to_string())
-                .hint(format!("name the API, and no relay is needed: nest restart {room} --api https://…")),
+                .hint("name the API, and no relay is needed: --api https://…"),
             Error::Relays(_) => Self::new(Exit::Usage, error.to_string()),
             Error::MediaOverQuic { relay } => Self::new(Exit::Failed, error.to_string())
                 .cause(format!("its media relay is {relay}; the event alone makes the nest live"))
                 .hint("if nobody can hear anything, ask whoever runs that relay; to reopen a nest that is over, publish its event again from the web app"),
             Error::ApiConflict { .. } => Self::new(Exit::Usage, error.to_string()).hint("leave out --api"),
+            Error::Unavailable(why) => check_error::unavailable(why, room),
+            Error::Unjoinable(checked) => check_error::unjoinable(checked),
+            Error::NoSession(_) => Self::new(Exit::Usage, error.to_string())
+                .hint("nest check --url wss://… --token-file PATH"),
             Error::Key(error) => key_error::failure(error),
             Error::NotHost { you, host, asked } => not_host(*you, *host, *asked, room),
             Error::Api(error) => api_error::failure(error, room),
@@ -109,6 +113,15 @@ impl Failure {
             Error::Busy { source, .. } => Self::new(Exit::Failed, source.to_string()),
             Error::Declined => Self::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
             Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
+            Error::NoHost
+            | Error::NoRoom
+            | Error::NothingToChoose
+            | Error::Address { .. }
+            | Error::StillThere
+            | Error::NotPublished { .. }
+            | Error::Cancelled
+            | Error::NotConfirmed
+            | Error::Stopped(_) => nest_error::failure(error, room),
             Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
         }
     }

@@ -67,7 +67,12 @@ pub const TABLE: [Row; 14] = [
     row(Exit::Server, 7, "server", "the server failed: 5xx, other 4xx, a redirect, an answer that makes no sense"),
     row(Exit::Unreachable, 8, "unreachable", "DNS, connect or TLS failed; nothing was sent"),
     row(Exit::Unknown, 9, "unknown", "sent but never answered: it may have restarted"),
-    row(Exit::Unhealthy, 10, "unhealthy", "restarted, but it cannot be joined, or the old room still runs"),
+    row(
+        Exit::Unhealthy,
+        10,
+        "unhealthy",
+        "restarted, or asked to check, but it cannot be joined, or the old room still runs",
+    ),
     row(Exit::RateLimited, 11, "rateLimited", "the API takes no more requests for now (429)"),
     row(Exit::Interrupted, 130, "interrupted", "interrupted by Ctrl-C; it says whether the request was out"),
     row(Exit::Terminated, 143, "interrupted", "ended by SIGTERM; it says whether the request was out"),

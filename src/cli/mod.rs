@@ -3,20 +3,31 @@
 pub mod advice;
 mod api_error;
 mod args;
+mod check;
+mod check_error;
+mod close;
 mod config;
 mod context;
+mod doctor;
 mod error;
 pub mod exit;
 mod key;
 mod key_error;
+mod list;
 mod mock;
+mod nest_error;
+mod open;
+mod recreate;
 mod render;
 mod restart;
-mod serve;
+mod rooms;
 #[cfg(test)]
 mod schema;
+mod serve;
 mod shell;
+mod status;
 mod style;
+mod token;
 mod ui;
 
 use std::ffi::OsString;
@@ -62,6 +73,14 @@ pub fn main(args: &[OsString]) -> u8 {
         let stop = signals();
         match cli.command {
             Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
+            Command::Status(args) => status::run(&context, &args, &ui, &stop).await,
+            Command::Check(args) => check::run(&context, &args, &ui, &stop).await,
+            Command::Doctor(args) => doctor::run(&context, args, &ui, &stop).await,
+            Command::Token(args) => token::run(&context, &args, &ui, &stop).await,
+            Command::List(args) => list::run(&context, &args, &ui, &stop).await,
+            Command::Recreate(args) => recreate::run(&context, &args, &ui, &stop).await,
+            Command::Close(args) => close::run(&context, &args, &ui, &stop).await,
+            Command::Open(args) => open::run(&context, &args, &ui, &stop).await,
             Command::Key(command) => key::run(&context, command, &ui, &stop).await,
             Command::Mock(args) => mock::run(&context, args, &ui, &stop).await,
             Command::Serve(args) => serve::run(&context, args, &ui, &stop).await,
@@ -103,6 +122,7 @@ fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
         interactive: terminal.stdin && terminal.stderr,
         progress: terminal.stderr,
         together: terminal.stdout && terminal.stderr,
+        columns: terminal.stdout.then(context::columns).flatten(),
         out: paint(terminal.stdout),
         err: paint(terminal.stderr),
     })

@@ -1,12 +1,18 @@
 //! Outcomes as text and as documents. Nothing is printed here.
 
+mod look;
+
 use serde_json::{Value, json};
+
+pub use self::look::{
+    check_document, checked_text, doctor_text, failure_document, standing_document, standing_text, token_text,
+};
 
 use super::error::Failure;
 use super::style::{Paint, clean, clean_json};
 use crate::clock;
-use crate::commands::Error;
 use crate::commands::restart::{Done, Planned, Restarted};
+use crate::commands::{Error, Published};
 use crate::livekit::{CheckReport, Verdict};
 use crate::report::{Status, Step};
 use crate::secret::Secret;
@@ -23,7 +29,11 @@ pub fn document(value: &Value, one_line: bool) -> String {
 pub fn restart_document(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
     let mut document = match result {
         Ok(Done::Restarted(restarted))
-        | Err(Error::Unhealthy(restarted) | Error::Interrupted { done: Some(restarted), .. }) => json!(restarted),
+        | Err(
+            Error::Unhealthy(restarted)
+            | Error::Interrupted { done: Some(restarted), .. }
+            | Error::NotPublished { done: Some(restarted), .. },
+        ) => json!(restarted),
         Ok(Done::Planned(planned)) => json!(planned),
         Err(_) => json!({ "roomId": room }),
     };
@@ -44,7 +54,7 @@ pub fn token(result: &Result<Done, Error>) -> Option<&str> {
 pub fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
     match result {
         Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
-        Err(Error::Interrupted { done, .. }) => done.as_deref(),
+        Err(Error::Interrupted { done, .. } | Error::NotPublished { done, .. }) => done.as_deref(),
         _ => None,
     }
 }
@@ -54,7 +64,9 @@ pub fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
 pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     let room = paint.strong(&clean(&restarted.room_id));
     if restarted.attempts == 0 {
-        return format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
+        let running = format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
+        let published = restarted.published.as_ref().map(|published| published_line(published, paint));
+        return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
     }
     let well = restarted.check.as_ref().is_none_or(|check| check.verdict == Verdict::Joinable);
     let mark = paint.mark(if well { Status::Passed } else { Status::Warned });
@@ -70,6 +82,7 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         let all = "tokens given out before stay valid too: a restart does not remove people";
         row("valid", &format!("until {time}; {all}"));
     }
+    lines.extend(restarted.published.as_ref().map(|published| published_line(published, paint)));
     if let Some(check) = &restarted.check {
         lines.push(String::new());
         lines.extend(check.steps.iter().map(|step| step_line(step, paint)));
@@ -77,6 +90,13 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         lines.push(proof(restarted, check, paint));
     }
     lines.join("\n")
+}
+
+/// What an event says now, and which relays have it.
+#[must_use]
+pub fn published_line(published: &Published, paint: Paint) -> String {
+    let status = clean(&published.status);
+    format!("  {} {status} on {}", paint.dim(&format!("{:<9}", "event")), clean(&published.accepted.join(", ")))
 }
 
 fn step_line(step: &Step, paint: Paint) -> String {
@@ -95,17 +115,24 @@ fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
     let sid = check.room.as_ref().map(|room| room.sid.as_str());
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
     let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
-    let failed: Vec<_> =
-        check.steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect();
     let (first, verdict) = match check.verdict {
         Verdict::Joinable => ("restarted", paint.good(&format!("joinable in {} ms", restarted.elapsed_ms))),
-        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed.join(", ")))),
+        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed_steps(check)))),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
-    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
-    let closes = closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default();
-    let parts = [first.to_owned(), sids, verdict, closes];
+    let parts = [first.to_owned(), sids, verdict, closes(check)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+fn failed_steps(check: &CheckReport) -> String {
+    let failed = check.steps.iter().filter(|step| step.status == Status::Failed);
+    failed.map(|step| step.name).collect::<Vec<_>>().join(", ")
+}
+
+/// When an empty nest closes, if that is known.
+fn closes(check: &CheckReport) -> String {
+    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
+    closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default()
 }
 
 /// An RFC 3339 time as the clock on the wall shows it.

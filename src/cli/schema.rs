@@ -9,7 +9,13 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::exit;
+use crate::commands::close::Closed;
+use crate::commands::doctor;
+use crate::commands::list::Nest;
+use crate::commands::recreate::{self, Recreated};
 use crate::commands::restart::{Planned, Restarted};
+use crate::commands::status::Standing;
+use crate::commands::token::Fetched;
 use crate::livekit::CheckReport;
 
 /// What `nest restart --json` prints: one document a room.
@@ -22,7 +28,36 @@ enum Restart {
     Failed(FailureDocument),
 }
 
-/// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`), or interrupted.
+/// What `nest recreate --json` prints.
+#[derive(JsonSchema)]
+#[schemars(rename = "RecreateDocument", untagged)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+enum Recreate {
+    Recreated(Recreated),
+    Planned(recreate::Planned),
+    Failed(FailureDocument),
+}
+
+/// What `nest list --json` prints: one document a nest, on one line each.
+#[derive(JsonSchema)]
+#[schemars(rename = "ListDocument", untagged)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
+enum List {
+    Nest(Nest),
+    Failed(FailureDocument),
+}
+
+/// What `nest close --json` prints.
+#[derive(JsonSchema)]
+#[schemars(rename = "CloseDocument", untagged)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+enum Close {
+    Closed(Closed),
+    Failed(FailureDocument),
+}
+
+/// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`) or not published, or
+/// interrupted.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the schema is all that is wanted of it")]
 struct RestartedDocument {
@@ -41,6 +76,57 @@ struct FailureDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     room_id: Option<String>,
     error: Failure,
+}
+
+/// What `nest check --json` prints, and the `check` of a restart.
+#[derive(JsonSchema)]
+#[schemars(rename = "CheckDocument", untagged)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
+enum Check {
+    Checked(CheckedDocument),
+    Failed(FailureDocument),
+}
+
+/// What was seen. With `error`: people cannot join, or something else is wrong.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+struct CheckedDocument {
+    /// The nest; for a session without one, what its token says. Absent inside a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<String>,
+    #[schemars(flatten)]
+    report: CheckReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+/// What `nest status --json` prints: one document a room.
+#[derive(JsonSchema)]
+#[schemars(rename = "StatusDocument", untagged)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
+enum Status {
+    Known(StandingDocument),
+    Failed(FailureDocument),
+}
+
+/// How a nest stands. With `error`: people cannot join, or it is not known.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+struct StandingDocument {
+    #[schemars(flatten)]
+    standing: Standing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+/// What `nest token --json` prints.
+#[derive(JsonSchema)]
+#[schemars(rename = "TokenDocument", untagged)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+enum Token {
+    Fetched(Fetched),
+    Failed(FailureDocument),
 }
 
 /// What went wrong.
@@ -98,6 +184,12 @@ fn tighten(schema: &mut Schema) {
 #[test]
 fn schemas_are_current() {
     current::current("schema/restart.json", &text::<Restart>());
+    current::current("schema/recreate.json", &text::<Recreate>());
+    current::current("schema/list.json", &text::<List>());
+    current::current("schema/close.json", &text::<Close>());
     current::current("schema/failure.json", &text::<FailureDocument>());
-    current::current("schema/check.json", &text::<CheckReport>());
+    current::current("schema/check.json", &text::<Check>());
+    current::current("schema/status.json", &text::<Status>());
+    current::current("schema/token.json", &text::<Token>());
+    current::current("schema/doctor.json", &text::<doctor::Report>());
 }

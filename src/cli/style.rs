@@ -53,6 +53,12 @@ impl Paint {
         self.with(Style::new().bold(), text)
     }
 
+    /// Leads to `url` when it is clicked, in terminals that know of links (OSC 8).
+    #[must_use]
+    pub fn link(self, text: &str, url: &str) -> String {
+        if self.on { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
+    }
+
     /// The mark of a step.
     #[must_use]
     pub fn mark(self, status: Status) -> String {
@@ -76,6 +82,11 @@ pub fn step(step: Step) -> &'static str {
         Step::Restart => "restarting",
         Step::Wait => "waiting before the next attempt",
         Step::Check => "checking that people can join",
+        Step::Relays => "asking relays",
+        Step::Create => "creating a room",
+        Step::Grant => "letting people speak",
+        Step::Publish => "publishing",
+        Step::Close => "closing",
     }
 }
 

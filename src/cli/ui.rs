@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::oneshot;
@@ -13,6 +15,9 @@ use super::error::Failure;
 use super::style::{self, Paint, clean};
 use crate::reporter::{Answer, Reporter, Step};
 use crate::secret::{Secret, scrub};
+
+/// How long a signal takes from this process to itself, at most.
+const SIGNAL_LIMIT: Duration = Duration::from_millis(500);
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +34,8 @@ pub struct Manner {
     pub progress: bool,
     /// Whether one and the same person sees stdout and stderr.
     pub together: bool,
+    /// Width of stdout, where that is a terminal.
+    pub columns: Option<usize>,
     /// Colours of stdout.
     pub out: Paint,
     /// Colours of stderr.
@@ -41,6 +48,8 @@ pub struct Ui {
     bars: Option<MultiProgress>,
     rows: Mutex<HashMap<String, ProgressBar>>,
     broken: Mutex<Option<io::Error>>,
+    /// A choice hides the cursor, and may be cut short.
+    cursor_hidden: AtomicBool,
     /// As the terminal was before any question switched off its echo.
     #[cfg(unix)]
     terminal: Option<rustix::termios::Termios>,
@@ -55,6 +64,7 @@ impl Ui {
             bars: (manner.progress && !manner.quiet).then(MultiProgress::new),
             rows: Mutex::default(),
             broken: Mutex::default(),
+            cursor_hidden: AtomicBool::default(),
             #[cfg(unix)]
             terminal: manner.interactive.then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
         }
@@ -70,6 +80,14 @@ impl Ui {
     pub fn end_row(&self, room: &str) {
         let bar = self.rows.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
         if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Takes away all that is shown of progress.
+    pub fn end_rows(&self) {
+        let rows = std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner));
+        for bar in rows.into_values() {
             bar.finish_and_clear();
         }
     }
@@ -113,6 +131,9 @@ impl Ui {
     pub fn restore(&self) {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
+        }
+        if self.cursor_hidden.swap(false, Ordering::Relaxed) {
+            let _ = console::Term::stderr().show_cursor();
         }
         #[cfg(unix)]
         if let Some(before) = &self.terminal {
@@ -161,6 +182,18 @@ impl Ui {
     }
 }
 
+/// The answer to a question in raw mode. Ctrl-C is no answer: the signal that it raises ends the work, and comes first.
+fn answered<T>(answer: dialoguer::Result<T>) -> Option<T> {
+    let dialoguer::Error::IO(error) = match answer {
+        Ok(answer) => return Some(answer),
+        Err(error) => error,
+    };
+    if error.kind() == io::ErrorKind::Interrupted {
+        std::thread::sleep(SIGNAL_LIMIT);
+    }
+    None
+}
+
 /// Nobody else's control characters, nobody's secrets.
 fn harmless(text: &str) -> String {
     clean(&scrub(text))
@@ -193,7 +226,15 @@ impl Reporter for Ui {
 
     fn confirm<'a>(&'a self, question: &'a str) -> Answer<'a, bool> {
         let question = clean(question);
-        self.ask(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok())
+        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
+    }
+
+    fn choose<'a>(&'a self, question: &'a str, items: &'a [String]) -> Answer<'a, usize> {
+        let question = clean(question);
+        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
+        self.cursor_hidden.store(self.manner.interactive, Ordering::Relaxed);
+        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
+        self.ask(move || answered(select()).flatten())
     }
 
     fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {

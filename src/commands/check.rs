@@ -1,13 +1,26 @@
-//! The connection check of a session that the API gave out.
+//! The connection check: of a nest as a listener meets it, of a session that a restart gave out, of any LiveKit server.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::api::{Base, Call, Client, RoomId, answer};
+use nostr::PublicKey;
+use tokio::time::Instant;
+
+use super::keys::Keys;
+use super::quiet::Unasked;
+use super::restart::{self, Restarted};
+use super::sight::{self, Sight};
+use super::target::{Beside, Finder, has_audio_room};
+use super::{Error, Settings, Stop, token};
+use crate::api::{self, Base, Call, Client, Missing, RoomId, answer};
 use crate::clock::Clock;
 use crate::livekit::check::{self, Check, Joining, Tools};
-use crate::livekit::endpoint::{self, Hints};
-use crate::livekit::{CheckReport, Offset, Restarted, Transport};
-use crate::reporter::Reporter;
+use crate::livekit::endpoint::{self, Candidate, Hints};
+use crate::livekit::token as jwt;
+use crate::livekit::{self, CheckReport, Offset, Transport, Verdict};
+use crate::relay;
+use crate::reporter::{Reporter, Step};
+use crate::room::RoomRef;
 use crate::secret::Secret;
 
 /// How to check.
@@ -25,6 +38,223 @@ pub struct Options {
     pub publish: bool,
 }
 
+/// What a check came to.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The nest; what the token says, for a session without one.
+    pub room: String,
+    /// Whose nest it is, where that is known.
+    pub host: Option<PublicKey>,
+    /// What was seen.
+    pub report: CheckReport,
+}
+
+/// A nest without anything to join, or whose API does not say.
+#[derive(Debug)]
+pub struct Unavailable {
+    /// What the API says.
+    pub source: api::Error,
+    /// Whose nest it is, where that is known.
+    pub host: Option<PublicKey>,
+    /// Whether it is the nest of the key that is at hand.
+    pub ours: bool,
+    /// What the event says, if it says that the nest is over.
+    pub over: Option<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// It can be joined.
+    Joinable(Box<Checked>),
+    /// There was no audio room; a person wanted a restart, and the new session can be joined.
+    Restarted(Box<Restarted>),
+}
+
+/// Checks a nest as a listener would. When it is inactive, the key at hand is its host's and a person is there, offers
+/// the restart.
+///
+/// # Errors
+/// See [`Error`]; those of a restart only if one was wanted.
+pub async fn run(
+    settings: &Settings,
+    room: &RoomRef,
+    options: Options,
+    reporter: &dyn Reporter,
+    stop: &Stop,
+) -> Result<Done, Error> {
+    match stop.unless(Box::pin(nest(settings, room, options, reporter))).await {
+        Err(Error::Unavailable(why)) if why.can_be_restarted() && settings.interactive => {
+            let question = "This nest has no audio room, and it is yours. Restart this nest now?";
+            let answer = stop.unless(async { Ok(reporter.confirm(question).await) }).await?;
+            if answer == Some(true) {
+                Box::pin(restarted(settings, room, options, reporter, stop)).await
+            } else {
+                Err(Error::Unavailable(why))
+            }
+        }
+        other => other.map(|checked| Done::Joinable(Box::new(checked))),
+    }
+}
+
+impl Unavailable {
+    /// A restart by the key at hand would bring it back.
+    #[must_use]
+    pub fn can_be_restarted(&self) -> bool {
+        self.ours && matches!(self.source, api::Error::NotFound { missing: Missing::AudioRoom, .. })
+    }
+}
+
+async fn restarted(
+    settings: &Settings,
+    room: &RoomRef,
+    options: Options,
+    reporter: &dyn Reporter,
+    stop: &Stop,
+) -> Result<Done, Error> {
+    // Nobody is inside, and the question was asked already.
+    let request = restart::Request { check: Some(options), yes: true, ..restart::Request::new(vec![room.clone()]) };
+    let result = Mutex::new(None);
+    restart::run(settings, &request, reporter, stop, &|_, done| {
+        *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+    })
+    .await?;
+    match result.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(Ok(restart::Done::Restarted(restarted))) => Ok(Done::Restarted(restarted)),
+        Some(Err(error)) => Err(error),
+        Some(Ok(restart::Done::Planned(_))) | None => Err(Error::Declined),
+    }
+}
+
+async fn nest(
+    settings: &Settings,
+    room: &RoomRef,
+    options: Options,
+    reporter: &dyn Reporter,
+) -> Result<Checked, Error> {
+    let settings = &settings.hurried();
+    let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
+    let until = Instant::now() + settings.network.timeout;
+    let left = || until.saturating_duration_since(Instant::now());
+    let unasked = Unasked { reporter, muffled: false };
+    let keys = Keys::new(settings, &unasked);
+    let finder = Finder { settings, keys: &keys, reporter: &unasked };
+    reporter.step(room.id.as_str(), Step::Look);
+    let look = |api: Base| {
+        let (client, limit) = (&client, left());
+        async move { sight::look(client, &api, &room.id, limit, reporter).await }
+    };
+    let (event, api, sight) = match finder.beside(room, look).await? {
+        Beside { event: Err(error), api: Err(Error::NoApi) } | Beside { api: Err(error), .. } => return Err(error),
+        Beside { event, api: Ok((api, sight)) } => (event, api, sight),
+    };
+    let event = event.unwrap_or_else(|error| {
+        reporter.warning(&error.to_string());
+        None
+    });
+    tell(reporter, &api, event.as_ref());
+    event.as_ref().map_or(Ok(()), has_audio_room)?;
+    let host = room.host.or(sight.host());
+    let clock = sight.clock;
+    let guest = match audio_room(sight) {
+        Ok(guest) => guest,
+        Err(source) => {
+            let over = event.as_ref().filter(|room| room.event.is_over(Clock::default().now_s()));
+            let over = over.map(|room| room.event.status().as_str().to_owned());
+            let ours = is_ours(&keys, host).await;
+            return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over })));
+        }
+    };
+    let own = if options.as_host {
+        // It was asked for, so a person may be asked for the key.
+        let keys = Keys::new(settings, reporter);
+        let key = keys.of(host).await?;
+        Some(token::fetch(settings, &client, &api, &room.id, &key, reporter).await?.0)
+    } else {
+        None
+    };
+    let streaming: Vec<_> = event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
+    let hints = Hints { returned: &[], streaming: &streaming, api: Some(api.url()), allow_http: settings.allow_http };
+    let join = own.as_ref().map_or(Joining { token: &guest, host: false }, |token| Joining { token, host: true });
+    let joining = Wanted {
+        room: room.id.as_str(),
+        join: Some(join),
+        host_token: own.as_ref(),
+        candidates: &endpoint::candidates(hints),
+        api_clock: clock,
+        restart: None,
+        any_room: false,
+        timeout: left(),
+    };
+    concluded(joining.check(&client, options, reporter).await, room.id.as_str(), host)
+}
+
+/// Checks a session at `url` with a token for it, whoever gave it out.
+///
+/// # Errors
+/// [`Error::NoSession`] before anything is dialled, else [`Error::Unjoinable`].
+pub async fn endpoint(
+    settings: &Settings,
+    url: &str,
+    token: &Secret,
+    options: Options,
+    reporter: &dyn Reporter,
+    stop: &Stop,
+) -> Result<Checked, Error> {
+    let claims = jwt::decode(token.expose()).map_err(|_| Error::NoSession("what --token-file names is no token"))?;
+    let returned = [url.to_owned()];
+    let hints = Hints { returned: &returned, streaming: &[], api: None, allow_http: settings.allow_http };
+    let candidates = endpoint::candidates(hints);
+    if candidates.is_empty() {
+        return Err(Error::NoSession("what --url names is no media server"));
+    }
+    let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
+    let grants = claims.video.unwrap_or_default();
+    let name = grants.room.unwrap_or_default();
+    let joining = Wanted {
+        room: &name,
+        join: Some(Joining { token, host: grants.room_admin }),
+        host_token: None,
+        candidates: &candidates,
+        api_clock: None,
+        restart: None,
+        any_room: true,
+        timeout: client.network().timeout,
+    };
+    let work = async { Ok(joining.check(&client, options, reporter).await) };
+    concluded(stop.unless(work).await?, &name, None)
+}
+
+fn concluded(report: CheckReport, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
+    let joinable = report.verdict == Verdict::Joinable;
+    let checked = Checked { room: room.to_owned(), host, report };
+    if joinable { Ok(checked) } else { Err(Error::Unjoinable(Box::new(checked))) }
+}
+
+/// The guest's token, or what its absence means: `/guest` does not tell a record that is gone from a room that is.
+fn audio_room(sight: Sight) -> Result<Secret, api::Error> {
+    match (sight.guest, sight.info) {
+        (Err(api::Error::NotFound { missing: Missing::AudioRoom, .. }), Err(gone @ api::Error::NotFound { .. })) => {
+            Err(gone)
+        }
+        (guest, _) => guest,
+    }
+}
+
+/// Whether the key at hand is the host's. Nobody is asked for one.
+async fn is_ours(keys: &Keys<'_>, host: Option<PublicKey>) -> bool {
+    let Some(host) = host else { return false };
+    matches!(keys.found(Some(host)).await, Some(Ok(key)) if key.public_key() == host)
+}
+
+fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::Room>) {
+    reporter.detail(1, &format!("API {api}"));
+    let Some(room) = event else { return };
+    let seen: Vec<_> = room.seen_on.iter().map(ToString::to_string).collect();
+    let (id, status) = (room.event.event().id, room.event.status());
+    reporter.detail(1, &format!("event {id}, {}, seen on {}", status.as_str(), seen.join(", ")));
+}
+
 /// A session to check.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Session<'a> {
@@ -34,6 +264,10 @@ pub(super) struct Session<'a> {
     pub room: &'a RoomId,
     /// As the API returned them.
     pub endpoints: &'a [String],
+    /// As its event names them.
+    pub streaming: &'a [String],
+    /// Plain `ws://` may leave this machine.
+    pub allow_http: bool,
     /// The host's.
     pub token: Option<&'a Secret>,
     /// What is known of the restart that made it.
@@ -44,7 +278,7 @@ pub(super) struct Session<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Restart<'a> {
     /// When, by the clock here.
-    pub times: Restarted,
+    pub times: livekit::Restarted,
     /// What the API's clock showed when it answered, in milliseconds since the Unix epoch, cut to seconds.
     pub api_date_ms: Option<i64>,
     /// The SID that this machine last saw.
@@ -64,25 +298,56 @@ pub(super) async fn session(
         (None, true) => session.token.map(|token| Joining { token, host: true }),
         (None, false) => None,
     };
-    let hints = Hints { returned: session.endpoints, streaming: &[], api: Some(session.api.url()), allow_http: false };
-    let candidates = endpoint::candidates(hints);
-    let Restarted { sent_ms, answered_ms } = session.restart.times;
-    let check = Check {
+    let Session { endpoints: returned, streaming, allow_http, .. } = session;
+    let candidates = endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
+    let livekit::Restarted { sent_ms, answered_ms } = session.restart.times;
+    let wanted = Wanted {
         room: session.room.as_str(),
         join,
         host_token: session.token,
         candidates: &candidates,
-        restarted: Some(session.restart.times),
-        sid_before: session.restart.sid_before,
         api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
-        hold: options.hold,
-        signal_only: options.signal_only,
-        transport: options.transport,
-        publish: options.publish,
+        restart: Some(session.restart),
+        any_room: false,
         timeout: client.network().timeout,
     };
-    let tools = Tools { http: client.http(), tls: &client.network().tls, clock: Clock::default(), reporter };
-    check::run(&check, &tools).await
+    wanted.check(client, options, reporter).await
+}
+
+/// What is to be joined, and how.
+pub(super) struct Wanted<'a> {
+    pub room: &'a str,
+    pub join: Option<Joining<'a>>,
+    pub host_token: Option<&'a Secret>,
+    pub candidates: &'a [Candidate],
+    pub api_clock: Option<Offset>,
+    pub restart: Option<Restart<'a>>,
+    /// It need not be a nest's.
+    pub any_room: bool,
+    /// For everything but the hold.
+    pub timeout: Duration,
+}
+
+impl Wanted<'_> {
+    pub async fn check(&self, client: &Client, options: Options, reporter: &dyn Reporter) -> CheckReport {
+        let check = Check {
+            room: self.room,
+            join: self.join,
+            host_token: self.host_token,
+            candidates: self.candidates,
+            restarted: self.restart.map(|restart| restart.times),
+            sid_before: self.restart.and_then(|restart| restart.sid_before),
+            any_room: self.any_room,
+            api_clock: self.api_clock,
+            hold: options.hold,
+            signal_only: options.signal_only,
+            transport: options.transport,
+            publish: options.publish,
+            timeout: self.timeout,
+        };
+        let tools = Tools { http: client.http(), tls: &client.network().tls, clock: Clock::default(), reporter };
+        Box::pin(check::run(&check, &tools)).await
+    }
 }
 
 /// A listener's token; the check itself says what it means that there is none.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nostr::PublicKey;
 use nostr::nips::nip01::Coordinate;
 
+use super::check::{Checked, Unavailable};
 use super::restart::{Progress, Restarted};
 use super::stop::Signal;
 use crate::{api, key, lock, relay, room};
@@ -26,6 +27,34 @@ pub enum Error {
         /// The event's address.
         coordinate: Box<Coordinate>,
     },
+    /// Nobody says whose nests are meant.
+    #[error("whose nests?")]
+    NoHost,
+    /// A nest has to be named, and nobody is there to be asked.
+    #[error("which nest?")]
+    NoRoom,
+    /// The host has none that could be chosen.
+    #[error("there is no nest to choose")]
+    NothingToChoose,
+    /// A NIP-05 address leads to nobody.
+    #[error("{address} leads to no Nostr key: {why}")]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The record is still there: a restart would do.
+    #[error("the server still has this nest")]
+    StillThere,
+    /// No relay took the event.
+    #[error("no relay took the event")]
+    NotPublished {
+        /// Why not, one line each.
+        refused: Vec<String>,
+        /// What was done in spite of that.
+        done: Option<Box<Restarted>>,
+    },
     /// Relays were asked and did not answer.
     #[error(transparent)]
     Relays(#[from] relay::Error),
@@ -43,6 +72,15 @@ pub enum Error {
         /// From the flag.
         given: Box<api::Base>,
     },
+    /// There is nothing to join, or the API does not say.
+    #[error("this nest cannot be joined at the moment")]
+    Unavailable(Box<Unavailable>),
+    /// An endpoint was tried, and people cannot join.
+    #[error("this nest is not well")]
+    Unjoinable(Box<Checked>),
+    /// The address of a media server that is none, or a token that is none.
+    #[error("{0}")]
+    NoSession(&'static str),
     /// No usable key.
     #[error(transparent)]
     Key(#[from] Arc<key::Error>),
@@ -92,6 +130,15 @@ pub enum Error {
     /// A person was asked and did not say yes.
     #[error("not restarted, as you answered")]
     Declined,
+    /// The same, about something else than a restart.
+    #[error("nothing was done, as you answered")]
+    Cancelled,
+    /// Something that a person has to confirm, and nobody is there.
+    #[error("this has to be confirmed, and nobody is there to be asked")]
+    NotConfirmed,
+    /// Ctrl-C or SIGTERM, where all that was done can be repeated.
+    #[error("interrupted")]
+    Stopped(Signal),
     /// Restarted, and it cannot be joined, or the old room still runs.
     #[error("the nest was restarted, but it is not well")]
     Unhealthy(Box<Restarted>),

@@ -37,4 +37,11 @@ impl<'a> Keys<'a> {
         loaded.insert(wanted, key.clone());
         key
     }
+
+    /// The same, where there is one to be found without asking anybody to type it.
+    pub async fn found(&self, host: Option<PublicKey>) -> Option<Loaded> {
+        let plan = &self.settings.key;
+        let kept = || plan.keyring.as_ref().is_some_and(|keyring| !matches!(keyring.choose(host), Ok(None)));
+        if plan.named().is_some() || kept() { Some(self.of(host).await) } else { None }
+    }
 }

@@ -1,18 +1,32 @@
 //! What the commands do, in plain types: no clap, no terminal, no environment, no printing.
 
 pub mod check;
+pub mod close;
+pub mod doctor;
 mod error;
 pub mod key;
 mod keys;
+pub mod list;
 pub mod mock;
+pub mod open;
+mod owner;
+mod pick;
+mod publish;
+mod quiet;
+pub mod recreate;
 pub mod restart;
 pub mod serve;
+mod sight;
+pub mod status;
 mod stop;
+mod sweep;
 mod target;
+pub mod token;
 
 use std::path::PathBuf;
 
 pub use self::error::Error;
+pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
 use crate::api::{Base, Network, Policy};
@@ -54,6 +68,12 @@ pub struct ApiSources {
 }
 
 impl Settings {
+    /// The same for work that is to end within one time-out: relays are asked at most twice, one time after the other.
+    fn hurried(&self) -> Self {
+        let timeout = self.relays.timeout.min(self.network.timeout / 2);
+        Self { relays: RelaySources { timeout, ..self.relays.clone() }, ..self.clone() }
+    }
+
     /// The API that serves `room`, as far as the call, the room's own URL and the environment say it.
     ///
     /// # Errors

@@ -1,6 +1,11 @@
 //! Being interrupted, as a value: commands end early and say how far they came.
 
+use std::future::Future;
+
 use tokio::sync::watch;
+
+use super::Error;
+use super::restart::Progress;
 
 /// What interrupted a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,17 @@ impl Stop {
             Ok(Some(signal)) => signal,
             // The sender is gone: nobody can interrupt any more.
             _ => std::future::pending().await,
+        }
+    }
+
+    /// The outcome of work that changes nothing, unless it is interrupted.
+    pub(super) async fn unless<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            signal = self.requested() => {
+                Err(Error::Interrupted { signal, progress: Progress::NothingSent, done: None })
+            }
         }
     }
 

@@ -1,17 +1,20 @@
 //! Which API serves a nest, and what relays say of it: everything that is known before the API is asked.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nostr::RelayUrl;
+use futures_util::future::join;
 use nostr::nips::nip01::Coordinate;
+use nostr::{Kind, PublicKey, RelayUrl};
 
 use super::keys::Keys;
 use super::{Error, Settings};
 use crate::api::Base;
-use crate::relay::{self, DEFAULT_RELAYS, Found, Relays};
-use crate::reporter::Reporter;
-use crate::room::RoomRef;
+use crate::key::{self, HostKey, Plan};
+use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
+use crate::reporter::{Reporter, Silent};
+use crate::room::{ROOM_KIND, RoomRef};
 
 /// Where relays may be named, beside the nest's own address.
 #[derive(Clone, Debug)]
@@ -22,15 +25,6 @@ pub struct RelaySources {
     pub profile: Vec<RelayUrl>,
     /// Limit of all that is asked of relays at one time.
     pub timeout: Duration,
-}
-
-/// When relays are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Only when nothing else says which API serves the nest: a restart is one round trip.
-    IfNeeded,
-    /// Whenever the nest's name leads to an event: its `streaming` and status are wanted too.
-    Always,
 }
 
 /// A nest, and where it is.
@@ -44,6 +38,14 @@ pub(super) struct Target {
     pub event: Option<relay::Room>,
 }
 
+/// What relays and the API say of a nest, each with what went wrong.
+pub(super) struct Beside<T> {
+    /// Its event; `None` if its name does not lead to one.
+    pub event: Result<Option<relay::Room>, Error>,
+    /// Its API, and what was found out there.
+    pub api: Result<(Base, T), Error>,
+}
+
 /// Finds targets.
 #[derive(Clone, Copy)]
 pub(super) struct Finder<'a> {
@@ -54,40 +56,82 @@ pub(super) struct Finder<'a> {
 
 impl Finder<'_> {
     /// The API of `room`: what was given, the room's own URL, the environment, its event's `service`, the profile.
-    pub async fn target(&self, room: &RoomRef, ask: Ask) -> Result<Target, Error> {
+    /// Relays are asked only when nothing else says it: a restart is one round trip.
+    pub async fn target(&self, room: &RoomRef) -> Result<Target, Error> {
         let named = self.settings.api_named(room)?;
-        let event = if named.is_some() && ask == Ask::IfNeeded {
-            None
-        } else {
-            match self.event(room, named.is_some()).await {
+        let event = match named {
+            Some(_) => None,
+            None => match self.event(room, false).await {
                 // The profile comes after the event: it also stands in for it.
-                Err(error) if named.is_some() || self.settings.api.profile.is_some() => {
+                Err(error) if self.settings.api.profile.is_some() => {
                     self.reporter.warning(&error.to_string());
                     None
                 }
                 event => event?,
-            }
+            },
         };
-        let service = event.as_ref().and_then(|room| room.event.api());
-        if let (None, None, Some(media)) =
-            (&named, &service, event.as_ref().and_then(|room| room.event.media_over_quic()))
-        {
-            return Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() });
-        }
-        let api = named.or(service).or_else(|| self.settings.api.profile.clone()).ok_or(Error::NoApi)?;
-        let api = api.secure(self.settings.allow_http).map_err(crate::room::Error::from)?;
+        let api = self.api(named, event.as_ref())?;
         Ok(Target { room: room.clone(), api, event })
     }
 
+    /// The event of `room`, and what `ask` finds out at its API: side by side where the API is known beforehand.
+    ///
+    /// # Errors
+    /// What [`Settings::api_named`] says against the name.
+    pub async fn beside<T, F>(&self, room: &RoomRef, ask: impl FnOnce(Base) -> F) -> Result<Beside<T>, Error>
+    where
+        F: Future<Output = T>,
+    {
+        if let Some(api) = self.settings.api_named(room)? {
+            let (event, found) = join(self.event(room, true), ask(api.clone())).await;
+            return Ok(Beside { event, api: Ok((api, found)) });
+        }
+        let event = self.event(room, false).await;
+        let known = event.as_ref().ok().and_then(Option::as_ref);
+        let api = match self.api(None, known) {
+            Ok(api) => Ok((api.clone(), ask(api).await)),
+            Err(error) => Err(error),
+        };
+        Ok(Beside { event, api })
+    }
+
+    fn api(&self, named: Option<Base>, event: Option<&relay::Room>) -> Result<Base, Error> {
+        if named.is_none()
+            && let Some(event) = event
+        {
+            has_audio_room(event)?;
+        }
+        let service = event.and_then(|room| room.event.api());
+        let api = named.or(service).or_else(|| self.settings.api.profile.clone()).ok_or(Error::NoApi)?;
+        Ok(api.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
+    }
+
+    /// The event of a nest whose host is known, from relays in any case.
+    ///
+    /// # Errors
+    /// [`Error::NoEvent`], [`Error::Relays`].
+    pub async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::Room, Error> {
+        let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
+        self.fetch(room, &coordinate).await
+    }
+
+    /// The API of a nest whose event is in hand: what was given, the room's own URL, the environment, the event's
+    /// `service`, the profile.
+    pub fn api_of(&self, room: &RoomRef, event: &relay::Room) -> Result<Base, Error> {
+        let named = self.settings.api_named(room)?;
+        let api = named.or_else(|| event.event.api()).or_else(|| self.settings.api.profile.clone());
+        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
+    }
+
     /// The event of a nest. A bare id is looked for among the host's own nests, unless the API is known already.
-    async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::Room>, Error> {
+    pub async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::Room>, Error> {
         if let Some(coordinate) = room.coordinate() {
             return self.fetch(room, &coordinate).await.map(Some);
         }
         if api_known || self.settings.api.profile.is_some() {
             return Ok(None);
         }
-        let Ok(key) = self.keys.of(None).await else { return Err(Error::NoApi) };
+        let Some(Ok(key)) = self.keys.found(None).await else { return Err(Error::NoApi) };
         let listed = self.relays(room).list_of(key.public_key()).await?;
         self.tell(&listed.asked);
         Ok(listed.rooms.into_iter().find(|listed| *listed.event.id() == room.id))
@@ -109,21 +153,62 @@ impl Finder<'_> {
 
     /// The relays to ask about a nest.
     pub fn relays(&self, room: &RoomRef) -> Relays {
-        let RelaySources { given, profile, timeout } = &self.settings.relays;
-        let settings = relay::Settings {
-            timeout: *timeout,
-            tls: Arc::clone(&self.settings.network.tls),
-            allow_http: self.settings.allow_http,
-            signer: None,
-        };
-        let named = if given.is_empty() { [room.relays.as_slice(), profile].concat() } else { given.clone() };
-        Relays::new(if named.is_empty() { defaults() } else { named }, settings)
+        let signer = room.host.and_then(|host| signer(&self.settings.key, host));
+        relays(self.settings, &room.relays, signer)
     }
 
-    fn tell(&self, asked: &relay::Asked) {
+    /// The relays to publish to, in the name of `key`.
+    pub fn homes(&self, room: &relay::Room, key: &HostKey) -> Relays {
+        relays(self.settings, &[], Some(signer_of(key))).instead(room.homes())
+    }
+
+    pub fn tell(&self, asked: &relay::Asked) {
         for failed in &asked.failed {
             self.reporter.warning(&failed.to_string());
         }
+    }
+}
+
+/// The relays that were given; or else those of a hint and the profile; or else the usual ones.
+pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Signer>) -> Relays {
+    let RelaySources { given, profile, timeout } = &settings.relays;
+    let named = if given.is_empty() { [hints, profile].concat() } else { given.clone() };
+    let reach = relay::Settings {
+        timeout: *timeout,
+        tls: Arc::clone(&settings.network.tls),
+        allow_http: settings.allow_http,
+        signer,
+    };
+    Relays::new(if named.is_empty() { defaults() } else { named }, reach)
+}
+
+/// Answers relays that want to know who asks. The key is loaded only then, and nobody is asked for it.
+pub(super) fn signer(plan: &Plan, host: PublicKey) -> Option<Signer> {
+    // What stands in a pipe can be read only once.
+    let plan = Some(plan.clone()).filter(|plan| !plan.named().is_some_and(key::Source::is_stdin))?;
+    Some(Signer::new(host, move |event| {
+        let plan = plan.clone();
+        Box::pin(async move {
+            let key = key::load(&plan, Some(host), &Silent).await.map_err(|error| error.to_string())?;
+            key.sign(event).await.map_err(|error| error.to_string())
+        })
+    }))
+}
+
+/// The same with a key in hand.
+pub(super) fn signer_of(key: &HostKey) -> Signer {
+    let key = key.clone();
+    Signer::new(key.public_key(), move |event| {
+        let key = key.clone();
+        Box::pin(async move { key.sign(event).await.map_err(|error| error.to_string()) })
+    })
+}
+
+/// A nest on Media over QUIC has none.
+pub(super) fn has_audio_room(room: &relay::Room) -> Result<(), Error> {
+    match room.event.media_over_quic() {
+        None => Ok(()),
+        Some(media) => Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() }),
     }
 }
 

@@ -93,6 +93,12 @@ impl Source {
         text.map_err(|cause| Error::Unreadable { origin: self.origin(), cause })
     }
 
+    /// Whether it can be read only once.
+    #[must_use]
+    pub fn is_stdin(&self) -> bool {
+        matches!(self, Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) if path == Path::new("-"))
+    }
+
     fn is_there(&self) -> bool {
         !matches!(self, Self::Credential(path) if !path.exists())
     }

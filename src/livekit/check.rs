@@ -48,6 +48,8 @@ pub struct Check<'a> {
     pub restarted: Option<Restarted>,
     /// The room's SID before the restart, where it was seen.
     pub sid_before: Option<&'a str>,
+    /// Any room will do, a nest's or not, and it may have been made by our joining.
+    pub any_room: bool,
     /// How far the API's clock is from the one here.
     pub api_clock: Option<Offset>,
     /// How long to stay; without an audio connection cut down to [`LONGEST_HOLD`].
@@ -203,6 +205,7 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
     findings.freshness = Some(fresh::judge(&Evidence {
         restarted: check.restarted,
         sid_before: check.sid_before,
+        any_room: check.any_room,
         api_clock: check.api_clock,
         media_clock: findings.media_clock,
         joined: &joined,

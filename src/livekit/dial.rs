@@ -192,6 +192,23 @@ pub struct Connection {
     pub(super) local: Option<IpAddr>,
 }
 
+impl Connection {
+    /// How long each layer took.
+    #[must_use]
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
+    /// What TLS agreed on; `None` without it.
+    #[must_use]
+    pub fn tls(&self) -> Option<tls::Agreed> {
+        match &self.stream {
+            MaybeTlsStream::Rustls(stream) => Some(tls::Agreed::on(stream.get_ref().1)),
+            _ => None,
+        }
+    }
+}
+
 /// Connects to an endpoint. `tls` may have any ALPN: it is set here.
 ///
 /// # Errors

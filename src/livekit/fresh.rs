@@ -26,6 +26,8 @@ pub struct Evidence<'a> {
     pub restarted: Option<Restarted>,
     /// The room's SID before the restart.
     pub sid_before: Option<&'a str>,
+    /// Any room will do, a nest's or not.
+    pub any_room: bool,
     /// The API's clock.
     pub api_clock: Option<Offset>,
     /// The media server's clock, by its HTTP `Date`.
@@ -104,6 +106,9 @@ pub fn created_here(joined: &Joined, media_clock: Option<Offset>) -> Option<Span
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let joined = evidence.joined;
+    if evidence.any_room {
+        return Verdict::NoRestart;
+    }
     let metadata: Metadata = serde_json::from_str(&joined.metadata).unwrap_or_default();
     let created = created_here(joined, evidence.media_clock);
     if metadata.nest_id.is_none() {
@@ -187,7 +192,7 @@ mod tests {
 
     fn verdict(joined: &Joined, sid_before: Option<&str>, api_clock: Option<Offset>) -> Verdict {
         let restarted = Some(Restarted { sent_ms: SENT, answered_ms: SENT + 50 });
-        judge(&Evidence { restarted, sid_before, api_clock, media_clock: ROUGH, joined })
+        judge(&Evidence { restarted, sid_before, any_room: false, api_clock, media_clock: ROUGH, joined })
     }
 
     #[test]
@@ -228,8 +233,14 @@ mod tests {
         assert_eq!(verdict(&silent, None, None), NoEvidence);
         for (metadata, expected) in [(nest, NoRestart), ("", NoRestart)] {
             let joined = room("RM_a", two_hours, EXACT, metadata);
-            let evidence =
-                Evidence { restarted: None, sid_before: None, api_clock: None, media_clock: None, joined: &joined };
+            let evidence = Evidence {
+                restarted: None,
+                sid_before: None,
+                any_room: false,
+                api_clock: None,
+                media_clock: None,
+                joined: &joined,
+            };
             assert_eq!(judge(&evidence), expected);
         }
     }

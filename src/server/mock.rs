@@ -220,5 +220,9 @@ fn demo_event(host: &Keys, address: SocketAddr, livekit: &str) -> io::Result<Eve
         vec!["p", &host.public_key().to_hex(), "", "Host"],
     ]
     .map(|tag| Tag::parse(tag).expect("no tag is empty"));
-    EventBuilder::new(Kind::from(ROOM_KIND), "").tags(tags).sign_with_keys(host).map_err(io::Error::other)
+    EventBuilder::new(Kind::from(ROOM_KIND), "")
+        .tags(tags)
+        .allow_self_tagging()
+        .sign_with_keys(host)
+        .map_err(io::Error::other)
 }

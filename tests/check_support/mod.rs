@@ -93,6 +93,7 @@ pub fn check<'a>(room: &'a str, token: &'a Secret, candidates: &'a [Candidate]) 
         candidates,
         restarted: None,
         sid_before: None,
+        any_room: false,
         api_clock: None,
         hold: None,
         signal_only: true,

@@ -1,4 +1,4 @@
-//! Sending the restart: a fresh event for every attempt, the pauses between them, and one repair of the clock.
+//! Sending what is signed: a fresh event for every attempt, the pauses between them, and one repair of the clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use reqwest::Method;
 use url::Url;
 
 use crate::api::retry::Next;
-use crate::api::{Base, Call, Client, Lost, Policy, Reply};
+use crate::api::{self, Base, Call, Client, Lost, Policy, Reply, answer};
 use crate::clock::{self, Clock};
 use crate::key::{self, HostKey};
 use crate::nip98;
@@ -35,20 +35,22 @@ pub enum Progress {
 }
 
 /// Everything that one attempt needs.
-pub(super) struct Sender<'a> {
+pub(in crate::commands) struct Sender<'a> {
     pub client: &'a Client,
     pub key: &'a HostKey,
     pub policy: Policy,
     pub reporter: &'a dyn Reporter,
     /// The name that the reporter knows the room by.
     pub room: &'a str,
+    /// What the reporter hears while a request is under way.
+    pub step: Step,
     pub progress: &'a Mutex<Progress>,
     /// Seconds to add to the clock here, once it was found to be wrong.
     pub shift_s: AtomicI64,
 }
 
 /// What came of all attempts.
-pub(super) struct Outcome {
+pub(in crate::commands) struct Outcome {
     /// Of the last attempt that was answered, or that may have been carried out; else of the last.
     pub reply: Result<Reply, Lost>,
     /// How many requests were sent, or tried.
@@ -60,24 +62,47 @@ pub(super) struct Outcome {
     pub warnings: Vec<String>,
 }
 
+impl Outcome {
+    /// The answer, unless it leaves open what happened.
+    pub fn settled(self) -> Result<Reply, api::Error> {
+        match self.reply {
+            Ok(reply) if answer::is_unanswered(&Ok(reply.clone())) => {
+                Err(Lost::Unanswered(format!("the gateway gave up waiting (status {})", reply.status)).into())
+            }
+            reply => Ok(reply?),
+        }
+    }
+}
+
 impl Sender<'_> {
     /// Sends `method` to `url` until there is an answer to keep.
     pub async fn send(&self, api: &Base, method: &Method, url: &Url) -> Result<Outcome, key::Error> {
+        self.send_body(api, method, url, None).await
+    }
+
+    /// The same with a body, which is JSON.
+    pub async fn send_body(
+        &self,
+        api: &Base,
+        method: &Method,
+        url: &Url,
+        body: Option<&[u8]>,
+    ) -> Result<Outcome, key::Error> {
         let mut warnings = Vec::new();
         let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
         let mut answer = None;
         loop {
             attempts += 1;
             self.reporter.step(self.room, Step::Sign);
-            let authorization = self.sign(method, url).await?;
-            self.reporter.step(self.room, if method == Method::GET { Step::Look } else { Step::Restart });
+            let authorization = self.sign(method, url, body).await?;
+            self.reporter.step(self.room, if method == Method::GET { Step::Look } else { self.step });
             self.reporter.detail(1, &format!("{method} {url} (attempt {attempts})"));
             let before = self.progress();
             self.advance(Progress::MayBeDone);
             if before < Progress::MayBeDone || attempts == 1 {
                 sent_ms = Clock::default().now_ms();
             }
-            let call = Call { method, url, authorization: Some(&authorization), body: None, limit: None };
+            let call = Call { method, url, authorization: Some(&authorization), body, limit: None };
             let reply = self.client.send(call).await;
             self.advance(before.max(meaning(&reply)));
             self.tell(&reply);
@@ -128,15 +153,15 @@ impl Sender<'_> {
     }
 
     /// The `Authorization` value for one request now.
-    async fn sign(&self, method: &Method, url: &Url) -> Result<Secret, key::Error> {
-        let signed = self.key.sign(self.event(method, url)).await?;
+    async fn sign(&self, method: &Method, url: &Url, body: Option<&[u8]>) -> Result<Secret, key::Error> {
+        let signed = self.key.sign(self.event(method, url, body)).await?;
         Ok(nip98::authorization(&signed))
     }
 
     /// The event that [`Self::sign`] signs.
-    pub fn event(&self, method: &Method, url: &Url) -> UnsignedEvent {
+    pub fn event(&self, method: &Method, url: &Url, body: Option<&[u8]>) -> UnsignedEvent {
         let created_at = Clock::default().now_s().saturating_add(self.shift_s());
-        let request = nip98::Request { method: method.as_str(), url: url.as_str(), body: None };
+        let request = nip98::Request { method: method.as_str(), url: url.as_str(), body };
         nip98::event(request, self.key.public_key(), created_at, &nonce())
     }
 

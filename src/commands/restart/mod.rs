@@ -1,7 +1,8 @@
 //! `nest restart`: the main job.
 
-mod attempt;
+pub(super) mod attempt;
 mod look;
+mod status;
 mod walk;
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -10,22 +11,37 @@ use serde::{Serialize, Serializer};
 pub use self::attempt::Progress;
 use self::walk::Walk;
 use super::keys::Keys;
-use super::{Error, Settings, Stop};
+use super::pick::{Purpose, pick};
+use super::publish::Published;
+use super::{Error, Settings, Stop, sweep};
 use crate::api::Client;
 use crate::livekit::CheckReport;
 use crate::reporter::Reporter;
 use crate::room::RoomRef;
 use crate::secret::Secret;
 
+/// Which nests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// These.
+    Named(Vec<RoomRef>),
+    /// One that a person at the terminal chooses.
+    Chosen,
+    /// All of the host's that are inactive, and no others.
+    AllInactive,
+}
+
 /// What to restart, and how.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The nests.
-    pub rooms: Vec<RoomRef>,
+    pub which: Which,
     /// Prove that the new session can be joined.
     pub check: Option<super::check::Options>,
     /// Do nothing for a nest that runs.
     pub if_inactive: bool,
+    /// Put the event right, if it says something else than what is the case afterwards.
+    pub publish_status: bool,
     /// Do not wait for another restart of the same room on this machine.
     pub no_wait: bool,
     /// Ask nobody.
@@ -38,7 +54,15 @@ impl Request {
     /// A plain restart of these nests.
     #[must_use]
     pub fn new(rooms: Vec<RoomRef>) -> Self {
-        Self { rooms, check: None, if_inactive: false, no_wait: false, yes: false, dry_run: false }
+        Self {
+            which: Which::Named(rooms),
+            check: None,
+            if_inactive: false,
+            publish_status: false,
+            no_wait: false,
+            yes: false,
+            dry_run: false,
+        }
     }
 }
 
@@ -83,6 +107,9 @@ pub struct Restarted {
     pub closes_at: Option<String>,
     /// What the user should know although it worked.
     pub warnings: Vec<String>,
+    /// What relays did with the event, if it had to be put right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
     /// The proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckReport>,
@@ -114,26 +141,61 @@ fn exposed<S: Serializer>(token: &Option<Secret>, serializer: S) -> Result<S::Ok
     token.as_ref().map(Secret::expose).serialize(serializer)
 }
 
-/// Restarts all rooms, `settings.jobs` at a time. `done` hears of each as it ends.
+/// Restarts the nests; `done` hears of each of them, in the order in which they are finished.
+///
+/// # Errors
+/// Where it cannot be told which nests are meant: those of [`Which::Chosen`] and [`Which::AllInactive`].
 pub async fn run(
     settings: &Settings,
     request: &Request,
     reporter: &dyn Reporter,
     stop: &Stop,
     done: &(dyn Fn(&RoomRef, Result<Done, Error>) + Sync),
-) {
-    let client = match Client::new(settings.network.clone()) {
-        Ok(client) => client,
-        Err(lost) => {
-            let fail = |room| done(room, Err(crate::api::Error::from(lost.clone()).into()));
-            return request.rooms.iter().for_each(fail);
+) -> Result<(), Error> {
+    let client = match (Client::new(settings.network.clone()), &request.which) {
+        (Ok(client), _) => client,
+        (Err(lost), Which::Named(rooms)) => {
+            for room in rooms {
+                done(room, Err(crate::api::Error::from(lost.clone()).into()));
+            }
+            return Ok(());
         }
+        (Err(lost), _) => return Err(crate::api::Error::from(lost).into()),
     };
     let keys = Keys::new(settings, reporter);
-    let walk = Walk { settings, request, reporter, client: &client, keys: &keys };
-    futures_util::stream::iter(&request.rooms)
+    let sweep = request.which == Which::AllInactive;
+    let request = Request { if_inactive: request.if_inactive || sweep, ..request.clone() };
+    let rooms = tokio::select! {
+        biased;
+        rooms = which(&request.which, settings, &keys, &client, reporter, done) => rooms?,
+        signal = stop.requested() => return Err(Error::Stopped(signal)),
+    };
+    let walk = Walk { settings, request: &request, reporter, client: &client, keys: &keys };
+    futures_util::stream::iter(&rooms)
         .map(|room| walk.room(room, stop).map(move |result| (room, result)))
         .buffer_unordered(settings.jobs)
         .for_each(|(room, result)| async { done(room, result) })
         .await;
+    Ok(())
+}
+
+async fn which(
+    which: &Which,
+    settings: &Settings,
+    keys: &Keys<'_>,
+    client: &Client,
+    reporter: &dyn Reporter,
+    done: &(dyn Fn(&RoomRef, Result<Done, Error>) + Sync),
+) -> Result<Vec<RoomRef>, Error> {
+    match which {
+        Which::Named(rooms) => Ok(rooms.clone()),
+        Which::Chosen => Ok(vec![pick(Purpose::Restart, settings, keys, client, reporter).await?]),
+        Which::AllInactive => {
+            let found = sweep::look(settings, keys, client, reporter).await?;
+            for (room, error) in found.unknown {
+                done(&room, Err(Error::NotRestarted(error)));
+            }
+            Ok(found.inactive)
+        }
+    }
 }

@@ -9,12 +9,12 @@ use serde_json::json;
 use url::Url;
 
 use super::attempt::{Outcome, Progress, Sender};
-use super::{Done, Planned, Request, Restarted, look};
+use super::{Done, Planned, Request, Restarted, look, status};
 use crate::api::wire::Info;
 use crate::api::{self, Base, Call, Client, answer};
 use crate::clock::{self, Clock};
 use crate::commands::keys::Keys;
-use crate::commands::target::{Ask, Finder, Target};
+use crate::commands::target::{Finder, Target, has_audio_room};
 use crate::commands::{Error, Settings, Stop, check};
 use crate::key::HostKey;
 use crate::livekit::{self, CheckReport, Verdict, token};
@@ -67,13 +67,18 @@ impl Walk<'_> {
         let since = Instant::now();
         let name = room.id.as_str();
         let finder = Finder { settings: self.settings, keys: self.keys, reporter: self.reporter };
-        let Target { api, event, .. } = finder.target(room, Ask::IfNeeded).await?;
+        let Target { api, event, .. } = finder.target(room).await?;
         let url = api.room(&room.id, "/restart");
         let mut was_running = None;
         if self.request.if_inactive {
             self.reporter.step(name, Step::Look);
             if self.runs(&api, &room.id).await? {
-                return Ok(Done::Restarted(Box::new(running(&api, room, since))));
+                let mut found = running(&api, room, since);
+                if self.request.publish_status {
+                    let key = self.keys.of(room.host).await?;
+                    self.publish_status(&finder, room, &key, event, &mut found).await?;
+                }
+                return Ok(Done::Restarted(Box::new(found)));
             }
             was_running = Some(false);
         }
@@ -85,6 +90,7 @@ impl Walk<'_> {
             policy: self.settings.retry,
             reporter: self.reporter,
             room: name,
+            step: Step::Restart,
             progress: &trail.progress,
             shift_s: AtomicI64::default(),
         };
@@ -94,7 +100,8 @@ impl Walk<'_> {
         if self.request.dry_run {
             return Ok(Done::Planned(planned(room, &sender, &url)));
         }
-        let mut warnings: Vec<String> = event.as_ref().and_then(over_warning).into_iter().collect();
+        let over = event.as_ref().filter(|_| !self.request.publish_status).and_then(over_warning);
+        let mut warnings: Vec<String> = over.into_iter().collect();
         for warning in &warnings {
             self.reporter.warning(warning);
         }
@@ -104,7 +111,14 @@ impl Walk<'_> {
         let outcome = sender.send(&api, &Method::POST, &url).await.map_err(Arc::new)?;
         let times = times(&outcome);
         let api_date_ms = outcome.reply.as_ref().ok().and_then(|reply| reply.date_ms);
-        let mut restarted = self.conclude(room, &api, &sender, outcome, was_running).await?;
+        let concluded = self.conclude(room, &api, &sender, outcome, was_running).await;
+        let mut restarted = match concluded {
+            Err(Error::NotRestarted(error @ api::Error::NotFound { .. })) => {
+                self.needs_room(&finder, room, event.as_ref()).await?;
+                return Err(Error::NotRestarted(error));
+            }
+            concluded => concluded?,
+        };
         restarted.warnings.splice(..0, warnings);
         restarted.elapsed_ms = millis(since);
         restarted.sid_before = lock.as_ref().and_then(RoomLock::last_sid);
@@ -112,7 +126,8 @@ impl Walk<'_> {
 
         if let Some(options) = self.request.check {
             let restart = check::Restart { times, api_date_ms, sid_before: restarted.sid_before.as_deref() };
-            let report = self.check(&api, &room.id, options, &restarted, restart).await;
+            let target = Target { room: room.clone(), api: api.clone(), event: event.clone() };
+            let report = self.check(&target, options, &restarted, restart).await;
             let seen = report.room.as_ref().map(|room| room.sid.clone());
             if let (Some(lock), Some(sid)) = (&lock, seen)
                 && let Err(error) = lock.remember_sid(&sid)
@@ -127,19 +142,60 @@ impl Walk<'_> {
                 return Err(Error::Unhealthy(Box::new(restarted)));
             }
         }
+        if self.request.publish_status {
+            self.publish_status(&finder, room, &key, event, &mut restarted).await?;
+        }
         Ok(Done::Restarted(Box::new(restarted)))
+    }
+
+    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows.
+    async fn needs_room(&self, finder: &Finder<'_>, room: &RoomRef, event: Option<&relay::Room>) -> Result<(), Error> {
+        if let Some(event) = event {
+            return has_audio_room(event);
+        }
+        let Some(coordinate) = room.coordinate() else { return Ok(()) };
+        let relays = finder.relays(room);
+        match tokio::time::timeout(LOOK_LIMIT, relays.fetch(&coordinate)).await {
+            Ok(Ok(relay::Found { room: Some(event), .. })) => has_audio_room(&event),
+            _ => Ok(()),
+        }
+    }
+
+    /// The restart is not lost when publishing fails.
+    async fn publish_status(
+        &self,
+        finder: &Finder<'_>,
+        room: &RoomRef,
+        key: &HostKey,
+        event: Option<relay::Room>,
+        restarted: &mut Restarted,
+    ) -> Result<(), Error> {
+        status::put_right(finder, room, key, event, restarted).await.map_err(|error| match error {
+            Error::NotPublished { refused, .. } => {
+                Error::NotPublished { refused, done: Some(Box::new(restarted.clone())) }
+            }
+            other => other,
+        })
     }
 
     async fn check(
         &self,
-        api: &Base,
-        room: &RoomId,
+        target: &Target,
         options: check::Options,
         restarted: &Restarted,
         restart: check::Restart<'_>,
     ) -> CheckReport {
-        let (endpoints, token) = (restarted.endpoints.as_slice(), restarted.token.as_ref());
-        let session = check::Session { api, room, endpoints, token, restart };
+        let streaming: Vec<_> =
+            target.event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
+        let session = check::Session {
+            api: &target.api,
+            room: &target.room.id,
+            endpoints: &restarted.endpoints,
+            streaming: &streaming,
+            allow_http: self.settings.allow_http,
+            token: restarted.token.as_ref(),
+            restart,
+        };
         check::session(self.client, options, session, self.reporter).await
     }
 
@@ -281,7 +337,12 @@ fn times(outcome: &Outcome) -> livekit::check::Restarted {
 /// Web clients believe the event, whatever the audio room does.
 fn over_warning(room: &relay::Room) -> Option<String> {
     let over = room.event.is_over(Clock::default().now_s());
-    over.then(|| format!("the event says {}: clients will still show the nest as over", room.event.status().as_str()))
+    over.then(|| {
+        format!(
+            "the event says {}: clients will still show the nest as over; --publish-status puts that right",
+            room.event.status().as_str()
+        )
+    })
 }
 
 fn blank(api: &Base, room: &RoomRef) -> Restarted {
@@ -297,6 +358,7 @@ fn blank(api: &Base, room: &RoomRef) -> Restarted {
         expires_at: None,
         closes_at: None,
         warnings: Vec::new(),
+        published: None,
         check: None,
         sid_before: None,
     }
@@ -315,7 +377,7 @@ fn with_token(restarted: Restarted, token: Secret, key: &HostKey) -> Restarted {
 
 /// What would be sent, with everything that makes it valid masked.
 fn planned(room: &RoomRef, sender: &Sender<'_>, url: &Url) -> Planned {
-    let mut event = json!(sender.event(&Method::POST, url));
+    let mut event = json!(sender.event(&Method::POST, url, None));
     event["sig"] = json!(MASK);
     Planned {
         room_id: room.id.to_string(),

@@ -1,6 +1,10 @@
 //! Every argument, with examples. No I/O.
 #![allow(clippy::doc_markdown, reason = "these comments are the help")]
 
+mod look;
+mod nests;
+mod serve;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +12,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::look::{CheckArgs, DoctorArgs, StatusArgs, TokenArgs, Transport};
+pub use self::nests::{CloseArgs, ListArgs, OpenArgs, RecreateArgs};
+pub use self::serve::{LogFormat, ServeArgs};
 use crate::server::{Fault, faults};
 
 const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -24,6 +31,8 @@ Examples:
   nest key import                                     keep your key in the OS keyring, once
   nest restart https://nostrnests.com/naddr1… --check bring a nest back, and prove that people can join
   nest restart ROOM --api https://nostrnests.com -q   the same for cron: silent when all is well
+  nest check https://nostrnests.com/naddr1…           why can I not join? No key is needed
+  nest doctor ROOM                                    every link between you and a nest
   nest mock -- nest restart demo --check              try it all on this machine, without a key or a server
 ",
     disable_help_subcommand = true,
@@ -40,6 +49,22 @@ pub struct Cli {
 pub enum Command {
     /// Bring nests back: sign, restart, print the new token and endpoints
     Restart(RestartArgs),
+    /// See at a glance whether nests run; nobody joins
+    Status(StatusArgs),
+    /// Prove that a nest can be joined, as a listener would
+    Check(CheckArgs),
+    /// Look at every link between you and a nest, and say what to do next
+    Doctor(DoctorArgs),
+    /// Get a fresh token without a restart
+    Token(TokenArgs),
+    /// Show the nests of a host: what Nostr, the API and LiveKit say of each
+    List(ListArgs),
+    /// Open a new nest in the place of one that its server has lost
+    Recreate(RecreateArgs),
+    /// End a nest: in the API, and in its event
+    Close(CloseArgs),
+    /// Open the page of a nest in the browser
+    Open(OpenArgs),
     /// Keep host keys in the OS keyring
     #[command(subcommand)]
     Key(KeyCommand),
@@ -138,6 +163,11 @@ pub struct ServerArgs {
     /// Limit of one attempt: 500ms, 2s, 5m
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
     pub timeout: Option<Duration>,
+}
+
+/// What is sent again.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RetryArgs {
     /// Attempts after the first, for failures that are safe to repeat
     #[arg(long, value_name = "N", help_heading = "Server")]
     pub retries: Option<u32>,
@@ -166,25 +196,42 @@ Examples:
   nest restart 2f9a…-uuid --check --hold 45s      prove that people can join, and that it lasts
   TOKEN=$(nest restart ROOM --output token)       the bare token for a script
   nest restart A B C --json | jq .error           several at once, one JSON document a line
+  nest restart --all-inactive -q                  whatever is open and dead; what is over stays over
 ",
     after_help = exit_help()
 )]
 pub struct RestartArgs {
-    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, or 30312:<pubkey>:<d>
-    #[arg(required = true, value_name = "ROOM")]
+    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
+    #[arg(value_name = "ROOM")]
     pub rooms: Vec<String>,
+    /// All nests of the host that are open by their event and have no audio room, and no others
+    #[arg(long, conflicts_with = "rooms")]
+    pub all_inactive: bool,
     /// Prove that the new session can be joined (as a listener)
     #[arg(long)]
     pub check: bool,
-    /// With --check: stay inside this long, and tell if anything closes the room (at most 55s)
-    #[arg(long, value_name = "TIME", value_parser = hold, requires = "check")]
+    /// With --check: stay inside this long, and tell if anything closes the room (at most 55s without audio)
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "check")]
     pub hold: Option<Duration>,
+    /// With --check: the one way that audio is to take
+    #[arg(long, value_name = "WAY", requires = "check")]
+    pub transport: Option<Transport>,
+    /// With --check --as-host: send a second of silence, and see that it arrives
+    #[arg(long, requires = "as_host")]
+    pub publish: bool,
     /// With --check: join with the host's token; ejects a host who is connected elsewhere
     #[arg(long, requires = "check")]
     pub as_host: bool,
+    /// Open the nest's page in the browser once it is back
+    #[arg(long, conflicts_with = "dry_run")]
+    pub open: bool,
     /// Do nothing for a nest that runs
     #[arg(long)]
     pub if_inactive: bool,
+    /// Put the event right if it says that the nest is over, or names other endpoints
+    #[arg(long)]
+    pub publish_status: bool,
     /// End at once if another restart of the room is running on this machine
     #[arg(long)]
     pub no_wait: bool,
@@ -199,6 +246,8 @@ pub struct RestartArgs {
     pub jobs: u16,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
     #[command(flatten)]
     pub key: KeyArgs,
 }
@@ -258,77 +307,6 @@ pub struct MockArgs {
     pub command: Vec<OsString>,
 }
 
-#[derive(Debug, Args)]
-#[command(
-    help_template = TEMPLATE,
-    before_help = "\
-Example:
-  nest serve --redis redis://127.0.0.1 --livekit ws://127.0.0.1:7880 --livekit-key KEY \\
-    --livekit-secret-file /etc/nest/livekit-secret --public-url https://nests.example \\
-    --public-livekit-url wss://nests.example/livekit --trusted-proxy 127.0.0.1
-",
-    after_help = "\
-Each of these can also be a variable (NEST_SERVE_RECORD_TTL for --record-ttl) or a line below [serve] in the
-configuration file (record-ttl = \"24h\"). Secrets are files, or systemd credentials named livekit-secret and
-redis-password. LiveKit's webhook belongs at /api/v1/nests/webhook; /health and /metrics tell how it goes."
-)]
-pub struct ServeArgs {
-    /// Where to listen [default: 127.0.0.1:5544]
-    #[arg(long, value_name = "ADDR")]
-    pub listen: Option<String>,
-    /// Where the records are: redis://host:port/db or unix:///path
-    #[arg(long, value_name = "URL")]
-    pub redis: Option<String>,
-    /// A file with the password of Redis
-    #[arg(long, value_name = "PATH")]
-    pub redis_password_file: Option<PathBuf>,
-    /// Where this server finds LiveKit: ws://host:7880
-    #[arg(long, value_name = "URL")]
-    pub livekit: Option<String>,
-    /// LiveKit's API key
-    #[arg(long, value_name = "NAME")]
-    pub livekit_key: Option<String>,
-    /// A file with LiveKit's API secret
-    #[arg(long, value_name = "PATH")]
-    pub livekit_secret_file: Option<PathBuf>,
-    /// Where clients find this API, which is what they sign: https://host
-    #[arg(long, value_name = "URL")]
-    pub public_url: Option<String>,
-    /// Where clients find LiveKit: wss://host
-    #[arg(long, value_name = "URL")]
-    pub public_livekit_url: Option<String>,
-    /// Accept a LiveKit URL that works inside a network only
-    #[arg(long)]
-    pub allow_internal_endpoint: bool,
-    /// How long a record lives after its last use [default: 24h]
-    #[arg(long, value_name = "TIME", value_parser = lifetime)]
-    pub record_ttl: Option<Duration>,
-    /// Believe the X-Forwarded-For of this address or network; may be given several times
-    #[arg(long, value_name = "NET")]
-    pub trusted_proxy: Vec<String>,
-    /// Requests of one address in a minute; 0: any number [default: 600]
-    #[arg(long, value_name = "N")]
-    pub rate_limit: Option<u32>,
-    /// Signed requests of one key in a minute; 0: any number [default: 120]
-    #[arg(long, value_name = "N")]
-    pub key_rate_limit: Option<u32>,
-    /// Connections at the same time [default: 1024]
-    #[arg(long, value_name = "N")]
-    pub max_connections: Option<u32>,
-    /// One line on stderr for each request, like this [default: text]
-    #[arg(long, value_name = "FORMAT")]
-    pub log_format: Option<LogFormat>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    #[default]
-    Text,
-    /// For machines
-    Json,
-}
-
 fn exit_help() -> String {
     format!("Exit codes:\n{}", super::exit::help())
 }
@@ -367,14 +345,6 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     if sensible.contains(&time) { Ok(time) } else { Err("must be between 1m and a year".into()) }
 }
 
-fn hold(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time > Duration::from_secs(55) {
-        return Err("at most 55s: LiveKit throws out who has no media after a minute".into());
-    }
-    Ok(time)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,6 +363,5 @@ mod tests {
             assert!(duration(bad).is_err(), "{bad}");
         }
         assert!(lifetime("720h").is_ok() && lifetime("59s").is_err() && lifetime("9000h").is_err());
-        assert!(hold("55s").is_ok() && hold("56s").is_err());
     }
 }

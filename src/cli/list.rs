@@ -1,0 +1,235 @@
+//! `nest list`, between the arguments and the terminal.
+
+use std::sync::OnceLock;
+
+use console::{measure_text_width, truncate_str};
+use nostr::PublicKey;
+use nostr::nips::nip05::Nip05Address;
+use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
+use serde_json::json;
+
+use super::args::{Format, ListArgs};
+use super::context::Context;
+use super::error::Failure;
+use super::exit::Exit;
+use super::style::{Paint, clean};
+use super::ui::Ui;
+use super::{render, rooms};
+use crate::clock::{self, Clock};
+use crate::commands::Stop;
+use crate::commands::list::{self, Nest, Request, State, Watch, Whose};
+use crate::reporter::Reporter as _;
+
+/// The widest title that is shown to a terminal.
+const TITLE_MAX: usize = 32;
+
+/// The narrowest title that is worth having a link beside it.
+const TITLE_MIN: usize = 12;
+
+/// The narrowest link that is worth a column.
+const LINK_MIN: usize = 16;
+
+const STATUS: usize = 7;
+const STATE: usize = 11;
+const PEOPLE: usize = 6;
+const AGE: usize = 8;
+
+/// What stands between two columns.
+const GAP: usize = 2;
+
+/// Lists the nests.
+pub(super) async fn run(context: &Context<'_>, args: &ListArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
+    rooms::no_token(ui)?;
+    if args.aliases {
+        return Ok(aliases(context, ui));
+    }
+    let settings = context.settings(&args.server, &args.key, 1)?;
+    let whose = args.host.as_deref().map(whose).transpose()?.unwrap_or_default();
+    let request = Request { whose, inactive: args.inactive };
+    let table = Table { ui, widths: OnceLock::new() };
+    let hidden = list::run(&settings, &request, ui, stop, &table).await;
+    ui.end_row(list::ROW);
+    let hidden = hidden.map_err(|error| Failure::of(&error, "ROOM"))?;
+    for nest in &hidden {
+        ui.warning(&format!(
+            "{}: not known whether it is inactive: {}",
+            nest.name(),
+            nest.why.as_deref().unwrap_or("")
+        ));
+    }
+    Ok(0)
+}
+
+fn aliases(context: &Context<'_>, ui: &Ui) -> u8 {
+    let aliases: Vec<_> = context.aliases().collect();
+    match ui.manner().format {
+        Format::Json => ui.result(&render::document(&json!({ "aliases": aliases }), false)),
+        _ => aliases.iter().for_each(|alias| ui.result(&clean(alias))),
+    }
+    0
+}
+
+/// An npub, nprofile, hex key, or NIP-05 address.
+fn whose(text: &str) -> Result<Whose, Failure> {
+    let plain = text.strip_prefix("nostr:").unwrap_or(text);
+    if let Ok(key) = PublicKey::parse(plain) {
+        return Ok(Whose::Key(key, Vec::new()));
+    }
+    if let Ok(profile) = Nip19Profile::from_bech32(plain) {
+        return Ok(Whose::Key(profile.public_key, profile.relays));
+    }
+    let (name, domain) = text.rsplit_once('@').unwrap_or(("_", text));
+    let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let hosted = (domain.contains('.') || domain.contains(':')) && !domain.contains(['/', '?', '#', '\\']);
+    let address = Nip05Address::parse(&format!("{}@{domain}", name.to_ascii_lowercase())).ok();
+    address.filter(|_| named && hosted).map(Whose::Address).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{text:?} names no host"))
+            .hint("a host is named by npub1…, nprofile1…, a key in hex, or an address like bob@example.com")
+    })
+}
+
+/// One line a nest, fit for the terminal, or documents.
+struct Table<'a> {
+    ui: &'a Ui,
+    widths: OnceLock<Widths>,
+}
+
+/// Widths of the columns that differ from list to list.
+#[derive(Clone, Copy, Debug)]
+struct Widths {
+    title: usize,
+    /// `None`: no room for it.
+    link: Option<usize>,
+}
+
+impl Widths {
+    /// `columns` is the width of the terminal; without one there is no limit.
+    fn fit(titles: impl Iterator<Item = usize>, columns: Option<usize>) -> Self {
+        let longest = titles.max().unwrap_or_default().max("TITLE".len());
+        let Some(columns) = columns else { return Self { title: longest, link: Some(usize::MAX) } };
+        // A terminal may break a line that fills it.
+        let left = columns.saturating_sub(STATUS + STATE + PEOPLE + AGE + 4 * GAP + 1);
+        match left.checked_sub(GAP + LINK_MIN).filter(|title| *title >= TITLE_MIN) {
+            None => Self { title: longest.min(left), link: None },
+            Some(most) => {
+                let title = longest.min(most).min(TITLE_MAX);
+                Self { title, link: Some(left - GAP - title) }
+            }
+        }
+    }
+}
+
+impl Watch for Table<'_> {
+    fn begins(&self, nests: &[Nest]) {
+        self.ui.end_row(list::ROW);
+        let manner = self.ui.manner();
+        if nests.is_empty() {
+            self.ui.status("the relays have no nest of this host");
+        }
+        let columns = manner.columns;
+        let widths = Widths::fit(nests.iter().map(|nest| measure_text_width(&clean(nest.name()))), columns);
+        let _ = self.widths.set(widths);
+        if manner.format == Format::Text && !manner.quiet && columns.is_some() && !nests.is_empty() {
+            let cells =
+                ["TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"].map(|head| (head.to_owned(), Paint::dim as _));
+            self.ui.result(&line(cells, widths, manner.out, None));
+        }
+    }
+
+    fn row(&self, nest: &Nest) {
+        let manner = self.ui.manner();
+        match manner.format {
+            Format::Json => self.ui.result(&render::document(&json!(nest), true)),
+            _ if manner.quiet => {}
+            _ => {
+                let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
+                let target = manner.columns.and(nest.link.as_deref());
+                self.ui.result(&line(cells(nest, Clock::default()), widths, manner.out, target));
+                if let Some(why) = &nest.why {
+                    self.ui.detail(1, &format!("{}: {why}", nest.name()));
+                }
+            }
+        }
+    }
+}
+
+type Cell = (String, fn(Paint, &str) -> String);
+
+fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
+    let (state, paint): Cell = match (nest.state, nest.record) {
+        (State::Running, Some(false)) => ("running".into(), Paint::warn),
+        (State::Running, _) => ("running".into(), Paint::good),
+        (State::Inactive, _) => ("inactive".into(), Paint::warn),
+        (State::Gone, _) => ("gone".into(), Paint::bad),
+        (State::Over, _) => ("–".into(), Paint::dim),
+        (State::MediaOverQuic, _) => ("MoQ".into(), Paint::dim),
+        (State::NotChecked, _) => ("not checked".into(), Paint::dim),
+        (State::Unknown, _) => ("no answer".into(), Paint::warn),
+    };
+    let people = nest.people.map_or_else(|| "–".to_owned(), |people| people.to_string());
+    let age = clock.now_s().saturating_sub(nest.since_s);
+    let age = if age < 0 { "to come".to_owned() } else { clock::span(age.saturating_mul(1000)) };
+    let over = nest.state == State::Over;
+    let quiet: fn(Paint, &str) -> String = if over { Paint::dim } else { |_, text| text.to_owned() };
+    [
+        (clean(nest.name()), if over { Paint::dim } else { Paint::strong }),
+        (clean(&nest.status), quiet),
+        (state, paint),
+        (people, quiet),
+        (age, quiet),
+        (nest.link.clone().unwrap_or_else(|| nest.room_id.clone()), Paint::dim),
+    ]
+}
+
+/// The cells under each other: cut to their columns, then coloured. The last leads to `target`.
+fn line(cells: [Cell; 6], widths: Widths, paint: Paint, target: Option<&str>) -> String {
+    let columns = [widths.title, STATUS, STATE, PEOPLE, AGE, widths.link.unwrap_or_default()];
+    let last = if widths.link.is_some() { 5 } else { 4 };
+    let mut out = String::new();
+    for (at, ((text, colour), width)) in cells.into_iter().zip(columns).enumerate().take(last + 1) {
+        let text = clean(&text);
+        let shown = truncate_str(&text, width, "…");
+        let padding = if at == last { 0 } else { width.saturating_sub(measure_text_width(&shown)) + GAP };
+        let shown = colour(paint, &shown);
+        out.push_str(&target.filter(|_| at == 5).map_or_else(|| shown.clone(), |url| paint.link(&shown, url)));
+        out.push_str(&" ".repeat(padding));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_the_terminal() {
+        let cell = |text: &str| -> Cell { (text.into(), Paint::strong) };
+        for columns in [40, 60, 80, 120, 400] {
+            for title in ["Weekly", "日本語のとても長い題名がここに", "x y z and so on and so on and so on and so on"]
+            {
+                let widths = Widths::fit([measure_text_width(title)].into_iter(), Some(columns));
+                let cells = [title, "private", "not checked", "1200", "400 days", &"naddr1q".repeat(30)].map(cell);
+                let line = line(cells, widths, Paint { on: true }, None);
+                let width = measure_text_width(&line);
+                assert!(width < columns.max(45), "{columns}: {width} {line}");
+                assert!(line.contains("not checked"), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn hosts_are_named_in_several_ways() {
+        let key = nostr::Keys::generate().public_key();
+        assert!(matches!(whose(&key.to_hex()), Ok(Whose::Key(found, _)) if found == key));
+        let address = |text: &str| match whose(text) {
+            Ok(Whose::Address(address)) => Some(address.url().to_string()),
+            _ => None,
+        };
+        let bob = "https://example.com/.well-known/nostr.json?name=bob";
+        assert_eq!(address("Bob@example.com").as_deref(), Some(bob));
+        assert_eq!(address("example.com").as_deref(), Some("https://example.com/.well-known/nostr.json?name=_"));
+        for wrong in ["bob", "a@b@example.com", "bob@example.com/x", "bob@example.com?x=1", "b b@example.com", "@x.y"] {
+            assert_eq!(whose(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
+        }
+    }
+}

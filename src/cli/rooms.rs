@@ -1,0 +1,53 @@
+//! The names of nests among the arguments.
+
+use std::collections::HashSet;
+
+use super::args::Format;
+use super::context::Context;
+use super::error::Failure;
+use super::exit::Exit;
+use super::render;
+use super::ui::Ui;
+use crate::commands::{Error, Settings};
+use crate::room::RoomRef;
+
+/// Reads the names; the same room twice is one room.
+pub(super) fn several(context: &Context<'_>, names: &[String], settings: &Settings) -> Result<Vec<RoomRef>, Failure> {
+    let mut rooms: Vec<RoomRef> = Vec::new();
+    let mut seen = HashSet::new();
+    for name in names {
+        let room = context.room(name)?;
+        let api = settings.api_named(&room).map_err(|error| Failure::of(&error, name))?;
+        // Without an API two hosts may have rooms of the same id.
+        let host = if api.is_none() { room.host } else { None };
+        if seen.insert((api, host, room.id.clone())) {
+            rooms.push(room);
+        }
+    }
+    Ok(rooms)
+}
+
+/// Reads the name, where there is one.
+pub(super) fn one(context: &Context<'_>, name: Option<&String>) -> Result<Option<RoomRef>, Failure> {
+    name.map(|name| context.room(name)).transpose()
+}
+
+/// Refuses `--output token` where there is no token.
+pub(super) fn no_token(ui: &Ui) -> Result<(), Failure> {
+    match ui.manner().format {
+        Format::Token => Err(Failure::new(Exit::Usage, "--output token prints a token, and this command fetches none")
+            .hint("nest token ROOM --output token")),
+        _ => Ok(()),
+    }
+}
+
+/// Tells what went wrong with the room that was written as `name`; returns the exit code.
+pub(super) fn failed(ui: &Ui, name: Option<&String>, room: Option<&RoomRef>, error: &Error) -> u8 {
+    let failure = Failure::of(error, name.map_or("ROOM", String::as_str));
+    if ui.manner().format == Format::Json {
+        let room = room.map(|room| room.id.as_str());
+        ui.result(&render::document(&render::failure_document(room, &failure), false));
+    }
+    ui.failure(None, &failure);
+    failure.exit.code()
+}

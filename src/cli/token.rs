@@ -1,0 +1,36 @@
+//! `nest token`, between the arguments and the terminal.
+
+use super::args::{Format, TokenArgs};
+use super::context::{Context, policy};
+use super::error::Failure;
+use super::render;
+use super::ui::Ui;
+use crate::commands::{Settings, Stop, token};
+use serde_json::json;
+
+/// Fetches a token and shows it.
+pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
+    let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
+    let room = context.room(&args.room)?;
+    let name = room.id.as_str();
+    let result = token::run(&settings, &room, ui, stop).await;
+    ui.end_row(name);
+    let fetched = match result {
+        Ok(fetched) => fetched,
+        Err(error) => {
+            let failure = Failure::of(&error, name);
+            if ui.manner().format == Format::Json {
+                ui.result(&render::document(&render::failure_document(Some(name), &failure), false));
+            }
+            ui.failure(None, &failure);
+            return Ok(failure.exit.code());
+        }
+    };
+    match ui.manner().format {
+        Format::Json => ui.result(&render::document(&json!(fetched), false)),
+        Format::Token => ui.result(fetched.token.expose()),
+        Format::Text if ui.manner().quiet => {}
+        Format::Text => ui.result(&render::token_text(&fetched, ui.manner().out)),
+    }
+    Ok(0)
+}

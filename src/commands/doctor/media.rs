@@ -1,0 +1,88 @@
+//! The media server. An empty nest is not joined: leaving it would shorten its life.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::findings::Far;
+use crate::api::{Call, Client};
+use crate::clock::Clock;
+use crate::commands::check::{Options, Wanted};
+use crate::livekit::CheckReport;
+use crate::livekit::check::Joining;
+use crate::livekit::endpoint::{Candidate, Source};
+use crate::livekit::validate::{self, Refusal};
+use crate::reporter::Reporter;
+
+/// For each endpoint.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What was seen of it.
+pub(super) enum Media {
+    /// People are inside, so one more who comes and goes does no harm.
+    Joined(Box<CheckReport>),
+    /// One that answers, and what it says of a listener's token, if there was one.
+    Answers { endpoint: String, verdict: Option<Result<(), Refusal>>, elapsed: Duration },
+    /// None answers; why, one for each endpoint.
+    Silent(Vec<String>),
+    /// The time was used up.
+    NoTime,
+}
+
+/// Joins where people are inside; else asks who is there, and shows a listener's token if there is one.
+pub(super) async fn look(
+    client: &Client,
+    room: &str,
+    candidates: &[Candidate],
+    far: &Far,
+    reporter: &dyn Reporter,
+    until: Instant,
+) -> Media {
+    let left = || until.saturating_duration_since(Instant::now());
+    if left().is_zero() {
+        return Media::NoTime;
+    }
+    let inside = far.sight.info.as_ref().is_ok_and(|info| info.participant_count > 0);
+    let token = far.sight.guest.as_ref().ok();
+    if let Some(token) = token.filter(|_| inside) {
+        let wanted = Wanted {
+            room,
+            join: Some(Joining { token, host: false }),
+            host_token: None,
+            candidates,
+            api_clock: far.clock,
+            restart: None,
+            any_room: false,
+            timeout: left(),
+        };
+        return Media::Joined(Box::new(wanted.check(client, Options::default(), reporter).await));
+    }
+    // Where the API cannot be reached, neither can its neighbour.
+    let beside = |candidate: &Candidate| candidate.source == Source::Usual;
+    let hopeless = |candidate: &Candidate| candidate.cleartext || (!far.is_reached() && beside(candidate));
+    let mut silent = Vec::new();
+    for candidate in candidates.iter().filter(|candidate| !hopeless(candidate)) {
+        let limit = LIMIT.min(left());
+        let started = Instant::now();
+        let seen = match token {
+            Some(token) => validate::ask(client.http(), candidate, token, limit, Clock::default())
+                .await
+                .map(|answer| Some(answer.verdict))
+                .map_err(|error| error.to_string()),
+            // Without a token it refuses: that is how LiveKit sounds.
+            None => match client.send(Call::get(&candidate.with_path("/rtc/validate", true)).within(limit)).await {
+                Ok(reply) if Refusal::read(reply.status, &reply.text()).is_some() => Ok(None),
+                Ok(reply) => Err(format!("what answers there is no LiveKit server (status {})", reply.status)),
+                Err(lost) => Err(lost.to_string()),
+            },
+        };
+        match seen {
+            Ok(verdict) => {
+                let endpoint = candidate.as_str().to_owned();
+                return Media::Answers { endpoint, verdict, elapsed: started.elapsed() };
+            }
+            Err(why) => silent.push(format!("{}: {why}", candidate.as_str())),
+        }
+    }
+    Media::Silent(silent)
+}

@@ -1,0 +1,151 @@
+//! DNS, proxy, TCP and TLS in words.
+
+use super::super::Link;
+use super::super::findings::Findings;
+use super::super::way::Way;
+use super::not_checked;
+use crate::api::{self, Layer as ApiLayer, Lost};
+use crate::clock::{Clock, rfc3339};
+use crate::livekit::dial::{Cause, Failed, Layer};
+use crate::report::Status;
+use crate::tls::{self, Agreed};
+
+/// A certificate that is not renewed by now will not be.
+const SOON_S: i64 = 3 * 24 * 60 * 60;
+
+const NO_API: &str = "nobody says which API it would be";
+const BY_PROXY: &str = "the proxy does that";
+
+pub(super) fn dns(findings: &Findings) -> Link {
+    const NAME: &str = "dns";
+    let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
+    let host = far.api.url().host_str().unwrap_or_default().to_owned();
+    let literal = !matches!(far.api.url().host(), Some(url::Host::Domain(_)));
+    match &far.way {
+        Way::Proxy(_) => not_checked(NAME, BY_PROXY),
+        Way::Ended(failed) if failed.layer == Layer::Dns => {
+            Link::new(NAME, Status::Failed, format!("{host} cannot be found: {}", why(failed)))
+                .hint(format!("check the spelling of {host}, and that this machine is online"))
+        }
+        _ if literal => Link::new(NAME, Status::Passed, format!("{host} is an address already")),
+        Way::Ended(failed) => {
+            let link = Link::new(NAME, Status::Passed, format!("{host} has an address"));
+            took(link, failed.timings.dns)
+        }
+        Way::Direct { peer, timings, .. } => {
+            took(Link::new(NAME, Status::Passed, format!("{host} is at {}", without_port(peer))), timings.dns)
+        }
+    }
+}
+
+pub(super) fn proxy(findings: &Findings) -> Link {
+    const NAME: &str = "proxy";
+    let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
+    let Way::Proxy(via) = &far.way else { return Link::new(NAME, Status::Passed, "none on the way") };
+    let through = format!("{} ({})", via.host, via.variable);
+    match &far.health {
+        Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
+            Link::new(NAME, Status::Failed, format!("the way leads through {through}, and that failed: {why}"))
+                .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
+        }
+        _ => Link::new(NAME, Status::Passed, format!("the way leads through {through}")),
+    }
+}
+
+pub(super) fn tcp(findings: &Findings) -> Link {
+    const NAME: &str = "tcp";
+    let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
+    match &far.way {
+        Way::Proxy(_) => not_checked(NAME, BY_PROXY),
+        Way::Ended(failed) => match failed.layer {
+            Layer::Dns => not_checked(NAME, "there is no address to connect to"),
+            Layer::Tcp => Link::new(NAME, Status::Failed, why(failed))
+                .hint(format!("the server is down, or a firewall is in between: curl -v {}", far.api.health())),
+            _ => took(Link::new(NAME, Status::Passed, "connected"), failed.timings.tcp),
+        },
+        Way::Direct { peer, timings, .. } => {
+            took(Link::new(NAME, Status::Passed, format!("connected to {peer}")), timings.tcp)
+        }
+    }
+}
+
+pub(super) fn tls(findings: &Findings) -> Link {
+    const NAME: &str = "tls";
+    let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
+    if far.api.url().scheme() == "http" {
+        let where_to = if far.api.is_loopback() { "on this machine" } else { "which was allowed" };
+        return not_checked(NAME, format!("plain http, {where_to}"));
+    }
+    match &far.way {
+        Way::Proxy(_) => match &far.health {
+            Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
+                Link::new(NAME, Status::Failed, why).hint(hint(None))
+            }
+            Err(api::Error::Lost(Lost::Unreachable { .. })) => not_checked(NAME, super::NO_CONNECTION),
+            _ => Link::new(NAME, Status::Passed, "the certificate is good; no more is seen through a proxy"),
+        },
+        Way::Ended(failed) if failed.layer == Layer::Tls => {
+            let failure = if let Cause::Tls(failure) = &failed.cause { Some(failure) } else { None };
+            Link::new(NAME, Status::Failed, why(failed)).hint(hint(failure))
+        }
+        Way::Ended(_) => not_checked(NAME, super::NO_CONNECTION),
+        Way::Direct { tls: None, .. } => not_checked(NAME, "plain http"),
+        Way::Direct { tls: Some(agreed), timings, .. } => took(certificate(agreed), timings.tls),
+    }
+}
+
+fn certificate(agreed: &Agreed) -> Link {
+    let issuer = agreed.issuer.as_ref().map(|issuer| format!(", issued by {issuer:?}")).unwrap_or_default();
+    let left_s = agreed.not_after.map(|end| end.saturating_sub(Clock::default().now_s()));
+    let days = left_s.map(|left| match left / 86_400 {
+        1 => ", 1 day left".into(),
+        days => format!(", {days} days left"),
+    });
+    let detail = format!("{}{issuer}{}", agreed.version, days.unwrap_or_default());
+    match (left_s, agreed.not_after) {
+        (Some(left), Some(end)) if left < SOON_S => {
+            let end = rfc3339(end.saturating_mul(1000)).unwrap_or_default();
+            Link::new("tls", Status::Warned, detail)
+                .hint(format!("for the operator: renew the certificate, it ends at {end}"))
+        }
+        _ => Link::new("tls", Status::Passed, detail),
+    }
+}
+
+fn hint(failure: Option<&tls::Failure>) -> &'static str {
+    match failure {
+        Some(tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. }) => {
+            "for the operator: renew it. If the date here is wrong: timedatectl set-ntp true"
+        }
+        Some(tls::Failure::WrongName { .. }) => "give the API by a name that is in the certificate: --api https://…",
+        Some(tls::Failure::UnknownIssuer { .. }) => {
+            "for a private CA, or a proxy that opens TLS, name its certificate: --cacert PATH"
+        }
+        Some(tls::Failure::NotTls) => "in a network that you trust: --api http://… --allow-http",
+        _ => "for the operator: look at the certificate and at the TLS set-up",
+    }
+}
+
+fn took(link: Link, time: Option<std::time::Duration>) -> Link {
+    match time {
+        Some(time) => link.took(time),
+        None => link,
+    }
+}
+
+fn without_port(peer: &str) -> &str {
+    peer.rsplit_once(':').map_or(peer, |(address, _)| address)
+}
+
+/// What went wrong on the first three layers.
+fn why(failed: &Failed) -> String {
+    match &failed.cause {
+        Cause::NoAddress(text) | Cause::Broken(text) => text.clone(),
+        Cause::NoConnection(tried) => {
+            tried.iter().map(|(address, error)| format!("{address}: {error}")).collect::<Vec<_>>().join(", ")
+        }
+        Cause::Tls(failure) => failure.to_string(),
+        Cause::TimedOut(time) | Cause::OutOfTime(time) => format!("nothing happened for {} ms", time.as_millis()),
+        Cause::Refused { .. } | Cause::Redirected { .. } | Cause::SentAway(_) => "refused".into(),
+    }
+}

@@ -1,0 +1,180 @@
+//! One line of the list: a nest as its event, its API and its audio room have it.
+
+use nostr::nips::nip19::ToBech32 as _;
+use serde::Serialize;
+use url::Url;
+
+use crate::api::{self, Base};
+use crate::clock::{self, Clock};
+use crate::commands::{Error, Settings};
+use crate::relay;
+use crate::room::RoomRef;
+
+/// The page of a nest whose event names no server.
+const WEB: &str = "https://nostrnests.com/";
+
+/// How a nest is, all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// Open, and there is an audio room.
+    Running,
+    /// Open, and there is no audio room: a restart mends that.
+    Inactive,
+    /// Open, and the server has lost it: a restart cannot mend that.
+    Gone,
+    /// The event says that it is over. The API is not asked.
+    Over,
+    /// It needs no audio room: it runs on Media over QUIC. The API is not asked.
+    MediaOverQuic,
+    /// Nobody asked; `why` says why.
+    NotChecked,
+    /// The API was asked and did not say; `why` says why.
+    Unknown,
+}
+
+/// One nest. What is not known is absent.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Nest {
+    /// The id.
+    pub room_id: String,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// As its event has it: `open`, `private`, `closed`, `planned`, `live`, `ended`, or anything else.
+    pub status: String,
+    /// How it is, all in all.
+    pub state: State,
+    /// Why it was not checked, or why nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether the API has a record of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<bool>,
+    /// People in the audio room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub people: Option<u64>,
+    /// The API that serves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// Hex public key.
+    pub host: String,
+    /// When its event was published, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<String>,
+    /// When it starts or started, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<String>,
+    /// The address of its event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub naddr: Option<String>,
+    /// Its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Since when, in seconds since the Unix epoch: its start, or its event.
+    #[serde(skip)]
+    pub since_s: i64,
+    /// The event behind it.
+    #[serde(skip)]
+    pub room: relay::Room,
+    /// The API behind `api`.
+    #[serde(skip)]
+    pub base: Option<Base>,
+    /// The error behind `why`.
+    #[serde(skip)]
+    pub error: Option<api::Error>,
+}
+
+impl Nest {
+    /// As the event alone has it; open ones with an API are still to be checked.
+    pub(super) fn new(room: relay::Room, settings: &Settings) -> Result<Self, Error> {
+        let event = &room.event;
+        let named = settings.api_named(&RoomRef { api: None, ..event.reference() })?;
+        let quic = event.media_over_quic().is_some();
+        let base = named.or_else(|| event.api()).or_else(|| settings.api.profile.clone()).filter(|_| !quic);
+        let refused = base.as_ref().and_then(|base| base.clone().secure(settings.allow_http).err());
+        let now_s = Clock::default().now_s();
+        let (state, why) = if event.is_over(now_s) {
+            (State::Over, None)
+        } else if quic {
+            (State::MediaOverQuic, None)
+        } else if !event.is_open(now_s) {
+            (State::NotChecked, Some("its event does not say whether it is open".into()))
+        } else if base.is_none() {
+            (State::NotChecked, Some("its event names no API".into()))
+        } else {
+            (State::NotChecked, refused.map(|error| error.to_string()))
+        };
+        let at = |seconds: i64| clock::rfc3339(seconds.saturating_mul(1000));
+        let published_s = i64::try_from(event.created_at()).unwrap_or(i64::MAX);
+        let naddr = room.naddr();
+        Ok(Self {
+            room_id: event.id().to_string(),
+            title: event.title().map(str::to_owned),
+            status: event.status().as_str().to_owned(),
+            state,
+            why,
+            record: None,
+            people: None,
+            api: base.as_ref().map(ToString::to_string),
+            host: event.host().to_hex(),
+            published_at: at(published_s),
+            starts_at: event.starts().and_then(at),
+            link: naddr.as_deref().map(|naddr| page(naddr, base.as_ref())),
+            naddr,
+            since_s: event.starts().unwrap_or(published_s),
+            room,
+            base,
+            error: None,
+        })
+    }
+
+    /// Whether the API has something to say about it.
+    pub(super) fn is_to_be_checked(&self) -> bool {
+        self.state == State::NotChecked && self.why.is_none()
+    }
+
+    /// Open, and without an audio room.
+    #[must_use]
+    pub fn is_inactive(&self) -> bool {
+        matches!(self.state, State::Inactive | State::Gone)
+    }
+
+    /// The same with a reason for which nothing is known.
+    pub(super) fn failed(self, error: api::Error) -> Self {
+        let state = if matches!(error, api::Error::RateLimited { .. }) { State::NotChecked } else { State::Unknown };
+        Self { state, why: Some(error.to_string()), error: Some(error), ..self }
+    }
+
+    /// How to name it to other commands.
+    #[must_use]
+    pub fn reference(&self) -> RoomRef {
+        RoomRef { api: self.base.clone(), relays: self.room.seen_on.clone(), ..self.room.event.reference() }
+    }
+
+    /// What people call it, or else its id.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.room_id)
+    }
+
+    /// Whose it is, for people.
+    #[must_use]
+    pub fn npub(&self) -> String {
+        let Ok(npub) = self.room.event.host().to_bech32();
+        npub
+    }
+}
+
+/// The page of a nest: the web client is on the host of the API.
+pub(in crate::commands) fn page(naddr: &str, api: Option<&Base>) -> String {
+    let page = |api: &Base| -> Option<Url> {
+        let mut url = api.health().join(".").ok()?;
+        url.set_query(None);
+        url.join(naddr).ok()
+    };
+    api.and_then(page).map_or_else(|| format!("{WEB}{naddr}"), String::from)
+}

@@ -1,0 +1,214 @@
+//! What `nest` says of a nest is what the real livekit-server's own `RoomService` says, whatever the situation.
+//!
+//! The program and the bundled API on one side; on the other `RoomService`, and a client that shares nothing with it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod check_support;
+#[path = "support/events.rs"]
+mod events;
+#[path = "support/nest.rs"]
+mod nest;
+#[path = "support/signal.rs"]
+mod signal;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use check_support::livekit::{KEY, LiveKit, SECRET};
+use check_support::{certificate, now_ms, tls_listener, token};
+use nest::{Nest, parse};
+use nostr_nests::secret::Secret;
+use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::{Mock, Options};
+use serde_json::Value;
+use signal::Signal;
+
+/// A situation, and what is called in it.
+struct Row {
+    name: &'static str,
+    auto_create: bool,
+    faults: &'static [&'static str],
+    arrange: &'static [Arrange],
+    call: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Arrange {
+    /// The API restarts the nest.
+    Restart,
+    /// A real restart deletes the room at the media server only.
+    DeleteRoom,
+    /// Somebody comes in and stays.
+    Guest,
+    /// The API forgets the nest.
+    Forget,
+    /// The event names an address that only the server knows, before the right one.
+    InternalFirst,
+    /// The event names the media server behind TLS only.
+    Tls,
+    /// The event names a place where nobody listens, and no other.
+    Elsewhere,
+}
+
+use Arrange::{DeleteRoom, Elsewhere, Forget, Guest, InternalFirst, Restart, Tls};
+
+const CHECK: &[&str] = &["check"];
+const CHECK_RESTART: &[&str] = &["restart", "--check"];
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    Row { name: "dead", auto_create: false, faults: &[], arrange: &[], call: CHECK },
+    Row { name: "dead, where joining makes rooms", auto_create: true, faults: &[], arrange: &[], call: CHECK },
+    Row { name: "alive", auto_create: false, faults: &[], arrange: &[Restart], call: CHECK },
+    Row { name: "alive with people", auto_create: false, faults: &[], arrange: &[Restart, Guest], call: CHECK },
+    Row { name: "alive without a record", auto_create: false, faults: &[], arrange: &[Restart, Forget], call: CHECK },
+    Row { name: "gone at the media server", auto_create: false, faults: &[], arrange: &[Restart, DeleteRoom], call: CHECK },
+    Row { name: "restarted from dead", auto_create: false, faults: &[], arrange: &[], call: CHECK_RESTART },
+    Row { name: "restarted from alive", auto_create: false, faults: &[], arrange: &[Restart, Guest], call: CHECK_RESTART },
+    Row { name: "restarted, where joining makes rooms", auto_create: true, faults: &[], arrange: &[Restart, Guest], call: CHECK_RESTART },
+    Row { name: "restarted in words only", auto_create: false, faults: &["old-room-kept"], arrange: &[Restart, Guest], call: CHECK_RESTART },
+    Row { name: "restarted in words only, nobody inside", auto_create: true, faults: &["old-room-kept"], arrange: &[Restart], call: CHECK_RESTART },
+    Row { name: "tokens of another secret", auto_create: false, faults: &["wrong-secret"], arrange: &[Restart], call: CHECK },
+    Row { name: "restarted with another secret", auto_create: false, faults: &["wrong-secret"], arrange: &[], call: CHECK_RESTART },
+    Row { name: "tokens of yesterday", auto_create: false, faults: &["clock=-24h"], arrange: &[Restart], call: CHECK },
+    Row { name: "an internal name first", auto_create: false, faults: &[], arrange: &[Restart, InternalFirst], call: CHECK },
+    Row { name: "behind TLS", auto_create: false, faults: &[], arrange: &[Restart, Tls], call: CHECK },
+    Row { name: "nobody at the endpoint", auto_create: false, faults: &[], arrange: &[Restart, Elsewhere], call: CHECK },
+];
+
+/// What is the case, as the media server and an independent client have it.
+#[derive(Debug, PartialEq)]
+struct Truth {
+    sid: Option<String>,
+    inside: usize,
+    /// The API's own guest token, at the address that people use, lets the independent client in.
+    joins: bool,
+}
+
+impl Truth {
+    async fn of(server: &LiveKit, mock: &Mock, reachable: bool) -> Self {
+        let sid = server.sid("demo").await;
+        let inside = if sid.is_some() { server.inside("demo").await } else { 0 };
+        let guest: Value = {
+            let url = format!("{}/api/v1/nests/demo/guest", mock.api());
+            serde_json::from_str(&server.http.get(url).send().await.unwrap().text().await.unwrap()).unwrap()
+        };
+        let joins = match guest["token"].as_str() {
+            Some(token) if reachable && sid.is_some() => joins(&server.url("ws", ""), token),
+            _ => false,
+        };
+        Self { sid, inside, joins }
+    }
+}
+
+/// LiveKit's own client, from another registry, media included.
+fn joins(url: &str, token: &str) -> bool {
+    const SCRIPT: &str = "import asyncio, sys\nfrom livekit import rtc\nasync def main():\n    room = rtc.Room()\n    \
+        await asyncio.wait_for(room.connect(sys.argv[1], sys.argv[2]), 10)\n    await room.disconnect()\nasyncio.run(main())";
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/livekit-py/bin/python");
+    let output = Command::new(python).args(["-c", SCRIPT, url, token]).output().unwrap();
+    output.status.success()
+}
+
+/// What has to be said of it.
+fn expected(row: &Row, before: &Truth, after: &Truth) -> i32 {
+    let restarted = row.call == CHECK_RESTART;
+    match (&after.sid, after.joins) {
+        (None, _) => 6,
+        (Some(_), false) => 10,
+        (Some(_), true) if restarted && before.sid == after.sid => 10,
+        (Some(_), true) => 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs livekit"]
+async fn the_verdict_is_the_truth() {
+    for row in ROWS {
+        let server = LiveKit::start(row.auto_create).await;
+        let config = Config { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
+        let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
+        let mut inside = Vec::new();
+        let mut authority = None;
+        for arrange in row.arrange {
+            match arrange {
+                Restart => drop(Nest::new(&mock).args(["restart", "demo"]).run().expect(0)),
+                DeleteRoom => server.delete("demo").await,
+                Guest => {
+                    inside.push(Signal::join(&server.url("ws", ""), token("demo", "guest-1").expose()).await.unwrap());
+                }
+                Forget => mock.forget("demo"),
+                InternalFirst => {
+                    let right = server.url("wss+livekit", "");
+                    name_endpoints(&mock, &["wss+livekit://livekit:7880", &right]).await;
+                }
+                Tls => {
+                    let (certificate, root) = certificate("localhost", -1..1);
+                    let port = tls_listener(server.port, certificate).await;
+                    name_endpoints(&mock, &[&format!("wss://localhost:{port}")]).await;
+                    authority = Some(pem(&root));
+                }
+                Elsewhere => name_endpoints(&mock, &["wss+livekit://127.0.0.1:1"]).await,
+            }
+        }
+        mock.set_faults(parse(row.faults));
+        let before = Truth::of(&server, &mock, true).await;
+        if row.call == CHECK_RESTART {
+            // Tells a room that was kept from one that was made at the same moment.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        let (verb, more) = row.call.split_first().unwrap();
+        let mut nest = Nest::new(&mock).args([verb, &events::naddr(&mock).as_str()]).args(more).args(["--json"]);
+        if let Some(pem) = &authority {
+            nest = nest.file("ca.pem", pem, 0o644).args(["--cacert", "ca.pem"]);
+        }
+        let output = tokio::task::spawn_blocking(|| nest.run()).await.unwrap();
+        // Two who have joined and left would be two too many: the check first, then the client.
+        let inside_now = if before.sid.is_some() { server.inside("demo").await } else { 0 };
+        let after = Truth::of(&server, &mock, !row.arrange.contains(&Elsewhere)).await;
+        let context = format!("{}: {before:?}, {after:?}\n{output:?}", row.name);
+        assert_eq!(output.code, expected(row, &before, &after), "{context}");
+        let document = output.document();
+        let report = document.get("check").unwrap_or(&document);
+        let room = &report["room"];
+        if !room.is_null() {
+            assert_eq!(room["sid"].as_str(), after.sid.as_deref(), "{context}");
+            assert_eq!(room["participants"], inside_now, "{context}");
+            let closes = room["closesAt"].as_str().map(|at| at.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+            assert_eq!(closes.is_some(), inside_now == 0, "{context}");
+            assert!(closes.is_none_or(|at| (50_000..=60_000).contains(&(at - now_ms()))), "{context}");
+        }
+        if output.code == 0 {
+            assert_eq!(report["verdict"], "joinable", "{context}");
+            assert_eq!(report["media"]["protocol"], "udp", "{context}");
+        }
+
+        // Whoever only looks says the same of the room, and leaves everything as it is.
+        let naddr = events::naddr(&mock);
+        let before = (server.sid("demo").await, inside.len());
+        let standing = Nest::new(&mock).args(["status", &naddr, "--json"]).run().document();
+        assert_eq!(standing["audioRoom"], before.0.is_some(), "{context}\n{standing:#}");
+        if before.0.is_some() && !row.arrange.contains(&Forget) {
+            assert_eq!(standing["participants"], server.inside("demo").await, "{context}\n{standing:#}");
+        }
+        Nest::new(&mock).args(["doctor", &naddr, "--json"]).run();
+        assert_eq!(server.sid("demo").await, before.0, "{context}");
+    }
+}
+
+async fn name_endpoints(mock: &Mock, endpoints: &[&str]) {
+    let service = format!("{}/api/v1/nests", mock.api());
+    let streaming: Vec<_> = endpoints.iter().map(|endpoint| ["streaming", *endpoint]).collect();
+    let mut tags: Vec<&[&str]> = vec![&["status", "open"]];
+    let service = ["service", service.as_str()];
+    tags.push(&service);
+    tags.extend(streaming.iter().map(<[_; 2]>::as_slice));
+    events::publish(mock, &tags).await;
+}
+
+fn pem(certificate: &rustls::pki_types::CertificateDer<'_>) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}

@@ -1,0 +1,140 @@
+//! No ROOM: a person at the terminal chooses, and nobody else is asked.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/nest.rs"]
+mod nest;
+#[path = "support/outside.rs"]
+mod outside;
+#[path = "support/seated.rs"]
+mod seated;
+
+use expectrl::Expect as _;
+use nest::{Nest, mock};
+use nostr_nests::server::Mock;
+use outside::{Outside, Relay, event, remember, value};
+use seated::Seated;
+
+const DOWN: &str = "\u{1b}[B";
+
+fn at(mock: &Mock, args: &[&str]) -> Seated {
+    Seated::at(Nest::new(mock).without("NEST_API").env("NEST_RELAYS", mock.relay()).args(args))
+}
+
+fn restarts(mock: &Mock, id: &str) -> usize {
+    mock.requests(&format!("/api/v1/nests/{id}/restart"))
+}
+
+#[test]
+fn one_inactive_nest_is_that_one_and_asked() {
+    let mock = mock(&[]);
+    let over = event(mock.host(), "over", 5, &[&["title", "Over"], &["status", "ended"], &["service", &mock.api()]]);
+    Outside::at(&mock.relay()).publish(&over);
+    let mut person = at(&mock, &["restart"]);
+    person.sees("Demo nest is inactive. Restart it?");
+    person.terminal.send("n").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!((code, restarts(&mock, "demo")), (1, 0), "{screen}");
+
+    let mut person = at(&mock, &["restart"]);
+    person.sees("Restart it?");
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!((code, restarts(&mock, "demo")), (0, 1), "{screen}");
+}
+
+#[test]
+fn one_of_several_is_chosen() {
+    let mock = mock(&[]);
+    let outside = Outside::at(&mock.relay());
+    for (id, title, age, status) in
+        [("b", "Beta \u{1b}[2J", 50, "live"), ("c", "Gamma", 60, "live"), ("d", "Delta", 1, "ended")]
+    {
+        remember(&mock, id);
+        let tags = [&["title", title][..], &["status", status], &["service", &mock.api()]];
+        outside.publish(&event(mock.host(), id, age, &tags));
+    }
+    let mut person = at(&mock, &["restart", "--yes"]);
+    person.sees("Restart which nest?");
+    // What is over comes last.
+    person.sees("Delta");
+    person.terminal.send(DOWN).unwrap();
+    person.terminal.send("\r").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!((code, restarts(&mock, "b")), (0, 1), "{screen}");
+    assert_eq!(restarts(&mock, "demo") + restarts(&mock, "c") + restarts(&mock, "d"), 0);
+
+    let mut person = at(&mock, &["close"]);
+    person.sees("Close which nest?");
+    person.terminal.send("\r").unwrap();
+    person.sees("for good?");
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(value(&outside.nest(mock.host().public_key(), "demo"), "status"), Some("closed"), "{screen}");
+
+    for (keys, code) in [("\u{1b}", 1), ("\u{3}", 130)] {
+        let mut person = at(&mock, &["close"]);
+        person.sees("Close which nest?");
+        person.terminal.send(keys).unwrap();
+        let (screen, ended) = person.ends();
+        assert_eq!(ended, code, "{screen}");
+        assert!(screen.contains("\u{1b}[?25h"), "the cursor is back: {screen:?}");
+    }
+}
+
+#[test]
+fn a_lost_nest_is_recreated_after_a_question() {
+    let mock = mock(&[]);
+    mock.forget("demo");
+    let mut person = at(&mock, &["recreate"]);
+    person.sees("Demo nest is gone from its server. Recreate it?");
+    person.terminal.send("y").unwrap();
+    person.sees("The server has lost Demo nest.");
+    person.terminal.send("y").unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!((code, mock.requests("/api/v1/nests")), (0, 1), "{screen}");
+}
+
+#[test]
+fn nobody_at_the_terminal_is_a_usage_error() {
+    let mock = mock(&[]);
+    for command in ["restart", "recreate", "close", "open"] {
+        let output = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args([command, "--json"]).run().expect(2);
+        assert_eq!(output.document()["error"]["kind"], "usage");
+        assert!(output.stderr.contains("which nest?"), "{}", output.stderr);
+    }
+    assert_eq!(mock.all_requests(), 0);
+}
+
+#[test]
+fn without_a_nest_there_is_nothing_to_choose() {
+    let mock = mock(&[]);
+    let nothing = Relay::with(Vec::new());
+    let nest = Nest::new(&mock).env("NEST_RELAYS", &nothing.url).args(["restart"]);
+    let (screen, code) = Seated::at(nest).ends();
+    assert_eq!(code, 6, "{screen}");
+    assert!(screen.contains("there is no nest to choose"), "{screen}");
+}
+
+#[test]
+fn the_page_of_a_nest_is_shown_by_the_browser() {
+    let mock = mock(&[]);
+    let nest = Nest::new(&mock).env("NEST_RELAYS", mock.relay());
+    let bin = nest.home().join("bin");
+    let opener = if cfg!(target_os = "macos") { "bin/open" } else { "bin/xdg-open" };
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    let script = format!("#!/bin/sh\nprintf %s \"$1\" > {}\n", kept.path().display());
+    let nest = nest.file(opener, &script, 0o755).env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let output = nest.args(["open", "demo"]).run().expect(0);
+    let link = output.stdout.trim();
+    assert!(link.starts_with(&format!("{}/naddr1", mock.api())), "{link}");
+    assert_eq!(std::fs::read_to_string(kept.path()).unwrap(), link);
+
+    let none = Nest::new(&mock)
+        .env("NEST_RELAYS", mock.relay())
+        .env("PATH", "/nowhere")
+        .args(["open", "demo"])
+        .run()
+        .expect(1);
+    assert!(none.stdout.contains("/naddr1") && none.stderr.contains("open the link yourself"), "{none:?}");
+}

@@ -1,0 +1,39 @@
+//! A person at a terminal.
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use expectrl::process::unix::WaitStatus;
+use expectrl::{Eof, Expect as _, Session};
+
+use super::nest::Nest;
+
+pub struct Seated {
+    pub terminal: expectrl::session::OsSession,
+    _home: tempfile::TempDir,
+}
+
+impl Seated {
+    pub fn at(nest: Nest) -> Self {
+        let (command, home) = nest.env("TERM", "xterm-256color").into_parts();
+        let mut terminal = Session::spawn(command).unwrap();
+        terminal.set_expect_timeout(Some(Duration::from_secs(10)));
+        Self { terminal, _home: home }
+    }
+
+    pub fn sees(&mut self, text: &str) {
+        self.terminal.expect(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    }
+
+    /// What is left on the screen, and the exit code.
+    pub fn ends(mut self) -> (String, i32) {
+        let rest = self.terminal.expect(Eof).unwrap();
+        let rest = String::from_utf8_lossy(rest.as_bytes()).into_owned();
+        let code = match self.terminal.get_process().wait().unwrap() {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}"),
+        };
+        (rest, code)
+    }
+}
