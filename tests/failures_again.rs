@@ -120,7 +120,10 @@ fn a_clock_that_lies_is_not_believed() {
         let stderr = restart(&mock, &[]).expect(4).stderr;
         assert_eq!(mock.requests(RESTART), 1, "{clock}");
         assert!(stderr.contains("\n  caused by: the server's clock says "), "{stderr}");
-        assert!(stderr.contains("; signatures are valid for a minute\n  hint: if the clock here is wrong: "), "{stderr}");
+        assert!(
+            stderr.contains("; signatures are valid for a minute\n  hint: if the clock here is wrong: "),
+            "{stderr}"
+        );
         assert!(!stderr.contains("signed was"), "one reason is enough: {stderr}");
     }
 }
@@ -135,7 +138,8 @@ fn refusing(ahead_ms: i64) -> Raw {
 
 #[test]
 fn the_bounds_of_the_repair() {
-    for (ahead_s, asked) in [(18, 1), (-18, 1), (20, 2), (-21, 2), (86_399, 2), (-86_399, 2), (86_403, 1), (-86_403, 1)] {
+    for (ahead_s, asked) in [(18, 1), (-18, 1), (20, 2), (-21, 2), (86_399, 2), (-86_399, 2), (86_403, 1), (-86_403, 1)]
+    {
         let server = refusing(ahead_s * 1000);
         let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(["restart", "demo"]).run().expect(4);
         assert_eq!(server.asked(), asked, "{ahead_s} s: {}", output.stderr);

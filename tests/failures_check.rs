@@ -91,10 +91,7 @@ fn row_15_the_media_server_refuses_the_fresh_token() {
     let output = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(10);
     let error = output.document()["error"].clone();
     assert!(error["message"].as_str().unwrap().ends_with("it has expired by this media server's clock"), "{error}");
-    assert_eq!(
-        error["hints"][0],
-        "For the operator: LiveKit's clock is 7 h ahead of the API's; turn NTP on for both"
-    );
+    assert_eq!(error["hints"][0], "For the operator: LiveKit's clock is 7 h ahead of the API's; turn NTP on for both");
 }
 
 #[test]

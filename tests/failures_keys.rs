@@ -11,7 +11,8 @@ use nest::{Nest, Output, mock};
 use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::Mock;
 
-const SOURCES: &str = "without a desktop session use --key-file PATH (mode 0600), or a systemd credential named nest-key";
+const SOURCES: &str =
+    "without a desktop session use --key-file PATH (mode 0600), or a systemd credential named nest-key";
 
 /// As cron would call it, on a machine whose keyring has the host's key.
 fn cron(mock: &Mock, bus: Option<&str>) -> Output {
@@ -45,9 +46,7 @@ fn row_9_a_bus_that_never_answers_is_waited_for_three_seconds() {
     assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&took), "{took:?}");
     assert_eq!(
         output.stderr,
-        format!(
-            "error: the OS keyring cannot be used\n  caused by: it did not answer within 3 s\n  hint: {SOURCES}\n"
-        )
+        format!("error: the OS keyring cannot be used\n  caused by: it did not answer within 3 s\n  hint: {SOURCES}\n")
     );
     drop(bus);
 }

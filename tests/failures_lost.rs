@@ -31,7 +31,7 @@ fn restart(mock: &Mock, args: &[&str]) -> Output {
 fn not_seen(why: &str) -> String {
     format!(
         "error: the restart was sent and not answered: not seen so far, it may still happen
-  caused by: {why}
+  caused by: the request was sent, then: {why}
   hint: wait a minute, then restart it only if it is still dead: nest restart demo --if-inactive
 "
     )

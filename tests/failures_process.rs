@@ -95,7 +95,10 @@ fn interrupted_after_a_refusal() {
 fn interrupted_in_the_check() {
     let mock = mock(&[]);
     let (status, stdout, stderr) = interrupt(&mock, Signal::INT, "/rtc", &["--check", "--hold", "50s", "--json"]);
-    assert_eq!((status, stderr.as_str()), (130, "error: interrupted; the nest was restarted, and the check was not finished\n"));
+    assert_eq!(
+        (status, stderr.as_str()),
+        (130, "error: interrupted; the nest was restarted, and the check was not finished\n")
+    );
     let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert!(document["token"].is_string(), "the token is never lost");
     assert_eq!(document["error"]["kind"], "interrupted");

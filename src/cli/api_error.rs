@@ -83,7 +83,8 @@ pub(super) fn no_token(error: &Error, room: &str) -> Failure {
     let cause = failure(error, room);
     let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
     let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
-    Failure { status: cause.status, ..failure }.hint(format!("another restart brings another token: nest restart {room}"))
+    Failure { status: cause.status, ..failure }
+        .hint(format!("another restart brings another token: nest restart {room}"))
 }
 
 fn quoted(failure: Failure, said: &str) -> Failure {
@@ -97,7 +98,8 @@ fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, room: &
     let apart = ahead.unsigned_abs();
     if apart <= A_DAY {
         let side = if ahead > 0 { "ahead of" } else { "behind" };
-        return failure.advised(&advice::CLOCK, &[("apart", &clock::span(ahead.saturating_abs() * 1000)), ("side", side)]);
+        return failure
+            .advised(&advice::CLOCK, &[("apart", &clock::span(ahead.saturating_abs() * 1000)), ("side", side)]);
     }
     let now_ms = Clock::default().now_ms();
     let there_ms = now_ms.saturating_sub(ahead.saturating_mul(1000));

@@ -175,8 +175,7 @@ fn repairable(api: &Base, reply: &Result<Reply, Lost>) -> Option<i64> {
 }
 
 fn clock_warning(ahead: i64) -> String {
-    let (apart, side) =
-        (clock::span(ahead.saturating_abs() * 1000), if ahead > 0 { "ahead of" } else { "behind" });
+    let (apart, side) = (clock::span(ahead.saturating_abs() * 1000), if ahead > 0 { "ahead of" } else { "behind" });
     format!(
         "your clock is {apart} {side} the server's; signed again with the server's time. \
          Set the clock right: timedatectl set-ntp true"
