@@ -9,7 +9,7 @@ use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{Keys, Kind, RelayUrl};
 use nostr_nests::api::{Base, Network, Policy};
 use nostr_nests::commands::restart::{self, Request};
-use nostr_nests::commands::{ApiSources, Settings, Stop};
+use nostr_nests::commands::{ApiSources, RelaySources, Settings, Stop};
 use nostr_nests::key::{HostKey, Origin, Plan, Source};
 use nostr_nests::reporter::Silent;
 use nostr_nests::room::{ROOM_KIND, RoomRef};
@@ -59,6 +59,7 @@ fn restart_against_the_bundled_server(bencher: Bencher) {
     let settings = Settings {
         network: Network { timeout: Duration::from_secs(30), tls: tls::client_config(&[]), proxy: None },
         api: ApiSources { given: Some(Base::parse(&mock.api()).unwrap()), ..ApiSources::default() },
+        relays: RelaySources { given: Vec::new(), profile: Vec::new(), timeout: Duration::from_secs(5) },
         allow_http: false,
         key: Plan {
             explicit: vec![Source::Env(Secret::new(mock.host().secret_key().to_secret_hex()))],

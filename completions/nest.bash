@@ -31,6 +31,9 @@ _nest() {
             nest,restart)
                 cmd="nest__subcmd__restart"
                 ;;
+            nest,serve)
+                cmd="nest__subcmd__serve"
+                ;;
             nest__subcmd__key,default)
                 cmd="nest__subcmd__key__subcmd__default"
                 ;;
@@ -53,7 +56,7 @@ _nest() {
 
     case "${cmd}" in
         nest)
-            opts="-q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version restart key mock completions man"
+            opts="-q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version restart key mock serve completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -389,7 +392,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__restart)
-            opts="-y -j -q -v -h --check --hold --as-host --if-inactive --no-wait --yes --dry-run --jobs --api --allow-http --cacert --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-y -j -q -v -h --check --hold --as-host --if-inactive --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -415,6 +418,14 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --relay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --relay-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -433,6 +444,92 @@ _nest() {
                     ;;
                 --passphrase-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__serve)
+            opts="-q -v -h --listen --redis --redis-password-file --livekit --livekit-key --livekit-secret-file --public-url --public-livekit-url --allow-internal-endpoint --record-ttl --trusted-proxy --rate-limit --key-rate-limit --max-connections --log-format --output --json --quiet --verbose --color --config --profile --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redis)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redis-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --livekit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --livekit-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --livekit-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public-livekit-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --record-ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trusted-proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-rate-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --output)

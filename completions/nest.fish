@@ -40,12 +40,15 @@ complete -c nest -n "__fish_nest_needs_command" -s V -l version -d 'Print versio
 complete -c nest -n "__fish_nest_needs_command" -f -a "restart" -d 'Bring nests back: sign, restart, print the new token and endpoints'
 complete -c nest -n "__fish_nest_needs_command" -f -a "key" -d 'Keep host keys in the OS keyring'
 complete -c nest -n "__fish_nest_needs_command" -f -a "mock" -d 'Start the bundled server on loopback: Nests API, LiveKit signal, relay'
+complete -c nest -n "__fish_nest_needs_command" -f -a "serve" -d 'Serve the Nests API for real, on Redis and LiveKit'
 complete -c nest -n "__fish_nest_needs_command" -f -a "completions" -d 'Print a script that teaches your shell the commands and options'
 complete -c nest -n "__fish_nest_needs_command" -f -a "man" -d 'Print a man page'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l hold -d 'With --check: stay inside this long, and tell if anything closes the room (at most 55s)' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -s j -l jobs -d 'Rooms in work at the same time' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand restart" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l max-wait -d 'The longest pause that a server may ask for' -r
@@ -169,6 +172,34 @@ complete -c nest -n "__fish_nest_using_subcommand mock" -l json -d 'Short for --
 complete -c nest -n "__fish_nest_using_subcommand mock" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand serve" -l listen -d 'Where to listen [default: 127.0.0.1:5544]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l redis -d 'Where the records are: redis://host:port/db or unix:///path' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l redis-password-file -d 'A file with the password of Redis' -r -F
+complete -c nest -n "__fish_nest_using_subcommand serve" -l livekit -d 'Where this server finds LiveKit: ws://host:7880' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l livekit-key -d 'LiveKit\'s API key' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l livekit-secret-file -d 'A file with LiveKit\'s API secret' -r -F
+complete -c nest -n "__fish_nest_using_subcommand serve" -l public-url -d 'Where clients find this API, which is what they sign: https://host' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l public-livekit-url -d 'Where clients find LiveKit: wss://host' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l record-ttl -d 'How long a record lives after its last use [default: 24h]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l trusted-proxy -d 'Believe the X-Forwarded-For of this address or network; may be given several times' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l rate-limit -d 'Requests of one address in a minute; 0: any number [default: 600]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l key-rate-limit -d 'Signed requests of one key in a minute; 0: any number [default: 120]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l max-connections -d 'Connections at the same time [default: 1024]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l log-format -d 'One line on stderr for each request, like this [default: text]' -r -f -a "text\t'For people'
+json\t'For machines'"
+complete -c nest -n "__fish_nest_using_subcommand serve" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand serve" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand serve" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand serve" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l allow-internal-endpoint -d 'Accept a LiveKit URL that works inside a network only'
+complete -c nest -n "__fish_nest_using_subcommand serve" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand serve" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand serve" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand completions" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nostr_nests::api::{Base, Network, Policy};
 use nostr_nests::commands::restart::{self, Done, Request};
-use nostr_nests::commands::{ApiSources, Settings, Stop, check};
+use nostr_nests::commands::{ApiSources, RelaySources, Settings, Stop, check};
 use nostr_nests::key::{Plan, Source};
 use nostr_nests::reporter::{Reporter, Step};
 use nostr_nests::room::RoomRef;
@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings {
         network: Network { timeout: Duration::from_secs(30), tls: tls::client_config(&[]), proxy: None },
         api: ApiSources { given: Some(Base::parse(&api)?), ..ApiSources::default() },
+        relays: RelaySources { given: vec![], profile: vec![], timeout: Duration::from_secs(5) },
         allow_http: false,
         key: Plan { explicit: vec![Source::KeyFile(PathBuf::from(key))], ..Plan::default() },
         retry: Policy { retries: 3, max_wait: Duration::from_secs(60) },

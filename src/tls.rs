@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
@@ -38,28 +38,63 @@ pub fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     if usable.is_empty() { Err(PemError::Unreadable) } else { Ok(usable) }
 }
 
+/// Whether a file looks like a CA bundle, without reading all of it as [`read_pem`] does.
+///
+/// # Errors
+/// [`PemError::Empty`].
+pub fn holds_certificates(pem: &[u8]) -> Result<(), PemError> {
+    let mark = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(mark.len()).any(|bytes| bytes == mark).then_some(()).ok_or(PemError::Empty)
+}
+
 /// TLS 1.2 and 1.3 by ring; trusts Mozilla's roots and `extra_roots`. No ALPN: each user of it sets its own on a clone.
 #[must_use]
-#[expect(clippy::missing_panics_doc, reason = "only if a library broke its word")]
 pub fn client_config(extra_roots: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
-    roots.add_parsable_certificates(extra_roots.iter().cloned());
+    client_config_with_bundle(extra_roots, Vec::new())
+}
+
+/// The same, trusting what is in `bundle` too: a PEM file of a whole system's certificates. Those are read when a server
+/// shows a certificate and not before, which takes about a millisecond, a third of a restart on loopback.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "only if a library broke its word")]
+pub fn client_config_with_bundle(extra_roots: &[CertificateDer<'static>], bundle: Vec<u8>) -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .expect("the roots are not empty, and there are no revocation lists");
+    let verifier = NamingVerifier {
+        inner: OnceLock::new(),
+        extra_roots: extra_roots.to_vec(),
+        bundle,
+        provider: provider.clone(),
+    };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring knows TLS 1.2 and 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(NamingVerifier(inner)))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Arc::new(config)
 }
 
 /// Verifies exactly as its inner verifier does; a refusal then names the issuer.
 #[derive(Debug)]
-struct NamingVerifier(Arc<WebPkiServerVerifier>);
+struct NamingVerifier {
+    inner: OnceLock<Arc<WebPkiServerVerifier>>,
+    extra_roots: Vec<CertificateDer<'static>>,
+    bundle: Vec<u8>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl NamingVerifier {
+    fn inner(&self) -> &WebPkiServerVerifier {
+        self.inner.get_or_init(|| {
+            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+            let bundle = CertificateDer::pem_slice_iter(&self.bundle).flatten();
+            roots.add_parsable_certificates(self.extra_roots.iter().cloned().chain(bundle));
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
+                .build()
+                .expect("the roots are not empty, and there are no revocation lists")
+        })
+    }
+}
 
 impl ServerCertVerifier for NamingVerifier {
     fn verify_server_cert(
@@ -70,7 +105,7 @@ impl ServerCertVerifier for NamingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verdict = self.inner().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verdict.map_err(|error| match error {
             rustls::Error::InvalidCertificate(why) => {
                 let named = Failure::of_certificate(&why, end_entity);
@@ -86,7 +121,7 @@ impl ServerCertVerifier for NamingVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
+        self.inner().verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -95,11 +130,11 @@ impl ServerCertVerifier for NamingVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
+        self.inner().verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -305,6 +340,8 @@ mod tests {
         assert_eq!(read_pem(format!("# text\n{broken}{cert}").as_bytes()).unwrap().len(), 1);
         assert_eq!(read_pem(broken.as_bytes()), Err(PemError::Unreadable));
         assert_eq!(read_pem(b"no certificate"), Err(PemError::Empty));
+        assert_eq!(holds_certificates(cert.as_bytes()), Ok(()));
+        assert_eq!(holds_certificates(b"no certificate"), Err(PemError::Empty));
     }
 
     #[test]

@@ -368,6 +368,7 @@ async fn store_contract(store: &dyn RoomStore, ttl: Duration) {
         created_at: 1_795_417_759_894,
         status: "active".into(),
         restarted_at: None,
+        rest: serde_json::Map::new(),
     };
     assert_eq!(store.get("s").await.unwrap(), None);
     store.put(&record).await.unwrap();

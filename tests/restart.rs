@@ -131,7 +131,7 @@ fn every_way_to_name_a_nest() {
     assert_eq!(mock.requests(RESTART), 5);
     let conflict = Nest::new(&mock).args(["restart", &url, "--api", "https://elsewhere.example"]).run().expect(2);
     assert!(conflict.stderr.contains("elsewhere.example"), "{}", conflict.stderr);
-    let nowhere = Nest::new(&mock).without("NEST_API").args(["restart", "demo"]).run().expect(2);
+    let nowhere = Nest::new(&mock).without("NEST_API").without("NEST_KEY").args(["restart", "demo"]).run().expect(2);
     assert!(nowhere.stderr.contains("--api https://"), "{}", nowhere.stderr);
     assert_eq!(mock.requests(RESTART), 5, "nothing more was sent");
 }
@@ -240,4 +240,19 @@ fn help_leads_with_examples_and_names_the_exit_codes() {
     }
     let wrong = Nest::alone().args(["restart", "--json"]).run().expect(2);
     assert_eq!(wrong.document()["error"]["kind"], "usage");
+}
+
+#[test]
+fn the_event_says_which_api_serves_the_nest() {
+    let mock = mock();
+    let coordinate = format!("30312:{}:demo", mock.host().public_key());
+    let call = || Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", mock.relay());
+    call().args(["restart", &coordinate]).run().expect(0);
+    // A bare id is looked for among the host's own nests.
+    call().args(["restart", "demo"]).run().expect(0);
+    assert_eq!(mock.requests(RESTART), 2);
+    let unknown = call().args(["restart", &coordinate.replace(":demo", ":other")]).run().expect(6);
+    assert!(unknown.stderr.contains("--api https://"), "{}", unknown.stderr);
+    let dead = call().env("NEST_RELAYS", "ws://127.0.0.1:1").args(["restart", &coordinate]).run().expect(8);
+    assert!(dead.stderr.contains("none of the relays answered"), "{}", dead.stderr);
 }

@@ -45,6 +45,8 @@ pub enum Command {
     Key(KeyCommand),
     /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
     Mock(MockArgs),
+    /// Serve the Nests API for real, on Redis and LiveKit
+    Serve(ServeArgs),
     /// Print a script that teaches your shell the commands and options
     #[command(help_template = TEMPLATE, before_help = "\
 Examples:
@@ -127,6 +129,12 @@ pub struct ServerArgs {
     /// Trust the certificates in this PEM file too, for a private CA
     #[arg(long, value_name = "PATH", help_heading = "Server")]
     pub cacert: Option<PathBuf>,
+    /// A relay to look for the nest's event on; may be given several times [env: NEST_RELAYS]
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub relay: Vec<String>,
+    /// Limit of what is asked of relays
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub relay_timeout: Option<Duration>,
     /// Limit of one attempt: 500ms, 2s, 5m
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
     pub timeout: Option<Duration>,
@@ -250,6 +258,77 @@ pub struct MockArgs {
     pub command: Vec<OsString>,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    help_template = TEMPLATE,
+    before_help = "\
+Example:
+  nest serve --redis redis://127.0.0.1 --livekit ws://127.0.0.1:7880 --livekit-key KEY \\
+    --livekit-secret-file /etc/nest/livekit-secret --public-url https://nests.example \\
+    --public-livekit-url wss://nests.example/livekit --trusted-proxy 127.0.0.1
+",
+    after_help = "\
+Each of these can also be a variable (NEST_SERVE_RECORD_TTL for --record-ttl) or a line below [serve] in the
+configuration file (record-ttl = \"24h\"). Secrets are files, or systemd credentials named livekit-secret and
+redis-password. LiveKit's webhook belongs at /api/v1/nests/webhook; /health and /metrics tell how it goes."
+)]
+pub struct ServeArgs {
+    /// Where to listen [default: 127.0.0.1:5544]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Where the records are: redis://host:port/db or unix:///path
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// A file with the password of Redis
+    #[arg(long, value_name = "PATH")]
+    pub redis_password_file: Option<PathBuf>,
+    /// Where this server finds LiveKit: ws://host:7880
+    #[arg(long, value_name = "URL")]
+    pub livekit: Option<String>,
+    /// LiveKit's API key
+    #[arg(long, value_name = "NAME")]
+    pub livekit_key: Option<String>,
+    /// A file with LiveKit's API secret
+    #[arg(long, value_name = "PATH")]
+    pub livekit_secret_file: Option<PathBuf>,
+    /// Where clients find this API, which is what they sign: https://host
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where clients find LiveKit: wss://host
+    #[arg(long, value_name = "URL")]
+    pub public_livekit_url: Option<String>,
+    /// Accept a LiveKit URL that works inside a network only
+    #[arg(long)]
+    pub allow_internal_endpoint: bool,
+    /// How long a record lives after its last use [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    pub record_ttl: Option<Duration>,
+    /// Believe the X-Forwarded-For of this address or network; may be given several times
+    #[arg(long, value_name = "NET")]
+    pub trusted_proxy: Vec<String>,
+    /// Requests of one address in a minute; 0: any number [default: 600]
+    #[arg(long, value_name = "N")]
+    pub rate_limit: Option<u32>,
+    /// Signed requests of one key in a minute; 0: any number [default: 120]
+    #[arg(long, value_name = "N")]
+    pub key_rate_limit: Option<u32>,
+    /// Connections at the same time [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<u32>,
+    /// One line on stderr for each request, like this [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For machines
+    Json,
+}
+
 fn exit_help() -> String {
     format!("Exit codes:\n{}", super::exit::help())
 }
@@ -263,18 +342,29 @@ fn faults_help() -> String {
     format!("Faults:\n{}", lines.join("\n"))
 }
 
-/// `500ms`, `2s`, `5m`.
-fn duration(text: &str) -> Result<Duration, String> {
+/// `500ms`, `2s`, `5m`, `24h`.
+fn any_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time; write 500ms, 2s or 5m");
     if !text.ends_with(|c: char| c.is_ascii_alphabetic()) || text.starts_with('-') {
         return Err(wrong());
     }
     let time: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    let time = Duration::try_from(time).map_err(|_| wrong())?;
+    Duration::try_from(time).map_err(|_| wrong())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let time = any_duration(text)?;
     if time.is_zero() || time > Duration::from_hours(24) {
         return Err("must be more than nothing and at most 24h".into());
     }
     Ok(time)
+}
+
+/// How long a record lives: a minute to a year.
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    let time = any_duration(text)?;
+    let sensible = Duration::from_mins(1)..=Duration::from_hours(24 * 366);
+    if sensible.contains(&time) { Ok(time) } else { Err("must be between 1m and a year".into()) }
 }
 
 fn hold(text: &str) -> Result<Duration, String> {
@@ -302,6 +392,7 @@ mod tests {
         for bad in ["", "5", "-2s", "0s", "99h", "soon", "1y"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+        assert!(lifetime("720h").is_ok() && lifetime("59s").is_err() && lifetime("9000h").is_err());
         assert!(hold("55s").is_ok() && hold("56s").is_err());
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::error::Failure;
 use super::exit::Exit;
+use super::serve::ServeFile;
 
 /// What a configuration or one of its profiles can say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -15,10 +16,14 @@ use super::exit::Exit;
 pub struct Config {
     /// The Nests API.
     pub api: Option<String>,
+    /// Relays to look for events on.
+    pub relays: Option<Vec<String>>,
     /// A file with the host's key.
     pub key_file: Option<PathBuf>,
     /// A file with the passphrase of an encrypted key.
     pub passphrase_file: Option<PathBuf>,
+    /// Settings of `nest serve`.
+    pub serve: Option<ServeFile>,
 }
 
 #[derive(Deserialize)]
@@ -26,8 +31,10 @@ pub struct Config {
 #[expect(clippy::struct_field_names, reason = "as the file has them")]
 struct File {
     api: Option<String>,
+    relays: Option<Vec<String>>,
     key_file: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
+    serve: Option<ServeFile>,
     #[serde(default)]
     profile: HashMap<String, Config>,
 }
@@ -36,8 +43,10 @@ impl Config {
     fn or(self, other: Self) -> Self {
         Self {
             api: self.api.or(other.api),
+            relays: self.relays.or(other.relays),
             key_file: self.key_file.or(other.key_file),
             passphrase_file: self.passphrase_file.or(other.passphrase_file),
+            serve: self.serve.or(other.serve),
         }
     }
 }
@@ -63,9 +72,9 @@ pub(super) fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> R
 }
 
 fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
-    let File { api, key_file, passphrase_file, profile: mut profiles } =
+    let File { api, relays, key_file, passphrase_file, serve, profile: mut profiles } =
         toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    let common = Config { api, key_file, passphrase_file };
+    let common = Config { api, relays, key_file, passphrase_file, serve };
     let Some(name) = profile else { return Ok(common) };
     let own = profiles.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
     Ok(own.or(common))
@@ -74,7 +83,12 @@ fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
 /// Relative paths count from the folder of the file.
 fn below(config: Config, folder: &Path) -> Config {
     let join = |path: PathBuf| folder.join(path);
-    Config { key_file: config.key_file.map(join), passphrase_file: config.passphrase_file.map(join), ..config }
+    Config {
+        key_file: config.key_file.map(join),
+        passphrase_file: config.passphrase_file.map(join),
+        serve: config.serve.map(|serve| serve.below(folder)),
+        ..config
+    }
 }
 
 #[cfg(test)]

@@ -9,16 +9,19 @@ use super::args::{KeyArgs, OutputArgs, ServerArgs};
 use super::config::{self, Config};
 use super::error::Failure;
 use super::exit::Exit;
+use super::serve::ServeFile;
 use crate::api::{Base, Network, Policy, Proxy};
-use crate::commands::{ApiSources, Settings};
+use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{Keyring, Plan, Source};
 use crate::secret::Secret;
-use crate::tls;
+use crate::{relay, tls};
 
 /// The variables that the program reads.
 pub mod vars {
     /// The Nests API.
     pub const API: &str = "NEST_API";
+    /// Relays, with commas between them.
+    pub const RELAYS: &str = "NEST_RELAYS";
     /// A file with the host's key.
     pub const KEY_FILE: &str = "NEST_KEY_FILE";
     /// The host's key itself.
@@ -27,12 +30,17 @@ pub mod vars {
     pub const CONFIG: &str = "NEST_CONFIG";
     /// A section of the configuration file.
     pub const PROFILE: &str = "NEST_PROFILE";
+    /// What the settings of `nest serve` begin with.
+    pub const SERVE: &str = "NEST_SERVE_";
     /// Where systemd puts credentials.
     pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 }
 
 /// Limit of one attempt, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Limit of what is asked of relays, unless told otherwise.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Attempts after the first, unless told otherwise.
 const RETRIES: u32 = 3;
@@ -86,6 +94,7 @@ impl<'a> Context<'a> {
                 environment: base(text(self.env, vars::API).as_deref(), vars::API)?,
                 profile: base(self.config.api.as_deref(), "the configuration's `api`")?,
             },
+            relays: self.relays(server)?,
             allow_http: server.allow_http,
             key: self.key_plan(key),
             retry: Policy { retries: server.retries.unwrap_or(RETRIES), max_wait: server.max_wait.unwrap_or(MAX_WAIT) },
@@ -95,17 +104,37 @@ impl<'a> Context<'a> {
         })
     }
 
+    fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
+        let parse = |text: &str| {
+            relay::parse_url(text.trim()).map_err(|error| {
+                Failure::new(Exit::Usage, error.to_string()).hint("a relay is named like wss://nos.lol")
+            })
+        };
+        let environment = text(self.env, vars::RELAYS).unwrap_or_default();
+        let environment = environment.split(',').filter(|relay| !relay.trim().is_empty()).map(parse);
+        let given: Vec<_> = server.relay.iter().map(|relay| parse(relay)).collect::<Result<_, _>>()?;
+        Ok(RelaySources {
+            given: if given.is_empty() { environment.collect::<Result<_, _>>()? } else { given },
+            profile: self.config.relays.iter().flatten().map(|relay| parse(relay)).collect::<Result<_, _>>()?,
+            timeout: server.relay_timeout.unwrap_or(RELAY_TIMEOUT),
+        })
+    }
+
     fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
-        let files = server.cacert.iter().cloned().chain(path(self.env, "SSL_CERT_FILE"));
+        let refused = |file: &Path, why: &dyn std::fmt::Display| {
+            Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
+        };
+        let read = |file: &Path| std::fs::read(file).map_err(|error| refused(file, &error));
         let mut roots = Vec::new();
-        for file in files {
-            let refused = |why: String| {
-                Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
-            };
-            let pem = std::fs::read(&file).map_err(|error| refused(error.to_string()))?;
-            roots.extend(tls::read_pem(&pem).map_err(|error| refused(error.to_string()))?);
+        if let Some(file) = &server.cacert {
+            roots = tls::read_pem(&read(file)?).map_err(|error| refused(file, &error))?;
         }
-        let tls = tls::client_config(&roots);
+        let mut bundle = Vec::new();
+        if let Some(file) = path(self.env, "SSL_CERT_FILE") {
+            bundle = read(&file)?;
+            tls::holds_certificates(&bundle).map_err(|error| refused(&file, &error))?;
+        }
+        let tls = tls::client_config_with_bundle(&roots, bundle);
         Ok(Network { timeout: server.timeout.unwrap_or(TIMEOUT), tls, proxy: self.proxy()? })
     }
 
@@ -132,7 +161,7 @@ impl<'a> Context<'a> {
             args.key_file.clone().map(Source::KeyFile),
             path(self.env, vars::KEY_FILE).map(Source::EnvFile),
             env_key.filter(|key| !key.expose().is_empty()).map(Source::Env),
-            path(self.env, vars::CREDENTIALS).map(|folder| Source::Credential(folder.join("nest-key"))),
+            self.credential("nest-key").map(Source::Credential),
             self.config.key_file.clone().map(Source::Profile),
         ];
         Plan {
@@ -156,6 +185,24 @@ impl<'a> Context<'a> {
 
     fn state_dir(&self) -> Option<PathBuf> {
         home(self.env, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("nest"))
+    }
+
+    /// What the configuration says about `nest serve`.
+    #[must_use]
+    pub fn serve(&self) -> ServeFile {
+        self.config.serve.clone().unwrap_or_default()
+    }
+
+    /// The variable of a setting of `nest serve`: `NEST_SERVE_RECORD_TTL` for `record-ttl`.
+    #[must_use]
+    pub fn serve_variable(&self, name: &str) -> Option<String> {
+        text(self.env, &format!("{}{}", vars::SERVE, name.replace('-', "_").to_ascii_uppercase()))
+    }
+
+    /// Where systemd has put a credential, if it has.
+    #[must_use]
+    pub fn credential(&self, name: &str) -> Option<PathBuf> {
+        path(self.env, vars::CREDENTIALS).map(|folder| folder.join(name))
     }
 
     /// `PATH` as it is.

@@ -14,7 +14,7 @@ use crate::commands::restart::Progress;
 use crate::commands::{Error, Signal};
 use crate::livekit::CheckReport;
 use crate::report::Status;
-use crate::{lock, room};
+use crate::{lock, relay, room};
 
 /// An error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,14 @@ impl Failure {
             Error::NoApi => Self::new(Exit::Usage, error.to_string())
                 .cause("neither the room nor the settings name the API that serves it")
                 .hint(format!("nest restart {room} --api https://…, or set NEST_API")),
+            Error::NoEvent { .. } => Self::new(Exit::NotFound, error.to_string())
+                .hint(format!("name a relay that has it: --relay wss://…, or the API: nest restart {room} --api https://…")),
+            Error::Relays(relay::Error::AllFailed(_)) => Self::new(Exit::Unreachable, error.to_string())
+                .hint(format!("name the API, and no relay is needed: nest restart {room} --api https://…")),
+            Error::Relays(_) => Self::new(Exit::Usage, error.to_string()),
+            Error::MediaOverQuic { relay } => Self::new(Exit::Failed, error.to_string())
+                .cause(format!("its media relay is {relay}; the event alone makes the nest live"))
+                .hint("if nobody can hear anything, ask whoever runs that relay; to reopen a nest that is over, publish its event again from the web app"),
             Error::ApiConflict { .. } => Self::new(Exit::Usage, error.to_string()).hint("leave out --api"),
             Error::Key(error) => key_error::failure(error),
             Error::NotHost { you, host, asked } => not_host(*you, *host, *asked, room),

@@ -12,6 +12,7 @@ mod key_error;
 mod mock;
 mod render;
 mod restart;
+mod serve;
 #[cfg(test)]
 mod schema;
 mod shell;
@@ -63,6 +64,7 @@ pub fn main(args: &[OsString]) -> u8 {
             Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
             Command::Key(command) => key::run(&context, command, &ui, &stop).await,
             Command::Mock(args) => mock::run(&context, args, &ui, &stop).await,
+            Command::Serve(args) => serve::run(&context, args, &ui, &stop).await,
             Command::Completions { shell } => Ok(shell::completions(shell, &ui)),
             Command::Man { command } => shell::man(&command, &ui),
         }

@@ -45,8 +45,10 @@ fn rooms(names: &[String], settings: &Settings) -> Result<Vec<RoomRef>, Failure>
     let mut seen = std::collections::HashSet::new();
     for name in names {
         let room = RoomRef::parse(name).map_err(|error| Failure::of(&error.into(), name))?;
-        let api = settings.api_of(&room).map_err(|error| Failure::of(&error, name))?;
-        if seen.insert((api, room.id.clone())) {
+        let api = settings.api_named(&room).map_err(|error| Failure::of(&error, name))?;
+        // Without an API two hosts may have rooms of the same id.
+        let host = if api.is_none() { room.host } else { None };
+        if seen.insert((api, host, room.id.clone())) {
             rooms.push(room);
         }
     }

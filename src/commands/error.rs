@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nostr::PublicKey;
+use nostr::nips::nip01::Coordinate;
 
 use super::restart::{Progress, Restarted};
 use super::stop::Signal;
-use crate::{api, key, lock, room};
+use crate::{api, key, lock, relay, room};
 
 /// Everything that can go wrong, one variant for each case that a caller would treat differently.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,21 @@ pub enum Error {
     /// Neither the room nor the settings say which API serves it.
     #[error("which server is this nest on?")]
     NoApi,
+    /// Relays were asked for the event and none of them has it.
+    #[error("no relay that answered has the event of this nest")]
+    NoEvent {
+        /// The event's address.
+        coordinate: Box<Coordinate>,
+    },
+    /// Relays were asked and did not answer.
+    #[error(transparent)]
+    Relays(#[from] relay::Error),
+    /// The nest needs no audio room: its event alone makes it live.
+    #[error("this nest runs on Media over QUIC: there is no audio room to restart")]
+    MediaOverQuic {
+        /// Its media relay.
+        relay: String,
+    },
     /// The room's own URL and the `--api` that was given are of different servers.
     #[error("the room is on {room}, and the API was given as {given}")]
     ApiConflict {

@@ -6,12 +6,15 @@ pub mod key;
 mod keys;
 pub mod mock;
 pub mod restart;
+pub mod serve;
 mod stop;
+mod target;
 
 use std::path::PathBuf;
 
 pub use self::error::Error;
 pub use self::stop::{Signal, Stop};
+pub use self::target::RelaySources;
 use crate::api::{Base, Network, Policy};
 use crate::key::Plan;
 use crate::room::RoomRef;
@@ -23,6 +26,8 @@ pub struct Settings {
     pub network: Network,
     /// Where the API is said to be.
     pub api: ApiSources,
+    /// Where relays are named.
+    pub relays: RelaySources,
     /// Whether plain http to other machines is accepted.
     pub allow_http: bool,
     /// Where the key comes from.
@@ -49,19 +54,18 @@ pub struct ApiSources {
 }
 
 impl Settings {
-    /// The API that serves `room`.
+    /// The API that serves `room`, as far as the call, the room's own URL and the environment say it.
     ///
     /// # Errors
-    /// [`Error::NoApi`], [`Error::ApiConflict`], and plain http to another machine.
-    pub fn api_of(&self, room: &RoomRef) -> Result<Base, Error> {
-        let ApiSources { given, environment, profile } = &self.api;
+    /// [`Error::ApiConflict`], and plain http to another machine.
+    pub fn api_named(&self, room: &RoomRef) -> Result<Option<Base>, Error> {
+        let ApiSources { given, environment, profile: _ } = &self.api;
         if let (Some(room), Some(given)) = (&room.api, given)
             && room != given
         {
             return Err(Error::ApiConflict { room: Box::new(room.clone()), given: Box::new(given.clone()) });
         }
-        let first = [given, &room.api, environment, profile].into_iter().flatten().next();
-        let base = first.cloned().ok_or(Error::NoApi)?;
-        Ok(base.secure(self.allow_http).map_err(crate::room::Error::from)?)
+        let first = [given, &room.api, environment].into_iter().flatten().next().cloned();
+        Ok(first.map(|base| base.secure(self.allow_http)).transpose().map_err(crate::room::Error::from)?)
     }
 }

@@ -15,6 +15,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::limit::Standing;
 use crate::api::wire::Failure;
 use crate::clock::http_date;
 
@@ -50,11 +51,20 @@ pub(super) struct Answer {
     pub(super) delivery: Delivery,
     /// A few words for the log.
     pub(super) note: String,
+    /// Where the key stands that has signed.
+    pub(super) standing: Option<Standing>,
 }
 
 impl Answer {
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), content: Content::Empty, delivery: Delivery::Whole, note: String::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            content: Content::Empty,
+            delivery: Delivery::Whole,
+            note: String::new(),
+            standing: None,
+        }
     }
 
     pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Self {
@@ -72,6 +82,12 @@ impl Answer {
 
     pub(super) fn header(mut self, name: HeaderName, value: impl std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
+        self
+    }
+
+    pub(super) fn limited(mut self, standing: Standing) -> Self {
+        let headers = standing.headers().map(|(name, value)| (HeaderName::from_static(name), value));
+        self.headers.extend(headers);
         self
     }
 

@@ -21,17 +21,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::answer::{Answer, Body};
-use super::api::Ask;
+use super::api::{Ask, Nests, Rules};
 use super::call::{Call, Route};
-use super::faults::{Dropped, Faults, Head};
-use super::limit::Limiter;
+use super::faults::{Active, Dropped, Faults, FaultyMedia, FaultyStore, Head};
+use super::limit::{Limiter, Quota, Standing};
 use super::media::{Embedded, Livekit, MediaServer};
-use super::nip98;
 use super::store::{Memory, RoomStore};
 use super::token::Issuer;
 use super::{LogLine, Options, random, signal, websocket};
 use crate::clock::Clock;
 use crate::secret::Secret;
+
+/// Upstream's window of requests.
+const WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// The longest body that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -42,13 +44,13 @@ pub(super) struct App {
     pub(super) faults: Faults,
     pub(super) store: Arc<dyn RoomStore>,
     pub(super) media: Arc<dyn MediaServer>,
+    rules: Arc<Rules>,
     pub(super) embedded: Option<Arc<Embedded>>,
     pub(super) memory: Arc<Memory>,
     /// What the relay remembers.
     pub(super) events: MemoryDatabase,
     relay: LocalRelay,
-    pub(super) verifier: nip98::Verifier,
-    limiter: Limiter,
+    limiter: Mutex<Option<(u32, Arc<Limiter<IpAddr>>)>>,
     address: SocketAddr,
     /// Only for those who test: it keeps the last `Authorization`.
     pub(super) seen: Option<Mutex<Seen>>,
@@ -73,6 +75,13 @@ impl App {
             let embedded = Embedded::new(format!("ws://{address}"), issuer, options.media);
             (embedded.clone(), Some(embedded))
         };
+        let host = media.url().trim_start_matches("ws://").trim_start_matches("wss://");
+        let rules = Arc::new(Rules {
+            endpoint: format!("wss+livekit://{host}"),
+            empty_timeout: options.empty_timeout,
+            departure_timeout: options.departure_timeout,
+            frank: false,
+        });
         let events = MemoryDatabase::with_opts(nostr_relay_builder::prelude::MemoryDatabaseOptions {
             events: true,
             max_events: Some(10_000),
@@ -82,12 +91,12 @@ impl App {
             options,
             store: memory.clone(),
             media,
+            rules,
             embedded,
             memory,
             relay: LocalRelay::new(RelayBuilder::default().database(events.clone())),
             events,
-            verifier: nip98::Verifier::default(),
-            limiter: Limiter::default(),
+            limiter: Mutex::default(),
             address,
             seen: seen.map(Mutex::new),
             tasks: Mutex::default(),
@@ -202,8 +211,8 @@ impl App {
         if let Some(answer) = faults.before(Head { path, authorization: authorization.as_deref() })? {
             return faults.after(answer).await;
         }
-        let limits = match self.limit(peer) {
-            Ok(limits) => limits,
+        let standing = match self.limit(peer) {
+            Ok(standing) => standing,
             Err(refused) => return Ok(*refused),
         };
         let body = match Limited::new(body, BODY_LIMIT).collect().await {
@@ -213,8 +222,7 @@ impl App {
         let origin = self.origin(text(HOST).as_deref());
         let url = format!("{origin}{path}");
         let ask = Ask {
-            app: self.clone(),
-            faults: faults.clone(),
+            nests: self.nests(&faults),
             call,
             id,
             method: head.method.to_string(),
@@ -223,9 +231,8 @@ impl App {
             authorization,
             body,
         };
-        let mut answer = self.carry_out(ask).await?;
-        answer.headers.extend(limits);
-        faults.after(answer).await
+        let answer = self.carry_out(ask).await?;
+        faults.after(standing.into_iter().fold(answer, Answer::limited)).await
     }
 
     /// A request that has begun is carried out even if its client goes away, as in any server of this kind.
@@ -238,23 +245,39 @@ impl App {
         answer.await.map_err(|_| Dropped)
     }
 
+    /// The API, struck by faults.
+    fn nests(&self, faults: &Active) -> Arc<Nests> {
+        Arc::new(Nests {
+            store: Arc::new(FaultyStore::new(self.store.clone(), faults.clone())),
+            media: Arc::new(FaultyMedia::new(self.media.clone(), faults.clone())),
+            clock: self.clock(),
+            rules: self.rules.clone(),
+            keys: None,
+        })
+    }
+
     /// The headers that tell how much is left, or the refusal.
-    fn limit(&self, peer: IpAddr) -> Result<Vec<(HeaderName, String)>, Box<Answer>> {
-        let Some(limit) = self.faults.rate_limit() else { return Ok(Vec::new()) };
-        let standing = self.limiter.count(peer, limit);
-        let headers = vec![
-            (HeaderName::from_static("ratelimit-policy"), format!("{limit};w=900")),
-            (HeaderName::from_static("ratelimit-limit"), limit.to_string()),
-            (HeaderName::from_static("ratelimit-remaining"), standing.remaining.to_string()),
-            (HeaderName::from_static("ratelimit-reset"), standing.reset.to_string()),
-        ];
+    fn limit(&self, peer: IpAddr) -> Result<Option<Standing>, Box<Answer>> {
+        let Some(limit) = self.faults.rate_limit() else { return Ok(None) };
+        let standing = self.limiter(limit).count(peer);
         if !standing.refused {
-            return Ok(headers);
+            return Ok(Some(standing));
         }
         let text = "Too many requests from this IP, please try again later.";
-        let mut answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
-        answer.headers = headers;
-        Err(Box::new(answer.header(RETRY_AFTER, standing.reset)))
+        let answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
+        Err(Box::new(answer.limited(standing).header(RETRY_AFTER, standing.reset)))
+    }
+
+    fn limiter(&self, limit: u32) -> Arc<Limiter<IpAddr>> {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*limiter {
+            Some((known, limiter)) if *known == limit => limiter.clone(),
+            _ => {
+                let new = Arc::new(Limiter::new(Quota { limit, window: WINDOW }));
+                *limiter = Some((limit, new.clone()));
+                new
+            }
+        }
     }
 
     fn relay(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {

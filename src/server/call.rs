@@ -28,10 +28,12 @@ pub enum Call {
     Health,
     /// `/rtc` and `/rtc/validate`
     Signal,
+    /// `POST /api/v1/nests/webhook`, from LiveKit
+    Webhook,
 }
 
 impl Call {
-    /// All calls, for parsing and help.
+    /// All calls that faults can strike.
     pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Restart,
@@ -57,6 +59,7 @@ impl Call {
             Self::Delete => "delete",
             Self::Health => "health",
             Self::Signal => "signal",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -70,7 +73,7 @@ impl Call {
             Self::Info => "Failed to get nest info",
             Self::Permissions => "Failed to update permissions",
             Self::Delete => "Failed to delete nest",
-            Self::Health | Self::Signal => "Internal server error",
+            Self::Health | Self::Signal | Self::Webhook => "Internal server error",
         }
     }
 
@@ -129,6 +132,7 @@ impl Route {
             ("GET", "info") => Call::Info,
             ("POST", "permissions") => Call::Permissions,
             ("DELETE", "") => Call::Delete,
+            ("POST", "") if id == "webhook" => Call::Webhook,
             _ => return Self::Nowhere,
         };
         match percent_decode_str(id).decode_utf8() {
@@ -153,6 +157,7 @@ mod tests {
             ("GET", "/api/v1/nests/a/info", api(Call::Info, "a")),
             ("POST", "/api/v1/nests/a/permissions", api(Call::Permissions, "a")),
             ("DELETE", "/api/v1/nests/a", api(Call::Delete, "a")),
+            ("POST", "/api/v1/nests/webhook", api(Call::Webhook, "webhook")),
             ("GET", "/health", api(Call::Health, "")),
             ("GET", "/rtc", Route::Signal),
             ("GET", "/livekit/rtc/validate", Route::Validate),

@@ -203,6 +203,7 @@ fn demo_record(host: &Keys, relay: &str) -> Record {
         created_at: Clock::default().now_ms() - 2 * 3600 * 1000,
         status: "active".into(),
         restarted_at: None,
+        rest: serde_json::Map::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `/relay` | the relay |
 //!
 //! [`run`] serves until it is told to stop; [`Mock`] does so on a thread of its own, with a nest to play with.
+//! [`serve`] puts the same API on Redis and LiveKit.
 
 mod answer;
 mod api;
@@ -17,12 +18,11 @@ mod limit;
 pub mod media;
 mod mock;
 pub mod nip98;
-mod permissions;
 mod random;
+pub mod serve;
 mod signal;
 pub mod store;
 pub mod token;
-mod validate;
 mod websocket;
 
 use std::fmt;

@@ -2,8 +2,7 @@
 //!
 //! Shares nothing with the code that signs: each is the other's judge.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +11,8 @@ use sha2::{Digest, Sha256};
 
 /// How far `created_at` may be from the server's clock, in seconds.
 const WINDOW_S: i64 = 60;
-/// How long an event id is remembered, in seconds: longer than it can be valid.
-const MEMORY_S: i64 = 2 * WINDOW_S;
-/// How many ids are remembered at most.
-const MEMORY_LEN: usize = 65_536;
+/// How long an event id is to be remembered: longer than it can be valid.
+pub const MEMORY: Duration = Duration::from_secs(150);
 
 /// Why a request is not authenticated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,54 +77,42 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// Verifies requests and remembers their events.
-#[derive(Debug, Default)]
-pub struct Verifier {
-    seen: Mutex<VecDeque<(i64, EventId)>>,
+/// A signature that is right and fresh; whether it was used before is for the store to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Who signed.
+    pub key: PublicKey,
+    /// The id of the event.
+    pub event: EventId,
 }
 
-impl Verifier {
-    /// Who signed this request, if it was signed as NIP-98 says, is fresh at `now_s` and was never seen.
-    pub fn verify(&self, request: &Request<'_>, now_s: i64) -> Result<PublicKey, Refusal> {
-        let value = request.authorization.ok_or(Refusal::Missing)?;
-        let encoded = value.strip_prefix("Nostr ").ok_or(Refusal::Scheme)?;
-        let json = STANDARD.decode(encoded).map_err(|_| Refusal::Base64)?;
-        let event = Event::from_json(json).map_err(|_| Refusal::NotAnEvent)?;
-        if event.kind != Kind::HttpAuth {
-            return Err(Refusal::Kind(event.kind.as_u16()));
-        }
-        event.verify().map_err(|_| Refusal::Signature)?;
-        if !event.content.is_empty() {
-            return Err(Refusal::Content);
-        }
-        let age = now_s - i64::try_from(event.created_at.as_secs()).unwrap_or(i64::MAX);
-        if age.abs() > WINDOW_S {
-            return Err(Refusal::Time(age));
-        }
-        if only(&event, "u")? != request.url {
-            return Err(Refusal::Url(request.url.into()));
-        }
-        if only(&event, "method")? != request.method || request.method != request.method.to_ascii_uppercase() {
-            return Err(Refusal::Method(request.method.into()));
-        }
-        if !request.body.is_empty() && only(&event, "payload")? != hex(&Sha256::digest(request.body)) {
-            return Err(Refusal::Payload);
-        }
-        self.remember(event.id, now_s)?;
-        Ok(event.pubkey)
+/// Who signed this request, if it was signed as NIP-98 says and is fresh at `now_s`.
+pub fn verify(request: &Request<'_>, now_s: i64) -> Result<Signed, Refusal> {
+    let value = request.authorization.ok_or(Refusal::Missing)?;
+    let encoded = value.strip_prefix("Nostr ").ok_or(Refusal::Scheme)?;
+    let json = STANDARD.decode(encoded).map_err(|_| Refusal::Base64)?;
+    let event = Event::from_json(json).map_err(|_| Refusal::NotAnEvent)?;
+    if event.kind != Kind::HttpAuth {
+        return Err(Refusal::Kind(event.kind.as_u16()));
     }
-
-    fn remember(&self, id: EventId, now_s: i64) -> Result<(), Refusal> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        while seen.front().is_some_and(|(at, _)| *at + MEMORY_S < now_s) || seen.len() >= MEMORY_LEN {
-            seen.pop_front();
-        }
-        if seen.iter().any(|(_, known)| *known == id) {
-            return Err(Refusal::Replayed);
-        }
-        seen.push_back((now_s, id));
-        Ok(())
+    event.verify().map_err(|_| Refusal::Signature)?;
+    if !event.content.is_empty() {
+        return Err(Refusal::Content);
     }
+    let age = now_s - i64::try_from(event.created_at.as_secs()).unwrap_or(i64::MAX);
+    if age.abs() > WINDOW_S {
+        return Err(Refusal::Time(age));
+    }
+    if only(&event, "u")? != request.url {
+        return Err(Refusal::Url(request.url.into()));
+    }
+    if only(&event, "method")? != request.method || request.method != request.method.to_ascii_uppercase() {
+        return Err(Refusal::Method(request.method.into()));
+    }
+    if !request.body.is_empty() && only(&event, "payload")? != hex(&Sha256::digest(request.body)) {
+        return Err(Refusal::Payload);
+    }
+    Ok(Signed { key: event.pubkey, event: event.id })
 }
 
 /// The value of the only tag of this name.

@@ -65,6 +65,9 @@ pub struct Claims {
     /// For the application: here a JSON object as text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub metadata: String,
+    /// Of a webhook: the base64 of the hash of its body.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sha256: String,
 }
 
 /// Why a token is not accepted, in LiveKit's words.

@@ -17,7 +17,7 @@ pub struct LiveKit {
     pub url: String,
     process: Child,
     /// Holds the configuration.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl LiveKit {
@@ -38,24 +38,45 @@ impl LiveKit {
              node_ip: 127.0.0.1}}\n{yaml}\n"
         );
         std::fs::write(&config, text).unwrap();
-        let mut process = Command::new(binary())
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("LiveKit does not start");
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut said = String::new();
-        // It says so once its listeners are bound.
-        while !said.contains("starting LiveKit server") {
-            said = log.next().expect("LiveKit ended before it had begun").unwrap();
-        }
-        // A full pipe would stop it.
-        std::thread::spawn(move || log.for_each(drop));
-        Self { url: format!("ws://127.0.0.1:{port}"), process, _folder: folder }
+        let process = run(&folder);
+        Self { url: format!("ws://127.0.0.1:{port}"), process, folder }
     }
+
+    /// Its process, for signals.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends it at once.
+    pub fn stop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again where it was.
+    pub fn resume(&mut self) {
+        self.process = run(&self.folder);
+    }
+}
+
+fn run(folder: &tempfile::TempDir) -> Child {
+    let mut process = Command::new(binary())
+        .arg("--config")
+        .arg(folder.path().join("livekit.yaml"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("LiveKit does not start");
+    let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    // It says so once its listeners are bound.
+    while !said.contains("starting LiveKit server") {
+        said = log.next().expect("LiveKit ended before it had begun").unwrap();
+    }
+    // A full pipe would stop it.
+    std::thread::spawn(move || log.for_each(drop));
+    process
 }
 
 impl Drop for LiveKit {

@@ -14,10 +14,12 @@ use crate::api::wire::Info;
 use crate::api::{self, Base, Call, Client, answer};
 use crate::clock::{self, Clock};
 use crate::commands::keys::Keys;
+use crate::commands::target::{Ask, Finder, Target};
 use crate::commands::{Error, Settings, Stop, check};
 use crate::key::HostKey;
 use crate::livekit::{self, CheckReport, Verdict, token};
 use crate::lock::{self, RoomLock};
+use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::{RoomId, RoomRef};
 use crate::secret::{MASK, Secret, scrub};
@@ -64,7 +66,8 @@ impl Walk<'_> {
     async fn walk(&self, room: &RoomRef, trail: &Trail) -> Result<Done, Error> {
         let since = Instant::now();
         let name = room.id.as_str();
-        let api = self.settings.api_of(room)?;
+        let finder = Finder { settings: self.settings, keys: self.keys, reporter: self.reporter };
+        let Target { api, event, .. } = finder.target(room, Ask::IfNeeded).await?;
         let url = api.room(&room.id, "/restart");
         let mut was_running = None;
         if self.request.if_inactive {
@@ -91,7 +94,10 @@ impl Walk<'_> {
         if self.request.dry_run {
             return Ok(Done::Planned(planned(room, &sender, &url)));
         }
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = event.as_ref().and_then(over_warning).into_iter().collect();
+        for warning in &warnings {
+            self.reporter.warning(warning);
+        }
         let lock = self.lock(name, &url, &mut warnings).await?;
         self.question(&api, &room.id).await?;
 
@@ -270,6 +276,12 @@ impl Walk<'_> {
 fn times(outcome: &Outcome) -> livekit::check::Restarted {
     let answered_ms = outcome.reply.as_ref().map_or_else(|_| Clock::default().now_ms(), |reply| reply.received_ms);
     livekit::check::Restarted { sent_ms: outcome.sent_ms, answered_ms }
+}
+
+/// Web clients believe the event, whatever the audio room does.
+fn over_warning(room: &relay::Room) -> Option<String> {
+    let over = room.event.is_over(Clock::default().now_s());
+    over.then(|| format!("the event says {}: clients will still show the nest as over", room.event.status().as_str()))
 }
 
 fn blank(api: &Base, room: &RoomRef) -> Restarted {

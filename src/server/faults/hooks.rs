@@ -1,17 +1,13 @@
 //! Where faults strike.
 
 use std::future::pending;
-use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use super::Kind;
-use crate::api::wire::Session;
-use crate::secret::Secret;
 use crate::server::answer::{Answer, Content, Delivery};
-use crate::server::token::Issuer;
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +23,7 @@ pub(in crate::server) struct Head<'a> {
 
 /// The faults that strike one request.
 #[derive(Clone, Debug, Default)]
-pub(in crate::server) struct Active(Vec<Kind>);
+pub(in crate::server) struct Active(pub(super) Vec<Kind>);
 
 impl Active {
     pub(super) fn new(kinds: Vec<Kind>) -> Self {
@@ -63,57 +59,9 @@ impl Active {
         Ok(None)
     }
 
-    /// Where the store is asked: whether it has lost the record.
-    pub(in crate::server) async fn at_store(&self) -> bool {
-        let mut lost = false;
-        for kind in &self.0 {
-            match kind {
-                Kind::RedisHang(None) => pending().await,
-                Kind::RedisHang(Some(time)) => tokio::time::sleep(*time).await,
-                Kind::LostRecord => lost = true,
-                _ => {}
-            }
-        }
-        lost
-    }
-
-    /// Where the media server is asked: whether it is down.
+    /// Whether the media server cannot be reached by anybody.
     pub(in crate::server) fn media_down(&self) -> bool {
         self.0.contains(&Kind::LivekitDown)
-    }
-
-    /// In a restart: whether the old room stays.
-    pub(in crate::server) fn old_room_kept(&self) -> bool {
-        self.0.contains(&Kind::OldRoomKept)
-    }
-
-    /// After a restart: when the new room is torn down.
-    pub(in crate::server) fn late_teardown(&self) -> Option<Duration> {
-        self.0.iter().find_map(|kind| if let Kind::LateTeardown(time) = kind { Some(*time) } else { None })
-    }
-
-    /// Where tokens are minted: who signs them.
-    pub(in crate::server) fn issuer(&self, issuer: &Issuer) -> Issuer {
-        let mut issuer = issuer.clone();
-        if self.0.contains(&Kind::WrongSecret) {
-            issuer.secret = Secret::new("the secret of another media server");
-        }
-        issuer
-    }
-
-    /// After a creation or a restart: changes its result.
-    pub(in crate::server) fn session(&self, session: &mut Session) {
-        for kind in &self.0 {
-            match kind {
-                Kind::InternalEndpoint(host) => {
-                    if let Some(first) = session.endpoints.first_mut() {
-                        *first = format!("wss+livekit://{host}");
-                    }
-                }
-                Kind::OtherRoom => session.room_id = crate::server::random::uuid(),
-                _ => {}
-            }
-        }
     }
 
     /// After the request was carried out: changes the answer, or keeps it back.
@@ -127,14 +75,24 @@ impl Active {
                 Kind::HalfBody => answer.delivery = Delivery::Half,
                 Kind::HugeBody(length) => answer.delivery = Delivery::Huge(*length),
                 Kind::TokenObject => {
-                    if let Some(token) = token_of(&mut answer) {
+                    if let Some(token) = field(&mut answer, "token") {
                         *token = json!({});
                     }
                 }
                 Kind::EchoToken => {
-                    if let Some(Value::String(token)) = token_of(&mut answer) {
+                    if let Some(Value::String(token)) = field(&mut answer, "token") {
                         let text = format!("Failed to restart nest: cannot hand out {token}");
                         answer = Answer::error(StatusCode::INTERNAL_SERVER_ERROR, text).note(answer.note);
+                    }
+                }
+                Kind::InternalEndpoint(host) => {
+                    if let Some(first) = field(&mut answer, "endpoints").and_then(|all| all.get_mut(0)) {
+                        *first = format!("wss+livekit://{host}").into();
+                    }
+                }
+                Kind::OtherRoom => {
+                    if let Some(id) = field(&mut answer, "roomId") {
+                        *id = crate::server::random::uuid().into();
                     }
                 }
                 Kind::ControlCharacters => answer.map_texts(|text| self.text(text)),
@@ -155,9 +113,9 @@ impl Active {
     }
 }
 
-fn token_of(answer: &mut Answer) -> Option<&mut Value> {
+fn field<'a>(answer: &'a mut Answer, name: &str) -> Option<&'a mut Value> {
     match &mut answer.content {
-        Content::Json(json) => json.get_mut("token"),
+        Content::Json(json) => json.get_mut(name),
         _ => None,
     }
 }

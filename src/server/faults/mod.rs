@@ -1,8 +1,10 @@
 //! What can go wrong on purpose: one table, read by the command line, its help and the tests.
 //!
-//! A new fault is a row here and an arm in the hook of `hooks` where it strikes.
+//! A new fault is a row here and an arm where it strikes: in `hooks` (the request and its answer) or in `ports` (the
+//! store and the media server behind it).
 
 mod hooks;
+mod ports;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub(super) use hooks::{Active, Dropped, Head};
+pub(super) use ports::{FaultyMedia, FaultyStore};
 
 use super::call::Call;
 use crate::clock::Clock;

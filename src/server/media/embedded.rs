@@ -308,6 +308,13 @@ impl MediaServer for Embedded {
         Ok(self.room(name))
     }
 
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, Error> {
+        let mut rooms = self.rooms();
+        let Some(live) = rooms.get_mut(name) else { return Ok(false) };
+        live.room.metadata = metadata.into();
+        Ok(true)
+    }
+
     async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, Error> {
         let rooms = self.rooms();
         Ok(rooms.get(name).into_iter().flat_map(|live| live.members.values().map(|m| m.info.clone())).collect())

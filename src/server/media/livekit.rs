@@ -15,7 +15,7 @@ use crate::secret::{Secret, scrub};
 use crate::server::token::{Claims, Grants, Issuer};
 
 /// How long a call may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_millis(1200);
 
 /// Where a LiveKit server is, and how to be its operator.
 #[derive(Clone, Debug)]
@@ -54,20 +54,20 @@ impl Livekit {
             Some(("ws", rest)) => format!("http://{rest}"),
             Some(("wss", rest)) => format!("https://{rest}"),
             Some(("http" | "https", _)) => url.clone(),
-            _ => return Err(Error(format!("{url:?} is no ws:// or wss:// URL"))),
+            _ => return Err(Error::Refused(format!("{url:?} is no ws:// or wss:// URL"))),
         };
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
             .with_safe_default_protocol_versions()
-            .map_err(|e| Error(e.to_string()))?
+            .map_err(|e| Error::Refused(e.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()
-            .timeout(TIMEOUT)
+            .timeout(LIMIT)
             .build()
-            .map_err(|e| Error(e.to_string()))?;
+            .map_err(|e| Error::Refused(e.to_string()))?;
         let service = format!("{}/twirp/livekit.RoomService", origin.trim_end_matches('/'));
         Ok(Self { http, url, service, issuer: Issuer { key, secret } })
     }
@@ -78,7 +78,7 @@ impl Livekit {
         T: Message + Default,
     {
         let claims = Claims { exp: Some(Clock::default().now_s() + 60), video: Some(grants), ..Claims::default() };
-        let failed = |e: reqwest::Error| Error(e.without_url().to_string());
+        let failed = |e: reqwest::Error| Error::Unreachable(format!("{method}: {}", innermost(&e.without_url())));
         let answer = self
             .http
             .post(format!("{}/{method}", self.service))
@@ -91,12 +91,18 @@ impl Livekit {
         let status = answer.status();
         let body = answer.bytes().await.map_err(failed)?;
         if status.is_success() {
-            return T::decode(body).map(Some).map_err(|e| Error(e.to_string()));
+            return T::decode(body).map(Some).map_err(|e| Error::Unreachable(format!("{method}: {e}")));
         }
         match serde_json::from_slice::<Twirp>(&body) {
             Ok(error) if error.code == "not_found" => Ok(None),
-            Ok(error) => Err(Error(format!("{method}: {}", scrub(&error.msg)))),
-            Err(_) => Err(Error(format!("{method}: HTTP {status}"))),
+            Ok(error) => {
+                let text = format!("{method}: {}", scrub(&error.msg));
+                let refused = ["unauthenticated", "permission_denied", "invalid_argument", "bad_route"];
+                let kind = if refused.contains(&error.code.as_str()) { Error::Refused } else { Error::Unreachable };
+                Err(kind(text))
+            }
+            Err(_) if status.is_server_error() => Err(Error::Unreachable(format!("{method}: HTTP {status}"))),
+            Err(_) => Err(Error::Refused(format!("{method}: HTTP {status}"))),
         }
     }
 
@@ -130,7 +136,7 @@ impl MediaServer for Livekit {
             ..Default::default()
         };
         let room = self.call("CreateRoom", Self::creator(), &request).await?;
-        room.ok_or_else(|| Error("CreateRoom: not found".into()))
+        room.ok_or_else(|| Error::Refused("CreateRoom: not found".into()))
     }
 
     async fn delete(&self, name: &str) -> Result<bool, Error> {
@@ -143,6 +149,11 @@ impl MediaServer for Livekit {
         let request = proto::ListRoomsRequest { names: vec![name.into()] };
         let list: Option<proto::ListRoomsResponse> = self.call("ListRooms", grants, &request).await?;
         Ok(list.unwrap_or_default().rooms.into_iter().find(|room| room.name == name))
+    }
+
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, Error> {
+        let request = proto::UpdateRoomMetadataRequest { room: name.into(), metadata: metadata.into() };
+        Ok(self.call::<Room>("UpdateRoomMetadata", Self::admin(name), &request).await?.is_some())
     }
 
     async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, Error> {
@@ -182,4 +193,13 @@ impl MediaServer for Livekit {
         }
         Ok(!audio.is_empty())
     }
+}
+
+/// What really went wrong: reqwest's own text only says that something did.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }

@@ -14,10 +14,16 @@ mod session;
 pub use embedded::Embedded;
 pub use livekit::Livekit;
 
-/// The media server cannot be asked, or refuses.
+/// Why the media server is of no use.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("media server: {0}")]
-pub struct Error(pub String);
+pub enum Error {
+    /// It cannot be asked, does not answer in time, or is not well.
+    #[error("media server: {0}")]
+    Unreachable(String),
+    /// It does not do what it is asked: a wrong key, most likely.
+    #[error("media server: {0}")]
+    Refused(String),
+}
 
 /// A room to be created.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +53,8 @@ pub trait MediaServer: Send + Sync {
     async fn delete(&self, name: &str) -> Result<bool, Error>;
     /// A room that lives.
     async fn find(&self, name: &str) -> Result<Option<Room>, Error>;
+    /// Writes the metadata of a room that lives; whether there was one.
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, Error>;
     /// Who is in a room; nobody when there is none.
     async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, Error>;
     /// Lets a participant publish, or stops it; whether it was there.

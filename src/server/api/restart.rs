@@ -1,0 +1,182 @@
+//! A restart: one at a time for each nest, and never half of one for good.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use livekit_protocol::Room;
+
+use super::{Failure, Nests, not_found};
+use crate::server::store::{self, Record, Turn};
+
+/// How long a turn is used, well below [`store::TURN`]: who comes back after that touches nothing any more.
+const WORK: Duration = Duration::from_secs(4);
+
+/// How long somebody else's turn is waited for: longer than one lasts whose process was killed.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often a room is deleted and created, if somebody joins in between and so creates it, or the old one comes back.
+const ROUNDS: usize = 8;
+
+/// What a restart came to.
+pub(super) enum Restarted {
+    /// Done here.
+    Now {
+        record: Record,
+        /// SID of the room before, if there was one.
+        before: Option<String>,
+        /// SID of the room now.
+        sid: String,
+    },
+    /// Somebody else was at it already.
+    Joined,
+}
+
+/// The right to touch a nest's room until a moment.
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    pub(super) turn: u64,
+    until: Instant,
+}
+
+impl Lease {
+    /// Goes on as long as the lease lasts.
+    async fn within<T>(self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let late = || Failure::Unavailable("the media server takes too long".into());
+        tokio::time::timeout_at(self.until.into(), work).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Before everything that cannot be undone: a process may have slept.
+    fn check(self) -> Result<(), Failure> {
+        let over = || Failure::Unavailable("the turn is over".into());
+        (Instant::now() < self.until).then_some(()).ok_or_else(over)
+    }
+}
+
+impl Nests {
+    /// Replaces the audio room of a nest by a new one. Two at once are one.
+    pub(super) async fn restart(&self, id: &str) -> Result<Restarted, Failure> {
+        let mut after = None;
+        loop {
+            let Some(lease) = self.join_turn(id, after).await? else { return Ok(Restarted::Joined) };
+            let mut touched = false;
+            match self.renew_room(id, lease, &mut touched).await {
+                Ok(Some(restarted)) => return Ok(restarted),
+                // Somebody else has taken over, and so restarts it for us.
+                Ok(None) => after = Some(lease.turn),
+                Err(failure) => {
+                    // A store that cannot be told lets the turn run out.
+                    let _ = self.store.fail(id, lease.turn, touched).await;
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    /// The turn, or nothing when somebody else's has led to a restart.
+    async fn join_turn(&self, id: &str, mut after: Option<u64>) -> Result<Option<Lease>, Failure> {
+        let mut wait = Wait::new();
+        loop {
+            let asked = Instant::now();
+            match self.store.turn(id, after).await? {
+                Turn::Mine(turn) => return Ok(Some(Lease { turn, until: asked + WORK })),
+                Turn::Done => return Ok(None),
+                Turn::Failed => return Err(Failure::Unavailable("the restart under way has failed".into())),
+                Turn::Taken(turn) => {
+                    after.get_or_insert(turn);
+                    wait.a_little().await?;
+                }
+            }
+        }
+    }
+
+    /// The turn, whatever others do with theirs before.
+    pub(super) async fn own_turn(&self, id: &str) -> Result<Lease, Failure> {
+        let mut wait = Wait::new();
+        loop {
+            let asked = Instant::now();
+            match self.store.turn(id, None).await? {
+                Turn::Mine(turn) => return Ok(Lease { turn, until: asked + WORK }),
+                _ => wait.a_little().await?,
+            }
+        }
+    }
+
+    /// `None` when the turn was lost on the way.
+    async fn renew_room(&self, id: &str, lease: Lease, touched: &mut bool) -> Result<Option<Restarted>, Failure> {
+        // As it is now, in this turn: it may have been restarted or deleted since it was looked at.
+        let record = self.store.get(id).await?.ok_or_else(|| not_found("Nest not found"))?;
+        let restarted_at = Some(self.clock.now_ms());
+        let record = Record { id: id.into(), status: store::active(), restarted_at, ..record };
+        let (before, sid) = lease.within(self.replace_room(&record, lease, touched)).await?;
+        let finished = self.store.finish(lease.turn, &record).await?;
+        Ok(finished.then_some(Restarted::Now { record, before, sid }))
+    }
+
+    /// Deletes the room and creates it; SIDs before and after, which differ.
+    async fn replace_room(
+        &self,
+        record: &Record,
+        lease: Lease,
+        touched: &mut bool,
+    ) -> Result<(Option<String>, String), Failure> {
+        let id = &record.id;
+        let mut live = self.media.find(id).await?;
+        let new = self.room_of(record, live.as_ref());
+        let before = live.as_ref().map(|room| room.sid.clone());
+        let is_old = |room: &Room| before.as_ref() == Some(&room.sid);
+        for _ in 0..ROUNDS {
+            if let Some(room) = &live {
+                lease.check()?;
+                *touched = true;
+                self.media.delete(id).await?;
+                // A room that somebody's join has made is not waited for: that is how the next join would win again.
+                if is_old(room) {
+                    self.until_gone(room).await?;
+                }
+            }
+            lease.check()?;
+            *touched = true;
+            let room = self.media.create(&new).await?;
+            if !is_old(&room) && room.metadata == new.metadata {
+                return Ok((before, room.sid));
+            }
+            live = Some(room);
+        }
+        match live {
+            // Whoever was thrown out keeps coming back faster: then their room it is.
+            Some(room) if !is_old(&room) && self.media.describe(id, &new.metadata).await? => Ok((before, room.sid)),
+            _ => Err(Failure::Unavailable("the media server keeps the old room".into())),
+        }
+    }
+
+    /// Asks until this very room is no longer listed. The lease limits it.
+    async fn until_gone(&self, room: &Room) -> Result<(), Failure> {
+        let mut pause = Duration::from_millis(2);
+        while self.media.find(&room.name).await?.is_some_and(|live| live.sid == room.sid) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+}
+
+/// Patience with somebody else's turn.
+struct Wait {
+    begun: Instant,
+    pause: Duration,
+}
+
+impl Wait {
+    fn new() -> Self {
+        Self { begun: Instant::now(), pause: Duration::from_millis(2) }
+    }
+
+    async fn a_little(&mut self) -> Result<(), Failure> {
+        if self.begun.elapsed() > PATIENCE {
+            return Err(Failure::Unavailable("another restart takes too long".into()));
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 3 / 2).min(Duration::from_millis(50));
+        Ok(())
+    }
+}

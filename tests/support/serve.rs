@@ -1,0 +1,192 @@
+//! `nest serve` as a process of its own.
+#![allow(dead_code)] // Every test file uses a part of it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use nostr::Keys;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::nests_api::{client, signed};
+use super::process;
+
+pub const KEY: &str = "devkey";
+pub const SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
+
+/// A process that is being put together.
+pub struct Setup {
+    command: Command,
+    home: tempfile::TempDir,
+    key: String,
+    public: Option<String>,
+    listen: String,
+}
+
+impl Setup {
+    pub fn new(redis: &str, livekit: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let secret = home.path().join("secret");
+        std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nest"));
+        command.env_clear().env("HOME", home.path()).current_dir(home.path());
+        command.args(["serve", "--allow-internal-endpoint"]);
+        command.args(["--redis", redis, "--livekit", livekit, "--livekit-secret-file"]);
+        command.arg(secret);
+        Self { command, home, key: KEY.into(), public: None, listen: "127.0.0.1:0".into() }
+    }
+
+    /// Another API key of LiveKit.
+    pub fn key(mut self, name: &str) -> Self {
+        self.key = name.into();
+        self
+    }
+
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    pub fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// What clients sign, when it is not the usual.
+    pub fn public(mut self, url: &str) -> Self {
+        self.public = Some(url.into());
+        self
+    }
+
+    pub fn start(self) -> Serve {
+        self.announcing("ws://127.0.0.1:7880")
+    }
+
+    /// Starts; `livekit` is what clients are told.
+    pub fn announcing(mut self, livekit: &str) -> Serve {
+        let public = self.public.unwrap_or_else(|| PUBLIC.into());
+        self.command.args(["--listen", &self.listen, "--livekit-key", &self.key]);
+        self.command.args(["--public-livekit-url", livekit, "--public-url", &public]);
+        let mut child =
+            self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, log) = channel();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let first = log.recv_timeout(Duration::from_secs(10)).expect("it says where it listens");
+        let address = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{first}"));
+        Serve { origin: format!("http://{address}"), public, log, child, _home: self.home }
+    }
+}
+
+/// The origin that clients sign, unless told otherwise: proxies are not what is tested.
+const PUBLIC: &str = "https://nests.example";
+
+/// A running process; it ends when dropped.
+pub struct Serve {
+    /// Where it listens.
+    pub origin: String,
+    public: String,
+    pub log: Receiver<String>,
+    pub child: Child,
+    _home: tempfile::TempDir,
+}
+
+/// Status, headers, body.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub async fn of(answer: reqwest::Response) -> Self {
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Self { status, headers, text: String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap() }
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?}", self.text))
+    }
+
+    /// The same, if it has this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Serve {
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// A signed call, as it reaches this process through its proxy.
+    pub fn request(&self, keys: &Keys, method: Method, path: &str, body: Option<Value>) -> reqwest::RequestBuilder {
+        let request = signed(keys, method, &format!("{}{path}", self.public), body).build().unwrap();
+        let (method, headers) = (request.method().clone(), request.headers().clone());
+        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec();
+        client().request(method, self.url(path)).headers(headers).body(body)
+    }
+
+    pub async fn call(&self, keys: &Keys, method: Method, path: &str, body: Option<Value>) -> Reply {
+        Reply::of(self.request(keys, method, path, body).send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        Reply::of(client().get(self.url(path)).send().await.unwrap()).await
+    }
+
+    pub async fn create(&self, host: &Keys) -> String {
+        let body = serde_json::json!({ "relays": ["wss://relay.example"], "hls_stream": false });
+        let reply = self.call(host, Method::PUT, "/api/v1/nests", Some(body)).await.expect(200);
+        reply.json()["roomId"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn restart(&self, host: &Keys, id: &str) -> Reply {
+        self.call(host, Method::POST, &format!("/api/v1/nests/{id}/restart"), None).await
+    }
+
+    /// The lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.log.try_iter().collect()
+    }
+
+    pub fn signal(&self, name: &str) {
+        process::signal(self.child.id(), name);
+    }
+
+    /// Waits until `/health` says so.
+    pub async fn until_ready(&self, ready: bool) {
+        let begun = Instant::now();
+        while self.get("/health").await.json()["ready"] != ready {
+            assert!(begun.elapsed() < Duration::from_secs(10), "not {}ready", if ready { "" } else { "un" });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Its resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
