@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use check_support::{check, now_ms, report, step};
 use nostr_nests::clock::{parse_http_date, rfc3339};
+use nostr_nests::livekit::Transport;
 use nostr_nests::livekit::check::{Check, Joining, Restarted};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
@@ -81,6 +82,29 @@ async fn a_restarted_nest_is_joinable() {
     assert!((59_000..=60_000).contains(&(report.closes_at_ms.unwrap() - now_ms())));
     assert_eq!(mock.participants(DEMO), Vec::<String>::new());
     assert_eq!(mock.requests("/rtc/validate"), 1);
+}
+
+/// The bundled server does signal only.
+#[tokio::test]
+async fn audio_that_is_not_offered_is_not_checked() {
+    let mock = mock(&[]);
+    let session = restart(&mock).await;
+    for transport in [None, Some(Transport::Udp), Some(Transport::Relay)] {
+        let asked = Check { signal_only: false, transport, publish: true, ..request(&session) };
+        let started = std::time::Instant::now();
+        let report = report(&asked).await;
+        assert!(started.elapsed() < Duration::from_secs(2));
+        assert_eq!(report.verdict, Verdict::Joinable);
+        assert_eq!((report.media.as_ref(), report.media_after), (None, None));
+        let why = match transport {
+            _ if cfg!(not(feature = "media")) => "This nest was built without audio",
+            Some(Transport::Relay) => "The media server advertises no TURN server",
+            _ => "The server offers no audio: it does signal only",
+        };
+        told(&report, "media", Status::NotChecked, why);
+        told(&report, "publish", Status::NotChecked, "There is no audio connection to speak on");
+        assert_eq!(mock.participants(DEMO), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]

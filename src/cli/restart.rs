@@ -23,7 +23,11 @@ pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop
     }
     let request = Request {
         rooms,
-        check: args.check.then_some(check::Options { hold: args.hold, as_host: args.as_host }),
+        check: args.check.then_some(check::Options {
+            hold: args.hold,
+            as_host: args.as_host,
+            ..check::Options::default()
+        }),
         if_inactive: args.if_inactive,
         no_wait: args.no_wait,
         yes: args.yes,

@@ -6,7 +6,7 @@ use crate::api::{Base, Call, Client, RoomId, answer};
 use crate::clock::Clock;
 use crate::livekit::check::{self, Check, Joining, Tools};
 use crate::livekit::endpoint::{self, Hints};
-use crate::livekit::{CheckReport, Offset, Restarted};
+use crate::livekit::{CheckReport, Offset, Restarted, Transport};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
@@ -17,6 +17,12 @@ pub struct Options {
     pub hold: Option<Duration>,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
+    /// Join, but try no audio.
+    pub signal_only: bool,
+    /// The one way that audio is to take; any, if there is none.
+    pub transport: Option<Transport>,
+    /// Be audibly silent for a second, if the token that joins may speak.
+    pub publish: bool,
 }
 
 /// A session to check.
@@ -70,6 +76,9 @@ pub(super) async fn session(
         sid_before: session.restart.sid_before,
         api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
         hold: options.hold,
+        signal_only: options.signal_only,
+        transport: options.transport,
+        publish: options.publish,
         timeout: client.network().timeout,
     };
     let tools = Tools { http: client.http(), tls: &client.network().tls, clock: Clock::default(), reporter };

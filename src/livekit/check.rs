@@ -6,13 +6,15 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
-use super::dial::{self, Cause, Failed, Layer, Patience};
+use super::dial::{Cause, Failed, Layer, Patience};
+use super::door::Door;
 use super::endpoint::Candidate;
 use super::findings::{Entered, Findings, Outcome, Tried};
 use super::fresh::{self, Evidence};
+use super::media::{self, Inside, Silence, Transport, Wish};
 use super::offset::Offset;
 use super::report::CheckReport;
-use super::signal::{self, Session};
+use super::signal::{Closed, Ending};
 use super::token::{self, Problem};
 use super::validate;
 use crate::clock::Clock;
@@ -48,8 +50,14 @@ pub struct Check<'a> {
     pub sid_before: Option<&'a str>,
     /// How far the API's clock is from the one here.
     pub api_clock: Option<Offset>,
-    /// How long to stay; cut down to [`LONGEST_HOLD`].
+    /// How long to stay; without an audio connection cut down to [`LONGEST_HOLD`].
     pub hold: Option<Duration>,
+    /// Join, but try no audio.
+    pub signal_only: bool,
+    /// The one way that audio is to take; any, if there is none.
+    pub transport: Option<Transport>,
+    /// Be audibly silent for a second, if the token that joins may speak.
+    pub publish: bool,
     /// For everything but the hold.
     pub timeout: Duration,
 }
@@ -87,8 +95,8 @@ pub async fn run(check: &Check<'_>, tools: &Tools<'_>) -> CheckReport {
     let started = Instant::now();
     tools.reporter.step(check.room, Step::Check);
     let mut findings = Findings::new(check, tools.clock);
-    if let Some(session) = enter(check, tools, &mut findings, started).await {
-        stay(check, tools, &mut findings, session).await;
+    if let Some(inside) = enter(check, tools, &mut findings, started).await {
+        stay(check, tools, &mut findings, inside, started + check.timeout).await;
     }
     findings.report()
 }
@@ -96,10 +104,10 @@ pub async fn run(check: &Check<'_>, tools: &Tools<'_>) -> CheckReport {
 /// Tries the candidates until one lets us in.
 async fn enter<'a>(
     check: &'a Check<'a>,
-    tools: &Tools<'_>,
+    tools: &'a Tools<'a>,
     findings: &mut Findings<'a>,
     started: Instant,
-) -> Option<Session> {
+) -> Option<Inside> {
     let joining = check.join.filter(|joining| may_be_shown(joining.token, check.room));
     let until = started + check.timeout;
     for (index, candidate) in check.candidates.iter().enumerate() {
@@ -116,12 +124,13 @@ async fn enter<'a>(
             Outcome::NoTime
         } else {
             tools.reporter.detail(1, &format!("trying {}", candidate.as_str()));
-            match Box::pin(attempt(check, tools, findings, candidate, joining, patience)).await {
-                Ok(Some((session, joined_at))) => {
-                    tools.reporter.detail(2, &session.timings.describe());
-                    findings.tried.push(Tried { candidate, outcome: Outcome::Joined, elapsed: session.timings.way() });
-                    findings.joined_after = Some(joined_at.saturating_duration_since(started));
-                    return Some(session);
+            let door = joining.map(|joining| Door { candidate, token: joining.token, tools, patience, until });
+            match Box::pin(attempt(check, tools, findings, candidate, door, patience)).await {
+                Ok(Some(inside)) => {
+                    tools.reporter.detail(2, &inside.timings.describe());
+                    findings.tried.push(Tried { candidate, outcome: Outcome::Joined, elapsed: inside.timings.way() });
+                    findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
+                    return Some(inside);
                 }
                 Ok(None) => Outcome::OnlyAsked,
                 Err(failed) => Outcome::Failed(failed),
@@ -138,28 +147,31 @@ fn may_be_shown(token: &Secret, room: &str) -> bool {
         .is_ok_and(|claims| !claims.problems(room, 0).iter().any(|problem| matches!(problem, Problem::OtherRoom(_))))
 }
 
-/// Joins, and shows the host's token to `/rtc/validate` meanwhile. `None` when there is no token to join with.
+/// Joins, with audio if that is wanted, and shows the host's token to `/rtc/validate` meanwhile. `None` when there is no
+/// token to join with.
 async fn attempt<'a>(
     check: &'a Check<'a>,
-    tools: &Tools<'_>,
+    tools: &'a Tools<'a>,
     findings: &mut Findings<'a>,
     candidate: &'a Candidate,
-    joining: Option<Joining<'a>>,
+    door: Option<Door<'a>>,
     patience: Patience,
-) -> Result<Option<(Session, Instant)>, Failed> {
+) -> Result<Option<Inside>, Failed> {
     let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
     let left = || patience.each.min(patience.until.saturating_duration_since(Instant::now()));
     let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, left(), tools.clock);
     let asking = pin!(async { Some(ask(host_token?).await) });
-    let Some(joining) = joining else {
+    let Some(door) = door else {
         findings.host_answer(asking.await);
         return Ok(None);
     };
     let dialling = Box::pin(async {
-        let connection = dial::connect(candidate, tools.tls, patience).await?;
-        tools.reporter.detail(2, &format!("{} is {}", candidate.as_str(), connection.peer));
-        let session = signal::join(connection, candidate, joining.token, patience, tools.clock).await?;
-        Ok::<_, Failed>((session, Instant::now()))
+        if check.signal_only {
+            Ok(Inside::silent(door.join(door.dial().await?).await?, None))
+        } else {
+            let speaker = token::decode(door.token.expose()).is_ok_and(|claims| claims.may_publish());
+            media::enter(&door, Wish { transport: check.transport, publish: check.publish && speaker }).await
+        }
     });
     let (dialled, answer) = match select(dialling, asking).await {
         Either::Right((answer, dialling)) => (dialling.await, answer),
@@ -172,12 +184,12 @@ async fn attempt<'a>(
     };
     findings.host_answer(answer);
     let mut failed = match dialled {
-        Ok(joined) => return Ok(Some(joined)),
+        Ok(inside) => return Ok(Some(inside)),
         Err(failed) => failed,
     };
     // A client often sees a part only of the reason why an upgrade is refused.
     if let Cause::Refused { refusal: refusal @ None, .. } = &mut failed.cause
-        && let Ok(answer) = ask(joining.token).await
+        && let Ok(answer) = ask(door.token).await
     {
         findings.media_clock = answer.clock;
         *refusal = answer.verdict.err();
@@ -186,8 +198,8 @@ async fn attempt<'a>(
 }
 
 /// Judges the room from inside, holds, leaves.
-async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, mut session: Session) {
-    let joined = session.joined.clone();
+async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: Inside, until: Instant) {
+    let Inside { joined, timings, peer, session, finding, mut live, .. } = inside;
     findings.freshness = Some(fresh::judge(&Evidence {
         restarted: check.restarted,
         sid_before: check.sid_before,
@@ -195,17 +207,41 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
         media_clock: findings.media_clock,
         joined: &joined,
     }));
-    findings.entered = Some(Entered { joined, timings: session.timings });
-    if let Some(hold) = check.hold {
-        tools.reporter.detail(1, &format!("staying for {} s", hold.min(LONGEST_HOLD).as_secs()));
-        let held = session.hold(hold.min(LONGEST_HOLD)).await;
+    findings.entered = Some(Entered { joined, timings, peer });
+    findings.media = finding;
+    let Some(mut session) = session else {
         findings.ended_ms = Some(tools.clock.now_ms());
-        let ended = held.is_err();
-        findings.held = Some(held);
-        if ended {
-            return;
-        }
+        findings.held = findings.media_ending().map(|how| Err(Closed { after: Duration::ZERO, how }));
+        return;
+    };
+    if check.publish && findings.media.is_some() {
+        findings.spoken = Some(match &mut live {
+            Some(live) => live.speak(&mut session, until).await,
+            None => Err(Silence::NoConnection),
+        });
     }
-    let inside = session.leave().await;
+    if let Some(how) = findings.publish_ending() {
+        findings.ended_ms = Some(tools.clock.now_ms());
+        findings.held = Some(Err(Closed { after: Duration::ZERO, how }));
+        return;
+    }
+    if let Some(hold) = findings.hold() {
+        tools.reporter.detail(1, &format!("staying for {} s", hold.as_secs()));
+        let held = match &mut live {
+            Some(live) => session.hold_unless(hold, live.broken()).await,
+            None => session.hold(hold).await,
+        };
+        findings.ended_ms = Some(tools.clock.now_ms());
+        findings.held = Some(held);
+    }
+    let closing = async {
+        if let Some(live) = live {
+            live.close().await;
+        }
+    };
+    if matches!(findings.held, Some(Err(ref closed)) if closed.how != Ending::Deaf) {
+        return closing.await;
+    }
+    let (inside, ()) = tokio::join!(session.leave(), closing);
     findings.left = Some((tools.clock.now_ms(), inside.len()));
 }

@@ -188,6 +188,8 @@ pub struct Connection {
     pub(super) timings: Timings,
     /// The address that answered.
     pub peer: SocketAddr,
+    /// The address here that called it.
+    pub(super) local: Option<IpAddr>,
 }
 
 /// Connects to an endpoint. `tls` may have any ALPN: it is set here.
@@ -217,6 +219,7 @@ pub async fn connect(
         }
     };
     let (tcp, peer) = patience.layer(Layer::Tcp, &mut timings, first_to_answer(&addresses)).await?;
+    let local = tcp.local_addr().ok().map(|address| address.ip());
     let stream = if url.scheme() == "wss" {
         let mut config = tls.clone();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -231,7 +234,7 @@ pub async fn connect(
     } else {
         MaybeTlsStream::Plain(tcp)
     };
-    Ok(Connection { stream, timings, peer })
+    Ok(Connection { stream, timings, peer, local })
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {

@@ -194,7 +194,7 @@ fn named(name: &str) -> Option<Internal> {
     }
 }
 
-fn class(ip: IpAddr) -> Option<Internal> {
+pub(super) fn class(ip: IpAddr) -> Option<Internal> {
     let (private, link_local) = match ip {
         IpAddr::V4(ip) => (ip.is_private() || is_shared(ip), ip.is_link_local()),
         IpAddr::V6(ip) => (ip.is_unique_local(), is_unicast_link_local(ip)),

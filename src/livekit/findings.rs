@@ -1,14 +1,16 @@
 //! What the check has seen, as data, and the report that follows from it. Pure.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::check::Check;
+use super::check::{Check, LONGEST_HOLD};
 use super::dial::{Cause, Failed, Layer, Timings};
 use super::endpoint::Candidate;
 use super::fresh;
+use super::media::{Connected, Failure, Finding, Silence, Spoken};
 use super::offset::Offset;
-use super::report::{CheckReport, Room, Server, Verdict};
-use super::signal::{Closed, Joined};
+use super::report::{CheckReport, Media, Room, Server, Verdict};
+use super::signal::{Closed, Ending, Joined};
 use super::validate::{self, Answer, Refusal};
 use super::words;
 use crate::clock::{Clock, rfc3339};
@@ -64,6 +66,8 @@ impl Tried<'_> {
 pub(super) struct Entered {
     pub joined: Joined,
     pub timings: Timings,
+    /// The media server's address, as the signal connection sees it.
+    pub peer: Option<IpAddr>,
 }
 
 /// Everything seen.
@@ -79,6 +83,10 @@ pub(super) struct Findings<'a> {
     pub media_clock: Option<Offset>,
     pub entered: Option<Entered>,
     pub freshness: Option<fresh::Verdict>,
+    /// What came of audio, if it was tried.
+    pub media: Option<Finding>,
+    /// What came of speaking, if it was tried.
+    pub spoken: Option<Result<Spoken, Silence>>,
     pub held: Option<Result<(), Closed>>,
     /// When the hold ended.
     pub ended_ms: Option<i64>,
@@ -97,6 +105,8 @@ impl<'a> Findings<'a> {
             media_clock: None,
             entered: None,
             freshness: None,
+            media: None,
+            spoken: None,
             held: None,
             ended_ms: None,
             left: None,
@@ -128,6 +138,39 @@ impl<'a> Findings<'a> {
         })
     }
 
+    /// The audio connection, if one was made.
+    pub fn connected(&self) -> Option<&Connected> {
+        self.media.as_ref()?.result.as_ref().ok()
+    }
+
+    /// From the beginning of the check until the audio connection stood.
+    fn media_after(&self) -> Option<Duration> {
+        self.connected()?;
+        Some(self.joined_after? + self.media.as_ref()?.elapsed)
+    }
+
+    /// How the session ended while audio was tried.
+    pub fn media_ending(&self) -> Option<Ending> {
+        match &self.media.as_ref()?.result {
+            Err(Failure::Ended(how)) => Some(how.clone()),
+            _ => None,
+        }
+    }
+
+    /// How the session ended while we spoke.
+    pub fn publish_ending(&self) -> Option<Ending> {
+        match &self.spoken {
+            Some(Err(Silence::Ended(how))) => Some(how.clone()),
+            _ => None,
+        }
+    }
+
+    /// How long to stay.
+    pub fn hold(&self) -> Option<Duration> {
+        let hold = self.check.hold?;
+        Some(if self.connected().is_some() { hold } else { hold.min(LONGEST_HOLD) })
+    }
+
     /// When the room closes because we left it empty, by the clock here.
     pub fn closes_at_ms(&self) -> Option<i64> {
         let (left_ms, inside) = self.left?;
@@ -155,7 +198,14 @@ impl<'a> Findings<'a> {
                 closes_at: closes_at_ms.and_then(rfc3339),
                 participants: self.left.map_or_else(|| joined.people.len(), |(_, inside)| inside),
             }),
+            media: self.connected().map(|connected| Media {
+                protocol: connected.protocol,
+                local: connected.local.to_string(),
+                remote: connected.remote.to_string(),
+                rtt_ms: connected.rtt.map(|rtt| (rtt.as_secs_f64() * 10_000.0).round() / 10.0),
+            }),
             joined_after: self.joined_after,
+            media_after: self.media_after(),
             closes_at_ms,
             steps,
         }

@@ -2,9 +2,11 @@
 
 pub mod check;
 pub mod dial;
+mod door;
 pub mod endpoint;
 mod findings;
 pub mod fresh;
+pub mod media;
 pub mod offset;
 pub mod report;
 pub mod signal;
@@ -13,5 +15,6 @@ pub mod validate;
 mod words;
 
 pub use check::Restarted;
+pub use media::Transport;
 pub use offset::Offset;
 pub use report::{CheckReport, Verdict};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::media::Transport;
 use crate::report::{Status, Step};
 
 /// What it all amounts to.
@@ -48,8 +49,24 @@ pub struct Room {
     pub participants: usize,
 }
 
+/// The audio connection.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Media {
+    /// Which way it takes.
+    pub protocol: Transport,
+    /// Address and port here; the relay's when it goes through one.
+    pub local: String,
+    /// Address and port of the media server.
+    pub remote: String,
+    /// There and back, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f64>,
+}
+
 /// The check's document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CheckReport {
@@ -64,11 +81,17 @@ pub struct CheckReport {
     /// Where we were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<Room>,
+    /// The audio connection, where one was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<Media>,
     /// Seven of them, always in the same order.
     pub steps: Vec<Step>,
     /// From the beginning of the check until the room had let us in.
     #[serde(skip)]
     pub joined_after: Option<Duration>,
+    /// The same until the audio connection stood.
+    #[serde(skip)]
+    pub media_after: Option<Duration>,
     /// When the room closes unless somebody joins, in milliseconds since the Unix epoch, by the clock here.
     #[serde(skip)]
     pub closes_at_ms: Option<i64>,

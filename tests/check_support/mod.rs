@@ -7,6 +7,7 @@
 )]
 
 pub mod livekit;
+pub mod netns;
 pub mod stand_in;
 
 use std::ops::Range;
@@ -69,6 +70,14 @@ pub fn token(room: &str, identity: &str) -> Secret {
     Secret::new(jwt(&claims, livekit::SECRET))
 }
 
+/// A speaker's token.
+pub fn speaker(room: &str, identity: &str) -> Secret {
+    let video = json!({"room": room, "roomJoin": true, "canPublish": true, "canSubscribe": true});
+    let exp = now_ms() / 1000 + 600;
+    let claims = json!({"iss": livekit::KEY, "sub": identity, "exp": exp, "nbf": 0, "video": video});
+    Secret::new(jwt(&claims, livekit::SECRET))
+}
+
 /// `claims` with another value for `name`.
 pub fn with(claims: &Value, name: &str, value: Value) -> Value {
     let mut claims = claims.clone();
@@ -86,6 +95,9 @@ pub fn check<'a>(room: &'a str, token: &'a Secret, candidates: &'a [Candidate]) 
         sid_before: None,
         api_clock: None,
         hold: None,
+        signal_only: true,
+        transport: None,
+        publish: false,
         timeout: Duration::from_secs(10),
     }
 }

@@ -1,12 +1,13 @@
 //! What the check's findings mean, in words for a host at four in the morning: what is the case, why, what to do.
 
+mod media;
 mod room;
 mod token;
 mod way;
 
 use super::findings::Findings;
 use crate::clock::{local_hour_minute, rfc3339, span};
-use crate::report::{Status, Step};
+use crate::report::Step;
 
 /// All seven steps, in the order in which they depend on each other.
 pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
@@ -15,10 +16,8 @@ pub(super) fn steps(findings: &Findings<'_>) -> Vec<Step> {
         way::endpoint(findings),
         way::signal(findings),
         room::fresh(findings),
-        Step::new("media", Status::NotChecked, "whether sound gets through was not tried: this check sends no audio").hint(
-            "open the nest in a browser; whoever is in but hears nothing has a network, or a server, that blocks UDP",
-        ),
-        Step::new("publish", Status::NotChecked, "whether speaking works was not tried: this check sends no audio"),
+        media::media(findings),
+        media::publish(findings),
         room::hold(findings),
     ];
     for step in &mut steps {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::check::LONGEST_HOLD;
 use super::super::findings::Findings;
 use super::super::fresh::{self, Proof, Sign, Verdict};
 use super::super::signal::{Closed, DisconnectReason, Ending};
@@ -103,7 +102,7 @@ pub(super) fn hold(findings: &Findings<'_>) -> Step {
     match &findings.held {
         None => Step::new(NAME, Status::NotChecked, "the room was not entered"),
         Some(Ok(())) => {
-            let held = asked.min(LONGEST_HOLD);
+            let held = findings.hold().unwrap_or(asked);
             let capped = if asked > held { " (a check without audio cannot stay longer)" } else { "" };
             Step::new(NAME, Status::Passed, format!("nothing closed the room for {}{capped}", exactly(held))).took(held)
         }
@@ -138,6 +137,8 @@ fn ended(findings: &Findings<'_>, closed: &Closed) -> Step {
         Ending::SentAway(reason) => step(Status::Failed, format!("we were sent away after {after}: {}", away(*reason))),
         Ending::Lost(text) => step(Status::Failed, format!("the connection was lost after {after}: {text}"))
             .hint("check again: a proxy, the network or the media server has cut it"),
+        Ending::Deaf => step(Status::Failed, format!("the audio connection broke after {after}"))
+            .hint("check again: the network or the media server has cut it"),
         Ending::Silent(silence) => step(
             Status::Failed,
             format!("the media server stopped answering: nothing was heard for {}", exactly(*silence)),

@@ -1,0 +1,203 @@
+//! From the offer to a connection that stands, or to what was in its way.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use proto::signal_response::Message as Response;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use webrtc::peer_connection::RTCIceCandidateInit;
+
+use super::offered::Offered;
+use super::peer::{Event, Peer, source};
+use super::{Connected, Failure, Seen, Transport};
+use crate::livekit::dial::plain;
+use crate::livekit::signal::Session;
+
+/// UDP is tried alone for so long. Then TCP may win, and UDP counts as blocked.
+const HEAD_START: Duration = Duration::from_millis(750);
+/// For the answer to our offer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// The same from a server that names no ICE servers, which LiveKit always does.
+const DOUBTFUL_LIMIT: Duration = Duration::from_millis(50);
+
+/// Whoever has been silent for so long does not answer.
+const ENOUGH: Duration = Duration::from_secs(3);
+
+/// What is wanted of the addresses that the server offers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub udp: bool,
+    pub tcp: bool,
+    /// Nothing but a relay's address of our own will do.
+    pub relay: bool,
+}
+
+struct Attempt<'a> {
+    session: &'a mut Session,
+    peer: &'a mut Peer,
+    wanted: Wanted,
+    seen: &'a mut Seen,
+    calls: JoinSet<(SocketAddr, io::Result<TcpStream>)>,
+    /// TCP candidates that are held back.
+    held: Vec<RTCIceCandidateInit>,
+    /// They are not, any more.
+    released: bool,
+    answered: bool,
+    allocated: bool,
+}
+
+/// Connects `peer`, whose offer is on its way already.
+pub(super) async fn connect(
+    session: &mut Session,
+    peer: &mut Peer,
+    wanted: Wanted,
+    until: Instant,
+    seen: &mut Seen,
+) -> Result<Connected, Failure> {
+    let started = Instant::now();
+    let doubtful = session.ice_servers.is_empty();
+    let patience =
+        if doubtful { DOUBTFUL_LIMIT + 2 * session.timings.websocket.unwrap_or_default() } else { ANSWER_LIMIT };
+    let answer_until = until.min(started + patience);
+    let mut attempt = Attempt {
+        session,
+        peer,
+        wanted,
+        seen,
+        calls: JoinSet::new(),
+        held: Vec::new(),
+        released: !wanted.udp,
+        answered: false,
+        allocated: false,
+    };
+    loop {
+        tokio::select! {
+            message = attempt.session.next() => attempt.hear(message.map_err(Failure::Ended)?).await?,
+            Some(event) = attempt.peer.events.recv() => if let Some(connected) = attempt.note(event).await? {
+                return Ok(connected);
+            },
+            Some(Ok((address, result))) = attempt.calls.join_next() => attempt.called(address, result),
+            () = sleep_until(started + HEAD_START), if !attempt.released => attempt.release().await?,
+            () = sleep_until(answer_until), if !attempt.answered => {
+                let waited = started.elapsed();
+                return Err(match doubtful {
+                    true => Failure::NoMedia,
+                    false if waited < ANSWER_LIMIT => Failure::OutOfTime(waited),
+                    false => Failure::NoAnswer(waited),
+                });
+            }
+            () = sleep_until(until) => return Err(silence(started.elapsed())),
+        }
+    }
+}
+
+impl Attempt<'_> {
+    async fn hear(&mut self, message: Response) -> Result<(), Failure> {
+        match message {
+            Response::Answer(answer) => {
+                self.answered = true;
+                self.peer.answered(answer.sdp).await.map_err(broken)
+            }
+            Response::Trickle(trickle) if trickle.target == i32::from(proto::SignalTarget::Publisher) => {
+                if let Ok(candidate) = serde_json::from_str::<RTCIceCandidateInit>(&trickle.candidate_init) {
+                    self.offered(candidate).await?;
+                }
+                if trickle.r#final {
+                    self.all_offered().await?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn offered(&mut self, candidate: RTCIceCandidateInit) -> Result<(), Failure> {
+        let Some(offered) = Offered::read(&candidate.candidate) else { return Ok(()) };
+        if !self.seen.offered.contains(&offered) {
+            self.seen.offered.push(offered);
+            if source(offered.address).is_none() {
+                self.seen.unroutable.push(offered.address.ip());
+            }
+        }
+        match offered.transport {
+            Transport::Tcp if self.wanted.tcp => {
+                let address = offered.address;
+                self.calls.spawn(async move { (address, TcpStream::connect(address).await) });
+                if !self.released {
+                    self.held.push(candidate);
+                    return Ok(());
+                }
+                self.peer.call(candidate).await.map_err(broken)
+            }
+            Transport::Udp | Transport::Relay if self.wanted.udp => self.peer.call(candidate).await.map_err(broken),
+            _ => Ok(()),
+        }
+    }
+
+    async fn all_offered(&mut self) -> Result<(), Failure> {
+        let Wanted { udp, tcp, .. } = self.wanted;
+        let any = |wanted: bool, tcp: bool| {
+            wanted && self.seen.offered.iter().any(|offered| (offered.transport == Transport::Tcp) == tcp)
+        };
+        match (any(udp, false), any(tcp, true)) {
+            (false, false) => Err(Failure::NothingOffered),
+            (false, true) => self.release().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// From now on TCP will do.
+    async fn release(&mut self) -> Result<(), Failure> {
+        self.released = true;
+        for candidate in std::mem::take(&mut self.held) {
+            self.peer.call(candidate).await.map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    fn called(&mut self, address: SocketAddr, result: io::Result<TcpStream>) {
+        let told = match result {
+            Ok(stream) => {
+                self.peer.keep(address, stream);
+                Ok(())
+            }
+            Err(error) => Err(plain(&error)),
+        };
+        self.seen.tcp.push((address, told));
+    }
+
+    async fn note(&mut self, event: Event) -> Result<Option<Connected>, Failure> {
+        let (candidate_init, r#final) = match event {
+            Event::Candidate(text) => {
+                self.allocated |= text.contains("typ relay");
+                (text, false)
+            }
+            Event::Gathered if self.wanted.relay && !self.allocated => return Err(Failure::NoAllocation),
+            Event::Gathered => (r#"{"candidate":""}"#.to_owned(), true),
+            Event::Connected => {
+                let connected = self.peer.connected().await;
+                return connected.map(Some).ok_or_else(|| Failure::Broken("no pair of addresses was chosen".into()));
+            }
+            Event::Broken => return Err(Failure::Broken("the connection was given up".into())),
+        };
+        let target = proto::SignalTarget::Publisher.into();
+        let trickle = proto::TrickleRequest { candidate_init, target, r#final };
+        self.session.say(Request::Trickle(trickle)).await.map_err(Failure::Ended)?;
+        Ok(None)
+    }
+}
+
+/// What it means that nobody has answered for so long.
+pub(super) fn silence(time: Duration) -> Failure {
+    if time < ENOUGH { Failure::OutOfTime(time) } else { Failure::NoConnection(time) }
+}
+
+/// An error of the library, in its own words.
+pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::Broken(crate::livekit::validate::excerpt(&error.to_string()))
+}

@@ -1,0 +1,193 @@
+//! Joining with audio: straight, and through a relay when there is no other way or no other is wanted.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::connect::{Wanted, broken, connect, silence};
+use super::peer::{Event, Peer, Ways};
+use super::turn::{self, Doorway, Turn};
+use super::{Connected, Failure, Finding, Inside, Seen, Silence, Spoken, Transport, Wish};
+use crate::livekit::dial::Failed;
+use crate::livekit::door::Door;
+use crate::livekit::signal::{Ending, Session};
+
+/// For a direct connection.
+const DIRECT_LIMIT: Duration = Duration::from_secs(5);
+/// For each TURN server.
+const RELAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// An audio connection that stands.
+pub(in crate::livekit) struct Live {
+    peer: Peer,
+    _doorway: Option<Doorway>,
+}
+
+impl Live {
+    /// Is silent for a second, audibly.
+    pub async fn speak(&mut self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
+        match &mut self.peer.voice {
+            Some(voice) => voice.speak(session, until).await,
+            None => Err(Silence::NotAllowed),
+        }
+    }
+
+    /// Returns when it does not stand any more.
+    pub async fn broken(&mut self) -> Ending {
+        loop {
+            match self.peer.events.recv().await {
+                Some(Event::Broken) => return Ending::Deaf,
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Ends it. Takes a tenth of a second at most.
+    pub async fn close(self) {
+        self.peer.close().await;
+    }
+}
+
+/// One visit to a room, during which audio is tried.
+struct Visit<'a> {
+    door: &'a Door<'a>,
+    wish: Wish,
+    seen: Seen,
+    session: Option<Session>,
+    live: Option<Live>,
+}
+
+/// Joins and connects.
+pub(in crate::livekit) async fn enter(door: &Door<'_>, wish: Wish) -> Result<Inside, Failed> {
+    let connection = door.dial().await?;
+    let relay = wish.transport == Some(Transport::Relay);
+    let wanted = Wanted {
+        udp: wish.transport != Some(Transport::Tcp),
+        tcp: !matches!(wish.transport, Some(Transport::Udp | Transport::Relay)),
+        relay,
+    };
+    let mut peer = None;
+    if !relay {
+        let ways = Ways::Direct { udp: wanted.udp, tcp: wanted.tcp };
+        let near = connection.local.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical());
+        peer = Some(Peer::offering(ways, near, wish.publish).await.map_err(broken));
+    }
+    let opening = peer.as_ref().and_then(|peer| peer.as_ref().ok()).map(Peer::opening).unwrap_or_default();
+    let session = door.join_offering(connection, &opening).await?;
+    let joined_at = Instant::now();
+    let (joined, timings, server) = (session.joined.clone(), session.timings, session.peer());
+    let mut visit = Visit { door, wish, seen: Seen::default(), session: Some(session), live: None };
+    let result = match peer {
+        None => visit.relayed(wanted).await,
+        Some(Err(failure)) => Err(failure),
+        Some(Ok(peer)) => visit.direct(peer, wanted).await,
+    };
+    let Visit { seen, session, live, .. } = visit;
+    let finding = Finding { elapsed: joined_at.elapsed(), seen, result };
+    Ok(Inside { joined, timings, peer: server, joined_at, session, finding: Some(finding), live })
+}
+
+impl Visit<'_> {
+    /// Straight; then, if nothing is to be forced and there is a relay, through that.
+    async fn direct(&mut self, peer: Peer, wanted: Wanted) -> Result<Connected, Failure> {
+        let relays = self.session.as_ref().is_some_and(|session| !turn::advertised(&session.ice_servers).is_empty());
+        let other_way = self.wish.transport.is_none() && relays;
+        let left = self.door.until.saturating_duration_since(Instant::now());
+        let limit = DIRECT_LIMIT.min(if other_way { left / 2 } else { left });
+        let result = self.try_with(peer, None, wanted, Instant::now() + limit).await;
+        match result {
+            Err(failure @ (Failure::NoConnection(_) | Failure::NothingOffered)) if other_way => {
+                self.again().await?;
+                let wanted = Wanted { udp: true, tcp: false, relay: true };
+                match self.relayed(wanted).await {
+                    Err(Failure::NoConnection(_) | Failure::NoAllocation) => Err(failure),
+                    result => result,
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// Through one of the advertised TURN servers after the other.
+    async fn relayed(&mut self, wanted: Wanted) -> Result<Connected, Failure> {
+        let started = Instant::now();
+        let mut index = 0;
+        loop {
+            let session = self.session.as_ref().ok_or(Failure::NoRelay)?;
+            let mut turns = turn::advertised(&session.ice_servers);
+            if turns.is_empty() {
+                return Err(Failure::NoRelay);
+            }
+            let left = self.door.until.saturating_duration_since(Instant::now());
+            if index >= turns.len() {
+                let unsure = self.seen.relays.iter().any(|(_, failure)| matches!(failure, Failure::OutOfTime(_)));
+                let all = started.elapsed();
+                return Err(if unsure { Failure::OutOfTime(all) } else { Failure::NoConnection(all) });
+            } else if left.is_zero() {
+                return Err(Failure::OutOfTime(started.elapsed()));
+            }
+            let share = left / u32::try_from(turns.len() - index).unwrap_or(u32::MAX);
+            let turn = turns.swap_remove(index);
+            index += 1;
+            match self.through(&turn, wanted, Instant::now() + share.min(RELAY_LIMIT)).await {
+                Ok(connected) => {
+                    self.seen.relay = Some(turn.url);
+                    return Ok(connected);
+                }
+                Err(failure @ Failure::Ended(_)) => return Err(failure),
+                Err(failure) => self.seen.relays.push((turn.url, failure)),
+            }
+            let spoilt = self.session.as_ref().is_none_or(|session| session.offered);
+            if spoilt && !turns.is_empty() && index <= turns.len() {
+                self.again().await?;
+            }
+        }
+    }
+
+    async fn through(&mut self, turn: &Turn, wanted: Wanted, until: Instant) -> Result<Connected, Failure> {
+        let started = Instant::now();
+        let opening = timeout_at(until, turn.open(self.door.tools.tls));
+        let doorway = opening.await.map_err(|_| silence(started.elapsed()))??;
+        let ways = Ways::Relay(doorway.server.clone());
+        let peer = Peer::offering(ways, doorway.near, self.wish.publish).await.map_err(broken)?;
+        let session = self.session.as_mut().ok_or(Failure::NoRelay)?;
+        for message in peer.opening() {
+            session.say(message).await.map_err(Failure::Ended)?;
+        }
+        self.try_with(peer, Some(doorway), wanted, until).await
+    }
+
+    async fn try_with(
+        &mut self,
+        mut peer: Peer,
+        doorway: Option<Doorway>,
+        wanted: Wanted,
+        until: Instant,
+    ) -> Result<Connected, Failure> {
+        let session = self.session.as_mut().ok_or(Failure::NoMedia)?;
+        session.offered = true;
+        let result = connect(session, &mut peer, wanted, until, &mut self.seen).await;
+        if result.is_ok() {
+            self.live = Some(Live { peer, _doorway: doorway });
+        } else {
+            peer.close().await;
+        }
+        if matches!(result, Err(Failure::Ended(_))) {
+            self.session = None;
+        }
+        result
+    }
+
+    /// Leaves, and joins anew.
+    async fn again(&mut self) -> Result<(), Failure> {
+        if let Some(session) = self.session.take() {
+            session.leave().await;
+        }
+        let lost = |_| Failure::Ended(Ending::Lost("we left to try another way, and were not let in again".into()));
+        let connection = self.door.dial().await.map_err(lost)?;
+        self.session = Some(self.door.join_offering(connection, &[]).await.map_err(lost)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Audio, as far as a check needs it: an ICE and DTLS connection to the media server, and a second of silence on it.
+
+#[cfg(not(feature = "media"))]
+mod absent;
+#[cfg(feature = "media")]
+mod connect;
+#[cfg(feature = "media")]
+mod enter;
+pub(super) mod offered;
+#[cfg(feature = "media")]
+mod peer;
+#[cfg(feature = "media")]
+mod reports;
+#[cfg(feature = "media")]
+mod runtime;
+#[cfg(feature = "media")]
+mod turn;
+#[cfg(feature = "media")]
+mod voice;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::dial::Timings;
+use super::signal::{Ending, Joined, Session};
+use offered::Offered;
+use tokio::time::Instant;
+
+#[cfg(not(feature = "media"))]
+pub(super) use absent::{Live, enter};
+#[cfg(feature = "media")]
+pub(super) use enter::{Live, enter};
+
+/// How audio travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Transport {
+    /// Straight to the media server, as it should be.
+    Udp,
+    /// Straight to the media server, ICE over TCP.
+    Tcp,
+    /// Through a TURN server.
+    Relay,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Relay => "a relay",
+        })
+    }
+}
+
+/// A connection that stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Connected {
+    pub protocol: Transport,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub rtt: Option<Duration>,
+}
+
+/// Why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// This program was built without it.
+    #[cfg_attr(feature = "media", expect(dead_code, reason = "the other build says so"))]
+    NotBuilt,
+    /// The server does signal only.
+    NoMedia,
+    /// The server did not answer our offer.
+    NoAnswer(Duration),
+    /// The server offers no address of the kind that was wanted.
+    NothingOffered,
+    /// The server advertises no TURN.
+    NoRelay,
+    /// The TURN server gave us no address.
+    NoAllocation,
+    /// Silence from all addresses.
+    NoConnection(Duration),
+    /// Time was up before that could be said.
+    OutOfTime(Duration),
+    /// The session ended meanwhile.
+    Ended(Ending),
+    /// The library gave up, and why.
+    Broken(String),
+}
+
+/// What was seen on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Where the server takes audio, by its own word.
+    pub offered: Vec<Offered>,
+    /// Which of those let us connect by TCP, and why not.
+    pub tcp: Vec<(SocketAddr, Result<(), String>)>,
+    /// Which of them cannot even be called.
+    pub unroutable: Vec<IpAddr>,
+    /// The TURN servers that were of no use.
+    pub relays: Vec<(String, Failure)>,
+    /// The one that was.
+    pub relay: Option<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Finding {
+    pub elapsed: Duration,
+    pub seen: Seen,
+    pub result: Result<Connected, Failure>,
+}
+
+/// What is wanted of audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// The one way to take; any, if there is none.
+    pub transport: Option<Transport>,
+    /// To be heard. Only for those who may.
+    pub publish: bool,
+}
+
+/// A second of silence that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spoken {
+    /// `TR_…`
+    pub sid: String,
+    /// Packets, 50 a second.
+    pub sent: u32,
+    /// Those of them that the server had heard when it last said so.
+    pub heard: u32,
+    /// Those that it missed until then.
+    pub lost: u32,
+    pub elapsed: Duration,
+}
+
+/// Why none did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// There is no audio connection.
+    NoConnection,
+    /// The token does not allow to speak.
+    NotAllowed,
+    /// The server does not let us.
+    Refused(String),
+    /// The server does not acknowledge the track.
+    Unacknowledged(Duration),
+    /// It does, but never says that it heard any of so many packets.
+    Unheard(u32),
+    /// The session ended meanwhile.
+    Ended(Ending),
+    /// The library gave up, and why.
+    Broken(String),
+}
+
+/// A room that was joined with audio in mind.
+pub(super) struct Inside {
+    /// As it was when we came in first.
+    pub joined: Joined,
+    /// The server's address.
+    pub peer: Option<IpAddr>,
+    /// How long that took.
+    pub timings: Timings,
+    pub joined_at: Instant,
+    /// `None` when it ended while audio was tried.
+    pub session: Option<Session>,
+    /// `None` when audio was not asked for.
+    pub finding: Option<Finding>,
+    pub live: Option<Live>,
+}
+
+impl Inside {
+    /// Without audio.
+    pub fn silent(session: Session, finding: Option<Finding>) -> Self {
+        let (joined, timings, peer) = (session.joined.clone(), session.timings, session.peer());
+        Self { joined, timings, peer, joined_at: Instant::now(), session: Some(session), finding, live: None }
+    }
+}

@@ -1,0 +1,230 @@
+//! One peer connection: built, offered, answered, watched, closed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::ice::network_type::NetworkType;
+use rtc::interceptor::{Registry, Slot};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceCandidateInit, RTCIceCandidateType, RTCIceGatheringState, RTCIceProtocol, RTCIceServer,
+    RTCIceTransportPolicy, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
+    RTCStatsReportEntry, SettingEngineBuilder, StatsSelector,
+};
+
+use super::reports::Reports;
+use super::runtime::Host;
+use super::voice::{self, Voice};
+use super::{Connected, Transport};
+
+/// How often each pair of addresses is tried.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
+
+/// The ways that a connection may take.
+#[derive(Clone, Debug)]
+pub(super) enum Ways {
+    Direct { udp: bool, tcp: bool },
+    Relay(RTCIceServer),
+}
+
+/// What a peer connection tells.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// To be told to the server, as it wants to read it.
+    Candidate(String),
+    /// There will be no more of them.
+    Gathered,
+    /// ICE and DTLS stand.
+    Connected,
+    /// They will not, or not any more.
+    Broken,
+}
+
+/// A peer connection. Ends with all its tasks and sockets when it is dropped.
+pub(super) struct Peer {
+    connection: Arc<dyn PeerConnection>,
+    host: Arc<Host>,
+    pub events: UnboundedReceiver<Event>,
+    offer: proto::SessionDescription,
+    pub voice: Option<Voice>,
+    /// Candidates that came before the answer.
+    early: Option<Vec<RTCIceCandidateInit>>,
+}
+
+struct Handler(UnboundedSender<Event>);
+
+impl Handler {
+    fn tell(&self, event: Event) {
+        // Nobody listens any more: nobody needs to know.
+        let _ = self.0.send(event);
+    }
+}
+
+#[async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        let text = event.candidate.to_json().ok().and_then(|init| serde_json::to_string(&init).ok());
+        if let Some(text) = text {
+            self.tell(Event::Candidate(text));
+        }
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            self.tell(Event::Gathered);
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        match state {
+            RTCPeerConnectionState::Connected => self.tell(Event::Connected),
+            RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed => self.tell(Event::Broken),
+            _ => {}
+        }
+    }
+}
+
+impl Peer {
+    /// Builds one and makes its offer. `near` is an address of this machine that is known to reach the server's house.
+    pub async fn offering(ways: Ways, near: IpAddr, publish: bool) -> webrtc::error::Result<Self> {
+        let (udp, tcp, policy, servers) = match ways {
+            Ways::Direct { udp, tcp } => (udp, tcp, RTCIceTransportPolicy::All, Vec::new()),
+            Ways::Relay(server) => (true, false, RTCIceTransportPolicy::Relay, vec![server]),
+        };
+        let claimed = addresses(near);
+        let host = Arc::new(Host::new(claimed.clone()));
+        let mut types = Vec::new();
+        types.extend(udp.then_some([NetworkType::Udp4, NetworkType::Udp6]).into_iter().flatten());
+        types.extend(tcp.then_some([NetworkType::Tcp4, NetworkType::Tcp6]).into_iter().flatten());
+        let settings = SettingEngineBuilder::new()
+            // It is on by default, and fails where there is no multicast route.
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_include_loopback_candidate(true)
+            .with_network_types(types)
+            // Whatever works is good, at once; how long to go on trying is decided elsewhere.
+            .with_host_acceptance_min_wait(Some(Duration::ZERO))
+            .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+            .with_ice_connection_attempts(Some(CHECK_EVERY), Some(1000))
+            .build();
+        let (sender, events) = unbounded_channel();
+        let bound = |wanted| if wanted { claimed.clone() } else { Vec::new() };
+        let (told, reports) = unbounded_channel();
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(
+                RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build(),
+            )
+            .with_setting_engine(settings)
+            .with_media_engine(if publish { voice::codecs()? } else { MediaEngine::default() })
+            .with_interceptor_registry(Registry::new().with(Slot::Custom(0), Reports::to(told)))
+            .with_runtime(host.clone())
+            .with_handler(Arc::new(Handler(sender)))
+            .with_udp_addrs(bound(udp))
+            .with_tcp_addrs(bound(tcp))
+            .build()
+            .await?;
+        let mut peer = Self {
+            connection: Arc::new(connection),
+            host,
+            events,
+            offer: proto::SessionDescription::default(),
+            voice: None,
+            early: Some(Vec::new()),
+        };
+        if publish {
+            peer.voice = Some(Voice::on(&peer.connection, reports).await?);
+        }
+        peer.connection.create_data_channel("_reliable", None).await?;
+        let offer = peer.connection.create_offer(None).await?;
+        peer.offer = proto::SessionDescription { r#type: "offer".into(), sdp: offer.sdp.clone(), ..Default::default() };
+        peer.connection.set_local_description(offer).await?;
+        Ok(peer)
+    }
+
+    /// What to say to the server first.
+    pub fn opening(&self) -> Vec<Request> {
+        let announcement = self.voice.as_ref().map(|_| Voice::announcement());
+        announcement.into_iter().chain([Request::Offer(self.offer.clone())]).collect()
+    }
+
+    pub async fn answered(&mut self, sdp: String) -> webrtc::error::Result<()> {
+        self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
+        for candidate in self.early.take().unwrap_or_default() {
+            self.connection.add_ice_candidate(candidate).await?;
+        }
+        Ok(())
+    }
+
+    /// An address of the server to try.
+    pub async fn call(&mut self, candidate: RTCIceCandidateInit) -> webrtc::error::Result<()> {
+        match &mut self.early {
+            Some(early) => early.push(candidate),
+            None => self.connection.add_ice_candidate(candidate).await?,
+        }
+        Ok(())
+    }
+
+    /// A TCP connection to `address` that stands already.
+    pub fn keep(&self, address: SocketAddr, stream: TcpStream) {
+        self.host.keep(address, stream);
+    }
+
+    /// Which way it took, now that it stands.
+    pub async fn connected(&self) -> Option<Connected> {
+        self.host.calm_down();
+        let transport = self.connection.sctp().await?.transport().ice_transport();
+        let pair = transport.get_selected_candidate_pair().await.ok()??;
+        let (local, remote) = (pair.local(), pair.remote());
+        let protocol = match (local.typ, local.protocol) {
+            (RTCIceCandidateType::Relay, _) => Transport::Relay,
+            (_, RTCIceProtocol::Tcp) => Transport::Tcp,
+            _ => Transport::Udp,
+        };
+        let remote = SocketAddr::new(remote.address.parse().ok()?, remote.port);
+        let source = source(remote).filter(|_| protocol != Transport::Relay);
+        let local = SocketAddr::new(source.or_else(|| local.address.parse().ok())?, local.port);
+        let stats = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
+        let rtt = stats.iter().find_map(|entry| match entry {
+            RTCStatsReportEntry::IceCandidatePair(pair) if pair.nominated => Some(pair.current_round_trip_time),
+            _ => None,
+        });
+        let rtt = rtt.filter(|seconds| *seconds > 0.0).map(Duration::from_secs_f64);
+        Some(Connected { protocol, local, remote, rtt })
+    }
+
+    /// Says goodbye to the other side and ends. Takes a tenth of a second at most.
+    pub async fn close(self) {
+        let _ = self.connection.close().await;
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.host.end();
+    }
+}
+
+/// An address of each family that this machine has: `near`, and the one from which the world would be called.
+fn addresses(near: IpAddr) -> Vec<SocketAddr> {
+    // Documentation addresses (RFC 5737, RFC 3849): nothing is sent.
+    let far = [IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+    let far = far.into_iter().filter(|ip| ip.is_ipv4() != near.is_ipv4());
+    let other = far.filter_map(|ip| source(SocketAddr::new(ip, 9)));
+    std::iter::once(near).chain(other).map(|ip| SocketAddr::new(ip, 0)).collect()
+}
+
+/// The address of this machine from which the system would call `remote`; `None` without a route. Sends nothing.
+pub(super) fn source(remote: SocketAddr) -> Option<IpAddr> {
+    let any = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(remote).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}

@@ -1,0 +1,196 @@
+//! The tokio runtime as the webrtc crate needs it here: it looks up no names, starts no threads, forgets no task, and
+//! does not sleep through a wake-up.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::AbortHandle;
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
+};
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The driver misses a wake-up now and then: it looks again after this long while it connects.
+const EAGER: Duration = Duration::from_millis(1);
+/// And after this long when all that is left is to stay connected.
+const CALM: Duration = Duration::from_millis(50);
+
+/// Handed to one peer connection; [`Host::end`] ends whatever that has started.
+#[derive(Default)]
+pub(super) struct Host {
+    calm: AtomicBool,
+    tasks: Mutex<Vec<AbortHandle>>,
+    /// TCP connections that stand already, by the address that was called.
+    ready: Mutex<HashMap<SocketAddr, TcpStream>>,
+    /// What the peer connection believes to be its own address, by family: the sockets have all of them.
+    claimed: Vec<SocketAddr>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("claimed", &self.claimed).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    pub fn new(claimed: Vec<SocketAddr>) -> Self {
+        Self { claimed, ..Self::default() }
+    }
+
+    /// Connected: there is no hurry any more.
+    pub fn calm_down(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+    }
+
+    /// A connection for when the peer connection wants it.
+    pub fn keep(&self, called: SocketAddr, stream: TcpStream) {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(called, stream);
+    }
+
+    /// Ends all tasks and connections.
+    pub fn end(&self) {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+struct Task(tokio::task::JoinHandle<()>);
+
+impl JoinHandle for Task {
+    fn detach(&self) {}
+
+    fn abort(&self) {
+        self.0.abort();
+    }
+
+    fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl Runtime for Host {
+    fn spawn(&self, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
+        let task = tokio::spawn(future);
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task.abort_handle());
+        Box::new(Task(task))
+    }
+
+    /// The crate binds to one address and would not reach what is reached from another: this one reaches everything.
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let bound = socket.local_addr()?;
+        drop(socket);
+        let any = if bound.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        TokioRuntime.wrap_udp_socket(UdpSocket::bind(SocketAddr::new(any, bound.port()))?)
+    }
+
+    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        TokioRuntime.wrap_tcp_listener(listener)
+    }
+
+    fn connect_tcp(&self, peer: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
+        Box::pin(async move {
+            let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+            let stream = match ready {
+                Some(stream) => stream,
+                None => TcpStream::connect(peer).await?,
+            };
+            stream.set_nodelay(true)?;
+            let mut local = stream.local_addr()?;
+            if let Some(claimed) = self.claimed.iter().find(|claimed| claimed.is_ipv4() == peer.is_ipv4()) {
+                local.set_ip(claimed.ip());
+            }
+            let (reader, writer) = stream.into_split();
+            Ok(Arc::new(Tcp { reader, writer, local, peer }) as Arc<dyn AsyncTcpStream>)
+        })
+    }
+
+    /// Addresses only.
+    fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
+        // IPv6 addresses come without their brackets.
+        let address = host.rsplit_once(':').and_then(|(ip, port)| {
+            Some(SocketAddr::new(ip.trim_matches(['[', ']']).parse().ok()?, port.parse().ok()?))
+        });
+        let found = address.map(|address| vec![address]).ok_or_else(|| io::ErrorKind::Unsupported.into());
+        Box::pin(std::future::ready(found))
+    }
+
+    fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {
+        let cap = if self.calm.load(Ordering::Relaxed) { CALM } else { EAGER };
+        Box::pin(tokio::time::sleep(duration.min(cap)))
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        TokioRuntime.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        TokioRuntime.block_on(future);
+    }
+
+    fn name(&self) -> &'static str {
+        "nest"
+    }
+}
+
+#[derive(Debug)]
+struct Tcp {
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+impl AsyncTcpStream for Tcp {
+    fn read<'a, 'b>(&'a self, buffer: &'b mut [u8]) -> Boxed<'b, io::Result<usize>>
+    where
+        'a: 'b,
+    {
+        Box::pin(async move {
+            loop {
+                self.reader.readable().await?;
+                match self.reader.try_read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return done,
+                }
+            }
+        })
+    }
+
+    fn write_all<'a, 'b>(&'a self, mut bytes: &'b [u8]) -> Boxed<'b, io::Result<()>>
+    where
+        'a: 'b,
+    {
+        Box::pin(async move {
+            while !bytes.is_empty() {
+                self.writer.writable().await?;
+                match self.writer.try_write(bytes) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(written) => bytes = &bytes[written..],
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}

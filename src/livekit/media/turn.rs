@@ -1,0 +1,212 @@
+//! TURN servers that a media server advertises. The library knows neither names nor TCP nor TLS: names are looked up
+//! here, and what speaks TCP or TLS gets a doorway on loopback that speaks UDP.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use livekit_protocol as proto;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
+use webrtc::peer_connection::RTCIceServer;
+
+use super::Failure;
+use super::peer::source;
+use crate::livekit::dial::plain;
+use crate::livekit::validate::excerpt;
+use crate::tls;
+
+/// RFC 7065, with what it takes to be let in.
+pub(super) struct Turn {
+    /// As it was advertised.
+    pub url: String,
+    secure: bool,
+    tcp: bool,
+    host: String,
+    port: u16,
+    username: String,
+    credential: String,
+}
+
+/// A TURN server that the library can talk to.
+pub(super) struct Doorway {
+    pub server: RTCIceServer,
+    /// From where it is talked to.
+    pub near: IpAddr,
+    pump: Option<AbortHandle>,
+}
+
+impl Drop for Doorway {
+    fn drop(&mut self) {
+        if let Some(pump) = &self.pump {
+            pump.abort();
+        }
+    }
+}
+
+/// All of them, in the server's order.
+pub(super) fn advertised(servers: &[proto::IceServer]) -> Vec<Turn> {
+    servers.iter().flat_map(|server| server.urls.iter().filter_map(|url| read(url, server))).collect()
+}
+
+fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
+    let (scheme, rest) = url.split_once(':')?;
+    let secure = match scheme {
+        "turn" => false,
+        "turns" => true,
+        _ => return None,
+    };
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (host, port) = match address.rsplit_once(':') {
+        // An IPv6 address without a port ends inside its brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (address, if secure { 5349 } else { 3478 }),
+    };
+    Some(Turn {
+        url: excerpt(url),
+        secure,
+        tcp: secure || query.contains("transport=tcp"),
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port,
+        username: server.username.clone(),
+        credential: server.credential.clone(),
+    })
+}
+
+impl Turn {
+    /// Looks it up, and connects where that is needed.
+    pub async fn open(&self, tls: &rustls::ClientConfig) -> Result<Doorway, Failure> {
+        let refused = |error: std::io::Error| Failure::Broken(plain(&error));
+        let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;
+        let found: Vec<SocketAddr> = found.collect();
+        if !self.tcp {
+            let reached = found.iter().find_map(|address| Some((*address, source(*address)?)));
+            let (address, near) = reached.ok_or_else(|| Failure::Broken("there is no way to it from here".into()))?;
+            return Ok(Doorway { server: self.at(address), near, pump: None });
+        }
+        let stream = TcpStream::connect(found.as_slice()).await.map_err(refused)?;
+        stream.set_nodelay(true).map_err(refused)?;
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(refused)?;
+        let server = self.at(socket.local_addr().map_err(refused)?);
+        let pump = if self.secure {
+            let name = ServerName::try_from(self.host.clone()).map_err(super::connect::broken)?;
+            let stream = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream).await.map_err(|error| {
+                Failure::Broken(tls::failure(&error).map_or_else(|| plain(&error), |failure| failure.to_string()))
+            })?;
+            tokio::spawn(pump(socket, stream))
+        } else {
+            tokio::spawn(pump(socket, stream))
+        };
+        Ok(Doorway { server, near: Ipv4Addr::LOCALHOST.into(), pump: Some(pump.abort_handle()) })
+    }
+
+    fn at(&self, address: SocketAddr) -> RTCIceServer {
+        RTCIceServer {
+            urls: vec![format!("turn:{address}?transport=udp")],
+            username: self.username.clone(),
+            credential: self.credential.clone(),
+        }
+    }
+}
+
+/// Carries TURN messages between datagrams and a stream (RFC 8656, 3.1 and 12.5) until one of both ends.
+async fn pump(socket: UdpSocket, stream: impl AsyncRead + AsyncWrite) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut datagram = vec![0; 2048];
+    let mut caller = None;
+    let mut unread = Vec::new();
+    loop {
+        tokio::select! {
+            received = socket.recv_from(&mut datagram) => {
+                let Ok((length, from)) = received else { continue };
+                // Anybody on this machine could write to this socket; the first to do so is the library.
+                if *caller.get_or_insert(from) != from {
+                    continue;
+                }
+                let padded = length.next_multiple_of(4).min(datagram.len());
+                datagram[length..padded].fill(0);
+                if writer.write_all(&datagram[..padded]).await.is_err() || writer.flush().await.is_err() {
+                    return;
+                }
+            }
+            read = reader.read_buf(&mut unread) => {
+                if !matches!(read, Ok(1..)) {
+                    return;
+                }
+                while let Some((length, padded)) = message(&unread) {
+                    if unread.len() < padded {
+                        break;
+                    }
+                    if let Some(caller) = caller {
+                        // Datagrams may be lost.
+                        let _ = socket.send_to(&unread[..length], caller).await;
+                    }
+                    unread.drain(..padded);
+                }
+            }
+        }
+    }
+}
+
+/// The length of the message at the beginning of `bytes`, without and with its padding.
+fn message(bytes: &[u8]) -> Option<(usize, usize)> {
+    let [first, _, high, low, ..] = *bytes else { return None };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    Some(match first >> 6 {
+        0 => (20 + length, 20 + length),
+        _ => (4 + length, (4 + length).next_multiple_of(4)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_as_livekit_writes_them() {
+        let server = proto::IceServer { username: "u".into(), credential: "c".into(), ..Default::default() };
+        let read = |url| read(url, &server).map(|turn| (turn.secure, turn.tcp, turn.host, turn.port));
+        for (url, expected) in [
+            ("turn:203.0.113.9:3478?transport=udp", Some((false, false, "203.0.113.9", 3478))),
+            ("turn:[2001:db8::9]:3479?transport=udp", Some((false, false, "2001:db8::9", 3479))),
+            ("turn:[2001:db8::9]", Some((false, false, "2001:db8::9", 3478))),
+            ("turns:turn.example:443?transport=tcp", Some((true, true, "turn.example", 443))),
+            ("turns:turn.example", Some((true, true, "turn.example", 5349))),
+            ("turn:turn.example?transport=tcp", Some((false, true, "turn.example", 3478))),
+            ("stun:stun.example:19302", None),
+            ("turn:turn.example:99999", None),
+        ] {
+            let expected = expected.map(|(secure, tcp, host, port)| (secure, tcp, host.to_owned(), port));
+            assert_eq!(read(url), expected, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_keep_their_edges() {
+        let (near, mut far) = tokio::io::duplex(256);
+        let doorway = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let library = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        library.connect(doorway.local_addr().unwrap()).await.unwrap();
+        let pump = tokio::spawn(pump(doorway, near));
+
+        let stun = [&[0, 1, 0, 4][..], &[7; 16], &[1, 2, 3, 4]].concat();
+        let data = [0x40, 0, 0, 2, 8, 9];
+        library.send(&stun).await.unwrap();
+        library.send(&data).await.unwrap();
+        let mut seen = vec![0; 32];
+        far.read_exact(&mut seen).await.unwrap();
+        assert_eq!(seen, [&stun[..], &data, &[0, 0]].concat(), "channel data is padded on a stream");
+
+        far.write_all(&seen[..10]).await.unwrap();
+        far.write_all(&seen[10..]).await.unwrap();
+        let mut got = [0; 64];
+        let length = library.recv(&mut got).await.unwrap();
+        assert_eq!(got[..length], stun);
+        let length = library.recv(&mut got).await.unwrap();
+        assert_eq!(got[..length], data, "and not in a datagram");
+        drop(far);
+        pump.await.unwrap();
+    }
+}

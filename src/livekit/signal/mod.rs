@@ -1,0 +1,256 @@
+//! The signal connection: a WebSocket on which LiveKit lets us into a room, tells who is there, and throws us out.
+
+mod join;
+mod joined;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use livekit_protocol as proto;
+use prost::Message as _;
+use proto::participant_info::{Kind, State};
+use proto::request_response::{Reason, Request as Refused};
+use proto::signal_request::Message as Request;
+use proto::signal_response::Message as Response;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Interval, timeout};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+pub use join::join;
+#[cfg(feature = "media")]
+pub(super) use join::{Shape, join_as};
+pub use joined::{Joined, Reading};
+pub use proto::DisconnectReason;
+
+use super::dial::{Timings, plain};
+use super::validate::excerpt;
+use crate::clock::Clock;
+
+/// How long leaving may take.
+const LEAVE_LIMIT: Duration = Duration::from_millis(500);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How a session ended that we did not end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Since we began to watch.
+    pub after: Duration,
+    /// How.
+    pub how: Ending,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// LiveKit said so, and why.
+    SentAway(DisconnectReason),
+    /// The connection was closed, or it broke.
+    Lost(String),
+    /// No answer to pings for so long.
+    Silent(Duration),
+    /// The signal connection stands, but the audio connection broke.
+    Deaf,
+}
+
+/// A place in a room.
+pub struct Session {
+    socket: Socket,
+    ping: Interval,
+    heard: Instant,
+    /// STUN and TURN servers, with the secrets that they want to see.
+    pub(super) ice_servers: Vec<proto::IceServer>,
+    /// An audio connection was offered: there can be no other in this session.
+    pub(super) offered: bool,
+    /// The SID of the track that the server has let us publish.
+    pub(super) published: Option<String>,
+    /// Why it has not.
+    pub(super) refused: Option<String>,
+    /// What was said at the beginning.
+    pub joined: Joined,
+    /// How long each layer took.
+    pub timings: Timings,
+    people: BTreeSet<String>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("joined", &self.joined).field("timings", &self.timings).finish_non_exhaustive()
+    }
+}
+
+/// The next message that is not the end.
+async fn next(socket: &mut Socket) -> Result<Response, Ending> {
+    loop {
+        let bytes = match socket.next().await {
+            Some(Ok(Message::Binary(bytes))) => bytes,
+            Some(Ok(Message::Close(frame))) => {
+                let reason = frame.map(|frame| excerpt(&frame.reason)).filter(|reason| !reason.is_empty());
+                return Err(Ending::Lost(reason.unwrap_or_else(|| "the server closed the connection".into())));
+            }
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => return Err(Ending::Lost(lost(&error))),
+            None => return Err(Ending::Lost("the server closed the connection".into())),
+        };
+        let answer = proto::SignalResponse::decode(bytes)
+            .map_err(|_| Ending::Lost("the server sent what is no LiveKit message".into()))?;
+        match answer.message {
+            Some(Response::Leave(leave)) => {
+                let reason = DisconnectReason::try_from(leave.reason).unwrap_or(DisconnectReason::UnknownReason);
+                return Err(Ending::SentAway(reason));
+            }
+            // A secret that nobody asked for.
+            Some(Response::RefreshToken(_)) | None => {}
+            Some(message) => return Ok(message),
+        }
+    }
+}
+
+fn lost(error: &tungstenite::Error) -> String {
+    match error {
+        tungstenite::Error::Io(error) => plain(error),
+        tungstenite::Error::ConnectionClosed
+        | tungstenite::Error::AlreadyClosed
+        | tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+            "the server closed the connection".into()
+        }
+        tungstenite::Error::Capacity(_) => "the server sent more than a room has to say".into(),
+        _ => "what answers there does not speak WebSocket".into(),
+    }
+}
+
+fn is_person(info: &proto::ParticipantInfo) -> bool {
+    !matches!(Kind::try_from(info.kind), Ok(Kind::Agent | Kind::Egress))
+}
+
+impl Session {
+    /// Stays for `time`; without media LiveKit ends the stay after a while by itself (see [`super::check::LONGEST_HOLD`]).
+    ///
+    /// # Errors
+    /// [`Closed`] when the session ended before.
+    pub async fn hold(&mut self, time: Duration) -> Result<(), Closed> {
+        self.hold_unless(time, std::future::pending()).await
+    }
+
+    /// The same; ends when `ended` does.
+    pub(super) async fn hold_unless(
+        &mut self,
+        time: Duration,
+        ended: impl Future<Output = Ending>,
+    ) -> Result<(), Closed> {
+        let started = Instant::now();
+        self.heard = started;
+        let staying = async {
+            loop {
+                if let Err(how) = self.next().await {
+                    return how;
+                }
+            }
+        };
+        let how = tokio::select! {
+            () = tokio::time::sleep(time) => return Ok(()),
+            how = staying => how,
+            how = ended => how,
+        };
+        Err(Closed { after: started.elapsed(), how })
+    }
+
+    /// The server's address.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        let stream = match self.socket.get_ref() {
+            MaybeTlsStream::Plain(stream) => stream,
+            MaybeTlsStream::Rustls(stream) => stream.get_ref().0,
+            _ => return None,
+        };
+        stream.peer_addr().ok().map(|address| address.ip().to_canonical())
+    }
+
+    /// What the server says next. Keeps the connection alive while it waits; may be dropped at any time.
+    pub(super) async fn next(&mut self) -> Result<Response, Ending> {
+        loop {
+            tokio::select! {
+                message = next(&mut self.socket) => {
+                    let message = message?;
+                    self.heard = Instant::now();
+                    self.note(&message);
+                    return Ok(message);
+                }
+                _ = self.ping.tick() => {
+                    let silence = self.heard.elapsed();
+                    if silence > self.joined.ping_timeout {
+                        return Err(Ending::Silent(silence));
+                    }
+                    self.ping().await.map_err(|error| Ending::Lost(lost(&error)))?;
+                }
+            }
+        }
+    }
+
+    /// Says something to the server.
+    pub(super) async fn say(&mut self, message: Request) -> Result<(), Ending> {
+        self.send(message).await.map_err(|error| Ending::Lost(lost(&error)))
+    }
+
+    /// Leaves the room. Returns who is still inside, as far as we were told.
+    pub async fn leave(mut self) -> BTreeSet<String> {
+        while let Some(Ok(message)) = next(&mut self.socket).now_or_never() {
+            self.note(&message);
+        }
+        let goodbye = async {
+            let leave = proto::LeaveRequest { reason: DisconnectReason::ClientInitiated.into(), ..Default::default() };
+            self.send(Request::Leave(leave)).await?;
+            self.socket.close(None).await?;
+            while let Some(Ok(_)) = self.socket.next().await {}
+            Ok::<_, tungstenite::Error>(())
+        };
+        // Whatever goes wrong here: the connection is dropped, and the server notices.
+        let _ = timeout(LEAVE_LIMIT, goodbye).await;
+        self.people
+    }
+
+    fn note(&mut self, message: &Response) {
+        let update = match message {
+            Response::Update(update) => update,
+            Response::TrackPublished(published) => {
+                self.published = published.track.as_ref().map(|track| track.sid.clone());
+                return;
+            }
+            Response::RequestResponse(answer)
+                if answer.reason != i32::from(Reason::Ok) && matches!(answer.request, Some(Refused::AddTrack(_))) =>
+            {
+                self.refused = Some(excerpt(&answer.message))
+                    .filter(|text| !text.is_empty())
+                    .or_else(|| Reason::try_from(answer.reason).ok().map(|reason| reason.as_str_name().to_lowercase()));
+                return;
+            }
+            _ => return,
+        };
+        for info in &update.participants {
+            if info.state == i32::from(State::Disconnected) {
+                self.people.remove(&info.identity);
+            } else if is_person(info) && info.identity != self.joined.identity {
+                self.people.insert(info.identity.clone());
+            }
+        }
+    }
+
+    /// Older servers know the first form, newer ones want the second; clients send both.
+    async fn ping(&mut self) -> Result<(), tungstenite::Error> {
+        let now = Clock::default().now_ms();
+        self.send(Request::Ping(now)).await?;
+        self.send(Request::PingReq(proto::Ping { timestamp: now, rtt: 0 })).await
+    }
+
+    async fn send(&mut self, message: Request) -> Result<(), tungstenite::Error> {
+        self.socket.send(written(message)).await
+    }
+}
+
+fn written(message: Request) -> Message {
+    Message::Binary(proto::SignalRequest { message: Some(message) }.encode_to_vec().into())
+}
