@@ -137,6 +137,9 @@ proptest! {
             }
             Next::Stop => {}
         }
+        let failed = Ok(reply(500, Vec::new()));
+        let pause = |random| policy.next(&failed, 1, random);
+        prop_assert!(retries == 0 || max_ms < 500 || pause(0.0) != pause(0.9), "not all at once");
         let sent: Result<Reply, Lost> = Err(Lost::Unanswered("x".into()));
         prop_assert_eq!(policy.next(&sent, 1, random), Next::Stop, "what was sent is never sent again");
     }

@@ -1,10 +1,10 @@
 //! What `nest serve` does before it needs anything behind it: settings, limits, signatures, logs.
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/nests_api.rs"]
-mod nests_api;
 #[path = "support/nest.rs"]
 mod nest;
+#[path = "support/nests_api.rs"]
+mod nests_api;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/serve.rs"]
@@ -90,7 +90,10 @@ fn it_does_not_start_with_settings_that_cannot_be_meant() {
         (but("--public-livekit-url", Some("wss://livekit:7880")), "is internal: clients elsewhere cannot reach it"),
         (but("--public-livekit-url", Some("wss://10.0.0.4")), "is internal"),
         (but("--public-livekit-url", Some("ws://nests.example")), "is not encrypted"),
-        ([but("", None), vec!["--trusted-proxy".into(), "proxy".into()]].concat(), "trusted-proxy: \"proxy\" is no address"),
+        (
+            [but("", None), vec!["--trusted-proxy".into(), "proxy".into()]].concat(),
+            "trusted-proxy: \"proxy\" is no address",
+        ),
         ([but("", None), vec!["--record-ttl".into(), "5s".into()]].concat(), "must be between 1m and a year"),
     ] {
         let output = Nest::alone().file("secret", SECRET, 0o600).args(["serve", "--listen", "127.0.0.1:0"]).args(&args);
@@ -118,7 +121,8 @@ fn settings_come_from_flags_variables_or_a_file() {
     let file = "[serve]\nlisten = 'file'\nredis = 'redis://127.0.0.1'\nlivekit = 'ws://livekit:7880'\nlivekit-key = 'k'\n\
                 livekit-secret-file = 'secret'\npublic-url = 'https://nests.example'\nallow-internal-endpoint = true\n\
                 public-livekit-url = 'ws://livekit'\nrecord-ttl = '48h'\ntrusted-proxy = ['10.0.0.0/8']\n";
-    let nest = || Nest::alone().file(".config/nest/config.toml", file, 0o644).file(".config/nest/secret", SECRET, 0o600);
+    let nest =
+        || Nest::alone().file(".config/nest/config.toml", file, 0o644).file(".config/nest/secret", SECRET, 0o600);
     let says = |nest: Nest| nest.run().expect(2).stderr;
     let from_file = says(nest().args(["serve"]));
     assert!(from_file.contains("listen: invalid socket address"), "{from_file}");
@@ -135,7 +139,8 @@ fn settings_come_from_flags_variables_or_a_file() {
         let output = says(usable(nest().args(["serve"])).env(name, value));
         assert!(output.contains(complaint), "{name}: {output}");
     }
-    let flag = says(usable(nest().args(["serve", "--public-url", "nonsense"])).env("NEST_SERVE_PUBLIC_URL", "https://a.b"));
+    let flag =
+        says(usable(nest().args(["serve", "--public-url", "nonsense"])).env("NEST_SERVE_PUBLIC_URL", "https://a.b"));
     assert!(flag.contains("\"nonsense\" is no https:// URL"), "{flag}");
     let unknown = Nest::alone().file(".config/nest/config.toml", "[serve]\nlistne = 'x'\n", 0o644).args(["serve"]);
     assert!(says(unknown).contains("listne"));
@@ -215,7 +220,8 @@ async fn requests_are_counted_for_each_address() {
 async fn forwarded_addresses_of_strangers_are_not_believed() {
     let serve = alone().args(["--rate-limit", "1"]).start();
     for (n, status) in [401, 429, 429].into_iter().enumerate() {
-        let request = client().post(serve.url("/api/v1/nests/a/restart")).header("x-forwarded-for", format!("1.1.1.{n}"));
+        let request =
+            client().post(serve.url("/api/v1/nests/a/restart")).header("x-forwarded-for", format!("1.1.1.{n}"));
         Reply::of(request.send().await.unwrap()).await.expect(status);
     }
 }
@@ -306,10 +312,16 @@ async fn each_request_is_one_line_without_secrets() {
         assert!(!all.contains(SECRET) && !all.contains('\u{1b}'));
         if format == "json" {
             let line: Value = serde_json::from_str(&lines[0]).unwrap();
-            assert_eq!((&line["status"], &line["method"], &line["path"]), (&401.into(), &"GET".into(), &"/api/v1/nests/a".into()));
+            assert_eq!(
+                (&line["status"], &line["method"], &line["path"]),
+                (&401.into(), &"GET".into(), &"/api/v1/nests/a".into())
+            );
             assert_eq!(line["address"], "127.0.0.1");
         } else {
-            assert!(lines[0].contains(" 401 GET /api/v1/nests/a ") && lines[0].contains(" ms 127.0.0.1 · Event is"), "{all}");
+            assert!(
+                lines[0].contains(" 401 GET /api/v1/nests/a ") && lines[0].contains(" ms 127.0.0.1 · Event is"),
+                "{all}"
+            );
         }
     }
 }

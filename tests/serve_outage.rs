@@ -101,7 +101,10 @@ async fn redis_stops_and_comes_back() {
     scene.redis.stop();
     scene.unavailable(WITH_REDIS).await;
     let health = scene.serve.get("/health").await.expect(503).json();
-    assert_eq!((&health["alive"], &health["redis"], &health["mediaServer"]), (&json!(true), &json!("down"), &json!("up")));
+    assert_eq!(
+        (&health["alive"], &health["redis"], &health["mediaServer"]),
+        (&json!(true), &json!("down"), &json!("up"))
+    );
     scene.serve.get("/health/alive").await.expect(200);
     scene.redis.resume();
     scene.well().await;

@@ -188,7 +188,10 @@ async fn records_of_the_other_implementation_survive() {
     assert!((86_300..=86_400).contains(&ttl), "{ttl}");
 
     // What it cannot have meant is left out of the way.
-    let () = redis.set("nest:odd", json!({ "id": "odd", "host": scene.host.public_key().to_hex() }).to_string()).await.unwrap();
+    let () = redis
+        .set("nest:odd", json!({ "id": "odd", "host": scene.host.public_key().to_hex() }).to_string())
+        .await
+        .unwrap();
     scene.restart("odd").await;
     let forever: i64 = redis.ttl("nest:odd").await.unwrap();
     assert_eq!(forever, -1, "a record without an end keeps none");

@@ -29,7 +29,8 @@ impl FaultyStore {
 
     /// Hangs, once a request.
     async fn hang(&self) {
-        let time = self.faults.0.iter().find_map(|kind| if let Kind::RedisHang(time) = kind { Some(*time) } else { None });
+        let time =
+            self.faults.0.iter().find_map(|kind| if let Kind::RedisHang(time) = kind { Some(*time) } else { None });
         match time {
             Some(time) if !self.hung.swap(true, Ordering::Relaxed) => match time {
                 Some(time) => tokio::time::sleep(time).await,

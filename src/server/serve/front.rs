@@ -127,7 +127,11 @@ impl Front {
         let _ = connection.await;
     }
 
-    async fn request(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+    async fn request(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Infallible> {
         let begun = Instant::now();
         let (head, body) = request.into_parts();
         let address = peer::client(peer, &head.headers, &self.parts.trusted);

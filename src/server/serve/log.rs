@@ -68,7 +68,8 @@ mod tests {
             elapsed_ms: 12,
             note: "restart a RM_a → RM_b".into(),
         };
-        let expected = "2026-11-23T07:09:19Z 200 POST /api/v1/nests/a\"b/restart 12 ms 203.0.113.7 · restart a RM_a → RM_b";
+        let expected =
+            "2026-11-23T07:09:19Z 200 POST /api/v1/nests/a\"b/restart 12 ms 203.0.113.7 · restart a RM_a → RM_b";
         assert_eq!(entry.to_string(), expected);
         let json = entry.json();
         assert_eq!((&json["status"], &json["address"]), (&json!(200), &json!("203.0.113.7")));
