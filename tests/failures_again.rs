@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use nest::{Nest, Output, mock, parse};
+use nest::{Nest, Output, at_once, mock, parse};
 use nostr_nests::clock::{Clock, http_date};
 use nostr_nests::server::{Mock, Options};
 use raw::Raw;
@@ -36,13 +36,16 @@ fn ms(ms: u64) -> Duration {
 
 #[test]
 fn what_is_safe_to_repeat_is_repeated() {
-    for status in [429, 500, 502, 503] {
+    at_once(&[429, 500, 502, 503], |status| {
         assert_eq!(tries(&[&format!("status={status}x1")], &[], 0).0, 2, "{status}");
-        assert_eq!(tries(&[&format!("status={status}")], &["--retries", "0"], if status == 429 { 11 } else { 7 }).0, 1);
-    }
-    for (status, code) in [(301, 7), (400, 7), (401, 4), (403, 5), (404, 6), (501, 7), (504, 9)] {
+        assert_eq!(
+            tries(&[&format!("status={status}")], &["--retries", "0"], if *status == 429 { 11 } else { 7 }).0,
+            1
+        );
+    });
+    at_once(&[(301, 7), (400, 7), (401, 4), (403, 5), (404, 6), (501, 7), (504, 9)], |&(status, code)| {
         assert_eq!(tries(&[&format!("status={status}")], &["--timeout", "500ms"], code).0, 1, "{status}");
-    }
+    });
 }
 
 #[test]

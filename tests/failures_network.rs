@@ -8,7 +8,9 @@ mod raw;
 #[path = "support/tls.rs"]
 mod tls;
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use nest::{Nest, Output, mock};
 use nostr_nests::server::{Mock, Options};
@@ -225,8 +227,7 @@ fn what_was_never_connected_is_tried_again() {
         .env("NEST_API", format!("http://127.0.0.1:{port}"))
         .args(["restart", "demo", "--retries", "1", "-v"])
         .into_parts();
-    use std::io::{BufRead as _, BufReader, Read as _};
-    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("next attempt in") {
@@ -236,7 +237,7 @@ fn what_was_never_connected_is_tried_again() {
     let server = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let (mut stream, _) = server.accept().unwrap();
     let _ = stream.read(&mut [0; 4096]).unwrap();
-    std::io::Write::write_all(&mut stream, b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n").unwrap();
+    stream.write_all(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(6));
 }
 

@@ -7,7 +7,7 @@ mod nest;
 use std::fs::OpenOptions;
 use std::io::Read as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
 use nest::{Nest, mock, parse};
@@ -32,6 +32,17 @@ fn wait_for(mock: &Mock, path: &str, requests: usize) {
     while mock.requests(path) < requests {
         std::thread::yield_now();
     }
+}
+
+/// What is said up to and with `words`.
+fn read_until(stderr: &mut ChildStderr, words: &str) -> String {
+    let mut said = String::new();
+    while !said.contains(words) {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte).unwrap();
+        said.push(char::from(byte[0]));
+    }
+    said
 }
 
 /// Interrupts a restart once `path` has been asked for, and returns what it said.
@@ -75,16 +86,31 @@ fn interrupted_while_the_restart_is_out() {
 }
 
 #[test]
+fn interrupted_in_the_queue() {
+    let mock = mock(&["no-answer"]);
+    let state = tempfile::tempdir().unwrap();
+    let call =
+        || Nest::new(&mock).env("XDG_STATE_HOME", state.path()).args(["restart", "demo", "--timeout", "20s", "-vv"]);
+    let (mut first, _home) = start(call());
+    wait_for(&mock, RESTART, 1);
+    let (mut second, _home) = start(call());
+    let mut stderr = second.stderr.take().unwrap();
+    let mut said = read_until(&mut stderr, "waiting for another restart of this nest");
+    send(&second, Signal::TERM);
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(second.wait().unwrap().code(), Some(143));
+    assert!(said.ends_with("error: interrupted; nothing was sent\n"), "{said}");
+    assert_eq!(mock.requests(RESTART), 1);
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
 fn interrupted_after_a_refusal() {
     let mock = mock(&["status=429,30s"]);
     let (mut child, _home) = start(Nest::new(&mock).args(["restart", "demo", "-v"]));
     let mut stderr = child.stderr.take().unwrap();
-    let mut said = String::new();
-    while !said.contains("next attempt in") {
-        let mut byte = [0];
-        stderr.read_exact(&mut byte).unwrap();
-        said.push(char::from(byte[0]));
-    }
+    let mut said = read_until(&mut stderr, "next attempt in");
     send(&child, Signal::TERM);
     stderr.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));

@@ -25,7 +25,7 @@ pub enum Lost {
         /// What it says.
         why: String,
         /// How it was tried.
-        route: Route,
+        route: Box<Route>,
         /// What was to be reached.
         url: Box<Url>,
     },
@@ -81,7 +81,7 @@ pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, r
         return Lost::Unanswered(why);
     }
     let (layer, why) = layer(error, route.via.is_some());
-    Lost::Unreachable { host: host_and_port(url), layer, why, route, url: Box::new(url.clone()) }
+    Lost::Unreachable { host: host_and_port(url), layer, why, route: Box::new(route), url: Box::new(url.clone()) }
 }
 
 fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {

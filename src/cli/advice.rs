@@ -108,7 +108,7 @@ advice! {
         "try again {when}",
         Some(Exit::RateLimited);
     LOST_ANSWER: "no answer",
-        "{why}",
+        "the request was sent, then: {why}",
         "wait a minute, then restart it only if it is still dead: nest restart {room} --if-inactive",
         Some(Exit::Unknown);
     BUSY: "two restarts at once",

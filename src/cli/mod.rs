@@ -35,7 +35,6 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use serde_json::json;
-use tokio::sync::watch;
 
 use self::args::{Cli, Command, Format, OutputArgs};
 use self::context::{Context, Terminal};
@@ -167,34 +166,38 @@ fn unparsed_output(args: &[OsString]) -> OutputArgs {
     }
 }
 
-/// Listens for Ctrl-C and SIGTERM from here on.
+/// Listens for Ctrl-C and SIGTERM from here on: not first when the work pauses for the first time.
+#[cfg(unix)]
 fn signals() -> Stop {
+    use tokio::signal::unix::{SignalKind, signal};
     let (sender, stop) = Stop::channel();
-    tokio::spawn(forward_signals(sender));
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    // Where it is forbidden to listen, the system's own way of ending a program remains.
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return stop };
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                _ = interrupt.recv() => Signal::Interrupt,
+                _ = terminate.recv() => Signal::Terminate,
+            };
+            if sender.send(Some(signal)).is_err() {
+                return;
+            }
+        }
+    });
     stop
 }
 
-#[cfg(unix)]
-async fn forward_signals(sender: watch::Sender<Option<Signal>>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return };
-    loop {
-        let signal = tokio::select! {
-            _ = interrupt.recv() => Signal::Interrupt,
-            _ = terminate.recv() => Signal::Terminate,
-        };
-        if sender.send(Some(signal)).is_err() {
-            return;
-        }
-    }
-}
-
+/// Listens for Ctrl-C from here on.
 #[cfg(not(unix))]
-async fn forward_signals(sender: watch::Sender<Option<Signal>>) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        let _ = sender.send(Some(Signal::Interrupt));
-    }
+fn signals() -> Stop {
+    let (sender, stop) = Stop::channel();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            let _ = sender.send(Some(Signal::Interrupt));
+        }
+    });
+    stop
 }
 
 /// A core dump would hold the key.

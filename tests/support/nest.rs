@@ -136,6 +136,16 @@ pub fn parse(faults: &[&str]) -> Vec<Fault> {
     faults.iter().map(|fault| fault.parse().unwrap()).collect()
 }
 
+/// Runs `test` on all of `cases` at once: most of the time they wait.
+pub fn at_once<T: Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
+    let test = &test;
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || test(case));
+        }
+    });
+}
+
 /// A text without what differs from run to run: the mock's address, SIDs, times of day, milliseconds.
 pub fn plain(text: &str, mock: &Mock) -> String {
     let text = text.replace(&mock.address().to_string(), "MOCK");
