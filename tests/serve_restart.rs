@@ -1,5 +1,6 @@
 //! `nest serve` on a real Redis and a real LiveKit: what a restart does, and what it leaves alone.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "what was measured")]
 
 #[path = "support/livekit.rs"]
 mod livekit;

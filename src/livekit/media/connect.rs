@@ -84,11 +84,11 @@ pub(super) async fn connect(
             Some(Ok((address, result))) = attempt.calls.join_next() => attempt.called(address, result),
             () = sleep_until(started + HEAD_START), if !attempt.released => attempt.release().await?,
             () = sleep_until(answer_until), if !attempt.answered => {
-                let waited = started.elapsed();
+                let spent = started.elapsed();
                 return Err(match doubtful {
                     true => Failure::NoMedia,
-                    false if waited < ANSWER_LIMIT => Failure::OutOfTime(waited),
-                    false => Failure::NoAnswer(waited),
+                    false if spent < ANSWER_LIMIT => Failure::OutOfTime(spent),
+                    false => Failure::NoAnswer(spent),
                 });
             }
             () = sleep_until(until) => return Err(silence(started.elapsed())),

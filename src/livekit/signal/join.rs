@@ -141,11 +141,10 @@ async fn first_answer(socket: &mut Socket) -> Result<proto::JoinResponse, Cause>
     loop {
         match next(socket).await {
             Ok(Response::Join(join)) => return Ok(join),
-            Ok(_) => {}
+            Ok(_) | Err(Ending::Deaf) => {}
             Err(Ending::SentAway(reason)) => return Err(Cause::SentAway(reason)),
             Err(Ending::Lost(text)) => return Err(Cause::Broken(text)),
             Err(Ending::Silent(time)) => return Err(Cause::TimedOut(time)),
-            Err(Ending::Deaf) => {}
         }
     }
 }

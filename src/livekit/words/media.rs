@@ -76,12 +76,9 @@ fn stands(findings: &Findings<'_>, finding: &Finding, connected: &Connected) -> 
         Transport::Tcp => step(Status::Warned, format!("UDP blocked, TCP works: {pair}")).hint(firewall),
         Transport::Relay => {
             let url = finding.seen.relay.as_deref().unwrap_or("TURN");
-            let failed: String = finding
-                .seen
-                .relays
-                .iter()
-                .map(|(url, why)| format!("; {url} does not work: {}", unusable(why)))
-                .collect();
+            let dead = finding.seen.relays.iter();
+            let failed: Vec<_> = dead.map(|(url, why)| format!("; {url} does not work: {}", unusable(why))).collect();
+            let failed = failed.concat();
             let detail = format!("through {url}: {pair}{failed}");
             if forced && failed.is_empty() {
                 step(Status::Passed, format!("sound gets through by a relay, {detail}"))

@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const ROUNDS: usize = 8;
 
 /// What a restart came to.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Restarted {
     /// Done here.
     Now {
