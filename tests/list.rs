@@ -206,10 +206,10 @@ fn rows_appear_as_answers_arrive() {
     let (mut command, _home) = nest.into_parts();
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
-    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap()).unwrap()["roomId"].clone();
-    assert_eq!([next(), next()], ["over", "quick"]);
+    let mut following = || serde_json::from_str::<Value>(&lines.next().unwrap()).unwrap()["roomId"].clone();
+    assert_eq!([following(), following()], ["over", "quick"]);
     let since = Instant::now();
-    assert_eq!(next(), "silent");
+    assert_eq!(following(), "silent");
     assert!(since.elapsed() > Duration::from_secs(1), "{:?}", since.elapsed());
     assert!(child.wait().unwrap().success());
 }

@@ -1,5 +1,6 @@
 //! Several `nest serve` on one Redis and one LiveKit: restarts at once, processes that are killed, webhooks, replays.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "what was measured")]
 
 #[path = "support/livekit.rs"]
 mod livekit;

@@ -54,7 +54,7 @@ pub struct LiveKit {
     /// Of everything by UDP.
     pub udp: u16,
     pub http: reqwest::Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for LiveKit {
@@ -102,10 +102,10 @@ impl LiveKit {
             .spawn()
             .expect("target/tools/server is livekit-server");
         let http = client(&tls::client_config(&[]));
-        let server = Self { process, ip: ip.into(), port, tcp, udp, http, _folder: folder };
+        let server = Self { process, ip: ip.into(), port, tcp, udp, http, folder };
         let ready = Instant::now() + Duration::from_secs(10);
         while server.http.get(server.url("http", "/")).send().await.is_err() {
-            let log = || fs::read_to_string(server._folder.path().join("log")).unwrap_or_default();
+            let log = || fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
             assert!(Instant::now() < ready, "livekit-server does not answer: {}", log());
             sleep(Duration::from_millis(5)).await;
         }
@@ -117,7 +117,7 @@ impl LiveKit {
     }
 
     pub fn log(&self) -> String {
-        fs::read_to_string(self._folder.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     pub async fn call(&self, method: &str, body: Value) -> Value {

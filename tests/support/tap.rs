@@ -69,7 +69,7 @@ impl Tap {
 
 async fn forward(http: &reqwest::Client, target: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let sent = http.request(head.method, format!("{target}{}", head.uri)).headers(head.headers).body(body).send().await;
     let Ok(answer) = sent else {
         return Response::builder().status(502).body(Full::default()).unwrap();
