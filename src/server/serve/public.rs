@@ -48,7 +48,7 @@ impl Endpoint {
     /// Reads a URL. `internal`: one that works in a network of its own only is meant.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See `Error`.
     pub fn new(text: &str, internal: bool) -> Result<Self, Error> {
         let url = plain(text, ["wss", "ws"]).ok_or_else(|| Error::Url(text.into(), "wss://"))?;
         let name = url.as_str().trim_end_matches('/').to_owned();
