@@ -96,6 +96,11 @@ async fn what_is_wrong_is_refused_with_a_reason() {
         mine["sig"] = other["sig"].clone();
         mine.to_string()
     };
+    let other_key = {
+        let mut event: Value = serde_json::from_str(&json()).unwrap();
+        event["pubkey"] = Keys::generate().public_key().to_hex().into();
+        event.to_string()
+    };
     let nostr = |text: &str| format!("Nostr {}", STANDARD.encode(text));
     let good = || case.header(|_| {});
     let base64 = "Authorization is not padded standard base64";
@@ -119,6 +124,7 @@ async fn what_is_wrong_is_refused_with_a_reason() {
         ("another kind", case.header(|d| d.kind = Kind::TextNote), "Wrong event kind: 1, expected 27235"),
         ("tampered with", nostr(&tampered), "Invalid event id or signature"),
         ("another's signature", nostr(&other_signature), "Invalid event id or signature"),
+        ("another's key", nostr(&other_key), "Invalid event id or signature"),
         ("content", case.header(|d| d.content = "x".into()), "Event content must be empty"),
         ("no u", case.header(|d| drop(d.tags.remove(tag_of(d, "u")))), "Event must have exactly one 'u' tag"),
         ("two u", case.header(|d| d.tags.push(vec!["u".into(), this.clone()])), "Event must have exactly one 'u' tag"),
@@ -127,6 +133,8 @@ async fn what_is_wrong_is_refused_with_a_reason() {
         ("another host", set("u", this.replace("127.0.0.1", "127.0.0.2")), &for_this),
         ("another name of the host", set("u", this.replace("127.0.0.1", "localhost")), &for_this),
         ("no port", set("u", this.replace(&format!(":{}", case.mock.address().port()), "")), &for_this),
+        ("another prefix", set("u", this.replace("/api/", "/nests/api/")), &for_this),
+        ("no prefix", set("u", this.replace("/api/v1", "")), &for_this),
         ("another path", set("u", this.replace("demo", "Demo")), &for_this),
         ("trailing slash", set("u", format!("{this}/")), &for_this),
         ("query", set("u", format!("{this}?x=1")), &for_this),

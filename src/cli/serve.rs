@@ -121,18 +121,19 @@ impl Given<'_> {
         let file = &self.file;
         let internal = self.read("allow-internal-endpoint", None, None, parse)?.or(file.allow_internal_endpoint);
         let internal = args.allow_internal_endpoint || internal.unwrap_or(false);
-        let endpoint = self.text("public-livekit-url", &args.public_livekit_url, &file.public_livekit_url)?;
+        let endpoint =
+            self.text("public-livekit-url", args.public_livekit_url.as_ref(), file.public_livekit_url.as_ref())?;
         let endpoint = Endpoint::new(&endpoint, internal).map_err(|error| {
             wrong("public-livekit-url", &error).hint("--allow-internal-endpoint, if that is what clients are to dial")
         })?;
-        let origin = self.text("public-url", &args.public_url, &file.public_url)?;
+        let origin = self.text("public-url", args.public_url.as_ref(), file.public_url.as_ref())?;
         let ttl = self.read("record-ttl", None, file.record_ttl.as_deref(), args::lifetime)?;
         let quota = |limit: u32| (limit > 0).then_some(Quota { limit, window: Duration::from_mins(1) });
         let connections = self.count("max-connections", args.max_connections, file.max_connections, CONNECTIONS)?;
         Ok(Settings {
             livekit: livekit::Config {
-                url: self.text("livekit", &args.livekit, &file.livekit)?,
-                key: self.text("livekit-key", &args.livekit_key, &file.livekit_key)?,
+                url: self.text("livekit", args.livekit.as_ref(), file.livekit.as_ref())?,
+                key: self.text("livekit-key", args.livekit_key.as_ref(), file.livekit_key.as_ref())?,
                 secret: self.livekit_secret(args).await?,
             },
             redis: redis::Config { url: self.redis_url(args)?, password: self.redis_password(args).await? },
@@ -160,8 +161,9 @@ impl Given<'_> {
         text.map(read).transpose().map_err(|error| wrong(name, &error))
     }
 
-    fn text(&self, name: &str, flag: &Option<String>, file: &Option<String>) -> Result<String, Failure> {
-        self.read(name, flag.as_deref(), file.as_deref(), parse::<String>)?.ok_or_else(|| missing(name))
+    fn text(&self, name: &str, flag: Option<&String>, file: Option<&String>) -> Result<String, Failure> {
+        self.read(name, flag.map(String::as_str), file.map(String::as_str), parse::<String>)?
+            .ok_or_else(|| missing(name))
     }
 
     fn count(&self, name: &str, flag: Option<u32>, file: Option<u32>, usual: u32) -> Result<u32, Failure> {
@@ -184,15 +186,17 @@ impl Given<'_> {
             return Err(Failure::new(Exit::Usage, "a Redis password among the arguments; nothing was done")
                 .hint("--redis-password-file, or a systemd credential named redis-password"));
         }
-        self.text("redis", &args.redis, &self.file.redis).map(Secret::new)
+        self.text("redis", args.redis.as_ref(), self.file.redis.as_ref()).map(Secret::new)
     }
 
     async fn redis_password(&self, args: &ServeArgs) -> Result<Option<Secret>, Failure> {
-        self.secret("redis-password", &args.redis_password_file, &self.file.redis_password_file).await
+        self.secret("redis-password", args.redis_password_file.as_ref(), self.file.redis_password_file.as_ref()).await
     }
 
     async fn livekit_secret(&self, args: &ServeArgs) -> Result<Secret, Failure> {
-        let secret = self.secret("livekit-secret", &args.livekit_secret_file, &self.file.livekit_secret_file).await?;
+        let secret = self
+            .secret("livekit-secret", args.livekit_secret_file.as_ref(), self.file.livekit_secret_file.as_ref())
+            .await?;
         secret.ok_or_else(|| missing("livekit-secret-file").hint("or a systemd credential named livekit-secret"))
     }
 
@@ -200,11 +204,11 @@ impl Given<'_> {
     async fn secret(
         &self,
         name: &str,
-        flag: &Option<PathBuf>,
-        file: &Option<PathBuf>,
+        flag: Option<&PathBuf>,
+        file: Option<&PathBuf>,
     ) -> Result<Option<Secret>, Failure> {
         let variable = || self.context.serve_variable(&format!("{name}-file")).map(PathBuf::from);
-        let read = match (flag.clone().or_else(variable).or_else(|| file.clone()), self.context.credential(name)) {
+        let read = match (flag.cloned().or_else(variable).or_else(|| file.cloned()), self.context.credential(name)) {
             (Some(path), _) => file::read(&path).await.map(Some),
             (None, Some(path)) => match file::read_credential(&path).await {
                 Err(file::Error::NotFound(_)) => Ok(None),

@@ -193,7 +193,7 @@ impl Ask {
         let (record, note) = match self.nests.restart(&self.id).await? {
             Restarted::Now { record, before, sid } => {
                 let before = before.unwrap_or_else(|| "no room".into());
-                (record, format!("restart {} {before} → {sid}", self.id))
+                (*record, format!("restart {} {before} → {sid}", self.id))
             }
             Restarted::Joined => (self.record().await?, format!("restart {} together with another", self.id)),
         };

@@ -18,11 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const ROUNDS: usize = 8;
 
 /// What a restart came to.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Restarted {
     /// Done here.
     Now {
-        record: Record,
+        record: Box<Record>,
         /// SID of the room before, if there was one.
         before: Option<String>,
         /// SID of the room now.
@@ -110,7 +109,7 @@ impl Nests {
         let record = Record { id: id.into(), status: store::active(), restarted_at, ..record };
         let (before, sid) = lease.within(self.replace_room(&record, lease, touched)).await?;
         let finished = self.store.finish(lease.turn, &record).await?;
-        Ok(finished.then_some(Restarted::Now { record, before, sid }))
+        Ok(finished.then_some(Restarted::Now { record: Box::new(record), before, sid }))
     }
 
     /// Deletes the room and creates it; SIDs before and after, which differ.
