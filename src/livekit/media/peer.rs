@@ -118,7 +118,7 @@ impl Peer {
         let (sender, events) = unbounded_channel();
         let bound = |wanted| if wanted { claimed.clone() } else { Vec::new() };
         let (told, reports) = unbounded_channel();
-        let connection = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_configuration(
                 RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build(),
             )
@@ -129,8 +129,9 @@ impl Peer {
             .with_handler(Arc::new(Handler(sender)))
             .with_udp_addrs(bound(udp))
             .with_tcp_addrs(bound(tcp))
-            .build()
-            .await?;
+            .build();
+        // It is large.
+        let connection = Box::pin(building).await?;
         let mut peer = Self {
             connection: Arc::new(connection),
             host,
