@@ -54,7 +54,7 @@ async fn a_restarted_room_is_joinable_and_says_when_it_closes() {
             ("hold", Status::NotChecked),
         ]
     );
-    assert_eq!(server.inside("demo").await, 0, "the check has left");
+    assert_eq!(server.settled("demo", 0).await, 0, "the check has left");
 }
 
 #[tokio::test]
@@ -302,7 +302,7 @@ async fn validating_joins_nobody_and_tells_the_servers_time() {
     let clock = answer.clock.unwrap();
     let width = i64::try_from(answer.elapsed.as_millis()).unwrap() + 1010;
     assert!(clock.min_ms <= 0 && clock.max_ms >= 0 && clock.max_ms - clock.min_ms < width, "{clock:?}");
-    assert_eq!(server.inside("demo").await, 0);
+    assert_eq!(server.settled("demo", 0).await, 0);
 
     // The moment of joining tells it too, and much more exactly.
     let session = server.guest("demo", "g").await;
@@ -310,7 +310,7 @@ async fn validating_joins_nobody_and_tells_the_servers_time() {
     assert!(exact.min_ms <= 0 && exact.max_ms >= 0 && exact.max_ms - exact.min_ms < 200, "{exact:?}");
     assert_eq!(server.inside("demo").await, 1);
     session.leave().await;
-    assert_eq!(server.inside("demo").await, 0, "leaving takes effect at once");
+    assert_eq!(server.settled("demo", 0).await, 0, "leaving takes effect soon");
 }
 
 /// A minute long, so run by hand: no client without media is thrown out before [`LONGEST_HOLD`] is over.

@@ -70,7 +70,7 @@ async fn by_udp_and_nothing_stays_behind() {
     let document = serde_json::to_value(&report).unwrap();
     assert_eq!(document["media"]["protocol"], "udp");
     assert!(document["media"]["rttMs"].is_number());
-    assert_eq!(server.inside("demo").await, 0, "the check has left");
+    assert_eq!(server.settled("demo", 0).await, 0, "the check has left");
     drop(server);
     sleep(Duration::from_millis(50)).await;
     assert!(tokio::runtime::Handle::current().metrics().num_alive_tasks() <= tasks, "a task was left behind");
@@ -93,7 +93,7 @@ async fn each_way_can_be_forced() {
     let report = tried(&server, Some(Transport::Relay)).await;
     assert_eq!(report.verdict, Verdict::Joinable);
     told(&report, "media", Status::NotChecked, "The media server advertises no TURN server");
-    assert_eq!(server.inside("demo").await, 0);
+    assert_eq!(server.settled("demo", 0).await, 0);
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn an_older_server_is_spoken_to_in_the_older_way() {
     assert_eq!(report.verdict, Verdict::Joinable);
     assert_eq!(protocol(&report), Some(Transport::Udp));
     told(&report, "publish", Status::Passed, "The media server hears us: ");
-    assert_eq!(server.inside("demo").await, 0);
+    assert_eq!(server.settled("demo", 0).await, 0);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn checked(
         let roots: Vec<_> = root.into_iter().collect();
         let report = report_with(&request, &tls::client_config(&roots)).await;
         println!("joined after {:?}, media after {:?}", report.joined_after, report.media_after);
-        assert_eq!(server.inside("demo").await, 0, "the check has left");
+        assert_eq!(server.settled("demo", 0).await, 0, "the check has left");
         report
     })
 }

@@ -36,7 +36,7 @@ async fn the_room_in_the_report_is_the_room_of_the_media_server() {
     assert_ne!(before, after);
     assert_eq!(second["check"]["steps"][3]["status"], "passed");
     assert_eq!(inside.farewell().await, DisconnectReason::RoomDeleted, "whoever was inside has been disconnected");
-    assert_eq!(server.inside("demo").await, 0, "the check has left");
+    assert_eq!(server.settled("demo", 0).await, 0, "the check has left");
 }
 
 /// FAILURES row 1.

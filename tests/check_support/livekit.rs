@@ -163,6 +163,19 @@ impl LiveKit {
         all["participants"].as_array().map_or(0, Vec::len)
     }
 
+    /// How many are inside, once it is as many as this or two seconds are over: who says goodbye is let go first and
+    /// counted out afterwards.
+    pub async fn settled(&self, room: &str, wanted: usize) -> usize {
+        let until = Instant::now() + Duration::from_secs(2);
+        loop {
+            let inside = self.inside(room).await;
+            if inside == wanted || Instant::now() > until {
+                return inside;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// What the API would return, in a network that is trusted.
     pub fn candidates(&self) -> Vec<Candidate> {
         let api = "https://nests.example/".parse().unwrap();
