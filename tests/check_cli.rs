@@ -50,7 +50,10 @@ fn a_listener_needs_no_key() {
     assert_eq!(mock.participants("demo"), Vec::<String>::new(), "the check has left");
     let output = listener(&mock, "demo").run().expect(0);
     let last = output.stdout.lines().last().unwrap();
-    assert!(last.starts_with("✓ demo · joinable · RM_") && last.contains(" · closes at "), "{output:?}");
+    assert!(
+        last.starts_with("✓ demo · joinable in ") && last.contains(" ms · RM_") && last.contains(" · closes at "),
+        "{output:?}"
+    );
     assert_eq!(listener(&mock, "demo").args(["-q"]).run().expect(0).stdout, "");
 }
 

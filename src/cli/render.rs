@@ -116,12 +116,19 @@ fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
     let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
     let (first, verdict) = match check.verdict {
-        Verdict::Joinable => ("restarted", paint.good(&format!("joinable in {} ms", restarted.elapsed_ms))),
+        Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
         Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed_steps(check)))),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
     let parts = [first.to_owned(), sids, verdict, closes(check)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+/// By which way audio goes, and after how long that was known.
+fn joinable(check: &CheckReport) -> String {
+    let way = check.media.as_ref().map(|media| format!(" by {}", media.protocol)).unwrap_or_default();
+    let after = check.media_after.or(check.joined_after);
+    format!("joinable{way}{}", after.map(|time| format!(" in {} ms", time.as_millis())).unwrap_or_default())
 }
 
 fn failed_steps(check: &CheckReport) -> String {

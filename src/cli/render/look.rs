@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::error::Failure;
 use super::super::style::{Paint, clean};
-use super::{closes, failed_steps, local_time, step_line};
+use super::{closes, failed_steps, joinable, local_time, step_line};
 use crate::commands::check::Checked;
 use crate::commands::doctor;
 use crate::commands::status::{Standing, State};
@@ -51,15 +51,14 @@ fn merge(document: &mut Value, more: Value) {
 pub fn checked_text(checked: &Checked, paint: Paint) -> String {
     let report = &checked.report;
     let (mark, verdict) = match report.verdict {
-        Verdict::Joinable => (Status::Passed, paint.good("joinable")),
+        Verdict::Joinable => (Status::Passed, paint.good(&joinable(report))),
         Verdict::Unhealthy => (Status::Failed, paint.bad(&format!("failed: {}", failed_steps(report)))),
         Verdict::Unknown => (Status::Warned, paint.warn("whether it can be joined is not known")),
     };
     let mut lines: Vec<_> = report.steps.iter().map(|step| step_line(step, paint)).collect();
     lines.push(String::new());
     let sid = report.room.as_ref().map(|room| clean(&room.sid)).unwrap_or_default();
-    let time = report.joined_after.map(|time| format!("joined in {} ms", time.as_millis())).unwrap_or_default();
-    let parts = [paint.strong(&clean(&checked.room)), verdict, sid, time, closes(report)];
+    let parts = [paint.strong(&clean(&checked.room)), verdict, sid, closes(report)];
     let parts = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     lines.push(format!("{} {}", paint.mark(mark), parts.join(" · ")));
     lines.join("\n")
