@@ -8,6 +8,7 @@ mod serve;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -307,8 +308,10 @@ pub struct MockArgs {
     pub command: Vec<OsString>,
 }
 
-fn exit_help() -> String {
-    format!("Exit codes:\n{}", super::exit::help())
+/// Written once, though many commands show it.
+fn exit_help() -> &'static str {
+    static HELP: LazyLock<String> = LazyLock::new(|| format!("Exit codes:\n{}", super::exit::help()));
+    &HELP
 }
 
 fn faults_help() -> String {
