@@ -162,6 +162,12 @@ impl Serve {
         self.log.try_iter().collect()
     }
 
+    /// The next so many lines that hold this text: what is logged before an answer arrives here a little later.
+    pub fn lines_with(&self, text: &str, count: usize) -> Vec<String> {
+        let next = || self.log.recv_timeout(Duration::from_secs(5)).expect("it says more");
+        std::iter::repeat_with(next).filter(|line| line.contains(text)).take(count).collect()
+    }
+
     pub fn signal(&self, name: &str) {
         process::signal(self.child.id(), name);
     }
