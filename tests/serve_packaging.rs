@@ -179,9 +179,9 @@ impl Proxy {
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(begun.elapsed() < Duration::from_secs(5), "it does not start");
-            if proxy.0.try_wait().unwrap().is_some() {
-                panic!("{}", std::io::read_to_string(proxy.0.stderr.take().unwrap()).unwrap());
-            }
+            let ended = proxy.0.try_wait().unwrap();
+            let last_words = ended.map(|_| std::io::read_to_string(proxy.0.stderr.take().unwrap()).unwrap());
+            assert_eq!(last_words, None);
             std::thread::sleep(Duration::from_millis(10));
         }
         proxy

@@ -27,12 +27,17 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(redis: &str, livekit: &str) -> Self {
+        Self::of(env!("CARGO_BIN_EXE_nest"), redis, livekit)
+    }
+
+    /// Of another build of the program.
+    pub fn of(program: &str, redis: &str, livekit: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let secret = home.path().join("secret");
         std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nest"));
+        let mut command = Command::new(program);
         command.env_clear().env("HOME", home.path()).current_dir(home.path());
         command.args(["serve", "--allow-internal-endpoint"]);
         command.args(["--redis", redis, "--livekit", livekit, "--livekit-secret-file"]);
@@ -181,7 +186,7 @@ impl Serve {
         }
     }
 
-    /// Its resident memory in KiB.
+    /// The most that it ever had of resident memory, in KiB.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
