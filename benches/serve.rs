@@ -167,6 +167,7 @@ async fn questions(media: &Livekit, store: &Redis, room: &NewRoom, n: usize) {
     media.delete(id).await.unwrap();
     while media.find(id).await.unwrap().is_some_and(|room| room.sid == old.sid) {}
     media.create(room).await.unwrap();
+    media.find(id).await.unwrap().unwrap();
     assert!(store.finish(turn, &record).await.unwrap());
 }
 

@@ -129,22 +129,26 @@ impl Nests {
         let is_old = |room: &Room| before.as_ref() == Some(&room.sid);
         let mut pause = Duration::from_millis(10);
         for _ in 0..ROUNDS {
-            match &live {
+            let deleted = match &live {
                 Some(room) if is_old(room) => self.remove(room, lease, touched).await?,
                 // A room that somebody's join has made is not waited for: that is how the next join would win again.
                 Some(_) => self.delete_room(id, lease, touched).await?,
-                None => {}
+                None => true,
+            };
+            if !deleted {
+                // Somebody has come back into a room that was being deleted, and now LiveKit hands it out, but does not
+                // list it. Until it does, within seconds, it cannot be deleted.
+                tokio::time::sleep(pause).await;
+                pause *= 2;
             }
             lease.check()?;
             *touched = true;
             let room = self.media.create(&new).await?;
+            // In the same way, the old one may have been written down over the new one.
+            let listed = if is_old(&room) { None } else { self.media.find(id).await? };
+            let room = listed.unwrap_or(room);
             if !is_old(&room) && room.metadata == new.metadata {
                 return Ok((before, room.sid));
-            }
-            if is_old(&room) {
-                // Somebody has come back into it, and until LiveKit lists it again it cannot be deleted.
-                tokio::time::sleep(pause).await;
-                pause *= 2;
             }
             live = Some(room);
         }
@@ -155,21 +159,22 @@ impl Nests {
         }
     }
 
-    async fn delete_room(&self, id: &str, lease: Lease, touched: &mut bool) -> Result<(), Failure> {
+    async fn delete_room(&self, id: &str, lease: Lease, touched: &mut bool) -> Result<bool, Failure> {
         lease.check()?;
         *touched = true;
-        Ok(self.media.delete(id).await.map(drop)?)
+        Ok(self.media.delete(id).await?)
     }
 
-    /// Deletes a room, and asks until this very one is no longer listed. The lease limits it. LiveKit gives the old room
-    /// to somebody who comes back while it is being deleted, and lists it again: then once more.
-    async fn remove(&self, room: &Room, lease: Lease, touched: &mut bool) -> Result<(), Failure> {
+    /// Deletes a room, and asks until this very one is no longer listed; whether there was one. The lease limits it.
+    /// LiveKit gives the old room to somebody who comes back while it is being deleted, and lists it again: then once
+    /// more.
+    async fn remove(&self, room: &Room, lease: Lease, touched: &mut bool) -> Result<bool, Failure> {
         loop {
-            self.delete_room(&room.name, lease, touched).await?;
+            let deleted = self.delete_room(&room.name, lease, touched).await?;
             let mut pause = Duration::from_millis(2);
             while pause < ASK_FOR {
                 if self.media.find(&room.name).await?.is_none_or(|live| live.sid != room.sid) {
-                    return Ok(());
+                    return Ok(deleted);
                 }
                 tokio::time::sleep(pause).await;
                 pause *= 2;
