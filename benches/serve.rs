@@ -40,6 +40,8 @@ const ROOMS: usize = 200;
 const AT_ONCE: usize = 16;
 const DOWNTIMES: usize = 30;
 const PUBLIC: &str = "https://nests.example/api/v1/nests";
+/// No client is back sooner over a network; LiveKit loses one who is, and throws it out after a minute.
+const ON_ITS_WAY: Duration = Duration::from_millis(5);
 /// Requests for a guest's token: each second, and for how long.
 const GUESTS: (u32, u32) = (1000, 8);
 
@@ -198,6 +200,7 @@ async fn downtime() {
         };
         let rejoined = async {
             inside.farewell().await;
+            tokio::time::sleep(ON_ITS_WAY).await;
             loop {
                 let Ok(mut back) = Signal::join(&scene.livekit.url, token).await else {
                     tokio::time::sleep(Duration::from_millis(2)).await;
