@@ -82,11 +82,16 @@ fn systemd_accepts_the_units() {
         fs::write(&file, unit).unwrap();
         analyze.arg(file);
     }
+    let serve = read("packaging/systemd/nest-serve.service").replace("/usr/local/bin/nest", NEST);
+    fs::write(folder.path().join("nest-serve.service"), serve).unwrap();
+    analyze.arg(folder.path().join("nest-serve.service"));
     silent(&analyze.output().unwrap());
-    let mut security = Command::new("systemd-analyze");
-    security.args(["security", "--offline=true", "--no-pager", "--threshold=20"]);
-    let output = security.arg(folder.path().join("nest-restart@demo.service")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    for unit in ["nest-restart@demo.service", "nest-serve.service"] {
+        let mut security = Command::new("systemd-analyze");
+        security.args(["security", "--offline=true", "--no-pager", "--threshold=20"]);
+        let output = security.arg(folder.path().join(unit)).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
 }
 
 /// The shell that cron would start, with the environment that cron would give it.

@@ -268,6 +268,31 @@ async fn there_are_so_many_connections_and_no_more() {
     }
 }
 
+#[test]
+#[ignore = "needs 15 s"]
+fn whoever_takes_too_long_is_cut_off() {
+    let serve = alone().start();
+    let head = "POST /api/v1/nests/a/restart HTTP/1.1\r\nhost: x\r\n";
+    let slow = [
+        ("", String::new()),
+        ("half a head", head.to_owned()),
+        ("half a body", format!("{head}content-length: 10\r\n\r\n{{")),
+        ("nothing more", "GET /health/alive HTTP/1.1\r\nhost: x\r\n\r\n".to_owned()),
+    ];
+    nest::at_once(&slow, |(name, request)| {
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(serve.origin.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
+        if *name == "half a body" {
+            assert!(answer.starts_with("HTTP/1.1 408 ") && answer.ends_with("takes too long\"}"), "{answer}");
+        }
+    });
+}
+
 /// Every way to get a signature wrong is in `server_nip98.rs`; here is what a public URL changes about it.
 #[tokio::test]
 async fn clients_sign_the_public_url() {
@@ -305,8 +330,8 @@ async fn each_request_is_one_line_without_secrets() {
             let request = client().get(serve.url(&path)).header("authorization", &header);
             Reply::of(request.send().await.unwrap()).await;
         }
-        let lines: Vec<_> = serve.lines().into_iter().filter(|line| line.contains("nests/")).collect();
-        assert_eq!(lines.len(), 2, "{lines:?}");
+        let lines = serve.lines_with("nests/", 2);
+        assert!(lines[0].contains("401") && lines[1].contains("503"), "one line each: {lines:?}");
         let all = lines.concat();
         assert!(!all.contains(token) && !all.contains(header.trim_start_matches("Nostr ")), "{all}");
         assert!(!all.contains(SECRET) && !all.contains('\u{1b}'));

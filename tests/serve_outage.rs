@@ -17,6 +17,7 @@ mod tap;
 use std::time::{Duration, Instant};
 
 use livekit::LiveKit;
+use nests_api::client;
 use nostr::Keys;
 use redis_server::Redis;
 use reqwest::Method;
@@ -141,6 +142,30 @@ async fn livekit_stops_and_comes_back() {
     assert_eq!((&health["redis"], &health["mediaServer"]), (&json!("up"), &json!("down")));
     scene.livekit.resume();
     scene.well().await;
+}
+
+/// Rate limit, body, signature, record, rights, and LiveKit last: it is not there, and nobody notices before.
+#[tokio::test]
+#[ignore = "needs redis and livekit"]
+async fn checks_come_in_the_order_that_clients_know() {
+    let (redis, mut livekit) = (Redis::start(), LiveKit::with("room: {auto_create: false}"));
+    let setup = Setup::new(&redis.url(), &livekit.url).args(["--rate-limit", "7"]);
+    let serve = setup.announcing(&livekit.url);
+    let (host, stranger) = (Keys::generate(), Keys::generate());
+    let id = serve.create(&host).await;
+    livekit.stop();
+    let put = async |body: &'static str| {
+        Reply::of(client().put(serve.url("/api/v1/nests")).body(body).send().await.unwrap()).await
+    };
+    let error = |reply: Reply, status: u16| reply.expect(status).json()["error"].as_str().unwrap().to_owned();
+    assert_eq!(error(put("{").await, 400), "Body is not JSON");
+    assert_eq!(error(put("{}").await, 401), "Missing Authorization header");
+    let invalid = serve.call(&host, Method::PUT, "/api/v1/nests", Some(json!({}))).await;
+    assert_eq!(error(invalid, 400), "\"relays\" is required");
+    assert_eq!(error(serve.restart(&stranger, "nowhere").await, 404), "Nest not found");
+    assert_eq!(error(serve.restart(&stranger, &id).await, 403), "Only the host can restart the nest");
+    serve.restart(&host, &id).await.expect(503);
+    assert_eq!(error(put("{").await, 429), "Too many requests, please try again later");
 }
 
 #[tokio::test]

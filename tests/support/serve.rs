@@ -27,12 +27,17 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(redis: &str, livekit: &str) -> Self {
+        Self::of(env!("CARGO_BIN_EXE_nest"), redis, livekit)
+    }
+
+    /// Of another build of the program.
+    pub fn of(program: &str, redis: &str, livekit: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let secret = home.path().join("secret");
         std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nest"));
+        let mut command = Command::new(program);
         command.env_clear().env("HOME", home.path()).current_dir(home.path());
         command.args(["serve", "--allow-internal-endpoint"]);
         command.args(["--redis", redis, "--livekit", livekit, "--livekit-secret-file"]);
@@ -162,6 +167,12 @@ impl Serve {
         self.log.try_iter().collect()
     }
 
+    /// The next so many lines that hold this text: what is logged before an answer arrives here a little later.
+    pub fn lines_with(&self, text: &str, count: usize) -> Vec<String> {
+        let next = || self.log.recv_timeout(Duration::from_secs(5)).expect("it says more");
+        std::iter::repeat_with(next).filter(|line| line.contains(text)).take(count).collect()
+    }
+
     pub fn signal(&self, name: &str) {
         process::signal(self.child.id(), name);
     }
@@ -175,7 +186,7 @@ impl Serve {
         }
     }
 
-    /// Its resident memory in KiB.
+    /// The most that it ever had of resident memory, in KiB.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -12,13 +12,14 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// What happens before a call goes on; `false`: it does not.
+/// What happens before a call goes on; `false`: it does not, and is never answered.
 pub type Hook = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 pub struct Tap {
     pub url: String,
     calls: Arc<Mutex<Vec<String>>>,
     hook: Arc<Mutex<Option<Hook>>>,
+    swallowed: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Tap {
@@ -26,19 +27,27 @@ impl Tap {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let (calls, hook) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<Option<Hook>>>::default());
+        let swallowed = Arc::<Mutex<Option<&'static str>>>::default();
+        let swallows = swallowed.clone();
         let target = livekit.replace("ws://", "http://");
         let (seen, before, http) = (calls.clone(), hook.clone(), super::nests_api::client());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, before, http, target) = (seen.clone(), before.clone(), http.clone(), target.clone());
+                let swallows = swallows.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let (seen, before, http, target) = (seen.clone(), before.clone(), http.clone(), target.clone());
+                    let swallows = swallows.clone();
                     async move {
                         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+                        let swallowed = *swallows.lock().unwrap() == Some(method.as_str());
                         let goes_on = before.lock().unwrap().as_ref().is_none_or(|hook| hook(&method));
                         seen.lock().unwrap().push(method);
                         if !goes_on {
                             std::future::pending::<()>().await;
+                        }
+                        if swallowed {
+                            return Ok(Response::new(Full::default()));
                         }
                         Ok::<_, Infallible>(forward(&http, &target, request).await)
                     }
@@ -46,12 +55,22 @@ impl Tap {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Self { url, calls, hook }
+        Self { url, calls, hook, swallowed }
     }
 
     /// How often a method was called since the last [`Tap::forget`].
     pub fn count(&self, method: &str) -> usize {
         self.calls.lock().unwrap().iter().filter(|call| *call == method).count()
+    }
+
+    /// All of them, in their order.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// Answers that this method is done, and does not pass it on.
+    pub fn swallow(&self, method: &'static str) {
+        *self.swallowed.lock().unwrap() = Some(method);
     }
 
     pub fn forget(&self) {

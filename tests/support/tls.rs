@@ -4,8 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, Issuer, KeyPair};
-use rcgen::{IsCa, date_time_ymd};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::copy_bidirectional;
@@ -35,11 +34,16 @@ impl Authority {
 
     /// Listens on a free port, with a certificate for `name`, and passes all that it hears on to `target`.
     pub fn front(&self, name: &str, years: Years, target: SocketAddr) -> u16 {
+        let (cert, key) = self.issue(name, years);
+        front(cert.der().clone(), &key, target)
+    }
+
+    /// A certificate for `name`, and its key.
+    pub fn issue(&self, name: &str, years: Years) -> (Certificate, KeyPair) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
         let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
-        front(cert.der().clone(), &key, target)
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 }
 

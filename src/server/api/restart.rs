@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// How often a room is deleted and created, if somebody joins in between and so creates it, or the old one comes back.
 const ROUNDS: usize = 8;
 
+/// How long a deletion may take, more or less, before it is asked for again: that of two nodes takes up to 50 ms.
+const ASK_FOR: Duration = Duration::from_millis(60);
+
 /// What a restart came to.
 pub(super) enum Restarted {
     /// Done here.
@@ -124,19 +127,26 @@ impl Nests {
         let new = self.room_of(record, live.as_ref());
         let before = live.as_ref().map(|room| room.sid.clone());
         let is_old = |room: &Room| before.as_ref() == Some(&room.sid);
+        let mut pause = Duration::from_millis(10);
         for _ in 0..ROUNDS {
-            if let Some(room) = &live {
-                lease.check()?;
-                *touched = true;
-                self.media.delete(id).await?;
+            let deleted = match &live {
+                Some(room) if is_old(room) => self.remove(room, lease, touched).await?,
                 // A room that somebody's join has made is not waited for: that is how the next join would win again.
-                if is_old(room) {
-                    self.until_gone(room).await?;
-                }
+                Some(_) => self.delete_room(id, lease, touched).await?,
+                None => true,
+            };
+            if !deleted {
+                // Somebody has come back into a room that was being deleted, and now LiveKit hands it out, but does not
+                // list it. Until it does, within seconds, it cannot be deleted.
+                tokio::time::sleep(pause).await;
+                pause *= 2;
             }
             lease.check()?;
             *touched = true;
             let room = self.media.create(&new).await?;
+            // In the same way, the old one may have been written down over the new one.
+            let listed = if is_old(&room) { None } else { self.media.find(id).await? };
+            let room = listed.unwrap_or(room);
             if !is_old(&room) && room.metadata == new.metadata {
                 return Ok((before, room.sid));
             }
@@ -149,14 +159,27 @@ impl Nests {
         }
     }
 
-    /// Asks until this very room is no longer listed. The lease limits it.
-    async fn until_gone(&self, room: &Room) -> Result<(), Failure> {
-        let mut pause = Duration::from_millis(2);
-        while self.media.find(&room.name).await?.is_some_and(|live| live.sid == room.sid) {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(100));
+    async fn delete_room(&self, id: &str, lease: Lease, touched: &mut bool) -> Result<bool, Failure> {
+        lease.check()?;
+        *touched = true;
+        Ok(self.media.delete(id).await?)
+    }
+
+    /// Deletes a room, and asks until this very one is no longer listed; whether there was one. The lease limits it.
+    /// LiveKit gives the old room to somebody who comes back while it is being deleted, and lists it again: then once
+    /// more.
+    async fn remove(&self, room: &Room, lease: Lease, touched: &mut bool) -> Result<bool, Failure> {
+        loop {
+            let deleted = self.delete_room(&room.name, lease, touched).await?;
+            let mut pause = Duration::from_millis(2);
+            while pause < ASK_FOR {
+                if self.media.find(&room.name).await?.is_none_or(|live| live.sid != room.sid) {
+                    return Ok(deleted);
+                }
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
         }
-        Ok(())
     }
 }
 

@@ -141,7 +141,7 @@ impl MediaServer for FaultyMedia {
 
     async fn create(&self, room: &NewRoom) -> Result<Room, media::Error> {
         let mut created = self.up()?.create(room).await?;
-        if self.lied.swap(false, Ordering::Relaxed) {
+        if self.lied.load(Ordering::Relaxed) {
             // Upstream does not look: neither would it notice.
             created = Room { sid: format!("RM_{}", random::text(12)), metadata: room.metadata.clone(), ..created };
         }
