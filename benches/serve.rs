@@ -58,7 +58,7 @@ struct Scene {
 impl Scene {
     async fn new(rooms: usize) -> Self {
         // As an API wants it: only who restarts makes rooms.
-        let (redis, livekit) = (RedisServer::start(), LiveKit::with("room: {auto_create: false}"));
+        let (redis, livekit) = (RedisServer::start(), LiveKit::start(false));
         let serve = start(&redis, &livekit, &livekit.url);
         let mut scene = Self { redis, livekit, serve, http: client(), host: Keys::generate(), rooms: Vec::new() };
         for _ in 0..rooms {

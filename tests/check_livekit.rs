@@ -20,7 +20,7 @@ use tokio::time::sleep;
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_restarted_room_is_joinable_and_says_when_it_closes() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     let before = server.create("demo", 60).await["sid"].as_str().unwrap().to_owned();
     server.delete("demo").await;
     let sent_ms = now_ms();
@@ -60,7 +60,7 @@ async fn a_restarted_room_is_joinable_and_says_when_it_closes() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn the_creation_time_alone_proves_a_restart() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     let guest = token("demo", "guest-1");
     let candidates = server.candidates();
     let sent_ms = now_ms();
@@ -77,7 +77,7 @@ async fn the_creation_time_alone_proves_a_restart() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_kept_room_is_told() {
-    let server = LiveKit::start(true).await;
+    let server = LiveKit::start(true);
     let first = server.create("demo", 60).await;
     let mut inside = server.guest("demo", "listener").await;
     sleep(Duration::from_millis(1100)).await;
@@ -112,7 +112,7 @@ async fn a_kept_room_is_told() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_room_that_the_join_has_made_is_no_proof() {
-    let server = LiveKit::start(true).await;
+    let server = LiveKit::start(true);
     let guest = token("demo", "guest-1");
     let candidates = server.candidates();
     let restarted = Some(Restarted { sent_ms: now_ms(), answered_ms: now_ms() });
@@ -124,7 +124,7 @@ async fn a_room_that_the_join_has_made_is_no_proof() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_room_that_does_not_exist_is_told() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     let guest = token("demo", "guest-1");
     let report = report(&check("demo", &guest, &server.candidates())).await;
     assert_eq!(report.verdict, Verdict::Unhealthy);
@@ -139,7 +139,7 @@ async fn a_room_that_does_not_exist_is_told() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn refused_tokens_are_explained() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     server.create("demo", 60).await;
     let candidates = server.candidates();
     let (now_s, join) = (now_ms() / 1000, json!({"room": "demo", "roomJoin": true}));
@@ -179,7 +179,7 @@ async fn refused_tokens_are_explained() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_bad_host_token_is_told_although_guests_get_in() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     server.create("demo", 60).await;
     let (guest, host) = (
         token("demo", "g"),
@@ -195,7 +195,7 @@ async fn a_bad_host_token_is_told_although_guests_get_in() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn behind_tls_and_after_an_internal_name() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     server.create("demo", 60).await;
     let (port, root) = tls_front(server.port).await;
     let tls = tls::client_config(&[root]);
@@ -222,7 +222,7 @@ async fn behind_tls_and_after_an_internal_name() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn the_room_closes_when_the_report_says_so() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     server.create("demo", 2).await;
     server.create("other", 2).await;
     let (guest, host) = (token("demo", "g"), token("other", "aa"));
@@ -244,7 +244,7 @@ async fn the_room_closes_when_the_report_says_so() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_late_teardown_is_seen_by_hold() {
-    let server = Arc::new(LiveKit::start(false).await);
+    let server = Arc::new(LiveKit::start(false));
     let sent_ms = now_ms();
     server.create("demo", 60).await;
     let restarted = Some(Restarted { sent_ms, answered_ms: now_ms() });
@@ -270,7 +270,7 @@ async fn a_late_teardown_is_seen_by_hold() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_quiet_hold_passes_and_people_are_counted_when_it_ends() {
-    let server = Arc::new(LiveKit::start(false).await);
+    let server = Arc::new(LiveKit::start(false));
     server.create("demo", 60).await;
     let guest = token("demo", "g");
     let candidates = server.candidates();
@@ -293,7 +293,7 @@ async fn a_quiet_hold_passes_and_people_are_counted_when_it_ends() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn validating_joins_nobody_and_tells_the_servers_time() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     server.create("demo", 60).await;
     let (candidates, second) = (server.candidates(), Duration::from_secs(1));
     let guest = token("demo", "g");
@@ -317,7 +317,7 @@ async fn validating_joins_nobody_and_tells_the_servers_time() {
 #[tokio::test]
 #[ignore = "needs livekit and a minute"]
 async fn the_longest_hold_is_not_too_long() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     server.create("demo", 60).await;
     let guest = token("demo", "g");
     let candidates = server.candidates();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use check_support::livekit::{LiveKit, Spec, free_port};
+use check_support::livekit::{LiveKit, Spec, free_ports};
 use check_support::{check, jwt, of, report, speaker, step, token};
 use nostr_nests::livekit::Transport;
 use nostr_nests::livekit::check::{Check, LONGEST_HOLD};
@@ -29,7 +29,7 @@ fn protocol(report: &CheckReport) -> Option<Transport> {
 }
 
 async fn with_room(spec: Spec<'_>) -> LiveKit {
-    let server = LiveKit::start_as(spec).await;
+    let server = LiveKit::start_as(spec);
     server.create("demo", 60).await;
     server
 }
@@ -115,7 +115,7 @@ async fn a_server_that_wants_tcp_alone() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn turn_that_is_advertised_but_not_there() {
-    let (udp, tls) = (free_port(), free_port());
+    let [udp, tls] = free_ports();
     let servers = format!(
         "{}, turn_servers: [{{host: 127.0.0.1, port: {udp}, protocol: udp, username: u, credential: top-secret}}, \
          {{host: 127.0.0.1, port: {tls}, protocol: tls, username: u, credential: top-secret}}]",
@@ -150,7 +150,7 @@ async fn turn_that_is_advertised_but_not_there() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn without_a_room_or_with_a_wrong_secret_audio_is_not_checked() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     let report = tried(&server, None).await;
     told(&report, "signal", Status::Failed, "has no room \"demo\"");
     told(&report, "media", Status::NotChecked, "The room was not entered");

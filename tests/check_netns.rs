@@ -36,7 +36,7 @@ fn checked(
     before: impl FnOnce(&LiveKit) + Send,
 ) -> CheckReport {
     net.as_client(async || {
-        let server = LiveKit::start_as(spec).await;
+        let server = LiveKit::start_as(spec);
         server.create("demo", 60).await;
         before(&server);
         let guest = token("demo", "guest-1");

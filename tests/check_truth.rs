@@ -126,7 +126,7 @@ fn expected(row: &Row, before: &Truth, after: &Truth) -> i32 {
 #[ignore = "needs livekit"]
 async fn the_verdict_is_the_truth() {
     for row in ROWS {
-        let server = LiveKit::start(row.auto_create).await;
+        let server = LiveKit::start(row.auto_create);
         let config = Config { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
         let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
         let mut inside = Vec::new();

@@ -48,7 +48,7 @@ impl Subject {
     }
 
     fn real(auto_create: bool) -> Self {
-        let server = LiveKit::with(&format!("room: {{auto_create: {auto_create}}}"));
+        let server = LiveKit::start(auto_create);
         let config =
             adapter::Config { url: server.url.clone(), key: livekit::KEY.into(), secret: Secret::new(livekit::SECRET) };
         Self { media: Arc::new(Livekit::new(config).unwrap()), _mock: None, _livekit: Some(server) }

@@ -23,7 +23,7 @@ fn api_before(server: &LiveKit) -> Mock {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn the_room_in_the_report_is_the_room_of_the_media_server() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     let mock = api_before(&server);
     let first = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
     let before = server.sid("demo").await.unwrap();
@@ -47,7 +47,7 @@ async fn the_room_in_the_report_is_the_room_of_the_media_server() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_room_that_was_not_deleted_is_found_out() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     let mock = api_before(&server);
     Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
     let before = server.sid("demo").await.unwrap();
@@ -65,7 +65,7 @@ async fn a_room_that_was_not_deleted_is_found_out() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn the_mock_serves_a_real_media_server() {
-    let server = LiveKit::start(false).await;
+    let server = LiveKit::start(false);
     let url = server.url("ws", "");
     let mock = ["mock", "--livekit", &url, "--livekit-key", KEY, "--livekit-secret-file", "secret", "--"];
     let call = |secret| Nest::alone().env("PATH", "/usr/bin:/bin").file("secret", secret, 0o600);

@@ -38,7 +38,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let (redis, livekit) = (Redis::start(), LiveKit::with("room: {auto_create: false}"));
+        let (redis, livekit) = (Redis::start(), LiveKit::start(false));
         let serve = Setup::new(&redis.url(), &livekit.url).announcing(&livekit.url);
         let host = Keys::generate();
         let id = serve.create(&host).await;
@@ -148,7 +148,7 @@ async fn livekit_stops_and_comes_back() {
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn checks_come_in_the_order_that_clients_know() {
-    let (redis, mut livekit) = (Redis::start(), LiveKit::with("room: {auto_create: false}"));
+    let (redis, mut livekit) = (Redis::start(), LiveKit::start(false));
     let setup = Setup::new(&redis.url(), &livekit.url).args(["--rate-limit", "7"]);
     let serve = setup.announcing(&livekit.url);
     let (host, stranger) = (Keys::generate(), Keys::generate());
@@ -181,7 +181,7 @@ async fn livekit_freezes_and_thaws() {
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn it_starts_before_what_it_needs() {
-    let (mut redis, mut livekit) = (Redis::start(), LiveKit::with("room: {auto_create: false}"));
+    let (mut redis, mut livekit) = (Redis::start(), LiveKit::start(false));
     redis.stop();
     livekit.stop();
     let serve = Setup::new(&redis.url(), &livekit.url).announcing(&livekit.url);
@@ -199,7 +199,7 @@ async fn it_starts_before_what_it_needs() {
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn a_wrong_secret_is_no_health() {
-    let (redis, livekit) = (Redis::start(), LiveKit::start());
+    let (redis, livekit) = (Redis::start(), LiveKit::start(true));
     let serve = Setup::new(&redis.url(), &livekit.url).key("nobody").announcing(&livekit.url);
     let health = serve.get("/health").await.expect(503).json();
     assert_eq!((&health["redis"], &health["mediaServer"]), (&json!("up"), &json!("down")));
@@ -208,7 +208,7 @@ async fn a_wrong_secret_is_no_health() {
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn sigterm_finishes_what_runs() {
-    let (redis, livekit) = (Redis::start(), LiveKit::with("room: {auto_create: false}"));
+    let (redis, livekit) = (Redis::start(), LiveKit::start(false));
     let tap = Tap::before(&livekit.url).await;
     let mut serve = Setup::new(&redis.url(), &tap.url).announcing(&livekit.url);
     let host = Keys::generate();

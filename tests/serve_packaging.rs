@@ -212,7 +212,7 @@ async fn restarts_go_through(proxy: impl FnOnce(&Place<'_>) -> Proxy) {
     fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
     fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
 
-    let (redis, livekit, host) = (Redis::start(), LiveKit::with("room: {auto_create: false}"), Keys::generate());
+    let (redis, livekit, host) = (Redis::start(), LiveKit::start(false), Keys::generate());
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let origin = format!("https://localhost:{port}");
     let setup = Setup::new(&redis.url(), &livekit.url).public(&origin).args(["--trusted-proxy", "127.0.0.1"]);

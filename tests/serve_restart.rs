@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use ::redis::AsyncCommands as _;
 use futures_util::future::join_all;
-use livekit::LiveKit;
+use livekit::{LiveKit, Spec};
 use livekit_protocol::DisconnectReason;
 use nests_api::claims;
 use nostr::Keys;
@@ -43,11 +43,11 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self::with("room: {auto_create: true}")
+        Self::with(true)
     }
 
-    fn with(yaml: &str) -> Self {
-        let (redis, livekit) = (Redis::start(), LiveKit::with(yaml));
+    fn with(auto_create: bool) -> Self {
+        let (redis, livekit) = (Redis::start(), LiveKit::start(auto_create));
         let serve = Setup::new(&redis.url(), &livekit.url).announcing(&livekit.url);
         Self { redis, livekit, serve, host: Keys::generate() }
     }
@@ -172,7 +172,7 @@ async def main(url, token):
     await again.disconnect()
 
 asyncio.run(main(*sys.argv[1:]))";
-    let scene = Scene::with("room: {auto_create: false}");
+    let scene = Scene::with(false);
     let id = scene.serve.create(&scene.host).await;
     let (before, token) = (scene.sid(&id).await.unwrap(), scene.token(&Keys::generate(), &id).await);
     let mut client = tokio::process::Command::new("target/tools/livekit-py/bin/python")
@@ -193,8 +193,8 @@ asyncio.run(main(*sys.argv[1:]))";
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn whoever_comes_back_at_once_does_not_keep_the_old_room() {
-    for yaml in ["room: {auto_create: false}", "room: {auto_create: true}"] {
-        let scene = Scene::with(yaml);
+    for auto_create in [false, true] {
+        let scene = Scene::with(auto_create);
         let id = scene.serve.create(&scene.host).await;
         let guests = (0..2).map(|_| async {
             let guest = scene.serve.get(&format!("/api/v1/nests/{id}/guest")).await.expect(200).json();
@@ -231,7 +231,7 @@ async fn whoever_comes_back_at_once_does_not_keep_the_old_room() {
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn a_nest_that_is_dead_comes_back() {
-    let scene = Scene::with("room: {auto_create: false}");
+    let scene = Scene::with(false);
     let id = scene.serve.create(&scene.host).await;
     scene.media().delete(&id).await.unwrap();
     let dead = scene.serve.call(&scene.host, Method::GET, &format!("/api/v1/nests/{id}"), None).await.expect(404);
@@ -288,7 +288,7 @@ async fn records_of_the_other_implementation_survive() {
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn records_are_what_the_other_implementation_reads() {
-    let (redis, livekit) = (Redis::start(), LiveKit::start());
+    let (redis, livekit) = (Redis::start(), LiveKit::start(true));
     let serve = Setup::new(&redis.url(), &livekit.url).args(["--record-ttl", "2h"]).announcing(&livekit.url);
     let scene = Scene { redis, livekit, serve, host: Keys::generate() };
     let id = scene.serve.create(&scene.host).await;
@@ -377,11 +377,9 @@ async fn every_call_does_what_clients_know() {
 #[ignore = "needs redis and livekit"]
 async fn two_nodes_of_livekit_are_one() {
     let redis = Redis::start();
-    let yaml = format!(
-        "room: {{auto_create: true}}\nredis: {{address: \"127.0.0.1:{}\"}}\nnode_selector: {{kind: random}}",
-        redis.port
-    );
-    let nodes = [LiveKit::with(&yaml), LiveKit::with(&yaml)];
+    let more = format!("redis: {{address: \"127.0.0.1:{}\"}}\nnode_selector: {{kind: random}}", redis.port);
+    let cluster = Spec { auto_create: true, more, ..Spec::default() };
+    let nodes = [LiveKit::start_as(cluster.clone()), LiveKit::start_as(cluster)];
     let host = Keys::generate();
     let one = Setup::new(&redis.url(), &nodes[0].url).announcing(&nodes[0].url);
     let other = Setup::new(&redis.url(), &nodes[1].url).announcing(&nodes[1].url);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use ::redis::AsyncCommands as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use livekit::LiveKit;
+use livekit::{LiveKit, Spec};
 use nests_api::client;
 use nostr::Keys;
 use nostr_nests::secret::Secret;
@@ -48,7 +48,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let (redis, livekit) = (Redis::start(), LiveKit::with("room: {auto_create: false}"));
+        let (redis, livekit) = (Redis::start(), LiveKit::start(false));
         let tap = Tap::before(&livekit.url).await;
         let serves = [(); 2].map(|()| Setup::new(&redis.url(), &tap.url).announcing(&livekit.url));
         let host = Keys::generate();
@@ -325,7 +325,7 @@ async fn livekit_itself_tells_through_its_webhook() {
     // LiveKit has to know the address before the API has one.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let hook = format!("webhook: {{api_key: {KEY}, urls: [\"http://127.0.0.1:{port}/api/v1/nests/webhook\"]}}");
-    let livekit = LiveKit::with(&format!("room: {{auto_create: false}}\n{hook}"));
+    let livekit = LiveKit::start_as(Spec { more: hook, ..Spec::default() });
     let setup = Setup::new(&redis.url(), &livekit.url).listen(&format!("127.0.0.1:{port}"));
     let serve = setup.announcing(&livekit.url);
     let id = serve.create(&host).await;

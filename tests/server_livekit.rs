@@ -32,7 +32,7 @@ async fn sid(mock: &Mock) -> Option<String> {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_restart_deletes_and_creates_on_livekit() {
-    let server = LiveKit::start();
+    let server = LiveKit::start(true);
     let config = Config { url: server.url.clone(), key: livekit::KEY.into(), secret: Secret::new(livekit::SECRET) };
     let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
     assert_eq!((mock.livekit(), sid(&mock).await), (server.url.as_str(), None));

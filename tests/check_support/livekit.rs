@@ -1,9 +1,8 @@
-//! The real livekit-server, one process a test.
+//! The real livekit-server as the tests of the check need it: asked and arranged by its own `RoomService`.
 
-use std::fs;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+#[path = "../support/livekit.rs"]
+mod server;
+
 use std::time::Duration;
 
 use nostr_nests::clock::Clock;
@@ -14,110 +13,35 @@ use nostr_nests::tls;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+#[allow(unused_imports, reason = "each test file uses a part of them")]
+pub use self::server::{KEY, SECRET, Spec, free_ports};
 use super::{client, jwt, now_ms, token};
-
-pub const KEY: &str = "devkey";
-pub const SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
-
-/// Where and how a server runs.
-#[derive(Clone)]
-pub struct Spec<'a> {
-    /// A network namespace to run in.
-    pub namespace: Option<&'a str>,
-    pub ip: &'a str,
-    pub auto_create: bool,
-    /// More of the `rtc` section, a comma in front.
-    pub rtc: String,
-    /// More sections.
-    pub more: String,
-}
-
-impl Default for Spec<'_> {
-    fn default() -> Self {
-        Self {
-            namespace: None,
-            ip: "127.0.0.1",
-            auto_create: false,
-            rtc: ", enable_loopback_candidate: true, node_ip: 127.0.0.1".into(),
-            more: String::new(),
-        }
-    }
-}
 
 /// A livekit-server of one test; ends with it.
 pub struct LiveKit {
-    process: Child,
-    ip: String,
-    pub port: u16,
-    /// Of ICE over TCP.
-    pub tcp: u16,
-    /// Of everything by UDP.
-    pub udp: u16,
+    server: server::LiveKit,
     pub http: reqwest::Client,
-    folder: tempfile::TempDir,
 }
 
-impl Drop for LiveKit {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+impl std::ops::Deref for LiveKit {
+    type Target = server::LiveKit;
+
+    fn deref(&self) -> &Self::Target {
+        &self.server
     }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl LiveKit {
-    pub async fn start(auto_create: bool) -> Self {
-        Self::start_as(Spec { auto_create, ..Spec::default() }).await
+    pub fn start(auto_create: bool) -> Self {
+        Self::start_as(Spec { auto_create, ..Spec::default() })
     }
 
-    pub async fn start_as(spec: Spec<'_>) -> Self {
-        let binary = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/server");
-        let folder = tempfile::tempdir().unwrap();
-        let (port, tcp, udp) = (free_port(), free_port(), free_port());
-        let config = folder.path().join("livekit.yaml");
-        let Spec { namespace, ip, auto_create, rtc, more } = spec;
-        let text = format!(
-            "port: {port}\nbind_addresses: [\"{ip}\"]\nkeys: {{{KEY}: \"{SECRET}\"}}\n\
-             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false{rtc}}}\n\
-             room: {{auto_create: {auto_create}}}\n{more}"
-        );
-        fs::write(&config, text).unwrap();
-        let mut command = match namespace {
-            Some(name) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", name]).arg(binary);
-                command
-            }
-            None => Command::new(binary),
-        };
-        let log = fs::File::create(folder.path().join("log")).unwrap();
-        let process = command
-            .arg("--config")
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("target/tools/server is livekit-server");
-        let http = client(&tls::client_config(&[]));
-        let server = Self { process, ip: ip.into(), port, tcp, udp, http, folder };
-        let ready = Instant::now() + Duration::from_secs(10);
-        while server.http.get(server.url("http", "/")).send().await.is_err() {
-            let log = || fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < ready, "livekit-server does not answer: {}", log());
-            sleep(Duration::from_millis(5)).await;
-        }
-        server
+    pub fn start_as(spec: Spec<'_>) -> Self {
+        Self { server: server::LiveKit::start_as(spec), http: client(&tls::client_config(&[])) }
     }
 
     pub fn url(&self, scheme: &str, path: &str) -> String {
-        format!("{scheme}://{}:{}{path}", self.ip, self.port)
-    }
-
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        format!("{scheme}{}{path}", self.server.url.trim_start_matches("ws"))
     }
 
     pub async fn call(&self, method: &str, body: Value) -> Value {

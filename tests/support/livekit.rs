@@ -11,35 +11,66 @@ pub const KEY: &str = "devkey";
 /// Its secret.
 pub const SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
 
+/// Where and how a server runs.
+#[derive(Clone)]
+pub struct Spec<'a> {
+    /// A network namespace to run in.
+    pub namespace: Option<&'a str>,
+    pub ip: &'a str,
+    pub auto_create: bool,
+    /// More of the `rtc` section, a comma in front.
+    pub rtc: String,
+    /// More sections.
+    pub more: String,
+}
+
+impl Default for Spec<'_> {
+    fn default() -> Self {
+        Self {
+            namespace: None,
+            ip: "127.0.0.1",
+            auto_create: false,
+            rtc: ", enable_loopback_candidate: true, node_ip: 127.0.0.1".into(),
+            more: String::new(),
+        }
+    }
+}
+
 /// A running server; it ends when dropped.
 pub struct LiveKit {
-    /// `ws://127.0.0.1:PORT`
+    /// `ws://IP:PORT`
     pub url: String,
+    pub port: u16,
+    /// Of ICE over TCP.
+    pub tcp: u16,
+    /// Of everything by UDP.
+    pub udp: u16,
     process: Child,
+    namespace: Option<String>,
     /// Holds the configuration.
     folder: tempfile::TempDir,
 }
 
 impl LiveKit {
-    /// Starts a server as LiveKit is by default.
-    pub fn start() -> Self {
-        Self::with("room: {auto_create: true}")
+    /// With `auto_create`, which is LiveKit's own choice, whoever joins makes the room.
+    pub fn start(auto_create: bool) -> Self {
+        Self::start_as(Spec { auto_create, ..Spec::default() })
     }
 
-    /// Starts a server with these lines of YAML added to its configuration.
-    pub fn with(yaml: &str) -> Self {
+    pub fn start_as(spec: Spec<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("livekit.yaml");
         let [port, tcp] = free_ports();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let Spec { namespace, ip, auto_create, rtc, more } = spec;
         let text = format!(
-            "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys: {{{KEY}: \"{SECRET}\"}}\nlogging: {{level: info}}\n\
-             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, enable_loopback_candidate: true, \
-             node_ip: 127.0.0.1}}\n{yaml}\n"
+            "port: {port}\nbind_addresses: [\"{ip}\"]\nkeys: {{{KEY}: \"{SECRET}\"}}\nlogging: {{level: info}}\n\
+             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false{rtc}}}\n\
+             room: {{auto_create: {auto_create}}}\n{more}\n"
         );
-        std::fs::write(&config, text).unwrap();
-        let process = run(&folder);
-        Self { url: format!("ws://127.0.0.1:{port}"), process, folder }
+        std::fs::write(folder.path().join("livekit.yaml"), text).unwrap();
+        let process = run(namespace, &folder);
+        let url = format!("ws://{ip}:{port}");
+        Self { url, port, tcp, udp, process, namespace: namespace.map(str::to_owned), folder }
     }
 
     /// Its process, for signals.
@@ -55,12 +86,20 @@ impl LiveKit {
 
     /// Starts it again where it was.
     pub fn resume(&mut self) {
-        self.process = run(&self.folder);
+        self.process = run(self.namespace.as_deref(), &self.folder);
     }
 }
 
-fn run(folder: &tempfile::TempDir) -> Child {
-    let mut process = Command::new(binary())
+fn run(namespace: Option<&str>, folder: &tempfile::TempDir) -> Child {
+    let mut command = match namespace {
+        Some(name) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", name]).arg(binary());
+            command
+        }
+        None => Command::new(binary()),
+    };
+    let mut process = command
         .arg("--config")
         .arg(folder.path().join("livekit.yaml"))
         .stdin(Stdio::null())
@@ -93,7 +132,7 @@ fn binary() -> PathBuf {
     path
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
+pub fn free_ports<const N: usize>() -> [u16; N] {
     // All held at once, so that they differ.
     let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     held.map(|listener| listener.local_addr().unwrap().port())
