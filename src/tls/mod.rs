@@ -1,0 +1,192 @@
+//! The one TLS set-up of the client side, and what went wrong when a certificate is refused.
+
+mod certificate;
+mod failure;
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientConfig, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+
+use self::certificate::Shown;
+pub use self::failure::{Failure, failure};
+
+/// Why a file of certificates cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    /// No `BEGIN CERTIFICATE`.
+    #[error("it holds no certificate in PEM form")]
+    Empty,
+    /// There are certificates, but none that could vouch for another.
+    #[error("none of its certificates can be read")]
+    Unreadable,
+}
+
+/// Reads the certificates of a PEM file such as a CA bundle; unreadable ones among readable ones are left out.
+///
+/// # Errors
+/// See [`PemError`].
+pub fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect();
+    if found.is_empty() {
+        return Err(PemError::Empty);
+    }
+    let readable = |cert: &CertificateDer<'_>| RootCertStore::empty().add(cert.clone()).is_ok();
+    let usable: Vec<_> = found.into_iter().flatten().filter(readable).collect();
+    if usable.is_empty() { Err(PemError::Unreadable) } else { Ok(usable) }
+}
+
+/// Whether a file looks like a CA bundle, without reading all of it as [`read_pem`] does.
+///
+/// # Errors
+/// [`PemError::Empty`].
+pub fn holds_certificates(pem: &[u8]) -> Result<(), PemError> {
+    let mark = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(mark.len()).any(|bytes| bytes == mark).then_some(()).ok_or(PemError::Empty)
+}
+
+/// TLS 1.2 and 1.3 by ring; trusts Mozilla's roots and `extra_roots`. No ALPN: each user of it sets its own on a clone.
+#[must_use]
+pub fn client_config(extra_roots: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
+    client_config_with_bundle(extra_roots, Vec::new())
+}
+
+/// The same, trusting what is in `bundle` too: a PEM file of a whole system's certificates. Those are read when a server
+/// shows a certificate and not before, which takes about a millisecond, a third of a restart on loopback.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "only if a library broke its word")]
+pub fn client_config_with_bundle(extra_roots: &[CertificateDer<'static>], bundle: Vec<u8>) -> Arc<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = NamingVerifier {
+        inner: OnceLock::new(),
+        extra_roots: extra_roots.to_vec(),
+        bundle,
+        provider: provider.clone(),
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring knows TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Verifies exactly as its inner verifier does; a refusal then names the issuer.
+#[derive(Debug)]
+struct NamingVerifier {
+    inner: OnceLock<Arc<WebPkiServerVerifier>>,
+    extra_roots: Vec<CertificateDer<'static>>,
+    bundle: Vec<u8>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl NamingVerifier {
+    fn inner(&self) -> &WebPkiServerVerifier {
+        self.inner.get_or_init(|| {
+            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+            let bundle = CertificateDer::pem_slice_iter(&self.bundle).flatten();
+            roots.add_parsable_certificates(self.extra_roots.iter().cloned().chain(bundle));
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
+                .build()
+                .expect("the roots are not empty, and there are no revocation lists")
+        })
+    }
+}
+
+impl ServerCertVerifier for NamingVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.inner().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        verdict.map_err(|error| match error {
+            rustls::Error::InvalidCertificate(why) => {
+                let named = Failure::of_certificate(&why, end_entity);
+                named.map_or(why, |failure| CertificateError::Other(OtherError(Arc::new(failure)))).into()
+            }
+            other => other,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner().verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner().verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What the two ends of a connection agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// `TLS 1.3`.
+    pub version: &'static str,
+    /// Who signed the server's certificate, where that can be read.
+    pub issuer: Option<String>,
+    /// When the certificate ends, in seconds since the Unix epoch.
+    pub not_after: Option<i64>,
+}
+
+impl Agreed {
+    /// Reads it off a connection whose handshake is done.
+    #[must_use]
+    pub fn on(connection: &rustls::ClientConnection) -> Self {
+        let cert = connection.peer_certificates().and_then(<[_]>::first).map(Shown::read).unwrap_or_default();
+        Self {
+            version: match connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
+                _ => "TLS",
+            },
+            issuer: cert.issuer,
+            not_after: cert.not_after,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_keeps_what_can_be_read() {
+        let cert = rcgen::generate_simple_self_signed(["h.example".into()]).unwrap().cert.pem();
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(read_pem(format!("# text\n{broken}{cert}").as_bytes()).unwrap().len(), 1);
+        assert_eq!(read_pem(broken.as_bytes()), Err(PemError::Unreadable));
+        assert_eq!(read_pem(b"no certificate"), Err(PemError::Empty));
+        assert_eq!(holds_certificates(cert.as_bytes()), Ok(()));
+        assert_eq!(holds_certificates(b"no certificate"), Err(PemError::Empty));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = read_pem(&bytes);
+        }
+    }
+}
