@@ -229,7 +229,7 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
         return;
     }
     if let Some(hold) = findings.hold() {
-        tools.reporter.detail(1, &format!("staying for {} s", hold.as_secs()));
+        tools.reporter.detail(1, &format!("staying for {hold:?}"));
         let held = match &mut live {
             Some(live) => session.hold_unless(hold, live.broken()).await,
             None => session.hold(hold).await,
