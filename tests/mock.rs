@@ -105,7 +105,8 @@ fn every_fault_shows_what_its_help_says() {
 #[test]
 fn the_examples_of_the_help_do_what_they_say() {
     let help = mock().args(["mock", "--help"]).run().expect(0).stdout;
-    let examples = help.lines().filter_map(|line| line.trim().strip_prefix("nest ")).filter(|line| line.contains(" -- "));
+    let examples =
+        help.lines().filter_map(|line| line.trim().strip_prefix("nest ")).filter(|line| line.contains(" -- "));
     let codes = examples.map(|line| mock().args(line.split("  ").next().unwrap().split(' ')).run().code);
     assert_eq!(codes.collect::<Vec<_>>(), [0, 10]);
 }

@@ -114,7 +114,7 @@ impl Failure {
             Error::Declined => Self::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
             Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
             Error::NoHost
-            | Error::NoRoom
+            | Error::NoRoom { .. }
             | Error::NothingToChoose
             | Error::Address { .. }
             | Error::StillThere

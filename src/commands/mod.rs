@@ -10,7 +10,7 @@ pub mod list;
 pub mod mock;
 pub mod open;
 mod owner;
-mod pick;
+pub mod pick;
 mod publish;
 mod quiet;
 pub mod recreate;
