@@ -141,8 +141,8 @@ async fn an_encrypted_key_is_kept_as_it_was_given_or_opened() {
     let alone = key::load(&plan, None, &Silent).await;
     assert!(matches!(alone, Err(key::Error::PassphraseNeeded { origin: Origin::Keyring })));
     let nsec = parse::nsec(host.secret_key());
-    let plain = Export { plain: true, yes: true, ..Export::default() };
-    assert_eq!(command::export(&keyring, &plain, &passphrase()).await.unwrap().text, nsec);
+    let bare = Export { plain: true, yes: true, ..Export::default() };
+    assert_eq!(command::export(&keyring, &bare, &passphrase()).await.unwrap().text, nsec);
 
     let opened = command::import(&keyring, &from(NCRYPTSEC), &passphrase()).await.unwrap();
     assert_eq!(opened, Stored { public_key: host.public_key(), default: true, new: false });

@@ -1,7 +1,7 @@
 //! Which nest, when none was named: a person at the terminal chooses among those of the host.
 
 use super::keys::Keys;
-use super::list::{self, Depth, Nest, State, Whose};
+use super::list::{Depth, Looking, Nest, State, Whose};
 use super::{Error, Settings, Stop};
 use crate::api::{self, Client};
 use crate::clock::{self, Clock};
@@ -95,12 +95,12 @@ pub(super) async fn pick(
         return Err(Error::NoRoom { keyless: false });
     }
     let mut nests = Vec::new();
-    let listed = list::nests(settings, &Whose::Mine, keys, client, reporter).await;
-    let listed = listed.map_err(|error| match error {
+    let looking = Looking { settings, keys, client, reporter };
+    let looked = looking.at(&Whose::Mine, Depth::Whole, |_| {}, |nest| nests.push(nest)).await;
+    looked.map_err(|error| match error {
         Error::NoHost => Error::NoRoom { keyless: true },
         other => other,
     })?;
-    list::look(listed, Depth::Whole, client, |nest| nests.push(nest)).await;
     // Those that are meant most likely come first, those that are over last.
     nests.sort_by_key(|nest| (!purpose.suits(nest), nest.state == State::Over, std::cmp::Reverse(nest.since_s)));
     let suitable = nests.iter().filter(|nest| purpose.suits(nest)).count();
