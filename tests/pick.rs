@@ -54,7 +54,7 @@ fn one_of_several_is_chosen() {
         outside.publish(&event(mock.host(), id, age, &tags));
     }
     let mut person = at(&mock, &["restart", "--yes"]);
-    person.sees("Restart which nest?");
+    person.sees("Restart which nest");
     // What is over comes last.
     person.sees("Delta");
     person.terminal.send(DOWN).unwrap();
@@ -64,7 +64,7 @@ fn one_of_several_is_chosen() {
     assert_eq!(restarts(&mock, "demo") + restarts(&mock, "c") + restarts(&mock, "d"), 0);
 
     let mut person = at(&mock, &["close"]);
-    person.sees("Close which nest?");
+    person.sees("Close which nest");
     person.terminal.send("\r").unwrap();
     person.sees("for good?");
     person.terminal.send("y").unwrap();
@@ -74,7 +74,7 @@ fn one_of_several_is_chosen() {
 
     for (keys, code) in [("\u{1b}", 1), ("\u{3}", 130)] {
         let mut person = at(&mock, &["close"]);
-        person.sees("Close which nest?");
+        person.sees("Close which nest");
         person.terminal.send(keys).unwrap();
         let (screen, ended) = person.ends();
         assert_eq!(ended, code, "{screen}");
@@ -130,13 +130,13 @@ fn what_looks_at_a_nest_offers_them_too() {
         assert!(code == 0 && screen.contains(result), "{command} {code}: {screen}");
     }
     let mut person = at(&mock, &["status"]);
-    person.sees("Look at which nest?");
+    person.sees("Look at which nest");
     person.terminal.send(DOWN).unwrap();
     person.terminal.send("\r").unwrap();
     let (screen, code) = person.ends();
     assert!(code == 0 && screen.contains("audio room · nobody inside"), "{screen}");
     let mut person = at(&mock, &["status"]);
-    person.sees("Look at which nest?");
+    person.sees("Look at which nest");
     person.terminal.send("\r").unwrap();
     let (screen, code) = person.ends();
     assert!(code == 10 && screen.contains("nest restart demo --check"), "{screen}");

@@ -30,13 +30,13 @@ pub enum Purpose {
 impl Purpose {
     fn which(self) -> &'static str {
         match self {
-            Self::Restart => "Restart which nest?",
-            Self::Recreate => "Recreate which nest?",
-            Self::Close => "Close which nest?",
-            Self::Open => "Open which nest?",
-            Self::Status => "Look at which nest?",
-            Self::Check => "Check which nest?",
-            Self::Token => "A token for which nest?",
+            Self::Restart => "Restart which nest",
+            Self::Recreate => "Recreate which nest",
+            Self::Close => "Close which nest",
+            Self::Open => "Open which nest",
+            Self::Status => "Look at which nest",
+            Self::Check => "Check which nest",
+            Self::Token => "A token for which nest",
         }
     }
 
