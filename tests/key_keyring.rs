@@ -14,7 +14,6 @@ use key_support::{NCRYPTSEC, NCRYPTSEC_HEX, Person, in_child, is_child, new_key}
 use nostr::{EventBuilder, Keys, Kind};
 use nostr_nests::commands::key::{self as command, Export, Import};
 use nostr_nests::key::keyring::{self, Keyring, LIMIT, Reason};
-use nostr_nests::key::source::Opener;
 use nostr_nests::key::{self, Origin, Plan, Source};
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
