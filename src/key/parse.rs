@@ -228,7 +228,7 @@ mod tests {
         let text = encrypt(key.clone(), Secret::new("pass phrase")).await.unwrap();
         let back = decrypt(encrypted(text.expose()), Secret::new("pass phrase")).await.unwrap();
         assert_eq!(back, key);
-        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), Error::Empty);
+        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), Error::NoPassphrase);
     }
 
     #[tokio::test]
