@@ -267,23 +267,26 @@ complete -c nest -n "__fish_nest_using_subcommand open" -l json -d 'Short for --
 complete -c nest -n "__fish_nest_using_subcommand open" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand open" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand open" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -s v -l verbose -d 'Say more; twice: still more'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -f -a "import" -d 'Put a key into the OS keyring: from a hidden prompt, a file or stdin'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -f -a "show" -d 'Show the public part of the key that would be used'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -f -a "list" -d 'Show the keys in the keyring'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -f -a "default" -d 'Say which key is used when several would do'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import show list default remove" -f -a "remove" -d 'Take a key out of the keyring'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "import" -d 'Put a key into the OS keyring: from a hidden prompt, a file or stdin'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "generate" -d 'Make a new key, and keep it in the OS keyring, or in a file'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "export" -d 'Print a secret key of the keyring, encrypted: a copy for safe keeping, or for another machine'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "encrypt" -d 'Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "show" -d 'Show the public part of the key that would be used'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "list" -d 'Show the keys in the keyring'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "default" -d 'Say which key is used when several would do'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "remove" -d 'Take a key out of the keyring'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -298,6 +301,49 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l to-file -d 'Write it to this new file (mode 0600) instead' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l passphrase-file -d 'With --to-file: a file with the passphrase that is to encrypt it, or - for stdin' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l passphrase-file -d 'A file with the passphrase that is to encrypt it, or - for stdin' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l plain -d 'As nsec, not encrypted'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s y -l yes -d 'Ask nothing'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l output -d 'What stdout carries' -r -f -a "text\t'For people'

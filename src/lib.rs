@@ -8,6 +8,7 @@ pub mod key;
 pub mod livekit;
 pub mod lock;
 pub mod nip98;
+pub mod quic;
 pub mod relay;
 pub mod report;
 pub mod reporter;

@@ -130,24 +130,6 @@ async fn a_nest_that_is_over_or_gone_is_told() {
     assert!(output.stderr.starts_with("error: the server no longer has this nest\n"), "{output:?}");
 }
 
-/// FAILURES row 5.
-#[tokio::test]
-async fn media_over_quic_is_told_and_nothing_is_joined() {
-    let mock = mock(&[]);
-    let naddr = events::naddr(&mock);
-    events::publish(
-        &mock,
-        &[&["status", "live"], &["streaming", "https://moq.example/anon"], &["auth", "https://auth.example"]],
-    )
-    .await;
-    let check = |nest: Nest| nest.args(["check", &naddr]).run().expect(1);
-    for output in [check(Nest::alone()), check(Nest::new(&mock))] {
-        assert!(output.stderr.starts_with("error: this nest runs on Media over QUIC"), "{output:?}");
-        assert!(output.stderr.contains("https://moq.example/anon"), "{output:?}");
-    }
-    assert_eq!(mock.requests("/rtc"), 0);
-}
-
 /// Before an endpoint is dialled, the code is that of what went wrong.
 #[test]
 fn what_the_api_says_decides_the_code() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use key_support::{MemoryVault, NCRYPTSEC, NCRYPTSEC_HEX, Person, new_key};
 use nostr::{Keys, PublicKey};
-use nostr_nests::commands::key::{self as command, Error, Import, Stored};
+use nostr_nests::commands::key::{self as command, Error, Export, Import, Stored};
 use nostr_nests::key::keyring::{self, Keyring, LIMIT, Reason, Vault};
 use nostr_nests::key::source::Opener;
 use nostr_nests::key::{self, Origin, Plan, Source, index, npub, parse};
@@ -24,10 +24,6 @@ fn keyring(folder: &TempDir) -> Keyring {
 
 fn from(text: &str) -> Import {
     Import { from: Some(Source::Env(Secret::new(text))), ..Import::default() }
-}
-
-fn nobody() -> Opener<'static> {
-    Opener { passphrase_file: None, reporter: &Silent }
 }
 
 fn asking(reporter: &dyn Reporter) -> Opener<'_> {
@@ -145,7 +141,8 @@ async fn an_encrypted_key_is_kept_as_it_was_given_or_opened() {
     let alone = key::load(&plan, None, &Silent).await;
     assert!(matches!(alone, Err(key::Error::PassphraseNeeded { origin: Origin::Keyring })));
     let nsec = parse::nsec(host.secret_key());
-    assert_eq!(command::export(&keyring, None, None, asking(&passphrase())).await.unwrap(), nsec);
+    let bare = Export { plain: true, yes: true, ..Export::default() };
+    assert_eq!(command::export(&keyring, &bare, &passphrase()).await.unwrap().text, nsec);
 
     let opened = command::import(&keyring, &from(NCRYPTSEC), &passphrase()).await.unwrap();
     assert_eq!(opened, Stored { public_key: host.public_key(), default: true, new: false });
@@ -156,25 +153,45 @@ async fn an_encrypted_key_is_kept_as_it_was_given_or_opened() {
 async fn a_new_key_can_be_taken_out_and_brought_back() {
     let folder = TempDir::new().unwrap();
     let ring = keyring(&folder);
-    let nothing = command::export(&ring, None, None, nobody()).await.unwrap_err();
+    let plain = Export { plain: true, yes: true, ..Export::default() };
+    let nothing = command::export(&ring, &plain, &Silent).await.unwrap_err();
     assert!(matches!(keyring_error(nothing), keyring::Error::Empty));
     let made = command::generate(&ring).await.unwrap();
     assert!(made.default && made.new);
 
-    let nsec = command::export(&ring, Some(made.public_key), None, nobody()).await.unwrap();
+    // Not without a yes, and without a passphrase not encrypted.
+    let asked = Export { key: Some(made.public_key), ..plain.clone() };
+    for person in [&Person::who_says(false) as &dyn Reporter, &Silent] {
+        let kept = command::export(&ring, &Export { yes: false, ..asked.clone() }, person).await;
+        assert!(matches!(kept, Err(Error::NotConfirmed { what: "exported", .. })), "{kept:?}");
+    }
+    let nsec = command::export(&ring, &asked, &Silent).await.unwrap().text;
     assert_eq!(Keys::parse(nsec.expose()).unwrap().public_key(), made.public_key);
-    let sealed = command::export(&ring, None, Some(Secret::new("pw")), nobody()).await.unwrap();
+    let sealed = async |person: &Person| {
+        command::export(&ring, &Export { yes: true, ..Export::default() }, person).await.map(|written| written.text)
+    };
+    assert!(matches!(sealed(&Person::who_types(&[])).await, Err(Error::NoPassphrase)));
+    assert!(matches!(sealed(&Person::who_types(&["pw", "px"])).await, Err(Error::Mistyped)));
+    let sealed = sealed(&Person::who_types(&["pw", "pw"])).await.unwrap();
     assert!(sealed.expose().starts_with("ncryptsec1"));
     let second = TempDir::new().unwrap();
     let back = command::import(&keyring(&second), &from(sealed.expose()), &Person::who_types(&["pw"])).await.unwrap();
     assert_eq!(back.public_key, made.public_key);
 
-    let source = Source::Env(nsec);
-    let sealed = command::encrypt(Some(&source), Secret::new("pw"), nobody()).await.unwrap();
-    let opened = asking(&Person::who_types(&["pw"])).open(&sealed, &Origin::Env).await.unwrap();
+    let source = Source::Env(nsec.clone());
+    let sealed = command::encrypt(Some(&source), None, &Person::who_types(&["pw", "pw"])).await.unwrap();
+    assert_eq!(sealed.public_key, made.public_key);
+    let opened = asking(&Person::who_types(&["pw"])).open(&sealed.text, &Origin::Env).await.unwrap();
     assert_eq!(Keys::new(opened).public_key(), made.public_key);
-    let bare = command::encrypt(Some(&source), Secret::new(""), nobody()).await;
-    assert!(matches!(bare, Err(Error::NotEncrypted(parse::Error::Empty))));
+    // Another passphrase for a key that has one.
+    let source = Source::Env(sealed.text);
+    let again = command::encrypt(Some(&source), None, &Person::who_types(&["pw", "new", "new"])).await.unwrap();
+    let opened = asking(&Person::who_types(&["new"])).open(&again.text, &Origin::Env).await.unwrap();
+    assert_eq!(Keys::new(opened).public_key(), made.public_key);
+    let bare = folder.path().join("bare");
+    key::file::create(&bare, &Secret::new("")).unwrap();
+    let bare = command::encrypt(Some(&Source::Env(nsec)), Some(&bare), &Silent).await;
+    assert!(matches!(bare, Err(Error::NotEncrypted(parse::Error::NoPassphrase))));
 }
 
 #[tokio::test]

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use key_support::{NCRYPTSEC, NCRYPTSEC_HEX, Person, in_child, is_child, new_key};
 use nostr::{EventBuilder, Keys, Kind};
-use nostr_nests::commands::key::{self as command, Import};
+use nostr_nests::commands::key::{self as command, Export, Import};
 use nostr_nests::key::keyring::{self, Keyring, LIMIT, Reason};
-use nostr_nests::key::source::Opener;
 use nostr_nests::key::{self, Origin, Plan, Source};
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
@@ -40,8 +39,8 @@ async fn a_key_is_imported_once_and_signs_from_then_on() {
     let key = key::load(&plan(&keyring), None, &Silent).await.unwrap();
     assert_eq!((key.public_key(), key.source()), (alice, &Origin::Keyring));
     key.sign(EventBuilder::new(Kind::HttpAuth, "").build(alice)).await.unwrap().verify().unwrap();
-    let opener = Opener { passphrase_file: None, reporter: &Silent };
-    assert_eq!(command::export(&keyring, None, None, opener).await.unwrap(), nsec);
+    let plain = Export { plain: true, yes: true, ..Export::default() };
+    assert_eq!(command::export(&keyring, &plain, &Silent).await.unwrap().text, nsec);
 
     command::remove(&keyring, None, true, &Silent).await.unwrap();
     assert!(matches!(keyring.get(alice).await, Err(keyring::Error::Gone { .. })));

@@ -56,6 +56,61 @@ fn faults_are_named_on_the_command_line() {
     }
 }
 
+/// What the example of the help shows with each fault: what is added to it, its exit code, and words that it says.
+const SHOWN: &[(&str, &[&str], i32, &str)] = &[
+    ("old-room-kept", &[], 10, "LiveKit still runs the old room"),
+    ("late-teardown=300ms", &["--hold", "5s"], 10, "LiveKit was still deleting the old one"),
+    ("wrong-secret", &[], 10, "signed with another secret"),
+    ("internal-endpoint", &[], 0, "an internal name"),
+    ("status=500", &["--retries", "0"], 7, "failed with status 500"),
+    ("plain-text=429", &["--retries", "0"], 11, "takes no more requests"),
+    ("html", &["--retries", "0"], 7, "failed with status 502"),
+    ("empty", &[], 6, "no restart endpoint"),
+    ("rate-limit=0", &["--retries", "0"], 11, "takes no more requests"),
+    ("redirect", &[], 7, "redirects to"),
+    ("gateway-timeout", &[], 0, "gave up waiting (status 504)"),
+    ("drop-before", &["--timeout", "1s"], 9, "not seen so far"),
+    ("drop-after", &[], 0, "the connection was lost"),
+    ("no-answer", &["--timeout", "1s"], 0, "no answer within 1s"),
+    ("slow-body", &["--timeout", "1s"], 0, "no whole answer within 1s"),
+    ("half-body", &[], 0, "the answer was cut off"),
+    ("huge-body", &[], 7, "more than a mebibyte"),
+    ("token-object", &[], 7, "without a usable token"),
+    ("other-room", &[], 7, "your links still point to demo"),
+    ("echo-authorization", &[], 4, "Invalid NIP-98 authentication: Nostr ***"),
+    ("echo-token", &["--retries", "0"], 7, "cannot hand out ***"),
+    ("control-characters", &[], 0, "\\u{1b}[31m"),
+    ("no-restart", &[], 6, "Endpoint not found"),
+    ("lost-record", &[], 6, "no longer has this nest"),
+    ("redis-hang=100ms", &[], 0, "joinable in"),
+    ("redis-hang", &["--timeout", "1s"], 9, "not seen so far"),
+    ("livekit-down", &["--retries", "0"], 7, "failed with status 500"),
+    ("clock=+94s", &[], 0, "your clock is 94 s behind"),
+    ("clock=2099", &[], 4, "the server's clock says 2099"),
+];
+
+#[test]
+fn every_fault_shows_what_its_help_says() {
+    for row in nostr_nests::server::faults::TABLE {
+        assert!(SHOWN.iter().any(|(fault, ..)| fault.split('=').next() == Some(row.name)), "{} is missing", row.name);
+    }
+    nest::at_once(SHOWN, |(fault, more, code, words)| {
+        let example = ["mock", "--fault", fault, "--", "nest", "restart", "demo", "--check"];
+        let output = mock().args(example).args(*more).run();
+        assert_eq!(output.code, *code, "{fault}: {output:?}");
+        assert!(output.stdout.contains(words) || output.stderr.contains(words), "{fault}: {output:?}");
+    });
+}
+
+#[test]
+fn the_examples_of_the_help_do_what_they_say() {
+    let help = mock().args(["mock", "--help"]).run().expect(0).stdout;
+    let examples =
+        help.lines().filter_map(|line| line.trim().strip_prefix("nest ")).filter(|line| line.contains(" -- "));
+    let codes = examples.map(|line| mock().args(line.split("  ").next().unwrap().split(' ')).run().code);
+    assert_eq!(codes.collect::<Vec<_>>(), [0, 10]);
+}
+
 #[test]
 fn it_serves_loopback_only() {
     let output = mock().args(["mock", "--listen", "0.0.0.0:0", "--", "true"]).run().expect(2);

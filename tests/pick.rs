@@ -54,7 +54,7 @@ fn one_of_several_is_chosen() {
         outside.publish(&event(mock.host(), id, age, &tags));
     }
     let mut person = at(&mock, &["restart", "--yes"]);
-    person.sees("Restart which nest?");
+    person.sees("Restart which nest");
     // What is over comes last.
     person.sees("Delta");
     person.terminal.send(DOWN).unwrap();
@@ -64,7 +64,7 @@ fn one_of_several_is_chosen() {
     assert_eq!(restarts(&mock, "demo") + restarts(&mock, "c") + restarts(&mock, "d"), 0);
 
     let mut person = at(&mock, &["close"]);
-    person.sees("Close which nest?");
+    person.sees("Close which nest");
     person.terminal.send("\r").unwrap();
     person.sees("for good?");
     person.terminal.send("y").unwrap();
@@ -74,7 +74,7 @@ fn one_of_several_is_chosen() {
 
     for (keys, code) in [("\u{1b}", 1), ("\u{3}", 130)] {
         let mut person = at(&mock, &["close"]);
-        person.sees("Close which nest?");
+        person.sees("Close which nest");
         person.terminal.send(keys).unwrap();
         let (screen, ended) = person.ends();
         assert_eq!(ended, code, "{screen}");
@@ -98,12 +98,58 @@ fn a_lost_nest_is_recreated_after_a_question() {
 #[test]
 fn nobody_at_the_terminal_is_a_usage_error() {
     let mock = mock(&[]);
-    for command in ["restart", "recreate", "close", "open"] {
+    for command in ["restart", "recreate", "close", "open", "status", "check", "token"] {
         let output = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args([command, "--json"]).run().expect(2);
         assert_eq!(output.document()["error"]["kind"], "usage");
         assert!(output.stderr.contains("which nest?"), "{}", output.stderr);
     }
     assert_eq!(mock.all_requests(), 0);
+}
+
+#[test]
+fn what_looks_at_a_nest_offers_them_too() {
+    let mock = mock(&[]);
+    let outside = Outside::at(&mock.relay());
+    remember(&mock, "b");
+    outside.publish(&event(
+        mock.host(),
+        "b",
+        50,
+        &[&["title", "Beta"], &["status", "live"], &["service", &mock.api()]],
+    ));
+    Nest::new(&mock).args(["restart", "b"]).run().expect(0);
+    // The one that runs is the one to be joined.
+    for (command, question, result) in [
+        ("check", "Beta is running, nobody inside. Check it?", "joinable"),
+        ("token", "Beta is running, nobody inside. Fetch a token for it?", "eyJ"),
+    ] {
+        let mut person = at(&mock, &[command]);
+        person.sees(question);
+        person.terminal.send("y").unwrap();
+        let (screen, code) = person.ends();
+        assert!(code == 0 && screen.contains(result), "{command} {code}: {screen}");
+    }
+    let mut person = at(&mock, &["status"]);
+    person.sees("Look at which nest");
+    person.terminal.send(DOWN).unwrap();
+    person.terminal.send("\r").unwrap();
+    let (screen, code) = person.ends();
+    assert!(code == 0 && screen.contains("audio room · nobody inside"), "{screen}");
+    let mut person = at(&mock, &["status"]);
+    person.sees("Look at which nest");
+    person.terminal.send("\r").unwrap();
+    let (screen, code) = person.ends();
+    assert!(code == 10 && screen.contains("nest restart demo --check"), "{screen}");
+}
+
+#[test]
+fn without_a_key_there_is_nothing_to_choose_from() {
+    let mock = mock(&[]);
+    for command in ["restart", "status", "check", "token"] {
+        let (screen, code) = Seated::at(Nest::alone().env("NEST_RELAYS", mock.relay()).args([command])).ends();
+        assert!(code == 2 && screen.contains("no key whose nests could be shown"), "{command}: {screen}");
+        assert!(!screen.contains("--host"), "{screen}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nest::{Nest, mock};
 use nostr_nests::server::Mock;
 use nostr_sdk::{Event, Keys};
-use outside::{Outside, Relay, coordinate, event, naddr, now, tags_without, value, values};
+use outside::{Outside, Relay, coordinate, event, naddr, now, read_only, tags_without, value, values};
 use raw::Raw;
 
 const CREATE: &str = "/api/v1/nests";
@@ -215,7 +215,7 @@ fn a_room_that_was_never_published_is_not_made_twice() {
             .map(Vec::as_slice)
             .collect::<Vec<_>>(),
     );
-    let mute = read_only(&old);
+    let mute = read_only(vec![old.clone()], || true);
     let first = run(&mute);
     assert_eq!(first.code, 1, "{first:?}");
     assert!(first.document()["error"]["message"].as_str().unwrap().contains("no relay took the event"));
@@ -229,42 +229,6 @@ fn a_room_that_was_never_published_is_not_made_twice() {
     assert_eq!(second["roomId"], value(&heir, "d").unwrap());
     assert!(mock.record(value(&heir, "d").unwrap()).is_some());
     assert!(std::fs::read_dir(home.path().join("nest/recreate")).unwrap().next().is_none(), "nothing is left behind");
-}
-
-/// The URL of a relay that tells of one event and answers to no other.
-fn read_only(event: &Event) -> String {
-    use futures_util::{SinkExt as _, StreamExt as _};
-    use tokio_tungstenite::tungstenite::Message;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    listener.set_nonblocking(true).unwrap();
-    let event = event.clone();
-    // Ends with the process.
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let event = event.clone();
-                tokio::spawn(async move {
-                    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
-                    while let Some(Ok(Message::Text(text))) = socket.next().await {
-                        let message: serde_json::Value = serde_json::from_str(&text).unwrap();
-                        if message[0] != "REQ" {
-                            continue;
-                        }
-                        let told = serde_json::json!(["EVENT", message[1], event]).to_string();
-                        let end = serde_json::json!(["EOSE", message[1]]).to_string();
-                        for text in [told, end] {
-                            let _ = socket.send(Message::text(text)).await;
-                        }
-                    }
-                });
-            }
-        });
-    });
-    url
 }
 
 fn killed_after(mock: &Mock, home: &Path, after: Duration) -> bool {

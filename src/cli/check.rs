@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::ui::Ui;
 use super::{render, restart, rooms};
 use crate::commands::check::{self, Checked, Done, Options};
+use crate::commands::pick::Purpose;
 use crate::commands::restart::Done as RestartDone;
 use crate::commands::{Error, Settings, Stop};
 use crate::key::file;
@@ -29,15 +30,13 @@ pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: 
         transport: args.transport.map(Into::into),
         publish: args.publish,
     };
-    match (&args.room, &args.url, &args.token_file) {
-        (Some(name), ..) => nest(&settings, &context.room(name)?, options, ui, stop).await,
-        (None, Some(url), Some(path)) => {
-            let token = read_token(path).await?;
-            let result = check::endpoint(&settings, url, &token, options, ui, stop).await;
-            Ok(show(ui, None, &result))
-        }
-        _ => Err(Failure::new(Exit::Usage, "neither a nest nor a media server is named")),
+    if let (Some(url), Some(path)) = (&args.url, &args.token_file) {
+        let token = read_token(path).await?;
+        let result = check::endpoint(&settings, url, &token, options, ui, stop).await;
+        return Ok(show(ui, None, &result));
     }
+    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Check, &settings, ui, stop).await?;
+    nest(&settings, &room, options, ui, stop).await
 }
 
 async fn nest(settings: &Settings, room: &RoomRef, options: Options, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {

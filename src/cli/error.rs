@@ -93,12 +93,14 @@ impl Failure {
             Error::Relays(_) => Self::new(Exit::Usage, error.to_string()),
             Error::MediaOverQuic { relay } => Self::new(Exit::Failed, error.to_string())
                 .cause(format!("its media relay is {relay}; the event alone makes the nest live"))
-                .hint("if nobody can hear anything, ask whoever runs that relay; to reopen a nest that is over, publish its event again from the web app"),
+                .hint(format!("if nobody can hear anything, does that relay answer? nest check {room}"))
+                .hint("to reopen a nest that is over, publish its event again from the web app"),
             Error::ApiConflict { .. } => Self::new(Exit::Usage, error.to_string()).hint("leave out --api"),
             Error::Unavailable(why) => check_error::unavailable(why, room),
             Error::Unjoinable(checked) => check_error::unjoinable(checked),
-            Error::NoSession(_) => Self::new(Exit::Usage, error.to_string())
-                .hint("nest check --url wss://… --token-file PATH"),
+            Error::NoSession(_) => {
+                Self::new(Exit::Usage, error.to_string()).hint("nest check --url wss://… --token-file PATH")
+            }
             Error::Key(error) => key_error::failure(error),
             Error::NotHost { you, host, asked } => not_host(*you, *host, *asked, room),
             Error::Api(error) => api_error::failure(error, room),
@@ -114,7 +116,7 @@ impl Failure {
             Error::Declined => Self::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
             Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
             Error::NoHost
-            | Error::NoRoom
+            | Error::NoRoom { .. }
             | Error::NothingToChoose
             | Error::Address { .. }
             | Error::StillThere

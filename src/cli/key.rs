@@ -10,8 +10,9 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::key_error;
 use super::render;
+use super::style::clean;
 use super::ui::Ui;
-use crate::commands::key::{self, Import, Stored};
+use crate::commands::key::{self, Export, Import, Stored, Written};
 use crate::commands::{Signal, Stop};
 use crate::key::{Keyring, Source, npub};
 
@@ -37,6 +38,31 @@ async fn dispatch(context: &Context<'_>, command: KeyCommand, ui: &Ui) -> Result
             let what = if stored.new { "is in the OS keyring now" } else { "was in the OS keyring already" };
             let whole = format!("{} {what}{}", npub(&stored.public_key), mark(&stored));
             tell(ui, &whole, &document(&stored.public_key, json!({ "default": stored.default })));
+        }
+        KeyCommand::Generate { to_file: None, .. } => {
+            let stored = key::generate(&keyring()?).await.map_err(failed)?;
+            let npub = npub(&stored.public_key);
+            let whole = format!("{npub} is new, and in the OS keyring{}", mark(&stored));
+            tell(ui, &whole, &document(&stored.public_key, json!({ "default": stored.default })));
+            ui.status(&format!("a copy for safe keeping: nest key export {npub}"));
+        }
+        KeyCommand::Generate { to_file: Some(path), passphrase_file } => {
+            let written = key::generate_file(&path, passphrase_file.as_deref(), ui).await.map_err(failed)?;
+            let (npub, file) = (npub(&written.public_key), path.display().to_string());
+            let how = if is_encrypted(&written) { ", encrypted" } else { "" };
+            let whole = format!("{npub} is new, and in {}{how}", clean(&file));
+            let more = json!({ "file": file, "encrypted": is_encrypted(&written) });
+            tell(ui, &whole, &document(&written.public_key, more));
+        }
+        KeyCommand::Export { npub, plain, yes, passphrase_file } => {
+            let key = npub.as_deref().map(public_key).transpose()?;
+            let request = Export { key, plain, yes, passphrase_file };
+            show(ui, &key::export(&keyring()?, &request, ui).await.map_err(failed)?);
+        }
+        KeyCommand::Encrypt(args) => {
+            let plan = context.key_plan(&args);
+            let encrypted = key::encrypt(plan.named(), plan.passphrase_file.as_deref(), ui).await;
+            show(ui, &encrypted.map_err(failed)?);
         }
         KeyCommand::Show(args) => {
             let shown = key::show(&context.key_plan(&args), ui).await.map_err(failed)?;
@@ -77,6 +103,20 @@ fn list(keyring: &Keyring, ui: &Ui) -> Result<(), key::Error> {
         ui.result(&format!("{}{}", npub(&stored.public_key), mark(stored)));
     }
     Ok(())
+}
+
+fn is_encrypted(written: &Written) -> bool {
+    written.text.expose().starts_with("ncryptsec1")
+}
+
+/// The secret that was asked for.
+fn show(ui: &Ui, written: &Written) {
+    let text = written.text.expose();
+    let name = if is_encrypted(written) { "ncryptsec" } else { "nsec" };
+    match ui.manner().format {
+        Format::Json => ui.result(&render::document(&document(&written.public_key, json!({ name: text })), false)),
+        Format::Text | Format::Token => ui.result(text),
+    }
 }
 
 fn mark(stored: &Stored) -> &'static str {

@@ -29,6 +29,12 @@ pub(super) fn of_command(error: &command::Error) -> Failure {
             choices.fold(Failure::new(Exit::Usage, error.to_string()), Failure::hint)
         }
         command::Error::NotConfirmed { .. } => Failure::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
+        command::Error::NoPassphrase => Failure::new(Exit::Key, error.to_string())
+            .hint("give it in a file: --passphrase-file PATH (mode 0600; - is stdin)"),
+        command::Error::NotWritten(file::Error::Exists(_)) => {
+            with_sources(Failure::new(Exit::Usage, error.to_string()), error)
+                .hint("nothing is ever overwritten: name another file")
+        }
         _ => with_sources(Failure::new(Exit::Key, error.to_string()), error),
     }
 }

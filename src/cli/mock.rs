@@ -34,7 +34,8 @@ pub(super) async fn run(context: &Context<'_>, args: MockArgs, ui: &Arc<Ui>, sto
     let announce = |served: &Announcement| {
         if alone {
             ui.result(&served.shell());
-            ui.status(&format!("\nThe nest `{}` is dead; in another shell, after pasting these lines:", served.room));
+            let state = if served.runs { "runs" } else { "is dead" };
+            ui.status(&format!("\nThe nest `{}` {state}; in another shell, after pasting these lines:", served.room));
             ui.status(&format!("  nest restart {} --check\n\nCtrl-C ends it.", served.room));
         } else {
             ui.detail(1, &format!("serving {}, relay {}, LiveKit {}", served.api, served.relays, served.livekit));

@@ -11,9 +11,13 @@ pub(super) fn failure(error: &Error, room: &str) -> Failure {
         Error::NoHost => new(Exit::Usage)
             .cause("nothing names a key, and the keyring has none")
             .hint("--host npub1…, or --key-file PATH, or once for all: nest key import"),
-        Error::NoRoom => new(Exit::Usage)
+        Error::NoRoom { keyless: false } => new(Exit::Usage)
             .cause("none is named, and nobody is at the terminal to be asked")
             .hint("nest list shows them; a name is an id, naddr1…, a link, or @ALIAS"),
+        Error::NoRoom { keyless: true } => new(Exit::Usage)
+            .cause("none is named, and there is no key whose nests could be shown to choose from")
+            .hint("name it: an id, naddr1…, a link, or @ALIAS")
+            .hint("or keep your key in the OS keyring, once: nest key import"),
         Error::NothingToChoose => new(Exit::NotFound)
             .cause("the relays have no nest of this key")
             .hint("name a relay that has: --relay wss://…"),
@@ -29,7 +33,6 @@ pub(super) fn failure(error: &Error, room: &str) -> Failure {
             };
             refused.iter().fold(failure, Failure::cause)
         }
-        Error::Cancelled => new(Exit::Failed).hint("--yes asks nothing"),
         Error::NotConfirmed => new(Exit::Usage).hint(format!("nest recreate {room} --yes")),
         Error::Stopped(signal) => {
             let exit = match signal {

@@ -8,7 +8,8 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::render;
 use super::ui::Ui;
-use crate::commands::{Error, Settings};
+use crate::commands::pick::{self, Purpose};
+use crate::commands::{Error, Settings, Stop};
 use crate::room::RoomRef;
 
 /// Reads the names; the same room twice is one room.
@@ -30,6 +31,23 @@ pub(super) fn several(context: &Context<'_>, names: &[String], settings: &Settin
 /// Reads the name, where there is one.
 pub(super) fn one(context: &Context<'_>, name: Option<&String>) -> Result<Option<RoomRef>, Failure> {
     name.map(|name| context.room(name)).transpose()
+}
+
+/// Reads the name; without one, a person at the terminal chooses.
+pub(super) async fn one_or_chosen(
+    context: &Context<'_>,
+    name: Option<&String>,
+    purpose: Purpose,
+    settings: &Settings,
+    ui: &Ui,
+    stop: &Stop,
+) -> Result<RoomRef, Failure> {
+    if let Some(name) = name {
+        return context.room(name);
+    }
+    let chosen = pick::one(purpose, settings, ui, stop).await;
+    ui.end_rows();
+    chosen.map_err(|error| Failure::of(&error, "ROOM"))
 }
 
 /// Refuses `--output token` where there is no token.

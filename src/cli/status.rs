@@ -10,6 +10,7 @@ use super::exit::{self, Exit};
 use super::ui::Ui;
 use super::{render, rooms};
 use crate::api::Missing;
+use crate::commands::pick::Purpose;
 use crate::commands::status::{self, Standing, State};
 use crate::commands::{Error, Stop};
 use crate::room::RoomRef;
@@ -18,7 +19,10 @@ use crate::room::RoomRef;
 pub(super) async fn run(context: &Context<'_>, args: &StatusArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     rooms::no_token(ui)?;
     let settings = context.settings(&args.server, &KeyArgs::default(), args.jobs)?;
-    let rooms = rooms::several(context, &args.rooms, &settings)?;
+    let rooms = match args.rooms.as_slice() {
+        [] => vec![rooms::one_or_chosen(context, None, Purpose::Status, &settings, ui, stop).await?],
+        names => rooms::several(context, names, &settings)?,
+    };
     let several = rooms.len() > 1;
     let failed = Mutex::new(Vec::new());
     let done = |room: &RoomRef, result: Result<Standing, Error>| {

@@ -3,15 +3,16 @@
 use super::args::{Format, TokenArgs};
 use super::context::{Context, policy};
 use super::error::Failure;
-use super::render;
 use super::ui::Ui;
+use super::{render, rooms};
+use crate::commands::pick::Purpose;
 use crate::commands::{Settings, Stop, token};
 use serde_json::json;
 
 /// Fetches a token and shows it.
 pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
-    let room = context.room(&args.room)?;
+    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Token, &settings, ui, stop).await?;
     let name = room.id.as_str();
     let result = token::run(&settings, &room, ui, stop).await;
     ui.end_row(name);

@@ -10,8 +10,8 @@ use super::keys::Keys;
 use super::quiet::Unasked;
 use super::restart::{self, Restarted};
 use super::sight::{self, Sight};
-use super::target::{Beside, Finder, has_audio_room};
-use super::{Error, Settings, Stop, token};
+use super::target::{Beside, Finder};
+use super::{Error, Settings, Stop, moq, token};
 use crate::api::{self, Base, Call, Client, Missing, RoomId, answer};
 use crate::clock::Clock;
 use crate::livekit::check::{self, Check, Joining, Tools};
@@ -144,7 +144,14 @@ async fn nest(
         let (client, limit) = (&client, left());
         async move { sight::look(client, &api, &room.id, limit, reporter).await }
     };
-    let (event, api, sight) = match finder.beside(room, look).await? {
+    let found = finder.beside(room, look).await?;
+    if let Ok(Some(relay::Room { event, .. })) = &found.event
+        && let Some(media) = event.media_over_quic()
+    {
+        let report = moq::check(event, media, &client, settings.allow_http).await;
+        return concluded(report, room.id.as_str(), Some(event.host()));
+    }
+    let (event, api, sight) = match found {
         Beside { event: Err(error), api: Err(Error::NoApi) } | Beside { api: Err(error), .. } => return Err(error),
         Beside { event, api: Ok((api, sight)) } => (event, api, sight),
     };
@@ -153,7 +160,6 @@ async fn nest(
         None
     });
     tell(reporter, &api, event.as_ref());
-    event.as_ref().map_or(Ok(()), has_audio_room)?;
     let host = room.host.or(sight.host());
     let clock = sight.clock;
     let guest = match audio_room(sight) {

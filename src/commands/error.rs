@@ -32,7 +32,10 @@ pub enum Error {
     NoHost,
     /// A nest has to be named, and nobody is there to be asked.
     #[error("which nest?")]
-    NoRoom,
+    NoRoom {
+        /// Somebody is there, but no key whose nests there would be to choose from.
+        keyless: bool,
+    },
     /// The host has none that could be chosen.
     #[error("there is no nest to choose")]
     NothingToChoose,

@@ -1,12 +1,12 @@
-//! `nest key`: the keys in the OS keyring.
+//! `nest key`: the keys in the OS keyring, and keys as text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nostr::{Keys, PublicKey, SecretKey};
 
 use crate::key::parse::{self, Key};
-use crate::key::source::Opener;
-use crate::key::{self, Keyring, Origin, Plan, Source, keyring, npub};
+use crate::key::source::{self, Opener};
+use crate::key::{self, Keyring, Origin, Plan, Source, file, keyring, npub};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
@@ -18,10 +18,12 @@ pub enum Error {
     #[error(transparent)]
     Key(#[from] key::Error),
     /// Somebody said no, or there was nobody to say yes.
-    #[error("{npub} was not removed: nobody confirmed it")]
+    #[error("{npub} was not {what}: nobody confirmed it")]
     NotConfirmed {
         /// Whose key.
         npub: String,
+        /// What was to be done with it.
+        what: &'static str,
     },
     /// Several keys, and what removes one wants to be told which.
     #[error("there are {} keys in the OS keyring: which one?", npubs.len())]
@@ -29,6 +31,15 @@ pub enum Error {
         /// The keys to choose from.
         npubs: Vec<String>,
     },
+    /// The key is to be encrypted, and nobody has given a passphrase.
+    #[error("the key is to be encrypted, and there is no passphrase for it")]
+    NoPassphrase,
+    /// What was typed the second time is not what was typed first.
+    #[error("the two passphrases are not the same")]
+    Mistyped,
+    /// The new key has no place.
+    #[error("the new key was not kept")]
+    NotWritten(#[source] file::Error),
     /// The key cannot be encrypted.
     #[error("the key was not encrypted: {0}")]
     NotEncrypted(#[source] parse::Error),
@@ -60,6 +71,28 @@ pub struct Stored {
     pub new: bool,
 }
 
+/// A secret key as text, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Whose key it is.
+    pub public_key: PublicKey,
+    /// nsec or ncryptsec.
+    pub text: Secret,
+}
+
+/// What to export.
+#[derive(Clone, Debug, Default)]
+pub struct Export {
+    /// Whose key; the default, if none is named.
+    pub key: Option<PublicKey>,
+    /// As nsec, not as ncryptsec.
+    pub plain: bool,
+    /// Ask nobody whether that is meant.
+    pub yes: bool,
+    /// The passphrase of the ncryptsec; a person is asked otherwise.
+    pub passphrase_file: Option<PathBuf>,
+}
+
 /// What to import.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
@@ -89,6 +122,36 @@ pub async fn generate(keyring: &Keyring) -> Result<Stored, Error> {
     let key = SecretKey::generate();
     let nsec = parse::nsec(&key);
     store(keyring, key, nsec).await
+}
+
+/// Makes a new key and writes it to a new file that only its owner can read: as ncryptsec if a passphrase is in the file
+/// for that, or typed by a person; else as nsec.
+pub async fn generate_file(
+    path: &Path,
+    passphrase_file: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<Written, Error> {
+    let key = SecretKey::generate();
+    let question = "Passphrase for the new key (empty: none)";
+    let text = match new_passphrase(question, passphrase_file, reporter).await {
+        Err(Error::NoPassphrase) => parse::nsec(&key),
+        passphrase => parse::encrypt(key.clone(), passphrase?).await.map_err(Error::NotEncrypted)?,
+    };
+    file::create(path, &text).map_err(Error::NotWritten)?;
+    Ok(Written { public_key: Keys::new(key).public_key(), text })
+}
+
+/// A passphrase that is used from now on: from the file, or typed twice.
+async fn new_passphrase(question: &str, from: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret, Error> {
+    if let Some(path) = from {
+        return Ok(source::passphrase(path).await?);
+    }
+    let typed = reporter.secret(question).await.ok_or(Error::NoPassphrase)?;
+    if reporter.secret("The same passphrase again").await.as_ref() == Some(&typed) {
+        Ok(typed)
+    } else {
+        Err(Error::Mistyped)
+    }
 }
 
 async fn store(keyring: &Keyring, key: SecretKey, text: Secret) -> Result<Stored, Error> {
@@ -132,36 +195,53 @@ pub async fn remove(
     let npub = npub(&key);
     let question = format!("Remove the secret key of {npub} from the OS keyring? Without a copy, it is lost for good.");
     if !yes && reporter.confirm(&question).await != Some(true) {
-        return Err(Error::NotConfirmed { npub });
+        return Err(Error::NotConfirmed { npub, what: "removed" });
     }
     keyring.remove(key).await?;
     Ok(key)
 }
 
-/// Takes a secret key (the default, if none is named) out of the keyring: as nsec, or as ncryptsec under `passphrase`.
-pub async fn export(
-    keyring: &Keyring,
-    key: Option<PublicKey>,
-    passphrase: Option<Secret>,
-    opener: Opener<'_>,
-) -> Result<Secret, Error> {
-    let key = match key {
+/// Takes a secret key out of the keyring once somebody has confirmed it: as ncryptsec under a new passphrase, or as nsec.
+pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter) -> Result<Written, Error> {
+    let public_key = match request.key {
         Some(key) => key,
         None => keyring.choose(None)?.ok_or(keyring::Error::Empty)?,
     };
-    let secret = opener.open_stored(keyring, key).await?;
-    match passphrase {
-        None => Ok(parse::nsec(&secret)),
-        Some(passphrase) => parse::encrypt(secret, passphrase).await.map_err(Error::NotEncrypted),
+    let npub = npub(&public_key);
+    let question = if request.plain {
+        format!("Print the secret key of {npub}? Whoever sees it can do everything in this name, for ever.")
+    } else {
+        format!("Print the secret key of {npub}, encrypted?")
+    };
+    if !request.yes && reporter.confirm(&question).await != Some(true) {
+        return Err(Error::NotConfirmed { npub, what: "exported" });
     }
+    let secret = Opener { passphrase_file: None, reporter }.open_stored(keyring, public_key).await?;
+    let text = if request.plain {
+        parse::nsec(&secret)
+    } else {
+        encrypted(secret, request.passphrase_file.as_deref(), reporter).await?
+    };
+    Ok(Written { public_key, text })
 }
 
-/// Encrypts the key of a source (typed, if there is none) as ncryptsec under `passphrase`.
-pub async fn encrypt(from: Option<&Source>, passphrase: Secret, opener: Opener<'_>) -> Result<Secret, Error> {
+/// Encrypts the key of a source (typed, if there is none) as ncryptsec under a new passphrase.
+pub async fn encrypt(
+    from: Option<&Source>,
+    passphrase_file: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<Written, Error> {
+    let opener = Opener { passphrase_file: None, reporter };
     let (text, origin) = match from {
         Some(source) => (source.read().await?, source.origin()),
         None => (opener.ask_key().await?, Origin::Prompt),
     };
     let key = opener.open(&text, &origin).await?;
+    let public_key = Keys::new(key.clone()).public_key();
+    Ok(Written { public_key, text: encrypted(key, passphrase_file, reporter).await? })
+}
+
+async fn encrypted(key: SecretKey, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret, Error> {
+    let passphrase = new_passphrase("New passphrase", passphrase_file, reporter).await?;
     parse::encrypt(key, passphrase).await.map_err(Error::NotEncrypted)
 }

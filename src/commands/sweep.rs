@@ -1,7 +1,7 @@
 //! Which nests `--all-inactive` means: open by their event, and without an audio room. What is over stays over.
 
 use super::keys::Keys;
-use super::list::{self, Depth, State, Whose};
+use super::list::{Depth, Looking, Nest, State, Whose};
 use super::{Error, Settings};
 use crate::api::{self, Client};
 use crate::clock::Clock;
@@ -24,16 +24,15 @@ pub(super) async fn look(
     client: &Client,
     reporter: &dyn Reporter,
 ) -> Result<Sweep, Error> {
-    let nests = list::nests(settings, &Whose::Mine, keys, client, reporter).await?;
     let (mut sweep, now_s) = (Sweep::default(), Clock::default().now_s());
-    list::look(nests, Depth::Running, client, |nest| match (nest.state, &nest.error, &nest.why) {
+    let each = |nest: Nest| match (nest.state, &nest.error, &nest.why) {
         (State::Inactive, ..) => sweep.inactive.push(nest.reference()),
         (_, Some(error), _) => sweep.unknown.push((nest.reference(), error.clone())),
         (State::NotChecked, None, Some(why)) if nest.room.event.is_open(now_s) => {
             reporter.warning(&format!("{}: not checked: {why}", nest.name()));
         }
         _ => {}
-    })
-    .await;
+    };
+    Looking { settings, keys, client, reporter }.at(&Whose::Mine, Depth::Running, |_| {}, each).await?;
     Ok(sweep)
 }

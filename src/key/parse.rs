@@ -16,6 +16,9 @@ pub const MAX_BYTES: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A passphrase that encrypts nothing.
+    #[error("the passphrase is empty")]
+    NoPassphrase,
     /// Nothing but whitespace.
     #[error("it is empty")]
     Empty,
@@ -123,10 +126,10 @@ pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<Secr
 /// Encrypts a key as `ncryptsec1…`.
 ///
 /// # Errors
-/// [`Error::Empty`] without a passphrase, [`Error::Cipher`].
+/// [`Error::NoPassphrase`], [`Error::Cipher`].
 pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, Error> {
     if passphrase.expose().is_empty() {
-        return Err(Error::Empty);
+        return Err(Error::NoPassphrase);
     }
     let encrypted = thread::run(move || key.encrypt(passphrase.expose()))
         .await
@@ -225,7 +228,7 @@ mod tests {
         let text = encrypt(key.clone(), Secret::new("pass phrase")).await.unwrap();
         let back = decrypt(encrypted(text.expose()), Secret::new("pass phrase")).await.unwrap();
         assert_eq!(back, key);
-        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), Error::Empty);
+        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), Error::NoPassphrase);
     }
 
     #[tokio::test]

@@ -171,8 +171,7 @@ impl Opener<'_> {
             Key::Encrypted(encrypted) => encrypted,
         };
         if let Some(path) = self.passphrase_file {
-            let text = file::read(path).await.map_err(Error::Passphrase)?;
-            return parse::decrypt(encrypted, without_line_end(&text)).await.map_err(unusable);
+            return parse::decrypt(encrypted, passphrase(path).await?).await.map_err(unusable);
         }
         for attempt in 1.. {
             let question = format!("Passphrase of the host key from {origin}");
@@ -201,9 +200,13 @@ impl Opener<'_> {
     }
 }
 
-/// Editors end a file with a line end; all other whitespace belongs to the passphrase.
-fn without_line_end(text: &Secret) -> Secret {
+/// Reads a passphrase. Editors end a file with a line end; all other whitespace belongs to the passphrase.
+///
+/// # Errors
+/// [`Error::Passphrase`].
+pub async fn passphrase(path: &Path) -> Result<Secret, Error> {
+    let text = file::read(path).await.map_err(Error::Passphrase)?;
     let text = text.expose();
     let line = text.strip_suffix('\n').unwrap_or(text);
-    Secret::new(line.strip_suffix('\r').unwrap_or(line))
+    Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))
 }

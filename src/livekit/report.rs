@@ -12,7 +12,7 @@ use crate::report::{Status, Step};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
-    /// Joined, and nothing was found to be wrong.
+    /// Joined, and nothing was found to be wrong. On Media over QUIC, where nothing is joined: all that was asked is there.
     Joinable,
     /// Something failed.
     Unhealthy,
@@ -84,7 +84,7 @@ pub struct CheckReport {
     /// The audio connection, where one was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Media>,
-    /// Seven of them, always in the same order.
+    /// Seven of them, always in the same order; others for a nest on Media over QUIC.
     pub steps: Vec<Step>,
     /// From the beginning of the check until the room had let us in.
     #[serde(skip)]

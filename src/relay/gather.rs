@@ -45,6 +45,10 @@ pub(super) struct Question<'a> {
     pub id: Option<&'a RoomId>,
 }
 
+/// Hears of each nest that is known when the first relay to tell everything has done so and the others have had a little
+/// time for newer versions; then of each that comes later, or in a newer version.
+pub(super) type Hear<'a> = dyn FnMut(&RoomEvent) + Send + 'a;
+
 enum Said {
     Event(Box<Event>),
     End(Result<(), Trouble>),
@@ -63,10 +67,17 @@ struct Gathering<'a> {
     /// The host's list of relays (NIP-65), and who had it.
     outbox: Option<(Event, RelayUrl)>,
     forging: Vec<RelayUrl>,
+    hear: &'a mut Hear<'a>,
+    hearing: bool,
 }
 
 /// Asks all of `list`, and those of the host's own list: always for all nests, for one when it is not found at once.
-pub(super) async fn gather(question: Question<'_>, list: &[RelayUrl], settings: &Settings) -> (Vec<Room>, Asked) {
+pub(super) async fn gather<'a>(
+    question: Question<'a>,
+    list: &[RelayUrl],
+    settings: &'a Settings,
+    hear: &'a mut Hear<'a>,
+) -> (Vec<Room>, Asked) {
     let (voices, hearing) = unbounded_channel();
     let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(question.host);
     let rooms = match question.id {
@@ -86,6 +97,8 @@ pub(super) async fn gather(question: Question<'_>, list: &[RelayUrl], settings: 
         rooms: HashMap::new(),
         outbox: None,
         forging: Vec::new(),
+        hear,
+        hearing: false,
     };
     for relay in list {
         gathering.ask(relay);
@@ -119,9 +132,16 @@ impl Gathering<'_> {
     async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Said)>) -> (Vec<Room>, Asked) {
         let deadline = Instant::now() + self.settings.timeout;
         let mut until = deadline;
+        let mut settled = None;
         let mut open = self.relays.len();
         while open > 0 {
-            let Ok(Some((who, said))) = timeout_at(until, hearing.recv()).await else { break };
+            let next = timeout_at(settled.unwrap_or(until).min(until), hearing.recv()).await;
+            if next.is_err() && settled.take().is_some_and(|settled| settled < until) {
+                self.hearing = true;
+                self.rooms.values().for_each(|room| (self.hear)(&room.event));
+                continue;
+            }
+            let Ok(Some((who, said))) = next else { break };
             let enough = match said {
                 Said::Event(event) => self.take(who, *event) && self.question.id.is_some(),
                 Said::End(end) => {
@@ -131,6 +151,9 @@ impl Gathering<'_> {
                 }
             };
             if enough {
+                if !self.hearing {
+                    settled.get_or_insert(Instant::now() + GRACE_ONE);
+                }
                 let grace = if self.question.id.is_some() { GRACE_ONE } else { GRACE_ALL };
                 until = until.min(Instant::now() + grace);
             }
@@ -162,6 +185,9 @@ impl Gathering<'_> {
         if known.as_ref().is_none_or(|known| known.event != room) && !is_genuine(room.event(), relay, &mut self.forging)
         {
             return false;
+        }
+        if self.hearing && known.as_ref().is_none_or(|known| room.replaces(&known.event)) {
+            (self.hear)(&room);
         }
         if let Some(known) = known {
             known.merge(room, relay);

@@ -26,7 +26,7 @@ pub use status::Status;
 pub use trouble::Trouble;
 
 use crate::room::RoomId;
-use gather::{Question, gather};
+use gather::{Hear, Question, gather};
 use session::Session;
 
 /// The relays that the Nests web client uses when nobody names others.
@@ -145,7 +145,7 @@ impl Relays {
         let is_room = coordinate.kind.as_u16() == crate::room::ROOM_KIND;
         let id = RoomId::new(&coordinate.identifier).ok().filter(|_| is_room);
         let id = id.ok_or_else(|| Error::NotARoom(coordinate.clone()))?;
-        let (mut rooms, asked) = self.gather(coordinate.public_key, Some(&id)).await?;
+        let (mut rooms, asked) = self.gather(coordinate.public_key, Some(&id), &mut |_| {}).await?;
         Ok(Found { room: rooms.pop(), asked })
     }
 
@@ -157,7 +157,19 @@ impl Relays {
     /// # Errors
     /// [`Error::NoRelays`] and [`Error::AllFailed`].
     pub async fn list_of(&self, host: PublicKey) -> Result<Listed, Error> {
-        let (rooms, asked) = self.gather(host, None).await?;
+        self.list_as_heard(host, |_| {}).await
+    }
+
+    /// The same; `hear` gets what is known 300 ms after the first relay has told everything, and whatever comes later.
+    ///
+    /// # Errors
+    /// Those of [`Relays::list_of`].
+    pub async fn list_as_heard(
+        &self,
+        host: PublicKey,
+        mut hear: impl FnMut(&RoomEvent) + Send,
+    ) -> Result<Listed, Error> {
+        let (rooms, asked) = self.gather(host, None, &mut hear).await?;
         Ok(Listed { rooms, asked })
     }
 
@@ -178,11 +190,16 @@ impl Relays {
         Delivery { relay: relay.clone(), outcome }
     }
 
-    async fn gather(&self, host: PublicKey, id: Option<&RoomId>) -> Result<(Vec<Room>, Asked), Error> {
+    async fn gather<'a>(
+        &'a self,
+        host: PublicKey,
+        id: Option<&'a RoomId>,
+        hear: &'a mut Hear<'a>,
+    ) -> Result<(Vec<Room>, Asked), Error> {
         if self.list.is_empty() {
             return Err(Error::NoRelays);
         }
-        let (rooms, asked) = gather(Question { host, id }, &self.list, &self.settings).await;
+        let (rooms, asked) = gather(Question { host, id }, &self.list, &self.settings, hear).await;
         if rooms.is_empty() && asked.answered.is_empty() {
             Err(Error::AllFailed(asked.failed))
         } else {

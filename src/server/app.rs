@@ -25,8 +25,8 @@ use super::api::{Ask, Nests, Rules};
 use super::call::{Call, Route};
 use super::faults::{Active, Dropped, Faults, FaultyMedia, FaultyStore, Head};
 use super::limit::{Limiter, Quota, Standing};
-use super::media::{Embedded, Livekit, MediaServer};
-use super::store::{Memory, RoomStore};
+use super::media::{self, Embedded, Livekit, MediaServer};
+use super::store::{Memory, Record, RoomStore};
 use super::token::Issuer;
 use super::{LogLine, Options, random, signal, websocket};
 use crate::clock::Clock;
@@ -243,6 +243,15 @@ impl App {
             let _ = done.send(ask.answer().await);
         });
         answer.await.map_err(|_| Dropped)
+    }
+
+    /// Opens the audio room of a record, as if that had been done when the record was made.
+    pub(super) async fn open(&self, record: &Record) -> Result<(), media::Error> {
+        self.media.create(&self.nests(&Active::default()).room_of(record, None)).await?;
+        if let Some(embedded) = &self.embedded {
+            embedded.backdate(&record.id, record.created_at);
+        }
+        Ok(())
     }
 
     /// The API, struck by faults.

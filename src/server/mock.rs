@@ -1,4 +1,4 @@
-//! A server to play with: on loopback, on a thread of its own, with a nest called `demo` that is dead.
+//! A server to play with: on loopback, on a thread of its own, with a nest called `demo`.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -19,7 +19,8 @@ use super::token::Claims;
 use crate::clock::Clock;
 use crate::room::ROOM_KIND;
 
-/// The nest that is there from the start: its record and its event (open) exist, its audio room does not.
+/// The nest that is there from the start: its record and its event (open) exist. Its audio room does only where a fault
+/// is about one that does.
 pub const DEMO: &str = "demo";
 
 /// A running server; it stops when dropped. Usable with and without a runtime.
@@ -49,7 +50,9 @@ impl Mock {
         let address = listener.local_addr()?;
         let app = App::new(address, options, Some(Seen::default()))?;
         let host = Keys::generate();
-        app.memory.write(demo_record(&host, &format!("ws://{address}/relay")));
+        let record = demo_record(&host, &format!("ws://{address}/relay"));
+        app.memory.write(record.clone());
+        let lives = app.options.faults.iter().any(Fault::needs_a_room);
         let event = demo_event(&host, address, app.media.url())?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
@@ -59,6 +62,9 @@ impl Mock {
             runtime.block_on(async move {
                 let begun = async {
                     serving.events.save_event(&event).await.map_err(io::Error::other)?;
+                    if lives {
+                        serving.open(&record).await.map_err(io::Error::other)?;
+                    }
                     tokio::net::TcpListener::from_std(listener)
                 };
                 match begun.await {

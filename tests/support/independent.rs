@@ -16,7 +16,8 @@ use tempfile::TempDir;
 pub const RESTRICTED: &str =
     "authentication:\n  enabled: true\n  relay_urls: [\"URL\"]\n  actions:\n    save: w\n    query: w\n";
 
-const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/nostr-relay/bin/nostr-relay");
+/// Of the environment that `pip install nostr-relay` went into; its scripts name the place where that was done.
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/nostr-relay/bin/python3");
 
 pub struct Independent {
     child: Child,
@@ -27,7 +28,7 @@ pub struct Independent {
 impl Independent {
     /// Starts it with these lines in its configuration, where `URL` stands for its address.
     pub fn start(more: &str) -> Self {
-        assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is not installed");
+        assert!(Path::new(PYTHON).exists(), "{PYTHON}: nostr-relay is not installed");
         // It has to know its own address.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("ws://127.0.0.1:{port}");
@@ -70,7 +71,8 @@ impl Drop for Independent {
 }
 
 fn command(home: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").current_dir(home).arg("-c").arg("config.yaml");
+    let mut command = Command::new(PYTHON);
+    command.env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").current_dir(home);
+    command.args(["-c", "from nostr_relay.cli import main; main()", "-c", "config.yaml"]);
     command
 }

@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::mpsc;
+use std::net::TcpListener;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use nostr_nests::server::Mock;
 use nostr_nests::server::store::Record;
 use nostr_relay_builder::prelude::{MemoryDatabase, MemoryDatabaseOptions, NostrDatabase as _};
@@ -13,8 +15,11 @@ use nostr_relay_builder::{LocalRelay, RelayBuilder};
 use nostr_sdk::nips::nip01::Coordinate;
 use nostr_sdk::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr_sdk::{Client, Event, EventBuilder, Filter, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Message;
 
 const ROOM: u16 = 30312;
 
@@ -89,6 +94,44 @@ impl Drop for Relay {
     fn drop(&mut self) {
         drop(self.stop.take());
         self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// The URL of a relay that tells of these events as soon as it is `ready`, and swallows what it is given. It stays.
+pub fn read_only(events: Vec<Event>, ready: impl Fn() -> bool + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    listener.set_nonblocking(true).unwrap();
+    let told = Arc::new((events, ready));
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(tell(stream, told.clone()));
+            }
+        });
+    });
+    url
+}
+
+async fn tell(stream: TcpStream, told: Arc<(Vec<Event>, impl Fn() -> bool)>) {
+    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    while let Some(Ok(Message::Text(text))) = socket.next().await {
+        let message: Value = serde_json::from_str(&text).unwrap();
+        if message[0] != "REQ" {
+            continue;
+        }
+        while !told.1() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let events = told.0.iter().map(|event| json!(["EVENT", message[1], event]));
+        for text in events.chain([json!(["EOSE", message[1]])]) {
+            if socket.send(Message::text(text.to_string())).await.is_err() {
+                return;
+            }
+        }
     }
 }
 

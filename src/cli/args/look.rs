@@ -41,8 +41,9 @@ Examples:
     after_help = exit_help()
 )]
 pub struct CheckArgs {
-    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, or 30312:<pubkey>:<d>
-    #[arg(value_name = "ROOM", required_unless_present = "url", conflicts_with = "url")]
+    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
+    #[arg(value_name = "ROOM", conflicts_with = "url")]
     pub room: Option<String>,
     /// A media server, instead of a nest
     #[arg(long, value_name = "WS_URL", requires = "token_file")]
@@ -84,8 +85,9 @@ Exit codes:
    10  unhealthy     one of them does not, or it is not known"
 )]
 pub struct StatusArgs {
-    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, or 30312:<pubkey>:<d>
-    #[arg(required = true, value_name = "ROOM")]
+    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
+    #[arg(value_name = "ROOM")]
     pub rooms: Vec<String>,
     /// Rooms in work at the same time
     #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -105,9 +107,10 @@ Examples:
     after_help = exit_help()
 )]
 pub struct TokenArgs {
-    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, or 30312:<pubkey>:<d>
+    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
     #[arg(value_name = "ROOM")]
-    pub room: String,
+    pub room: Option<String>,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -134,7 +137,7 @@ Exit codes:
    10  unhealthy     something is"
 )]
 pub struct DoctorArgs {
-    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, or 30312:<pubkey>:<d>
+    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS
     #[arg(value_name = "ROOM")]
     pub room: Option<String>,
     #[command(flatten)]

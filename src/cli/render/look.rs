@@ -51,6 +51,9 @@ fn merge(document: &mut Value, more: Value) {
 pub fn checked_text(checked: &Checked, paint: Paint) -> String {
     let report = &checked.report;
     let (mark, verdict) = match report.verdict {
+        Verdict::Joinable if report.room.is_none() => {
+            (Status::Passed, paint.good("what Media over QUIC needs is there"))
+        }
         Verdict::Joinable => (Status::Passed, paint.good(&joinable(report))),
         Verdict::Unhealthy => (Status::Failed, paint.bad(&format!("failed: {}", failed_steps(report)))),
         Verdict::Unknown => (Status::Warned, paint.warn("whether it can be joined is not known")),

@@ -1,10 +1,10 @@
 //! What one API may still be asked: never more than it announces, and nothing more once it has failed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 use url::Url;
 
 use crate::api::{self, Call, Client, Lost, Reply};
@@ -21,6 +21,10 @@ pub(super) struct Gate {
     heard: Notify,
     /// Nests that still have to be asked for.
     waiting: AtomicU32,
+    /// How many requests may be under way, to all APIs together.
+    places: Arc<Semaphore>,
+    /// Whether all nests that will have to be asked for are known.
+    all: watch::Receiver<bool>,
 }
 
 #[derive(Default)]
@@ -35,8 +39,13 @@ struct State {
 }
 
 impl Gate {
-    pub fn new(nests: u32) -> Self {
-        Self { state: Mutex::default(), heard: Notify::new(), waiting: AtomicU32::new(nests) }
+    pub fn new(places: Arc<Semaphore>, all: watch::Receiver<bool>) -> Self {
+        Self { state: Mutex::default(), heard: Notify::new(), waiting: AtomicU32::default(), places, all }
+    }
+
+    /// There is one more nest to be asked for.
+    pub fn expect(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Asks what has to be known of a nest.
@@ -44,6 +53,10 @@ impl Gate {
         let admitted = self.admit().await;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         admitted?;
+        let _place = self.places.acquire().await;
+        if let Some(error) = self.closed() {
+            return Err(error);
+        }
         let reply = client.send(Call::get(url).within(LIMIT)).await;
         self.hear(&reply, |state, error| state.closed = Some(error));
         Ok(reply?)
@@ -51,6 +64,9 @@ impl Gate {
 
     /// Asks what only completes the picture; not at the expense of nests that nothing is known of.
     pub async fn complete(&self, client: &Client, url: &Url) -> Option<Reply> {
+        // Whoever would say it has gone when this fails.
+        let _ = self.all.clone().wait_for(|all| *all).await;
+        let _place = self.places.acquire().await;
         {
             let mut state = self.lock();
             let spare = RESERVE + self.waiting.load(Ordering::Relaxed);
@@ -106,6 +122,10 @@ impl Gate {
         }
         drop(state);
         self.heard.notify_waiters();
+    }
+
+    fn closed(&self) -> Option<api::Error> {
+        self.lock().closed.clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

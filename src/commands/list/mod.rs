@@ -1,13 +1,15 @@
 //! `nest list`: the nests of a host as Nostr knows them, beside what the API and LiveKit say.
 
+mod asking;
 mod gate;
 mod nest;
 
 use std::collections::HashMap;
+use std::pin::pin;
 
-use futures_util::StreamExt as _;
+use tokio::sync::mpsc::unbounded_channel;
 
-use self::gate::Gate;
+use self::asking::Asking;
 pub(super) use self::nest::page;
 pub use self::nest::{Nest, State};
 use super::keys::Keys;
@@ -15,12 +17,9 @@ use super::owner::Owner;
 pub use super::owner::Whose;
 use super::target::Finder;
 use super::{Error, Settings, Stop};
-use crate::api::wire::Info;
-use crate::api::{self, Base, Client, Missing, answer};
+use crate::api::{self, Client};
+use crate::relay::Room;
 use crate::reporter::{Reporter, Step};
-
-/// Nests that are looked at at the same time.
-const JOBS: usize = 8;
 
 /// Under which name the reporter hears of it.
 pub const ROW: &str = "nests";
@@ -36,7 +35,7 @@ pub struct Request {
 
 /// Hears of the list while it is made.
 pub trait Watch {
-    /// All nests, before any API was asked: those that follow are among them.
+    /// All nests, as relays have them: those that follow are among them.
     fn begins(&self, nests: &[Nest]);
     /// One of them, in the order of the answers.
     fn row(&self, nest: &Nest);
@@ -56,18 +55,17 @@ pub async fn run(
     let keys = Keys::new(settings, reporter);
     let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
     let work = async {
-        let nests = nests(settings, &request.whose, &keys, &client, reporter).await?;
-        watch.begins(&nests);
         let mut hidden = Vec::new();
-        look(nests, Depth::Whole, &client, |nest| {
+        let each = |nest: Nest| {
             let open = matches!(nest.state, State::NotChecked | State::Unknown);
             match request.inactive && !nest.is_inactive() {
                 false => watch.row(&nest),
                 true if open => hidden.push(nest),
                 true => {}
             }
-        })
-        .await;
+        };
+        let looking = Looking { settings, keys: &keys, client: &client, reporter };
+        looking.at(&request.whose, Depth::Whole, |nests| watch.begins(nests), each).await?;
         Ok(hidden)
     };
     tokio::select! {
@@ -75,21 +73,6 @@ pub async fn run(
         done = work => done,
         signal = stop.requested() => Err(Error::Stopped(signal)),
     }
-}
-
-/// The nests of a host as relays have them, the one published last first. No API is asked.
-pub(super) async fn nests(
-    settings: &Settings,
-    whose: &Whose,
-    keys: &Keys<'_>,
-    client: &Client,
-    reporter: &dyn Reporter,
-) -> Result<Vec<Nest>, Error> {
-    let owner = Owner::find(whose, settings, keys, client).await?;
-    reporter.step(ROW, Step::Relays);
-    let listed = owner.relays(settings).list_of(owner.key).await?;
-    Finder { settings, keys, reporter }.tell(&listed.asked);
-    listed.rooms.into_iter().map(|room| Nest::new(room, settings)).collect()
 }
 
 /// How much is to be known.
@@ -101,45 +84,66 @@ pub(super) enum Depth {
     Whole,
 }
 
-/// Asks the APIs, several nests at a time; `each` gets them in the order of the answers.
-pub(super) async fn look(nests: Vec<Nest>, depth: Depth, client: &Client, mut each: impl FnMut(Nest)) {
-    let mut counts: HashMap<Base, u32> = HashMap::new();
-    let (open, settled): (Vec<_>, Vec<_>) = nests.into_iter().partition(Nest::is_to_be_checked);
-    for base in open.iter().filter_map(|nest| nest.base.clone()) {
-        *counts.entry(base).or_default() += 1;
-    }
-    settled.into_iter().for_each(&mut each);
-    let gates: HashMap<Base, Gate> = counts.into_iter().map(|(base, count)| (base, Gate::new(count))).collect();
-    let looking = open.into_iter().filter_map(|nest| {
-        let (base, gate) = gates.get_key_value(nest.base.as_ref()?)?;
-        Some(look_at(nest, base, gate, depth, client))
-    });
-    let mut looked = futures_util::stream::iter(looking).buffer_unordered(JOBS);
-    while let Some(nest) = looked.next().await {
-        each(nest);
-    }
+/// Where the nests of a host are looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Looking<'a> {
+    pub settings: &'a Settings,
+    pub keys: &'a Keys<'a>,
+    pub client: &'a Client,
+    pub reporter: &'a dyn Reporter,
 }
 
-async fn look_at(nest: Nest, base: &Base, gate: &Gate, depth: Depth, client: &Client) -> Nest {
-    let id = nest.room.event.id().clone();
-    let guest = base.room(&id, "/guest");
-    let running = match gate.ask(client, &guest).await.and_then(|reply| answer::fresh_token(&reply, &guest)) {
-        Ok(_) => true,
-        Err(api::Error::NotFound { missing, .. }) if missing != Missing::Endpoint => false,
-        Err(error) => return nest.failed(error),
-    };
-    let nest = Nest { state: if running { State::Running } else { State::Inactive }, ..nest };
-    if depth == Depth::Running {
-        return nest;
-    }
-    let url = base.room(&id, "/info");
-    let Some(reply) = gate.complete(client, &url).await else { return nest };
-    match answer::json::<Info>(&reply, &url) {
-        Ok(info) => Nest { record: Some(true), people: running.then_some(info.participant_count), ..nest },
-        Err(api::Error::NotFound { missing: Missing::Record, .. }) => {
-            let state = if running { State::Running } else { State::Gone };
-            Nest { record: Some(false), state, ..nest }
+impl Looking<'_> {
+    /// Looks at all nests of a host. `begin` hears of them when the relays have told, the one published last first;
+    /// `each` gets one after the other as the answers of their APIs come. These are asked while slow relays still answer.
+    pub async fn at(
+        self,
+        whose: &Whose,
+        depth: Depth,
+        begin: impl FnOnce(&[Nest]),
+        mut each: impl FnMut(Nest),
+    ) -> Result<(), Error> {
+        let Self { settings, keys, client, reporter } = self;
+        let owner = Owner::find(whose, settings, keys, client).await?;
+        reporter.step(ROW, Step::Relays);
+        let relays = owner.relays(settings);
+        let mut asking = Asking::new(depth, client);
+        let mut answers = Vec::new();
+        let (tell, mut told) = unbounded_channel();
+        let mut listing = pin!(relays.list_as_heard(owner.key, |event| drop(tell.send(event.clone()))));
+        let listed = loop {
+            tokio::select! {
+                biased;
+                Some(event) = told.recv() => {
+                    asking.about(&Nest::new(Room { event, seen_on: Vec::new(), stale_on: Vec::new() }, settings)?);
+                }
+                listed = &mut listing => break listed?,
+                Some(answer) = asking.next() => answers.push(answer),
+            }
+        };
+        Finder { settings, keys, reporter }.tell(&listed.asked);
+        let nests = listed.rooms.into_iter().map(|room| Nest::new(room, settings)).collect::<Result<Vec<_>, _>>()?;
+        begin(&nests);
+        let mut open = HashMap::new();
+        for nest in nests {
+            asking.about(&nest);
+            match nest.to_be_checked() {
+                Some(key) => drop(open.insert(key, nest)),
+                None => each(nest),
+            }
         }
-        Err(_) => nest,
+        asking.all_named();
+        let mut early = answers.into_iter();
+        while !open.is_empty() {
+            let answer = match early.next() {
+                None => asking.next().await,
+                answer => answer,
+            };
+            let Some((key, answer)) = answer else { break };
+            if let Some(nest) = open.remove(&key) {
+                each(nest.with(answer));
+            }
+        }
+        Ok(())
     }
 }

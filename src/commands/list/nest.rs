@@ -4,6 +4,7 @@ use nostr::nips::nip19::ToBech32 as _;
 use serde::Serialize;
 use url::Url;
 
+use super::asking::{Answer, Key};
 use crate::api::{self, Base};
 use crate::clock::{self, Clock};
 use crate::commands::{Error, Settings};
@@ -132,9 +133,10 @@ impl Nest {
         })
     }
 
-    /// Whether the API has something to say about it.
-    pub(super) fn is_to_be_checked(&self) -> bool {
-        self.state == State::NotChecked && self.why.is_none()
+    /// Of whom the API has something to say.
+    pub(super) fn to_be_checked(&self) -> Option<Key> {
+        let open = self.state == State::NotChecked && self.why.is_none();
+        Some((self.base.clone().filter(|_| open)?, self.room.event.id().clone()))
     }
 
     /// Open, and without an audio room.
@@ -143,8 +145,22 @@ impl Nest {
         matches!(self.state, State::Inactive | State::Gone)
     }
 
-    /// The same with a reason for which nothing is known.
-    pub(super) fn failed(self, error: api::Error) -> Self {
+    /// The same with what its API says.
+    pub(super) fn with(self, answer: Answer) -> Self {
+        match answer {
+            Answer::Failed(error) => self.failed(error),
+            Answer::Known { running, record, people } => {
+                let state = match (running, record) {
+                    (true, _) => State::Running,
+                    (false, Some(false)) => State::Gone,
+                    (false, _) => State::Inactive,
+                };
+                Self { state, record, people, ..self }
+            }
+        }
+    }
+
+    fn failed(self, error: api::Error) -> Self {
         let state = if matches!(error, api::Error::RateLimited { .. }) { State::NotChecked } else { State::Unknown };
         Self { state, why: Some(error.to_string()), error: Some(error), ..self }
     }

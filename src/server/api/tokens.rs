@@ -86,7 +86,7 @@ impl Ask {
 
 impl Nests {
     /// The room of a nest: as the one before was, if that was the nest's own, and as the record says.
-    pub(super) fn room_of(&self, record: &Record, before: Option<&Room>) -> NewRoom {
+    pub(in crate::server) fn room_of(&self, record: &Record, before: Option<&Room>) -> NewRoom {
         let described = |room: &&Room| serde_json::from_str::<Map<String, Value>>(&room.metadata).ok();
         // A room that somebody's join has created has the media server's timeouts, not the nest's.
         let own = before.filter(|room| described(room).is_some_and(|metadata| metadata.contains_key("nestId")));

@@ -104,8 +104,8 @@ const RESTART: Scope = Scope::Only(Call::Restart);
 /// All faults.
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
-    row("old-room-kept", "", "a restart that reports success and leaves the room as it was", RESTART, |v| bare(v, Kind::OldRoomKept)),
-    row("late-teardown", "=TIME", "the new room is torn down TIME after the restart", RESTART, |v| duration(v).map(Kind::LateTeardown)),
+    row("old-room-kept", "", "a nest that runs, and a restart that reports success and leaves it as it was", RESTART, |v| bare(v, Kind::OldRoomKept)),
+    row("late-teardown", "=TIME", "the new room is torn down TIME after the restart: --hold sees it", RESTART, |v| duration(v).map(Kind::LateTeardown)),
     row("wrong-secret", "", "tokens that the media server does not accept", Scope::Api, |v| bare(v, Kind::WrongSecret)),
     row("internal-endpoint", "[=HOST:PORT]", "an endpoint that only the server can reach", Scope::Api,
         |v| Some(Kind::InternalEndpoint(if v.is_empty() { "livekit:7880" } else { v }.into()))),
@@ -185,6 +185,14 @@ impl FromStr for Scope {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.name, self.argument)
+    }
+}
+
+impl Fault {
+    /// Whether it is about a room that is there already.
+    #[must_use]
+    pub fn needs_a_room(&self) -> bool {
+        self.kind == Kind::OldRoomKept
     }
 }
 

@@ -137,6 +137,13 @@ impl Embedded {
         self.rooms().get(name).map(|live| live.room.clone())
     }
 
+    /// Lets a room look as if it had been created then.
+    pub(in crate::server) fn backdate(&self, name: &str, created_ms: i64) {
+        if let Some(live) = self.rooms().get_mut(name) {
+            (live.room.creation_time, live.room.creation_time_ms) = (created_ms / 1000, created_ms);
+        }
+    }
+
     /// The identities in a room, without waiting.
     #[must_use]
     pub fn identities(&self, name: &str) -> Vec<String> {

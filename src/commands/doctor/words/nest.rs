@@ -46,7 +46,7 @@ pub(super) fn event(findings: &Findings, request: &Request) -> Link {
     if let Some(media) = event.media_over_quic() {
         let relay = media.relay.or(media.auth).unwrap_or_default();
         return took(Link::new(NAME, Status::Warned, format!("{detail}; it runs on Media over QUIC at {relay}")))
-            .hint("there is no audio room to restart: the event alone makes it live. If nobody hears anything, ask whoever runs that relay");
+            .hint("there is no audio room to restart: the event alone makes it live. Whether that relay answers, nest check shows");
     }
     if event.is_over(Clock::default().now_s()) {
         return took(Link::new(NAME, Status::Warned, detail))

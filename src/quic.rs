@@ -1,0 +1,160 @@
+//! Whether somebody speaks QUIC at an address, without speaking it: a packet of a version that nobody has is answered with
+//! the versions that there are (RFC 9000, 6.1). No connection is made, and nothing is left behind.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::{UdpSocket, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A version of the kind that is reserved to be answered like this (RFC 9000, 15).
+const NOBODYS: u32 = 0x5a6a_7a8a;
+
+/// Shorter packets are not answered (RFC 9000, 14.1).
+const PACKET: usize = 1200;
+
+/// A connection id with its length before it.
+type Id = [u8; 9];
+
+/// Packets get lost: after this time another is sent, after twice the time the next.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// Addresses of a name that are asked.
+const ADDRESSES_MAX: usize = 6;
+
+/// Somebody who speaks QUIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Where.
+    pub address: SocketAddr,
+    /// Which versions, without those that only keep clients flexible.
+    pub versions: Vec<u32>,
+    /// From the first packet to the answer.
+    pub elapsed: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name leads nowhere.
+    #[error("cannot be found in DNS: {0}")]
+    NoAddress(io::Error),
+    /// No address lets packets in.
+    #[error("cannot be reached by UDP ({address}: {cause})")]
+    Unreachable {
+        /// The first that was tried.
+        address: SocketAddr,
+        /// In the system's words.
+        cause: io::Error,
+    },
+    /// Nothing came back.
+    #[error("does not answer by UDP within {} s", .0.as_secs_f32())]
+    Silent(Duration),
+}
+
+/// Asks all addresses of a host at once; the first answer counts.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn ask(host: &str, port: u16, limit: Duration) -> Result<Answer, Error> {
+    let until = Instant::now() + limit;
+    let silent = |_| Error::Silent(limit);
+    let addresses = timeout_at(until, lookup_host((host, port))).await.map_err(silent)?.map_err(Error::NoAddress)?;
+    let mut asking: FuturesUnordered<_> = addresses.take(ADDRESSES_MAX).map(one).collect();
+    let mut first = None;
+    while let Some(answer) = timeout_at(until, asking.next()).await.map_err(silent)? {
+        match answer {
+            Ok(answer) => return Ok(answer),
+            Err((address, cause)) => drop(first.get_or_insert(Error::Unreachable { address, cause })),
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::NoAddress(io::Error::other("it has no address"))))
+}
+
+async fn one(address: SocketAddr) -> Result<Answer, (SocketAddr, io::Error)> {
+    talk(address).await.map_err(|cause| (address, cause))
+}
+
+/// Asks again and again until there is an answer.
+async fn talk(address: SocketAddr) -> io::Result<Answer> {
+    let any: SocketAddr =
+        if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(address).await?;
+    let mut ids = [[8; 9]; 2];
+    for id in &mut ids {
+        getrandom::fill(&mut id[1..]).map_err(io::Error::other)?;
+    }
+    let (question, started) = (question(&ids), Instant::now());
+    let mut answer = [0; PACKET];
+    let mut wait = AGAIN;
+    loop {
+        socket.send(&question).await?;
+        let pause = Instant::now() + wait;
+        while let Ok(received) =
+            timeout(pause.saturating_duration_since(Instant::now()), socket.recv(&mut answer)).await
+        {
+            if let Some(versions) = versions(&answer[..received?], &ids) {
+                return Ok(Answer { address, versions, elapsed: started.elapsed() });
+            }
+        }
+        wait *= 2;
+    }
+}
+
+/// A long header, the ids of both sides, and nothing.
+fn question([theirs, ours]: &[Id; 2]) -> Vec<u8> {
+    let mut packet = vec![0b1100_0000];
+    packet.extend(NOBODYS.to_be_bytes());
+    packet.extend([*theirs, *ours].concat());
+    packet.resize(PACKET, 0);
+    packet
+}
+
+/// The versions in an answer to this very question; `None` if it is something else.
+fn versions(packet: &[u8], [theirs, ours]: &[Id; 2]) -> Option<Vec<u32>> {
+    let (head, rest) = packet.split_at_checked(5)?;
+    if head[0] & 0x80 == 0 || head[1..] != [0; 4] {
+        return None;
+    }
+    // It comes back with the ids exchanged.
+    let rest = rest.strip_prefix(ours)?.strip_prefix(theirs)?;
+    let (versions, []) = rest.as_chunks::<4>() else { return None };
+    let versions: Vec<_> = versions.iter().map(|version| u32::from_be_bytes(*version)).collect();
+    (!versions.is_empty())
+        .then(|| versions.into_iter().filter(|version| version & 0x0f0f_0f0f != 0x0a0a_0a0a).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const IDS: [Id; 2] = [[8, 1, 1, 1, 1, 1, 1, 1, 1], [8, 2, 2, 2, 2, 2, 2, 2, 2]];
+
+    fn answer(versions: &[u32]) -> Vec<u8> {
+        let mut packet = vec![0x80, 0, 0, 0, 0];
+        packet.extend([IDS[1], IDS[0]].concat());
+        packet.extend(versions.iter().flat_map(|version| version.to_be_bytes()));
+        packet
+    }
+
+    #[test]
+    fn only_an_answer_to_the_question_counts() {
+        assert_eq!(versions(&answer(&[1, 0x1a2a_3a4a]), &IDS), Some(vec![1]));
+        assert_eq!(versions(&answer(&[]), &IDS), None);
+        assert_eq!(versions(&answer(&[1]), &[IDS[1], IDS[0]]), None);
+        assert_eq!(versions(&answer(&[1])[..24], &IDS), None);
+        assert_eq!(versions(&question(&IDS), &IDS), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_packet_is_read(packet in proptest::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert_eq!(versions(&packet, &IDS), None);
+        }
+    }
+}
