@@ -1,4 +1,5 @@
 //! LiveKit as a client meets it: tokens, endpoints, the signal connection, and the check that strings them together.
+#![cfg_attr(not(feature = "media"), allow(dead_code, reason = "what only audio needs"))]
 
 pub mod check;
 pub mod dial;
