@@ -101,6 +101,10 @@ pub async fn read_credential(path: &Path) -> Result<Secret, Error> {
 }
 
 async fn read_within(limit: Duration, path: &Path, exempt: bool) -> Result<Secret, Error> {
+    // Only a pipe keeps its reader waiting; a thread for the other case takes longer than the file itself.
+    if fs::metadata(path).is_ok_and(|about| about.is_file()) {
+        return read_now(path, exempt);
+    }
     let owned = path.to_owned();
     let read = thread::run(move || read_now(&owned, exempt));
     match tokio::time::timeout(limit, read).await {
