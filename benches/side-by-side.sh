@@ -72,5 +72,5 @@ BEGIN {
     printf "| one restart, peak memory | %.1f MB | %.1f MB | %.2f | at most 0.75 | %s |\n", nest_kib / 1024, curl_kib / 1024, r, verdict(r <= 0.75)
     r = many_curl / many_nest
     printf "| %d restarts: one call, `xargs -P 8` | %.2f s | %.2f s | %.0f times as fast | at least 10 | %s |\n", many, many_nest / 1e6, many_curl / 1e6, r, verdict(r >= 10)
-    printf "| size of the binary | %.1f MB | | | at most 9.5 MB | %s |\n", size / 1e6, verdict(size <= 9.5e6)
+    printf "| size of the binary | %.1f MB | | | at most 13 MB (without audio 9.5 MB) | %s |\n", size / 1e6, verdict(size <= 13e6)
 }'
