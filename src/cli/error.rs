@@ -170,10 +170,7 @@ fn busy(waited: Duration) -> Failure {
 }
 
 fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Failure {
-    let exit = match signal {
-        Signal::Interrupt => Exit::Interrupted,
-        Signal::Terminate => Exit::Terminated,
-    };
+    let exit = Exit::from(signal);
     let look = || format!("restart it only if it is still dead: nest restart {room} --if-inactive");
     match progress {
         _ if done => Failure::new(exit, "interrupted; the nest was restarted, and the check was not finished"),
