@@ -223,8 +223,13 @@ impl Listener {
     }
 }
 
-/// A core dump would hold the key.
+/// A core dump would hold the key, and so would the memory and the environment that others of the same user look into.
 fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
