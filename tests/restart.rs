@@ -308,3 +308,18 @@ fn the_browser_learns_nothing_of_the_key() {
         assert!(seen.contains("NEST_API=") && !seen.contains(&key), "all else is as it was: {seen}");
     }
 }
+
+#[test]
+fn wrong_usage_names_the_nest_the_mistake_and_a_way_out() {
+    let call = |args: &[&str]| Nest::alone().args(args).args(["--json"]).run();
+    let nameless = call(&["restart", ".", "--api", "https://x.example"]).expect(2).document();
+    assert_eq!(nameless["roomId"], ".");
+    let nowhere = call(&["restart", "demo", "--api", "nonsense"]).expect(2).document();
+    assert_eq!((&nowhere["roomId"], &nowhere["error"]["kind"]), (&"demo".into(), &"usage".into()));
+    assert!(call(&["restart", ".", "demo"]).expect(2).document().get("roomId").is_none(), "which of the two?");
+    let error = &call(&["check", "--url", "wss://x.example"]).expect(2).document()["error"];
+    assert_eq!(error["message"], "the following required arguments were not provided: --token-file <PATH>");
+    assert!(error["hints"][0].as_str().unwrap().starts_with("nest check --url <WS_URL> --token-file <PATH>"));
+    let lost = call(&["restart", "demo", "--api", "https://x.example", "--key-file", "/nonexistent"]).expect(3);
+    assert_eq!(lost.document()["error"]["hints"][0], "correct the path; - stands for stdin");
+}

@@ -35,7 +35,6 @@ use std::io;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use serde_json::json;
 
 use self::args::{Cli, Command, Format, OutputArgs};
 use self::context::{Context, Terminal};
@@ -61,15 +60,17 @@ pub fn main(args: &[OsString]) -> u8 {
         Err(error) => return misunderstood(args, &error, env, terminal),
     };
     let ui = Arc::new(ui(&cli.output, env, terminal));
+    let named = rooms::named(&cli.command);
+    let named = named.as_deref();
     let context = match Context::load(env, &cli.output, terminal) {
         Ok(context) => context,
-        Err(failure) => return finish(&ui, Err(failure)),
+        Err(failure) => return finish(&ui, named, Err(failure)),
     };
     let runtimes = || Ok((signals()?, tokio::runtime::Builder::new_current_thread().enable_all().build()?));
     let (stop, runtime) = match runtimes() {
         Ok(both) => both,
         Err::<_, io::Error>(error) => {
-            return finish(&ui, Err(Failure::new(Exit::Failed, format!("cannot start: {error}"))));
+            return finish(&ui, named, Err(Failure::new(Exit::Failed, format!("cannot start: {error}"))));
         }
     };
     ui.heed(&stop);
@@ -93,18 +94,18 @@ pub fn main(args: &[OsString]) -> u8 {
     });
     // Threads that wait for a name server or a keyring must not keep the process.
     runtime.shutdown_background();
-    let code = finish(&ui, result);
+    let code = finish(&ui, named, result);
     // A result that nobody reads is not delivered, however well the work went.
     let unread = stop.signal().filter(|_| ui.gave_up());
     unread.map_or(code, |signal| Exit::from(signal).code())
 }
 
-/// Tells a failure that belongs to no room, and one of stdout; returns the exit code.
-fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
+/// Tells a failure that came before the work on any room, and one of stdout; returns the exit code.
+fn finish(ui: &Ui, room: Option<&str>, result: Result<u8, Failure>) -> u8 {
     ui.restore();
     let code = result.unwrap_or_else(|failure| {
         if ui.manner().format == Format::Json {
-            ui.result(&render::document(&json!({ "error": failure.json() }), false));
+            ui.result(&render::document(&render::failure_document(room, &failure), false));
         }
         ui.failure(None, &failure);
         failure.exit.code()
@@ -137,7 +138,7 @@ fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
 /// A refusal before anything was parsed.
 fn refuse(args: &[OsString], failure: &Failure, env: context::Env<'_>, terminal: Terminal) -> u8 {
     let ui = ui(&unparsed_output(args), env, terminal);
-    finish(&ui, Err(failure.clone()))
+    finish(&ui, None, Err(failure.clone()))
 }
 
 /// What clap says about wrong arguments, or help and version, which are no mistakes.
@@ -149,12 +150,22 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: context::Env<'_>, 
         return 0;
     }
     if output.json {
-        let message = error.to_string();
-        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let document = json!({ "error": Failure::new(Exit::Usage, first).json() });
+        let document = render::failure_document(None, &mistake(&error.to_string()));
         ui(&output, env, terminal).result(&render::document(&document, false));
     }
     Exit::Usage.code()
+}
+
+/// What clap says, taken apart: the first paragraph is the mistake, tips and the usage are what to do.
+fn mistake(said: &str) -> Failure {
+    let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = said.split("\n\n").map(line);
+    let message = paragraphs.next().unwrap_or_default();
+    let failure = Failure::new(Exit::Usage, message.trim_start_matches("error: "));
+    paragraphs.fold(failure, |failure, text| match text.strip_prefix("tip: ").or(text.strip_prefix("Usage: ")) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    })
 }
 
 /// Whether JSON was asked for, as far as that can be told of arguments that could not be parsed.
