@@ -81,23 +81,23 @@ pub fn proxy(target: SocketAddr) -> u16 {
 /// The same, and all the heads that it has heard.
 pub fn hearing_proxy(target: SocketAddr) -> (u16, Arc<Mutex<String>>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let heard = Arc::<Mutex<String>>::default();
-    let hears = Arc::clone(&heard);
+    let all = Arc::<Mutex<String>>::default();
+    let kept = Arc::clone(&all);
     let port = serve(move |mut stream| {
-        let heard = Arc::clone(&hears);
+        let kept = Arc::clone(&kept);
         async move {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
                 let Ok(byte) = stream.read_u8().await else { return };
                 head.push(byte);
             }
-            heard.lock().unwrap().push_str(&String::from_utf8_lossy(&head));
+            kept.lock().unwrap().push_str(&String::from_utf8_lossy(&head));
             let mut target = TcpStream::connect(target).await.unwrap();
             stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await.unwrap();
             let _ = copy_bidirectional(&mut stream, &mut target).await;
         }
     });
-    (port, heard)
+    (port, all)
 }
 
 fn serve<F: Future<Output = ()> + Send + 'static>(each: impl Fn(TcpStream) -> F + Send + 'static) -> u16 {
