@@ -225,6 +225,21 @@ fn a_nest_that_runs_is_left_alone_if_asked() {
 }
 
 #[test]
+fn of_two_that_restart_only_what_is_inactive_one_does() {
+    let mock = mock(&["redis-hang=300ms@restart"]);
+    let home = tempfile::tempdir().unwrap();
+    let call = || {
+        let call = Nest::new(&mock).env("XDG_STATE_HOME", home.path());
+        call.args(["restart", "demo", "--if-inactive", "--json"]).run().expect(0).document()
+    };
+    let both = std::thread::scope(|scope| [scope.spawn(call), scope.spawn(call)].map(|one| one.join().unwrap()));
+    assert_eq!(mock.requests(RESTART), 1, "the nest that the first has brought back runs: {both:?}");
+    assert_eq!(both.iter().filter(|document| document.get("token").is_some()).count(), 1, "{both:?}");
+    let idle = both.iter().find(|document| document.get("token").is_none()).unwrap();
+    assert_eq!(idle["message"], "The nest is running; nothing was sent");
+}
+
+#[test]
 fn if_the_server_has_no_guests_nothing_is_restarted() {
     let mock = Mock::start(Options { faults: parse(&["html=404@guest"]), ..Options::default() }).unwrap();
     let output = restart(&mock, &["--if-inactive"]).expect(6);

@@ -231,3 +231,28 @@ fn a_refusal_that_breaks_off_is_still_a_refusal() {
         assert_eq!(output.code, code, "{status}: {output:?}");
     }
 }
+
+#[test]
+fn a_check_is_not_told_of_restarts_and_signatures() {
+    let check = |fault: &str| {
+        let mock = mock(&[]);
+        Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+        mock.set_faults(nest::parse(&[fault]));
+        Nest::new(&mock).without("NEST_KEY").args(["check", "demo"]).run()
+    };
+    let limited = check("rate-limit=0").expect(11).stderr;
+    assert!(limited.contains("hint: try again after "), "{limited}");
+    assert!(!limited.contains("--max-wait") && !limited.contains("nest restart"), "{limited}");
+    let elsewhere = check("redirect@guest").expect(7).stderr;
+    assert!(elsewhere.contains(": nest check demo --api http"), "{elsewhere}");
+    let unsigned = check("status=401@guest").expect(4).stderr;
+    assert!(unsigned.starts_with("error: the API wants a signature where guests need none\n"), "{unsigned}");
+    assert!(!unsigned.contains("rejected") && !unsigned.contains("signed was"), "{unsigned}");
+    // The same before a restart, and when a token is fetched.
+    let mock = mock(&["status=401@guest"]);
+    let looked = Nest::new(&mock).args(["restart", "demo", "--if-inactive"]).run().expect(4).stderr;
+    assert!(looked.starts_with("error: not restarted: the API wants a signature where guests need none\n"), "{looked}");
+    mock.set_faults(nest::parse(&["rate-limit=0"]));
+    let token = Nest::new(&mock).args(["token", "demo", "--retries", "0"]).run().expect(11).stderr;
+    assert!(token.contains("or let it wait: nest token demo --max-wait "), "{token}");
+}

@@ -143,3 +143,13 @@ fn no_guest_token_is_no_proof() {
     );
     assert_eq!(output.document()["check"]["verdict"], "unknown");
 }
+
+#[test]
+fn one_time_limit_holds_for_the_token_and_the_check_together() {
+    // The guest's token takes most of it, and then the media server says nothing.
+    let mock = mock(&["slow-body=3ms@guest", "no-answer@signal"]);
+    let call = Nest::new(&mock).args(["restart", "demo", "--check", "--json", "--timeout", "2500ms"]);
+    let output = call.run().expect(10);
+    let elapsed_ms = output.document()["elapsedMs"].as_u64().unwrap();
+    assert!((1000..3500).contains(&elapsed_ms), "{elapsed_ms} ms: {output:?}");
+}

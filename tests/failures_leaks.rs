@@ -5,21 +5,29 @@
 mod nest;
 #[path = "support/raw.rs"]
 mod raw;
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nest::{Nest, mock, parse};
 use nostr::nips::nip19::ToBech32 as _;
-use nostr_nests::server::{Mock, faults};
+use nostr::nips::nip49::{EncryptedSecretKey, KeySecurity};
+use nostr_nests::server::{Mock, Options, faults};
 use raw::Raw;
 use rustix::process::{Pid, Signal, kill_process};
+use tls::Authority;
 
 /// So much of a secret is a part of it, and not a coincidence.
 const PART: usize = 20;
+
+const PASSWORD: &str = "hunter2-of-the-proxy";
+const PASSPHRASE: &str = "correct horse battery staple";
 
 /// What nobody may see.
 struct Secrets(Vec<(&'static str, String)>);
@@ -30,7 +38,9 @@ impl Secrets {
         all.push(("hex key", key.to_secret_hex()));
         all.push(("nsec", key.to_bech32().unwrap()));
         all.push(("base64 key", STANDARD.encode(key.as_secret_bytes())));
-        all.push(("password", "hunter2-of-the-proxy".into()));
+        all.push(("proxy's password", PASSWORD.into()));
+        all.push(("Proxy-Authorization", STANDARD.encode(format!("me:{PASSWORD}"))));
+        all.push(("passphrase", PASSPHRASE.into()));
         if let Some(value) = mock.last_authorization() {
             let event = value.strip_prefix("Nostr ").unwrap().to_owned();
             let json: serde_json::Value = serde_json::from_slice(&STANDARD.decode(&event).unwrap()).unwrap();
@@ -77,17 +87,7 @@ fn all_faults() -> Vec<String> {
 /// As loud as it gets.
 fn loud(mock: &Mock) -> Nest {
     let call = Nest::new(mock).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
-    call.env("HTTPS_PROXY", "http://me:hunter2-of-the-proxy@127.0.0.1:1").args([
-        "restart",
-        "demo",
-        "-vv",
-        "--timeout",
-        "300ms",
-        "--retries",
-        "1",
-        "--max-wait",
-        "1s",
-    ])
+    call.args(["restart", "demo", "-vv", "--timeout", "300ms", "--retries", "1", "--max-wait", "1s"])
 }
 
 #[test]
@@ -127,6 +127,78 @@ fn talk(fault: &str) {
                 assert_eq!(claims.sub.as_deref(), Some(mock.host().public_key().to_hex().as_str()), "{context}");
             }
             secrets.none_in(&output.stdout, &context);
+        }
+    }
+}
+
+/// A mock that is reached as <https://nests.example> and through a proxy that wants a password only.
+struct Far {
+    mock: Mock,
+    proxy: String,
+    heard: Arc<Mutex<String>>,
+    authority: Authority,
+}
+
+impl Far {
+    fn new() -> Self {
+        let options = Options { public_origin: Some("https://nests.example".into()), ..Options::default() };
+        let (mock, authority) = (Mock::start(options).unwrap(), Authority::new());
+        let front = authority.front("nests.example", tls::NOW, mock.address());
+        let (port, heard) = tls::hearing_proxy(([127, 0, 0, 1], front).into());
+        Self { mock, proxy: format!("http://me:{PASSWORD}@127.0.0.1:{port}"), heard, authority }
+    }
+
+    fn call(&self, args: &[&str]) -> Nest {
+        let call = Nest::new(&self.mock).env("NEST_API", "https://nests.example").env("NEST_RELAYS", self.mock.relay());
+        let call = call.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").env("HTTPS_PROXY", &self.proxy);
+        call.file("ca.pem", &self.authority.pem, 0o600).args(args).args([
+            "-vv",
+            "--timeout",
+            "2s",
+            "--cacert",
+            "ca.pem",
+        ])
+    }
+}
+
+#[test]
+fn the_proxys_password_is_used_and_never_seen() {
+    let far = Far::new();
+    let used = format!("Basic {}", STANDARD.encode(format!("me:{PASSWORD}")));
+    let stranger = nostr::Keys::generate();
+    let sealed = EncryptedSecretKey::new(far.mock.host().secret_key(), PASSPHRASE, 4, KeySecurity::Unknown);
+    let sealed = sealed.unwrap().to_bech32().unwrap();
+    let quiet = |context: &str, output: &nest::Output, tokens_shown: usize| {
+        let mut secrets = Secrets::of(&far.mock);
+        secrets.0.push(("stranger's key", stranger.secret_key().to_secret_hex()));
+        secrets.0.push(("ncryptsec", sealed.clone()));
+        secrets.none_in(&format!("{}{}", output.stdout, output.stderr), context);
+        assert_eq!(tokens(&output.stderr), [""; 0], "{context}: a token on stderr");
+        assert_eq!(tokens(&output.stdout).len(), tokens_shown, "{context}: {output:?}");
+        assert!(std::mem::take(&mut *far.heard.lock().unwrap()).contains(&used), "{context}: the way led elsewhere");
+    };
+    let wrong = far.call(&["restart", "demo", "--json"]).env("NEST_KEY", stranger.secret_key().to_secret_hex());
+    quiet("a stranger", &wrong.run().expect(5), 0);
+    let files = ["--key-file", "sealed", "--passphrase-file", "pass"];
+    let restart = far.call(&["restart", "demo", "--json"]).args(files).without("NEST_KEY");
+    let restart = restart.file("sealed", &sealed, 0o600).file("pass", PASSPHRASE, 0o600);
+    quiet("an encrypted key", &restart.run().expect(0), 1);
+    let restart = far.call(&["restart", "demo", "--json"]).args(files).without("NEST_KEY");
+    let restart = restart.file("sealed", &sealed, 0o600).file("pass", "another one", 0o600).run().expect(3);
+    Secrets::of(&far.mock).none_in(&format!("{}{}", restart.stdout, restart.stderr), "a wrong passphrase");
+    for (args, tokens) in [
+        (&["status", "demo"][..], 0),
+        (&["check", "demo"], 0),
+        (&["check", "demo", "--as-host"], 0),
+        (&["doctor", "demo"], 0),
+        (&["token", "demo", "--output", "token"], 1),
+        (&["restart", "demo", "--check"], 1),
+    ] {
+        for json in [&["--json"][..], &[]] {
+            let token = args.contains(&"--output");
+            let output = far.call(args).args(if token { &[] } else { json }).run();
+            assert!(matches!(output.code, 0 | 10), "{args:?}: {output:?}");
+            quiet(&format!("{args:?} {json:?}"), &output, tokens);
         }
     }
 }
@@ -184,8 +256,9 @@ fn nothing_is_seen_of_it_from_outside() {
     let secrets = Secrets::of(&mock);
     let proc = Path::new("/proc").join(child.id().to_string());
     for file in ["cmdline", "environ", "comm"] {
-        let text = String::from_utf8_lossy(&std::fs::read(proc.join(file)).unwrap()).into_owned();
-        secrets.none_in(&text, file);
+        // Only root can read the environment.
+        let text = std::fs::read(proc.join(file)).unwrap_or_default();
+        secrets.none_in(&String::from_utf8_lossy(&text), file);
     }
     let limits = std::fs::read_to_string(proc.join("limits")).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
@@ -195,6 +268,28 @@ fn nothing_is_seen_of_it_from_outside() {
     assert!(status.signal().is_some() && !status.core_dumped(), "{status:?}");
     std::fs::remove_file(home.path().join("key")).unwrap();
     no_secret_below(home.path(), &secrets);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn its_user_cannot_look_into_it() {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let mock = mock(&["no-answer"]);
+    let (mut command, _home) = Nest::new(&mock).args(["restart", "demo", "--timeout", "20s"]).into_parts();
+    if rustix::process::geteuid().is_root() {
+        command.current_dir("/").uid(54_321);
+    }
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while mock.requests("/api/v1/nests/demo/restart") == 0 {
+        std::thread::yield_now();
+    }
+    let proc = Path::new("/proc").join(child.id().to_string());
+    // The kernel gives what belongs to an undumpable process to root, whoever runs it.
+    let owners = ["environ", "mem", "maps"].map(|file| std::fs::metadata(proc.join(file)).unwrap().uid());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(owners, [0; 3]);
 }
 
 fn no_secret_below(folder: &Path, secrets: &Secrets) {

@@ -287,3 +287,39 @@ fn open_shows_the_page_of_the_nest() {
     assert!(stderr.starts_with("warning: no browser was opened: xdg-open: exit status: 3; open http://"), "{stderr}");
     Nest::new(&mock).args(["restart", "demo", "--open", "--dry-run"]).run().expect(2);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_browser_learns_nothing_of_the_key() {
+    let mock = mock();
+    let key = mock.host().secret_key().to_secret_hex();
+    for args in [["restart", "demo", "--open"].as_slice(), &["open", "demo"]] {
+        let nest = Nest::new(&mock).file("bin/xdg-open", "#!/bin/sh\nenv > \"$HOME/seen\"\n", 0o755);
+        let nest = nest.file("key", &key, 0o600).env("NEST_RELAYS", mock.relay());
+        let path = format!("{}:/usr/bin:/bin", nest.home().join("bin").display());
+        let named = nest.home().join("key");
+        let nest = nest.env("PATH", path).env("NEST_KEY_FILE", named).env("CREDENTIALS_DIRECTORY", "/run/credentials");
+        let (mut command, home) = nest.args(args).into_parts();
+        assert_eq!(command.output().unwrap().status.code(), Some(0));
+        let seen = std::fs::read_to_string(home.path().join("seen")).unwrap();
+        for name in ["NEST_KEY", "CREDENTIALS_DIRECTORY"] {
+            assert!(!seen.contains(name), "{args:?}: {seen}");
+        }
+        assert!(seen.contains("NEST_API=") && !seen.contains(&key), "all else is as it was: {seen}");
+    }
+}
+
+#[test]
+fn wrong_usage_names_the_nest_the_mistake_and_a_way_out() {
+    let call = |args: &[&str]| Nest::alone().args(args).args(["--json"]).run();
+    let nameless = call(&["restart", ".", "--api", "https://x.example"]).expect(2).document();
+    assert_eq!(nameless["roomId"], ".");
+    let nowhere = call(&["restart", "demo", "--api", "nonsense"]).expect(2).document();
+    assert_eq!((&nowhere["roomId"], &nowhere["error"]["kind"]), (&"demo".into(), &"usage".into()));
+    assert!(call(&["restart", ".", "demo"]).expect(2).document().get("roomId").is_none(), "which of the two?");
+    let error = &call(&["check", "--url", "wss://x.example"]).expect(2).document()["error"];
+    assert_eq!(error["message"], "the following required arguments were not provided: --token-file <PATH>");
+    assert!(error["hints"][0].as_str().unwrap().starts_with("nest check --url <WS_URL> --token-file <PATH>"));
+    let lost = call(&["restart", "demo", "--api", "https://x.example", "--key-file", "/nonexistent"]).expect(3);
+    assert_eq!(lost.document()["error"]["hints"][0], "correct the path; - stands for stdin");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::advice;
+use super::advice::{self, Advice};
 use super::error::Failure;
 use super::exit::Exit;
 use crate::api::{Error, Layer, Lost, Missing, Route};
@@ -15,12 +15,53 @@ use crate::tls;
 /// A clock that is further off does not run wrong: it was never set. Seconds.
 const A_DAY: u64 = 24 * 60 * 60;
 
+/// What was run, as far as an error's wording depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking<'a> {
+    /// Without the room: `nest restart`.
+    command: &'static str,
+    room: &'a str,
+    /// Whether the request that failed had a signature.
+    signed: bool,
+    /// Whether the command has `--max-wait`.
+    waits: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// A request of a restart.
+    pub(super) fn restart(room: &'a str) -> Self {
+        Self { command: "nest restart", room, signed: true, waits: true }
+    }
+
+    /// The request for the host's token.
+    pub(super) fn token(room: &'a str) -> Self {
+        Self { command: "nest token", ..Self::restart(room) }
+    }
+
+    /// What a check asks as a guest does.
+    pub(super) fn check(room: &'a str) -> Self {
+        Self { command: "nest check", room, signed: false, waits: false }
+    }
+
+    /// The table of advice speaks of the restart; the same goes for the other commands.
+    fn advised(&self, failure: Failure, advice: &Advice, known: &[(&str, &str)]) -> Failure {
+        failure.cause(advice.cause(known)).hint(advice.hint(known).replace("nest restart", self.command))
+    }
+}
+
 /// What to show for an answer that is not the one asked for, or for none.
-pub(super) fn failure(error: &Error, room: &str) -> Failure {
+pub(super) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
+    let room = asking.room;
     let new = |exit| Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
     match error {
+        Error::Unauthorized { said, url, .. } if !asking.signed => Failure {
+            message: "the API wants a signature where guests need none".into(),
+            ..quoted(new(Exit::Unauthorized), said)
+        }
+        .cause(format!("{url} was asked without one"))
+        .hint("check the address with --api; if it is right, tell the server's operator"),
         Error::Unauthorized { said, url, clock_ahead_s } => {
-            unauthorized(quoted(new(Exit::Unauthorized), said), url, *clock_ahead_s, room)
+            unauthorized(quoted(new(Exit::Unauthorized), said), url, *clock_ahead_s, asking)
         }
         Error::Forbidden { said } => quoted(new(Exit::NotHost), said),
         Error::NotFound { missing, url, said } => {
@@ -35,7 +76,7 @@ pub(super) fn failure(error: &Error, room: &str) -> Failure {
             }
         }
         Error::RateLimited { said, retry_after } => {
-            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, room)
+            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, asking)
         }
         Error::Server { status: ..500, said, .. } => quoted(new(Exit::Server), said).hint(advice::NONSENSE.hint),
         Error::Server { said, retry_after, .. } => {
@@ -47,7 +88,7 @@ pub(super) fn failure(error: &Error, room: &str) -> Failure {
         }
         Error::Redirect { url, target, .. } => {
             let api = pointed_to(url, target).unwrap_or_else(|| "https://…".into());
-            new(Exit::Server).advised(&advice::REDIRECT, &[("room", room), ("api", &api)])
+            asking.advised(new(Exit::Server), &advice::REDIRECT, &[("room", room), ("api", &api)])
         }
         Error::Nonsense { .. } => new(Exit::Server).because(&advice::NONSENSE),
         Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
@@ -57,7 +98,9 @@ pub(super) fn failure(error: &Error, room: &str) -> Failure {
 
 /// The same, where it is certain that nothing was restarted.
 pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
-    let failure = failure(error, room);
+    // Before that only guests' requests are sent.
+    let signed = !matches!(error, Error::Unauthorized { url, .. } if !url.ends_with("/restart"));
+    let failure = failure(error, Asking { signed, ..Asking::restart(room) });
     match error {
         Error::Lost(Lost::Unreachable { .. } | Lost::Unusable(_)) => failure,
         // What was not answered was a question only.
@@ -70,7 +113,7 @@ pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
 
 /// What to show for a 5xx, with what was `seen` of the server afterwards.
 pub(super) fn server(error: &Error, attempts: u32, seen: &[String], room: &str) -> Failure {
-    let mut failure = failure(error, room);
+    let mut failure = failure(error, Asking::restart(room));
     let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
     let status = error.status().map(|status| format!(" with status {status}")).unwrap_or_default();
     failure.message = format!("the restart failed{status}{tried}");
@@ -80,7 +123,7 @@ pub(super) fn server(error: &Error, attempts: u32, seen: &[String], room: &str) 
 
 /// What to show when the restart was proved, and its token is missing.
 pub(super) fn no_token(error: &Error, room: &str) -> Failure {
-    let cause = failure(error, room);
+    let cause = failure(error, Asking::restart(room));
     let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
     let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
     Failure { status: cause.status, ..failure }
@@ -91,9 +134,9 @@ fn quoted(failure: Failure, said: &str) -> Failure {
     if said.is_empty() { failure } else { failure.cause(format!("the server says: {said}")) }
 }
 
-fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, room: &str) -> Failure {
+fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Failure {
     let Some(ahead) = clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) else {
-        return failure.advised(&advice::SIGNED_URL, &[("url", url), ("room", room)]);
+        return asking.advised(failure, &advice::SIGNED_URL, &[("url", url), ("room", asking.room)]);
     };
     let apart = ahead.unsigned_abs();
     if apart <= A_DAY {
@@ -107,12 +150,13 @@ fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, room: &
     failure.advised(&advice::CLOCK_FAR, &[("there", &day(there_ms)), ("here", &day(now_ms))])
 }
 
-fn rate_limited(failure: Failure, retry_after: Option<Duration>, room: &str) -> Failure {
+fn rate_limited(failure: Failure, retry_after: Option<Duration>, asking: Asking<'_>) -> Failure {
     let when = match retry_after {
         None => "in 15 minutes".into(),
-        Some(wait) if wait.as_secs() >= A_DAY => when(wait),
+        Some(wait) if wait.as_secs() >= A_DAY || !asking.waits => when(wait),
         Some(wait) => {
-            format!("{}, or let it wait: nest restart {room} --max-wait {}s", when(wait), wait.as_secs() + 1)
+            let Asking { command, room, .. } = asking;
+            format!("{}, or let it wait: {command} {room} --max-wait {}s", when(wait), wait.as_secs() + 1)
         }
     };
     failure.advised(&advice::RATE_LIMIT, &[("when", &when)])

@@ -1,7 +1,7 @@
 //! Nests that cannot be joined, as text and hints: for the host, and for whoever only wanted to listen.
 
 use super::advice;
-use super::api_error;
+use super::api_error::{self, Asking};
 use super::error::Failure;
 use super::exit::Exit;
 use crate::api::{Error, Lost, Missing};
@@ -11,7 +11,7 @@ use crate::report::Status;
 
 /// What to show when there is nothing to join, or nobody says whether there is.
 pub(super) fn unavailable(why: &Unavailable, room: &str) -> Failure {
-    let mut failure = api_error::failure(&why.source, room);
+    let mut failure = api_error::failure(&why.source, Asking::check(room));
     if let Error::Lost(Lost::Unanswered(why)) = &why.source {
         failure.message = "the API does not say whether this nest runs".into();
         failure.causes = vec![why.clone()];

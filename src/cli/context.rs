@@ -35,6 +35,9 @@ pub mod vars {
     pub const SERVE: &str = "NEST_SERVE_";
     /// Where systemd puts credentials.
     pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+    /// Those that hold the key or lead to it: they are nobody else's business.
+    pub const SECRETS: [&str; 3] = [KEY, KEY_FILE, CREDENTIALS];
 }
 
 /// Limit of one attempt, unless told otherwise.

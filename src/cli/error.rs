@@ -7,6 +7,7 @@ use nostr::nips::nip19::ToBech32 as _;
 use serde_json::{Value, json};
 
 use super::advice::{self, Advice};
+use super::api_error::Asking;
 use super::exit::Exit;
 use super::{api_error, check_error, key_error, nest_error};
 use crate::api;
@@ -103,7 +104,7 @@ impl Failure {
             }
             Error::Key(error) => key_error::failure(error),
             Error::NotHost { you, host, asked } => not_host(*you, *host, *asked, room),
-            Error::Api(error) => api_error::failure(error, room),
+            Error::Api(error) => api_error::failure(error, Asking::restart(room)),
             Error::NotRestarted(error) => api_error::not_restarted(error, room),
             Error::Server { source, attempts, seen } => api_error::server(source, *attempts, seen, room),
             Error::NoToken(source) => api_error::no_token(source, room),
@@ -170,10 +171,7 @@ fn busy(waited: Duration) -> Failure {
 }
 
 fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Failure {
-    let exit = match signal {
-        Signal::Interrupt => Exit::Interrupted,
-        Signal::Terminate => Exit::Terminated,
-    };
+    let exit = Exit::from(signal);
     let look = || format!("restart it only if it is still dead: nest restart {room} --if-inactive");
     match progress {
         _ if done => Failure::new(exit, "interrupted; the nest was restarted, and the check was not finished"),

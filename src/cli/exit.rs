@@ -1,5 +1,7 @@
 //! The exit codes: one table for the program, its help and the README.
 
+use crate::commands::Signal;
+
 /// How the program ends, other than well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
@@ -96,6 +98,15 @@ impl Exit {
     #[must_use]
     pub fn kind(self) -> &'static str {
         self.row().kind
+    }
+}
+
+impl From<Signal> for Exit {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
     }
 }
 

@@ -45,6 +45,7 @@ fn unreadable(failure: Failure, cause: &file::Error) -> Failure {
             let (path, mode) = (path.display().to_string(), format!("{mode:04o}"));
             failure.advised(&advice::KEY_MODE, &[("path", &path), ("mode", &mode)])
         }
+        file::Error::NotFound(_) => failure.cause(cause.to_string()).hint("correct the path; - stands for stdin"),
         other => failure.cause(other.to_string()),
     }
 }

@@ -31,10 +31,10 @@ mod token;
 mod ui;
 
 use std::ffi::OsString;
+use std::io;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use serde_json::json;
 
 use self::args::{Cli, Command, Format, OutputArgs};
 use self::context::{Context, Terminal};
@@ -60,16 +60,21 @@ pub fn main(args: &[OsString]) -> u8 {
         Err(error) => return misunderstood(args, &error, env, terminal),
     };
     let ui = Arc::new(ui(&cli.output, env, terminal));
+    let named = rooms::named(&cli.command);
+    let named = named.as_deref();
     let context = match Context::load(env, &cli.output, terminal) {
         Ok(context) => context,
-        Err(failure) => return finish(&ui, Err(failure)),
+        Err(failure) => return finish(&ui, named, Err(failure)),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return finish(&ui, Err(Failure::new(Exit::Failed, format!("cannot start: {error}")))),
+    let runtimes = || Ok((signals()?, tokio::runtime::Builder::new_current_thread().enable_all().build()?));
+    let (stop, runtime) = match runtimes() {
+        Ok(both) => both,
+        Err::<_, io::Error>(error) => {
+            return finish(&ui, named, Err(Failure::new(Exit::Failed, format!("cannot start: {error}"))));
+        }
     };
+    ui.heed(&stop);
     let result = runtime.block_on(async {
-        let stop = signals();
         match cli.command {
             Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
             Command::Status(args) => status::run(&context, &args, &ui, &stop).await,
@@ -89,15 +94,18 @@ pub fn main(args: &[OsString]) -> u8 {
     });
     // Threads that wait for a name server or a keyring must not keep the process.
     runtime.shutdown_background();
-    finish(&ui, result)
+    let code = finish(&ui, named, result);
+    // A result that nobody reads is not delivered, however well the work went.
+    let unread = stop.signal().filter(|_| ui.gave_up());
+    unread.map_or(code, |signal| Exit::from(signal).code())
 }
 
-/// Tells a failure that belongs to no room, and one of stdout; returns the exit code.
-fn finish(ui: &Ui, result: Result<u8, Failure>) -> u8 {
+/// Tells a failure that came before the work on any room, and one of stdout; returns the exit code.
+fn finish(ui: &Ui, room: Option<&str>, result: Result<u8, Failure>) -> u8 {
     ui.restore();
     let code = result.unwrap_or_else(|failure| {
         if ui.manner().format == Format::Json {
-            ui.result(&render::document(&json!({ "error": failure.json() }), false));
+            ui.result(&render::document(&render::failure_document(room, &failure), false));
         }
         ui.failure(None, &failure);
         failure.exit.code()
@@ -130,7 +138,7 @@ fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
 /// A refusal before anything was parsed.
 fn refuse(args: &[OsString], failure: &Failure, env: context::Env<'_>, terminal: Terminal) -> u8 {
     let ui = ui(&unparsed_output(args), env, terminal);
-    finish(&ui, Err(failure.clone()))
+    finish(&ui, None, Err(failure.clone()))
 }
 
 /// What clap says about wrong arguments, or help and version, which are no mistakes.
@@ -142,12 +150,22 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: context::Env<'_>, 
         return 0;
     }
     if output.json {
-        let message = error.to_string();
-        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let document = json!({ "error": Failure::new(Exit::Usage, first).json() });
+        let document = render::failure_document(None, &mistake(&error.to_string()));
         ui(&output, env, terminal).result(&render::document(&document, false));
     }
     Exit::Usage.code()
+}
+
+/// What clap says, taken apart: the first paragraph is the mistake, tips and the usage are what to do.
+fn mistake(said: &str) -> Failure {
+    let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = said.split("\n\n").map(line);
+    let message = paragraphs.next().unwrap_or_default();
+    let failure = Failure::new(Exit::Usage, message.trim_start_matches("error: "));
+    paragraphs.fold(failure, |failure, text| match text.strip_prefix("tip: ").or(text.strip_prefix("Usage: ")) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    })
 }
 
 /// Whether JSON was asked for, as far as that can be told of arguments that could not be parsed.
@@ -166,42 +184,63 @@ fn unparsed_output(args: &[OsString]) -> OutputArgs {
     }
 }
 
-/// Listens for Ctrl-C and SIGTERM from here on: not first when the work pauses for the first time.
-#[cfg(unix)]
-fn signals() -> Stop {
-    use tokio::signal::unix::{SignalKind, signal};
+/// Listens for Ctrl-C and SIGTERM from here on, in a thread of its own: the work may be stuck in an output.
+fn signals() -> io::Result<Stop> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (sender, stop) = Stop::channel();
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let guard = runtime.enter();
     // Where it is forbidden to listen, the system's own way of ending a program remains.
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return stop };
-    tokio::spawn(async move {
-        loop {
-            let signal = tokio::select! {
-                _ = interrupt.recv() => Signal::Interrupt,
-                _ = terminate.recv() => Signal::Terminate,
-            };
-            if sender.send(Some(signal)).is_err() {
-                return;
-            }
-        }
-    });
-    stop
+    let Ok(mut listener) = Listener::new() else { return Ok(stop) };
+    drop(guard);
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async { while sender.send(Some(listener.next().await)).is_ok() {} });
+    })?;
+    Ok(stop)
 }
 
-/// Listens for Ctrl-C from here on.
-#[cfg(not(unix))]
-fn signals() -> Stop {
-    let (sender, stop) = Stop::channel();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            let _ = sender.send(Some(Signal::Interrupt));
-        }
-    });
-    stop
+#[cfg(unix)]
+struct Listener {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
-/// A core dump would hold the key.
+#[cfg(unix)]
+impl Listener {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Listener(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Listener {
+    fn new() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        self.0.recv().await;
+        Signal::Interrupt
+    }
+}
+
+/// A core dump would hold the key, and so would the memory and the environment that others of the same user look into.
 fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};

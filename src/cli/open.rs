@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::args::{Format, OpenArgs};
-use super::context::Context;
+use super::context::{Context, vars};
 use super::error::Failure;
 use super::exit::Exit;
 use super::style::clean;
@@ -49,8 +49,12 @@ pub(super) async fn run(context: &Context<'_>, args: &OpenArgs, ui: &Ui, stop: &
     })
 }
 
+/// Has the page shown, by a browser that learns nothing of the key.
 pub(super) async fn show(link: &str) -> Result<(), String> {
     let mut command = Command::new(OPENER);
+    for name in vars::SECRETS {
+        command.env_remove(name);
+    }
     command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut opener = command.spawn().map_err(|error| format!("{OPENER}: {error}"))?;
     match timeout(PATIENCE, opener.wait()).await {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::args::Format;
+use super::args::{Command, Format};
 use super::context::Context;
 use super::error::Failure;
 use super::exit::Exit;
@@ -26,6 +26,22 @@ pub(super) fn several(context: &Context<'_>, names: &[String], settings: &Settin
         }
     }
     Ok(rooms)
+}
+
+/// The one nest that a command names: its id, or what was written where that is no name of a nest.
+pub(super) fn named(command: &Command) -> Option<String> {
+    let only = |rooms: &[String]| if let [room] = rooms { Some(room.clone()) } else { None };
+    let written = match command {
+        Command::Restart(args) => only(&args.rooms),
+        Command::Status(args) => only(&args.rooms),
+        Command::Check(args) => args.room.clone(),
+        Command::Token(args) => args.room.clone(),
+        Command::Recreate(args) => args.room.clone(),
+        Command::Close(args) => args.room.clone(),
+        Command::Open(args) => args.room.clone(),
+        _ => None,
+    }?;
+    Some(RoomRef::parse(&written).map_or(written, |room| room.id.to_string()))
 }
 
 /// Reads the name, where there is one.

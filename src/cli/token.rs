@@ -1,12 +1,13 @@
 //! `nest token`, between the arguments and the terminal.
 
+use super::api_error::{self, Asking};
 use super::args::{Format, TokenArgs};
 use super::context::{Context, policy};
 use super::error::Failure;
 use super::ui::Ui;
 use super::{render, rooms};
 use crate::commands::pick::Purpose;
-use crate::commands::{Settings, Stop, token};
+use crate::commands::{Error, Settings, Stop, token};
 use serde_json::json;
 
 /// Fetches a token and shows it.
@@ -19,7 +20,10 @@ pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: 
     let fetched = match result {
         Ok(fetched) => fetched,
         Err(error) => {
-            let failure = Failure::of(&error, name);
+            let failure = match &error {
+                Error::Api(error) => api_error::failure(error, Asking::token(name)),
+                other => Failure::of(other, name),
+            };
             if ui.manner().format == Format::Json {
                 ui.result(&render::document(&render::failure_document(Some(name), &failure), false));
             }

@@ -1,6 +1,8 @@
 //! The only file that prints: results on stdout; status, warnings, progress, questions and errors on stderr.
 #![expect(clippy::print_stderr, reason = "this is the file that prints")]
 
+mod drain;
+
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +12,11 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::oneshot;
 
+use self::drain::Drain;
 use super::args::Format;
 use super::error::Failure;
 use super::style::{self, Paint, clean};
+use crate::commands::Stop;
 use crate::reporter::{Answer, Reporter, Step};
 use crate::secret::{Secret, scrub};
 
@@ -48,6 +52,8 @@ pub struct Ui {
     bars: Option<MultiProgress>,
     rows: Mutex<HashMap<String, ProgressBar>>,
     broken: Mutex<Option<io::Error>>,
+    out: Drain,
+    err: Drain,
     /// A choice hides the cursor, and may be cut short.
     cursor_hidden: AtomicBool,
     /// As the terminal was before any question switched off its echo.
@@ -64,10 +70,18 @@ impl Ui {
             bars: (manner.progress && !manner.quiet).then(MultiProgress::new),
             rows: Mutex::default(),
             broken: Mutex::default(),
+            out: Drain::default(),
+            err: Drain::default(),
             cursor_hidden: AtomicBool::default(),
             #[cfg(unix)]
             terminal: manner.interactive.then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
         }
+    }
+
+    /// From here on a signal ends the waiting for whoever reads what is printed.
+    pub fn heed(&self, stop: &Stop) {
+        self.out.heed(stop);
+        self.err.heed(stop);
     }
 
     /// How it prints.
@@ -94,10 +108,7 @@ impl Ui {
 
     /// A result, on stdout. `text` is already harmless.
     pub fn result(&self, text: &str) {
-        let written = self.aside(|| {
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
-        });
+        let written = self.aside(|| self.out.write(io::stdout().lock(), format!("{text}\n").as_bytes()));
         if let Err(error) = written {
             self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
@@ -107,6 +118,11 @@ impl Ui {
     pub fn output_failure(&self) -> Option<io::Error> {
         let error = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         (error.kind() != io::ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// Whether a result was left unwritten because of a signal, and because nobody reads.
+    pub fn gave_up(&self) -> bool {
+        self.out.gave_up()
     }
 
     /// A status line, for people, on stderr.
@@ -144,7 +160,7 @@ impl Ui {
     /// Nobody can be told when stderr is gone, so its errors end here.
     fn line(&self, text: &str) {
         self.aside(|| {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = self.err.write(io::stderr().lock(), format!("{text}\n").as_bytes());
         });
     }
 

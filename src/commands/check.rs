@@ -298,6 +298,7 @@ pub(super) async fn session(
     session: Session<'_>,
     reporter: &dyn Reporter,
 ) -> CheckReport {
+    let until = Instant::now() + client.network().timeout;
     let guest = if options.as_host { None } else { guest(client, session.api, session.room, reporter).await };
     let join = match (&guest, options.as_host) {
         (Some(token), _) => Some(Joining { token, host: false }),
@@ -315,7 +316,7 @@ pub(super) async fn session(
         api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
         restart: Some(session.restart),
         any_room: false,
-        timeout: client.network().timeout,
+        timeout: until.saturating_duration_since(Instant::now()),
     };
     wanted.check(client, options, reporter).await
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
@@ -75,17 +75,29 @@ fn front(cert: CertificateDer<'static>, key: &KeyPair, target: SocketAddr) -> u1
 
 /// A proxy that connects everybody to `target`, wherever they want to go.
 pub fn proxy(target: SocketAddr) -> u16 {
+    hearing_proxy(target).0
+}
+
+/// The same, and all the heads that it has heard.
+pub fn hearing_proxy(target: SocketAddr) -> (u16, Arc<Mutex<String>>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    serve(move |mut stream| async move {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let Ok(byte) = stream.read_u8().await else { return };
-            head.push(byte);
+    let all = Arc::<Mutex<String>>::default();
+    let kept = Arc::clone(&all);
+    let port = serve(move |mut stream| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let Ok(byte) = stream.read_u8().await else { return };
+                head.push(byte);
+            }
+            kept.lock().unwrap().push_str(&String::from_utf8_lossy(&head));
+            let mut target = TcpStream::connect(target).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await.unwrap();
+            let _ = copy_bidirectional(&mut stream, &mut target).await;
         }
-        let mut target = TcpStream::connect(target).await.unwrap();
-        stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await.unwrap();
-        let _ = copy_bidirectional(&mut stream, &mut target).await;
-    })
+    });
+    (port, all)
 }
 
 fn serve<F: Future<Output = ()> + Send + 'static>(each: impl Fn(TcpStream) -> F + Send + 'static) -> u16 {

@@ -69,11 +69,15 @@ impl Walk<'_> {
         let finder = Finder { settings: self.settings, keys: self.keys, reporter: self.reporter };
         let Target { api, event, .. } = finder.target(room).await?;
         let url = api.room(&room.id, "/restart");
-        let mut was_running = None;
+        let (mut was_running, mut lock, mut warnings) = (None, None, Vec::new());
         if self.request.if_inactive {
+            if !self.request.dry_run {
+                // Whoever else restarts this nest right now has to be done: what is seen has to hold until the end.
+                lock = self.lock(name, &url, &mut warnings).await?;
+            }
             self.reporter.step(name, Step::Look);
             if self.runs(&api, &room.id).await? {
-                let mut found = running(&api, room, since);
+                let mut found = Restarted { warnings, ..running(&api, room, since) };
                 if self.request.publish_status {
                     let key = self.keys.of(room.host).await?;
                     self.publish_status(&finder, room, &key, event, &mut found).await?;
@@ -100,12 +104,13 @@ impl Walk<'_> {
         if self.request.dry_run {
             return Ok(Done::Planned(planned(room, &sender, &url)));
         }
-        let over = event.as_ref().filter(|_| !self.request.publish_status).and_then(over_warning);
-        let mut warnings: Vec<String> = over.into_iter().collect();
-        for warning in &warnings {
-            self.reporter.warning(warning);
+        if let Some(warning) = event.as_ref().filter(|_| !self.request.publish_status).and_then(over_warning) {
+            self.reporter.warning(&warning);
+            warnings.push(warning);
         }
-        let lock = self.lock(name, &url, &mut warnings).await?;
+        if !self.request.if_inactive {
+            lock = self.lock(name, &url, &mut warnings).await?;
+        }
         self.question(&api, &room.id).await?;
 
         let outcome = sender.send(&api, &Method::POST, &url).await.map_err(Arc::new)?;
