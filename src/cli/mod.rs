@@ -31,7 +31,6 @@ mod token;
 mod ui;
 
 use std::ffi::OsString;
-use std::io;
 use std::sync::Arc;
 
 use clap::Parser as _;
@@ -66,15 +65,14 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(context) => context,
         Err(failure) => return finish(&ui, named, Err(failure)),
     };
-    let runtimes = || Ok((signals()?, tokio::runtime::Builder::new_current_thread().enable_all().build()?));
-    let (stop, runtime) = match runtimes() {
-        Ok(both) => both,
-        Err::<_, io::Error>(error) => {
-            return finish(&ui, named, Err(Failure::new(Exit::Failed, format!("cannot start: {error}"))));
-        }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return finish(&ui, named, Err(Failure::new(Exit::Failed, format!("cannot start: {error}")))),
     };
-    ui.heed(&stop);
+    // Where it is forbidden to listen, the system's own way of ending a program remains.
+    let _ = ui.heed_signals();
     let result = runtime.block_on(async {
+        let stop = signals();
         match cli.command {
             Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
             Command::Status(args) => status::run(&context, &args, &ui, &stop).await,
@@ -96,8 +94,7 @@ pub fn main(args: &[OsString]) -> u8 {
     runtime.shutdown_background();
     let code = finish(&ui, named, result);
     // A result that nobody reads is not delivered, however well the work went.
-    let unread = stop.signal().filter(|_| ui.gave_up());
-    unread.map_or(code, |signal| Exit::from(signal).code())
+    ui.given_up().map_or(code, |signal| Exit::from(signal).code())
 }
 
 /// Tells a failure that came before the work on any room, and one of stdout; returns the exit code.
@@ -184,54 +181,38 @@ fn unparsed_output(args: &[OsString]) -> OutputArgs {
     }
 }
 
-/// Listens for Ctrl-C and SIGTERM from here on, in a thread of its own: the work may be stuck in an output.
-fn signals() -> io::Result<Stop> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+/// Listens for Ctrl-C and SIGTERM from here on: not first when the work pauses for the first time.
+#[cfg(unix)]
+fn signals() -> Stop {
+    use tokio::signal::unix::{SignalKind, signal};
     let (sender, stop) = Stop::channel();
-    let guard = runtime.enter();
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     // Where it is forbidden to listen, the system's own way of ending a program remains.
-    let Ok(mut listener) = Listener::new() else { return Ok(stop) };
-    drop(guard);
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async { while sender.send(Some(listener.next().await)).is_ok() {} });
-    })?;
-    Ok(stop)
-}
-
-#[cfg(unix)]
-struct Listener {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Listener {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return stop };
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                _ = interrupt.recv() => Signal::Interrupt,
+                _ = terminate.recv() => Signal::Terminate,
+            };
+            if sender.send(Some(signal)).is_err() {
+                return;
+            }
         }
-    }
+    });
+    stop
 }
 
-#[cfg(windows)]
-struct Listener(tokio::signal::windows::CtrlC);
-
-#[cfg(windows)]
-impl Listener {
-    fn new() -> io::Result<Self> {
-        tokio::signal::windows::ctrl_c().map(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        self.0.recv().await;
-        Signal::Interrupt
-    }
+/// Listens for Ctrl-C from here on.
+#[cfg(not(unix))]
+fn signals() -> Stop {
+    let (sender, stop) = Stop::channel();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            let _ = sender.send(Some(Signal::Interrupt));
+        }
+    });
+    stop
 }
 
 /// A core dump would hold the key, and so would the memory and the environment that others of the same user look into.

@@ -16,7 +16,7 @@ use self::drain::Drain;
 use super::args::Format;
 use super::error::Failure;
 use super::style::{self, Paint, clean};
-use crate::commands::Stop;
+use crate::commands::Signal;
 use crate::reporter::{Answer, Reporter, Step};
 use crate::secret::{Secret, scrub};
 
@@ -79,9 +79,12 @@ impl Ui {
     }
 
     /// From here on a signal ends the waiting for whoever reads what is printed.
-    pub fn heed(&self, stop: &Stop) {
-        self.out.heed(stop);
-        self.err.heed(stop);
+    ///
+    /// # Errors
+    /// Where it is forbidden to listen to signals.
+    pub fn heed_signals(&self) -> io::Result<()> {
+        self.out.heed_signals()?;
+        self.err.heed_signals()
     }
 
     /// How it prints.
@@ -120,9 +123,9 @@ impl Ui {
         (error.kind() != io::ErrorKind::BrokenPipe).then_some(error)
     }
 
-    /// Whether a result was left unwritten because of a signal, and because nobody reads.
-    pub fn gave_up(&self) -> bool {
-        self.out.gave_up()
+    /// The signal because of which a result was left unwritten that nobody reads, if there was one.
+    pub fn given_up(&self) -> Option<Signal> {
+        self.out.given_up()
     }
 
     /// A status line, for people, on stderr.

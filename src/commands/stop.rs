@@ -44,12 +44,6 @@ impl Stop {
         }
     }
 
-    /// What has interrupted it, if anything has.
-    #[must_use]
-    pub fn signal(&self) -> Option<Signal> {
-        *self.0.borrow()
-    }
-
     /// The outcome of work that changes nothing, unless it is interrupted.
     pub(super) async fn unless<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
