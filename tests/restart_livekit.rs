@@ -75,3 +75,21 @@ async fn the_mock_serves_a_real_media_server() {
     // RoomService refuses the token that another secret has signed.
     call("another-secret-of-at-least-thirty-two-chars").args(mock).args(inner).args(["--retries", "0"]).run().expect(7);
 }
+
+/// Doctor and check find the event by the same way, and so the media server that it names.
+#[tokio::test]
+#[ignore = "needs livekit"]
+async fn the_doctor_and_the_check_agree_on_a_bare_name() {
+    let server = LiveKit::start(false);
+    let url = server.url("ws", "");
+    let script = "nest restart demo -q; nest doctor demo --json; nest check demo --json";
+    let call = Nest::alone().env("PATH", "/usr/bin:/bin").file("secret", SECRET, 0o600);
+    let mock = ["mock", "--livekit", &url, "--livekit-key", KEY, "--livekit-secret-file", "secret", "--"];
+    let documents = call.args(mock).args(["sh", "-c", script]).run().expect(0).documents();
+    let [doctor, check] = documents.as_slice() else { panic!("{documents:#?}") };
+    assert_eq!(doctor["verdict"], "healthy", "{doctor:#}");
+    assert_eq!(doctor["next"], "nest check demo");
+    assert_eq!(check["verdict"], "joinable", "{check:#}");
+    assert_eq!(check["endpoint"], url.as_str());
+    assert_eq!(check["room"]["sid"], server.sid("demo").await.unwrap());
+}
