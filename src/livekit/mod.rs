@@ -18,3 +18,4 @@ pub use check::Restarted;
 pub use media::Transport;
 pub use offset::Offset;
 pub use report::{CheckReport, Verdict};
+pub(crate) use words::said;
