@@ -143,3 +143,16 @@ fn no_guest_token_is_no_proof() {
     );
     assert_eq!(output.document()["check"]["verdict"], "unknown");
 }
+
+/// The API's clock is another than the media server's and the one here: the fresh token is good all the same.
+#[test]
+fn an_api_whose_clock_is_off_is_not_unhealthy() {
+    let mock = mock(&["clock=+94s"]);
+    let output = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stderr.contains("94 s behind"), "{output:?}");
+    let document = output.document();
+    assert_eq!(document["check"]["verdict"], "joinable");
+    let steps = document["check"]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["name"] == "fresh" && step["status"] == "passed"), "{document:#}");
+}
