@@ -153,3 +153,16 @@ fn one_time_limit_holds_for_the_token_and_the_check_together() {
     let elapsed_ms = output.document()["elapsedMs"].as_u64().unwrap();
     assert!((1000..3500).contains(&elapsed_ms), "{elapsed_ms} ms: {output:?}");
 }
+
+/// The API's clock is another than the media server's and the one here: the fresh token is good all the same.
+#[test]
+fn an_api_whose_clock_is_off_is_not_unhealthy() {
+    let mock = mock(&["clock=+94s"]);
+    let output = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stderr.contains("94 s behind"), "{output:?}");
+    let document = output.document();
+    assert_eq!(document["check"]["verdict"], "joinable");
+    let steps = document["check"]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["name"] == "fresh" && step["status"] == "passed"), "{document:#}");
+}

@@ -86,6 +86,16 @@ async fn the_event_is_shown_beside_it() {
 }
 
 /// FAILURES row 5.
+/// A bare name does not lead to the event; the record does.
+#[tokio::test]
+async fn what_is_over_is_over_by_its_bare_name_too() {
+    let mock = mock(&[]);
+    events::publish(&mock, &[&["status", "closed"]]).await;
+    let document = status(&mock, "demo").args(["--relay", &mock.relay(), "--json"]).run().expect(10).document();
+    assert_eq!(document["state"], "over", "{document:#}");
+    assert_eq!(document["event"]["status"], "closed");
+}
+
 #[tokio::test]
 async fn media_over_quic_needs_no_audio_room() {
     let mock = mock(&[]);

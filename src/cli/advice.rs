@@ -1,6 +1,7 @@
 //! What goes wrong in the field, and what to do about it: one table for the program's errors and the README.
 
 use super::exit::Exit;
+use crate::livekit::said::{self, fill};
 
 /// One trouble. `{…}` in `cause` and `hint` stands for what the program knows when it happens.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,12 +30,8 @@ impl Advice {
     }
 }
 
-fn fill(text: &str, known: &[(&str, &str)]) -> String {
-    known.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
-}
-
 macro_rules! advice {
-    ($($name:ident: $seen:literal, $cause:literal, $hint:literal, $exit:expr;)*) => {
+    ($($name:ident: $seen:literal, $cause:expr, $hint:expr, $exit:expr;)*) => {
         $(#[doc = $seen] pub const $name: Advice =
             Advice { seen: $seen, cause: $cause, hint: $hint, exit: $exit };)*
         /// All of it, in the order of the README.
@@ -43,10 +40,16 @@ macro_rules! advice {
 }
 
 advice! {
-    OLD_ROOM: "restarted, but nothing changed",
-        "the server reports success, but LiveKit still runs the old room: nobody was disconnected",
-        "the server's restart does not delete the room. Tell its operator, or wait until everybody has left: an empty room closes by itself, and the next restart makes a new one",
-        Some(Exit::Unhealthy);
+    OLD_ROOM: "restarted, but nothing changed", said::OLD_ROOM, said::OLD_ROOM_HINT, Some(Exit::Unhealthy);
+    LATE_TEARDOWN: "restarted, and everybody is thrown out 10–30 s later",
+        said::LATE_TEARDOWN, said::LATE_TEARDOWN_HINT, Some(Exit::Unhealthy);
+    EMPTY: "restarted, and dead again a minute later", said::EMPTY, said::EMPTY_HINT, None;
+    EVENT_OVER: "restarted, but clients still say that it is over",
+        "the event says {status}: clients will still show the nest as over", "--publish-status puts that right", None;
+    OVER_QUIC: "there is nothing to restart",
+        "its media relay is {relay}; the event alone makes the nest live",
+        "if nobody can hear anything, does that relay answer? nest check {room}",
+        Some(Exit::Failed);
     RECORD_GONE: "404 `Nest not found`",
         "its record has expired (records live 24 h from their last write), or the server has lost it",
         "a restart cannot bring it back, a new nest in its place can: nest recreate {room}",
@@ -92,17 +95,15 @@ advice! {
         "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (nest key import); if this one was typed, others may have it",
         Some(Exit::Usage);
     INTERNAL_ENDPOINT: "the endpoint is `livekit:7880` or a private address",
-        "the server hands out a name that only its own network knows",
-        "for the operator: set LIVEKIT_URL of the API to the public address, wss://…",
-        Some(Exit::Unhealthy);
-    WRONG_SECRET: "LiveKit refuses the fresh token",
-        "the API signs with another key or secret than its media server has, or one of their clocks is wrong",
-        "for the operator: LIVEKIT_API_KEY and LIVEKIT_API_SECRET of the API must be those of the media server",
-        Some(Exit::Unhealthy);
+        said::INTERNAL_NAME, said::PUBLIC_ADDRESS, Some(Exit::Unhealthy);
+    NO_SOUND: "people get in, and hear nothing", said::NO_SOUND, said::NODE_IP, Some(Exit::Unhealthy);
+    UDP_BLOCKED: "some hear nothing, others do", said::UDP_BLOCKED, said::UDP_BLOCKED_HINT, None;
+    TURN: "TURN is advertised, and nothing is there", said::TURN, said::TURN_HINT, Some(Exit::Unhealthy);
+    WRONG_SECRET: "LiveKit refuses the fresh token", said::REFUSED, said::WRONG_SECRET_HINT, Some(Exit::Unhealthy);
+    LIVEKIT_CLOCK: "LiveKit says that the fresh token has expired, or is not valid yet",
+        said::REFUSED, said::CLOCKS_HINT, Some(Exit::Unhealthy);
     REJOIN: "people who were thrown out come back",
-        "tokens cannot be taken back: those given out stay valid until they expire",
-        "to keep somebody out, have another nest: nest close ROOM, then nest recreate ROOM",
-        None;
+        "tokens given out before stay valid too", "a restart does not remove people", None;
     RATE_LIMIT: "429",
         "whoever shares this machine's address shares its limit",
         "try again {when}",

@@ -93,8 +93,7 @@ impl Failure {
                 .hint("name the API, and no relay is needed: --api https://…"),
             Error::Relays(_) => Self::new(Exit::Usage, error.to_string()),
             Error::MediaOverQuic { relay } => Self::new(Exit::Failed, error.to_string())
-                .cause(format!("its media relay is {relay}; the event alone makes the nest live"))
-                .hint(format!("if nobody can hear anything, does that relay answer? nest check {room}"))
+                .advised(&advice::OVER_QUIC, &[("relay", relay), ("room", room)])
                 .hint("to reopen a nest that is over, publish its event again from the web app"),
             Error::ApiConflict { .. } => Self::new(Exit::Usage, error.to_string()).hint("leave out --api"),
             Error::Unavailable(why) => check_error::unavailable(why, room),

@@ -8,6 +8,7 @@ pub use self::look::{
     check_document, checked_text, doctor_text, failure_document, standing_document, standing_text, token_text,
 };
 
+use super::advice::{self, Advice};
 use super::error::Failure;
 use super::style::{Paint, clean, clean_json};
 use crate::clock;
@@ -79,8 +80,8 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         row("token", token.expose());
     }
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
-        let all = "tokens given out before stay valid too: a restart does not remove people";
-        row("valid", &format!("until {time}; {all}"));
+        let Advice { cause, hint, .. } = advice::REJOIN;
+        row("valid", &format!("until {time}; {cause}: {hint}"));
     }
     lines.extend(restarted.published.as_ref().map(|published| published_line(published, paint)));
     if let Some(check) = &restarted.check {

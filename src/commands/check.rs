@@ -12,6 +12,7 @@ use super::restart::{self, Restarted};
 use super::sight::{self, Sight};
 use super::target::{Beside, Finder};
 use super::{Error, Settings, Stop, moq, token};
+use crate::api::wire::Info;
 use crate::api::{self, Base, Call, Client, Missing, RoomId, answer};
 use crate::clock::Clock;
 use crate::livekit::check::{self, Check, Joining, Tools};
@@ -142,9 +143,22 @@ async fn nest(
     reporter.step(room.id.as_str(), Step::Look);
     let look = |api: Base| {
         let (client, limit) = (&client, left());
-        async move { sight::look(client, &api, &room.id, limit, reporter).await }
+        let on = move |info: Option<Info>| async move { finder.led(room, info.as_ref()).await };
+        async move { sight::look_on(client, &api, &room.id, limit, reporter, on).await }
     };
-    let found = finder.beside(room, look).await?;
+    let Beside { event, api } = finder.beside(room, look).await?;
+    let mut unheard = None;
+    let found = match (event, api) {
+        (Ok(None), Ok((api, (sight, led)))) => {
+            // Nobody has named a relay: that none answers matters only where the way is not found without.
+            let led = led.unwrap_or_else(|error| {
+                unheard = Some(error.to_string());
+                None
+            });
+            Beside { event: Ok(led), api: Ok((api, sight)) }
+        }
+        (event, api) => Beside { event, api: api.map(|(api, (sight, _))| (api, sight)) },
+    };
     if let Ok(Some(relay::Room { event, .. })) = &found.event
         && let Some(media) = event.media_over_quic()
     {
@@ -192,7 +206,11 @@ async fn nest(
         any_room: false,
         timeout: left(),
     };
-    concluded(joining.check(&client, options, reporter).await, room.id.as_str(), host)
+    let report = joining.check(&client, options, reporter).await;
+    if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
+        reporter.warning(&why);
+    }
+    concluded(report, room.id.as_str(), host)
 }
 
 /// Checks a session at `url` with a token for it, whoever gave it out.

@@ -1,5 +1,6 @@
 //! What the API says of a nest to anybody: two questions side by side, no key, nobody joins.
 
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -53,16 +54,35 @@ fn there<T>(answer: &Result<T, api::Error>) -> Option<bool> {
 
 /// Asks; waits `limit` at most.
 pub(super) async fn look(client: &Client, api: &Base, id: &RoomId, limit: Duration, reporter: &dyn Reporter) -> Sight {
+    look_on(client, api, id, limit, reporter, |_| ready(())).await.0
+}
+
+/// The same, and what `on` makes of the record while the audio room is still asked for.
+pub(super) async fn look_on<T, F: Future<Output = T>>(
+    client: &Client,
+    api: &Base,
+    id: &RoomId,
+    limit: Duration,
+    reporter: &dyn Reporter,
+    on: impl FnOnce(Option<Info>) -> F,
+) -> (Sight, T) {
     let started = tokio::time::Instant::now();
     let (guest_url, info_url) = (api.room(id, "/guest"), api.room(id, "/info"));
-    let (guest, info) = join(ask(client, &guest_url, limit, reporter), ask(client, &info_url, limit, reporter)).await;
-    let clock = [&guest, &info].into_iter().flatten().find_map(clock_of);
-    Sight {
-        guest: guest.and_then(|reply| answer::fresh_token(&reply, &guest_url)),
-        info: info.and_then(|reply| answer::json(&reply, &info_url)),
-        clock,
-        elapsed: started.elapsed(),
-    }
+    let guest = async {
+        let guest = ask(client, &guest_url, limit, reporter).await;
+        (guest, started.elapsed())
+    };
+    let info = async {
+        let reply = ask(client, &info_url, limit, reporter).await;
+        let (clock, elapsed) = (reply.as_ref().ok().and_then(clock_of), started.elapsed());
+        let info: Result<Info, _> = reply.and_then(|reply| answer::json(&reply, &info_url));
+        let more = on(info.as_ref().ok().cloned()).await;
+        (info, clock, elapsed, more)
+    };
+    let ((guest, guest_elapsed), (info, info_clock, info_elapsed, more)) = join(guest, info).await;
+    let clock = guest.as_ref().ok().and_then(clock_of).or(info_clock);
+    let guest = guest.and_then(|reply| answer::fresh_token(&reply, &guest_url));
+    (Sight { guest, info, clock, elapsed: guest_elapsed.max(info_elapsed) }, more)
 }
 
 async fn ask(client: &Client, url: &Url, limit: Duration, reporter: &dyn Reporter) -> Result<Reply, api::Error> {

@@ -124,7 +124,14 @@ async fn one(client: &Client, finder: Finder<'_>, room: &RoomRef) -> Result<Stan
     finder.reporter.step(room.id.as_str(), Step::Look);
     let limit = client.network().timeout;
     let look = |api| async move { sight::look(client, &api, &room.id, limit, finder.reporter).await };
-    Ok(standing(room, finder.beside(room, look).await?))
+    let mut found = finder.beside(room, look).await?;
+    // Where there is an audio room, that says it all.
+    if let (Ok(None), Ok((_, sight))) = (&found.event, &found.api)
+        && sight.audio_room() != Some(true)
+    {
+        found.event = finder.led(room, sight.info.as_ref().ok()).await.or(Ok(None));
+    }
+    Ok(standing(room, found))
 }
 
 fn standing(room: &RoomRef, found: Beside<Sight>) -> Standing {

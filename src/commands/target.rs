@@ -8,9 +8,12 @@ use futures_util::future::join;
 use nostr::nips::nip01::Coordinate;
 use nostr::{Kind, PublicKey, RelayUrl};
 
+use tokio::time::timeout;
+
 use super::keys::Keys;
 use super::{Error, Settings};
 use crate::api::Base;
+use crate::api::wire::Info;
 use crate::key::{self, HostKey, Plan};
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
 use crate::reporter::{Reporter, Silent};
@@ -137,6 +140,21 @@ impl Finder<'_> {
         Ok(listed.rooms.into_iter().find(|listed| *listed.event.id() == room.id))
     }
 
+    /// The event of a nest whose name does not lead to it, while its record does: that names the host, and a link with
+    /// relays. `None` where it leads nowhere within the time that relays have.
+    ///
+    /// # Errors
+    /// Those of [`Self::event`], but not that there is none.
+    pub async fn led(&self, room: &RoomRef, info: Option<&Info>) -> Result<Option<relay::Room>, Error> {
+        // Else the event has led to the API, not the other way round.
+        let blind = self.settings.api_named(room)?.is_some() || self.settings.api.profile.is_some();
+        let Some(led) = info.filter(|_| blind).and_then(|info| led_by(room, info)) else { return Ok(None) };
+        match timeout(self.settings.relays.timeout, self.event(&led, true)).await {
+            Err(_) | Ok(Err(Error::NoEvent { .. })) => Ok(None),
+            Ok(event) => event,
+        }
+    }
+
     async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::Room, Error> {
         let relays = self.relays(room);
         let first = relays.fetch(coordinate).await;
@@ -167,6 +185,13 @@ impl Finder<'_> {
             self.reporter.warning(&failed.to_string());
         }
     }
+}
+
+/// A nest's whole address, where its name is not that.
+fn led_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
+    let host = PublicKey::from_hex(&info.host).ok().filter(|_| room.host.is_none())?;
+    let link = RoomRef::parse(&info.link).ok().filter(|link| link.host == Some(host) && link.id == room.id);
+    Some(RoomRef { host: Some(host), relays: link.map(|link| link.relays).unwrap_or_default(), ..room.clone() })
 }
 
 /// The relays that were given; or else those of a hint and the profile; or else the usual ones.

@@ -19,3 +19,4 @@ pub use check::Restarted;
 pub use media::Transport;
 pub use offset::Offset;
 pub use report::{CheckReport, Verdict};
+pub(crate) use words::said;

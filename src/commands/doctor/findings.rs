@@ -101,11 +101,9 @@ impl Findings {
         };
         let mut event_elapsed = started.elapsed();
         let api = api.map(|(_, far)| far);
-        if let (Some(room), Ok(None), Ok(far)) = (room, &event, &api)
-            && let Some(led) = led_by(room, &far.sight)
-        {
+        if let (Some(room), Ok(None), Ok(Far { sight: Sight { info: Ok(info), .. }, .. })) = (room, &event, &api) {
             let started = Instant::now();
-            event = timeout_at(until, finder.event(&led, true)).await.unwrap_or(Ok(None));
+            event = timeout_at(until, finder.led(room, Some(info))).await.unwrap_or(Ok(None));
             event_elapsed = started.elapsed();
         }
         let (candidates, media) = match (&api, room) {
@@ -145,14 +143,6 @@ fn room_error(error: api::address::Error) -> Error {
 
 fn signer(key: Option<&Result<Arc<HostKey>, Arc<key::Error>>>) -> Option<&HostKey> {
     key.and_then(|key| key.as_deref().ok())
-}
-
-/// The event's address, where the record tells what the name does not: the host, and a link with relays.
-fn led_by(room: &RoomRef, sight: &Sight) -> Option<RoomRef> {
-    let host = sight.host().filter(|_| room.host.is_none())?;
-    let link = sight.info.as_ref().ok().and_then(|info| RoomRef::parse(&info.link).ok());
-    let relays = link.filter(|link| link.host == Some(host) && link.id == room.id).map(|link| link.relays);
-    Some(RoomRef { host: Some(host), relays: relays.unwrap_or_default(), ..room.clone() })
 }
 
 /// Asks the API everything.

@@ -7,14 +7,12 @@ use super::super::findings::Findings;
 use super::super::media::offered::Offered;
 use super::super::media::{Connected, Failure, Finding, Silence, Spoken, Transport};
 use super::super::signal::Ending;
+use super::said::{self, fill};
 use super::way::away;
 use crate::report::{Status, Step};
 
 const OPEN_PORTS: &str =
     "open UDP 50000-60000, or LiveKit's `rtc.udp_port` if that is set, and TCP 7881 in the server's firewall";
-const NODE_IP: &str = "for the operator: set `rtc.use_external_ip: true`, or `rtc.node_ip` to the server's public address, in \
-                       LiveKit's configuration";
-
 pub(super) fn media(findings: &Findings<'_>) -> Step {
     const NAME: &str = "media";
     let Some(finding) = &findings.media else {
@@ -60,7 +58,6 @@ fn stands(findings: &Findings<'_>, finding: &Finding, connected: &Connected) -> 
     let step = |status, detail| Step::new("media", status, detail).took(finding.elapsed);
     let forced = findings.check.transport.is_some();
     let udp_offered = finding.seen.offered.iter().any(|offered| offered.transport != Transport::Tcp);
-    let firewall = format!("people on networks without TCP will hear nothing; for the operator: {OPEN_PORTS}");
     match protocol {
         Transport::Udp => {
             let tcp = match finding.seen.tcp.iter().find(|(_, told)| told.is_ok()) {
@@ -73,11 +70,13 @@ fn stands(findings: &Findings<'_>, finding: &Finding, connected: &Connected) -> 
         Transport::Tcp if !udp_offered => {
             step(Status::Passed, format!("sound gets through by TCP, which is all that the server offers: {pair}"))
         }
-        Transport::Tcp => step(Status::Warned, format!("UDP blocked, TCP works: {pair}")).hint(firewall),
+        Transport::Tcp => {
+            step(Status::Warned, fill(said::UDP_BLOCKED, &[("pair", &pair)])).hint(said::UDP_BLOCKED_HINT)
+        }
         Transport::Relay => {
             let url = finding.seen.relay.as_deref().unwrap_or("TURN");
             let dead = finding.seen.relays.iter();
-            let failed: Vec<_> = dead.map(|(url, why)| format!("; {url} does not work: {}", unusable(why))).collect();
+            let failed: Vec<_> = dead.map(|(url, why)| format!("; {}", broken(url, why))).collect();
             let failed = failed.concat();
             let detail = format!("through {url}: {pair}{failed}");
             if forced && failed.is_empty() {
@@ -85,7 +84,8 @@ fn stands(findings: &Findings<'_>, finding: &Finding, connected: &Connected) -> 
             } else if forced {
                 step(Status::Warned, format!("sound gets through by a relay, {detail}"))
             } else {
-                step(Status::Warned, format!("UDP and TCP blocked, a relay works, {detail}")).hint(firewall)
+                step(Status::Warned, format!("UDP and TCP blocked, a relay works, {detail}"))
+                    .hint(said::UDP_BLOCKED_HINT)
             }
         }
     }
@@ -98,7 +98,9 @@ fn nothing_offered(findings: &Findings<'_>, finding: &Finding) -> Step {
             .hint("for the operator: `rtc.tcp_port: 7881` in LiveKit's configuration"),
         (Some(_), false) => step(Status::Failed, "the media server takes no audio by UDP")
             .hint("for the operator: `rtc.force_tcp` is set, or there are no UDP ports in LiveKit's configuration"),
-        _ => step(Status::Failed, "the media server offers no address at which it would take audio").hint(NODE_IP),
+        _ => {
+            step(Status::Failed, "the media server offers no address at which it would take audio").hint(said::NODE_IP)
+        }
     }
 }
 
@@ -120,19 +122,18 @@ fn nothing_works(findings: &Findings<'_>, finding: &Finding) -> Step {
             parts.push(format!("{kind} blocked ({})", told.join(", ")));
         }
     }
-    parts.extend(seen.relays.iter().map(|(url, why)| format!("{url} does not work: {}", unusable(why))));
-    let step = step(format!("signal works, but sound does not get through: {}", parts.join("; ")));
+    parts.extend(seen.relays.iter().map(|(url, why)| broken(url, why)));
+    let step = step(fill(said::NO_SOUND, &[("tried", &parts.join("; "))]));
     if findings.check.transport == Some(Transport::Relay) {
-        return step.hint(
-            "for the operator: `turn` in LiveKit's configuration names a server and ports; they must be reachable from outside",
-        );
+        return step.hint(said::TURN_HINT);
     }
     let inner = signal.is_some_and(|signal| seen.offered.iter().any(|offered| offered.internal(signal).is_some()));
     let elsewhere = signal.filter(|signal| seen.offered.iter().all(|offered| offered.address.ip() != *signal));
     step.hint(match (inner, elsewhere) {
-        (true, _) => NODE_IP.to_owned(),
+        (true, _) => said::NODE_IP.to_owned(),
         (false, Some(signal)) => format!(
-            "{NODE_IP}, unless it is right already (the signal connection goes to {signal}); if it is, {OPEN_PORTS}"
+            "{}, unless it is right already (the signal connection goes to {signal}); if it is, {OPEN_PORTS}",
+            said::NODE_IP
         ),
         (false, None) => format!("for the operator: {OPEN_PORTS}"),
     })
@@ -191,6 +192,10 @@ fn named(offered: &Offered, signal: Option<IpAddr>, finding: &Finding) -> String
         Some((_, Ok(()))) => format!("{address} takes connections but does not speak ICE"),
         None => format!("{address} does not answer"),
     }
+}
+
+fn broken(url: &str, why: &Failure) -> String {
+    fill(said::TURN, &[("url", url), ("why", &unusable(why))])
 }
 
 fn unusable(failure: &Failure) -> String {

@@ -2,6 +2,7 @@
 
 mod media;
 mod room;
+pub mod said;
 mod token;
 mod way;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::findings::Findings;
 use super::super::fresh::{self, Proof, Sign, Verdict};
 use super::super::signal::{Closed, DisconnectReason, Ending};
+use super::said::{self, fill};
 use super::way::away;
 use super::{sentence, span};
 use crate::report::{Status, Step};
@@ -43,15 +44,9 @@ pub(super) fn fresh(findings: &Findings<'_>) -> Step {
                 (Sign::Sid, _) => ", the same as before".into(),
                 _ => ", created before the restart".into(),
             };
-            let detail = format!(
-                "The server reports success, but LiveKit still runs the old room ({}{age}). Nobody was disconnected.",
-                joined.sid
-            );
-            Step::new(NAME, Status::Failed, detail).hint(format!(
-                "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have \
-                 everybody leave: {} s later the old room is gone, and a restart makes a new one",
-                joined.closes_after_s()
-            ))
+            let detail = fill(said::OLD_ROOM, &[("room", &joined.sid), ("age", &age)]);
+            let seconds = joined.closes_after_s().to_string();
+            Step::new(NAME, Status::Failed, detail).hint(fill(said::OLD_ROOM_HINT, &[("seconds", &seconds)]))
         }
         Verdict::OurOwn => Step::new(
             NAME,
@@ -118,11 +113,10 @@ fn ended(findings: &Findings<'_>, closed: &Closed) -> Step {
     match &closed.how {
         Ending::SentAway(reason @ (DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed)) => {
             match since_restart {
-                Some(ms) if ms <= LATE_TEARDOWN_MS => step(
-                    Status::Failed,
-                    format!("Room closed {} after the restart: LiveKit was still deleting the old one.", span(ms)),
-                )
-                .hint("Wait 30 s and restart again"),
+                Some(ms) if ms <= LATE_TEARDOWN_MS => {
+                    step(Status::Failed, fill(said::LATE_TEARDOWN, &[("after", &span(ms))]))
+                        .hint(said::LATE_TEARDOWN_HINT)
+                }
                 _ => step(Status::Failed, format!("the room was closed after {after}: {}", away(*reason)))
                     .hint("restart the nest, unless its host has just closed it"),
             }

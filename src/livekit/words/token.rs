@@ -4,6 +4,7 @@ use super::super::findings::{Findings, Outcome};
 use super::super::offset::Offset;
 use super::super::token::{self, Claims, Problem};
 use super::super::validate::{Answer, Refusal};
+use super::said::{self, fill};
 use super::{moment, span};
 use crate::report::{Status, Step};
 use crate::secret::Secret;
@@ -66,8 +67,8 @@ fn one(findings: &Findings<'_>, whose: &str, token: &Secret, word: &Word<'_>) ->
         (_, Some(other), _) => Step::new(NAME, Status::Failed, format!("{whose} does not fit this nest: {other}"))
             .hint("it was used nowhere; ask the API for a fresh one"),
         (Word::Refused(refusal), ..) => {
-            Step::new(NAME, Status::Failed, format!("the media server refuses {whose}: {refusal}"))
-                .hint(hint(findings, refusal))
+            let known = [("whose", whose), ("why", &refusal.to_string())];
+            Step::new(NAME, Status::Failed, fill(said::REFUSED, &known)).hint(hint(findings, refusal))
         }
         (Word::Silence(_), None, Some(problem)) => {
             Step::new(NAME, Status::Failed, format!("{whose} cannot be used: {problem}"))
@@ -102,13 +103,9 @@ fn describe(claims: &Claims, now_ms: i64) -> String {
 
 fn hint(findings: &Findings<'_>, refusal: &Refusal) -> String {
     match refusal {
-        Refusal::WrongSecret | Refusal::UnknownKey(_) => {
-            "for the operator: the Nests API signs with LIVEKIT_API_KEY and LIVEKIT_API_SECRET, and this LiveKit does \
-             not know them under `keys`; or this is not the API's own LiveKit"
-                .into()
-        }
+        Refusal::WrongSecret | Refusal::UnknownKey(_) => said::WRONG_SECRET_HINT.into(),
         Refusal::Expired | Refusal::NotYetValid => match apart(findings) {
-            Some(apart) => format!("for the operator: LiveKit's clock is {apart} the API's; turn NTP on for both"),
+            Some(apart) => fill(said::CLOCKS_HINT, &[("apart", &apart)]),
             None => {
                 "ask the API for a fresh one; if that one is refused too, the clocks of the API and of LiveKit differ"
                     .into()

@@ -6,18 +6,16 @@ use super::super::findings::{Findings, Outcome, Tried};
 use super::super::signal::DisconnectReason;
 use super::super::validate::Refusal;
 use super::moment;
+use super::said::{self, fill};
 use crate::report::{Status, Step};
 use crate::tls;
-
-const OPERATOR_ADDRESS: &str = "for the operator: the API hands out its own LIVEKIT_URL; set that to the address that the \
-                                public reaches, such as wss://live.example.com";
 
 pub(super) fn endpoint(findings: &Findings<'_>) -> Step {
     const NAME: &str = "endpoint";
     let tried = &findings.tried;
     let elapsed = tried.iter().map(|tried| tried.elapsed).sum::<std::time::Duration>();
     let (status, detail, hint) = if tried.is_empty() {
-        return Step::new(NAME, Status::Failed, "nobody says where the media server is").hint(OPERATOR_ADDRESS);
+        return Step::new(NAME, Status::Failed, "nobody says where the media server is").hint(said::PUBLIC_ADDRESS);
     } else if let Some(at) = tried.iter().position(reached) {
         let detail = told(&tried[..=at]);
         match tried[..at].iter().find(|tried| !matches!(tried.outcome, Outcome::NotForHosts)) {
@@ -122,8 +120,8 @@ pub(super) fn away(reason: DisconnectReason) -> &'static str {
 fn hint(tried: &Tried<'_>) -> Option<String> {
     if tried.candidate.internal.is_some() {
         return Some(match tried.candidate.internal {
-            Some(Internal::BareName | Internal::LocalName) | None => OPERATOR_ADDRESS.into(),
-            Some(_) => format!("{OPERATOR_ADDRESS}; private addresses are not reachable from elsewhere"),
+            Some(Internal::BareName | Internal::LocalName) | None => said::PUBLIC_ADDRESS.into(),
+            Some(_) => format!("{}; private addresses are not reachable from elsewhere", said::PUBLIC_ADDRESS),
         });
     }
     let Outcome::Failed(failed) = &tried.outcome else {
@@ -168,10 +166,10 @@ pub(super) fn signal(findings: &Findings<'_>) -> Step {
         let detail = format!("joined {}{version}{region}, {people} ({})", joined.sid, entered.timings.describe());
         let step = Step::new(NAME, Status::Passed, detail).took(entered.timings.total());
         return match findings.closes_at_ms() {
-            Some(ms) => Step { status: Status::Warned, ..step }.hint(format!(
-                "the nest is empty, and this check has joined and left it: it closes at {} unless somebody joins before",
-                moment(ms, findings.clock.now_ms())
-            )),
+            Some(ms) => {
+                let closes = fill(said::EMPTY_HINT, &[("time", &moment(ms, findings.clock.now_ms()))]);
+                Step { status: Status::Warned, ..step }.hint(format!("{}: {closes}", said::EMPTY))
+            }
             None => step,
         };
     }
