@@ -3,7 +3,8 @@
 
 mod check_support;
 
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use check_support::livekit::{LiveKit, Spec};
 use check_support::netns::{CLIENT, Namespaces, SERVER};
@@ -174,4 +175,33 @@ fn through_a_relay() {
         Status::Failed,
         "turns:10.77.0.1:443?transport=tcp does not work: its certificate was issued by \"Test CA\"",
     );
+}
+
+/// An address that swallows everything: the connection has ten seconds, whatever the whole may take.
+#[test]
+#[ignore = "needs network namespaces"]
+fn a_connection_has_ten_seconds() {
+    let net = Namespaces::new();
+    net.firewall("-A OUTPUT -p tcp -j DROP");
+    let api = format!("https://{SERVER}");
+    let started = Instant::now();
+    let output = Command::new("ip")
+        .args(["netns", "exec", &net.client, env!("CARGO_BIN_EXE_nest"), "restart", "demo"])
+        .args(["--api", &api, "--key-file", "-", "--retries", "0", "--timeout", "25s", "--json"])
+        .stdin(key())
+        .output()
+        .unwrap();
+    let took = started.elapsed();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["error"]["kind"]), (Some(8), &"unreachable".into()), "{document}");
+    assert!((Duration::from_secs(10)..Duration::from_secs(20)).contains(&took), "{took:?}: {document}");
+}
+
+/// A host's key in an open file.
+fn key() -> std::fs::File {
+    use std::io::{Seek, Write};
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(nostr::Keys::generate().secret_key().to_secret_hex().as_bytes()).unwrap();
+    file.rewind().unwrap();
+    file
 }

@@ -108,7 +108,9 @@ fn a_locked_keyring_is_named() {
         return in_child("a_locked_keyring_is_named", Some(own_service()), "", |_| ());
     }
     let folder = TempDir::new().unwrap();
-    let keyring = Keyring::new(folder.path().join("keys.json"));
+    // Where the program looks for it too.
+    std::fs::create_dir(folder.path().join("nest")).unwrap();
+    let keyring = Keyring::new(folder.path().join("nest/keys.json"));
     let (alice, nsec) = new_key();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(keyring.put(alice, nsec)).unwrap();
@@ -122,6 +124,16 @@ fn a_locked_keyring_is_named() {
     let error = runtime.block_on(keyring.get(alice)).unwrap_err();
     assert!(matches!(error, keyring::Error::Unusable(Reason::Locked(_))), "{error:?}");
     assert!(start.elapsed() < LIMIT);
+
+    // Row 9 as cron has it: nothing is sent, and there is a way out.
+    let output = Command::new(env!("CARGO_BIN_EXE_nest"))
+        .args(["restart", "demo", "--api", "https://127.0.0.1:9"])
+        .env("XDG_STATE_HOME", folder.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{stderr}");
+    assert!(stderr.contains("locked") && stderr.contains("--key-file"), "{stderr}");
 }
 
 #[test]

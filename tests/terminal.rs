@@ -61,6 +61,18 @@ async fn yes_asks_nothing_and_neither_does_an_empty_nest() {
 }
 
 #[test]
+fn who_is_inside_is_asked_for_a_second_at_most() {
+    let mock = Mock::start(Options { faults: vec!["no-answer@info".parse().unwrap()], ..Options::default() }).unwrap();
+    let call = Nest::new(&mock).args(["restart", "demo", "--timeout", "20s", "--json"]);
+    let (screen, code) = Seated::at(call).ends();
+    assert_eq!(code, 0, "{screen}");
+    let elapsed = screen.split("\"elapsedMs\":").nth(1).and_then(|rest| rest.split([',', '\r', '\n']).next());
+    let elapsed_ms: u64 = elapsed.unwrap().trim().parse().unwrap();
+    assert!((1000..10_000).contains(&elapsed_ms), "{screen}");
+    assert_eq!(mock.requests("/api/v1/nests/demo/restart"), 1);
+}
+
+#[test]
 fn a_key_is_typed_unseen() {
     let mock = mock();
     let mut person = Seated::at(Nest::new(&mock).without("NEST_KEY").args(["restart", "demo"]));
