@@ -129,12 +129,28 @@ _nest() {
             return 0
             ;;
         nest__subcmd__check)
-            opts="-q -v -h --url --token-file --as-host --hold --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --url --token-file --as-host --hold --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -179,6 +195,20 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__close)
+            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -195,20 +225,6 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nest__subcmd__close)
-            opts="-y -q -v -h --yes --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --api)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -242,22 +258,6 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -299,12 +299,28 @@ _nest() {
             return 0
             ;;
         nest__subcmd__doctor)
-            opts="-q -v -h --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --api)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -330,22 +346,6 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -663,12 +663,28 @@ _nest() {
             return 0
             ;;
         nest__subcmd__list)
-            opts="-q -v -h --host --inactive --aliases --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --host --inactive --aliases --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -698,22 +714,6 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -755,12 +755,28 @@ _nest() {
             return 0
             ;;
         nest__subcmd__mock)
-            opts="-q -v -h --listen --fault --livekit --livekit-key --livekit-secret-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --listen --fault --livekit --livekit-key --livekit-secret-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -781,6 +797,20 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__open)
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -797,20 +827,6 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nest__subcmd__open)
-            opts="-q -v -h --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --api)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -839,6 +855,20 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__recreate)
+            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --dry-run --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -855,20 +885,6 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nest__subcmd__recreate)
-            opts="-y -q -v -h --yes --dry-run --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --api)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -905,6 +921,20 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__restart)
+            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --transport --publish --as-host --open --if-inactive --publish-status --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -921,20 +951,6 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nest__subcmd__restart)
-            opts="-y -j -q -v -h --all-inactive --check --hold --transport --publish --as-host --open --if-inactive --publish-status --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --hold)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -987,6 +1003,20 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__serve)
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --listen --redis --redis-password-file --livekit --livekit-key --livekit-secret-file --public-url --public-livekit-url --allow-internal-endpoint --record-ttl --trusted-proxy --rate-limit --key-rate-limit --max-connections --log-format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -1003,20 +1033,6 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nest__subcmd__serve)
-            opts="-q -v -h --listen --redis --redis-password-file --livekit --livekit-key --livekit-secret-file --public-url --public-livekit-url --allow-internal-endpoint --record-ttl --trusted-proxy --rate-limit --key-rate-limit --max-connections --log-format --output --json --quiet --verbose --color --config --profile --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1073,6 +1089,20 @@ _nest() {
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__status)
+            opts="-q -v -j -h --output --json --quiet --verbose --color --config --profile --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -1089,20 +1119,6 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nest__subcmd__status)
-            opts="-j -q -v -h --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --output --json --quiet --verbose --color --config --profile --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --jobs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1131,6 +1147,20 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__token)
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -1147,20 +1177,6 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nest__subcmd__token)
-            opts="-q -v -h --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --api)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1194,22 +1210,6 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -51,6 +51,14 @@ complete -c nest -n "__fish_nest_needs_command" -f -a "mock" -d 'Start the bundl
 complete -c nest -n "__fish_nest_needs_command" -f -a "serve" -d 'Serve the Nests API for real, on Redis and LiveKit'
 complete -c nest -n "__fish_nest_needs_command" -f -a "completions" -d 'Print a script that teaches your shell the commands and options'
 complete -c nest -n "__fish_nest_needs_command" -f -a "man" -d 'Print a man page'
+complete -c nest -n "__fish_nest_using_subcommand restart" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand restart" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand restart" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand restart" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l hold -d 'With --check: stay inside this long, and tell if anything closes the room (at most 55s without audio)' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l transport -d 'With --check: the one way that audio is to take' -r -f -a "udp\t'Straight to the media server'
 tcp\t'ICE over TCP'
@@ -65,14 +73,9 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l retries -d 'Attemp
 complete -c nest -n "__fish_nest_using_subcommand restart" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
-complete -c nest -n "__fish_nest_using_subcommand restart" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
-json\t'One document a room; JSON Lines for several'
-token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand restart" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c nest -n "__fish_nest_using_subcommand restart" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand restart" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand restart" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand restart" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l all-inactive -d 'All nests of the host that are open by their event and have no audio room, and no others'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l check -d 'Prove that the new session can be joined (as a listener)'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l publish -d 'With --check --as-host: send a second of silence, and see that it arrives'
@@ -84,16 +87,7 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l no-wait -d 'End at
 complete -c nest -n "__fish_nest_using_subcommand restart" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l dry-run -d 'Send nothing; show what would be sent, the signature masked'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l allow-http -d 'Accept plain http to other machines'
-complete -c nest -n "__fish_nest_using_subcommand restart" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand restart" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
-complete -c nest -n "__fish_nest_using_subcommand restart" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand status" -s j -l jobs -d 'Rooms in work at the same time' -r
-complete -c nest -n "__fish_nest_using_subcommand status" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
-complete -c nest -n "__fish_nest_using_subcommand status" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand status" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
-complete -c nest -n "__fish_nest_using_subcommand status" -l relay-timeout -d 'Limit of what is asked of relays' -r
-complete -c nest -n "__fish_nest_using_subcommand status" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -102,11 +96,25 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand status" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand status" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand status" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand status" -s j -l jobs -d 'Rooms in work at the same time' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand status" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand status" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand status" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand status" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand check" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand check" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand check" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand check" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l url -d 'A media server, instead of a nest' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l token-file -d 'A file with a token for it, or - for stdin' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l hold -d 'Stay inside this long, and tell if anything closes the room (at most 55s without audio)' -r
@@ -120,28 +128,13 @@ complete -c nest -n "__fish_nest_using_subcommand check" -l relay-timeout -d 'Li
 complete -c nest -n "__fish_nest_using_subcommand check" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
-complete -c nest -n "__fish_nest_using_subcommand check" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
-json\t'One document a room; JSON Lines for several'
-token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand check" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c nest -n "__fish_nest_using_subcommand check" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand check" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand check" -l as-host -d 'Join with the host\'s own token; ejects a host who is connected elsewhere'
-complete -c nest -n "__fish_nest_using_subcommand check" -l publish -d 'Send a second of silence, and see that it arrives; needs a token that may speak'
-complete -c nest -n "__fish_nest_using_subcommand check" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand check" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand check" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand check" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand check" -l as-host -d 'Join with the host\'s own token; ejects a host who is connected elsewhere'
+complete -c nest -n "__fish_nest_using_subcommand check" -l publish -d 'Send a second of silence, and see that it arrives; needs a token that may speak'
+complete -c nest -n "__fish_nest_using_subcommand check" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay-timeout -d 'Limit of what is asked of relays' -r
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -150,11 +143,26 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand token" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand token" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand token" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand token" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
 complete -c nest -n "__fish_nest_using_subcommand token" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
@@ -164,27 +172,11 @@ complete -c nest -n "__fish_nest_using_subcommand token" -l retries -d 'Attempts
 complete -c nest -n "__fish_nest_using_subcommand token" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand token" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
-complete -c nest -n "__fish_nest_using_subcommand token" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
-json\t'One document a room; JSON Lines for several'
-token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand token" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c nest -n "__fish_nest_using_subcommand token" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand token" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand token" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand token" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand token" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand token" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand token" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand token" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand list" -l host -d 'Whose nests: npub, nprofile, hex, or a NIP-05 address [default: those of the key]' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand list" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l relay-timeout -d 'Limit of what is asked of relays' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand list" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -193,13 +185,29 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand list" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l inactive -d 'Only those that are open by their event and have no audio room'
-complete -c nest -n "__fish_nest_using_subcommand list" -l aliases -d 'Print the aliases of the configuration instead; nobody is asked'
-complete -c nest -n "__fish_nest_using_subcommand list" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand list" -l host -d 'Whose nests: npub, nprofile, hex, or a NIP-05 address [default: those of the key]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand list" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand list" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand list" -l inactive -d 'Only those that are open by their event and have no audio room'
+complete -c nest -n "__fish_nest_using_subcommand list" -l aliases -d 'Print the aliases of the configuration instead; nobody is asked'
+complete -c nest -n "__fish_nest_using_subcommand list" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
@@ -209,21 +217,21 @@ complete -c nest -n "__fish_nest_using_subcommand recreate" -l retries -d 'Attem
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
-json\t'One document a room; JSON Lines for several'
-token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand recreate" -s y -l yes -d 'Ask nothing'
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l dry-run -d 'Create and publish nothing; show the request and both events'
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -s y -l yes -d 'Ask nothing'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l dry-run -d 'Create and publish nothing; show the request and both events'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand close" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand close" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand close" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
 complete -c nest -n "__fish_nest_using_subcommand close" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
@@ -233,27 +241,12 @@ complete -c nest -n "__fish_nest_using_subcommand close" -l retries -d 'Attempts
 complete -c nest -n "__fish_nest_using_subcommand close" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand close" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
-complete -c nest -n "__fish_nest_using_subcommand close" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
-json\t'One document a room; JSON Lines for several'
-token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand close" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c nest -n "__fish_nest_using_subcommand close" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand close" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand close" -s y -l yes -d 'Ask nothing'
-complete -c nest -n "__fish_nest_using_subcommand close" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand close" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand close" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand close" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand close" -s y -l yes -d 'Ask nothing'
+complete -c nest -n "__fish_nest_using_subcommand close" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand close" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand open" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
-complete -c nest -n "__fish_nest_using_subcommand open" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand open" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
-complete -c nest -n "__fish_nest_using_subcommand open" -l relay-timeout -d 'Limit of what is asked of relays' -r
-complete -c nest -n "__fish_nest_using_subcommand open" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand open" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -262,10 +255,17 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand open" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand open" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand open" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand open" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand open" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand open" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand open" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
@@ -395,11 +395,6 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand mock" -l listen -d 'A loopback address; port 0 takes a free one' -r
-complete -c nest -n "__fish_nest_using_subcommand mock" -l fault -d 'Let something go wrong; may be given several times' -r
-complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit -d 'Use a real LiveKit server instead of the embedded one' -r
-complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit-key -d 'Its API key' -r
-complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit-secret-file -d 'A file with its API secret' -r -F
 complete -c nest -n "__fish_nest_using_subcommand mock" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -408,10 +403,23 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand mock" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand mock" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand mock" -l listen -d 'A loopback address; port 0 takes a free one' -r
+complete -c nest -n "__fish_nest_using_subcommand mock" -l fault -d 'Let something go wrong; may be given several times' -r
+complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit -d 'Use a real LiveKit server instead of the embedded one' -r
+complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit-key -d 'Its API key' -r
+complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit-secret-file -d 'A file with its API secret' -r -F
 complete -c nest -n "__fish_nest_using_subcommand mock" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand serve" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand serve" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand serve" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand serve" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l listen -d 'Where to listen [default: 127.0.0.1:5544]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l redis -d 'Where the records are: redis://host:port/db or unix:///path' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l redis-password-file -d 'A file with the password of Redis' -r -F
@@ -427,18 +435,10 @@ complete -c nest -n "__fish_nest_using_subcommand serve" -l key-rate-limit -d 'S
 complete -c nest -n "__fish_nest_using_subcommand serve" -l max-connections -d 'Connections at the same time [default: 1024]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l log-format -d 'One line on stderr for each request, like this [default: text]' -r -f -a "text\t'For people'
 json\t'For machines'"
-complete -c nest -n "__fish_nest_using_subcommand serve" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
-json\t'One document a room; JSON Lines for several'
-token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand serve" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c nest -n "__fish_nest_using_subcommand serve" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand serve" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand serve" -l allow-internal-endpoint -d 'Accept a LiveKit URL that works inside a network only'
 complete -c nest -n "__fish_nest_using_subcommand serve" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand serve" -l allow-internal-endpoint -d 'Accept a LiveKit URL that works inside a network only'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand completions" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'

@@ -1,6 +1,7 @@
 //! Every argument, with examples. No I/O.
 #![allow(clippy::doc_markdown, reason = "these comments are the help")]
 
+mod deferred;
 mod look;
 mod nests;
 mod serve;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::deferred::Deferred;
 pub use self::look::{CheckArgs, DoctorArgs, StatusArgs, TokenArgs, Transport};
 pub use self::nests::{CloseArgs, ListArgs, OpenArgs, RecreateArgs};
 pub use self::serve::{LogFormat, ServeArgs};
@@ -49,30 +51,30 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Bring nests back: sign, restart, print the new token and endpoints
-    Restart(RestartArgs),
+    Restart(Deferred<RestartArgs>),
     /// See at a glance whether nests run; nobody joins
-    Status(StatusArgs),
+    Status(Deferred<StatusArgs>),
     /// Prove that a nest can be joined, as a listener would
-    Check(CheckArgs),
+    Check(Deferred<CheckArgs>),
     /// Look at every link between you and a nest, and say what to do next
-    Doctor(DoctorArgs),
+    Doctor(Deferred<DoctorArgs>),
     /// Get a fresh token without a restart
-    Token(TokenArgs),
+    Token(Deferred<TokenArgs>),
     /// Show the nests of a host: what Nostr, the API and LiveKit say of each
-    List(ListArgs),
+    List(Deferred<ListArgs>),
     /// Open a new nest in the place of one that its server has lost
-    Recreate(RecreateArgs),
+    Recreate(Deferred<RecreateArgs>),
     /// End a nest: in the API, and in its event
-    Close(CloseArgs),
+    Close(Deferred<CloseArgs>),
     /// Open the page of a nest in the browser
-    Open(OpenArgs),
+    Open(Deferred<OpenArgs>),
     /// Keep host keys in the OS keyring
     #[command(subcommand)]
     Key(KeyCommand),
     /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
-    Mock(MockArgs),
+    Mock(Deferred<MockArgs>),
     /// Serve the Nests API for real, on Redis and LiveKit
-    Serve(ServeArgs),
+    Serve(Deferred<ServeArgs>),
     /// Print a script that teaches your shell the commands and options
     #[command(help_template = TEMPLATE, before_help = "\
 Examples:
