@@ -2,12 +2,12 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help")]
 
 mod deferred;
+mod key;
 mod look;
+mod mock;
 mod nests;
 mod serve;
 
-use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,10 +15,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::deferred::Deferred;
+pub use self::key::KeyCommand;
 pub use self::look::{CheckArgs, DoctorArgs, StatusArgs, TokenArgs, Transport};
+pub use self::mock::MockArgs;
 pub use self::nests::{CloseArgs, ListArgs, OpenArgs, RecreateArgs};
 pub use self::serve::{LogFormat, ServeArgs};
-use crate::server::{Fault, faults};
 
 const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
@@ -255,114 +256,10 @@ pub struct RestartArgs {
     pub key: KeyArgs,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Put a key into the OS keyring: from a hidden prompt, a file or stdin
-    Import(KeyArgs),
-    /// Make a new key, and keep it in the OS keyring, or in a file
-    #[command(help_template = TEMPLATE, before_help = "\
-Examples:
-  nest key generate                                into the OS keyring
-  nest key generate --to-file host.key             into a new file of yours alone; a passphrase encrypts it
-")]
-    Generate {
-        /// Write it to this new file (mode 0600) instead
-        #[arg(long, value_name = "PATH")]
-        to_file: Option<PathBuf>,
-        /// With --to-file: a file with the passphrase that is to encrypt it, or - for stdin
-        #[arg(long, value_name = "PATH", requires = "to_file")]
-        passphrase_file: Option<PathBuf>,
-    },
-    /// Print a secret key of the keyring, encrypted: a copy for safe keeping, or for another machine
-    #[command(help_template = TEMPLATE, before_help = "\
-Examples:
-  nest key export > host.ncryptsec                 asks for a new passphrase; nest key import brings it back
-  nest key export --plain --yes | other-program    the bare nsec
-")]
-    Export {
-        /// The public key [default: the key that is the default]
-        npub: Option<String>,
-        /// As nsec, not encrypted
-        #[arg(long)]
-        plain: bool,
-        /// Ask nothing
-        #[arg(short, long)]
-        yes: bool,
-        /// A file with the passphrase that is to encrypt it, or - for stdin
-        #[arg(long, value_name = "PATH", conflicts_with = "plain")]
-        passphrase_file: Option<PathBuf>,
-    },
-    /// Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE
-    #[command(help_template = TEMPLATE, before_help = "\
-Examples:
-  nest key encrypt > host.ncryptsec                asks for the key and for a new passphrase
-  nest key encrypt --key-file host.key --passphrase-file host.pass
-")]
-    Encrypt(KeyArgs),
-    /// Show the public part of the key that would be used
-    Show(KeyArgs),
-    /// Show the keys in the keyring
-    List,
-    /// Say which key is used when several would do
-    Default {
-        /// The public key
-        npub: String,
-    },
-    /// Take a key out of the keyring
-    Remove {
-        /// The public key; may be left out if there is only one
-        npub: Option<String>,
-        /// Ask nothing
-        #[arg(short, long)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-#[command(
-    help_template = TEMPLATE,
-    before_help = "\
-Examples:
-  nest mock -- nest restart demo --check                    one command against a server of its own
-  nest mock --fault old-room-kept -- nest restart demo --check
-  nest mock --listen 127.0.0.1:8080                         stay, and print what to paste into a shell
-",
-    after_help = faults_help()
-)]
-pub struct MockArgs {
-    /// A loopback address; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
-    /// Let something go wrong; may be given several times
-    #[arg(long, value_name = "FAULT")]
-    pub fault: Vec<Fault>,
-    /// Use a real LiveKit server instead of the embedded one
-    #[arg(long, value_name = "URL", requires_all = ["livekit_key", "livekit_secret_file"])]
-    pub livekit: Option<String>,
-    /// Its API key
-    #[arg(long, value_name = "NAME", requires = "livekit")]
-    pub livekit_key: Option<String>,
-    /// A file with its API secret
-    #[arg(long, value_name = "PATH", requires = "livekit")]
-    pub livekit_secret_file: Option<PathBuf>,
-    /// Run this command against the server, and end with its exit code
-    #[arg(last = true, value_name = "CMD")]
-    pub command: Vec<OsString>,
-}
-
 /// Written once, though many commands show it.
 fn exit_help() -> &'static str {
     static HELP: LazyLock<String> = LazyLock::new(|| format!("Exit codes:\n{}", super::exit::help()));
     &HELP
-}
-
-fn faults_help() -> String {
-    let rows =
-        faults::TABLE.iter().map(|row| format!("  {:<32}{}", format!("{}{}", row.name, row.argument), row.shows));
-    let scope =
-        "  Behind each: xN for the first N requests only, @CALL for another call than the usual one (@api, @all)";
-    let lines: Vec<_> = rows.chain([String::new(), scope.to_owned()]).collect();
-    format!("Faults:\n{}", lines.join("\n"))
 }
 
 /// `500ms`, `2s`, `5m`, `24h`.
