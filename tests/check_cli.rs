@@ -8,6 +8,8 @@ mod nest;
 #[path = "support/signal.rs"]
 mod signal;
 
+use std::time::Duration;
+
 use livekit_protocol::DisconnectReason;
 use nest::{Nest, Output, mock, parse};
 use nostr::Keys;
@@ -180,12 +182,20 @@ fn a_dead_media_server_is_unhealthy() {
 /// FAILURES row 2.
 #[test]
 fn hold_sees_a_late_teardown() {
-    let mock = mock(&["late-teardown=700ms"]);
-    Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
-    let document = listener(&mock, "demo").args(["--hold", "5s", "--json"]).run().expect(10).document();
+    let (mock, _) = running(&[]);
+    let document = std::thread::scope(|scope| {
+        let check = scope.spawn(|| listener(&mock, "demo").args(["--hold", "50s", "--json"]).run());
+        while mock.participants("demo").is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let torn_down = tokio::runtime::Runtime::new().unwrap().block_on(mock.media().delete("demo"));
+        assert!(torn_down.unwrap());
+        check.join().unwrap().expect(10).document()
+    });
     let hold = step(&document, "hold");
     assert_eq!(hold["status"], "failed");
-    assert!(hold["detail"].as_str().unwrap().contains("the room was deleted"), "{hold}");
+    let detail = hold["detail"].as_str().unwrap();
+    assert!(detail.ends_with(" after the restart: LiveKit was still deleting the old one."), "{hold}");
 }
 
 #[tokio::test]
@@ -209,7 +219,7 @@ fn the_whole_ends_within_the_timeout() {
     let relay = format!("ws://{}", silent.local_addr().unwrap());
     let begun = std::time::Instant::now();
     let output = listener(&mock, &events::naddr(&mock)).args(["--relay", &relay, "--timeout", "1s"]).run().expect(10);
-    assert!(begun.elapsed() < std::time::Duration::from_millis(2200), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(2200), "{:?}", begun.elapsed());
     assert!(output.stderr.contains("warning: none of the relays answered"), "{output:?}");
 }
 

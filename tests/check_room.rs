@@ -12,11 +12,13 @@ use livekit_protocol as proto;
 use nostr_nests::clock::{Clock, rfc3339};
 use nostr_nests::livekit::check::{Check, Restarted, Tools, run};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
+use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
 use nostr_nests::report::Status;
 use nostr_nests::reporter::Reporter;
 use nostr_nests::tls;
 use proto::DisconnectReason as Reason;
+use serde_json::json;
 
 fn at(server: &StandIn) -> Vec<Candidate> {
     candidates(Hints { returned: &[server.url()], streaming: &[], api: None, allow_http: false })
@@ -45,6 +47,9 @@ async fn the_document_has_the_names_of_the_contract() {
     assert_eq!(names(&document), ["verdict", "endpoint", "server", "room", "steps"]);
     assert_eq!(names(&document["server"]), ["version", "region"]);
     assert_eq!(names(&document["room"]), ["sid", "createdAt", "closesAt", "participants"]);
+    for timed in [0, 1, 3] {
+        assert_eq!(names(&document["steps"][timed]), ["name", "status", "elapsedMs", "detail"]);
+    }
     assert_eq!(names(&document["steps"][2]), ["name", "status", "elapsedMs", "detail", "hint"]);
     assert_eq!(document["verdict"], "joinable");
     assert_eq!(document["steps"][4]["status"], "notChecked");
@@ -132,7 +137,7 @@ async fn how_a_stay_ends() {
             "Room closed 12 s after the restart: LiveKit was still deleting the old one.",
         ),
         (leave(Reason::RoomClosed), 12_000, Status::Failed, "Room closed 12 s after the restart"),
-        (leave(Reason::RoomDeleted), 600_000, Status::Failed, " ms: the room was deleted"),
+        (leave(Reason::RoomDeleted), 600_000, Status::Failed, " ms (10 min after the restart): the room was deleted"),
         (leave(Reason::DuplicateIdentity), 9, Status::Failed, "the same identity has joined elsewhere"),
         (leave(Reason::ParticipantRemoved), 9, Status::Failed, "an admin has removed us"),
         (
@@ -141,9 +146,9 @@ async fn how_a_stay_ends() {
             Status::NotChecked,
             "and the room stayed; then LiveKit ended this check's visit",
         ),
-        (Act::Close("bye"), 9, Status::Failed, " ms: bye"),
+        (Act::Close("bye"), 12_000, Status::Failed, " ms (12 s after the restart): bye"),
         (Act::SayBytes(vec![0xff; 9]), 9, Status::Failed, "what is no LiveKit message"),
-        (Act::Drop, 9, Status::Failed, "The connection was lost after "),
+        (Act::Drop, 12_000, Status::Failed, " ms (12 s after the restart): "),
     ];
     for (act, ago_ms, status, told) in cases {
         let script = Script::joining(join(), &[short.clone(), act]);
@@ -155,6 +160,20 @@ async fn how_a_stay_ends() {
     }
     let stays = restarted(Script::joining(join(), &[Act::Serve]), 9, Some(Duration::from_millis(50))).await;
     assert_eq!(step(&stays, "hold").detail, "Nothing closed the room for 50 ms");
+}
+
+/// A room that somebody else has restarted says when.
+#[tokio::test]
+async fn the_room_tells_of_its_restart() {
+    let join = room(|room| room.metadata = json!({"nestId": "demo", "restartedAt": now_ms() - 40_000}).to_string());
+    let server = StandIn::start(Script::joining(join, &[Act::Close("bye")])).await;
+    let (guest, candidates) = (token("demo", "guest-1"), at(&server));
+    let hold = Some(Duration::from_secs(20));
+    let exact = Some(Offset { min_ms: 20_000, max_ms: 20_000 });
+    for (api_clock, told) in [(exact, " ms (60 s after the restart): bye"), (None, " ms: bye")] {
+        let report = report(&Check { api_clock, hold, ..check("demo", &guest, &candidates) }).await;
+        assert!(step(&report, "hold").detail.ends_with(told), "{report:?}");
+    }
 }
 
 /// `ping_timeout` of the stand-in is 2 s.
@@ -198,7 +217,7 @@ async fn no_token_is_ever_told() {
     let request =
         Check { host_token: Some(&host), hold: Some(Duration::from_millis(20)), ..check("demo", &guest, &candidates) };
     let tls = tls::client_config(&[]);
-    let tools = Tools { http: &client(&tls), tls: &tls, clock: Clock::default(), reporter: &heard };
+    let tools = Tools { http: &client(&tls), tls: &tls, ahead: None, clock: Clock::default(), reporter: &heard };
     let report = run(&request, &tools).await;
     let all = format!(
         "{request:?} {tools:?} {report:?} {} {}",

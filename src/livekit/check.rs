@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
+use super::ahead::Ahead;
 use super::dial::{Cause, Failed, Layer, Patience};
 use super::door::Door;
 use super::endpoint::Candidate;
-use super::findings::{Entered, Findings, Outcome, Tried};
+use super::findings::{Entered, Findings, Freshness, Outcome, Speech, Tried};
 use super::fresh::{self, Evidence};
 use super::media::{self, Inside, Silence, Transport, Wish};
 use super::offset::Offset;
@@ -26,10 +27,6 @@ pub use super::fresh::Restarted;
 /// A client without media is thrown out after 60 s: no hold is longer than this.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(55);
 
-/// For one layer of a connection.
-const LAYER_LIMIT: Duration = Duration::from_secs(10);
-/// The same, where an answer would be a surprise.
-const INTERNAL_LIMIT: Duration = Duration::from_secs(3);
 /// For the second of two questions that were asked side by side, once the first is answered.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -80,6 +77,8 @@ pub struct Tools<'a> {
     pub http: &'a reqwest::Client,
     /// For the signal connection.
     pub tls: &'a rustls::ClientConfig,
+    /// A connection that was begun before there was a token.
+    pub ahead: Option<&'a Ahead>,
     /// The clock here.
     pub clock: Clock,
     /// Who hears of progress.
@@ -115,8 +114,7 @@ async fn enter<'a>(
     for (index, candidate) in check.candidates.iter().enumerate() {
         let left = u32::try_from(check.candidates.len() - index).unwrap_or(u32::MAX);
         let share = until.saturating_duration_since(Instant::now()) / left;
-        let each = if candidate.internal.is_some() { INTERNAL_LIMIT } else { LAYER_LIMIT };
-        let patience = Patience { each, until: Instant::now() + share };
+        let patience = Patience::with(candidate, share);
         let tried_at = Instant::now();
         let outcome = if candidate.cleartext {
             Outcome::Cleartext
@@ -202,14 +200,20 @@ async fn attempt<'a>(
 /// Judges the room from inside, holds, leaves.
 async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: Inside, until: Instant) {
     let Inside { joined, timings, peer, session, finding, mut live, .. } = inside;
-    findings.freshness = Some(fresh::judge(&Evidence {
+    let judging = Instant::now();
+    let evidence = Evidence {
         restarted: check.restarted,
         sid_before: check.sid_before,
         any_room: check.any_room,
         api_clock: check.api_clock,
         media_clock: findings.media_clock,
         joined: &joined,
-    }));
+    };
+    findings.freshness = Some(Freshness {
+        verdict: fresh::judge(&evidence),
+        last_restart_ms: fresh::last_restart_ms(&evidence),
+        elapsed: judging.elapsed(),
+    });
     findings.entered = Some(Entered { joined, timings, peer });
     findings.media = finding;
     let Some(mut session) = session else {
@@ -218,10 +222,12 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
         return;
     };
     if check.publish && findings.media.is_some() {
-        findings.spoken = Some(match &mut live {
+        let speaking = Instant::now();
+        let result = match &mut live {
             Some(live) => live.speak(&mut session, until).await,
             None => Err(Silence::NoConnection),
-        });
+        };
+        findings.speech = Some(Speech { result, elapsed: speaking.elapsed() });
     }
     if let Some(how) = findings.publish_ending() {
         findings.ended_ms = Some(tools.clock.now_ms());

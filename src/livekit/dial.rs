@@ -19,6 +19,10 @@ use super::endpoint::Candidate;
 use super::validate::{Refusal, excerpt};
 use crate::tls;
 
+/// For one layer of a connection.
+const LAYER_LIMIT: Duration = Duration::from_secs(10);
+/// The same, where an answer would be a surprise.
+const INTERNAL_LIMIT: Duration = Duration::from_secs(3);
 /// RFC 8305, 5: how long one address may be silent before the next is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
 
@@ -159,6 +163,13 @@ pub struct Patience {
 }
 
 impl Patience {
+    /// With an endpoint, `share` for all layers.
+    #[must_use]
+    pub fn with(candidate: &Candidate, share: Duration) -> Self {
+        let each = if candidate.internal.is_some() { INTERNAL_LIMIT } else { LAYER_LIMIT };
+        Self { each, until: Instant::now() + share }
+    }
+
     pub(super) async fn layer<T>(
         self,
         layer: Layer,

@@ -22,7 +22,14 @@ pub(super) struct Door<'a> {
 impl Door<'_> {
     /// Connects.
     pub async fn dial(&self) -> Result<Connection, Failed> {
-        let connection = dial::connect(self.candidate, self.tools.tls, self.patience).await?;
+        let begun = match self.tools.ahead {
+            Some(ahead) => ahead.take(self.candidate).await,
+            None => None,
+        };
+        let connection = match begun {
+            Some(done) => done?,
+            None => dial::connect(self.candidate, self.tools.tls, self.patience).await?,
+        };
         self.tools.reporter.detail(2, &format!("{} is {}", self.candidate.as_str(), connection.peer));
         Ok(connection)
     }

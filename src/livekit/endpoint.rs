@@ -71,6 +71,12 @@ impl Candidate {
         if self.url.path() == "/" { url.trim_end_matches('/') } else { url }
     }
 
+    /// Whether a token may be sent there: the host's, if `host`.
+    #[must_use]
+    pub fn takes(&self, host: bool) -> bool {
+        !self.cleartext && (!host || self.host_token)
+    }
+
     /// The endpoint with `rest` (such as `/rtc`) after its path; `http` instead of `ws` when `http` is set.
     #[must_use]
     pub fn with_path(&self, rest: &str, http: bool) -> Url {

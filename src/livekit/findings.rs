@@ -70,6 +70,22 @@ pub(super) struct Entered {
     pub peer: Option<IpAddr>,
 }
 
+/// What the room's age shows.
+#[derive(Debug)]
+pub(super) struct Freshness {
+    pub verdict: fresh::Verdict,
+    pub elapsed: Duration,
+    /// By the clock here.
+    pub last_restart_ms: Option<i64>,
+}
+
+/// What came of speaking.
+#[derive(Debug)]
+pub(super) struct Speech {
+    pub result: Result<Spoken, Silence>,
+    pub elapsed: Duration,
+}
+
 /// Everything seen.
 #[derive(Debug)]
 pub(super) struct Findings<'a> {
@@ -82,11 +98,11 @@ pub(super) struct Findings<'a> {
     /// By the `Date` of the media server that was asked last.
     pub media_clock: Option<Offset>,
     pub entered: Option<Entered>,
-    pub freshness: Option<fresh::Verdict>,
+    pub freshness: Option<Freshness>,
     /// What came of audio, if it was tried.
     pub media: Option<Finding>,
     /// What came of speaking, if it was tried.
-    pub spoken: Option<Result<Spoken, Silence>>,
+    pub speech: Option<Speech>,
     pub held: Option<Result<(), Closed>>,
     /// When the hold ended.
     pub ended_ms: Option<i64>,
@@ -106,7 +122,7 @@ impl<'a> Findings<'a> {
             entered: None,
             freshness: None,
             media: None,
-            spoken: None,
+            speech: None,
             held: None,
             ended_ms: None,
             left: None,
@@ -159,8 +175,8 @@ impl<'a> Findings<'a> {
 
     /// How the session ended while we spoke.
     pub fn publish_ending(&self) -> Option<Ending> {
-        match &self.spoken {
-            Some(Err(Silence::Ended(how))) => Some(how.clone()),
+        match &self.speech.as_ref()?.result {
+            Err(Silence::Ended(how)) => Some(how.clone()),
             _ => None,
         }
     }
@@ -169,6 +185,12 @@ impl<'a> Findings<'a> {
     pub fn hold(&self) -> Option<Duration> {
         let hold = self.check.hold?;
         Some(if self.connected().is_some() { hold } else { hold.min(LONGEST_HOLD) })
+    }
+
+    /// From the nest's last restart to the end of our stay; `None` when no restart before it is known of.
+    pub fn since_restart_ms(&self) -> Option<i64> {
+        let since = self.ended_ms?.saturating_sub(self.freshness.as_ref()?.last_restart_ms?);
+        (since >= 0).then_some(since)
     }
 
     /// When the room closes because we left it empty, by the clock here.

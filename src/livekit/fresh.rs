@@ -86,6 +86,12 @@ struct Metadata {
     restarted_at: Option<serde_json::Value>,
 }
 
+impl Metadata {
+    fn of(joined: &Joined) -> Self {
+        serde_json::from_str(&joined.metadata).unwrap_or_default()
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaning {
     Before(i64),
@@ -102,6 +108,22 @@ pub fn created_here(joined: &Joined, media_clock: Option<Offset>) -> Option<Span
     Some(clock.here(ms, resolution_ms))
 }
 
+/// When the room says that it was restarted, by the clock here.
+fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span> {
+    let ms = metadata.restarted_at.as_ref()?.as_i64()?;
+    Some(api_clock?.here(ms, 1))
+}
+
+/// When the nest was last restarted, by the clock here, in milliseconds since the Unix epoch: the restart that we know
+/// of, else the one that the room tells of.
+#[must_use]
+pub fn last_restart_ms(evidence: &Evidence<'_>) -> Option<i64> {
+    if let Some(restarted) = evidence.restarted {
+        return Some(restarted.answered_ms);
+    }
+    restarted_here(&Metadata::of(evidence.joined), evidence.api_clock).map(Span::middle_ms)
+}
+
 /// Weighs the evidence.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
@@ -109,7 +131,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     if evidence.any_room {
         return Verdict::NoRestart;
     }
-    let metadata: Metadata = serde_json::from_str(&joined.metadata).unwrap_or_default();
+    let metadata = Metadata::of(joined);
     let created = created_here(joined, evidence.media_clock);
     if metadata.nest_id.is_none() {
         let ours = created.is_some_and(|span| span.to_ms >= joined.sent_ms) && joined.people.is_empty();
@@ -123,8 +145,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
 
     let sid_changed = evidence.sid_before.map(|before| before != joined.sid);
     let created = created.map(|span| lean(span, restarted.sent_ms));
-    let restarted_at = evidence.api_clock.zip(metadata.restarted_at.and_then(|value| value.as_i64()));
-    let restarted_at = restarted_at.map(|(clock, ms)| lean(clock.here(ms, 1), restarted.sent_ms));
+    let restarted_at = restarted_here(&metadata, evidence.api_clock).map(|span| lean(span, restarted.sent_ms));
 
     match (sid_changed, created) {
         (Some(false), _) => return Verdict::Old(Sign::Sid),

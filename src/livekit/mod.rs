@@ -1,6 +1,7 @@
 //! LiveKit as a client meets it: tokens, endpoints, the signal connection, and the check that strings them together.
 #![cfg_attr(not(feature = "media"), allow(dead_code, reason = "what only audio needs"))]
 
+mod ahead;
 pub mod check;
 pub mod dial;
 mod door;
@@ -15,6 +16,7 @@ pub mod token;
 pub mod validate;
 mod words;
 
+pub use ahead::Ahead;
 pub use check::Restarted;
 pub use media::Transport;
 pub use offset::Offset;

@@ -53,6 +53,7 @@ pub(super) async fn look(
             api_clock: far.clock,
             restart: None,
             any_room: false,
+            ahead: None,
             timeout: left(),
         };
         return Media::Joined(Box::new(wanted.check(client, Options::default(), reporter).await));

@@ -135,7 +135,6 @@ pub(super) struct Spoken {
     pub heard: u32,
     /// Those that it missed until then.
     pub lost: u32,
-    pub elapsed: Duration,
 }
 
 /// Why none did.

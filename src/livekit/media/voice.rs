@@ -98,7 +98,7 @@ impl Voice {
         let (mut sent, mut heard, mut lost) = (0_u32, None, 0);
         loop {
             if let (FRAMES.., Some(heard), Some(sid)) = (sent, heard, &session.published) {
-                return Ok(Spoken { sid: sid.clone(), sent, heard, lost, elapsed: started.elapsed() });
+                return Ok(Spoken { sid: sid.clone(), sent, heard, lost });
             }
             if let Some(why) = &session.refused {
                 return Err(Silence::Refused(why.clone()));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::dial::milliseconds;
-use super::super::findings::Findings;
+use super::super::findings::{Findings, Speech};
 use super::super::media::offered::Offered;
 use super::super::media::{Connected, Failure, Finding, Silence, Spoken, Transport};
 use super::super::signal::Ending;
@@ -140,40 +140,34 @@ fn nothing_works(findings: &Findings<'_>, finding: &Finding) -> Step {
 }
 
 pub(super) fn publish(findings: &Findings<'_>) -> Step {
-    const NAME: &str = "publish";
-    let step = |status, detail: String| Step::new(NAME, status, detail);
-    match &findings.spoken {
-        _ if !findings.check.publish => step(
-            Status::NotChecked,
-            "not asked for: --publish says a second of silence, with a token that may speak".into(),
-        ),
-        None => step(Status::NotChecked, "there is no audio connection to speak on".into()),
-        Some(Ok(Spoken { sid, sent, heard, lost, elapsed })) => {
+    let unchecked = |why: &str| Step::new("publish", Status::NotChecked, why);
+    let Some(Speech { result, elapsed }) = &findings.speech else {
+        return unchecked(if findings.check.publish {
+            "there is no audio connection to speak on"
+        } else {
+            "not asked for: --publish says a second of silence, with a token that may speak"
+        });
+    };
+    let step = |status, detail: String| Step::new("publish", status, detail).took(*elapsed);
+    let failed = |detail: String| step(Status::Failed, detail);
+    match result {
+        Ok(Spoken { sid, sent, heard, lost }) => {
             let detail =
                 format!("the media server hears us: {heard} of {sent} packets of silence so far, {lost} lost ({sid})");
-            let status = if *lost > heard / 10 { Status::Warned } else { Status::Passed };
-            step(status, detail).took(*elapsed)
+            step(if *lost > heard / 10 { Status::Warned } else { Status::Passed }, detail)
         }
-        Some(Err(Silence::NoConnection)) => step(Status::NotChecked, "there is no audio connection to speak on".into()),
-        Some(Err(Silence::NotAllowed)) => {
-            step(Status::NotChecked, "this token only listens; with the host's key, --as-host speaks".into())
+        Err(Silence::NoConnection) => unchecked("there is no audio connection to speak on"),
+        Err(Silence::NotAllowed) => unchecked("this token only listens; with the host's key, --as-host speaks"),
+        Err(Silence::Refused(why)) => failed(format!("the media server does not let us speak: {why}")),
+        Err(Silence::Unacknowledged(time)) => {
+            failed(format!("the media server did not acknowledge our track within {}", milliseconds(*time)))
         }
-        Some(Err(Silence::Refused(why))) => {
-            step(Status::Failed, format!("the media server does not let us speak: {why}"))
+        Err(Silence::Unheard(sent)) => {
+            failed(format!("the media server took our track, but says of none of {sent} packets that it heard it"))
+                .hint("check again; if it stays so, the network lets sound in but not out")
         }
-        Some(Err(Silence::Unacknowledged(time))) => step(
-            Status::Failed,
-            format!("the media server did not acknowledge our track within {}", milliseconds(*time)),
-        ),
-        Some(Err(Silence::Unheard(sent))) => step(
-            Status::Failed,
-            format!("the media server took our track, but says of none of {sent} packets that it heard it"),
-        )
-        .hint("check again; if it stays so, the network lets sound in but not out"),
-        Some(Err(Silence::Ended(how))) => {
-            step(Status::Failed, format!("the session ended while we spoke: {}", ending(how)))
-        }
-        Some(Err(Silence::Broken(text))) => step(Status::Failed, format!("could not speak: {text}")),
+        Err(Silence::Ended(how)) => failed(format!("the session ended while we spoke: {}", ending(how))),
+        Err(Silence::Broken(text)) => failed(format!("could not speak: {text}")),
     }
 }
 

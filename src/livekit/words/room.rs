@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::findings::Findings;
+use super::super::findings::{Entered, Findings};
 use super::super::fresh::{self, Proof, Sign, Verdict};
 use super::super::signal::{Closed, DisconnectReason, Ending};
 use super::said::{self, fill};
@@ -15,9 +15,14 @@ const LATE_TEARDOWN_MS: i64 = 60_000;
 
 pub(super) fn fresh(findings: &Findings<'_>) -> Step {
     const NAME: &str = "fresh";
-    let (Some(entered), Some(verdict)) = (&findings.entered, &findings.freshness) else {
+    let (Some(entered), Some(freshness)) = (&findings.entered, &findings.freshness) else {
         return Step::new(NAME, Status::NotChecked, "the room was not entered");
     };
+    judged(findings, entered, &freshness.verdict).took(freshness.elapsed)
+}
+
+fn judged(findings: &Findings<'_>, entered: &Entered, verdict: &Verdict) -> Step {
+    const NAME: &str = "fresh";
     let joined = &entered.joined;
     let age_ms = fresh::created_here(joined, findings.media_clock)
         .map(|created| joined.sent_ms.saturating_sub(created.middle_ms()));
@@ -107,9 +112,9 @@ pub(super) fn hold(findings: &Findings<'_>) -> Step {
 
 fn ended(findings: &Findings<'_>, closed: &Closed) -> Step {
     let step = |status, detail: String| Step::new("hold", status, detail);
-    let after = exactly(closed.after);
-    let since_restart =
-        findings.check.restarted.zip(findings.ended_ms).map(|(restarted, ms)| ms - restarted.answered_ms);
+    let since_restart = findings.since_restart_ms();
+    let restart = since_restart.map_or_else(String::new, |ms| format!(" ({} after the restart)", span(ms)));
+    let after = format!("{}{restart}", exactly(closed.after));
     match &closed.how {
         Ending::SentAway(reason @ (DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed)) => {
             match since_restart {
@@ -135,7 +140,7 @@ fn ended(findings: &Findings<'_>, closed: &Closed) -> Step {
             .hint("check again: the network or the media server has cut it"),
         Ending::Silent(silence) => step(
             Status::Failed,
-            format!("the media server stopped answering: nothing was heard for {}", exactly(*silence)),
+            format!("the media server stopped answering: nothing was heard for {}{restart}", exactly(*silence)),
         )
         .hint("check again: the network or the media server hangs"),
     }

@@ -1,5 +1,7 @@
 //! Step 1: is the token good, by its own words and by the media server's?
 
+use std::time::Duration;
+
 use super::super::findings::{Findings, Outcome};
 use super::super::offset::Offset;
 use super::super::token::{self, Claims, Problem};
@@ -26,10 +28,20 @@ pub(super) fn step(findings: &Findings<'_>) -> Step {
     });
     let steps: Vec<_> =
         [hosts, joining].into_iter().flatten().map(|(whose, token, word)| one(findings, whose, token, &word)).collect();
-    let elapsed = findings.host_answer.as_ref().and_then(|answer| Some(answer.as_ref().ok()?.elapsed));
     let step =
         worst(steps).unwrap_or_else(|| Step::new(NAME, Status::NotChecked, "there is no token: the API gave none"));
-    elapsed.map_or(step.clone(), |time| step.took(time))
+    match judged_after(findings) {
+        Some(time) => step.took(time),
+        None => step,
+    }
+}
+
+/// How long a media server took to judge the token: the host's when asked, else the one that joins, by the upgrade.
+fn judged_after(findings: &Findings<'_>) -> Option<Duration> {
+    let asked = findings.host_answer.as_ref().and_then(|answer| Some(answer.as_ref().ok()?.elapsed));
+    let joined = findings.entered.as_ref().and_then(|entered| entered.timings.websocket);
+    let refused = || findings.tried.iter().find(|tried| tried.turned_away().is_some()).map(|tried| tried.elapsed);
+    asked.or(joined).or_else(refused)
 }
 
 fn word_on_host<'a>(findings: &'a Findings<'_>) -> Word<'a> {

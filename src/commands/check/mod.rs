@@ -1,5 +1,7 @@
 //! The connection check: of a nest as a listener meets it, of a session that a restart gave out, of any LiveKit server.
 
+mod session;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,16 +15,18 @@ use super::sight::{self, Sight};
 use super::target::{Beside, Finder};
 use super::{Error, Settings, Stop, moq, token};
 use crate::api::wire::Info;
-use crate::api::{self, Base, Call, Client, Missing, RoomId, answer};
+use crate::api::{self, Base, Client, Missing};
 use crate::clock::Clock;
-use crate::livekit::check::{self, Check, Joining, Tools};
-use crate::livekit::endpoint::{self, Candidate, Hints};
+use crate::livekit::check::Joining;
+use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::token as jwt;
-use crate::livekit::{self, CheckReport, Offset, Transport, Verdict};
+use crate::livekit::{Ahead, CheckReport, Transport, Verdict};
 use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::RoomRef;
 use crate::secret::Secret;
+
+pub(super) use session::{Restart, Session, Wanted, session};
 
 /// How to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,20 +148,22 @@ async fn nest(
     let look = |api: Base| {
         let (client, limit) = (&client, left());
         let on = move |info: Option<Info>| async move { finder.led(room, info.as_ref()).await };
-        async move { sight::look_on(client, &api, &room.id, limit, reporter, on).await }
+        let hints = Hints { returned: &[], streaming: &[], api: Some(api.url()), allow_http: settings.allow_http };
+        let ahead = Ahead::begin(&endpoint::candidates(hints), options.as_host, &client.network().tls, limit);
+        async move { (sight::look_on(client, &api, &room.id, limit, reporter, on).await, ahead) }
     };
     let Beside { event, api } = finder.beside(room, look).await?;
     let mut unheard = None;
     let found = match (event, api) {
-        (Ok(None), Ok((api, (sight, led)))) => {
+        (Ok(None), Ok((api, ((sight, led), ahead)))) => {
             // Nobody has named a relay: that none answers matters only where the way is not found without.
             let led = led.unwrap_or_else(|error| {
                 unheard = Some(error.to_string());
                 None
             });
-            Beside { event: Ok(led), api: Ok((api, sight)) }
+            Beside { event: Ok(led), api: Ok((api, (sight, ahead))) }
         }
-        (event, api) => Beside { event, api: api.map(|(api, (sight, _))| (api, sight)) },
+        (event, api) => Beside { event, api: api.map(|(api, ((sight, _), ahead))| (api, (sight, ahead))) },
     };
     if let Ok(Some(relay::Room { event, .. })) = &found.event
         && let Some(media) = event.media_over_quic()
@@ -165,9 +171,9 @@ async fn nest(
         let report = moq::check(event, media, &client, settings.allow_http).await;
         return concluded(report, room.id.as_str(), Some(event.host()));
     }
-    let (event, api, sight) = match found {
+    let (event, api, (sight, ahead)) = match found {
         Beside { event: Err(error), api: Err(Error::NoApi) } | Beside { api: Err(error), .. } => return Err(error),
-        Beside { event, api: Ok((api, sight)) } => (event, api, sight),
+        Beside { event, api: Ok((api, seen)) } => (event, api, seen),
     };
     let event = event.unwrap_or_else(|error| {
         reporter.warning(&error.to_string());
@@ -204,6 +210,7 @@ async fn nest(
         api_clock: clock,
         restart: None,
         any_room: false,
+        ahead: ahead.as_ref(),
         timeout: left(),
     };
     let report = joining.check(&client, options, reporter).await;
@@ -243,6 +250,7 @@ pub async fn endpoint(
         api_clock: None,
         restart: None,
         any_room: true,
+        ahead: None,
         timeout: client.network().timeout,
     };
     let work = async { Ok(joining.check(&client, options, reporter).await) };
@@ -277,110 +285,4 @@ fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::Room>) {
     let seen: Vec<_> = room.seen_on.iter().map(ToString::to_string).collect();
     let (id, status) = (room.event.event().id, room.event.status());
     reporter.detail(1, &format!("event {id}, {}, seen on {}", status.as_str(), seen.join(", ")));
-}
-
-/// A session to check.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Session<'a> {
-    /// Who gave it out.
-    pub api: &'a Base,
-    /// The nest.
-    pub room: &'a RoomId,
-    /// As the API returned them.
-    pub endpoints: &'a [String],
-    /// As its event names them.
-    pub streaming: &'a [String],
-    /// Plain `ws://` may leave this machine.
-    pub allow_http: bool,
-    /// The host's.
-    pub token: Option<&'a Secret>,
-    /// What is known of the restart that made it.
-    pub restart: Restart<'a>,
-}
-
-/// What is known of a restart.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Restart<'a> {
-    /// When, by the clock here.
-    pub times: livekit::Restarted,
-    /// What the API's clock showed when it answered, in milliseconds since the Unix epoch, cut to seconds.
-    pub api_date_ms: Option<i64>,
-    /// The SID that this machine last saw.
-    pub sid_before: Option<&'a str>,
-}
-
-/// Joins as a guest (or as the host, if that is wanted) and reports what was found.
-pub(super) async fn session(
-    client: &Client,
-    options: Options,
-    session: Session<'_>,
-    reporter: &dyn Reporter,
-) -> CheckReport {
-    let until = Instant::now() + client.network().timeout;
-    let guest = if options.as_host { None } else { guest(client, session.api, session.room, reporter).await };
-    let join = match (&guest, options.as_host) {
-        (Some(token), _) => Some(Joining { token, host: false }),
-        (None, true) => session.token.map(|token| Joining { token, host: true }),
-        (None, false) => None,
-    };
-    let Session { endpoints: returned, streaming, allow_http, .. } = session;
-    let candidates = endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
-    let livekit::Restarted { sent_ms, answered_ms } = session.restart.times;
-    let wanted = Wanted {
-        room: session.room.as_str(),
-        join,
-        host_token: session.token,
-        candidates: &candidates,
-        api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
-        restart: Some(session.restart),
-        any_room: false,
-        timeout: until.saturating_duration_since(Instant::now()),
-    };
-    wanted.check(client, options, reporter).await
-}
-
-/// What is to be joined, and how.
-pub(super) struct Wanted<'a> {
-    pub room: &'a str,
-    pub join: Option<Joining<'a>>,
-    pub host_token: Option<&'a Secret>,
-    pub candidates: &'a [Candidate],
-    pub api_clock: Option<Offset>,
-    pub restart: Option<Restart<'a>>,
-    /// It need not be a nest's.
-    pub any_room: bool,
-    /// For everything but the hold.
-    pub timeout: Duration,
-}
-
-impl Wanted<'_> {
-    pub async fn check(&self, client: &Client, options: Options, reporter: &dyn Reporter) -> CheckReport {
-        let check = Check {
-            room: self.room,
-            join: self.join,
-            host_token: self.host_token,
-            candidates: self.candidates,
-            restarted: self.restart.map(|restart| restart.times),
-            sid_before: self.restart.and_then(|restart| restart.sid_before),
-            any_room: self.any_room,
-            api_clock: self.api_clock,
-            hold: options.hold,
-            signal_only: options.signal_only,
-            transport: options.transport,
-            publish: options.publish,
-            timeout: self.timeout,
-        };
-        let tools = Tools { http: client.http(), tls: &client.network().tls, clock: Clock::default(), reporter };
-        Box::pin(check::run(&check, &tools)).await
-    }
-}
-
-/// A listener's token; the check itself says what it means that there is none.
-async fn guest(client: &Client, api: &Base, room: &RoomId, reporter: &dyn Reporter) -> Option<Secret> {
-    let url = api.room(room, "/guest");
-    let token = match client.send(Call::get(&url)).await {
-        Ok(reply) => answer::fresh_token(&reply, &url),
-        Err(lost) => Err(lost.into()),
-    };
-    token.map_err(|error| reporter.detail(1, &format!("no guest token: {error}"))).ok()
 }

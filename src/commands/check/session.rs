@@ -1,0 +1,131 @@
+//! What a check joins: a session that a restart gave out, or whatever else is wanted.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Options;
+use crate::api::{Base, Call, Client, RoomId, answer};
+use crate::clock::Clock;
+use crate::livekit::check::{self, Check, Joining, Tools};
+use crate::livekit::endpoint::{self, Candidate, Hints};
+use crate::livekit::{self, Ahead, CheckReport, Offset};
+use crate::reporter::Reporter;
+use crate::secret::Secret;
+
+/// A session to check.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::commands) struct Session<'a> {
+    /// Who gave it out.
+    pub api: &'a Base,
+    /// The nest.
+    pub room: &'a RoomId,
+    /// As the API returned them.
+    pub endpoints: &'a [String],
+    /// As its event names them.
+    pub streaming: &'a [String],
+    /// Plain `ws://` may leave this machine.
+    pub allow_http: bool,
+    /// The host's.
+    pub token: Option<&'a Secret>,
+    /// What is known of the restart that made it.
+    pub restart: Restart<'a>,
+}
+
+/// What is known of a restart.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::commands) struct Restart<'a> {
+    /// When, by the clock here.
+    pub times: livekit::Restarted,
+    /// What the API's clock showed when it answered, in milliseconds since the Unix epoch, cut to seconds.
+    pub api_date_ms: Option<i64>,
+    /// The SID that this machine last saw.
+    pub sid_before: Option<&'a str>,
+}
+
+/// Joins as a guest (or as the host, if that is wanted) and reports what was found.
+pub(in crate::commands) async fn session(
+    client: &Client,
+    options: Options,
+    session: Session<'_>,
+    reporter: &dyn Reporter,
+) -> CheckReport {
+    let until = Instant::now() + client.network().timeout;
+    let Session { endpoints: returned, streaming, allow_http, .. } = session;
+    let candidates = endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
+    let network = client.network();
+    let ahead = Ahead::begin(&candidates, options.as_host, &network.tls, network.timeout);
+    let guest = if options.as_host { None } else { guest(client, session.api, session.room, reporter).await };
+    let join = match (&guest, options.as_host) {
+        (Some(token), _) => Some(Joining { token, host: false }),
+        (None, true) => session.token.map(|token| Joining { token, host: true }),
+        (None, false) => None,
+    };
+    let livekit::Restarted { sent_ms, answered_ms } = session.restart.times;
+    let wanted = Wanted {
+        room: session.room.as_str(),
+        join,
+        host_token: session.token,
+        candidates: &candidates,
+        api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
+        restart: Some(session.restart),
+        any_room: false,
+        ahead: ahead.as_ref(),
+        timeout: until.saturating_duration_since(Instant::now()),
+    };
+    wanted.check(client, options, reporter).await
+}
+
+/// What is to be joined, and how.
+pub(in crate::commands) struct Wanted<'a> {
+    pub room: &'a str,
+    pub join: Option<Joining<'a>>,
+    pub host_token: Option<&'a Secret>,
+    pub candidates: &'a [Candidate],
+    pub api_clock: Option<Offset>,
+    pub restart: Option<Restart<'a>>,
+    /// It need not be a nest's.
+    pub any_room: bool,
+    /// The way to one of the candidates, begun before there was a token.
+    pub ahead: Option<&'a Ahead>,
+    /// For everything but the hold.
+    pub timeout: Duration,
+}
+
+impl Wanted<'_> {
+    pub async fn check(&self, client: &Client, options: Options, reporter: &dyn Reporter) -> CheckReport {
+        let check = Check {
+            room: self.room,
+            join: self.join,
+            host_token: self.host_token,
+            candidates: self.candidates,
+            restarted: self.restart.map(|restart| restart.times),
+            sid_before: self.restart.and_then(|restart| restart.sid_before),
+            any_room: self.any_room,
+            api_clock: self.api_clock,
+            hold: options.hold,
+            signal_only: options.signal_only,
+            transport: options.transport,
+            publish: options.publish,
+            timeout: self.timeout,
+        };
+        let tools = Tools {
+            http: client.http(),
+            tls: &client.network().tls,
+            ahead: self.ahead,
+            clock: Clock::default(),
+            reporter,
+        };
+        Box::pin(check::run(&check, &tools)).await
+    }
+}
+
+/// A listener's token; the check itself says what it means that there is none.
+async fn guest(client: &Client, api: &Base, room: &RoomId, reporter: &dyn Reporter) -> Option<Secret> {
+    let url = api.room(room, "/guest");
+    let token = match client.send(Call::get(&url)).await {
+        Ok(reply) => answer::fresh_token(&reply, &url),
+        Err(lost) => Err(lost.into()),
+    };
+    token.map_err(|error| reporter.detail(1, &format!("no guest token: {error}"))).ok()
+}
