@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use reqwest::Method;
 use serde::Serialize;
@@ -13,17 +12,13 @@ use super::publish::{Published, publish};
 use super::restart::Progress;
 use super::restart::attempt::Sender;
 use super::target::Finder;
-use super::{Error, Settings, Stop};
-use crate::api::wire::Info;
-use crate::api::{self, Base, Call, Client, Missing, answer};
+use super::{Error, Settings, Stop, sight};
+use crate::api::{self, Base, Client, Missing, answer};
 use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::RoomRef;
-
-/// What `/info` may take when a person is waiting for the question.
-const INFO_LIMIT: Duration = Duration::from_secs(1);
 
 /// What to close.
 #[derive(Clone, Debug, Default)]
@@ -135,14 +130,12 @@ async fn confirm(
     client: &Client,
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
-    let mut people = 0;
-    if let Some(api) = api {
-        let url = api.room(&room.id, "/info");
-        let reply = client.send(Call::get(&url).within(INFO_LIMIT)).await.ok();
-        people = reply.and_then(|reply| answer::json::<Info>(&reply, &url).ok()).unwrap_or_default().participant_count;
-    }
+    let record = match api {
+        Some(api) => sight::record(client, api, &room.id, sight::GLANCE).await,
+        None => None,
+    };
     let name = event.and_then(|event| event.event.title()).unwrap_or(room.id.as_str());
-    let question = match people {
+    let question = match record.map_or(0, |record| record.participant_count) {
         0 => format!("Close {name} for good?"),
         1 => format!("One person is in {name} and will be disconnected. Close it for good?"),
         n => format!("{n} people are in {name} and will be disconnected. Close it for good?"),

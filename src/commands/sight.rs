@@ -13,6 +13,9 @@ use crate::livekit::Offset;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
+/// What `/info` may take when a person is waiting for the question.
+pub(super) const GLANCE: Duration = Duration::from_secs(1);
+
 /// What it says.
 #[derive(Debug)]
 pub(super) struct Sight {
@@ -41,6 +44,13 @@ impl Sight {
     pub fn host(&self) -> Option<PublicKey> {
         PublicKey::from_hex(&self.info.as_ref().ok()?.host).ok()
     }
+}
+
+/// The record alone; nothing, if it does not come within `limit`.
+pub(super) async fn record(client: &Client, api: &Base, id: &RoomId, limit: Duration) -> Option<Info> {
+    let url = api.room(id, "/info");
+    let reply = client.send(Call::get(&url).within(limit)).await.ok()?;
+    answer::json(&reply, &url).ok()
 }
 
 /// A 404 says no, all other failures say nothing.

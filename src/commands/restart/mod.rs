@@ -1,6 +1,7 @@
 //! `nest restart`: the main job.
 
 pub(super) mod attempt;
+mod conclude;
 mod look;
 mod status;
 mod walk;

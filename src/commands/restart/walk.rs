@@ -9,29 +9,23 @@ use serde_json::json;
 use url::Url;
 
 use super::attempt::{Outcome, Progress, Sender};
-use super::{Done, Planned, Request, Restarted, look, status};
-use crate::api::wire::Info;
+use super::conclude::{LOOK_LIMIT, blank};
+use super::{Done, Planned, Request, Restarted, status};
 use crate::api::{self, Base, Call, Client, answer};
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::commands::keys::Keys;
 use crate::commands::target::{Finder, Target, has_audio_room};
-use crate::commands::{Error, Settings, Stop, check};
+use crate::commands::{Error, Settings, Stop, check, sight};
 use crate::key::HostKey;
-use crate::livekit::{self, CheckReport, Verdict, token};
+use crate::livekit::{self, CheckReport, Verdict};
 use crate::lock::{self, RoomLock};
 use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::{RoomId, RoomRef};
-use crate::secret::{MASK, Secret, scrub};
+use crate::secret::MASK;
 
 /// The longest that a restart waits for another one of the same room.
 const LOCK_WAIT: Duration = Duration::from_mins(5);
-
-/// What `/info` may take when a person is waiting for the question.
-const INFO_LIMIT: Duration = Duration::from_secs(1);
-
-/// What asking further may take after a failure.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Walk<'a> {
     pub settings: &'a Settings,
@@ -243,7 +237,9 @@ impl Walk<'_> {
             return Ok(());
         }
         self.reporter.step(id.as_str(), Step::Look);
-        let Some(info) = self.info(api, id, INFO_LIMIT).await.filter(|info| info.participant_count > 0) else {
+        let Some(info) =
+            sight::record(self.client, api, id, sight::GLANCE).await.filter(|info| info.participant_count > 0)
+        else {
             return Ok(());
         };
         let question = match info.participant_count {
@@ -251,85 +247,6 @@ impl Walk<'_> {
             n => format!("{n} people are in this nest and will be disconnected. Restart?"),
         };
         if self.reporter.confirm(&question).await == Some(true) { Ok(()) } else { Err(Error::Declined) }
-    }
-
-    async fn info(&self, api: &Base, id: &RoomId, limit: Duration) -> Option<Info> {
-        let url = api.room(id, "/info");
-        let reply = self.client.send(Call::get(&url).within(limit)).await.ok()?;
-        answer::json(&reply, &url).ok()
-    }
-
-    /// What the last answer means, and what else there is to find out.
-    async fn conclude(
-        &self,
-        room: &RoomRef,
-        api: &Base,
-        sender: &Sender<'_>,
-        outcome: Outcome,
-        was_running: Option<bool>,
-    ) -> Result<Restarted, Error> {
-        let url = api.room(&room.id, "/restart");
-        let key = sender.key;
-        if answer::is_unanswered(&outcome.reply) {
-            return self.look_afterwards(room, api, sender, outcome, was_running).await;
-        }
-        let reply = outcome.reply.map_err(api::Error::from)?;
-        let error = match answer::session(&reply, &url, &room.id) {
-            Ok((session, token)) => {
-                let message = scrub(&session.message.unwrap_or_default()).into_owned();
-                let endpoints = session.endpoints.iter().map(|text| scrub(text).into_owned()).collect();
-                let restarted = Restarted { endpoints, message, ..blank(api, room) };
-                let attempts = outcome.attempts;
-                return Ok(Restarted { attempts, warnings: outcome.warnings, ..with_token(restarted, token, key) });
-            }
-            Err(error) => error,
-        };
-        match error {
-            api::Error::Forbidden { .. } => {
-                let info = self.info(api, &room.id, LOOK_LIMIT).await;
-                let host = info.and_then(|info| nostr::PublicKey::from_hex(&info.host).ok());
-                Err(Error::NotHost { you: key.public_key(), host, asked: true })
-            }
-            source @ api::Error::Server { status: 500.., .. } => {
-                let seen = look::around(self.client, api, &room.id, LOOK_LIMIT).await;
-                Err(Error::Server { source, attempts: outcome.attempts, seen })
-            }
-            // Signed with the server's own time: the clock is not why it was refused.
-            api::Error::Unauthorized { said, url, .. } if sender.shift_s() != 0 => {
-                Err(Error::NotRestarted(api::Error::Unauthorized { said, url, clock_ahead_s: None }))
-            }
-            other if sender.progress() < Progress::MayBeDone => Err(Error::NotRestarted(other)),
-            other => Err(other.into()),
-        }
-    }
-
-    /// The answer is missing: looks whether the restart happened, and fetches the token if there is proof.
-    async fn look_afterwards(
-        &self,
-        room: &RoomRef,
-        api: &Base,
-        sender: &Sender<'_>,
-        outcome: Outcome,
-        was_running: Option<bool>,
-    ) -> Result<Restarted, Error> {
-        let why = match &outcome.reply {
-            Ok(reply) => format!("the gateway gave up waiting (status {})", reply.status),
-            Err(lost) => lost.to_string(),
-        };
-        self.reporter.step(room.id.as_str(), Step::Look);
-        self.reporter.detail(1, &format!("{why}; looking whether it was restarted"));
-        if !look::proof(self.client, api, &room.id, was_running, outcome.sent_ms).await {
-            return Err(Error::Unknown { why });
-        }
-        let url = api.room(&room.id, "");
-        let fetched = sender.send(api, &Method::GET, &url).await.map_err(Arc::new)?.reply;
-        let token = fetched.map_err(api::Error::from).and_then(|reply| answer::fresh_token(&reply, &url));
-        let restarted = with_token(blank(api, room), token.map_err(Error::NoToken)?, sender.key);
-        let warning = format!("{why}, but the nest was restarted; the token was fetched afterwards");
-        self.reporter.warning(&warning);
-        let message = "The answer was lost; the nest was seen to have been restarted".into();
-        let warnings = outcome.warnings.into_iter().chain([warning]).collect();
-        Ok(Restarted { message, attempts: outcome.attempts, warnings, ..restarted })
     }
 }
 
@@ -350,34 +267,9 @@ fn over_warning(room: &relay::Room) -> Option<String> {
     })
 }
 
-fn blank(api: &Base, room: &RoomRef) -> Restarted {
-    Restarted {
-        room_id: room.id.to_string(),
-        endpoints: Vec::new(),
-        token: None,
-        message: String::new(),
-        api: api.to_string(),
-        host: None,
-        attempts: 0,
-        elapsed_ms: 0,
-        expires_at: None,
-        closes_at: None,
-        warnings: Vec::new(),
-        published: None,
-        check: None,
-        sid_before: None,
-    }
-}
-
 fn running(api: &Base, room: &RoomRef, since: Instant) -> Restarted {
     let message = "The nest is running; nothing was sent".into();
     Restarted { message, elapsed_ms: millis(since), ..blank(api, room) }
-}
-
-fn with_token(restarted: Restarted, token: Secret, key: &HostKey) -> Restarted {
-    let exp = token::decode(token.expose()).ok().and_then(|claims| claims.exp);
-    let expires_at = exp.and_then(|seconds| clock::rfc3339(seconds.saturating_mul(1000)));
-    Restarted { expires_at, token: Some(token), host: Some(key.public_key().to_hex()), ..restarted }
 }
 
 /// What would be sent, with everything that makes it valid masked.
