@@ -11,10 +11,12 @@ pub mod source;
 mod thread;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nostr::nips::nip19::ToBech32;
+use nostr::secp256k1::rand::rngs::OsRng;
+use nostr::secp256k1::{All, Secp256k1};
 use nostr::{Event, Keys, NostrSigner, PublicKey, SecretKey, UnsignedEvent};
 
 pub use argument::found_in_argument;
@@ -98,11 +100,18 @@ enum Signer {
     Far { signer: Arc<dyn NostrSigner>, limit: Duration },
 }
 
+/// What signing works with, blinded against who listens to the machine. The library's own is blinded twice, each time for
+/// longer than a signature takes.
+fn curve() -> &'static Secp256k1<All> {
+    static CURVE: OnceLock<Secp256k1<All>> = OnceLock::new();
+    CURVE.get_or_init(Secp256k1::new)
+}
+
 impl HostKey {
     /// A key in hand.
     #[must_use]
     pub fn local(key: SecretKey, origin: Origin) -> Self {
-        let keys = Keys::new(key);
+        let keys = Keys::new_with_ctx(curve(), key);
         Self { public_key: keys.public_key(), signer: Signer::Here(keys), origin }
     }
 
@@ -139,7 +148,7 @@ impl HostKey {
         event.pubkey = self.public_key;
         event.id = None;
         match &self.signer {
-            Signer::Here(keys) => event.sign_with_keys(keys).map_err(|e| refused(e.to_string())),
+            Signer::Here(keys) => event.sign_with_ctx(curve(), &mut OsRng, keys).map_err(|e| refused(e.to_string())),
             Signer::Far { signer, limit } => {
                 let id = event.id();
                 let signed = tokio::time::timeout(*limit, signer.sign_event(event))

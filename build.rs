@@ -1,0 +1,16 @@
+//! Lays out the program that ships, so that a run reads in less of it: `packaging/startup.sh` says how.
+#![allow(clippy::print_stdout, reason = "how a build script speaks to Cargo")]
+
+use std::env::var;
+
+/// Only `--profile dist` builds for size. Whoever chooses a linker keeps its layout: not all of them know scripts.
+fn main() {
+    println!("cargo::rerun-if-changed=packaging/startup.ld");
+    let is = |name: &str, value: &str| var(name).is_ok_and(|found| found == value);
+    let chosen =
+        var("RUSTC_LINKER").is_ok() || var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(|flags| flags.contains("link"));
+    if is("OPT_LEVEL", "s") && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && !chosen {
+        let root = var("CARGO_MANIFEST_DIR").unwrap_or_default();
+        println!("cargo::rustc-link-arg-bin=nest=-T{root}/packaging/startup.ld");
+    }
+}
