@@ -98,6 +98,31 @@ async fn certificates_that_are_refused() {
     assert!(server.seen().last().unwrap().starts_with("GET /sub/rtc?access_token="));
 }
 
+/// As APIs, events and people write endpoints.
+#[tokio::test]
+async fn every_spelling_is_dialled() {
+    let server = StandIn::start(Script::joining(join(), &[Act::Serve])).await;
+    let (port, root) = tls_front(server.port).await;
+    let (tls, guest, plain) = (tls::client_config(&[root]), token("demo", "guest-1"), server.port);
+    for (text, dialled) in [
+        (format!("wss://localhost:{port}"), format!("wss://localhost:{port}")),
+        (format!("https://localhost:{port}/sub/"), format!("wss://localhost:{port}/sub")),
+        (format!("wss+livekit://https://localhost:{port}"), format!("wss://localhost:{port}")),
+        (format!("wss+livekit://wss://localhost:{port}/sub"), format!("wss://localhost:{port}/sub")),
+        (format!("ws+livekit://wss://localhost:{port}"), format!("wss://localhost:{port}")),
+        (format!("ws://127.0.0.1:{plain}"), format!("ws://127.0.0.1:{plain}")),
+        (format!("http://127.0.0.1:{plain}/sub"), format!("ws://127.0.0.1:{plain}/sub")),
+        (format!("ws+livekit://127.0.0.1:{plain}"), format!("ws://127.0.0.1:{plain}")),
+        // A server on this machine, which names itself as it would elsewhere.
+        (format!("wss+livekit://127.0.0.1:{plain}/sub"), format!("ws://127.0.0.1:{plain}/sub")),
+    ] {
+        let report = report_with(&check("demo", &guest, &near(&[&text], &[])), &tls).await;
+        assert_eq!((report.verdict, report.endpoint), (Verdict::Joinable, Some(dialled)), "{text}");
+        let path = if text.contains("/sub") { "GET /sub/rtc?" } else { "GET /rtc?" };
+        assert!(server.seen().last().unwrap().starts_with(path), "{text}: {:?}", server.seen());
+    }
+}
+
 #[tokio::test]
 async fn plain_http_where_tls_is_expected() {
     let server = StandIn::start(Script::refusing("400 Bad Request", "")).await;

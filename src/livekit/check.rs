@@ -211,7 +211,7 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
     };
     findings.freshness = Some(Freshness {
         verdict: fresh::judge(&evidence),
-        last_restart_ms: fresh::last_restart_ms(&evidence),
+        last_restart: fresh::last_restart(&evidence),
         elapsed: judging.elapsed(),
     });
     findings.entered = Some(Entered { joined, timings, peer });

@@ -8,7 +8,7 @@ use super::dial::{Cause, Failed, Layer, Timings};
 use super::endpoint::Candidate;
 use super::fresh;
 use super::media::{Connected, Failure, Finding, Silence, Spoken};
-use super::offset::Offset;
+use super::offset::{Offset, Span};
 use super::report::{CheckReport, Media, Room, Server, Verdict};
 use super::signal::{Closed, Ending, Joined};
 use super::validate::{self, Answer, Refusal};
@@ -75,8 +75,7 @@ pub(super) struct Entered {
 pub(super) struct Freshness {
     pub verdict: fresh::Verdict,
     pub elapsed: Duration,
-    /// By the clock here.
-    pub last_restart_ms: Option<i64>,
+    pub last_restart: Option<Span>,
 }
 
 /// What came of speaking.
@@ -189,8 +188,8 @@ impl<'a> Findings<'a> {
 
     /// From the nest's last restart to the end of our stay; `None` when no restart before it is known of.
     pub fn since_restart_ms(&self) -> Option<i64> {
-        let since = self.ended_ms?.saturating_sub(self.freshness.as_ref()?.last_restart_ms?);
-        (since >= 0).then_some(since)
+        let (ended_ms, restart) = (self.ended_ms?, self.freshness.as_ref()?.last_restart?);
+        (ended_ms >= restart.from_ms).then(|| ended_ms.saturating_sub(restart.middle_ms()).max(0))
     }
 
     /// When the room closes because we left it empty, by the clock here.

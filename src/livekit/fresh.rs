@@ -114,14 +114,13 @@ fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span
     Some(api_clock?.here(ms, 1))
 }
 
-/// When the nest was last restarted, by the clock here, in milliseconds since the Unix epoch: the restart that we know
-/// of, else the one that the room tells of.
+/// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
 #[must_use]
-pub fn last_restart_ms(evidence: &Evidence<'_>) -> Option<i64> {
-    if let Some(restarted) = evidence.restarted {
-        return Some(restarted.answered_ms);
+pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
+    match evidence.restarted {
+        Some(Restarted { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
+        None => restarted_here(&Metadata::of(evidence.joined), evidence.api_clock),
     }
-    restarted_here(&Metadata::of(evidence.joined), evidence.api_clock).map(Span::middle_ms)
 }
 
 /// Weighs the evidence.

@@ -174,6 +174,7 @@ impl Session {
     pub(super) async fn next(&mut self) -> Result<Response, Ending> {
         loop {
             tokio::select! {
+                biased;
                 message = next(&mut self.socket) => {
                     let message = message?;
                     self.heard = Instant::now();
@@ -185,7 +186,9 @@ impl Session {
                     if silence > self.joined.ping_timeout {
                         return Err(Ending::Silent(silence));
                     }
-                    self.ping().await.map_err(|error| Ending::Lost(lost(&error)))?;
+                    if let Err(error) = self.ping().await {
+                        return Err(self.last_words(&error).await);
+                    }
                 }
             }
         }
@@ -193,7 +196,26 @@ impl Session {
 
     /// Says something to the server.
     pub(super) async fn say(&mut self, message: Request) -> Result<(), Ending> {
-        self.send(message).await.map_err(|error| Ending::Lost(lost(&error)))
+        match self.send(message).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.last_words(&error).await),
+        }
+    }
+
+    /// Why nothing can be said any more: as the server put it before it closed the connection, if it did.
+    async fn last_words(&mut self, error: &tungstenite::Error) -> Ending {
+        let listening = async {
+            loop {
+                match next(&mut self.socket).await {
+                    Ok(message) => self.note(&message),
+                    Err(how) => return how,
+                }
+            }
+        };
+        match timeout(LEAVE_LIMIT, listening).await {
+            Ok(how @ Ending::SentAway(_)) => how,
+            _ => Ending::Lost(lost(error)),
+        }
     }
 
     /// Leaves the room. Returns who is still inside, as far as we were told.
