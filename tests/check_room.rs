@@ -11,9 +11,11 @@ use check_support::{check, client, now_ms, report, step, token};
 use livekit_protocol as proto;
 use nostr_nests::clock::{Clock, rfc3339};
 use nostr_nests::livekit::check::{Check, Restarted, Tools, run};
+use nostr_nests::livekit::dial::{self, Patience};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
+use nostr_nests::livekit::signal::{self, Ending};
 use nostr_nests::report::Status;
 use nostr_nests::reporter::Reporter;
 use nostr_nests::tls;
@@ -160,6 +162,23 @@ async fn how_a_stay_ends() {
     }
     let stays = restarted(Script::joining(join(), &[Act::Serve]), 9, Some(Duration::from_millis(50))).await;
     assert_eq!(step(&stays, "hold").detail, "Nothing closed the room for 50 ms");
+}
+
+/// What the server said before it closed the connection is read, even if our next word does not get through.
+#[tokio::test]
+async fn the_last_words_are_heard() {
+    let server = StandIn::start(Script::joining(join(), &[leave(Reason::RoomDeleted), Act::Drop])).await;
+    let (guest, candidates, tls) = (token("demo", "guest-1"), at(&server), tls::client_config(&[]));
+    let patience = Patience::with(&candidates[0], Duration::from_secs(5));
+    // Whether it reads or speaks first is a matter of luck.
+    for _ in 0..20 {
+        let connection = dial::connect(&candidates[0], &tls, patience).await.unwrap();
+        let joining = signal::join(connection, &candidates[0], &guest, patience, Clock::default());
+        let mut session = joining.await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let ended = session.hold(Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(ended.how, Ending::SentAway(Reason::RoomDeleted));
+    }
 }
 
 /// A room that somebody else has restarted says when.

@@ -120,7 +120,7 @@ fn a_dead_nest_is_found_and_the_restart_named() {
     let quiet = nest(&mock).args(["doctor", "demo", "-q"]).run().expect(10);
     assert_eq!(quiet.stdout, "");
     assert!(quiet.stderr.starts_with("error: room: there is no audio room"), "{quiet:?}");
-    assert!(quiet.stderr.ends_with("\n  hint: nest restart demo --check\n"), "{quiet:?}");
+    assert!(quiet.stderr.ends_with("; hint: nest restart demo --check\n"), "{quiet:?}");
 }
 
 #[test]

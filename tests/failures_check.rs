@@ -38,7 +38,7 @@ fn unhealthy(mock: &Mock, output: &Output, step: &str, causes: &str) -> Value {
 #[test]
 fn row_1_the_old_room_still_runs() {
     let mock = mock(&[]);
-    let output = again(&mock, "old-room-kept", &["--check", "--json", "-q"]);
+    let output = again(&mock, "old-room-kept", &["--check", "--json"]);
     unhealthy(
         &mock,
         &output,
@@ -139,7 +139,8 @@ fn no_guest_token_is_no_proof() {
     assert_eq!(
         output.stderr,
         "error: the nest was restarted, but the check came to no result
-  caused by: There is no token to join with: the API gave none\n"
+  caused by: There is no token to join with: the API failed with status 500
+  hint: Check again: nest check demo\n"
     );
     assert_eq!(output.document()["check"]["verdict"], "unknown");
 }

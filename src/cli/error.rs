@@ -189,7 +189,10 @@ fn unhealthy(check: Option<&CheckReport>) -> Failure {
     let Some(first) = failed.first() else {
         let failure = Failure::new(Exit::Unhealthy, "the nest was restarted, but the check came to no result");
         let signal = steps.iter().find(|step| step.name == "signal");
-        return signal.into_iter().fold(failure, |failure, step| failure.cause(step.detail.clone()));
+        return signal.into_iter().fold(failure, |failure, step| {
+            let failure = failure.cause(step.detail.clone());
+            step.hint.iter().fold(failure, |failure, hint| failure.hint(hint.clone()))
+        });
     };
     let message = format!("the API says that the nest was restarted, but the check failed at `{}`", first.name);
     // A step that has no advice of its own failed because the one before it did.

@@ -101,7 +101,7 @@ pub fn published_line(published: &Published, paint: Paint) -> String {
 }
 
 fn step_line(step: &Step, paint: Paint) -> String {
-    let time = step.elapsed_ms.filter(|ms| *ms > 0).map(|ms| paint.dim(&format!(" {ms} ms"))).unwrap_or_default();
+    let time = step.elapsed_ms.filter(|ms| *ms > 0).map(|ms| paint.dim(&format!(" · {ms} ms"))).unwrap_or_default();
     let detail = clean(&step.detail);
     let detail = if step.status == Status::NotChecked { paint.dim(&detail) } else { detail };
     let mut line = format!("  {} {:<9} {detail}{time}", paint.mark(step.status), step.name);

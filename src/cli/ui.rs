@@ -135,12 +135,18 @@ impl Ui {
         }
     }
 
-    /// An error with its causes and hints, on stderr. `room` says which nest, where there are several.
+    /// An error with its causes and hints, on stderr; all in one line for logs and cron. `room` says which nest, where
+    /// there are several.
     pub fn failure(&self, room: Option<&str>, failure: &Failure) {
         let paint = self.manner.err;
         let mut lines = Vec::new();
         let room = room.map(|room| format!("{}: ", clean(room))).unwrap_or_default();
         lines.push(format!("{} {room}{}", paint.bad("error:"), harmless(&failure.message)));
+        if self.manner.quiet {
+            lines.extend(failure.causes.iter().map(|cause| format!("; {}", harmless(cause.trim_end_matches('.')))));
+            lines.extend(failure.hints.iter().map(|hint| format!("; {} {}", paint.good("hint:"), harmless(hint))));
+            return self.line(&lines.concat().replace('\n', " "));
+        }
         lines.extend(failure.causes.iter().map(|cause| format!("  {} {}", paint.dim("caused by:"), harmless(cause))));
         lines.extend(failure.hints.iter().map(|hint| format!("  {} {}", paint.good("hint:"), harmless(hint))));
         self.line(&lines.join("\n"));

@@ -6,18 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::dial::{self, Connection, Failed, Patience};
 use super::endpoint::Candidate;
 
-/// A proxy may close a connection on which nothing is said for longer.
-const USABLE: Duration = Duration::from_secs(3);
-
 /// A connection that is under way. Dropped, it is given up.
 pub struct Ahead {
     candidate: Candidate,
-    dialling: Mutex<JoinSet<(Result<Connection, Failed>, Instant)>>,
+    dialling: Mutex<JoinSet<Result<Connection, Failed>>>,
 }
 
 impl fmt::Debug for Ahead {
@@ -41,17 +37,17 @@ impl Ahead {
         let patience = Patience::with(&candidate, share);
         let (called, tls) = (candidate.clone(), Arc::clone(tls));
         let mut dialling = JoinSet::new();
-        dialling.spawn(async move { (dial::connect(&called, &tls, patience).await, Instant::now()) });
+        dialling.spawn(async move { dial::connect(&called, &tls, patience).await });
         Some(Self { candidate, dialling: Mutex::new(dialling) })
     }
 
-    /// What came of it, once, if it leads to `candidate` and is not too old.
+    /// What came of it, once, if it leads to `candidate`.
     pub(super) async fn take(&self, candidate: &Candidate) -> Option<Result<Connection, Failed>> {
         if self.candidate.url != candidate.url {
             return None;
         }
         let mut dialling = take(&mut *self.dialling.lock().unwrap_or_else(PoisonError::into_inner));
-        let (done, at) = dialling.join_next().await?.ok()?;
-        (at.elapsed() < USABLE).then_some(done)
+        let done = dialling.join_next().await?.ok()?;
+        Some(done.map(|connection| Connection { ahead: true, ..connection }))
     }
 }

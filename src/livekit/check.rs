@@ -37,6 +37,8 @@ pub struct Check<'a> {
     pub room: &'a str,
     /// The token that joins: a guest's, unless the user wants to be the host there. `None` when none could be had.
     pub join: Option<Joining<'a>>,
+    /// Why there is none.
+    pub no_token: Option<&'a str>,
     /// The host's token as a restart returned it: shown to the media server, never used to join.
     pub host_token: Option<&'a Secret>,
     /// Where to try, in this order.

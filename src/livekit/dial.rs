@@ -201,6 +201,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// The address here that called it.
     pub(super) local: Option<IpAddr>,
+    /// It was made before there was something to say on it: the other side may have lost patience.
+    pub(super) ahead: bool,
 }
 
 impl Connection {
@@ -262,7 +264,7 @@ pub async fn connect(
     } else {
         MaybeTlsStream::Plain(tcp)
     };
-    Ok(Connection { stream, timings, peer, local })
+    Ok(Connection { stream, timings, peer, local, ahead: false })
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {

@@ -1,11 +1,12 @@
 //! What it takes to get in at one endpoint, as often as needed.
 
-use tokio::time::Instant;
+use livekit_protocol::signal_request::Message as Request;
+use tokio::time::{Instant, timeout_at};
 
 use super::check::Tools;
-use super::dial::{self, Connection, Failed, Patience};
+use super::dial::{self, Cause, Connection, Failed, Layer, Patience};
 use super::endpoint::Candidate;
-use super::signal::{self, Session};
+use super::signal::{Session, Shape, join_as};
 use crate::secret::Secret;
 
 /// An endpoint, and a token that may be shown there.
@@ -20,42 +21,49 @@ pub(super) struct Door<'a> {
 }
 
 impl Door<'_> {
-    /// Connects.
+    /// Connects, if that was not done ahead.
     pub async fn dial(&self) -> Result<Connection, Failed> {
-        let begun = match self.tools.ahead {
-            Some(ahead) => ahead.take(self.candidate).await,
-            None => None,
-        };
-        let connection = match begun {
-            Some(done) => done?,
-            None => dial::connect(self.candidate, self.tools.tls, self.patience).await?,
-        };
+        let ahead = async { self.tools.ahead?.take(self.candidate).await };
+        match timeout_at(self.patience.until, ahead).await {
+            Ok(Some(done)) => done.inspect(|connection| self.tell(connection)),
+            // Where it has used up all the time, there is none for another.
+            Ok(None) | Err(_) => self.connect().await,
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Failed> {
+        let connected = dial::connect(self.candidate, self.tools.tls, self.patience).await;
+        connected.inspect(|connection| self.tell(connection))
+    }
+
+    fn tell(&self, connection: &Connection) {
         self.tools.reporter.detail(2, &format!("{} is {}", self.candidate.as_str(), connection.peer));
-        Ok(connection)
     }
 
     /// Joins without audio.
     pub async fn join(&self, connection: Connection) -> Result<Session, Failed> {
-        let Self { candidate, token, tools, patience, .. } = *self;
-        signal::join(connection, candidate, token, patience, tools.clock).await
+        self.join_as(Shape::Signal, &[], connection).await
     }
 
     /// Joins and says `first`, which is an offer; servers that do not know this way are asked in the older one.
     #[cfg(feature = "media")]
-    pub async fn join_offering(
-        &self,
-        connection: Connection,
-        first: &[livekit_protocol::signal_request::Message],
-    ) -> Result<Session, Failed> {
-        use super::dial::Cause;
-        use super::signal::{Shape, join_as};
-
-        let Self { candidate, token, tools, patience, .. } = *self;
-        let joining =
-            |shape, connection| join_as(shape, first.to_vec(), connection, candidate, token, patience, tools.clock);
-        match joining(Shape::Single, connection).await {
+    pub async fn join_offering(&self, connection: Connection, first: &[Request]) -> Result<Session, Failed> {
+        match self.join_as(Shape::Single, first, connection).await {
             Err(Failed { cause: Cause::Refused { status: 400..=499, refusal: None }, .. }) => {
-                joining(Shape::Older, self.dial().await?).await
+                self.join_as(Shape::Older, first, self.connect().await?).await
+            }
+            done => done,
+        }
+    }
+
+    /// On a connection that was closed before anything was said, nobody has been asked.
+    async fn join_as(&self, shape: Shape, first: &[Request], connection: Connection) -> Result<Session, Failed> {
+        let Self { candidate, token, tools, patience, .. } = *self;
+        let joining = |connection| join_as(shape, first.to_vec(), connection, candidate, token, patience, tools.clock);
+        let ahead = connection.ahead;
+        match joining(connection).await {
+            Err(Failed { layer: Layer::WebSocket, cause: Cause::Broken(_), .. }) if ahead => {
+                joining(self.connect().await?).await
             }
             done => done,
         }

@@ -89,6 +89,7 @@ pub fn check<'a>(room: &'a str, token: &'a Secret, candidates: &'a [Candidate]) 
     Check {
         room,
         join: Some(Joining { token, host: false }),
+        no_token: None,
         host_token: None,
         candidates,
         restarted: None,

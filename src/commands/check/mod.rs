@@ -149,7 +149,8 @@ async fn nest(
         let (client, limit) = (&client, left());
         let on = move |info: Option<Info>| async move { finder.led(room, info.as_ref()).await };
         let hints = Hints { returned: &[], streaming: &[], api: Some(api.url()), allow_http: settings.allow_http };
-        let ahead = Ahead::begin(&endpoint::candidates(hints), options.as_host, &client.network().tls, limit);
+        let likely = if options.as_host { Vec::new() } else { endpoint::candidates(hints) };
+        let ahead = Ahead::begin(&likely, false, &client.network().tls, limit);
         async move { (sight::look_on(client, &api, &room.id, limit, reporter, on).await, ahead) }
     };
     let Beside { event, api } = finder.beside(room, look).await?;
@@ -191,6 +192,10 @@ async fn nest(
             return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over })));
         }
     };
+    let streaming: Vec<_> = event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
+    let hints = Hints { returned: &[], streaming: &streaming, api: Some(api.url()), allow_http: settings.allow_http };
+    let candidates = endpoint::candidates(hints);
+    let ahead = if options.as_host { Ahead::begin(&candidates, true, &client.network().tls, left()) } else { ahead };
     let own = if options.as_host {
         // It was asked for, so a person may be asked for the key.
         let keys = Keys::new(settings, reporter);
@@ -199,14 +204,13 @@ async fn nest(
     } else {
         None
     };
-    let streaming: Vec<_> = event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
-    let hints = Hints { returned: &[], streaming: &streaming, api: Some(api.url()), allow_http: settings.allow_http };
     let join = own.as_ref().map_or(Joining { token: &guest, host: false }, |token| Joining { token, host: true });
     let joining = Wanted {
         room: room.id.as_str(),
         join: Some(join),
+        no_token: None,
         host_token: own.as_ref(),
-        candidates: &endpoint::candidates(hints),
+        candidates: &candidates,
         api_clock: clock,
         restart: None,
         any_room: false,
@@ -245,6 +249,7 @@ pub async fn endpoint(
     let joining = Wanted {
         room: &name,
         join: Some(Joining { token, host: grants.room_admin }),
+        no_token: None,
         host_token: None,
         candidates: &candidates,
         api_clock: None,

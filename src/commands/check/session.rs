@@ -55,16 +55,17 @@ pub(in crate::commands) async fn session(
     let candidates = endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
     let network = client.network();
     let ahead = Ahead::begin(&candidates, options.as_host, &network.tls, network.timeout);
-    let guest = if options.as_host { None } else { guest(client, session.api, session.room, reporter).await };
-    let join = match (&guest, options.as_host) {
-        (Some(token), _) => Some(Joining { token, host: false }),
-        (None, true) => session.token.map(|token| Joining { token, host: true }),
-        (None, false) => None,
+    let guest = if options.as_host { None } else { Some(guest(client, session.api, session.room).await) };
+    let (join, no_token) = match &guest {
+        Some(Ok(token)) => (Some(Joining { token, host: false }), None),
+        Some(Err(why)) => (None, Some(why.as_str())),
+        None => (session.token.map(|token| Joining { token, host: true }), None),
     };
     let livekit::Restarted { sent_ms, answered_ms } = session.restart.times;
     let wanted = Wanted {
         room: session.room.as_str(),
         join,
+        no_token,
         host_token: session.token,
         candidates: &candidates,
         api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
@@ -80,6 +81,8 @@ pub(in crate::commands) async fn session(
 pub(in crate::commands) struct Wanted<'a> {
     pub room: &'a str,
     pub join: Option<Joining<'a>>,
+    /// Why there is none.
+    pub no_token: Option<&'a str>,
     pub host_token: Option<&'a Secret>,
     pub candidates: &'a [Candidate],
     pub api_clock: Option<Offset>,
@@ -97,6 +100,7 @@ impl Wanted<'_> {
         let check = Check {
             room: self.room,
             join: self.join,
+            no_token: self.no_token,
             host_token: self.host_token,
             candidates: self.candidates,
             restarted: self.restart.map(|restart| restart.times),
@@ -120,12 +124,12 @@ impl Wanted<'_> {
     }
 }
 
-/// A listener's token; the check itself says what it means that there is none.
-async fn guest(client: &Client, api: &Base, room: &RoomId, reporter: &dyn Reporter) -> Option<Secret> {
+/// A listener's token, or why there is none; the check itself says what that means.
+async fn guest(client: &Client, api: &Base, room: &RoomId) -> Result<Secret, String> {
     let url = api.room(room, "/guest");
     let token = match client.send(Call::get(&url)).await {
         Ok(reply) => answer::fresh_token(&reply, &url),
         Err(lost) => Err(lost.into()),
     };
-    token.map_err(|error| reporter.detail(1, &format!("no guest token: {error}"))).ok()
+    token.map_err(|error| error.to_string())
 }

@@ -48,6 +48,7 @@ pub(super) async fn look(
         let wanted = Wanted {
             room,
             join: Some(Joining { token, host: false }),
+            no_token: None,
             host_token: None,
             candidates,
             api_clock: far.clock,

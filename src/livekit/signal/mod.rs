@@ -22,7 +22,6 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 pub use join::join;
-#[cfg(feature = "media")]
 pub(super) use join::{Shape, join_as};
 pub use joined::{Joined, Reading};
 pub use proto::DisconnectReason;
@@ -174,7 +173,6 @@ impl Session {
     pub(super) async fn next(&mut self) -> Result<Response, Ending> {
         loop {
             tokio::select! {
-                biased;
                 message = next(&mut self.socket) => {
                     let message = message?;
                     self.heard = Instant::now();
@@ -212,10 +210,7 @@ impl Session {
                 }
             }
         };
-        match timeout(LEAVE_LIMIT, listening).await {
-            Ok(how @ Ending::SentAway(_)) => how,
-            _ => Ending::Lost(lost(error)),
-        }
+        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::Lost(lost(error)))
     }
 
     /// Leaves the room. Returns who is still inside, as far as we were told.

@@ -60,10 +60,10 @@ fn outcome(tried: &Tried<'_>) -> String {
         Outcome::Joined => "answers".into(),
         Outcome::Failed(_) if reached(tried) => "answers".into(),
         Outcome::Failed(failed) => why(failed),
-        Outcome::OnlyAsked => "was not dialled: there is no usable token to join with".into(),
+        Outcome::OnlyAsked => "was not joined: there is no usable token".into(),
         Outcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
         Outcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
-        Outcome::NoTime => "was not dialled: the time was used up".into(),
+        Outcome::NoTime => "was not tried: the time was used up".into(),
     }
 }
 
@@ -174,9 +174,12 @@ pub(super) fn signal(findings: &Findings<'_>) -> Step {
         };
     }
     let Some((tried, failed)) = findings.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
-        let why = if findings.check.join.is_none() {
-            "there is no token to join with: the API gave none"
-        } else if findings.tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) {
+        if findings.check.join.is_none() {
+            let why = findings.check.no_token.unwrap_or("the API gave none");
+            return Step::new(NAME, Status::NotChecked, format!("there is no token to join with: {why}"))
+                .hint(format!("check again: nest check {}", findings.check.room));
+        }
+        let why = if findings.tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) {
             "nothing was dialled"
         } else {
             "no media server was reached"
