@@ -61,10 +61,13 @@ for ((round = 0; round < 3; round++)); do
     micros 1 many_curl >>"$work/many-curl.us"
 done
 
+# SDP is in none but a build with audio.
+limit=9.5
+if grep -q ice-ufrag "$nest"; then limit=13; fi
 awk -v nest="$(median <"$work/nest.us")" -v curl="$(median <"$work/curl.us")" -v runs=$runs \
     -v nest_kib="$(median <"$work/nest.kib")" -v curl_kib="$(median <"$work/curl.kib")" \
     -v many_nest="$(median <"$work/many-nest.us")" -v many_curl="$(median <"$work/many-curl.us")" \
-    -v many=$many -v size="$(stat -c %s "$nest")" '
+    -v many=$many -v size="$(stat -c %s "$nest")" -v limit="$limit" '
 function verdict(met) { return met ? "met" : "MISSED" }
 BEGIN {
     print "| | nest | curl | ratio | aim | |"
@@ -75,5 +78,5 @@ BEGIN {
     printf "| one restart, peak memory | %.1f MB | %.1f MB | %.2f | at most 0.75 | %s |\n", nest_kib / 1024, curl_kib / 1024, r, verdict(r <= 0.75)
     r = many_curl / many_nest
     printf "| %d restarts: one call, `xargs -P 8` | %.2f s | %.2f s | %.0f times as fast | at least 10 | %s |\n", many, many_nest / 1e6, many_curl / 1e6, r, verdict(r >= 10)
-    printf "| size of the binary | %.1f MB | | | at most 13 MB (without audio 9.5 MB) | %s |\n", size / 1e6, verdict(size <= 13e6)
+    printf "| size of the binary | %.1f MB | | | at most %s MB | %s |\n", size / 1e6, limit, verdict(size <= limit * 1e6)
 }'

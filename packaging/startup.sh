@@ -18,7 +18,12 @@ cd "$work"
 export HOME="$work" PATH="$work:$PATH"
 (umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >host.key)
 ./responder >address &
-until [[ -s address ]]; do sleep 0.01; done
+within() { # five seconds
+    for _ in {1..500}; do "$@" 2>/dev/null && return; sleep 0.01; done
+    echo "not within five seconds: $*" >&2
+    exit 1
+}
+within test -s address
 http=$(<address)
 
 # The same server behind TLS, with a CA of its own.
@@ -41,7 +46,7 @@ http {
 }
 NGINX
 nginx -p "$work" -c nginx.conf 2>/dev/null &
-until (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.01; done
+within bash -c ": </dev/tcp/127.0.0.1/$port"
 
 export NEST_KEY_FILE="$work/host.key"
 traced=(valgrind --quiet --tool=callgrind --demangle=no)

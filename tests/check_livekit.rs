@@ -1,12 +1,17 @@
 //! The connection check on a real livekit-server: what it says is what the server's own `RoomService` says.
 
 mod check_support;
+#[path = "support/nest.rs"]
+mod nest;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use check_support::livekit::{KEY, LiveKit, SECRET};
 use check_support::{check, jwt, now_ms, of, report, report_with, step, tls_front, token, with};
+use nest::Nest;
 use nostr_nests::clock::{Clock, rfc3339};
 use nostr_nests::livekit::check::{Check, LONGEST_HOLD, Restarted};
 use nostr_nests::livekit::report::Verdict;
@@ -215,6 +220,33 @@ async fn behind_tls_and_after_an_internal_name() {
     assert!(step(&report, "signal").detail.contains("TLS "));
 
     assert!(step(&untrusted, "endpoint").detail.contains("issued by \"Test CA\""), "{untrusted:?}");
+}
+
+/// Any session at all, however its address is written, with the token from a file and from a pipe.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs livekit"]
+async fn any_session_is_checked_by_its_address() {
+    let server = LiveKit::start(true);
+    let (port, root) = tls_front(server.port).await;
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(&root));
+    let plain = server.port;
+    for (url, endpoint) in [
+        (format!("ws://127.0.0.1:{plain}"), format!("ws://127.0.0.1:{plain}")),
+        (format!("ws+livekit://127.0.0.1:{plain}"), format!("ws://127.0.0.1:{plain}")),
+        (format!("wss+livekit://127.0.0.1:{plain}"), format!("ws://127.0.0.1:{plain}")),
+        (format!("wss://localhost:{port}"), format!("wss://localhost:{port}")),
+        (format!("https://localhost:{port}"), format!("wss://localhost:{port}")),
+    ] {
+        let guest = token("any", "g").expose().to_owned();
+        let call = ["check", "--url", &url, "--json", "--cacert", "ca.pem", "--token-file"];
+        let nest = || Nest::alone().file("ca.pem", &pem, 0o644).args(call);
+        let calls = [nest().file("token", &guest, 0o600).args(["token"]), nest().stdin(guest).args(["-"])];
+        for call in calls {
+            let document = tokio::task::spawn_blocking(|| call.run().expect(0).document()).await.unwrap();
+            assert_eq!((&document["endpoint"], &document["roomId"]), (&json!(endpoint), &json!("any")), "{url}");
+            assert_eq!(document["server"]["version"], "1.13.5", "{url}");
+        }
+    }
 }
 
 /// FAILURES row 23: an empty nest that was joined and left closes when the report says so, give or take the server's
