@@ -256,3 +256,41 @@ fn a_check_is_not_told_of_restarts_and_signatures() {
     let token = Nest::new(&mock).args(["token", "demo", "--retries", "0"]).run().expect(11).stderr;
     assert!(token.contains("or let it wait: nest token demo --max-wait "), "{token}");
 }
+#[test]
+fn which_404_it_was_is_not_guessed_when_the_rest_is_lost() {
+    let rest = "  caused by: the rest of the answer did not arrive, or was too large to read: the nest may be gone or inactive, or this is another address than the API's
+  hint: try again in a moment
+";
+    let restart = "error: not restarted: the API answered 404, and nobody knows what is missing\n";
+    let said = "  caused by: the server says: {\"error\":\"Nes…\n";
+    nest::at_once(
+        &[("half-body", said), ("slow-body=700ms", "  caused by: the server says: {\"…\n"), ("huge-body", "")],
+        |(fault, said)| {
+            let faults = ["lost-record", *fault];
+            let mock = mock(&faults);
+            let output = Nest::new(&mock).args(QUICK).run().expect(6);
+            assert_eq!(output.said(&mock), format!("{restart}{said}{rest}"), "{fault}");
+
+            mock.set_faults(nest::parse(&[&format!("{fault}@all")]));
+            let api = || Nest::new(&mock).without("NEST_KEY");
+            let check = api().args(["check", "demo", "--timeout", "2s"]).run().expect(6).stderr;
+            assert!(
+                check.starts_with("error: the API answered 404, and nobody knows what is missing\n"),
+                "{fault}: {check}"
+            );
+            assert!(check.ends_with(rest), "{fault}: {check}");
+            // Neither does anything else conclude from it.
+            let status = api().args(["status", "demo", "--json", "--timeout", "2s"]).run().document();
+            assert_eq!(status["state"], "unknown", "{fault}: {status}");
+            let doctor = api().args(["doctor", "demo", "--timeout", "2s"]).run().stdout;
+            assert!(!doctor.contains("an old server"), "{fault}: {doctor}");
+            Nest::new(&mock).args(QUICK).args(["--if-inactive"]).run().expect(6);
+            assert_eq!(mock.requests(RESTART), 1, "{fault}: nothing was sent");
+        },
+    );
+    // A length is not the only thing that shows it.
+    let server = Raw::answering("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n{\"error\":\"Nes");
+    let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(QUICK).run().expect(6);
+    assert_eq!(output.stderr, format!("{restart}{said}{rest}"));
+}
+

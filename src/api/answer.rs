@@ -100,6 +100,8 @@ pub enum Missing {
     AudioRoom,
     /// The endpoint: an old server, or no Nests API at all.
     Endpoint,
+    /// Any of these: the answer that says it did not come whole.
+    Unsaid,
 }
 
 impl std::fmt::Display for Missing {
@@ -108,6 +110,7 @@ impl std::fmt::Display for Missing {
             Self::Record => "the server no longer has this nest",
             Self::AudioRoom => "this nest has no audio room at the moment",
             Self::Endpoint => "this server has no such endpoint",
+            Self::Unsaid => "the API answered 404, and nobody knows what is missing",
         })
     }
 }
@@ -156,7 +159,7 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
         }
         401 => Err(Error::Unauthorized { said, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),
         403 => Err(Error::Forbidden { said }),
-        404 => Err(Error::NotFound { missing: missing(&said), url: url.to_string(), said }),
+        404 => Err(Error::NotFound { missing: missing(reply, &said), url: url.to_string(), said }),
         429 => Err(Error::RateLimited { said, retry_after: reply.retry_after }),
         _ => Err(Error::Server { status, said, retry_after: reply.retry_after }),
     }
@@ -184,9 +187,11 @@ fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
     })
 }
 
-fn missing(said: &str) -> Missing {
+fn missing(reply: &Reply, said: &str) -> Missing {
     let said = said.to_ascii_lowercase();
-    if said.contains("no longer active") {
+    if !reply.is_whole() {
+        Missing::Unsaid
+    } else if said.contains("no longer active") {
         Missing::AudioRoom
     } else if said.contains("nest not found") {
         Missing::Record

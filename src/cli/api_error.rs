@@ -73,6 +73,7 @@ pub(super) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
                 Missing::Record => failure.advised(&advice::RECORD_GONE, &[("room", room)]),
                 Missing::AudioRoom => failure.advised(&advice::NO_AUDIO_ROOM, &[("room", room)]),
                 Missing::Endpoint => failure.advised(&advice::NO_ENDPOINT, &[("url", url), ("health", &health(url))]),
+                Missing::Unsaid => failure.because(&advice::LOST_404),
             }
         }
         Error::RateLimited { said, retry_after } => {
