@@ -294,3 +294,36 @@ fn which_404_it_was_is_not_guessed_when_the_rest_is_lost() {
     assert_eq!(output.stderr, format!("{restart}{said}{rest}"));
 }
 
+#[test]
+fn a_limit_is_told_as_it_was_given() {
+    for timeout in ["500ms", "1500ms", "2s"] {
+        let output = Nest::new(&mock(&["no-answer@all"])).args(["check", "demo", "--timeout", timeout]).run().expect(9);
+        let told = timeout.replace("1500ms", "1.5s");
+        assert!(output.stderr.contains(&format!("no answer within {told}\n")), "{timeout}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn a_check_is_not_told_of_restarts_and_signatures() {
+    let check = |fault: &str| {
+        let mock = mock(&[]);
+        Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+        mock.set_faults(nest::parse(&[fault]));
+        Nest::new(&mock).without("NEST_KEY").args(["check", "demo"]).run()
+    };
+    let limited = check("rate-limit=0").expect(11).stderr;
+    assert!(limited.contains("hint: try again after "), "{limited}");
+    assert!(!limited.contains("--max-wait") && !limited.contains("nest restart"), "{limited}");
+    let elsewhere = check("redirect@guest").expect(7).stderr;
+    assert!(elsewhere.contains(": nest check demo --api http"), "{elsewhere}");
+    let unsigned = check("status=401@guest").expect(4).stderr;
+    assert!(unsigned.starts_with("error: the API wants a signature where guests need none\n"), "{unsigned}");
+    assert!(!unsigned.contains("rejected") && !unsigned.contains("signed was"), "{unsigned}");
+    // The same before a restart, and when a token is fetched.
+    let mock = mock(&["status=401@guest"]);
+    let looked = Nest::new(&mock).args(["restart", "demo", "--if-inactive"]).run().expect(4).stderr;
+    assert!(looked.starts_with("error: not restarted: the API wants a signature where guests need none\n"), "{looked}");
+    mock.set_faults(nest::parse(&["rate-limit=0"]));
+    let token = Nest::new(&mock).args(["token", "demo", "--retries", "0"]).run().expect(11).stderr;
+    assert!(token.contains("or let it wait: nest token demo --max-wait "), "{token}");
+}
