@@ -113,6 +113,25 @@ error: not restarted: the API takes no more requests from this address for now
     told("plain-text=429,900s", 11, "rateLimited", Some(429), &named);
     let unnamed = format!("{first}  hint: try again in 15 minutes\n");
     told("plain-text=429", 11, "rateLimited", Some(429), &unnamed);
+    // What it asks for is accepted already: a longer wait would change nothing.
+    for (fault, args, hint) in [
+        ("status=429,1s", &["--retries", "0"][..], "in 1 s, or let it try more often: nest restart demo --retries 3"),
+        ("status=429,0s", &["--retries", "2"], "in 1 s, or let it try more often: nest restart demo --retries 4"),
+        (
+            "status=429,900s",
+            &["--retries", "0", "--max-wait", "900s"],
+            "after hh:mm, or let it try more often: nest restart demo --retries 3 --max-wait 901s",
+        ),
+        ("status=429,30s", &["--max-wait", "1s"], "in 30 s, or let it wait: nest restart demo --max-wait 31s"),
+    ] {
+        let mock = mock(&[fault]);
+        let output = Nest::new(&mock).args(["restart", "demo"]).args(args).run().expect(11);
+        assert_eq!(output.said(&mock), format!("{first}  hint: try again {hint}\n"), "{fault} {args:?}");
+    }
+    // Nobody waits before the look of --if-inactive.
+    let mock = mock(&["status=429,1s@guest"]);
+    let looked = Nest::new(&mock).args(["restart", "demo", "--if-inactive"]).run().expect(11).stderr;
+    assert!(looked.ends_with("  hint: try again in 1 s\n"), "{looked}");
 }
 
 #[test]

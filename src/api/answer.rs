@@ -8,6 +8,7 @@ use url::Url;
 use super::address::RoomId;
 use super::client::Reply;
 use super::lost::Lost;
+use super::retry::Policy;
 use super::wire::{Session, TokenAnswer};
 use crate::secret::{Secret, scrub};
 
@@ -48,6 +49,8 @@ pub enum Error {
         said: String,
         /// How long it asks us to wait.
         retry_after: Option<Duration>,
+        /// How the request was sent again, if it was one that is.
+        policy: Option<Policy>,
     },
     /// 5xx, or a 4xx that has no meaning of its own here.
     #[error("the API failed with status {status}")]
@@ -160,7 +163,7 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
         401 => Err(Error::Unauthorized { said, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),
         403 => Err(Error::Forbidden { said }),
         404 => Err(Error::NotFound { missing: missing(reply, &said), url: url.to_string(), said }),
-        429 => Err(Error::RateLimited { said, retry_after: reply.retry_after }),
+        429 => Err(Error::RateLimited { said, retry_after: reply.retry_after, policy: None }),
         _ => Err(Error::Server { status, said, retry_after: reply.retry_after }),
     }
 }
