@@ -8,7 +8,8 @@ use super::advice::{self, Advice};
 use super::context::{MAX_WAIT, RETRIES};
 use super::error::Failure;
 use super::exit::Exit;
-use crate::api::{Error, Layer, Lost, Missing, Policy, Route};
+use crate::api::address::API_PATH;
+use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
 use crate::clock::{self, Clock};
 use crate::room::RoomRef;
 use crate::tls;
@@ -87,8 +88,10 @@ pub(super) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
             }
         }
         Error::Redirect { url, target, .. } => {
-            let api = pointed_to(url, target).unwrap_or_else(|| "https://…".into());
-            asking.advised(new(Exit::Server), &advice::REDIRECT, &[("room", room), ("api", &api)])
+            let api = pointed_to(url, target);
+            let known = [("room", room), ("api", api.as_deref().unwrap_or_default())];
+            let failure = asking.advised(new(Exit::Server), &advice::REDIRECT, &known);
+            if api.is_some() { failure } else { Failure { hints: vec![elsewhere(url, target)], ..failure } }
         }
         Error::Nonsense { .. } => new(Exit::Server).because(&advice::NONSENSE),
         Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
@@ -170,6 +173,7 @@ fn rate_limited(
             };
             format!("{}, or {more}", when(wait))
         }
+        (Some(wait), _) => when(wait),
     };
     failure.advised(&advice::RATE_LIMIT, &[("when", &when)])
 }
@@ -177,12 +181,12 @@ fn rate_limited(
 /// `in 5 s`, `after 14:32`, or the date if that is another day.
 fn when(wait: Duration) -> String {
     let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-    let at = Clock::default().now_ms().saturating_add(wait_ms);
-    let told = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
-    told.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
     if wait < Duration::from_mins(1) {
         return format!("in {}", clock::span(wait_ms.max(1000)));
     }
+    let at = Clock::default().now_ms().saturating_add(wait_ms);
+    let told = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
+    told.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
 }
 
 fn lost(lost: &Lost) -> Failure {
@@ -230,10 +234,23 @@ fn health(url: &str) -> String {
     base.map_or_else(|| url.to_owned(), |base| base.health().to_string())
 }
 
-/// The API that a redirect points to, if it is the same call elsewhere.
+/// The API that a redirect points to, if it is the same call elsewhere, and can be pasted into a shell.
 fn pointed_to(url: &str, target: &str) -> Option<String> {
-    let from = Url::parse(url).ok()?;
-    let to = from.join(target).ok()?;
-    let prefix = to.path().strip_suffix(from.path())?;
-    (prefix.is_empty() && to.origin() != from.origin()).then(|| to.origin().ascii_serialization())
+    let (from, to) = (Url::parse(url).ok()?, Url::parse(target).ok()?);
+    let call = &from.path()[from.path().rfind(API_PATH)?..];
+    let base = target.strip_suffix(call)?;
+    let usable = Base::parse(base).and_then(|base| base.secure(false)).is_ok();
+    let harmless = base.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%/:[]".contains(&b));
+    (usable && harmless && to != from).then(|| base.to_owned())
+}
+
+/// What to do about any other redirect.
+fn elsewhere(url: &str, target: &str) -> String {
+    let host = |text| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    match host(target) {
+        Some(to) if host(url).is_some_and(|from| from != to) => {
+            format!("if the API has moved to {to}, name its address there with --api")
+        }
+        _ => "check the address with --api".into(),
+    }
 }
