@@ -33,7 +33,7 @@ never\t''"
 complete -c nest -n "__fish_nest_needs_command" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_needs_command" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_needs_command" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_needs_command" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_needs_command" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_needs_command" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_needs_command" -s V -l version -d 'Print version'
@@ -74,7 +74,7 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l max-wait -d 'The l
 complete -c nest -n "__fish_nest_using_subcommand restart" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand restart" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand restart" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand restart" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l all-inactive -d 'All nests of the host that are open by their event and have no audio room, and no others'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l check -d 'Prove that the new session can be joined (as a listener)'
@@ -103,7 +103,7 @@ complete -c nest -n "__fish_nest_using_subcommand status" -l relay -d 'A relay t
 complete -c nest -n "__fish_nest_using_subcommand status" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand status" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand status" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand status" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand status" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -129,7 +129,7 @@ complete -c nest -n "__fish_nest_using_subcommand check" -l timeout -d 'Limit of
 complete -c nest -n "__fish_nest_using_subcommand check" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand check" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand check" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand check" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand check" -l as-host -d 'Join with the host\'s own token; ejects a host who is connected elsewhere'
 complete -c nest -n "__fish_nest_using_subcommand check" -l publish -d 'Send a second of silence, and see that it arrives; needs a token that may speak'
@@ -151,7 +151,7 @@ complete -c nest -n "__fish_nest_using_subcommand doctor" -l timeout -d 'Limit o
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand doctor" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand doctor" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -173,7 +173,7 @@ complete -c nest -n "__fish_nest_using_subcommand token" -l max-wait -d 'The lon
 complete -c nest -n "__fish_nest_using_subcommand token" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand token" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand token" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand token" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand token" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand token" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand token" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand token" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -194,7 +194,7 @@ complete -c nest -n "__fish_nest_using_subcommand list" -l timeout -d 'Limit of 
 complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand list" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand list" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand list" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand list" -l inactive -d 'Only those that are open by their event and have no audio room'
 complete -c nest -n "__fish_nest_using_subcommand list" -l aliases -d 'Print the aliases of the configuration instead; nobody is asked'
@@ -218,7 +218,7 @@ complete -c nest -n "__fish_nest_using_subcommand recreate" -l max-wait -d 'The 
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand recreate" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand recreate" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l dry-run -d 'Create and publish nothing; show the request and both events'
@@ -242,7 +242,7 @@ complete -c nest -n "__fish_nest_using_subcommand close" -l max-wait -d 'The lon
 complete -c nest -n "__fish_nest_using_subcommand close" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand close" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand close" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand close" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand close" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand close" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand close" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand close" -l allow-http -d 'Accept plain http to other machines'
@@ -263,7 +263,7 @@ complete -c nest -n "__fish_nest_using_subcommand open" -l timeout -d 'Limit of 
 complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand open" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand open" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand open" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand open" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand open" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -276,7 +276,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "import" -d 'Put a key into the OS keyring: from a hidden prompt, a file or stdin'
@@ -298,7 +298,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l to-file -d 'Write it to this new file (mode 0600) instead' -r -F
@@ -312,7 +312,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l passphrase-file -d 'A file with the passphrase that is to encrypt it, or - for stdin' -r -F
@@ -327,7 +327,7 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l plain -d 'As nsec, not encrypted'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
@@ -341,7 +341,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
@@ -355,7 +355,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -367,7 +367,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -379,7 +379,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -392,7 +392,7 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand mock" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -409,7 +409,7 @@ complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit -d 'Use a rea
 complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit-key -d 'Its API key' -r
 complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit-secret-file -d 'A file with its API secret' -r -F
 complete -c nest -n "__fish_nest_using_subcommand mock" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand mock" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand mock" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand serve" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -436,7 +436,7 @@ complete -c nest -n "__fish_nest_using_subcommand serve" -l max-connections -d '
 complete -c nest -n "__fish_nest_using_subcommand serve" -l log-format -d 'One line on stderr for each request, like this [default: text]' -r -f -a "text\t'For people'
 json\t'For machines'"
 complete -c nest -n "__fish_nest_using_subcommand serve" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand serve" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand serve" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand serve" -l allow-internal-endpoint -d 'Accept a LiveKit URL that works inside a network only'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -449,7 +449,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand completions" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand completions" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand completions" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand completions" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand completions" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand completions" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand man" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -461,7 +461,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand man" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand man" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand man" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand man" -s q -l quiet -d 'Print nothing but errors and warnings (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand man" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand man" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest list --aliases 2>/dev/null)'

@@ -113,6 +113,25 @@ error: not restarted: the API takes no more requests from this address for now
     told("plain-text=429,900s", 11, "rateLimited", Some(429), &named);
     let unnamed = format!("{first}  hint: try again in 15 minutes\n");
     told("plain-text=429", 11, "rateLimited", Some(429), &unnamed);
+    // What it asks for is accepted already: a longer wait would change nothing.
+    for (fault, args, hint) in [
+        ("status=429,1s", &["--retries", "0"][..], "in 1 s, or let it try more often: nest restart demo --retries 3"),
+        ("status=429,0s", &["--retries", "2"], "in 1 s, or let it try more often: nest restart demo --retries 4"),
+        (
+            "status=429,900s",
+            &["--retries", "0", "--max-wait", "900s"],
+            "after hh:mm, or let it try more often: nest restart demo --retries 3 --max-wait 901s",
+        ),
+        ("status=429,30s", &["--max-wait", "1s"], "in 30 s, or let it wait: nest restart demo --max-wait 31s"),
+    ] {
+        let mock = mock(&[fault]);
+        let output = Nest::new(&mock).args(["restart", "demo"]).args(args).run().expect(11);
+        assert_eq!(output.said(&mock), format!("{first}  hint: try again {hint}\n"), "{fault} {args:?}");
+    }
+    // Nobody waits before the look of --if-inactive.
+    let mock = mock(&["status=429,1s@guest"]);
+    let looked = Nest::new(&mock).args(["restart", "demo", "--if-inactive"]).run().expect(11).stderr;
+    assert!(looked.ends_with("  hint: try again in 1 s\n"), "{looked}");
 }
 
 #[test]
@@ -171,17 +190,42 @@ fn a_redirect_is_named_and_not_followed() {
         "\
 error: not restarted: the API redirects to http://MOCK/moved/api/v1/nests/demo/restart, and redirects are not followed
   caused by: following it could turn POST into GET, or hand the signature to somebody else
-  hint: give the address that it points to: nest restart demo --api https://…
+  hint: give the address that it points to: nest restart demo --api http://MOCK/moved
 ",
     );
     let mock = mock(&["redirect=308"]);
     Nest::new(&mock).args(QUICK).run().expect(7);
     assert_eq!(mock.all_requests(), 1, "nothing went after it");
-    let elsewhere = "HTTP/1.1 301 Moved\r\nLocation: https://nests.example/api/v1/nests/demo/restart\r\n\r\n";
-    let server = Raw::answering(elsewhere);
-    let output = Nest::new(&mock).env("NEST_API", server.url()).args(QUICK).run().expect(7);
-    let hint = "  hint: give the address that it points to: nest restart demo --api https://nests.example\n";
-    assert!(output.stderr.ends_with(hint), "{}", output.stderr);
+}
+
+#[test]
+fn the_address_in_a_redirect_is_taken_from_it_or_not_given_at_all() {
+    let give = |api: &str| format!("give the address that it points to: nest restart demo --api {api}");
+    let moved = |host: &str| format!("if the API has moved to {host}, name its address there with --api");
+    let check = "check the address with --api".to_owned();
+    for (location, hint) in [
+        ("https://nests.example/api/v1/nests/demo/restart", give("https://nests.example")),
+        ("https://nests.example:8443/a/b/api/v1/nests/demo/restart", give("https://nests.example:8443/a/b")),
+        ("/pre/api/v1/nests/demo/restart", check.clone()),
+        ("/pre/api/v1/nests/demo/restart/", check.clone()),
+        ("https://nests.example/login", moved("nests.example")),
+        ("https://nests.example/api/v1/nests/other/restart", moved("nests.example")),
+        ("https://nests.example/api/v1/nests/demo/restart?next=1", moved("nests.example")),
+        // Would be refused without --allow-http.
+        ("http://nests.example/api/v1/nests/demo/restart", moved("nests.example")),
+        ("ftp://nests.example/api/v1/nests/demo/restart", moved("nests.example")),
+        // Nobody pastes what a stranger made up for a shell.
+        ("https://nests.example/;$(reboot)/api/v1/nests/demo/restart", moved("nests.example")),
+        ("https://$(reboot)/api/v1/nests/demo/restart", moved("$(reboot)")),
+        ("", check),
+    ] {
+        let head = if location.is_empty() { String::new() } else { format!("Location: {location}\r\n") };
+        let server = Raw::answering(format!("HTTP/1.1 301 Moved\r\n{head}\r\n"));
+        // That the old address has a prefix says nothing of the new one.
+        let api = format!("{}/pre", server.url());
+        let output = Nest::new(&mock(&[])).env("NEST_API", api).args(QUICK).run().expect(7);
+        assert!(output.stderr.ends_with(&format!("\n  hint: {hint}\n")), "{location}: {}", output.stderr);
+    }
 }
 
 #[test]
@@ -229,6 +273,54 @@ fn a_refusal_that_breaks_off_is_still_a_refusal() {
         let server = Raw::answering(cut);
         let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(QUICK).run();
         assert_eq!(output.code, code, "{status}: {output:?}");
+        assert!(output.stderr.contains("the server says: {\"error\":\"Nes…\n"), "{status}: {output:?}");
+    }
+}
+
+#[test]
+fn which_404_it_was_is_not_guessed_when_the_rest_is_lost() {
+    let rest = "  caused by: the rest of the answer did not arrive, or was too large to read: the nest may be gone or inactive, or this is another address than the API's
+  hint: try again in a moment
+";
+    let restart = "error: not restarted: the API answered 404, and nobody knows what is missing\n";
+    let said = "  caused by: the server says: {\"error\":\"Nes…\n";
+    nest::at_once(
+        &[("half-body", said), ("slow-body=700ms", "  caused by: the server says: {\"…\n"), ("huge-body", "")],
+        |(fault, said)| {
+            let faults = ["lost-record", *fault];
+            let mock = mock(&faults);
+            let output = Nest::new(&mock).args(QUICK).run().expect(6);
+            assert_eq!(output.said(&mock), format!("{restart}{said}{rest}"), "{fault}");
+
+            mock.set_faults(nest::parse(&[&format!("{fault}@all")]));
+            let api = || Nest::new(&mock).without("NEST_KEY");
+            let check = api().args(["check", "demo", "--timeout", "2s"]).run().expect(6).stderr;
+            assert!(
+                check.starts_with("error: the API answered 404, and nobody knows what is missing\n"),
+                "{fault}: {check}"
+            );
+            assert!(check.ends_with(rest), "{fault}: {check}");
+            // Neither does anything else conclude from it.
+            let status = api().args(["status", "demo", "--json", "--timeout", "2s"]).run().document();
+            assert_eq!(status["state"], "unknown", "{fault}: {status}");
+            let doctor = api().args(["doctor", "demo", "--timeout", "2s"]).run().stdout;
+            assert!(!doctor.contains("an old server"), "{fault}: {doctor}");
+            Nest::new(&mock).args(QUICK).args(["--if-inactive"]).run().expect(6);
+            assert_eq!(mock.requests(RESTART), 1, "{fault}: nothing was sent");
+        },
+    );
+    // A length is not the only thing that shows it.
+    let server = Raw::answering("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n{\"error\":\"Nes");
+    let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(QUICK).run().expect(6);
+    assert_eq!(output.stderr, format!("{restart}{said}{rest}"));
+}
+
+#[test]
+fn a_limit_is_told_as_it_was_given() {
+    for timeout in ["500ms", "1500ms", "2s"] {
+        let output = Nest::new(&mock(&["no-answer@all"])).args(["check", "demo", "--timeout", timeout]).run().expect(9);
+        let told = timeout.replace("1500ms", "1.5s");
+        assert!(output.stderr.contains(&format!("no answer within {told}\n")), "{timeout}: {}", output.stderr);
     }
 }
 

@@ -30,6 +30,7 @@ fn reply(status: u16, body: Vec<u8>) -> Reply {
         html: false,
         body,
         oversized: false,
+        cut: false,
         remaining: None,
     }
 }

@@ -65,6 +65,9 @@ fn faults_are_named_on_the_command_line() {
     faulty("wrong-secret").args(["--check"]).run().expect(10);
     let wrong = faulty("no-such-fault").run().expect(2);
     assert!(wrong.stderr.contains("no-such-fault"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("nest mock --help lists them"), "{}", wrong.stderr);
+    let call = faulty("no-answer@nobody").run().expect(2);
+    assert!(call.stderr.contains("\"nobody\"; a call is "), "{}", call.stderr);
     let help = mock().args(["mock", "--help"]).run().expect(0).stdout;
     for row in nostr_nests::server::faults::TABLE {
         assert!(help.contains(row.name) && help.contains(row.shows), "{}", row.name);

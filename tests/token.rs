@@ -35,7 +35,7 @@ async fn a_fresh_token_lets_in_and_restarts_nothing() {
     assert_eq!(claims(bare.stdout.trim())["video"]["roomAdmin"], true);
     assert_eq!((bare.stdout.lines().count(), bare.stderr.as_str()), (1, ""));
     let text = Nest::new(&mock).args(["token", "demo"]).run().expect(0).stdout;
-    assert!(text.starts_with("✓ demo · runs the nest\n  token     eyJ"), "{text}");
+    assert!(text.starts_with("✓ demo · this token may run the nest\n  token     eyJ"), "{text}");
     assert_eq!(Nest::new(&mock).args(["token", "demo", "-q"]).run().expect(0).stdout, "");
 }
 
@@ -48,6 +48,9 @@ fn everybody_gets_their_own() {
     let document = nest.args(["token", "demo", "--json"]).run().expect(0).document();
     assert_eq!(document["identity"], other.public_key().to_hex());
     assert_eq!((&document["isAdmin"], &document["mayPublish"]), (&json!(false), &json!(false)));
+    let nest = Nest::new(&mock).env("NEST_KEY", other.secret_key().to_secret_hex());
+    let text = nest.args(["token", "demo"]).run().expect(0).stdout;
+    assert!(text.starts_with("✓ demo · this token may only listen\n"), "{text}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use url::Url;
 use super::address::RoomId;
 use super::client::Reply;
 use super::lost::Lost;
+use super::retry::Policy;
 use super::wire::{Session, TokenAnswer};
 use crate::secret::{Secret, scrub};
 
@@ -48,6 +49,8 @@ pub enum Error {
         said: String,
         /// How long it asks us to wait.
         retry_after: Option<Duration>,
+        /// How the request was sent again, if it was one that is.
+        policy: Option<Policy>,
     },
     /// 5xx, or a 4xx that has no meaning of its own here.
     #[error("the API failed with status {status}")]
@@ -100,6 +103,8 @@ pub enum Missing {
     AudioRoom,
     /// The endpoint: an old server, or no Nests API at all.
     Endpoint,
+    /// Any of these: the answer that says it did not come whole.
+    Unsaid,
 }
 
 impl std::fmt::Display for Missing {
@@ -108,6 +113,7 @@ impl std::fmt::Display for Missing {
             Self::Record => "the server no longer has this nest",
             Self::AudioRoom => "this nest has no audio room at the moment",
             Self::Endpoint => "this server has no such endpoint",
+            Self::Unsaid => "the API answered 404, and nobody knows what is missing",
         })
     }
 }
@@ -156,8 +162,8 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
         }
         401 => Err(Error::Unauthorized { said, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),
         403 => Err(Error::Forbidden { said }),
-        404 => Err(Error::NotFound { missing: missing(&said), url: url.to_string(), said }),
-        429 => Err(Error::RateLimited { said, retry_after: reply.retry_after }),
+        404 => Err(Error::NotFound { missing: missing(reply, &said), url: url.to_string(), said }),
+        429 => Err(Error::RateLimited { said, retry_after: reply.retry_after, policy: None }),
         _ => Err(Error::Server { status, said, retry_after: reply.retry_after }),
     }
 }
@@ -184,9 +190,11 @@ fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
     })
 }
 
-fn missing(said: &str) -> Missing {
+fn missing(reply: &Reply, said: &str) -> Missing {
     let said = said.to_ascii_lowercase();
-    if said.contains("no longer active") {
+    if !reply.is_whole() {
+        Missing::Unsaid
+    } else if said.contains("no longer active") {
         Missing::AudioRoom
     } else if said.contains("nest not found") {
         Missing::Record

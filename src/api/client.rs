@@ -89,6 +89,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Whether the body was larger than [`MAX_BODY`].
     pub oversized: bool,
+    /// Whether the body broke off before its end.
+    pub cut: bool,
 }
 
 impl Reply {
@@ -97,6 +99,16 @@ impl Reply {
     pub fn clock_ahead_s(&self) -> Option<i64> {
         let ours = self.sent_ms.midpoint(self.received_ms);
         self.date_ms.map(|date| ours.saturating_sub(date).div_euclid(1000))
+    }
+
+    /// Whether the body is all that the server had to say.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        if self.oversized || self.cut {
+            return false;
+        }
+        let json = serde_json::from_slice::<serde::de::IgnoredAny>(&self.body);
+        !self.body.starts_with(b"{") || !json.is_err_and(|error| error.is_eof())
     }
 
     /// What an error answer says, one line, without what may be secret: `{"error": …}`, or plain text.
@@ -113,7 +125,10 @@ impl Reply {
         };
         let line = text[..text.floor_char_boundary(MAX_TEXT)].split_whitespace().collect::<Vec<_>>().join(" ");
         let clean = scrub(&line);
-        if clean.chars().count() > 300 { clean.chars().take(300).chain(['…']).collect() } else { clean.into_owned() }
+        if clean.chars().count() > 300 || !(clean.is_empty() || self.is_whole()) {
+            return clean.chars().take(300).chain(['…']).collect();
+        }
+        clean.into_owned()
     }
 }
 
@@ -202,6 +217,7 @@ impl Client {
             html: head(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")),
             body: Vec::new(),
             oversized: false,
+            cut: false,
         };
         self.read_body(response, &mut reply, call.url, limit).await?;
         Ok(reply)
@@ -224,7 +240,10 @@ impl Client {
                 }
                 Ok(Some(chunk)) => reply.body.extend_from_slice(&chunk),
                 // A refusal is one without its last word, too.
-                Err(_) if reply.status >= 300 => return Ok(()),
+                Err(_) if reply.status >= 300 => {
+                    reply.cut = true;
+                    return Ok(());
+                }
                 Err(error) => return Err(self.lost(&error, url, limit).await),
             }
         }
@@ -285,6 +304,7 @@ mod tests {
             html,
             body: body.into(),
             oversized: false,
+            cut: false,
         }
     }
 
@@ -319,6 +339,8 @@ mod tests {
         assert_eq!(reply(400, false, r#"{"error":{"a":1}}"#).text(), r#"{"a":1}"#);
         assert_eq!(reply(401, false, r#"{"error":"bad Nostr eyJpZCI6IjEyMzQ1Njc4OTAi"}"#).text(), "bad Nostr ***");
         assert_eq!(reply(500, false, &"x".repeat(900)).text().chars().count(), 301);
+        assert_eq!(reply(404, false, r#"{"error":"Nes"#).text(), r#"{"error":"Nes…"#);
+        assert_eq!(Reply { cut: true, ..reply(404, false, "") }.text(), "");
     }
 
     #[test]

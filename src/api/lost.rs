@@ -70,7 +70,7 @@ pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, r
         }
         let began = error.is_body() || error.is_decode();
         let why = if error.is_timeout() {
-            format!("no {}answer within {limit:?}", if began { "whole " } else { "" })
+            format!("no {}answer within {:?}", if began { "whole " } else { "" }, rounded(limit))
         } else if began {
             "the answer was cut off".into()
         } else if sources(error).filter_map(|e| e.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse) {
@@ -82,6 +82,17 @@ pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, r
     }
     let (layer, why) = layer(error, route.via.is_some());
     Lost::Unreachable { host: host_and_port(url), layer, why, route: Box::new(route), url: Box::new(url.clone()) }
+}
+
+/// A limit as it was given, even if a moment of it was over when the request began.
+fn rounded(limit: Duration) -> Duration {
+    let step = match limit.as_millis() {
+        ..100 => Duration::from_millis(1),
+        100..1000 => Duration::from_millis(10),
+        _ => Duration::from_millis(100),
+    };
+    let steps = (limit + step / 2).as_nanos() / step.as_nanos();
+    step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
 }
 
 fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {

@@ -62,6 +62,10 @@ advice! {
         "{url} is not there: this is another address than the API's, or an old server without restart",
         "does the API answer? curl {health}. If not, give its address with --api; if so, its operator has to update it",
         Some(Exit::NotFound);
+    LOST_404: "404, and the answer breaks off",
+        "the rest of the answer did not arrive, or was too large to read: the nest may be gone or inactive, or this is another address than the API's",
+        "try again in a moment",
+        Some(Exit::NotFound);
     CLOCK: "401, and the clocks differ",
         "your clock is {apart} {side} the server's; signatures are valid for a minute",
         "set the clock right: timedatectl set-ntp true",

@@ -5,9 +5,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::advice::{self, Advice};
+use super::context::{MAX_WAIT, RETRIES};
 use super::error::Failure;
 use super::exit::Exit;
-use crate::api::{Error, Layer, Lost, Missing, Route};
+use crate::api::address::API_PATH;
+use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
 use crate::clock::{self, Clock};
 use crate::room::RoomRef;
 use crate::tls;
@@ -23,14 +25,12 @@ pub(super) struct Asking<'a> {
     room: &'a str,
     /// Whether the request that failed had a signature.
     signed: bool,
-    /// Whether the command has `--max-wait`.
-    waits: bool,
 }
 
 impl<'a> Asking<'a> {
     /// A request of a restart.
     pub(super) fn restart(room: &'a str) -> Self {
-        Self { command: "nest restart", room, signed: true, waits: true }
+        Self { command: "nest restart", room, signed: true }
     }
 
     /// The request for the host's token.
@@ -40,7 +40,7 @@ impl<'a> Asking<'a> {
 
     /// What a check asks as a guest does.
     pub(super) fn check(room: &'a str) -> Self {
-        Self { command: "nest check", room, signed: false, waits: false }
+        Self { command: "nest check", room, signed: false }
     }
 
     /// The table of advice speaks of the restart; the same goes for the other commands.
@@ -73,10 +73,11 @@ pub(super) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
                 Missing::Record => failure.advised(&advice::RECORD_GONE, &[("room", room)]),
                 Missing::AudioRoom => failure.advised(&advice::NO_AUDIO_ROOM, &[("room", room)]),
                 Missing::Endpoint => failure.advised(&advice::NO_ENDPOINT, &[("url", url), ("health", &health(url))]),
+                Missing::Unsaid => failure.because(&advice::LOST_404),
             }
         }
-        Error::RateLimited { said, retry_after } => {
-            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, asking)
+        Error::RateLimited { said, retry_after, policy } => {
+            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, *policy, asking)
         }
         Error::Server { status: ..500, said, .. } => quoted(new(Exit::Server), said).hint(advice::NONSENSE.hint),
         Error::Server { said, retry_after, .. } => {
@@ -87,8 +88,10 @@ pub(super) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
             }
         }
         Error::Redirect { url, target, .. } => {
-            let api = pointed_to(url, target).unwrap_or_else(|| "https://…".into());
-            asking.advised(new(Exit::Server), &advice::REDIRECT, &[("room", room), ("api", &api)])
+            let api = pointed_to(url, target);
+            let known = [("room", room), ("api", api.as_deref().unwrap_or_default())];
+            let failure = asking.advised(new(Exit::Server), &advice::REDIRECT, &known);
+            if api.is_some() { failure } else { Failure { hints: vec![elsewhere(url, target)], ..failure } }
         }
         Error::Nonsense { .. } => new(Exit::Server).because(&advice::NONSENSE),
         Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
@@ -150,21 +153,37 @@ fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, asking:
     failure.advised(&advice::CLOCK_FAR, &[("there", &day(there_ms)), ("here", &day(now_ms))])
 }
 
-fn rate_limited(failure: Failure, retry_after: Option<Duration>, asking: Asking<'_>) -> Failure {
-    let when = match retry_after {
-        None => "in 15 minutes".into(),
-        Some(wait) if wait.as_secs() >= A_DAY || !asking.waits => when(wait),
-        Some(wait) => {
-            let Asking { command, room, .. } = asking;
-            format!("{}, or let it wait: {command} {room} --max-wait {}s", when(wait), wait.as_secs() + 1)
+fn rate_limited(
+    failure: Failure,
+    retry_after: Option<Duration>,
+    policy: Option<Policy>,
+    asking: Asking<'_>,
+) -> Failure {
+    let Asking { command, room, .. } = asking;
+    let when = match (retry_after, policy) {
+        (None, _) => "in 15 minutes".into(),
+        (Some(wait), Some(policy)) if wait.as_secs() < A_DAY => {
+            let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
+            let more = if wait > policy.max_wait {
+                format!("let it wait: {command} {room}{max_wait}")
+            } else {
+                let retries = policy.retries.saturating_mul(2).max(RETRIES);
+                let max_wait = if wait > MAX_WAIT { max_wait } else { String::new() };
+                format!("let it try more often: {command} {room} --retries {retries}{max_wait}")
+            };
+            format!("{}, or {more}", when(wait))
         }
+        (Some(wait), _) => when(wait),
     };
     failure.advised(&advice::RATE_LIMIT, &[("when", &when)])
 }
 
-/// `after 14:32`, or the date if that is another day.
+/// `in 5 s`, `after 14:32`, or the date if that is another day.
 fn when(wait: Duration) -> String {
     let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    if wait < Duration::from_mins(1) {
+        return format!("in {}", clock::span(wait_ms.max(1000)));
+    }
     let at = Clock::default().now_ms().saturating_add(wait_ms);
     let told = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
     told.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
@@ -215,10 +234,23 @@ fn health(url: &str) -> String {
     base.map_or_else(|| url.to_owned(), |base| base.health().to_string())
 }
 
-/// The API that a redirect points to, if it is the same call elsewhere.
+/// The API that a redirect points to, if it is the same call elsewhere, and can be pasted into a shell.
 fn pointed_to(url: &str, target: &str) -> Option<String> {
-    let from = Url::parse(url).ok()?;
-    let to = from.join(target).ok()?;
-    let prefix = to.path().strip_suffix(from.path())?;
-    (prefix.is_empty() && to.origin() != from.origin()).then(|| to.origin().ascii_serialization())
+    let (from, to) = (Url::parse(url).ok()?, Url::parse(target).ok()?);
+    let call = &from.path()[from.path().rfind(API_PATH)?..];
+    let base = target.strip_suffix(call)?;
+    let usable = Base::parse(base).and_then(|base| base.secure(false)).is_ok();
+    let harmless = base.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%/:[]".contains(&b));
+    (usable && harmless && to != from).then(|| base.to_owned())
+}
+
+/// What to do about any other redirect.
+fn elsewhere(url: &str, target: &str) -> String {
+    let host = |text| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    match host(target) {
+        Some(to) if host(url).is_some_and(|from| from != to) => {
+            format!("if the API has moved to {to}, name its address there with --api")
+        }
+        _ => "check the address with --api".into(),
+    }
 }

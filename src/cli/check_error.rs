@@ -26,7 +26,7 @@ pub(super) fn unavailable(why: &Unavailable, room: &str) -> Failure {
             failure
         }
         Some(Missing::Record) if why.ours => failure,
-        Some(Missing::Endpoint) => failure,
+        Some(Missing::Endpoint | Missing::Unsaid) => failure,
         Some(Missing::AudioRoom | _) => {
             failure.hints = vec![host(why, "its host can bring it back")];
             if why.over.is_none() {

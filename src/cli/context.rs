@@ -47,10 +47,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Attempts after the first, unless told otherwise.
-const RETRIES: u32 = 3;
+pub(super) const RETRIES: u32 = 3;
 
 /// The longest pause that is accepted, unless told otherwise.
-const MAX_WAIT: Duration = Duration::from_mins(1);
+pub(super) const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The environment, so that tests can bring their own.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;

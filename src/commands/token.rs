@@ -107,13 +107,7 @@ pub(super) async fn fetch(
     let url = api.room(id, "");
     let outcome = sender.send(api, &Method::GET, &url).await.map_err(Arc::new)?;
     let reply = outcome.reply.map_err(api::Error::from)?;
-    let token = answer::fresh_token(&reply, &url).map_err(|error| match error {
-        // Signed with the server's own time: the clock is not why it was refused.
-        api::Error::Unauthorized { said, url, .. } if sender.shift_s() != 0 => {
-            api::Error::Unauthorized { said, url, clock_ahead_s: None }
-        }
-        other => other,
-    })?;
+    let token = answer::fresh_token(&reply, &url).map_err(|error| sender.blamed(error))?;
     Ok((token, outcome.attempts, outcome.warnings))
 }
 

@@ -25,7 +25,7 @@ pub struct MockArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// Let something go wrong; may be given several times
-    #[arg(long, value_name = "FAULT")]
+    #[arg(long, value_name = "FAULT", value_parser = fault)]
     pub fault: Vec<Fault>,
     /// Use a real LiveKit server instead of the embedded one
     #[arg(long, value_name = "URL", requires_all = ["livekit_key", "livekit_secret_file"])]
@@ -39,6 +39,13 @@ pub struct MockArgs {
     /// Run this command against the server, and end with its exit code
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+fn fault(text: &str) -> Result<Fault, String> {
+    text.parse().map_err(|error: faults::Error| match error {
+        faults::Error::Unknown(_) => format!("{error}; nest mock --help lists them"),
+        other => other.to_string(),
+    })
 }
 
 fn faults_help() -> String {

@@ -110,7 +110,7 @@ pub struct OutputArgs {
     /// Short for --output json
     #[arg(long, global = true, conflicts_with = "output", help_heading = "Output")]
     pub json: bool,
-    /// Print nothing but errors and warnings (a format that was asked for is still printed)
+    /// Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
     /// Say more; twice: still more

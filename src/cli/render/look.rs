@@ -117,9 +117,9 @@ pub fn standing_text(standing: &Standing, failure: Option<&Failure>, paint: Pain
 #[must_use]
 pub fn token_text(fetched: &Fetched, paint: Paint) -> String {
     let may = match (fetched.is_admin, fetched.may_publish) {
-        (true, _) => "runs the nest",
-        (false, true) => "may speak",
-        (false, false) => "listens only",
+        (true, _) => "this token may run the nest",
+        (false, true) => "this token may speak",
+        (false, false) => "this token may only listen",
     };
     let mut lines = vec![format!("{} {} · {may}", paint.mark(Status::Passed), paint.strong(&clean(&fetched.room_id)))];
     let mut row = |name: &str, value: &str| lines.push(format!("  {} {value}", paint.dim(&format!("{name:<9}"))));

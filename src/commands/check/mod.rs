@@ -271,9 +271,10 @@ fn concluded(report: CheckReport, room: &str, host: Option<PublicKey>) -> Result
 /// The guest's token, or what its absence means: `/guest` does not tell a record that is gone from a room that is.
 fn audio_room(sight: Sight) -> Result<Secret, api::Error> {
     match (sight.guest, sight.info) {
-        (Err(api::Error::NotFound { missing: Missing::AudioRoom, .. }), Err(gone @ api::Error::NotFound { .. })) => {
-            Err(gone)
-        }
+        (
+            Err(api::Error::NotFound { missing: Missing::AudioRoom, .. }),
+            Err(gone @ api::Error::NotFound { missing: Missing::Record | Missing::Endpoint, .. }),
+        ) => Err(gone),
         (guest, _) => guest,
     }
 }

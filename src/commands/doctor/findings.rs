@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::media::{self, Media};
 use super::way::{self, Way};
-use crate::api::{self, Base, Call, Client, Lost, Policy, Reply, RoomId, answer};
+use crate::api::{self, Base, Call, Client, Lost, Missing, Policy, Reply, RoomId, answer};
 use crate::commands::keys::Keys;
 use crate::commands::quiet::Unasked;
 use crate::commands::sight::{self, Sight, clock_of};
@@ -197,7 +197,7 @@ impl Asker<'_> {
         let accepted = |warnings| Signature { warnings, elapsed: started.elapsed() };
         Some(match fetched {
             Ok((_, _, warnings)) => Ok(accepted(warnings)),
-            Err(Error::Api(api::Error::NotFound { missing, .. })) if missing != api::Missing::Endpoint => {
+            Err(Error::Api(api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })) => {
                 Ok(accepted(Vec::new()))
             }
             Err(error) => Err(error),

@@ -83,7 +83,7 @@ async fn ask((base, id): &Key, gate: &Gate, depth: Depth, client: &Client) -> Re
     let guest = base.room(id, "/guest");
     let running = match gate.ask(client, &guest).await.and_then(|reply| answer::fresh_token(&reply, &guest)) {
         Ok(_) => true,
-        Err(api::Error::NotFound { missing, .. }) if missing != Missing::Endpoint => false,
+        Err(api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. }) => false,
         Err(error) => return Err(error),
     };
     let (mut record, mut people) = (None, None);

@@ -99,7 +99,9 @@ impl Gate {
                         state.left = Some(left - 1);
                         return Ok(());
                     }
-                    Some(_) => return Err(api::Error::RateLimited { said: String::new(), retry_after: None }),
+                    Some(_) => {
+                        return Err(api::Error::RateLimited { said: String::new(), retry_after: None, policy: None });
+                    }
                 }
             }
             heard.await;
@@ -114,7 +116,7 @@ impl Gate {
             Ok(reply) => {
                 if reply.status == 429 {
                     let (said, retry_after) = (reply.text(), reply.retry_after);
-                    state.closed = Some(api::Error::RateLimited { said, retry_after });
+                    state.closed = Some(api::Error::RateLimited { said, retry_after, policy: None });
                 }
                 // What is on its way is not in the server's number yet, but it is in ours.
                 state.left = [state.left, reply.remaining].into_iter().flatten().min();

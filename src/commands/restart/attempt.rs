@@ -143,6 +143,20 @@ impl Sender<'_> {
         self.shift_s.load(Ordering::Relaxed)
     }
 
+    /// The same error, with what is known of the attempts that led to it.
+    pub fn blamed(&self, error: api::Error) -> api::Error {
+        match error {
+            // Signed with the server's own time: the clock is not why it was refused.
+            api::Error::Unauthorized { said, url, .. } if self.shift_s() != 0 => {
+                api::Error::Unauthorized { said, url, clock_ahead_s: None }
+            }
+            api::Error::RateLimited { said, retry_after, .. } => {
+                api::Error::RateLimited { said, retry_after, policy: Some(self.policy) }
+            }
+            other => other,
+        }
+    }
+
     fn advance(&self, progress: Progress) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }

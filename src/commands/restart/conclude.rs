@@ -44,7 +44,7 @@ impl Walk<'_> {
                 let attempts = outcome.attempts;
                 return Ok(Restarted { attempts, warnings: outcome.warnings, ..with_token(restarted, token, key) });
             }
-            Err(error) => error,
+            Err(error) => sender.blamed(error),
         };
         match error {
             api::Error::Forbidden { .. } => {
@@ -56,10 +56,7 @@ impl Walk<'_> {
                 let seen = look::around(self.client, api, &room.id, LOOK_LIMIT).await;
                 Err(Error::Server { source, attempts: outcome.attempts, seen })
             }
-            // Signed with the server's own time: the clock is not why it was refused.
-            api::Error::Unauthorized { said, url, .. } if sender.shift_s() != 0 => {
-                Err(Error::NotRestarted(api::Error::Unauthorized { said, url, clock_ahead_s: None }))
-            }
+            error @ api::Error::Unauthorized { .. } if sender.shift_s() != 0 => Err(Error::NotRestarted(error)),
             other if sender.progress() < Progress::MayBeDone => Err(Error::NotRestarted(other)),
             other => Err(other.into()),
         }

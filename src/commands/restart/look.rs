@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::wire::Info;
-use crate::api::{self, Base, Call, Client, Reply, RoomId, answer};
+use crate::api::{self, Base, Call, Client, Missing, Reply, RoomId, answer};
 use crate::livekit::Offset;
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::offset::Span;
@@ -34,7 +34,7 @@ pub(super) async fn look(client: &Client, api: &Base, id: &RoomId) -> Sight {
     let (guest_reply, info_reply) = futures_util::future::join(ask(&guest), ask(&info)).await;
     let running = guest_reply.ok().and_then(|reply| match answer::fresh_token(&reply, &guest) {
         Ok(_) => Some(true),
-        Err(answer::Error::NotFound { .. }) => Some(false),
+        Err(answer::Error::NotFound { missing, .. }) if missing != Missing::Unsaid => Some(false),
         Err(_) => None,
     });
     let restarted = info_reply.ok().and_then(|reply| {
@@ -66,7 +66,9 @@ pub(super) async fn around(client: &Client, api: &Base, id: &RoomId, limit: Dura
     };
     let guest = match guest_reply.map_err(api::Error::from).and_then(|reply| answer::fresh_token(&reply, &guest)) {
         Ok(_) => "/guest: there is an audio room, perhaps the old one".to_owned(),
-        Err(api::Error::NotFound { .. }) => "/guest: there is no audio room, or LiveKit is down".to_owned(),
+        Err(api::Error::NotFound { missing, .. }) if missing != Missing::Unsaid => {
+            "/guest: there is no audio room, or LiveKit is down".to_owned()
+        }
         Err(error) => format!("/guest: {error}"),
     };
     vec![health, guest, media]

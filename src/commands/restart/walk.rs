@@ -11,7 +11,7 @@ use url::Url;
 use super::attempt::{Outcome, Progress, Sender};
 use super::conclude::{LOOK_LIMIT, blank};
 use super::{Done, Planned, Request, Restarted, status};
-use crate::api::{self, Base, Call, Client, answer};
+use crate::api::{self, Base, Call, Client, Missing, answer};
 use crate::clock::Clock;
 use crate::commands::keys::Keys;
 use crate::commands::target::{Finder, Target, has_audio_room};
@@ -204,7 +204,7 @@ impl Walk<'_> {
         let reply = self.client.send(Call::get(&url)).await.map_err(|lost| Error::NotRestarted(lost.into()))?;
         match answer::fresh_token(&reply, &url) {
             Ok(_) => Ok(true),
-            Err(api::Error::NotFound { missing, .. }) if missing != api::Missing::Endpoint => Ok(false),
+            Err(api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. }) => Ok(false),
             Err(error) => Err(Error::NotRestarted(error)),
         }
     }

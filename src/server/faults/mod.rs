@@ -145,7 +145,7 @@ pub enum Error {
     #[error("{0:?} is written {1}{2}")]
     Value(String, &'static str, &'static str),
     /// After `@` comes a call, `api` or `all`.
-    #[error("there is no call {0:?}")]
+    #[error("there is no call {0:?}; a call is {calls}, api or all", calls = Call::ALL.map(Call::name).join(", "))]
     Call(String),
 }
 

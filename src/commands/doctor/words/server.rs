@@ -68,6 +68,9 @@ pub(super) fn api(findings: &Findings, request: &Request) -> Link {
         (_, Ok(())) => Link::new(NAME, Status::Passed, format!("{address} answers; it does not say which build it is"))
             .took(far.sight.elapsed),
         (_, Err(error)) => Link::new(NAME, Status::Failed, format!("{address}: {error}")).hint(match error {
+            api::Error::NotFound { missing: Missing::Unsaid, .. } => {
+                "the rest of its answer is lost: try again in a moment"
+            }
             api::Error::NotFound { .. } | api::Error::Nonsense { .. } | api::Error::Redirect { .. } => {
                 "this is another address than the API's, or an old server: check --api"
             }
@@ -123,7 +126,9 @@ fn refused(error: &Error, request: &Request) -> Link {
                 .hint("if the clock is right: a server behind a proxy may know itself by another scheme, host or prefix; sign its public URL with --api")
                 .next(format!("nest doctor {} --api https://…", named(request)))
         }
-        api::Error::NotFound { .. } => not_checked(NAME, "this server has no call to try it with"),
+        api::Error::NotFound { missing: Missing::Endpoint, .. } => {
+            not_checked(NAME, "this server has no call to try it with")
+        }
         error => not_checked(NAME, format!("the API does not say: {error}")),
     }
 }
