@@ -17,7 +17,7 @@ use super::{Error, Settings, Stop, moq, token};
 use crate::api::wire::Info;
 use crate::api::{self, Base, Client, Missing};
 use crate::clock::Clock;
-use crate::livekit::check::Joining;
+use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::token as jwt;
 use crate::livekit::{Ahead, CheckReport, Transport, Verdict};
@@ -26,7 +26,7 @@ use crate::reporter::{Reporter, Step};
 use crate::room::RoomRef;
 use crate::secret::Secret;
 
-pub(super) use session::{Restart, Session, Wanted, session};
+pub(super) use session::{Restart, Session, carry_out, session};
 
 /// How to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,19 +205,13 @@ async fn nest(
         None
     };
     let join = own.as_ref().map_or(Joining { token: &guest, host: false }, |token| Joining { token, host: true });
-    let joining = Wanted {
-        room: room.id.as_str(),
+    let check = Check {
         join: Some(join),
-        no_token: None,
         host_token: own.as_ref(),
-        candidates: &candidates,
         api_clock: clock,
-        restart: None,
-        any_room: false,
-        ahead: ahead.as_ref(),
-        timeout: left(),
+        ..options.on(room.id.as_str(), &candidates, left())
     };
-    let report = joining.check(&client, options, reporter).await;
+    let report = carry_out(&check, ahead.as_ref(), &client, reporter).await;
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         reporter.warning(&why);
     }
@@ -246,19 +240,12 @@ pub async fn endpoint(
     let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
     let grants = claims.video.unwrap_or_default();
     let name = grants.room.unwrap_or_default();
-    let joining = Wanted {
-        room: &name,
+    let check = Check {
         join: Some(Joining { token, host: grants.room_admin }),
-        no_token: None,
-        host_token: None,
-        candidates: &candidates,
-        api_clock: None,
-        restart: None,
         any_room: true,
-        ahead: None,
-        timeout: client.network().timeout,
+        ..options.on(&name, &candidates, client.network().timeout)
     };
-    let work = async { Ok(joining.check(&client, options, reporter).await) };
+    let work = async { Ok(carry_out(&check, None, &client, reporter).await) };
     concluded(stop.unless(work).await?, &name, None)
 }
 

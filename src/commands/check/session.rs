@@ -62,66 +62,55 @@ pub(in crate::commands) async fn session(
         None => (session.token.map(|token| Joining { token, host: true }), None),
     };
     let livekit::Restarted { sent_ms, answered_ms } = session.restart.times;
-    let wanted = Wanted {
-        room: session.room.as_str(),
+    let left = until.saturating_duration_since(Instant::now());
+    let check = Check {
         join,
         no_token,
         host_token: session.token,
-        candidates: &candidates,
+        restarted: Some(session.restart.times),
+        sid_before: session.restart.sid_before,
         api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
-        restart: Some(session.restart),
-        any_room: false,
-        ahead: ahead.as_ref(),
-        timeout: until.saturating_duration_since(Instant::now()),
+        ..options.on(session.room.as_str(), &candidates, left)
     };
-    wanted.check(client, options, reporter).await
+    carry_out(&check, ahead.as_ref(), client, reporter).await
 }
 
-/// What is to be joined, and how.
-pub(in crate::commands) struct Wanted<'a> {
-    pub room: &'a str,
-    pub join: Option<Joining<'a>>,
-    /// Why there is none.
-    pub no_token: Option<&'a str>,
-    pub host_token: Option<&'a Secret>,
-    pub candidates: &'a [Candidate],
-    pub api_clock: Option<Offset>,
-    pub restart: Option<Restart<'a>>,
-    /// It need not be a nest's.
-    pub any_room: bool,
-    /// The way to one of the candidates, begun before there was a token.
-    pub ahead: Option<&'a Ahead>,
-    /// For everything but the hold.
-    pub timeout: Duration,
-}
-
-impl Wanted<'_> {
-    pub async fn check(&self, client: &Client, options: Options, reporter: &dyn Reporter) -> CheckReport {
-        let check = Check {
-            room: self.room,
-            join: self.join,
-            no_token: self.no_token,
-            host_token: self.host_token,
-            candidates: self.candidates,
-            restarted: self.restart.map(|restart| restart.times),
-            sid_before: self.restart.and_then(|restart| restart.sid_before),
-            any_room: self.any_room,
-            api_clock: self.api_clock,
-            hold: options.hold,
-            signal_only: options.signal_only,
-            transport: options.transport,
-            publish: options.publish,
-            timeout: self.timeout,
-        };
-        let tools = Tools {
-            http: client.http(),
-            tls: &client.network().tls,
-            ahead: self.ahead,
-            clock: Clock::default(),
-            reporter,
-        };
-        Box::pin(check::run(&check, &tools)).await
+impl Options {
+    /// A check for which there is no token yet, of a room of whose restart nothing is known.
+    pub(in crate::commands) fn on<'a>(
+        self,
+        room: &'a str,
+        candidates: &'a [Candidate],
+        timeout: Duration,
+    ) -> Check<'a> {
+        Check {
+            room,
+            join: None,
+            no_token: None,
+            host_token: None,
+            candidates,
+            restarted: None,
+            sid_before: None,
+            any_room: false,
+            api_clock: None,
+            hold: self.hold,
+            signal_only: self.signal_only,
+            transport: self.transport,
+            publish: self.publish,
+            timeout,
+        }
     }
+}
+
+/// Checks; `ahead` is the way to one of the candidates, begun before there was a token.
+pub(in crate::commands) async fn carry_out(
+    check: &Check<'_>,
+    ahead: Option<&Ahead>,
+    client: &Client,
+    reporter: &dyn Reporter,
+) -> CheckReport {
+    let tools = Tools { http: client.http(), tls: &client.network().tls, ahead, clock: Clock::default(), reporter };
+    Box::pin(check::run(check, &tools)).await
 }
 
 /// A listener's token, or why there is none; the check itself says what that means.

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::findings::Far;
 use crate::api::{Call, Client};
 use crate::clock::Clock;
-use crate::commands::check::{Options, Wanted};
+use crate::commands::check::{Options, carry_out};
 use crate::livekit::CheckReport;
-use crate::livekit::check::Joining;
+use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::validate::{self, Refusal};
 use crate::reporter::Reporter;
@@ -45,19 +45,12 @@ pub(super) async fn look(
     let inside = far.sight.info.as_ref().is_ok_and(|info| info.participant_count > 0);
     let token = far.sight.guest.as_ref().ok();
     if let Some(token) = token.filter(|_| inside) {
-        let wanted = Wanted {
-            room,
+        let check = Check {
             join: Some(Joining { token, host: false }),
-            no_token: None,
-            host_token: None,
-            candidates,
             api_clock: far.clock,
-            restart: None,
-            any_room: false,
-            ahead: None,
-            timeout: left(),
+            ..Options::default().on(room, candidates, left())
         };
-        return Media::Joined(Box::new(wanted.check(client, Options::default(), reporter).await));
+        return Media::Joined(Box::new(carry_out(&check, None, client, reporter).await));
     }
     // Where the API cannot be reached, neither can its neighbour.
     let beside = |candidate: &Candidate| candidate.source == Source::Usual;
