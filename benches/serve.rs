@@ -7,6 +7,8 @@
 mod livekit;
 #[path = "../tests/support/nests_api.rs"]
 mod nests_api;
+#[path = "../tests/support/port.rs"]
+mod port;
 #[path = "../tests/support/process.rs"]
 mod process;
 #[path = "../tests/support/redis.rs"]

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use check_support::livekit::{LiveKit, Spec, free_ports};
-use check_support::{check, jwt, of, report, speaker, step, token};
+use check_support::livekit::{LiveKit, Spec};
+use check_support::{check, jwt, of, port, report, speaker, step, token};
 use nostr_nests::livekit::Transport;
 use nostr_nests::livekit::check::{Check, LONGEST_HOLD};
 use nostr_nests::livekit::report::{CheckReport, Verdict};
@@ -115,7 +115,7 @@ async fn a_server_that_wants_tcp_alone() {
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn turn_that_is_advertised_but_not_there() {
-    let [udp, tls] = free_ports();
+    let (udp, tls) = (port::reserved(), port::reserved());
     let servers = format!(
         "{}, turn_servers: [{{host: 127.0.0.1, port: {udp}, protocol: udp, username: u, credential: top-secret}}, \
          {{host: 127.0.0.1, port: {tls}, protocol: tls, username: u, credential: top-secret}}]",

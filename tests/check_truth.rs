@@ -112,10 +112,11 @@ impl Truth {
     }
 }
 
-/// LiveKit's own client, from another registry, media included.
+/// LiveKit's own client, from another registry, media included. Its threads abort the process now and then, where Python
+/// ends in the usual way.
 fn joins(url: &str, token: &str) -> bool {
-    const SCRIPT: &str = "import asyncio, sys\nfrom livekit import rtc\nasync def main():\n    room = rtc.Room()\n    \
-        await asyncio.wait_for(room.connect(sys.argv[1], sys.argv[2]), 10)\n    await room.disconnect()\nasyncio.run(main())";
+    const SCRIPT: &str = "import asyncio, os, sys\nfrom livekit import rtc\nasync def main():\n    room = rtc.Room()\n    \
+        await asyncio.wait_for(room.connect(sys.argv[1], sys.argv[2]), 10)\n    await room.disconnect()\nasyncio.run(main())\nos._exit(0)";
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/livekit-py/bin/python");
     let enters = || Command::new(&python).args(["-c", SCRIPT, url, token]).output().unwrap().status.success();
     // On a busy machine that client gives up now and then.

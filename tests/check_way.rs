@@ -6,7 +6,7 @@ mod check_support;
 use std::time::{Duration, Instant};
 
 use check_support::stand_in::{Act, Script, StandIn, answer, join};
-use check_support::{certificate, check, client, report, report_with, step, tls_front, tls_listener, token};
+use check_support::{certificate, check, client, port, report, report_with, step, tls_front, tls_listener, token};
 use nostr_nests::clock::Clock;
 use nostr_nests::livekit::check::{Check, Joining};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
@@ -49,7 +49,7 @@ async fn a_name_that_does_not_exist() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserved();
     let report = of_endpoint(&format!("ws://127.0.0.1:{port}")).await;
     assert_eq!(report.verdict, Verdict::Unhealthy);
     told(&report, "endpoint", Status::Failed, &format!("(127.0.0.1:{port}: connection refused)"));

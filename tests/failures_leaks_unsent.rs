@@ -3,6 +3,8 @@
 
 #[path = "support/nest.rs"]
 mod nest;
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/raw.rs"]
 mod raw;
 #[path = "support/secrets.rs"]
@@ -35,8 +37,7 @@ fn silent(call: Nest, code: i32, why: &str, context: &str, secrets: &Secrets) {
 fn row_22_no_way_to_the_api_makes_it_talk() {
     let (mock, authority) = (mock(&[]), Authority::new());
     let front = |name, years| format!("https://localhost:{}", authority.front(name, years, mock.address()));
-    let refused =
-        format!("127.0.0.1:{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let refused = format!("127.0.0.1:{}", port::reserved());
     let refusing = Raw::answering("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
     let opening = tls::proxy(([127, 0, 0, 1], authority.front("nests.example", tls::NOW, mock.address())).into());
     let proxy = |address: String| format!("http://me:{PASSWORD}@{address}");

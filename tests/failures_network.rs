@@ -3,6 +3,8 @@
 
 #[path = "support/nest.rs"]
 mod nest;
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/raw.rs"]
 mod raw;
 #[path = "support/tls.rs"]
@@ -35,10 +37,6 @@ fn told(api: &str, env: &[(&str, &str)], stderr: &str) {
     assert!(document["error"].get("status").is_none());
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn the_name_has_no_address() {
     told(
@@ -54,7 +52,7 @@ error: cannot reach nests.invalid:443; nothing was sent
 
 #[test]
 fn nobody_listens() {
-    let port = free_port();
+    let port = port::reserved();
     told(
         &format!("http://127.0.0.1:{port}"),
         &[],
@@ -156,7 +154,7 @@ fn plain_http_where_tls_was_expected() {
 
 #[test]
 fn a_proxy_that_is_not_there() {
-    let port = free_port();
+    let port = port::reserved();
     let proxy = format!("http://me:hunter2@127.0.0.1:{port}");
     for variable in ["HTTPS_PROXY", "ALL_PROXY", "https_proxy"] {
         told(
@@ -215,14 +213,14 @@ fn a_proxy_that_opens_tls_is_named_with_its_authority() {
 #[test]
 fn loopback_never_goes_through_a_proxy() {
     let mock = mock(&[]);
-    let proxy = format!("http://127.0.0.1:{}", free_port());
+    let proxy = format!("http://127.0.0.1:{}", port::reserved());
     restart(&mock, &mock.api(), &[("http_proxy", &proxy), ("ALL_PROXY", &proxy)], &["--check"]).expect(0);
 }
 
 #[test]
 fn what_was_never_connected_is_tried_again() {
     // Refused at first, there at the second attempt.
-    let port = free_port();
+    let port = port::reserved();
     let (mut command, _home) = Nest::new(&mock(&[]))
         .env("NEST_API", format!("http://127.0.0.1:{port}"))
         .args(["restart", "demo", "--retries", "1", "-v"])

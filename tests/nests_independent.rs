@@ -7,6 +7,8 @@ mod independent;
 mod nest;
 #[path = "support/outside.rs"]
 mod outside;
+#[path = "support/port.rs"]
+mod port;
 
 use independent::{Independent, RESTRICTED};
 use nest::{Nest, mock};

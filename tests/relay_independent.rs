@@ -3,6 +3,8 @@
 
 #[path = "support/independent.rs"]
 mod independent;
+#[path = "support/port.rs"]
+mod port;
 mod relay_support;
 
 use std::time::Duration;

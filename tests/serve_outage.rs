@@ -5,6 +5,8 @@
 mod livekit;
 #[path = "support/nests_api.rs"]
 mod nests_api;
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/redis.rs"]

@@ -9,6 +9,8 @@ mod livekit;
 mod nest;
 #[path = "support/nests_api.rs"]
 mod nests_api;
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/redis.rs"]
@@ -20,7 +22,7 @@ mod tls;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -213,7 +215,7 @@ async fn restarts_go_through(proxy: impl FnOnce(&Place<'_>) -> Proxy) {
     fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
 
     let (redis, livekit, host) = (Redis::start(), LiveKit::start(false), Keys::generate());
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserved();
     let origin = format!("https://localhost:{port}");
     let setup = Setup::new(&redis.url(), &livekit.url).public(&origin).args(["--trusted-proxy", "127.0.0.1"]);
     let serve = setup.announcing(&format!("wss://localhost:{port}/livekit"));

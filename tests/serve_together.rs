@@ -5,6 +5,8 @@
 mod livekit;
 #[path = "support/nests_api.rs"]
 mod nests_api;
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/redis.rs"]
@@ -320,7 +322,7 @@ async fn the_end_of_the_old_room_is_not_that_of_the_new_one() {
 async fn livekit_itself_tells_through_its_webhook() {
     let (redis, host) = (Redis::start(), Keys::generate());
     // LiveKit has to know the address before the API has one.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserved();
     let hook = format!("webhook: {{api_key: {KEY}, urls: [\"http://127.0.0.1:{port}/api/v1/nests/webhook\"]}}");
     let livekit = LiveKit::start_as(Spec { more: hook, ..Spec::default() });
     let setup = Setup::new(&redis.url(), &livekit.url).listen(&format!("127.0.0.1:{port}"));

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 #[allow(unused_imports, reason = "each test file uses a part of them")]
-pub use self::server::{KEY, SECRET, Spec, free_ports};
-use super::{client, jwt, now_ms, token};
+pub use self::server::{KEY, SECRET, Spec};
+use super::{client, jwt, now_ms, port, token};
 
 /// A livekit-server of one test; ends with it.
 pub struct LiveKit {

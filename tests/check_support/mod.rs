@@ -8,6 +8,8 @@
 
 pub mod livekit;
 pub mod netns;
+#[path = "../support/port.rs"]
+pub mod port;
 pub mod stand_in;
 
 use std::ops::Range;

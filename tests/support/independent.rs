@@ -4,13 +4,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use tempfile::TempDir;
+
+use super::port;
 
 /// What makes it ask who is there, and serve only those who were admitted.
 pub const RESTRICTED: &str =
@@ -30,7 +31,7 @@ impl Independent {
     pub fn start(more: &str) -> Self {
         assert!(Path::new(PYTHON).exists(), "{PYTHON}: nostr-relay is not installed");
         // It has to know its own address.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::reserved();
         let url = format!("ws://127.0.0.1:{port}");
         let home = tempfile::tempdir().unwrap();
         let config = format!(

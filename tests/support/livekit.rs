@@ -2,9 +2,11 @@
 #![allow(dead_code)] // Every test file uses a part of it.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+
+use super::port;
 
 /// The API key of every server that is started here.
 pub const KEY: &str = "devkey";
@@ -59,7 +61,7 @@ impl LiveKit {
 
     pub fn start_as(spec: Spec<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [port, tcp] = free_ports();
+        let (port, tcp) = (port::reserved(), port::reserved());
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let Spec { namespace, ip, auto_create, rtc, more } = spec;
         let text = format!(
@@ -130,10 +132,4 @@ fn binary() -> PathBuf {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/server");
     assert!(path.exists(), "no LiveKit server at {}", path.display());
     path
-}
-
-pub fn free_ports<const N: usize>() -> [u16; N] {
-    // All held at once, so that they differ.
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
 }

@@ -1,11 +1,11 @@
 //! A real Redis on loopback, which can be frozen, stopped and started again on its port.
 #![allow(dead_code)] // Every test file uses a part of it.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::process;
+use super::{port, process};
 
 /// A server of its own; it ends when dropped.
 pub struct Redis {
@@ -16,7 +16,7 @@ pub struct Redis {
 
 impl Redis {
     pub fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::reserved();
         let mut redis = Self { port, process: None, folder: tempfile::tempdir().unwrap() };
         redis.resume();
         redis

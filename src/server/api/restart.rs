@@ -20,6 +20,10 @@ const ROUNDS: usize = 8;
 /// How long a deletion may take, more or less, before it is asked for again: that of two nodes takes up to 50 ms.
 const ASK_FOR: Duration = Duration::from_millis(60);
 
+/// How long a new room is watched when somebody was in the old one. Whoever comes back while the old one is being closed
+/// gets it again from LiveKit, and once that join is done the old one is written down over the new one.
+const WATCH: Duration = Duration::from_millis(60);
+
 /// What a restart came to.
 pub(super) enum Restarted {
     /// Done here.
@@ -123,7 +127,8 @@ impl Nests {
         touched: &mut bool,
     ) -> Result<(Option<String>, String), Failure> {
         let id = &record.id;
-        let mut live = self.media.find(id).await?;
+        let (mut live, people) = tokio::try_join!(self.media.find(id), self.media.participants(id))?;
+        let mut contested = !people.is_empty();
         let new = self.room_of(record, live.as_ref());
         let before = live.as_ref().map(|room| room.sid.clone());
         let is_old = |room: &Room| before.as_ref() == Some(&room.sid);
@@ -147,9 +152,11 @@ impl Nests {
             // In the same way, the old one may have been written down over the new one.
             let listed = if is_old(&room) { None } else { self.media.find(id).await? };
             let room = listed.unwrap_or(room);
-            if !is_old(&room) && room.metadata == new.metadata {
+            let is_new = !is_old(&room) && room.metadata == new.metadata;
+            if is_new && (!contested || self.stays(&room).await?) {
                 return Ok((before, room.sid));
             }
+            contested = true;
             live = Some(room);
         }
         match live {
@@ -163,6 +170,18 @@ impl Nests {
         lease.check()?;
         *touched = true;
         Ok(self.media.delete(id).await?)
+    }
+
+    /// Whether a new room is still the one that is listed, after a while.
+    async fn stays(&self, room: &Room) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        while begun.elapsed() < WATCH {
+            tokio::time::sleep(WATCH / 8).await;
+            if self.media.find(&room.name).await?.is_none_or(|live| live.sid != room.sid) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Deletes a room, and asks until this very one is no longer listed; whether there was one. The lease limits it.
