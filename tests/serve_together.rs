@@ -108,8 +108,10 @@ async fn twenty_restarts_at_once_are_one() {
         assert_eq!(answer["message"], "Nest restarted successfully");
         assert_eq!(answer["token"].as_str().unwrap().split('.').count(), 3);
     }
-    // Asked between the two whether the old one is really gone, and afterwards whether the new one is really there.
-    assert_eq!(scene.tap.calls(), ["ListRooms", "DeleteRoom", "ListRooms", "CreateRoom", "ListRooms"]);
+    // Asked whether anybody is inside, between the two whether the old one is really gone, and afterwards whether the
+    // new one is really there.
+    let calls = ["ListRooms", "ListParticipants", "DeleteRoom", "ListRooms", "CreateRoom", "ListRooms"];
+    assert_eq!(scene.tap.calls(), calls);
     let after = scene.sid().await.unwrap();
     assert_ne!(after, before);
 

@@ -127,8 +127,8 @@ impl Nests {
         touched: &mut bool,
     ) -> Result<(Option<String>, String), Failure> {
         let id = &record.id;
-        let (mut live, people) = tokio::try_join!(self.media.find(id), self.media.participants(id))?;
-        let mut contested = !people.is_empty();
+        let mut live = self.media.find(id).await?;
+        let mut contested = live.is_some() && !self.media.participants(id).await?.is_empty();
         let new = self.room_of(record, live.as_ref());
         let before = live.as_ref().map(|room| room.sid.clone());
         let is_old = |room: &Room| before.as_ref() == Some(&room.sid);
