@@ -41,6 +41,18 @@ pub struct Grants {
     pub room_list: Option<bool>,
 }
 
+/// What a room is like that the join with a token makes, where LiveKit makes rooms so (`auto_create`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RoomConfig {
+    /// Seconds until it closes if nobody stays.
+    pub empty_timeout: u32,
+    /// Seconds until it closes once everybody has left.
+    pub departure_timeout: u32,
+    /// How many get in.
+    pub max_participants: u32,
+}
+
 /// The claims of a token. Times in seconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -62,6 +74,9 @@ pub struct Claims {
     /// What the token allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video: Option<Grants>,
+    /// The room, if it has to be made.
+    #[serde(rename = "roomConfig", skip_serializing_if = "Option::is_none")]
+    pub room_config: Option<RoomConfig>,
     /// For the application: here a JSON object as text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub metadata: String,

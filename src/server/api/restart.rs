@@ -14,7 +14,7 @@ const WORK: Duration = Duration::from_secs(4);
 /// How long somebody else's turn is waited for: longer than one lasts whose process was killed.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How often a room is deleted and created, if somebody joins in between and so creates it, or the old one comes back.
+/// How often a room is deleted and created, if the old one comes back.
 const ROUNDS: usize = 8;
 
 /// How long a deletion may take, more or less, before it is asked for again: that of two nodes takes up to 50 ms.
@@ -136,7 +136,6 @@ impl Nests {
         for _ in 0..ROUNDS {
             let deleted = match &live {
                 Some(room) if is_old(room) => self.remove(room, lease, touched).await?,
-                // A room that somebody's join has made is not waited for: that is how the next join would win again.
                 Some(_) => self.delete_room(id, lease, touched).await?,
                 None => true,
             };
@@ -152,18 +151,20 @@ impl Nests {
             // In the same way, the old one may have been written down over the new one.
             let listed = if is_old(&room) { None } else { self.media.find(id).await? };
             let room = listed.unwrap_or(room);
-            let is_new = !is_old(&room) && room.metadata == new.metadata;
-            if is_new && (!contested || self.stays(&room).await?) {
+            // A room that the join of somebody faster has made is as new: deleted, it would only part those inside from
+            // those who come in the meantime.
+            let ours = room.metadata == new.metadata;
+            contested |= !ours;
+            if !is_old(&room)
+                && (ours || self.media.describe(id, &new.metadata).await?)
+                && (!contested || self.stays(&room).await?)
+            {
                 return Ok((before, room.sid));
             }
             contested = true;
             live = Some(room);
         }
-        match live {
-            // Whoever was thrown out keeps coming back faster: then their room it is.
-            Some(room) if !is_old(&room) && self.media.describe(id, &new.metadata).await? => Ok((before, room.sid)),
-            _ => Err(Failure::Unavailable("the media server keeps the old room".into())),
-        }
+        Err(Failure::Unavailable("the media server keeps the old room".into()))
     }
 
     async fn delete_room(&self, id: &str, lease: Lease, touched: &mut bool) -> Result<bool, Failure> {

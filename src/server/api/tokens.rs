@@ -16,10 +16,13 @@ use crate::server::answer::Answer;
 use crate::server::media::NewRoom;
 use crate::server::random;
 use crate::server::store::Record;
-use crate::server::token::{Claims, Grants};
+use crate::server::token::{Claims, Grants, RoomConfig};
 
 /// How long a token lasts, in seconds.
 const TOKEN_S: i64 = 6 * 3600;
+
+/// How many get into a room.
+const MAX_PARTICIPANTS: u32 = 500;
 
 /// What an operator decides about nests.
 #[derive(Clone, Debug)]
@@ -30,7 +33,8 @@ pub(in crate::server) struct Rules {
     pub(in crate::server) empty_timeout: Duration,
     /// How long a room stays once the last one has left.
     pub(in crate::server) departure_timeout: Duration,
-    /// Tells outages as they are, and from when a token is good. Otherwise all is as upstream has it.
+    /// Tells outages as they are, and tokens from when they are good and what room they are for. Otherwise all is as
+    /// upstream has it.
     pub(in crate::server) frank: bool,
 }
 
@@ -103,7 +107,7 @@ impl Nests {
             name: record.id.clone(),
             empty_timeout: own.map_or(self.rules.empty_timeout, |room| seconds(room.empty_timeout)),
             departure_timeout: own.map_or(self.rules.departure_timeout, |room| seconds(room.departure_timeout)),
-            max_participants: own.map_or(500, |room| room.max_participants),
+            max_participants: own.map_or(MAX_PARTICIPANTS, |room| room.max_participants),
             metadata: Value::Object(metadata).to_string(),
         }
     }
@@ -147,9 +151,15 @@ impl Nests {
     }
 
     fn sign(&self, claims: Claims) -> String {
-        let now = self.clock.now_s();
-        let nbf = if self.rules.frank { now } else { 0 };
-        self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), ..claims })
+        let (now, rules) = (self.clock.now_s(), &self.rules);
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let room_config = rules.frank.then(|| RoomConfig {
+            empty_timeout: seconds(rules.empty_timeout),
+            departure_timeout: seconds(rules.departure_timeout),
+            max_participants: MAX_PARTICIPANTS,
+        });
+        let nbf = if rules.frank { now } else { 0 };
+        self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), room_config, ..claims })
     }
 }
 
