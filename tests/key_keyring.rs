@@ -179,7 +179,7 @@ fn no_session_bus_is_named_at_once() {
     }
     let (error, took) = ask();
     assert!(matches!(error, keyring::Error::Unusable(Reason::NoSessionBus(_))), "{error:?}");
-    assert!(took < Duration::from_secs(1));
+    assert!(took < LIMIT);
 }
 
 #[test]
