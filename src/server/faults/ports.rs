@@ -1,8 +1,8 @@
 //! Faults of what is behind the API: a store and a media server that are struck for the length of one request.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -96,8 +96,18 @@ pub(in crate::server) struct FaultyMedia {
     media: Arc<dyn MediaServer>,
     faults: Active,
     issuer: Issuer,
-    /// It has said that the old room is gone.
-    lied: AtomicBool,
+    told: Mutex<Told>,
+}
+
+/// What is said of a room.
+#[derive(Clone, Default)]
+enum Told {
+    #[default]
+    Truth,
+    /// That it is deleted.
+    Gone,
+    /// That it was created anew.
+    New(Box<Room>),
 }
 
 impl FaultyMedia {
@@ -106,7 +116,11 @@ impl FaultyMedia {
         if faults.0.contains(&Kind::WrongSecret) {
             issuer.secret = Secret::new("the secret of another media server");
         }
-        Self { media, faults, issuer, lied: AtomicBool::new(false) }
+        Self { media, faults, issuer, told: Mutex::default() }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn up(&self) -> Result<&dyn MediaServer, media::Error> {
@@ -141,10 +155,13 @@ impl MediaServer for FaultyMedia {
 
     async fn create(&self, room: &NewRoom) -> Result<Room, media::Error> {
         let mut created = self.up()?.create(room).await?;
-        if self.lied.load(Ordering::Relaxed) {
+        let mut told = self.told();
+        if !matches!(*told, Told::Truth) {
             // Upstream does not look: neither would it notice.
             created = Room { sid: format!("RM_{}", random::text(12)), metadata: room.metadata.clone(), ..created };
+            *told = Told::New(Box::new(created.clone()));
         }
+        drop(told);
         self.tear_down_late(&room.name);
         Ok(created)
     }
@@ -152,14 +169,19 @@ impl MediaServer for FaultyMedia {
     async fn delete(&self, name: &str) -> Result<bool, media::Error> {
         let media = self.up()?;
         if self.faults.0.contains(&Kind::OldRoomKept) {
-            self.lied.store(true, Ordering::Relaxed);
+            *self.told() = Told::Gone;
             return Ok(true);
         }
         media.delete(name).await
     }
 
     async fn find(&self, name: &str) -> Result<Option<Room>, media::Error> {
-        Ok(self.up()?.find(name).await?.filter(|_| !self.lied.load(Ordering::Relaxed)))
+        let found = self.up()?.find(name).await?;
+        Ok(match self.told().clone() {
+            Told::Truth => found,
+            Told::Gone => None,
+            Told::New(room) => Some(*room),
+        })
     }
 
     async fn describe(&self, name: &str, metadata: &str) -> Result<bool, media::Error> {
