@@ -168,6 +168,7 @@ async fn questions(media: &Livekit, store: &Redis, room: &NewRoom, n: usize) {
     let Turn::Mine(turn) = store.turn(id, None).await.unwrap() else { panic!("somebody else's turn") };
     let record: Record = store.get(id).await.unwrap().unwrap();
     let old = media.find(id).await.unwrap().unwrap();
+    media.participants(id).await.unwrap();
     media.delete(id).await.unwrap();
     while media.find(id).await.unwrap().is_some_and(|room| room.sid == old.sid) {}
     media.create(room).await.unwrap();

@@ -41,16 +41,25 @@ pub struct Grants {
     pub room_list: Option<bool>,
 }
 
-/// What a room is like that the join with a token makes, where LiveKit makes rooms so (`auto_create`).
+/// What a room is like that LiveKit makes, or takes up again, when somebody joins with a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RoomConfig {
-    /// Seconds until it closes if nobody stays.
+    /// Seconds until it closes if nobody comes.
     pub empty_timeout: u32,
     /// Seconds until it closes once everybody has left.
     pub departure_timeout: u32,
-    /// How many get in.
+    /// How many get in; 0: no limit.
     pub max_participants: u32,
+}
+
+impl RoomConfig {
+    /// What this room is like.
+    #[must_use]
+    pub fn of(room: &livekit_protocol::Room) -> Self {
+        let livekit_protocol::Room { empty_timeout, departure_timeout, max_participants, .. } = *room;
+        Self { empty_timeout, departure_timeout, max_participants }
+    }
 }
 
 /// The claims of a token. Times in seconds since the Unix epoch.
@@ -74,7 +83,7 @@ pub struct Claims {
     /// What the token allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video: Option<Grants>,
-    /// The room, if it has to be made.
+    /// The room, where LiveKit has to make it.
     #[serde(rename = "roomConfig", skip_serializing_if = "Option::is_none")]
     pub room_config: Option<RoomConfig>,
     /// For the application: here a JSON object as text.

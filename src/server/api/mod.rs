@@ -22,6 +22,7 @@ use super::call::Call;
 use super::limit::{Limiter, Standing};
 use super::media::{self, MediaServer};
 use super::store::{self, Record, RoomStore};
+use super::token::RoomConfig;
 use super::{nip98, random};
 use crate::api::wire::{Info, TokenAnswer};
 use crate::clock::{Clock, rfc3339};
@@ -185,36 +186,33 @@ impl Ask {
             }
         };
         let note = format!("create {} {}", record.id, room.sid);
-        Ok(self.session(&record, None).note(note))
+        Ok(self.session(&record, Some(RoomConfig::of(&room)), None).note(note))
     }
 
     async fn restart(&self, signer: &str) -> Result<Answer, Failure> {
         self.record_of_host(signer, "Only the host can restart the nest").await?;
-        let (record, note) = match self.nests.restart(&self.id).await? {
-            Restarted::Now { record, before, sid } => {
+        let (record, config, note) = match self.nests.restart(&self.id).await? {
+            Restarted::Now { record, config, before, sid } => {
                 let before = before.unwrap_or_else(|| "no room".into());
-                (*record, format!("restart {} {before} → {sid}", self.id))
+                (*record, Some(config), format!("restart {} {before} → {sid}", self.id))
             }
-            Restarted::Joined => (self.record().await?, format!("restart {} together with another", self.id)),
+            Restarted::Joined => (self.record().await?, None, format!("restart {} together with another", self.id)),
         };
-        Ok(self.session(&record, Some("Nest restarted successfully")).note(note))
+        Ok(self.session(&record, config, Some("Nest restarted successfully")).note(note))
     }
 
     async fn token(&self, signer: &str) -> Result<Answer, Failure> {
         let record = self.record().await?;
-        if self.live_room().await?.is_none() {
-            return Err(not_found("Nest is no longer active"));
-        }
+        let room = self.live_room().await?.ok_or_else(|| not_found("Nest is no longer active"))?;
         self.nests.store.renew(&self.id).await?;
-        let token = Value::String(self.nests.mint(signer, &self.id, Role::of(&record, signer)));
+        let config = Some(self.nests.config_of(Some(&room)));
+        let token = Value::String(self.nests.mint(signer, &self.id, Role::of(&record, signer), config));
         Ok(Answer::json(StatusCode::OK, &TokenAnswer { token }))
     }
 
     async fn guest(&self) -> Result<Answer, Failure> {
-        if self.live_room().await?.is_none() {
-            return Err(not_found("Nest not found or no longer active"));
-        }
-        let token = Value::String(self.nests.mint_guest(&self.id));
+        let room = self.live_room().await?.ok_or_else(|| not_found("Nest not found or no longer active"))?;
+        let token = Value::String(self.nests.mint_guest(&self.id, self.nests.config_of(Some(&room))));
         Ok(Answer::json(StatusCode::OK, &TokenAnswer { token }))
     }
 

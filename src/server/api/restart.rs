@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use livekit_protocol::Room;
 
+use super::tokens::{adopted, metadata_of};
 use super::{Failure, Nests, not_found};
 use crate::server::store::{self, Record, Turn};
+use crate::server::token::RoomConfig;
 
 /// How long a turn is used, well below [`store::TURN`]: who comes back after that touches nothing any more.
 const WORK: Duration = Duration::from_secs(4);
@@ -21,7 +23,8 @@ const ROUNDS: usize = 8;
 const ASK_FOR: Duration = Duration::from_millis(60);
 
 /// How long a new room is watched when somebody was in the old one. Whoever comes back while the old one is being closed
-/// gets it again from LiveKit, and once that join is done the old one is written down over the new one.
+/// gets it again from LiveKit, and once that join is done the old one is written down over the new one. (That may happen
+/// again as long as somebody is in there, every few seconds: it cannot be waited for.)
 const WATCH: Duration = Duration::from_millis(60);
 
 /// What a restart came to.
@@ -29,6 +32,7 @@ pub(super) enum Restarted {
     /// Done here.
     Now {
         record: Box<Record>,
+        config: RoomConfig,
         /// SID of the room before, if there was one.
         before: Option<String>,
         /// SID of the room now.
@@ -114,24 +118,29 @@ impl Nests {
         let record = self.store.get(id).await?.ok_or_else(|| not_found("Nest not found"))?;
         let restarted_at = Some(self.clock.now_ms());
         let record = Record { id: id.into(), status: store::active(), restarted_at, ..record };
-        let (before, sid) = lease.within(self.replace_room(&record, lease, touched)).await?;
+        let (config, before, sid) = lease.within(self.replace_room(&record, lease, touched)).await?;
         let finished = self.store.finish(lease.turn, &record).await?;
-        Ok(finished.then_some(Restarted::Now { record: Box::new(record), before, sid }))
+        Ok(finished.then_some(Restarted::Now { record: Box::new(record), config, before, sid }))
     }
 
-    /// Deletes the room and creates it; SIDs before and after, which differ.
+    /// Deletes the room and creates it; what it is like, and the SIDs before and after, which differ.
     async fn replace_room(
         &self,
         record: &Record,
         lease: Lease,
         touched: &mut bool,
-    ) -> Result<(Option<String>, String), Failure> {
+    ) -> Result<(RoomConfig, Option<String>, String), Failure> {
         let id = &record.id;
         let mut live = self.media.find(id).await?;
-        let mut contested = live.is_some() && !self.media.participants(id).await?.is_empty();
-        let new = self.room_of(record, live.as_ref());
+        // Whether the new room has to be watched. Who cannot be counted may be there.
+        let mut contested =
+            live.is_some() && self.media.participants(id).await.map_or(true, |people| !people.is_empty());
+        let (new, config) = (self.room_of(record, live.as_ref()), self.config_of(live.as_ref()));
         let before = live.as_ref().map(|room| room.sid.clone());
-        let is_old = |room: &Room| before.as_ref() == Some(&room.sid);
+        // That one, or one that a restart before has made, and LiveKit has got out again.
+        let is_old = |room: &Room| {
+            before.as_ref() == Some(&room.sid) || room.metadata != new.metadata && metadata_of(room).is_some()
+        };
         let mut pause = Duration::from_millis(10);
         for _ in 0..ROUNDS {
             let deleted = match &live {
@@ -150,16 +159,18 @@ impl Nests {
             let room = self.media.create(&new).await?;
             // In the same way, the old one may have been written down over the new one.
             let listed = if is_old(&room) { None } else { self.media.find(id).await? };
+            contested |= listed.is_none();
             let room = listed.unwrap_or(room);
-            // A room that the join of somebody faster has made is as new: deleted, it would only part those inside from
-            // those who come in the meantime.
-            let ours = room.metadata == new.metadata;
-            contested |= !ours;
-            if !is_old(&room)
-                && (ours || self.media.describe(id, &new.metadata).await?)
-                && (!contested || self.stays(&room).await?)
-            {
-                return Ok((before, room.sid));
+            if !is_old(&room) {
+                // A room that the join of somebody faster has made is as new: deleted, it would only part those inside
+                // from those who come in the meantime.
+                let ours = room.metadata == new.metadata;
+                contested |= !ours;
+                lease.check()?;
+                let described = ours || self.media.describe(id, &adopted(&room, &new, config)).await?;
+                if described && (!contested || self.stays(&room).await?) {
+                    return Ok((config, before, room.sid));
+                }
             }
             contested = true;
             live = Some(room);

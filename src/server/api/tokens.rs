@@ -33,8 +33,8 @@ pub(in crate::server) struct Rules {
     pub(in crate::server) empty_timeout: Duration,
     /// How long a room stays once the last one has left.
     pub(in crate::server) departure_timeout: Duration,
-    /// Tells outages as they are, and tokens from when they are good and what room they are for. Otherwise all is as
-    /// upstream has it.
+    /// Outages are told as they are; tokens say from when they are good, and what a room is like that they make.
+    /// Otherwise all is as upstream has it.
     pub(in crate::server) frank: bool,
 }
 
@@ -72,8 +72,8 @@ impl Role {
 }
 
 impl Ask {
-    /// The answer to a creation or a restart.
-    pub(super) fn session(&self, record: &Record, message: Option<&str>) -> Answer {
+    /// The answer to a creation or a restart. `config` is that of the room, as far as it is known.
+    pub(super) fn session(&self, record: &Record, config: Option<RoomConfig>, message: Option<&str>) -> Answer {
         let mut endpoints = vec![self.nests.rules.endpoint.clone()];
         if record.hls_stream {
             endpoints.push(format!("{}/api/v1/live/{}/live.m3u8", self.origin, record.id));
@@ -81,20 +81,54 @@ impl Ask {
         let session = Session {
             room_id: record.id.clone(),
             endpoints,
-            token: Value::String(self.nests.mint(&record.host, &record.id, Role::Host)),
+            token: Value::String(self.nests.mint(&record.host, &record.id, Role::Host, config)),
             message: message.map(Into::into),
         };
         Answer::json(StatusCode::OK, &session)
     }
 }
 
+/// In the metadata of a room that somebody's join has made: what the nest's room is to be like, where this one is not.
+const ROOM_CONFIG: &str = "roomConfig";
+
+/// The metadata of a room that is a nest's own; what somebody's join has made has none.
+pub(super) fn metadata_of(room: &Room) -> Option<Map<String, Value>> {
+    serde_json::from_str::<Map<_, _>>(&room.metadata).ok().filter(|metadata| metadata.contains_key("nestId"))
+}
+
+/// What has to be written on a room that somebody's join has made, for it to be this new one.
+pub(super) fn adopted(room: &Room, new: &NewRoom, config: RoomConfig) -> String {
+    match serde_json::from_str::<Map<_, _>>(&new.metadata) {
+        Ok(mut metadata) if RoomConfig::of(room) != config => {
+            metadata.insert(ROOM_CONFIG.into(), json!(config));
+            Value::Object(metadata).to_string()
+        }
+        _ => new.metadata.clone(),
+    }
+}
+
 impl Nests {
-    /// The room of a nest: as the one before was, if that was the nest's own, and as the record says.
+    /// What the room of a nest is like: as the one before was, if that was the nest's own.
+    pub(super) fn config_of(&self, before: Option<&Room>) -> RoomConfig {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let own = before.and_then(|room| Some((room, metadata_of(room)?)));
+        own.map_or_else(
+            || RoomConfig {
+                empty_timeout: seconds(self.rules.empty_timeout),
+                departure_timeout: seconds(self.rules.departure_timeout),
+                max_participants: MAX_PARTICIPANTS,
+            },
+            |(room, mut metadata)| {
+                let kept = metadata.remove(ROOM_CONFIG).and_then(|config| serde_json::from_value(config).ok());
+                kept.unwrap_or_else(|| RoomConfig::of(room))
+            },
+        )
+    }
+
+    /// The room of a nest: as the one before was, and as the record says.
     pub(in crate::server) fn room_of(&self, record: &Record, before: Option<&Room>) -> NewRoom {
-        let described = |room: &&Room| serde_json::from_str::<Map<String, Value>>(&room.metadata).ok();
-        // A room that somebody's join has created has the media server's timeouts, not the nest's.
-        let own = before.filter(|room| described(room).is_some_and(|metadata| metadata.contains_key("nestId")));
-        let mut metadata = own.as_ref().and_then(described).unwrap_or_default();
+        let mut metadata = before.and_then(metadata_of).unwrap_or_default();
+        metadata.remove(ROOM_CONFIG);
         metadata.insert("nestId".into(), json!(record.id));
         metadata.insert("host".into(), json!(record.host));
         metadata.insert("relays".into(), json!(record.relays));
@@ -102,18 +136,18 @@ impl Nests {
         if let Some(restarted_at) = record.restarted_at {
             metadata.insert("restartedAt".into(), restarted_at.into());
         }
-        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let RoomConfig { empty_timeout, departure_timeout, max_participants } = self.config_of(before);
         NewRoom {
             name: record.id.clone(),
-            empty_timeout: own.map_or(self.rules.empty_timeout, |room| seconds(room.empty_timeout)),
-            departure_timeout: own.map_or(self.rules.departure_timeout, |room| seconds(room.departure_timeout)),
-            max_participants: own.map_or(MAX_PARTICIPANTS, |room| room.max_participants),
+            empty_timeout: Duration::from_secs(empty_timeout.into()),
+            departure_timeout: Duration::from_secs(departure_timeout.into()),
+            max_participants,
             metadata: Value::Object(metadata).to_string(),
         }
     }
 
     /// A token for somebody with a key.
-    pub(super) fn mint(&self, identity: &str, room: &str, role: Role) -> String {
+    pub(super) fn mint(&self, identity: &str, room: &str, role: Role, config: Option<RoomConfig>) -> String {
         let (runs, speaks) = (matches!(role, Role::Host | Role::Admin), role != Role::Listener);
         self.sign(Claims {
             sub: identity.into(),
@@ -128,12 +162,13 @@ impl Nests {
                 room_record: Some(runs),
                 ..Grants::default()
             }),
+            room_config: config,
             ..Claims::default()
         })
     }
 
     /// A token for a listener of no name.
-    pub(super) fn mint_guest(&self, room: &str) -> String {
+    pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
         self.sign(Claims {
             sub: format!("guest-{}-{}", self.clock.now_ms(), random::text(9).to_lowercase()),
             name: "Guest".into(),
@@ -146,19 +181,14 @@ impl Nests {
                 room_admin: Some(false),
                 ..Grants::default()
             }),
+            room_config: Some(config),
             ..Claims::default()
         })
     }
 
     fn sign(&self, claims: Claims) -> String {
-        let (now, rules) = (self.clock.now_s(), &self.rules);
-        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-        let room_config = rules.frank.then(|| RoomConfig {
-            empty_timeout: seconds(rules.empty_timeout),
-            departure_timeout: seconds(rules.departure_timeout),
-            max_participants: MAX_PARTICIPANTS,
-        });
-        let nbf = if rules.frank { now } else { 0 };
+        let now = self.clock.now_s();
+        let (nbf, room_config) = if self.rules.frank { (now, claims.room_config) } else { (0, None) };
         self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), room_config, ..claims })
     }
 }
