@@ -76,7 +76,7 @@ impl House {
                 let lost = lost.clone();
                 tokio::spawn(async move {
                     let mut head = [0; 1024];
-                    let patience = Duration::from_millis(if impatient { 300 } else { 60_000 });
+                    let patience = Duration::from_millis(if impatient { 1500 } else { 60_000 });
                     let Ok(read) = tokio::time::timeout(patience, stream.peek(&mut head)).await else {
                         drop(stream);
                         return lost.send_modify(|lost| *lost += 1);

@@ -69,8 +69,8 @@ async fn the_creation_time_alone_proves_a_restart() {
     let guest = token("demo", "guest-1");
     let candidates = server.candidates();
     let sent_ms = now_ms();
-    // The way from here to the API, its own work, and the way to LiveKit.
-    sleep(Duration::from_millis(30)).await;
+    // The way from here to the API, its own work, and the way to LiveKit: longer than a join takes.
+    sleep(Duration::from_millis(500)).await;
     server.create("demo", 60).await;
     let restarted = Some(Restarted { sent_ms, answered_ms: now_ms() });
     let report = report(&Check { restarted, ..check("demo", &guest, &candidates) }).await;
@@ -98,13 +98,10 @@ async fn a_kept_room_is_told() {
         assert_eq!(report.verdict, Verdict::Unhealthy);
         let sid = first["sid"].as_str().unwrap();
         let fresh = step(&report, "fresh");
-        assert_eq!(
-            fresh.detail,
-            format!(
-                "The server reports success, but LiveKit still runs the old room ({sid}, created 1 s ago). \
-                 Nobody was disconnected."
-            )
-        );
+        let told = format!("The server reports success, but LiveKit still runs the old room ({sid}, created ");
+        let age =
+            fresh.detail.strip_prefix(&told).and_then(|rest| rest.strip_suffix(" s ago). Nobody was disconnected."));
+        assert!((1..10).contains(&age.unwrap().parse().unwrap()), "{fresh:?}");
         assert_eq!(report.room.as_ref().unwrap().participants, 1);
         assert_eq!(report.closes_at_ms, None, "somebody is inside");
     }
@@ -285,7 +282,7 @@ async fn a_late_teardown_is_seen_by_hold() {
     let deleting = tokio::spawn({
         let server = server.clone();
         async move {
-            sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(3)).await;
             server.delete("demo").await;
         }
     });
@@ -294,7 +291,9 @@ async fn a_late_teardown_is_seen_by_hold() {
     deleting.await.unwrap();
     assert_eq!(report.verdict, Verdict::Unhealthy);
     let hold = step(&report, "hold");
-    assert_eq!(hold.detail, "Room closed 1 s after the restart: LiveKit was still deleting the old one.");
+    let after = hold.detail.strip_prefix("Room closed ").unwrap().split_once(" s after the restart: ").unwrap();
+    assert!((3..10).contains(&after.0.parse().unwrap()), "{hold:?}");
+    assert_eq!(after.1, "LiveKit was still deleting the old one.");
     assert_eq!(hold.hint.as_deref(), Some("Wait 30 s and restart again"));
     assert_eq!(report.closes_at_ms, None);
 }
@@ -327,9 +326,9 @@ async fn a_quiet_hold_passes_and_people_are_counted_when_it_ends() {
 async fn validating_joins_nobody_and_tells_the_servers_time() {
     let server = LiveKit::start(false);
     server.create("demo", 60).await;
-    let (candidates, second) = (server.candidates(), Duration::from_secs(1));
+    let (candidates, limit) = (server.candidates(), Duration::from_secs(10));
     let guest = token("demo", "g");
-    let answer = validate::ask(&server.http, &candidates[0], &guest, second, Clock::default()).await.unwrap();
+    let answer = validate::ask(&server.http, &candidates[0], &guest, limit, Clock::default()).await.unwrap();
     assert_eq!(answer.verdict, Ok(()));
     let clock = answer.clock.unwrap();
     let width = i64::try_from(answer.elapsed.as_millis()).unwrap() + 1010;
@@ -339,7 +338,7 @@ async fn validating_joins_nobody_and_tells_the_servers_time() {
     // The moment of joining tells it too, and much more exactly.
     let session = server.guest("demo", "g").await;
     let exact = session.joined.clock.unwrap();
-    assert!(exact.min_ms <= 0 && exact.max_ms >= 0 && exact.max_ms - exact.min_ms < 200, "{exact:?}");
+    assert!(exact.min_ms <= 0 && exact.max_ms >= 0 && exact.max_ms - exact.min_ms < 900, "{exact:?}");
     assert_eq!(server.inside("demo").await, 1);
     session.leave().await;
     assert_eq!(server.settled("demo", 0).await, 0, "leaving takes effect soon");

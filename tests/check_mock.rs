@@ -70,7 +70,8 @@ fn told(report: &CheckReport, name: &str, status: Status, text: &str) {
 
 #[tokio::test]
 async fn a_restarted_nest_is_joinable() {
-    let mock = mock(&[]);
+    // A restart that takes longer than a join.
+    let mock = mock(&["redis-hang=500ms@restart"]);
     let session = restart(&mock).await;
     let report = report(&request(&session)).await;
     assert_eq!(report.verdict, Verdict::Joinable);
@@ -121,7 +122,8 @@ async fn a_nest_that_ran_before_has_another_sid() {
 async fn a_kept_room_is_told_without_knowing_its_sid() {
     let mock = mock(&["old-room-kept"]);
     restart(&mock).await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Longer than a join takes.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let session = restart(&mock).await;
     let report = report(&request(&session)).await;
     assert_eq!(report.verdict, Verdict::Unhealthy);
@@ -155,7 +157,7 @@ async fn behind_an_internal_endpoint_the_usual_place_is_found() {
 
 #[tokio::test]
 async fn a_late_teardown_is_told() {
-    let mock = mock(&["late-teardown=300ms"]);
+    let mock = mock(&["late-teardown=1500ms"]);
     let session = restart(&mock).await;
     let hold = Some(Duration::from_secs(20));
     let report = report(&Check { hold, ..request(&session) }).await;

@@ -373,14 +373,14 @@ async fn livekit_keeps_the_contract() {
 
 #[tokio::test]
 async fn memory_keeps_the_contract_of_stores() {
-    let ttl = Duration::from_secs(1);
+    let ttl = Duration::from_secs(3);
     stores::contract(&Memory::new(ttl), ttl).await;
 }
 
 #[tokio::test]
 #[ignore = "needs redis"]
 async fn redis_keeps_the_contract_of_stores() {
-    let (server, ttl) = (redis_server::Redis::start(), Duration::from_secs(1));
+    let (server, ttl) = (redis_server::Redis::start(), Duration::from_secs(3));
     let config = redis::Config { url: Secret::new(server.url()), password: None };
     stores::contract(&Redis::new(&config, ttl).unwrap(), ttl).await;
 }

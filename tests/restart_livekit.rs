@@ -53,7 +53,7 @@ async fn a_room_that_was_not_deleted_is_found_out() {
     let mock = api_before(&server);
     Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
     let before = server.sid("demo").await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     mock.set_faults(vec!["old-room-kept".parse().unwrap()]);
     let output = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(10);
     let document = output.document();
