@@ -101,7 +101,8 @@ fn a_refusal_is_not_forgotten_when_the_server_goes_away() {
 
 #[test]
 fn row_6_a_clock_that_runs_wrong_is_repaired() {
-    for (clock, side) in [("clock=-94s", "94 s ahead of"), ("clock=+94s", "94 s behind"), ("clock=+23h", "23 h behind")]
+    for (clock, side) in
+        [("clock=-10m", "10 min ahead of"), ("clock=+10m", "10 min behind"), ("clock=+23h", "23 h behind")]
     {
         let mock = mock(&[clock]);
         let output = restart(&mock, &["--retries", "0", "--json"]).expect(0);
@@ -141,7 +142,7 @@ fn refusing(ahead_ms: i64) -> Raw {
 
 #[test]
 fn the_bounds_of_the_repair() {
-    for (ahead_s, asked) in [(18, 1), (-18, 1), (20, 2), (-21, 2), (86_399, 2), (-86_399, 2), (86_403, 1), (-86_403, 1)]
+    for (ahead_s, asked) in [(18, 1), (-18, 1), (21, 2), (-21, 2), (86_399, 2), (-86_399, 2), (86_403, 1), (-86_403, 1)]
     {
         let server = refusing(ahead_s * 1000);
         let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(["restart", "demo"]).run().expect(4);
@@ -153,13 +154,13 @@ fn the_bounds_of_the_repair() {
 
 #[test]
 fn over_plain_http_nobody_vouches_for_a_clock() {
-    let server = refusing(94_000);
+    let server = refusing(600_000);
     // The same server, by a name that is not loopback's.
     let url = server.url().replace("127.0.0.1", "0.0.0.0");
     let call = Nest::new(&mock(&[])).env("NEST_API", url).args(["restart", "demo", "--allow-http"]);
     let stderr = call.run().expect(4).stderr;
     assert_eq!(server.asked(), 1);
-    assert!(stderr.contains("your clock is 94 s behind the server's; signatures are valid for a minute"), "{stderr}");
+    assert!(stderr.contains("your clock is 10 min behind the server's; signatures are valid for a minute"), "{stderr}");
 }
 
 #[test]
