@@ -78,7 +78,7 @@ fn a_key_is_typed_unseen() {
     let mut person = Seated::at(Nest::new(&mock).without("NEST_KEY").args(["restart", "demo"]));
     person.sees("Host key");
     let nsec = mock.host().secret_key().to_bech32().unwrap();
-    person.terminal.send_line(&nsec).unwrap();
+    person.types(&nsec);
     let (screen, code) = person.ends();
     assert_eq!(code, 0, "{screen}");
     assert!(!screen.contains(&nsec), "{screen}");
