@@ -70,7 +70,7 @@ async fn the_old_room_is_kept() {
 
 #[tokio::test]
 async fn the_new_room_is_torn_down_late() {
-    let mock = mock(&["late-teardown=50ms"]);
+    let mock = mock(&["late-teardown=2s"]);
     let answer = json_of(restart(&mock).await).await;
     let mut inside = Signal::join(mock.livekit(), answer["token"].as_str().unwrap()).await.unwrap();
     assert_eq!(inside.farewell().await, livekit_protocol::DisconnectReason::RoomDeleted);
