@@ -244,13 +244,15 @@ fn killed_after(mock: &Mock, home: &Path, after: Duration) -> bool {
 fn killed_at_random_moments_and_run_again_it_is_done_once() {
     let people = [&Keys::generate(), &Keys::generate()];
     let home = tempfile::tempdir().unwrap();
-    let whole = {
+    // The quickest of three: after a longer time than it takes nothing is left to be killed.
+    let whole = [(); 3].map(|()| {
         let mock = mock(&[]);
         Outside::at(&mock.relay()).publish(&lost(&mock, "weekly", "room", "open", people));
         let since = Instant::now();
         recreate(&mock, "weekly").args(["--yes"]).run().expect(0);
         since.elapsed()
-    };
+    });
+    let whole = whole.into_iter().min().unwrap();
     let mut killed = 0;
     for round in 0..12u32 {
         let mock = mock(&[]);
