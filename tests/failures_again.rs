@@ -44,7 +44,7 @@ fn what_is_safe_to_repeat_is_repeated() {
         );
     });
     at_once(&[(301, 7), (400, 7), (401, 4), (403, 5), (404, 6), (501, 7), (504, 9)], |&(status, code)| {
-        assert_eq!(tries(&[&format!("status={status}")], &["--timeout", "500ms"], code).0, 1, "{status}");
+        assert_eq!(tries(&[&format!("status={status}")], &["--timeout", "5s"], code).0, 1, "{status}");
     });
 }
 
@@ -53,17 +53,17 @@ fn the_pauses_grow() {
     // 250–500 ms, then 500–1000 ms.
     let (tried, took) = tries(&["status=500"], &["--retries", "2"], 7);
     assert_eq!(tried, 3);
-    assert!((ms(750)..ms(2500)).contains(&took), "{took:?}");
+    assert!((ms(750)..ms(10_000)).contains(&took), "{took:?}");
 }
 
 #[test]
 fn retry_after_is_honoured_within_max_wait() {
     let (tried, took) = tries(&["status=429,1sx1"], &[], 0);
     assert_eq!(tried, 2);
-    assert!((ms(1000)..ms(2500)).contains(&took), "{took:?}");
-    let (tried, took) = tries(&["plain-text=429,2s"], &["--max-wait", "1s"], 11);
+    assert!((ms(1000)..ms(10_000)).contains(&took), "{took:?}");
+    let (tried, took) = tries(&["plain-text=429,20s"], &["--max-wait", "1s"], 11);
     assert_eq!(tried, 1);
-    assert!(took < ms(1000), "{took:?}");
+    assert!(took < ms(10_000), "{took:?}");
     assert_eq!(tries(&["status=503,61s"], &[], 7).0, 1, "a minute, unless told otherwise");
 }
 

@@ -199,7 +199,7 @@ fn a_room_that_was_never_published_is_not_made_twice() {
     let home = tempfile::tempdir().unwrap();
     let run = |relay: &str| {
         let nest = Nest::new(&mock).env("XDG_STATE_HOME", home.path()).env("NEST_RELAYS", relay);
-        nest.args(["recreate", "weekly", "--yes", "--json", "--relay-timeout", "700ms"]).run()
+        nest.args(["recreate", "weekly", "--yes", "--json", "--relay-timeout", "2s"]).run()
     };
     // A relay that shows events, and swallows what it is given. The nest's own relay is down for the moment.
     let old = event(

@@ -100,7 +100,7 @@ fn control_c_at_a_question_ends_with_130_and_nothing_sent() {
 fn the_spinner_says_what_it_is_doing() {
     let faults = vec!["no-answer".parse().unwrap()];
     let mock = Mock::start(Options { faults, ..Options::default() }).unwrap();
-    let mut person = Seated::at(Nest::new(&mock).args(["restart", "demo", "--timeout", "600ms"]));
+    let mut person = Seated::at(Nest::new(&mock).args(["restart", "demo", "--timeout", "2s"]));
     person.sees("restarting");
     person.sees("looking");
     assert_eq!(person.ends().1, 0);
