@@ -148,7 +148,7 @@ fn what_the_api_says_decides_the_code() {
     let (mock, _) = running(&[]);
     for (fault, code, kind) in codes {
         mock.set_faults(parse(&[fault]));
-        let document = listener(&mock, "demo").args(["--json", "--timeout", "700ms"]).run().expect(code).document();
+        let document = listener(&mock, "demo").args(["--json", "--timeout", "3s"]).run().expect(code).document();
         assert_eq!((&document["roomId"], &document["error"]["kind"]), (&json!("demo"), &json!(kind)), "{fault}");
         assert!(document.get("steps").is_none(), "{fault}");
     }

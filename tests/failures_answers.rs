@@ -285,7 +285,7 @@ fn which_404_it_was_is_not_guessed_when_the_rest_is_lost() {
     let restart = "error: not restarted: the API answered 404, and nobody knows what is missing\n";
     let said = "  caused by: the server says: {\"error\":\"Nes…\n";
     nest::at_once(
-        &[("half-body", said), ("slow-body=700ms", "  caused by: the server says: {\"…\n"), ("huge-body", "")],
+        &[("half-body", said), ("slow-body=800ms", "  caused by: the server says: {\"…\n"), ("huge-body", "")],
         |(fault, said)| {
             let faults = ["lost-record", *fault];
             let mock = mock(&faults);

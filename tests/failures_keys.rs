@@ -4,6 +4,7 @@
 #[path = "support/nest.rs"]
 mod nest;
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,7 @@ fn row_9_a_bus_that_never_answers_is_waited_for_three_seconds() {
     let since = Instant::now();
     let output = cron(&mock, Some(&format!("unix:path={}", path.display()))).expect(3);
     let took = since.elapsed();
-    assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(3)..Duration::from_secs(10)).contains(&took), "{took:?}");
     assert_eq!(
         output.stderr,
         format!("error: the OS keyring cannot be used; it did not answer within 3 s; hint: {SOURCES}\n")
@@ -55,12 +56,12 @@ fn row_9_a_bus_that_never_answers_is_waited_for_three_seconds() {
 fn row_9_an_explicit_key_comes_first() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("bus");
-    let _bus = UnixListener::bind(&path).unwrap();
+    let listener = UnixListener::bind(&path).unwrap();
+    listener.set_nonblocking(true).unwrap();
     let mock = mock(&[]);
-    let since = Instant::now();
     let bus = format!("unix:path={}", path.display());
     Nest::new(&mock).env("DBUS_SESSION_BUS_ADDRESS", bus).args(["restart", "demo", "-q"]).run().expect(0);
-    assert!(since.elapsed() < Duration::from_secs(3), "the keyring was waited for");
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "the keyring was asked");
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Far {
         call.file("ca.pem", &self.authority.pem, 0o600).args(args).args([
             "-vv",
             "--timeout",
-            "2s",
+            "20s",
             "--cacert",
             "ca.pem",
         ])

@@ -66,7 +66,7 @@ fn row_22_no_way_to_the_api_makes_it_talk() {
             let ca = if *context == "wrong name" { &["--cacert", "ca.pem"][..] } else { &[] };
             let call = Nest::new(&mock).env("NEST_API", api).file("ca.pem", &authority.pem, 0o600);
             let call = proxy.iter().fold(call, |call, proxy| call.env("HTTPS_PROXY", proxy));
-            let call = call.args(args).args(ca).args(["-vv", "--retries", "1", "--timeout", "2s"]);
+            let call = call.args(args).args(ca).args(["-vv", "--retries", "1", "--timeout", "20s"]);
             silent(call, 8, why, &format!("{context} {args:?}"), &secrets);
         }
     });

@@ -20,12 +20,12 @@ const LOSSES: [(&str, &str); 6] = [
     ("drop-before", "the connection was lost before there was an answer"),
     ("drop-after", "the connection was lost before there was an answer"),
     ("half-body", "the answer was cut off"),
-    ("slow-body", "no whole answer within 500ms"),
-    ("no-answer", "no answer within 500ms"),
+    ("slow-body", "no whole answer within 2s"),
+    ("no-answer", "no answer within 2s"),
 ];
 
 fn restart(mock: &Mock, args: &[&str]) -> Output {
-    Nest::new(mock).args(["restart", "demo", "--timeout", "500ms", "--retries", "3"]).args(args).run()
+    Nest::new(mock).args(["restart", "demo", "--timeout", "2s", "--retries", "3"]).args(args).run()
 }
 
 fn not_seen(why: &str) -> String {
@@ -122,7 +122,7 @@ fn cloudflare_gives_up_waiting_with_numbers_of_its_own() {
     for status in [520, 524] {
         let server = Raw::answering(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"));
         let mock = mock(&[]);
-        let output = Nest::new(&mock).env("NEST_API", server.url()).args(["restart", "demo", "--timeout", "500ms"]);
+        let output = Nest::new(&mock).env("NEST_API", server.url()).args(["restart", "demo", "--timeout", "2s"]);
         let output = output.run().expect(9);
         let why = format!("the gateway gave up waiting (status {status})");
         assert_eq!(output.stderr, not_seen(&why));
@@ -134,7 +134,7 @@ fn what_is_no_http_is_an_answer_lost() {
     at_once(&["SSH-2.0-OpenSSH_9.2\r\n", "\0\u{1}\u{2}\r\n\r\n", "HTTP/1.1 9999 \r\n\r\n"], |bytes| {
         let server = Raw::answering(*bytes);
         let mock = mock(&[]);
-        let output = Nest::new(&mock).env("NEST_API", server.url()).args(["restart", "demo", "--timeout", "500ms"]);
+        let output = Nest::new(&mock).env("NEST_API", server.url()).args(["restart", "demo", "--timeout", "2s"]);
         assert_eq!(output.run().expect(9).stderr, not_seen("the answer was no HTTP"));
         assert!(server.asked() >= 1);
     });
@@ -146,7 +146,7 @@ fn a_look_that_is_not_answered_restarts_nothing() {
     let output = restart(&mock, &["--if-inactive"]).expect(8);
     assert_eq!(
         output.stderr,
-        "error: not restarted: the API does not say whether the nest runs\n  caused by: no answer within 500ms\n"
+        "error: not restarted: the API does not say whether the nest runs\n  caused by: no answer within 2s\n"
     );
     assert_eq!(mock.requests(RESTART), 0);
 }
@@ -157,7 +157,7 @@ fn every_wait_has_an_end() {
     let mock = mock(&["slow-body=40ms@all", "redis-hang@info"]);
     let output = restart(&mock, &["--check", "--hold", "300ms"]);
     assert!(matches!(output.code, 9 | 10), "{output:?}");
-    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
 }
 
 #[test]
@@ -174,6 +174,6 @@ fn an_old_restart_is_no_proof_by_a_clock_that_runs_ahead() {
         let head = format!("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Length: {}\r\n\r\n", http_date(there), body.len());
         (head + &body).into_bytes()
     });
-    let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(["restart", "demo", "--timeout", "500ms"]);
+    let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(["restart", "demo", "--timeout", "2s"]);
     output.run().expect(9);
 }

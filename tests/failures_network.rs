@@ -23,7 +23,7 @@ use tls::{Authority, NOW};
 fn restart(mock: &Mock, api: &str, env: &[(&str, &str)], args: &[&str]) -> Output {
     let call = Nest::new(mock).env("NEST_API", api);
     let call = env.iter().fold(call, |call, (name, value)| call.env(name, *value));
-    call.args(["restart", "demo", "--retries", "0", "--timeout", "2s"]).args(args).run()
+    call.args(["restart", "demo", "--retries", "0", "--timeout", "20s"]).args(args).run()
 }
 
 /// Nobody was reached: 8, one clear message, nothing on stdout.
@@ -223,7 +223,7 @@ fn what_was_never_connected_is_tried_again() {
     let port = port::reserved();
     let (mut command, _home) = Nest::new(&mock(&[]))
         .env("NEST_API", format!("http://127.0.0.1:{port}"))
-        .args(["restart", "demo", "--retries", "1", "-v"])
+        .args(["restart", "demo", "--retries", "3", "-v"])
         .into_parts();
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());

@@ -29,11 +29,17 @@ fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
-/// Until the mock has heard so many requests for this path.
-fn wait_for(mock: &Mock, path: &str, requests: usize) {
-    while mock.requests(path) < requests {
-        std::thread::yield_now();
+fn wait_until(reached: impl Fn() -> bool) {
+    while !reached() {
+        std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Whether a signal reaches the program, instead of ending it.
+fn catches(child: &Child, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
 /// What is said up to and with `words`.
@@ -47,10 +53,10 @@ fn read_until(stderr: &mut ChildStderr, words: &str) -> String {
     said
 }
 
-/// Interrupts a restart once `path` has been asked for, and returns what it said.
-fn interrupt(mock: &Mock, signal: Signal, path: &str, args: &[&str]) -> (i32, String, String) {
+/// Interrupts a restart that has come so far, and returns what it said.
+fn interrupt(mock: &Mock, signal: Signal, reached: impl Fn() -> bool, args: &[&str]) -> (i32, String, String) {
     let (child, _home) = start(Nest::new(mock).args(["restart", "demo", "--timeout", "20s"]).args(args));
-    wait_for(mock, path, 1);
+    wait_until(reached);
     send(&child, signal);
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -61,8 +67,8 @@ fn interrupt(mock: &Mock, signal: Signal, path: &str, args: &[&str]) -> (i32, St
 fn interrupted_before_anything_was_sent() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let mock = mock(&["no-answer@guest"]);
-        let (status, stdout, stderr) =
-            interrupt(&mock, signal, "/api/v1/nests/demo/guest", &["--if-inactive", "--json"]);
+        let asked = || mock.requests("/api/v1/nests/demo/guest") > 0;
+        let (status, stdout, stderr) = interrupt(&mock, signal, asked, &["--if-inactive", "--json"]);
         assert_eq!((status, stderr.as_str()), (code, "error: interrupted; nothing was sent\n"));
         assert!(stdout.contains("\"kind\": \"interrupted\""), "{stdout}");
         assert_eq!(mock.requests(RESTART), 0);
@@ -73,7 +79,7 @@ fn interrupted_before_anything_was_sent() {
 fn interrupted_while_the_restart_is_out() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let mock = mock(&["no-answer"]);
-        let (status, stdout, stderr) = interrupt(&mock, signal, RESTART, &[]);
+        let (status, stdout, stderr) = interrupt(&mock, signal, || mock.room("demo").is_some(), &[]);
         assert_eq!(
             (status, stderr.as_str(), stdout.as_str()),
             (
@@ -94,7 +100,7 @@ fn interrupted_in_the_queue() {
     let call =
         || Nest::new(&mock).env("XDG_STATE_HOME", state.path()).args(["restart", "demo", "--timeout", "20s", "-vv"]);
     let (mut first, _home) = start(call());
-    wait_for(&mock, RESTART, 1);
+    wait_until(|| mock.requests(RESTART) > 0);
     let (mut second, _home) = start(call());
     let mut stderr = second.stderr.take().unwrap();
     let mut said = read_until(&mut stderr, "waiting for another restart of this nest");
@@ -122,7 +128,8 @@ fn interrupted_after_a_refusal() {
 #[test]
 fn interrupted_in_the_check() {
     let mock = mock(&[]);
-    let (status, stdout, stderr) = interrupt(&mock, Signal::INT, "/rtc", &["--check", "--hold", "50s", "--json"]);
+    let joining = || mock.requests("/rtc") > 0;
+    let (status, stdout, stderr) = interrupt(&mock, Signal::INT, joining, &["--check", "--hold", "50s", "--json"]);
     assert_eq!(
         (status, stderr.as_str()),
         (130, "error: interrupted; the nest was restarted, and the check was not finished\n")
@@ -224,10 +231,7 @@ fn a_reader_that_never_reads_does_not_make_it_deaf() {
         let (reader, writer) = full_pipe();
         let (mut command, _home) = Nest::new(&mock).args(["restart", "demo", "--json"]).into_parts();
         let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-        wait_for(&mock, RESTART, 1);
-        while mock.room("demo").is_none() {
-            std::thread::yield_now();
-        }
+        wait_until(|| mock.room("demo").is_some());
         send(&child, signal);
         let (status, stderr) = end(child);
         assert_eq!(status, Some(code), "{stderr}");
@@ -238,7 +242,8 @@ fn a_reader_that_never_reads_does_not_make_it_deaf() {
         let (reader, writer) = full_pipe();
         let (mut command, _home) = Nest::new(&mock).args(["restart", "demo", "-vv"]).into_parts();
         let child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(200)); // Before that the system ends it.
+        wait_until(|| catches(&child, signal));
+        std::thread::sleep(Duration::from_millis(200)); // It is stuck by then, as a rule.
         send(&child, signal);
         assert!(matches!(end(child).0, Some(ended) if ended == code || ended == 0));
         drop(reader);

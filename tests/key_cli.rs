@@ -93,7 +93,7 @@ fn a_new_key_hosts_and_can_be_copied_elsewhere() {
     person.terminal.send("y").unwrap();
     for prompt in ["New passphrase", "again"] {
         person.sees(prompt);
-        person.terminal.send("typed\r").unwrap();
+        person.types("typed");
     }
     let (screen, code) = person.ends();
     assert!(code == 0 && !screen.contains("typed"), "{screen}");
@@ -150,7 +150,7 @@ fn a_key_is_encrypted_from_wherever_it_is() {
     let mut person = Seated::at(Nest::alone().args(["key", "encrypt"]));
     for (prompt, answer) in [("Host key", nsec.as_str()), ("New passphrase", "typed"), ("again", "mistyped")] {
         person.sees(prompt);
-        person.terminal.send(format!("{answer}\r")).unwrap();
+        person.types(answer);
     }
     let (screen, code) = person.ends();
     assert!(code == 3 && screen.contains("not the same"), "{code} {screen}");

@@ -193,10 +193,10 @@ fn a_bus_that_never_answers_is_given_three_seconds() {
             child.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", path.display()));
         });
         // The process has ended, although a thread of it hung.
-        assert!(start.elapsed() < LIMIT + Duration::from_secs(3));
+        assert!(start.elapsed() < LIMIT + Duration::from_secs(10));
         return;
     }
     let (error, took) = ask();
     assert!(matches!(error, keyring::Error::Unusable(Reason::Silent(LIMIT))), "{error:?}");
-    assert!((LIMIT..LIMIT + Duration::from_secs(1)).contains(&took));
+    assert!((LIMIT..LIMIT + Duration::from_secs(3)).contains(&took));
 }

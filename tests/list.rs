@@ -184,10 +184,10 @@ fn the_api_is_asked_while_relays_still_answer() {
     let [old, new] = [("open", 9), ("closed", 5)]
         .map(|(status, age)| event(mock.host(), "over", age, &[&["status", status], &["service", &mock.api()]]));
     let (quick, newer) = (Relay::with([&nests[..], &[old]].concat()), Relay::with(vec![new]));
-    // One that has something to add, once the API has been asked for all the others.
+    // One that has something to add, once the API has been asked.
     let late = event(mock.host(), "late", 5, &[&["status", "closed"], &["service", &mock.api()]]);
     let asked = mock.clone();
-    let slow = read_only(vec![late], move || ids.iter().all(|id| asked.requests(&guest(id)) == 1));
+    let slow = read_only(vec![late], move || ids.iter().any(|id| asked.requests(&guest(id)) == 1));
     let relays = format!("{slow},{},{}", quick.url, newer.url);
     let rows = Nest::new(&mock).env("NEST_RELAYS", relays).args(["list", "--json"]).run().expect(0).documents();
     let rows = states(&rows);
@@ -225,7 +225,7 @@ fn rows_appear_as_answers_arrive() {
     ];
     let relay = Relay::with(events);
     let nest =
-        Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", &relay.url).args(["list", "--json", "--timeout", "2s"]);
+        Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", &relay.url).args(["list", "--json", "--timeout", "4s"]);
     let (mut command, _home) = nest.into_parts();
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());

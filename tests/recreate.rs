@@ -199,7 +199,7 @@ fn a_room_that_was_never_published_is_not_made_twice() {
     let home = tempfile::tempdir().unwrap();
     let run = |relay: &str| {
         let nest = Nest::new(&mock).env("XDG_STATE_HOME", home.path()).env("NEST_RELAYS", relay);
-        nest.args(["recreate", "weekly", "--yes", "--json", "--relay-timeout", "700ms"]).run()
+        nest.args(["recreate", "weekly", "--yes", "--json", "--relay-timeout", "2s"]).run()
     };
     // A relay that shows events, and swallows what it is given. The nest's own relay is down for the moment.
     let old = event(
@@ -244,13 +244,15 @@ fn killed_after(mock: &Mock, home: &Path, after: Duration) -> bool {
 fn killed_at_random_moments_and_run_again_it_is_done_once() {
     let people = [&Keys::generate(), &Keys::generate()];
     let home = tempfile::tempdir().unwrap();
-    let whole = {
+    // The quickest of three: after a longer time than it takes nothing is left to be killed.
+    let whole = [(); 3].map(|()| {
         let mock = mock(&[]);
         Outside::at(&mock.relay()).publish(&lost(&mock, "weekly", "room", "open", people));
         let since = Instant::now();
         recreate(&mock, "weekly").args(["--yes"]).run().expect(0);
         since.elapsed()
-    };
+    });
+    let whole = whole.into_iter().min().unwrap();
     let mut killed = 0;
     for round in 0..12u32 {
         let mock = mock(&[]);

@@ -98,8 +98,7 @@ fn what_the_server_gets_wrong_ends_with_its_code() {
     ] {
         let mock = with_faults(&[fault]);
         let check: &[&str] = if check { &["--check"] } else { &[] };
-        let output =
-            Nest::new(&mock).args(["restart", "demo", "--timeout", "400ms", "--retries", "1"]).args(check).run();
+        let output = Nest::new(&mock).args(["restart", "demo", "--timeout", "2s", "--retries", "1"]).args(check).run();
         assert_eq!(output.code, code, "{fault}: {output:?}");
     }
 }

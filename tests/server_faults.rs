@@ -70,7 +70,7 @@ async fn the_old_room_is_kept() {
 
 #[tokio::test]
 async fn the_new_room_is_torn_down_late() {
-    let mock = mock(&["late-teardown=50ms"]);
+    let mock = mock(&["late-teardown=2s"]);
     let answer = json_of(restart(&mock).await).await;
     let mut inside = Signal::join(mock.livekit(), answer["token"].as_str().unwrap()).await.unwrap();
     assert_eq!(inside.farewell().await, livekit_protocol::DisconnectReason::RoomDeleted);
@@ -165,7 +165,7 @@ async fn connections_are_lost_before_and_after() {
 async fn what_is_never_answered_is_done_all_the_same() {
     for (fault, expected) in [("no-answer", None), ("gateway-timeout", Some(504))] {
         let mock = mock(&[fault]);
-        let answer = request(&mock).timeout(Duration::from_millis(200)).send().await;
+        let answer = request(&mock).timeout(Duration::from_secs(2)).send().await;
         assert_eq!(answer.ok().map(|answer| answer.status().as_u16()), expected, "{fault}");
         assert!(mock.room(DEMO).is_some(), "{fault}");
     }
@@ -173,18 +173,18 @@ async fn what_is_never_answered_is_done_all_the_same() {
 
 #[tokio::test]
 async fn a_hanging_store_delays_and_does_not_prevent() {
-    let mock = mock(&["redis-hang=200ms"]);
-    let impatient = request(&mock).timeout(Duration::from_millis(50)).send().await;
+    let mock = mock(&["redis-hang=4s"]);
+    let impatient = request(&mock).timeout(Duration::from_secs(1)).send().await;
     assert!(impatient.unwrap_err().is_timeout());
     assert_eq!(client().get(format!("{}/health", mock.api())).send().await.unwrap().status(), 200);
     assert_eq!(mock.room(DEMO), None);
     let begun = Instant::now();
     while mock.room(DEMO).is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(5), "forgotten");
+        assert!(begun.elapsed() < Duration::from_secs(10), "forgotten");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     mock.set_faults(vec!["redis-hang".parse().unwrap()]);
-    let info = client().get(url(&mock, "/info")).timeout(Duration::from_millis(50)).send().await;
+    let info = client().get(url(&mock, "/info")).timeout(Duration::from_secs(1)).send().await;
     assert!(info.unwrap_err().is_timeout());
     let unsigned = client().post(url(&mock, "/restart")).send().await.unwrap();
     assert_eq!(unsigned.status(), 401, "the signature is looked at before the store");
@@ -292,7 +292,7 @@ async fn faults_strike_other_calls_when_told_to() {
     let mock = mock(&["status=503@info", "no-answerx1@guest", "html@signal"]);
     assert_eq!(status(&mock).await, 200);
     assert_eq!(get(&mock, "/info").await, 503);
-    let guest = client().get(url(&mock, "/guest")).timeout(Duration::from_millis(50)).send().await;
+    let guest = client().get(url(&mock, "/guest")).timeout(Duration::from_secs(2)).send().await;
     assert!(guest.unwrap_err().is_timeout());
     assert_eq!(get(&mock, "/guest").await, 200);
     assert_eq!(client().get(format!("{}/rtc/validate", mock.api())).send().await.unwrap().status(), 502);

@@ -78,7 +78,7 @@ fn a_key_is_typed_unseen() {
     let mut person = Seated::at(Nest::new(&mock).without("NEST_KEY").args(["restart", "demo"]));
     person.sees("Host key");
     let nsec = mock.host().secret_key().to_bech32().unwrap();
-    person.terminal.send_line(&nsec).unwrap();
+    person.types(&nsec);
     let (screen, code) = person.ends();
     assert_eq!(code, 0, "{screen}");
     assert!(!screen.contains(&nsec), "{screen}");
@@ -100,7 +100,7 @@ fn control_c_at_a_question_ends_with_130_and_nothing_sent() {
 fn the_spinner_says_what_it_is_doing() {
     let faults = vec!["no-answer".parse().unwrap()];
     let mock = Mock::start(Options { faults, ..Options::default() }).unwrap();
-    let mut person = Seated::at(Nest::new(&mock).args(["restart", "demo", "--timeout", "600ms"]));
+    let mut person = Seated::at(Nest::new(&mock).args(["restart", "demo", "--timeout", "2s"]));
     person.sees("restarting");
     person.sees("looking");
     assert_eq!(person.ends().1, 0);

@@ -67,7 +67,7 @@ fn what_goes_wrong_has_its_code() {
         ("no-answer@token", 9),
     ] {
         mock.set_faults(parse(&[fault]));
-        let args = ["token", "demo", "--output", "token", "--retries", "0", "--timeout", "700ms"];
+        let args = ["token", "demo", "--output", "token", "--retries", "0", "--timeout", "3s"];
         let output = Nest::new(&mock).args(args).run().expect(code);
         assert_eq!(output.stdout, "", "{fault}");
     }

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use expectrl::process::Termios as _;
 use expectrl::process::unix::WaitStatus;
 use expectrl::{Eof, Expect as _, Session};
 
@@ -24,6 +25,16 @@ impl Seated {
 
     pub fn sees(&mut self, text: &str) {
         self.terminal.expect(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    }
+
+    /// Types a secret, once the terminal does not show it any more: what was typed before is thrown away.
+    pub fn types(&mut self, secret: &str) {
+        let since = Instant::now();
+        while self.terminal.is_echo().unwrap() {
+            assert!(since.elapsed() < Duration::from_secs(10), "everybody would see it");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.terminal.send_line(secret).unwrap();
     }
 
     /// What is left on the screen, and the exit code.
