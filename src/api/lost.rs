@@ -101,7 +101,9 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
         let why = failure.to_string();
         return (Layer::Tls(Some(Box::new(failure))), why);
     }
-    let no_address = error.is_dns() || whole.contains("dns error");
+    // TLS refuses a name that no address can belong to before DNS is asked.
+    let no_name = || sources(error).any(<dyn StdError>::is::<rustls::pki_types::InvalidDnsNameError>);
+    let no_address = error.is_dns() || whole.contains("dns error") || no_name();
     let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind);
     let (layer, why) = match io {
         _ if no_address => (Layer::Dns, "its name has no address".into()),
