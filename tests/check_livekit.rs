@@ -5,7 +5,7 @@ mod check_support;
 mod nest;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -83,6 +83,7 @@ async fn the_creation_time_alone_proves_a_restart() {
 #[ignore = "needs livekit"]
 async fn a_kept_room_is_told() {
     let server = LiveKit::start(true);
+    let made = Instant::now();
     let first = server.create("demo", 60).await;
     let mut inside = server.guest("demo", "listener").await;
     sleep(Duration::from_millis(1100)).await;
@@ -101,7 +102,7 @@ async fn a_kept_room_is_told() {
         let told = format!("The server reports success, but LiveKit still runs the old room ({sid}, created ");
         let age =
             fresh.detail.strip_prefix(&told).and_then(|rest| rest.strip_suffix(" s ago). Nobody was disconnected."));
-        assert!((1..10).contains(&age.unwrap().parse().unwrap()), "{fresh:?}");
+        assert!((1..=made.elapsed().as_secs() + 1).contains(&age.unwrap().parse().unwrap()), "{fresh:?}");
         assert_eq!(report.room.as_ref().unwrap().participants, 1);
         assert_eq!(report.closes_at_ms, None, "somebody is inside");
     }
@@ -291,9 +292,7 @@ async fn a_late_teardown_is_seen_by_hold() {
     deleting.await.unwrap();
     assert_eq!(report.verdict, Verdict::Unhealthy);
     let hold = step(&report, "hold");
-    let after = hold.detail.strip_prefix("Room closed ").unwrap().split_once(" s after the restart: ").unwrap();
-    assert!((3..10).contains(&after.0.parse().unwrap()), "{hold:?}");
-    assert_eq!(after.1, "LiveKit was still deleting the old one.");
+    assert_eq!(hold.detail, "Room closed 3 s after the restart: LiveKit was still deleting the old one.");
     assert_eq!(hold.hint.as_deref(), Some("Wait 30 s and restart again"));
     assert_eq!(report.closes_at_ms, None);
 }
@@ -336,9 +335,10 @@ async fn validating_joins_nobody_and_tells_the_servers_time() {
     assert_eq!(server.settled("demo", 0).await, 0);
 
     // The moment of joining tells it too, and much more exactly.
+    let asked = Instant::now();
     let session = server.guest("demo", "g").await;
-    let exact = session.joined.clock.unwrap();
-    assert!(exact.min_ms <= 0 && exact.max_ms >= 0 && exact.max_ms - exact.min_ms < 900, "{exact:?}");
+    let (took, exact) = (i64::try_from(asked.elapsed().as_millis()).unwrap(), session.joined.clock.unwrap());
+    assert!(exact.min_ms <= 0 && exact.max_ms >= 0 && exact.max_ms - exact.min_ms <= took + 10, "{exact:?}");
     assert_eq!(server.inside("demo").await, 1);
     session.leave().await;
     assert_eq!(server.settled("demo", 0).await, 0, "leaving takes effect soon");

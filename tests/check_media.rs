@@ -64,7 +64,7 @@ async fn by_udp_and_nothing_stays_behind() {
     let media = report.media.as_ref().unwrap();
     assert_eq!(media.protocol, Transport::Udp);
     assert!(media.remote.ends_with(&format!(":{}", server.udp)), "{media:?}");
-    assert!(media.rtt_ms.unwrap() < 1000.0);
+    assert!(media.rtt_ms.unwrap() < 100.0);
     assert!(report.media_after.unwrap() > report.joined_after.unwrap());
     println!("joined after {:?}, media after {:?}", report.joined_after.unwrap(), report.media_after.unwrap());
     let document = serde_json::to_value(&report).unwrap();
@@ -104,12 +104,7 @@ async fn a_server_that_wants_tcp_alone() {
     let report = tried(&server, None).await;
     told(&report, "media", Status::Passed, "by TCP, which is all that the server offers");
     assert_eq!(protocol(&report), Some(Transport::Tcp));
-    // UDP, where there is any, is given a head start of 750 ms.
-    let mut least = report.media_after.unwrap();
-    for _ in 0..4 {
-        least = least.min(tried(&server, None).await.media_after.unwrap());
-    }
-    assert!(least < Duration::from_millis(700), "there was nothing to wait for: {least:?}");
+    assert!(report.media_after.unwrap() < Duration::from_millis(700), "there was nothing to wait for");
 
     let report = tried(&server, Some(Transport::Udp)).await;
     assert_eq!(report.verdict, Verdict::Unhealthy);
@@ -148,7 +143,7 @@ async fn turn_that_is_advertised_but_not_there() {
     let request = Check { timeout, ..check("demo", &guest, &candidates) };
     let started = Instant::now();
     let report = self::report(&Check { signal_only: false, transport: Some(Transport::Relay), ..request }).await;
-    assert!(started.elapsed() < timeout + Duration::from_secs(4));
+    assert!(started.elapsed() < timeout + Duration::from_secs(1));
     told(&report, "media", Status::NotChecked, "Time was up");
 }
 
@@ -243,7 +238,7 @@ async fn silence_is_heard_by_somebody_else() {
     let line = lines.next_line().await.unwrap().unwrap();
     let (identity, packets) = line.split_once(' ').unwrap();
     assert_eq!(identity, "speaker-1");
-    assert!(packets.parse::<u32>().unwrap() >= 10, "{line}");
+    assert!(packets.parse::<u32>().unwrap() >= 25, "{line}");
     listener.wait().await.unwrap();
 }
 

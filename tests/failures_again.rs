@@ -53,17 +53,17 @@ fn the_pauses_grow() {
     // 250–500 ms, then 500–1000 ms.
     let (tried, took) = tries(&["status=500"], &["--retries", "2"], 7);
     assert_eq!(tried, 3);
-    assert!((ms(750)..ms(10_000)).contains(&took), "{took:?}");
+    assert!((ms(750)..ms(2500)).contains(&took), "{took:?}");
 }
 
 #[test]
 fn retry_after_is_honoured_within_max_wait() {
     let (tried, took) = tries(&["status=429,1sx1"], &[], 0);
     assert_eq!(tried, 2);
-    assert!((ms(1000)..ms(10_000)).contains(&took), "{took:?}");
+    assert!((ms(1000)..ms(2500)).contains(&took), "{took:?}");
     let (tried, took) = tries(&["plain-text=429,20s"], &["--max-wait", "1s"], 11);
     assert_eq!(tried, 1);
-    assert!(took < ms(10_000), "{took:?}");
+    assert!(took < ms(1000), "{took:?}");
     assert_eq!(tries(&["status=503,61s"], &[], 7).0, 1, "a minute, unless told otherwise");
 }
 
@@ -101,10 +101,10 @@ fn a_refusal_is_not_forgotten_when_the_server_goes_away() {
 
 #[test]
 fn row_6_a_clock_that_runs_wrong_is_repaired() {
-    for (clock, side) in
-        [("clock=-10m", "10 min ahead of"), ("clock=+10m", "10 min behind"), ("clock=+23h", "23 h behind")]
+    for (clock, side) in [("clock=-94s", "94 s ahead of"), ("clock=+94s", "94 s behind"), ("clock=+23h", "23 h behind")]
     {
         let mock = mock(&[clock]);
+        nest::early_in_a_second();
         let output = restart(&mock, &["--retries", "0", "--json"]).expect(0);
         let warning = format!(
             "your clock is {side} the server's; signed again with the server's time. \
@@ -142,9 +142,10 @@ fn refusing(ahead_ms: i64) -> Raw {
 
 #[test]
 fn the_bounds_of_the_repair() {
-    for (ahead_s, asked) in [(18, 1), (-18, 1), (21, 2), (-21, 2), (86_399, 2), (-86_399, 2), (86_403, 1), (-86_403, 1)]
+    for (ahead_s, asked) in [(18, 1), (-18, 1), (20, 2), (-21, 2), (86_399, 2), (-86_399, 2), (86_403, 1), (-86_403, 1)]
     {
         let server = refusing(ahead_s * 1000);
+        nest::early_in_a_second();
         let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(["restart", "demo"]).run().expect(4);
         assert_eq!(server.asked(), asked, "{ahead_s} s: {}", output.stderr);
         // Signed with the server's time and refused again: then the clock is not why.
@@ -154,13 +155,14 @@ fn the_bounds_of_the_repair() {
 
 #[test]
 fn over_plain_http_nobody_vouches_for_a_clock() {
-    let server = refusing(600_000);
+    let server = refusing(94_000);
     // The same server, by a name that is not loopback's.
     let url = server.url().replace("127.0.0.1", "0.0.0.0");
     let call = Nest::new(&mock(&[])).env("NEST_API", url).args(["restart", "demo", "--allow-http"]);
+    nest::early_in_a_second();
     let stderr = call.run().expect(4).stderr;
     assert_eq!(server.asked(), 1);
-    assert!(stderr.contains("your clock is 10 min behind the server's; signatures are valid for a minute"), "{stderr}");
+    assert!(stderr.contains("your clock is 94 s behind the server's; signatures are valid for a minute"), "{stderr}");
 }
 
 #[test]

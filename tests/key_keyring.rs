@@ -160,7 +160,7 @@ fn a_bus_without_a_keyring_is_named() {
     {}
     let (error, took) = ask();
     assert!(matches!(error, keyring::Error::Unusable(Reason::NoService(_))), "{error:?}");
-    assert!(took < LIMIT);
+    assert!(took < Duration::from_secs(1));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn no_session_bus_is_named_at_once() {
     }
     let (error, took) = ask();
     assert!(matches!(error, keyring::Error::Unusable(Reason::NoSessionBus(_))), "{error:?}");
-    assert!(took < LIMIT);
+    assert!(took < Duration::from_secs(1));
 }
 
 #[test]
@@ -193,10 +193,10 @@ fn a_bus_that_never_answers_is_given_three_seconds() {
             child.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", path.display()));
         });
         // The process has ended, although a thread of it hung.
-        assert!(start.elapsed() < LIMIT + Duration::from_secs(10));
+        assert!(start.elapsed() < LIMIT + Duration::from_secs(3));
         return;
     }
     let (error, took) = ask();
     assert!(matches!(error, keyring::Error::Unusable(Reason::Silent(LIMIT))), "{error:?}");
-    assert!((LIMIT..LIMIT + Duration::from_secs(3)).contains(&took));
+    assert!((LIMIT..LIMIT + Duration::from_secs(1)).contains(&took));
 }

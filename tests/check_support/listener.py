@@ -36,7 +36,7 @@ async def main(url, token):
     most = 0
     for _ in range(30):
         most = max(most, await packets(track))
-        if most >= 10:
+        if most >= 25:
             break
         await asyncio.sleep(0.1)
     print(identity, most, flush=True)

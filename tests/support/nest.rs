@@ -136,6 +136,15 @@ pub fn parse(faults: &[&str]) -> Vec<Fault> {
     faults.iter().map(|fault| fault.parse().unwrap()).collect()
 }
 
+/// Waits until no `Date`, which is cut to whole seconds, is about to change.
+pub fn early_in_a_second() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let over = (now.subsec_millis() + 800) % 1000;
+    if over > 100 {
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(1000 - over)));
+    }
+}
+
 /// Runs `test` on all of `cases` at once: most of the time they wait.
 pub fn at_once<T: Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
     let test = &test;
