@@ -184,10 +184,10 @@ fn the_api_is_asked_while_relays_still_answer() {
     let [old, new] = [("open", 9), ("closed", 5)]
         .map(|(status, age)| event(mock.host(), "over", age, &[&["status", status], &["service", &mock.api()]]));
     let (quick, newer) = (Relay::with([&nests[..], &[old]].concat()), Relay::with(vec![new]));
-    // One that has something to add, once the API has been asked.
+    // One that has something to add, once the API has been asked for all the others.
     let late = event(mock.host(), "late", 5, &[&["status", "closed"], &["service", &mock.api()]]);
     let asked = mock.clone();
-    let slow = read_only(vec![late], move || ids.iter().any(|id| asked.requests(&guest(id)) == 1));
+    let slow = read_only(vec![late], move || ids.iter().all(|id| asked.requests(&guest(id)) == 1));
     let relays = format!("{slow},{},{}", quick.url, newer.url);
     let rows = Nest::new(&mock).env("NEST_RELAYS", relays).args(["list", "--json"]).run().expect(0).documents();
     let rows = states(&rows);

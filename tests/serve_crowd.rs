@@ -122,7 +122,6 @@ async fn whoever_comes_back_at_once_does_not_keep_the_old_room() {
                     assert!(refused < 8, "{sids:?}");
                     continue;
                 };
-                refused = 0;
                 assert!(!sids.contains(&sid), "{sid} again after {sids:?}");
                 sids.push(sid);
             }

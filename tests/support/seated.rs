@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use expectrl::process::Termios as _;
@@ -18,7 +19,12 @@ pub struct Seated {
 impl Seated {
     pub fn at(nest: Nest) -> Self {
         let (command, home) = nest.env("TERM", "xterm-256color").into_parts();
-        let mut terminal = Session::spawn(command).unwrap();
+        // The library gives out terminals that show nothing of what is typed; a person's does.
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", r#"/bin/stty echo && exec "$0" "$@""#]).arg(command.get_program()).args(command.get_args());
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(command.get_current_dir().unwrap());
+        let mut terminal = Session::spawn(shell).unwrap();
         terminal.set_expect_timeout(Some(Duration::from_secs(10)));
         Self { terminal, _home: home }
     }
