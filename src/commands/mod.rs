@@ -46,17 +46,13 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(1);
 /// Everything that is decided before the work begins. Plain values; nothing here reads a file or the environment.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How the network is used.
     pub network: Network,
     /// Where the API is said to be.
     pub api: ApiSources,
-    /// Where relays are named.
     pub relays: RelaySources,
     /// Whether plain http to other machines is accepted.
     pub allow_http: bool,
-    /// Where the key comes from.
     pub key: Plan,
-    /// When a request is sent again.
     pub retry: Policy,
     /// Rooms in work at the same time, at least one.
     pub jobs: usize,

@@ -32,9 +32,7 @@ pub struct RelaySources {
 /// A nest, and where it is.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// As it was named.
     pub room: RoomRef,
-    /// The API that serves it.
     pub api: Base,
     /// Its event, if relays were asked and have it.
     pub event: Option<relay::Room>,

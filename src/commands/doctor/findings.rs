@@ -64,7 +64,6 @@ pub(super) struct Signature {
 }
 
 impl Findings {
-    /// Looks at everything.
     pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
         let mut job = asking.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
