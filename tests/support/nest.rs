@@ -1,6 +1,4 @@
 //! The real binary in an environment of its own.
-#![allow(dead_code, reason = "each test file uses a part")]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
