@@ -1,4 +1,4 @@
-//! `nest restart --all-inactive`: what is open and dead, and nothing else (field trouble 24).
+//! `nest restart --all-inactive`: what is open and dead is restarted, and nothing else.
 
 use std::collections::BTreeSet;
 

@@ -28,7 +28,7 @@ fn told(fault: &str, code: i32, kind: &str, status: Option<u16>, stderr: &str) {
 }
 
 #[test]
-fn row_3_the_record_has_expired() {
+fn the_record_has_expired() {
     told(
         "lost-record",
         6,
@@ -44,7 +44,7 @@ error: not restarted: the server no longer has this nest
 }
 
 #[test]
-fn row_4_an_old_server_or_another_address() {
+fn an_old_server_or_another_address() {
     let rest = "  caused by: http://MOCK/api/v1/nests/demo/restart is not there: this is another address than the API's, or an old server without restart
   hint: does the API answer? curl http://MOCK/health. If not, give its address with --api; if so, its operator has to update it
 ";
@@ -56,7 +56,7 @@ fn row_4_an_old_server_or_another_address() {
 }
 
 #[test]
-fn row_7_the_url_that_was_signed_is_shown() {
+fn the_url_that_was_signed_is_shown() {
     let mock = Mock::start(Options { public_origin: Some("https://nests.example".into()), ..Options::default() });
     let mock = mock.unwrap();
     let output = Nest::new(&mock).args(QUICK).run().expect(4);
@@ -72,7 +72,7 @@ fn row_7_the_url_that_was_signed_is_shown() {
 }
 
 #[test]
-fn row_8_the_host_is_named_after_a_403() {
+fn the_host_is_named_after_a_403() {
     let mock = mock(&[]);
     let stranger = nostr::Keys::generate();
     let (you, host) = (stranger.public_key().to_bech32().unwrap(), mock.host().public_key().to_bech32().unwrap());
@@ -97,7 +97,7 @@ fn row_8_the_host_is_named_after_a_403() {
 }
 
 #[test]
-fn row_18_the_limit_is_used_up() {
+fn the_limit_is_used_up() {
     let first = "\
 error: not restarted: the API takes no more requests from this address for now
   caused by: the server says: Too many requests from this IP, please try again later.
@@ -130,7 +130,7 @@ error: not restarted: the API takes no more requests from this address for now
 }
 
 #[test]
-fn row_20_answers_without_sense() {
+fn answers_without_sense() {
     let rest = "  caused by: from such an answer nobody can tell whether the nest was restarted
   hint: check the address with --api; if it is right, the server is broken or of another kind: tell its operator
 ";
@@ -152,7 +152,7 @@ fn row_20_answers_without_sense() {
 }
 
 #[test]
-fn row_21_trouble_behind_the_api() {
+fn trouble_behind_the_api() {
     let rest = |media: &str| {
         format!(
             "  caused by: the trouble is on the server's side
@@ -288,19 +288,28 @@ fn which_404_it_was_is_not_guessed_when_the_rest_is_lost() {
             assert_eq!(output.said(&mock), format!("{restart}{said}{rest}"), "{fault}");
 
             mock.set_faults(nest::parse(&[&format!("{fault}@all")]));
-            let api = || Nest::new(&mock).without("NEST_KEY");
-            let check = api().args(["check", "demo", "--timeout", "2s"]).run().expect(6).stderr;
-            assert!(
-                check.starts_with("error: the API answered 404, and nobody knows what is missing\n"),
-                "{fault}: {check}"
-            );
-            assert!(check.ends_with(rest), "{fault}: {check}");
-            // Neither does anything else conclude from it.
-            let status = api().args(["status", "demo", "--json", "--timeout", "2s"]).run().document();
-            assert_eq!(status["state"], "unknown", "{fault}: {status}");
-            let doctor = api().args(["doctor", "demo", "--timeout", "2s"]).run().stdout;
-            assert!(!doctor.contains("an old server"), "{fault}: {doctor}");
-            Nest::new(&mock).args(QUICK).args(["--if-inactive"]).run().expect(6);
+            let ask = |args: &[&str]| Nest::new(&mock).without("NEST_KEY").args(args).args(["--timeout", "2s"]).run();
+            let calls: [&(dyn Fn() + Sync); 4] = [
+                &|| {
+                    let check = ask(&["check", "demo"]).expect(6).stderr;
+                    assert!(
+                        check.starts_with("error: the API answered 404, and nobody knows what is missing\n"),
+                        "{fault}: {check}"
+                    );
+                    assert!(check.ends_with(rest), "{fault}: {check}");
+                },
+                // Neither does anything else conclude from it.
+                &|| {
+                    let status = ask(&["status", "demo", "--json"]).document();
+                    assert_eq!(status["state"], "unknown", "{fault}: {status}");
+                },
+                &|| {
+                    let doctor = ask(&["doctor", "demo"]).stdout;
+                    assert!(!doctor.contains("an old server"), "{fault}: {doctor}");
+                },
+                &|| drop(Nest::new(&mock).args(QUICK).args(["--if-inactive"]).run().expect(6)),
+            ];
+            nest::at_once(&calls, |call| call());
             assert_eq!(mock.requests(RESTART), 1, "{fault}: nothing was sent");
         },
     );
@@ -312,11 +321,11 @@ fn which_404_it_was_is_not_guessed_when_the_rest_is_lost() {
 
 #[test]
 fn a_limit_is_told_as_it_was_given() {
-    for timeout in ["500ms", "1500ms", "2s"] {
+    nest::at_once(&["500ms", "1500ms", "2s"], |&timeout| {
         let output = Nest::new(&mock(&["no-answer@all"])).args(["check", "demo", "--timeout", timeout]).run().expect(9);
         let told = timeout.replace("1500ms", "1.5s");
         assert!(output.stderr.contains(&format!("no answer within {told}\n")), "{timeout}: {}", output.stderr);
-    }
+    });
 }
 
 #[test]

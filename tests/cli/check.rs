@@ -64,7 +64,6 @@ fn a_link_is_enough() {
     assert!(told.contains("(from the nest's event)"), "{told}");
 }
 
-/// FAILURES row 12.
 #[tokio::test]
 async fn an_internal_name_is_named_and_the_next_endpoint_tried() {
     let (mock, _) = running(&[]);
@@ -152,7 +151,6 @@ fn what_the_api_says_decides_the_code() {
     assert_eq!(mock.requests("/rtc"), 0);
 }
 
-/// FAILURES row 15.
 #[test]
 fn a_refused_token_is_explained() {
     let (mock, _) = running(&["wrong-secret"]);

@@ -1,4 +1,4 @@
-//! The way to the endpoint is made while the token for it is still being fetched.
+//! The connection to the endpoint is opened while its token is still being fetched.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

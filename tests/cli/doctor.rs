@@ -197,7 +197,6 @@ async fn events_are_judged() {
     says(&document, "room", "warned", "no audio room");
     says(&document, "endpoints", "warned", "wss://livekit:7880 (an internal name");
 
-    // FAILURES row 5.
     room_event::publish(&mock, &[&["status", "live"], &["streaming", "https://moq.example/anon"]]).await;
     let document = Nest::alone().args(["doctor", &naddr, "--json"]).run().expect(0).document();
     says(&document, "event", "warned", "Media over QUIC at https://moq.example/anon");

@@ -1,4 +1,4 @@
-//! `nest key` through the whole program, on the real OS keyring where one is needed.
+//! `nest key` through the whole program, where no keyring is needed.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -68,7 +68,6 @@ fn a_key_is_encrypted_from_wherever_it_is() {
     assert!(!screen.contains("nsec1") && !screen.contains("mistyped"), "{screen}");
 }
 
-/// FAILURES row 9.
 #[test]
 fn without_a_session_bus_it_says_so_at_once() {
     let state = tempfile::tempdir().unwrap();

@@ -22,7 +22,7 @@ fn cron(mock: &Mock, bus: Option<&str>) -> Output {
 }
 
 #[test]
-fn row_9_no_session_bus() {
+fn no_session_bus() {
     let mock = mock(&[]);
     let output = cron(&mock, Some("unix:path=/nonexistent/bus")).expect(3);
     let said = output.stderr;
@@ -33,7 +33,7 @@ fn row_9_no_session_bus() {
 }
 
 #[test]
-fn row_9_a_bus_that_never_answers_is_waited_for_three_seconds() {
+fn a_bus_that_never_answers_is_waited_for_three_seconds() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("bus");
     let bus = UnixListener::bind(&path).unwrap();
@@ -50,7 +50,7 @@ fn row_9_a_bus_that_never_answers_is_waited_for_three_seconds() {
 }
 
 #[test]
-fn row_9_an_explicit_key_comes_first() {
+fn an_explicit_key_comes_first() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("bus");
     let listener = UnixListener::bind(&path).unwrap();
@@ -76,7 +76,7 @@ fn no_key_at_all() {
 }
 
 #[test]
-fn row_11_a_key_among_the_arguments() {
+fn a_key_among_the_arguments() {
     let nsec = nostr::Keys::generate().secret_key().to_bech32().unwrap();
     for args in [
         vec!["restart", "demo", "--key-file", &nsec],

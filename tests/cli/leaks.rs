@@ -1,4 +1,4 @@
-//! Whatever goes wrong, and however much is to be told of it: no secret is seen anywhere.
+//! No secret is printed, whatever goes wrong and however verbose the output is.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use nostr::nips::nip49::{EncryptedSecretKey, KeySecurity};
 use nostr_nests::server::{Mock, Options, faults};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::nest::{self, Nest, mock, parse};
+use crate::support::nest::{self, Nest, at_once, mock, parse};
 use crate::support::raw::Raw;
 use crate::support::secrets::{PASSPHRASE, PASSWORD, Secrets, tokens};
 use crate::support::tls::{self, Authority};
@@ -40,16 +40,7 @@ fn loud(mock: &Mock) -> Nest {
 fn no_fault_makes_it_talk() {
     let faults = all_faults();
     assert!(faults.len() >= 40, "{faults:?}");
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| {
-                while let Some(fault) = faults.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    talk(fault);
-                }
-            });
-        }
-    });
+    at_once(&faults, |fault| talk(fault));
 }
 
 /// Runs into the fault, in every format, and reads all that was said.
@@ -172,7 +163,7 @@ fn what_a_server_echoes_is_masked_wherever_it_puts_it() {
         },
         |auth, jwt| format!("200 OK\r\nX: {auth}\r\n\r\n<html>{auth}{jwt}"),
     ];
-    for (number, echo) in echoes.into_iter().enumerate() {
+    at_once(&echoes.into_iter().enumerate().collect::<Vec<_>>(), |&(number, echo)| {
         let server = Raw::with(move |_, head| {
             let auth = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or("nothing");
             let answer = echo(auth, jwt);
@@ -186,7 +177,7 @@ fn what_a_server_echoes_is_masked_wherever_it_puts_it() {
             Secrets::of(&mock).none_in(&all, &number.to_string());
             assert_eq!(tokens(&all), [""; 0], "echo {number} {args:?}: {output:?}");
         }
-    }
+    });
 }
 
 #[test]

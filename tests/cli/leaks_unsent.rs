@@ -1,4 +1,4 @@
-//! Ways on which nothing is sent, and keys that cannot be had or are in the wrong place: no secret is seen there either.
+//! No secret is printed where nothing is sent: without a connection, without a usable key.
 
 use nostr::nips::nip19::ToBech32 as _;
 use nostr::nips::nip49::{EncryptedSecretKey, KeySecurity};
@@ -24,7 +24,7 @@ fn silent(call: Nest, code: i32, why: &str, context: &str, secrets: &Secrets) {
 }
 
 #[test]
-fn row_22_no_way_to_the_api_makes_it_talk() {
+fn no_way_to_the_api_makes_it_talk() {
     let (mock, authority) = (mock(&[]), Authority::new());
     let front = |name, years| format!("https://localhost:{}", authority.front(name, years, mock.address()));
     let refused = format!("127.0.0.1:{}", port::reserved());
@@ -64,7 +64,7 @@ fn row_22_no_way_to_the_api_makes_it_talk() {
 }
 
 #[test]
-fn rows_9_and_11_no_key_that_cannot_be_had_or_is_in_the_wrong_place_is_told() {
+fn no_key_that_cannot_be_had_or_is_in_the_wrong_place_is_told() {
     let mock = mock(&[]);
     let (key, npub) = (mock.host().secret_key(), mock.host().public_key().to_bech32().unwrap());
     let (nsec, hex) = (key.to_bech32().unwrap(), key.to_secret_hex());

@@ -124,13 +124,14 @@ fn a_pipe_gets_whole_lines_without_colours_and_a_terminal_what_fits() {
 
     for (columns, color) in [(80, "always"), (72, "never"), (160, "always")] {
         let (nest, _home) = list(&mock).args(["--color", color]).env("TERM", "xterm-256color").into_parts();
-        // The terminal has its size before the program asks for it.
+        // The terminal has its size before the program asks for it: the library sets another one once the shell runs.
         let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("stty cols {columns} && exec \"$0\" \"$@\""));
+        command.arg("-c").arg(format!("read -r _ && stty cols {columns} && exec \"$0\" \"$@\""));
         command.arg(nest.get_program()).args(nest.get_args()).env_clear();
         command.envs(nest.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", "/usr/bin:/bin");
         let mut terminal = Session::spawn(command).unwrap();
         terminal.set_expect_timeout(Some(Duration::from_secs(20)));
+        terminal.send_line("").unwrap();
         let screen = terminal.expect(Eof).unwrap();
         let screen = String::from_utf8_lossy(screen.as_bytes()).into_owned();
         let rows: Vec<_> = screen.lines().filter(|line| line.contains("open") || line.contains("closed")).collect();

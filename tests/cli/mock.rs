@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use crate::support::nest::{self, Nest};
+use crate::support::nest::{Nest, at_once};
 
 fn mock() -> Nest {
     Nest::alone().env("PATH", "/usr/bin:/bin")
@@ -108,15 +108,12 @@ fn every_fault_shows_what_its_help_says() {
     for row in nostr_nests::server::faults::TABLE {
         assert!(SHOWN.iter().any(|(fault, ..)| fault.split('=').next() == Some(row.name)), "{} is missing", row.name);
     }
-    // Not all at once: two processes each, and some of them have a limit.
-    for some in SHOWN.chunks(6) {
-        nest::at_once(some, |(fault, more, code, words)| {
-            let example = ["mock", "--fault", fault, "--", "nest", "restart", "demo", "--check"];
-            let output = mock().args(example).args(*more).run();
-            assert_eq!(output.code, *code, "{fault}: {output:?}");
-            assert!(output.stdout.contains(words) || output.stderr.contains(words), "{fault}: {output:?}");
-        });
-    }
+    at_once(SHOWN, |(fault, more, code, words)| {
+        let example = ["mock", "--fault", fault, "--", "nest", "restart", "demo", "--check"];
+        let output = mock().args(example).args(*more).run();
+        assert_eq!(output.code, *code, "{fault}: {output:?}");
+        assert!(output.stdout.contains(words) || output.stderr.contains(words), "{fault}: {output:?}");
+    });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The way to the API: the layer that failed, what was tried, whose certificate, which proxy. Row 22.
+//! Failures to reach the API: which layer failed, what was tried, whose certificate, which proxy.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;

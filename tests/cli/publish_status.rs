@@ -1,4 +1,4 @@
-//! `nest restart --publish-status`: web clients believe the event (field trouble 16).
+//! `nest restart --publish-status`: the event says again that the nest is open, and where.
 
 use nostr_nests::server::Mock;
 

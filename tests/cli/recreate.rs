@@ -1,4 +1,4 @@
-//! `nest recreate`: a record that is gone never comes back (field trouble 3); a new nest in its place does.
+//! `nest recreate`: a new nest takes the place of one whose record is gone.
 
 use std::collections::BTreeSet;
 use std::path::Path;

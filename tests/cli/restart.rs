@@ -5,7 +5,7 @@ use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{Keys, Kind};
 use nostr_nests::server::{Mock, Options};
 
-use crate::support::nest::{self, Nest};
+use crate::support::nest::{self, Nest, at_once};
 
 const RESTART: &str = "/api/v1/nests/demo/restart";
 
@@ -86,18 +86,19 @@ fn a_restart_that_changes_nothing_is_found_out() {
 
 #[test]
 fn what_the_server_gets_wrong_ends_with_its_code() {
-    for (fault, check, code) in [
+    let codes = [
         ("wrong-secret", true, 10),
         ("status=500x9", false, 7),
         ("status=500x1", false, 0),
         ("no-answer", false, 0),
         ("redis-hang", false, 9),
-    ] {
+    ];
+    at_once(&codes, |&(fault, check, code)| {
         let mock = with_faults(&[fault]);
         let check: &[&str] = if check { &["--check"] } else { &[] };
         let output = Nest::new(&mock).args(["restart", "demo", "--timeout", "2s", "--retries", "1"]).args(check).run();
         assert_eq!(output.code, code, "{fault}: {output:?}");
-    }
+    });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the check finds out after a restart that the API calls a success.
+//! What the check finds after a restart that the API calls a success.
 
 use nostr_nests::server::Mock;
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn unhealthy(mock: &Mock, output: &Output, step: &str, causes: &str) -> Value {
 }
 
 #[test]
-fn row_1_the_old_room_still_runs() {
+fn the_old_room_still_runs() {
     let mock = mock(&[]);
     let output = again(&mock, "old-room-kept", &["--check", "--json"]);
     unhealthy(
@@ -51,7 +51,7 @@ fn row_1_the_old_room_still_runs() {
 }
 
 #[test]
-fn row_2_the_old_room_is_torn_down_late() {
+fn the_old_room_is_torn_down_late() {
     let mock = mock(&["late-teardown=2s"]);
     let output = Nest::new(&mock).args(["restart", "demo", "--check", "--hold", "5s", "--json"]).run();
     let causes = "  caused by: Room closed 2 s after the restart: LiveKit was still deleting the old one.\n  \
@@ -60,7 +60,7 @@ fn row_2_the_old_room_is_torn_down_late() {
 }
 
 #[test]
-fn row_12_an_internal_endpoint_is_named_and_the_next_one_tried() {
+fn an_internal_endpoint_is_named_and_the_next_one_tried() {
     let mock = mock(&["internal-endpoint"]);
     let document = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
     assert_eq!(document["endpoints"][0], "wss+livekit://livekit:7880", "as the API gave it");
@@ -73,7 +73,7 @@ fn row_12_an_internal_endpoint_is_named_and_the_next_one_tried() {
 }
 
 #[test]
-fn row_15_the_media_server_refuses_the_fresh_token() {
+fn the_media_server_refuses_the_fresh_token() {
     let mock = mock(&["wrong-secret"]);
     let output = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run();
     unhealthy(
@@ -92,7 +92,7 @@ fn row_15_the_media_server_refuses_the_fresh_token() {
 }
 
 #[test]
-fn row_17_a_restart_does_not_remove_people() {
+fn a_restart_does_not_remove_people() {
     let mock = mock(&[]);
     let output = Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
     let said = plain(&output.stdout, &mock);
@@ -101,7 +101,7 @@ fn row_17_a_restart_does_not_remove_people() {
 }
 
 #[test]
-fn row_23_when_an_empty_nest_closes_is_said_and_nobody_joins_unasked() {
+fn when_an_empty_nest_closes_is_said_and_nobody_joins_unasked() {
     let mock = mock(&[]);
     let document = Nest::new(&mock).args(["restart", "demo", "--json"]).run().expect(0).document();
     assert!(document.get("closesAt").is_none(), "nobody has shortened its life");

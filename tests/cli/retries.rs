@@ -95,7 +95,7 @@ fn a_refusal_is_not_forgotten_when_the_server_goes_away() {
 }
 
 #[test]
-fn row_6_a_clock_that_runs_wrong_is_repaired() {
+fn a_clock_that_runs_wrong_is_repaired() {
     for (clock, side) in [("clock=-94s", "94 s ahead of"), ("clock=+94s", "94 s behind"), ("clock=+23h", "23 h behind")]
     {
         let mock = mock(&[clock]);

@@ -252,7 +252,7 @@ async fn there_are_so_many_connections_and_no_more() {
     }
 }
 
-/// Every way to get a signature wrong is in `server_nip98.rs`; here is what a public URL changes about it.
+/// Every way to get a signature wrong is in `library/server_nip98.rs`; here is what a public URL changes about it.
 #[tokio::test]
 async fn clients_sign_the_public_url() {
     let serve = Setup::alone().public("https://example.org/nests/").start();

@@ -79,7 +79,6 @@ async fn the_event_is_shown_beside_it() {
     assert!(output.stdout.contains("clients will not show it as live"), "{output:?}");
 }
 
-/// FAILURES row 5.
 /// A bare name does not lead to the event; the record does.
 #[tokio::test]
 async fn what_is_over_is_over_by_its_bare_name_too() {
@@ -159,7 +158,7 @@ fn quiet_leaves_the_exit_code() {
     assert!(output.stderr.contains("nest token ROOM"), "{output:?}");
 }
 
-/// FAILURES row 23: what only looks leaves an empty nest its half hour; what joins says when it closes, and it does.
+/// What only looks leaves an empty nest its half hour; what joins says when it closes, and it does.
 #[test]
 fn looking_does_not_shorten_the_life_of_an_empty_nest() {
     let departure_timeout = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Answers that are lost: `nest` looks before it repeats, says what it saw, and never that nothing happened.
+//! Requests whose answer is lost: `nest` looks before it repeats, and never says that nothing happened.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ fn not_seen(why: &str) -> String {
 }
 
 #[test]
-fn row_19_with_proof_it_is_restarted() {
+fn a_lost_answer_with_proof_of_a_restart_is_a_success() {
     let carried_out: Vec<_> = LOSSES.into_iter().filter(|(fault, _)| *fault != "drop-before").collect();
     at_once(&carried_out, |&(fault, why)| {
         for proof in [&[][..], &["--if-inactive"]] {
@@ -51,7 +51,7 @@ fn row_19_with_proof_it_is_restarted() {
 }
 
 #[test]
-fn row_19_without_proof_nothing_is_claimed() {
+fn a_lost_answer_without_proof_is_unknown() {
     at_once(&LOSSES, |&(fault, why)| {
         // The nest runs already, and says that it was restarted: long ago, or just now.
         let mock = mock(&[]);
@@ -114,14 +114,14 @@ fn the_look_goes_by_the_clock_of_the_api() {
 
 #[test]
 fn cloudflare_gives_up_waiting_with_numbers_of_its_own() {
-    for status in [520, 524] {
+    at_once(&[520, 524], |status| {
         let server = Raw::answering(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"));
         let mock = mock(&[]);
         let output = Nest::new(&mock).env("NEST_API", server.url()).args(["restart", "demo", "--timeout", "2s"]);
         let output = output.run().expect(9);
         let why = format!("the gateway gave up waiting (status {status})");
         assert_eq!(output.stderr, not_seen(&why));
-    }
+    });
 }
 
 #[test]

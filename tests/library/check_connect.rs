@@ -1,4 +1,4 @@
-//! The way to a media server: which layer fails, what is said about it, and who gets to see which token.
+//! Connecting to a media server: which layer failed, how it is explained, and who sees which token.
 
 use std::time::{Duration, Instant};
 

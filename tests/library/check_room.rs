@@ -1,4 +1,4 @@
-//! What happens inside the room: is it the restarted one, does it stay, when does it close, and does nothing leak.
+//! Inside the room: whether it is the restarted one, whether it stays, when it closes, and that nothing is left behind.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -57,7 +57,6 @@ async fn the_document_has_the_names_of_the_contract() {
     assert_eq!(steps, ["token", "endpoint", "signal", "fresh", "media", "publish", "hold"]);
 }
 
-/// FAILURES row 1.
 #[tokio::test]
 async fn an_old_room() {
     let two_hours_ago = now_ms() - 7_200_000;
@@ -87,7 +86,7 @@ async fn whole_seconds_are_not_enough() {
     assert_eq!(step(&told, "fresh").status, Status::NotChecked);
 }
 
-/// FAILURES row 23: LiveKit's own 20 s where the server does not say; only people keep a room open.
+/// LiveKit's own 20 s where the server does not say; only people keep a room open.
 #[tokio::test]
 async fn when_an_empty_room_closes() {
     let silent = room(|room| room.departure_timeout = 0);
@@ -125,7 +124,7 @@ async fn comings_and_goings_count() {
     assert!(told.closes_at_ms.is_some());
 }
 
-/// FAILURES row 2, and every other way in which a stay ends.
+/// A room that is torn down late, and every other way in which a stay ends.
 #[tokio::test]
 async fn how_a_stay_ends() {
     let short = Act::Pause(Duration::from_millis(30));

@@ -1,4 +1,4 @@
-//! Relays are strangers: what they send is bounded, and believed only where the host has signed it.
+//! Relays are not trusted: what they send is bounded, and believed only where the host has signed it.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! What a nest's event says, in either vocabulary, and what becomes of it in a new version.
+//! What a nest's event says, in either vocabulary, and what stays of it in a new version.
 
 use nostr::nips::nip19::{FromBech32, Nip19Coordinate};
 use nostr::{Event, EventId, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};

@@ -1,4 +1,4 @@
-//! Handing an event in: what each relay says about it, and the way from one version to the next.
+//! Publishing an event: what each relay answers, and how one version follows another.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

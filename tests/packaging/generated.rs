@@ -1,6 +1,4 @@
-//! What the program writes and the repository keeps is what the program writes today.
-//!
-//! To renew it all: `UPDATE=1 cargo test current`.
+//! Generated files are what the program writes today; to renew them: `UPDATE=1 cargo test current`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -75,7 +75,7 @@ async fn the_creation_time_alone_proves_a_restart() {
     assert_eq!(report.verdict, Verdict::Joinable);
 }
 
-/// FAILURES row 1: upstream's restart calls `CreateRoom` for a room that lives.
+/// Upstream's restart calls `CreateRoom` for a room that lives.
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_kept_room_is_told() {
@@ -135,7 +135,7 @@ async fn a_room_that_does_not_exist_is_told() {
     assert_eq!(server.sid("demo").await, None);
 }
 
-/// FAILURES row 15: what the real server says of each kind of bad token.
+/// What the real server says of each kind of bad token.
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn refused_tokens_are_explained() {
@@ -244,7 +244,7 @@ async fn any_session_is_checked_by_its_address() {
     }
 }
 
-/// FAILURES row 23: an empty nest that was joined and left closes when the report says so, give or take the server's
+/// An empty nest that was joined and left closes when the report says so, give or take the server's
 /// own rounding; a nest that was looked at by `/rtc/validate` alone does not.
 #[tokio::test]
 #[ignore = "needs livekit"]

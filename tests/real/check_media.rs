@@ -110,7 +110,6 @@ async fn a_server_that_wants_tcp_alone() {
     told(&report, "media", Status::Failed, "The media server takes no audio by UDP");
 }
 
-/// FAILURES row 14.
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn turn_that_is_advertised_but_not_there() {
@@ -216,7 +215,7 @@ async fn silence_is_heard_by_somebody_else() {
     let server = with_room(Spec::default()).await;
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut listener = tokio::process::Command::new(root.join("target/tools/livekit-py/bin/python"))
-        .arg(root.join("tests/check_support/listener.py"))
+        .arg(root.join("tests/support/listener.py"))
         .args([&server.url("ws", ""), token("demo", "listener").expose()])
         .stdout(Stdio::piped())
         .kill_on_drop(true)

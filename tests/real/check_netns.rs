@@ -62,7 +62,6 @@ fn straight() {
     }
 }
 
-/// FAILURES row 13.
 #[test]
 #[ignore = "needs network namespaces"]
 fn udp_blocked() {
@@ -75,7 +74,7 @@ fn udp_blocked() {
     assert_eq!(report.media.unwrap().protocol, Transport::Tcp);
 }
 
-/// FAILURES row 13, without any way round.
+/// The same, without any way round.
 #[test]
 #[ignore = "needs network namespaces"]
 fn udp_and_tcp_blocked() {
@@ -94,7 +93,7 @@ fn udp_and_tcp_blocked() {
     assert_eq!(report.media, None);
 }
 
-/// FAILURES row 13: the server tells the world addresses that are not its own.
+/// The server tells the world addresses that are not its own.
 #[test]
 #[ignore = "needs network namespaces"]
 fn wrong_addresses_are_named() {

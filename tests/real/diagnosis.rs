@@ -1,6 +1,4 @@
-//! What `nest` says of a nest is what the real livekit-server's own `RoomService` says, whatever the situation.
-//!
-//! The program and the bundled API on one side; on the other `RoomService`, and a client that shares nothing with it.
+//! What `nest` says of a nest is what the livekit-server's own `RoomService` and an independent client say.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The real keyring of the system. All of it: `.ci/with-secret-service cargo test --test key_keyring -- --include-ignored`
+//! The real keyring of the system.
 
 #![cfg(target_os = "linux")]
 
@@ -111,7 +111,7 @@ fn a_locked_keyring_is_named() {
     assert!(matches!(error, keyring::Error::Unusable(Reason::Locked(_))), "{error:?}");
     assert!(start.elapsed() < LIMIT);
 
-    // Row 9 as cron has it: nothing is sent, and there is a way out.
+    // As cron has it: nothing is sent, and there is a way out.
     let output = Command::new(env!("CARGO_BIN_EXE_nest"))
         .args(["restart", "demo", "--api", "https://127.0.0.1:9"])
         .env("XDG_STATE_HOME", folder.path())

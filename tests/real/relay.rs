@@ -1,4 +1,4 @@
-//! Against a relay that others wrote, in another language: `nostr-relay` of the Python index, in `target/tools/nostr-relay`.
+//! Relays in another implementation: `nostr-relay` of the Python index, in `target/tools/nostr-relay`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The commands about nests, on a relay that others wrote, read with a client that others wrote.
+//! The commands about nests on a relay in another implementation, read by another client.
 
 use nostr_nests::server::Mock;
 use nostr_sdk::Keys;

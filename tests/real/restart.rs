@@ -1,4 +1,4 @@
-//! The main job on real input: the whole program, the bundled API, and the real livekit-server behind it.
+//! The whole program, the bundled API, and a real livekit-server behind it.
 
 use livekit_protocol::DisconnectReason;
 use nostr_nests::secret::Secret;
@@ -38,7 +38,6 @@ async fn the_room_in_the_report_is_the_room_of_the_media_server() {
     assert!(shown.contains(&format!("restarted · {last} · joinable by UDP in ")), "{shown}");
 }
 
-/// FAILURES row 1.
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_room_that_was_not_deleted_is_found_out() {
@@ -110,7 +109,6 @@ async fn only_a_check_as_the_host_ejects_the_host() {
     assert_eq!(server.settled("demo", 0).await, 0);
 }
 
-/// FAILURES row 17.
 #[tokio::test]
 #[ignore = "needs livekit"]
 async fn a_token_of_before_still_lets_in_after_the_restart() {

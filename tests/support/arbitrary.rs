@@ -1,4 +1,4 @@
-//! Anything that a server might answer.
+//! Arbitrary bodies of answers, for property tests.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! A media server that does as it is told: what no real one does on demand.
+//! A media server that follows a script: what no real one does on demand.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! Two network namespaces and a cable between them: what loopback cannot show. For root on Linux, with iproute2 and
-//! iptables.
+//! Two network namespaces joined by a cable; needs root on Linux, iproute2 and iptables.
 
 use std::os::fd::AsFd;
 use std::process::Command;

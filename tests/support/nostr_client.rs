@@ -1,4 +1,4 @@
-//! Nests seen from outside: events through a client that others wrote, and a relay to put them on.
+//! Events as another implementation reads and writes them (nostr-sdk), and a relay to put them on.
 
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};

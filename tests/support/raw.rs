@@ -1,4 +1,4 @@
-//! A server that says one thing, whatever it is asked.
+//! A server that gives one answer, whatever it is asked.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

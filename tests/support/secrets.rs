@@ -1,4 +1,4 @@
-//! What no output may hold, and whether it does.
+//! What no output may contain, and whether it does.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What every room store does.
+//! What every room store does: one contract for all of them.
 
 use std::time::{Duration, Instant};
 
