@@ -131,10 +131,10 @@ fn every_advice_is_given_somewhere() {
         seen += 1;
         let shared: Vec<_> = row.split("said::").skip(1).map(name).collect();
         if name(row) == "EVENT_OVER" {
-            // Said by the restart itself, in one sentence.
-            let walk = read("src/commands/restart/walk.rs");
-            let said = format!("{}; {}", advice::EVENT_OVER.cause(&[("status", "{}")]), advice::EVENT_OVER.hint);
-            assert!(walk.contains(&said), "{said}");
+            // A warning says it in one sentence.
+            let notices = read("src/cli/messages/notices.rs");
+            let said = format!("{}; {}", advice::EVENT_OVER.cause(&[("status", "{status}")]), advice::EVENT_OVER.hint);
+            assert!(notices.contains(&said), "{said}");
         } else if shared.is_empty() {
             assert!(used(&program, &format!("advice::{}", name(row))), "{}: only the table says it", name(row));
         }
