@@ -13,7 +13,7 @@ use nostr::{Keys, PublicKey};
 use nostr_nests::commands::key::{self as command, Error, Export, Import, Stored};
 use nostr_nests::key::keyring::{self, Keyring, LIMIT, Reason, Vault};
 use nostr_nests::key::source::Opener;
-use nostr_nests::key::{self, Origin, Plan, Source, index, npub, parse};
+use nostr_nests::key::{self, Origin, Plan, Source, npub, parse};
 use nostr_nests::reporter::{Reporter, Silent};
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
@@ -60,10 +60,10 @@ async fn the_first_key_becomes_the_default_and_the_same_again_is_fine() {
     assert_eq!(listed, [(alice, true), (bob, false)]);
 
     let plan = Plan { keyring: Some(keyring.clone()), ..Plan::default() };
-    let shown = command::show(&plan, &Silent).await.unwrap();
-    assert_eq!((shown.public_key, shown.origin), (alice, Origin::Keyring));
+    let shown = key::load(&plan, None, &Silent).await.unwrap();
+    assert_eq!((shown.public_key(), shown.source()), (alice, &Origin::Keyring));
     command::default(&keyring, bob).unwrap();
-    assert_eq!(command::show(&plan, &Silent).await.unwrap().public_key, bob);
+    assert_eq!(key::load(&plan, None, &Silent).await.unwrap().public_key(), bob);
     let stranger = new_key().0;
     match keyring_error(command::default(&keyring, stranger).unwrap_err()) {
         keyring::Error::Unknown { npub: unknown, npubs } => {
@@ -212,7 +212,7 @@ async fn a_damaged_list_is_named_and_left_alone() {
     for text in ["", "[]", "{\"keys\":[\"npub1x\"]}", "{\"default\":1,\"keys\":[]}", "\u{0}"] {
         fs::write(&path, text).unwrap();
         match keyring_error(command::generate(&keyring).await.unwrap_err()) {
-            keyring::Error::Index(index::Error::Damaged { path: at, .. }) => assert_eq!(at, path),
+            keyring::Error::Damaged { path: at, .. } => assert_eq!(at, path),
             other => panic!("{other:?}"),
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);

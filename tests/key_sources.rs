@@ -86,7 +86,7 @@ async fn an_explicit_source_leaves_the_keyring_alone() {
     let mut all = Plan { keyring: Some(keyring), ..plan([Source::Env(nsec)]) };
     assert_eq!(loaded(&all).await.unwrap().0, alice);
     all.explicit.clear();
-    assert!(matches!(loaded(&all).await, Err(Error::Keyring(keyring::Error::Index(_)))));
+    assert!(matches!(loaded(&all).await, Err(Error::Keyring(keyring::Error::Damaged { .. }))));
 }
 
 #[tokio::test]

@@ -6,41 +6,30 @@ use nostr::{Keys, PublicKey, SecretKey};
 
 use crate::key::parse::{self, Key};
 use crate::key::source::{self, Opener};
-use crate::key::{self, Keyring, Origin, Plan, Source, file, keyring, npub};
+use crate::key::{self, Keyring, Source, file, keyring, npub};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// Why a command about keys did not do what it should.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum Error {
-    /// The key, where it comes from, or the keyring.
     #[error(transparent)]
     Key(#[from] key::Error),
     /// Somebody said no, or there was nobody to say yes.
     #[error("{npub} was not {what}: nobody confirmed it")]
-    NotConfirmed {
-        /// Whose key.
-        npub: String,
-        /// What was to be done with it.
-        what: &'static str,
-    },
+    NotConfirmed { npub: String, what: &'static str },
     /// Several keys, and what removes one wants to be told which.
     #[error("there are {} keys in the OS keyring: which one?", npubs.len())]
-    WhichOne {
-        /// The keys to choose from.
-        npubs: Vec<String>,
-    },
-    /// The key is to be encrypted, and nobody has given a passphrase.
+    WhichOne { npubs: Vec<String> },
     #[error("the key is to be encrypted, and there is no passphrase for it")]
     NoPassphrase,
     /// What was typed the second time is not what was typed first.
     #[error("the two passphrases are not the same")]
     Mistyped,
-    /// The new key has no place.
     #[error("the new key was not kept")]
     NotWritten(#[source] file::Error),
-    /// The key cannot be encrypted.
     #[error("the key was not encrypted: {0}")]
     NotEncrypted(#[source] parse::Error),
 }
@@ -51,19 +40,10 @@ impl From<keyring::Error> for Error {
     }
 }
 
-/// The public part of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// Whose key it is.
-    pub public_key: PublicKey,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
 /// A key in the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Whose key it is.
+    /// Its public half; the secret stays in the keyring.
     pub public_key: PublicKey,
     /// Whether it is the one that is used when nothing else is said.
     pub default: bool,
@@ -74,7 +54,7 @@ pub struct Stored {
 /// A secret key as text, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Whose key it is.
+    /// The public half of what is in `text`.
     pub public_key: PublicKey,
     /// nsec or ncryptsec.
     pub text: Secret,
@@ -107,10 +87,7 @@ pub struct Import {
 /// Puts a key into the keyring. The first becomes the default; the same key again is fine.
 pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored, Error> {
     let opener = Opener { passphrase_file: request.passphrase_file.as_deref(), reporter };
-    let (text, origin) = match &request.from {
-        Some(source) => (source.read().await?, source.origin()),
-        None => (opener.ask_key().await?, Origin::Prompt),
-    };
+    let (text, origin) = opener.read(request.from.as_ref()).await?;
     let key = opener.open(&text, &origin).await?;
     let encrypted = matches!(parse::parse(text.expose()), Ok(Key::Encrypted(_)));
     let keep = if request.keep_encrypted && encrypted { Secret::new(text.expose().trim()) } else { parse::nsec(&key) };
@@ -158,12 +135,6 @@ async fn store(keyring: &Keyring, key: SecretKey, text: Secret) -> Result<Stored
     let public_key = Keys::new(key).public_key();
     let new = keyring.put(public_key, text).await?;
     Ok(Stored { public_key, default: keyring.index()?.default_key() == Some(public_key), new })
-}
-
-/// The public part of the key that the other commands would use.
-pub async fn show(plan: &Plan, reporter: &dyn Reporter) -> Result<Shown, Error> {
-    let key = key::load(plan, None, reporter).await?;
-    Ok(Shown { public_key: key.public_key(), origin: key.source().clone() })
 }
 
 /// The keys in the keyring, which is not touched.
@@ -232,10 +203,7 @@ pub async fn encrypt(
     reporter: &dyn Reporter,
 ) -> Result<Written, Error> {
     let opener = Opener { passphrase_file: None, reporter };
-    let (text, origin) = match from {
-        Some(source) => (source.read().await?, source.origin()),
-        None => (opener.ask_key().await?, Origin::Prompt),
-    };
+    let (text, origin) = opener.read(from).await?;
     let key = opener.open(&text, &origin).await?;
     let public_key = Keys::new(key.clone()).public_key();
     Ok(Written { public_key, text: encrypted(key, passphrase_file, reporter).await? })

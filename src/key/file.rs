@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::on_thread;
 use super::parse::MAX_BYTES;
-use super::thread;
 use crate::secret::Secret;
 
 /// How long the writer of a pipe may take; a password manager may have to ask a person first.
@@ -21,52 +21,32 @@ const CREDENTIALS: &str = "/run/credentials/";
 /// Why a secret cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum Error {
-    /// There is no such file.
     #[error("there is no file {}", .0.display())]
     NotFound(PathBuf),
-    /// A directory.
     #[error("{} is a directory", .0.display())]
     Directory(PathBuf),
     /// The user may not read it, or may not write there.
     #[error("no permission for {}", .0.display())]
     Denied(PathBuf),
-    /// Others than the owner have rights to it.
+    /// Others than the owner have rights to it, by its permission bits.
     #[error("{} is open to others (mode {mode:04o})", path.display())]
-    TooOpen {
-        /// Which file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    TooOpen { path: PathBuf, mode: u32 },
     /// Longer than any key or passphrase.
     #[error("{} is longer than {MAX_BYTES} bytes", name(.0))]
     TooLong(PathBuf),
-    /// Not UTF-8.
     #[error("{} is not text", name(.0))]
     NotText(PathBuf),
-    /// A pipe that nothing came out of.
+    /// A pipe that nobody wrote to.
     #[error("nothing came from {} within {} s", name(path), limit.as_secs())]
-    Silent {
-        /// Which file.
-        path: PathBuf,
-        /// How long it was waited for.
-        limit: Duration,
-    },
-    /// Two things were to be read from stdin.
+    Silent { path: PathBuf, limit: Duration },
     #[error("stdin was read already")]
     StdinTaken,
-    /// A new file was to be written, and there is one.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    /// Anything else that the system says.
     #[error("{}: {cause}", name(path))]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// In the system's words.
-        cause: io::Error,
-    },
+    Io { path: PathBuf, cause: io::Error },
 }
 
 impl Error {
@@ -85,17 +65,11 @@ impl Error {
 /// Reads a secret from a file, or from stdin when the path is `-`, which works once.
 ///
 /// A regular file has to be its owner's alone. Pipes, stdin and systemd's credentials are exempt.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn read(path: &Path) -> Result<Secret, Error> {
     read_within(PATIENCE, path, path.starts_with(CREDENTIALS)).await
 }
 
 /// Like [`read`] for a systemd credential, wherever it is: who may read it is systemd's business.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn read_credential(path: &Path) -> Result<Secret, Error> {
     read_within(PATIENCE, path, true).await
 }
@@ -106,7 +80,7 @@ async fn read_within(limit: Duration, path: &Path, exempt: bool) -> Result<Secre
         return read_now(path, exempt);
     }
     let owned = path.to_owned();
-    let read = thread::run(move || read_now(&owned, exempt));
+    let read = on_thread(move || read_now(&owned, exempt));
     match tokio::time::timeout(limit, read).await {
         Ok(Ok(result)) => result,
         Ok(Err(cause)) => Err(Error::io(path, cause)),
@@ -165,9 +139,6 @@ fn read_bounded(from: impl Read, path: &Path) -> Result<Secret, Error> {
 }
 
 /// Writes a secret and a line end to a new file that only its owner can read (mode 0600). Nothing is ever overwritten.
-///
-/// # Errors
-/// [`Error::Exists`] and what the system says.
 pub fn create(path: &Path, secret: &Secret) -> Result<(), Error> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -2,25 +2,23 @@
 //!
 //! [`load`] asks the explicit sources of a [`Plan`] first, then whatever can block. A key is never invented.
 
-mod argument;
 pub mod file;
-pub mod index;
 pub mod keyring;
 pub mod parse;
 pub mod source;
-mod thread;
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use std::{fmt, io, thread};
 
 use nostr::nips::nip19::ToBech32;
 use nostr::secp256k1::rand::rngs::OsRng;
 use nostr::secp256k1::{All, Secp256k1};
 use nostr::{Event, Keys, NostrSigner, PublicKey, SecretKey, UnsignedEvent};
+use tokio::sync::oneshot;
 
-pub use argument::found_in_argument;
 pub use keyring::Keyring;
+pub use parse::found_in_argument;
 pub use source::{Origin, Plan, Source, load};
 
 use crate::secret::scrub;
@@ -28,6 +26,7 @@ use crate::secret::scrub;
 /// Why there is no key, or no signature.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum Error {
     /// No source is configured, the keyring holds nothing, and there is nobody to ask.
     #[error("there is no host key")]
@@ -35,55 +34,32 @@ pub enum Error {
     /// The source is configured, but cannot be read.
     #[error("the host key cannot be read from {origin}")]
     Unreadable {
-        /// Which source.
         origin: Origin,
-        /// What is wrong with the file.
         #[source]
         cause: file::Error,
     },
     /// What the source says is no key, or does not open.
     #[error("the host key from {origin} cannot be used")]
     Unusable {
-        /// Which source.
         origin: Origin,
-        /// What is wrong with the text.
         #[source]
         cause: parse::Error,
     },
     /// The key is encrypted, no passphrase file is configured, and there is nobody to ask.
     #[error("the host key from {origin} is encrypted, and there is nobody to ask for its passphrase")]
-    PassphraseNeeded {
-        /// Which source.
-        origin: Origin,
-    },
-    /// The passphrase file cannot be read.
+    PassphraseNeeded { origin: Origin },
     #[error("the passphrase cannot be read")]
     Passphrase(#[source] file::Error),
-    /// The OS keyring, or the list of what is in it.
     #[error(transparent)]
     Keyring(#[from] keyring::Error),
-    /// The signer said no.
+    /// The signer said no, in its own words.
     #[error("{origin} did not sign: {why}")]
-    Refused {
-        /// Which signer.
-        origin: Origin,
-        /// In its own words.
-        why: String,
-    },
-    /// The signer said nothing.
+    Refused { origin: Origin, why: String },
     #[error("{origin} did not answer within {} s", limit.as_secs_f32())]
-    Silent {
-        /// Which signer.
-        origin: Origin,
-        /// How long it was given.
-        limit: Duration,
-    },
+    Silent { origin: Origin, limit: Duration },
     /// The signer returned something else than what it was given, or a signature that does not hold.
     #[error("{origin} returned an event that is not the one to sign")]
-    Forged {
-        /// Which signer.
-        origin: Origin,
-    },
+    Forged { origin: Origin },
 }
 
 /// A key that signs for the host, here or far away.
@@ -139,9 +115,6 @@ impl HostKey {
     }
 
     /// Signs the event, in the name of this key whatever author it says.
-    ///
-    /// # Errors
-    /// [`Error::Refused`], [`Error::Silent`] and [`Error::Forged`].
     pub async fn sign(&self, mut event: UnsignedEvent) -> Result<Event, Error> {
         let origin = || self.origin.clone();
         let refused = |why: String| Error::Refused { origin: origin(), why: scrub(&why).into_owned() };
@@ -176,4 +149,14 @@ impl fmt::Debug for HostKey {
 pub fn npub(key: &PublicKey) -> String {
     let Ok(npub) = key.to_bech32();
     npub
+}
+
+/// Runs `work`, which may block for ever, on a thread of its own.
+///
+/// A runtime waits for its blocking pool when it ends, and so would hang with it. This thread is simply left behind when
+/// the future is dropped, and ends with the process.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    thread::Builder::new().name("key".into()).spawn(move || done.send(work()).ok())?;
+    result.await.map_err(|_| io::Error::other("the thread that read the key died"))
 }

@@ -1,52 +1,51 @@
 //! Keys as text: nsec, 64 hex digits, ncryptsec (NIP-49). No error repeats the text.
 
+use std::ffi::OsStr;
 use std::fmt;
 
 use nostr::SecretKey;
 use nostr::nips::nip19::{FromBech32, ToBech32};
 use nostr::nips::nip49::{self, EncryptedSecretKey};
 
-use super::thread;
+use super::on_thread;
 use crate::secret::Secret;
 
 /// The longest text that is looked at, in bytes. An ncryptsec has 162.
 pub const MAX_BYTES: usize = 4096;
 
+/// A secret key's own characters are 58 and more; so many are enough to be worth hiding.
+const TELLING: usize = 12;
+
 /// Why a text is no key, or an encrypted key does not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum Error {
     /// A passphrase that encrypts nothing.
     #[error("the passphrase is empty")]
     NoPassphrase,
-    /// Nothing but whitespace.
     #[error("it is empty")]
     Empty,
-    /// More than [`MAX_BYTES`].
     #[error("it is longer than {MAX_BYTES} bytes, too long for a key")]
     TooLong,
     /// An npub, a nostr address, a bunker's address.
     #[error("it is {0}, not a secret key")]
     SomethingElse(&'static str),
-    /// Begins like a key, but its checksum or length is wrong.
     #[error("it begins with {0} but is damaged: a character is wrong or missing")]
     Damaged(&'static str),
-    /// Hex digits, but not 64.
     #[error("it has {0} hex digits, and a key has 64")]
     HexLength(usize),
-    /// 64 hex digits that are no key on the curve, such as zeroes.
+    /// Not on the curve, such as zeroes.
     #[error("its 64 hex digits are not a valid key")]
     NotOnCurve,
     /// None of all these. The file has to contain the key alone.
     #[error("it is none of nsec1…, ncryptsec1… and 64 hex digits")]
     NotAKey,
-    /// The passphrase does not open it.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
     /// Opening it would take more memory than is reasonable (2^`log_n` KiB).
     #[error("its encryption is set to cost 2^{0} rounds, more than nest will spend")]
     TooCostly(u8),
-    /// The encryption failed in another way.
     #[error("it cannot be encrypted or decrypted: {0}")]
     Cipher(String),
 }
@@ -67,9 +66,6 @@ impl fmt::Debug for Key {
 }
 
 /// Reads a key; whitespace around it is tolerated.
-///
-/// # Errors
-/// See [`Error`].
 pub fn parse(text: &str) -> Result<Key, Error> {
     if text.len() > MAX_BYTES {
         return Err(Error::TooLong);
@@ -105,6 +101,21 @@ pub fn parse(text: &str) -> Result<Key, Error> {
     Err(Error::NotAKey)
 }
 
+/// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not: `ps` and
+/// the shell's history would keep it.
+///
+/// Hex is not refused: 64 digits may be the id of a room.
+#[must_use]
+pub fn found_in_argument(argument: &OsStr) -> bool {
+    let bytes = argument.as_encoded_bytes();
+    [&b"nsec1"[..], b"ncryptsec1"].iter().any(|mark| {
+        bytes.windows(mark.len() + TELLING).any(|window| {
+            let (head, body) = window.split_at(mark.len());
+            head.eq_ignore_ascii_case(mark) && body.iter().all(u8::is_ascii_alphanumeric)
+        })
+    })
+}
+
 /// The key as `nsec1…`.
 #[must_use]
 pub fn nsec(key: &SecretKey) -> Secret {
@@ -113,25 +124,16 @@ pub fn nsec(key: &SecretKey) -> Secret {
 }
 
 /// Opens an encrypted key. Takes a fraction of a second and up to 256 MiB, as its author chose.
-///
-/// # Errors
-/// [`Error::WrongPassphrase`], [`Error::TooCostly`], [`Error::Cipher`].
 pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<SecretKey, Error> {
-    thread::run(move || key.decrypt(passphrase.expose()))
-        .await
-        .map_err(|e| Error::Cipher(e.to_string()))?
-        .map_err(cipher)
+    on_thread(move || key.decrypt(passphrase.expose())).await.map_err(|e| Error::Cipher(e.to_string()))?.map_err(cipher)
 }
 
 /// Encrypts a key as `ncryptsec1…`.
-///
-/// # Errors
-/// [`Error::NoPassphrase`], [`Error::Cipher`].
 pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, Error> {
     if passphrase.expose().is_empty() {
         return Err(Error::NoPassphrase);
     }
-    let encrypted = thread::run(move || key.encrypt(passphrase.expose()))
+    let encrypted = on_thread(move || key.encrypt(passphrase.expose()))
         .await
         .map_err(|e| Error::Cipher(e.to_string()))?
         .map_err(cipher)?;
@@ -244,7 +246,44 @@ mod tests {
         assert_eq!(format!("{:?} {:?}", parse(HEX), parse(NCRYPTSEC)), "Ok(Plain(***)) Ok(Encrypted(***))");
     }
 
+    #[test]
+    fn secret_keys_are_found_wherever_they_hide() {
+        for text in [
+            NSEC.to_owned(),
+            NSEC.to_uppercase(),
+            format!("--key={NSEC}"),
+            format!("https://h/?key={NSEC}&x=1"),
+            format!("\"{NSEC}\""),
+            NSEC[..40].to_owned(),
+            "nCryptSec1QGG9947rlpvqu76pj5ecreduf9jxhselq2nae2kg".to_owned(),
+        ] {
+            assert!(found_in_argument(OsStr::new(&text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_passes() {
+        for text in ["", "nsec1", "nsec1…", "my-nsec1-room", "ncryptsec", "npub1aaaaaaaaaaaaaaaaaaaa", &"a0".repeat(32)]
+        {
+            assert!(!found_in_argument(OsStr::new(text)), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_hide_nothing() {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = [b"\xff\xfe", NSEC.as_bytes(), b"\xff"].concat();
+        assert!(found_in_argument(OsStr::from_bytes(&bytes)));
+    }
+
     proptest! {
+        #[test]
+        fn nothing_around_it_hides_a_key(before in ".*", after in ".*") {
+            let text = format!("{before}{NSEC}{after}");
+            prop_assert!(found_in_argument(OsStr::new(&text)));
+        }
+
         #[test]
         fn any_text_is_read_or_refused(text in any::<String>()) {
             let _ = parse(&text);

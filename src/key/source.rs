@@ -81,9 +81,6 @@ impl Source {
     }
 
     /// The text that it holds.
-    ///
-    /// # Errors
-    /// [`Error::Unreadable`].
     pub async fn read(&self) -> Result<Secret, Error> {
         let text = match self {
             Self::Env(text) => Ok(text.clone()),
@@ -124,22 +121,16 @@ impl Plan {
 }
 
 /// Finds the host's key. `wanted` is the host of the room, if it is known: it decides between several keys in the keyring.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn load(plan: &Plan, wanted: Option<PublicKey>, reporter: &dyn Reporter) -> Result<HostKey, Error> {
     let opener = Opener { passphrase_file: plan.passphrase_file.as_deref(), reporter };
-    if let Some(source) = plan.named() {
-        let text = source.read().await?;
-        return Ok(HostKey::local(opener.open(&text, &source.origin()).await?, source.origin()));
-    }
-    if let Some(keyring) = &plan.keyring
+    let named = plan.named();
+    if let (None, Some(keyring)) = (named, &plan.keyring)
         && let Some(chosen) = keyring.choose(wanted)?
     {
         return Ok(HostKey::local(opener.open_stored(keyring, chosen).await?, Origin::Keyring));
     }
-    let text = opener.ask_key().await?;
-    Ok(HostKey::local(opener.open(&text, &Origin::Prompt).await?, Origin::Prompt))
+    let (text, origin) = opener.read(named).await?;
+    Ok(HostKey::local(opener.open(&text, &origin).await?, origin))
 }
 
 /// Opens keys, with the passphrase from a file or else from a person.
@@ -152,18 +143,16 @@ pub struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// Asks for a key that is not shown while it is typed.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when there is nobody to ask.
-    pub async fn ask_key(&self) -> Result<Secret, Error> {
-        self.reporter.secret("Host key (nsec, ncryptsec or hex; not shown)").await.ok_or(Error::Missing)
+    /// The text of a key: from the source, or typed by a person, without being shown.
+    pub(crate) async fn read(&self, source: Option<&Source>) -> Result<(Secret, Origin), Error> {
+        if let Some(source) = source {
+            return Ok((source.read().await?, source.origin()));
+        }
+        let typed = self.reporter.secret("Host key (nsec, ncryptsec or hex; not shown)").await;
+        Ok((typed.ok_or(Error::Missing)?, Origin::Prompt))
     }
 
     /// Makes a secret key of a text, asking for the passphrase if there is one.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`], [`Error::Passphrase`], [`Error::PassphraseNeeded`].
     pub async fn open(&self, text: &Secret, origin: &Origin) -> Result<SecretKey, Error> {
         let unusable = |cause| Error::Unusable { origin: origin.clone(), cause };
         let encrypted = match parse::parse(text.expose()).map_err(unusable)? {
@@ -187,9 +176,6 @@ impl Opener<'_> {
     }
 
     /// Takes a key out of the keyring and opens it.
-    ///
-    /// # Errors
-    /// [`Error::Keyring`] and those of [`Opener::open`].
     pub async fn open_stored(&self, keyring: &Keyring, key: PublicKey) -> Result<SecretKey, Error> {
         let opened = self.open(&keyring.get(key).await?, &Origin::Keyring).await?;
         if nostr::Keys::new(opened.clone()).public_key() == key {
@@ -201,9 +187,6 @@ impl Opener<'_> {
 }
 
 /// Reads a passphrase. Editors end a file with a line end; all other whitespace belongs to the passphrase.
-///
-/// # Errors
-/// [`Error::Passphrase`].
 pub async fn passphrase(path: &Path) -> Result<Secret, Error> {
     let text = file::read(path).await.map_err(Error::Passphrase)?;
     let text = text.expose();

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::terminal::{Terminal, clean};
 use crate::cli::{advice, key_error};
 use crate::commands::key::{self, Export, Import, Stored, Written};
-use crate::key::{Keyring, Source, npub};
+use crate::key::{Keyring, Source, load, npub};
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
@@ -125,10 +125,9 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
             show(terminal, &encrypted.map_err(failed)?);
         }
         KeyCommand::Show(args) => {
-            let shown = key::show(&app.sources.key_plan(&args), terminal).await.map_err(failed)?;
-            let (npub, hex) = (npub(&shown.public_key), shown.public_key.to_hex());
-            let whole = format!("{npub}\n{hex}\nfrom {}", shown.origin);
-            tell(terminal, &shown.public_key, &whole, json!({ "source": shown.origin.to_string() }));
+            let key = load(&app.sources.key_plan(&args), None, terminal).await.map_err(|error| failed(error.into()))?;
+            let whole = format!("{}\n{}\nfrom {}", key.npub(), key.public_key().to_hex(), key.source());
+            tell(terminal, &key.public_key(), &whole, json!({ "source": key.source().to_string() }));
         }
         KeyCommand::List => list(&keyring()?, terminal).map_err(failed)?,
         KeyCommand::Default { npub: name } => {
