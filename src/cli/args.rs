@@ -216,8 +216,8 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     if sensible.contains(&time) { Ok(time) } else { Err("must be between 1m and a year".into()) }
 }
 
-/// Arguments that are described to clap only when their command is called: to describe those of all commands takes longer
-/// than to parse the one.
+/// A command's arguments, described to clap only when it is called: to describe those of all commands takes longer than to
+/// parse the one.
 #[derive(Debug)]
 pub struct Deferred<T>(pub T);
 
@@ -234,7 +234,8 @@ impl<T: Args> Args for Deferred<T> {
         command.defer(|command| {
             // A group of arguments that several commands share brings words of its own.
             let (about, long) = (command.get_about().cloned(), command.get_long_about().cloned());
-            T::augment_args(command).about(Resettable::from(about)).long_about(Resettable::from(long))
+            let command = T::augment_args(command).help_template(TEMPLATE);
+            command.about(Resettable::from(about)).long_about(Resettable::from(long))
         })
     }
 

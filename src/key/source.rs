@@ -32,20 +32,14 @@ pub enum Source {
 /// Where a key came from, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "what each is called says it")]
 pub enum Origin {
-    /// `--key-file`.
     KeyFile(PathBuf),
-    /// `NEST_KEY_FILE`.
     EnvFile(PathBuf),
-    /// `NEST_KEY`.
     Env,
-    /// A systemd credential.
     Credential(PathBuf),
-    /// The profile's key file.
     Profile(PathBuf),
-    /// The OS keyring.
     Keyring,
-    /// A person typed it.
     Prompt,
     /// A remote signer, by its public key or address without secrets.
     Signer(String),

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{App, restart};
-use crate::cli::args::{KeyArgs, RoomArg, ServerArgs, TEMPLATE, Transport, duration, exit_help};
+use crate::cli::args::{KeyArgs, RoomArg, ServerArgs, Transport, duration, exit_help};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::render;
@@ -23,20 +23,20 @@ const MAX_TOKEN: u64 = 64 * 1024;
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest check https://nostrnests.com/naddr1…              can a listener join? No key is needed
   nest check ROOM --api https://nostrnests.com --hold 45s and does it last?
   nest check --url wss://live.example.com --token-file - any LiveKit server, with any token for it
 ",
-    after_help = exit_help()
+    after_help = exit_help(),
+    group = ArgGroup::new("target").args(["room", "url"])
 )]
 pub struct CheckArgs {
     #[command(flatten)]
     pub nest: RoomArg,
     /// A media server, instead of a nest
-    #[arg(long, value_name = "WS_URL", conflicts_with = "room", requires = "token_file")]
+    #[arg(long, value_name = "WS_URL", requires = "token_file")]
     pub url: Option<String>,
     /// A file with a token for it, or - for stdin
     #[arg(long, value_name = "PATH", requires = "url")]

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{App, published_row};
-use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, TEMPLATE, exit_help};
+use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
 use crate::cli::error::Failure;
 use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean};
@@ -14,7 +14,6 @@ use crate::report::Status;
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest close @weekly                              asks first if a person is at the terminal

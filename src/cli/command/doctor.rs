@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::App;
-use crate::cli::args::{Format, KeyArgs, ServerArgs, TEMPLATE};
+use crate::cli::args::{Format, KeyArgs, ServerArgs};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::render;
@@ -13,7 +13,6 @@ use crate::report::Status;
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest doctor --api https://nostrnests.com        key, clock, network, server, signature

@@ -10,7 +10,7 @@ use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
 use serde_json::json;
 
 use super::App;
-use crate::cli::args::{Format, KeyArgs, ServerArgs, TEMPLATE, exit_help};
+use crate::cli::args::{Format, KeyArgs, ServerArgs, exit_help};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Paint, Terminal, clean};
@@ -38,7 +38,6 @@ const GAP: usize = 2;
 #[derive(Debug, Args)]
 #[allow(clippy::doc_markdown, reason = "these comments are the help")]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest list                                       the nests of your key

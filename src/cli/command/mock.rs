@@ -8,7 +8,6 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::App;
-use crate::cli::args::TEMPLATE;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::commands::mock::{self, Announcement, Error, Request, SearchPath};
@@ -20,7 +19,6 @@ use crate::server::{Fault, faults};
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest mock -- nest restart demo --check                    one command against a server of its own

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::App;
-use crate::cli::args::{KeyArgs, ServerArgs, TEMPLATE, exit_help};
+use crate::cli::args::{KeyArgs, ServerArgs, exit_help};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::settings::vars;
@@ -30,7 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest open                                       choose one of your nests

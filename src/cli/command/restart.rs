@@ -9,9 +9,7 @@ use nostr::PublicKey;
 use super::{App, published_row};
 use crate::api::Base;
 use crate::cli::advice::{self, Advice};
-use crate::cli::args::{
-    Format, JobsArg, KeyArgs, RetryArgs, RoomsArg, ServerArgs, TEMPLATE, Transport, duration, exit_help,
-};
+use crate::cli::args::{Format, JobsArg, KeyArgs, RetryArgs, RoomsArg, ServerArgs, Transport, duration, exit_help};
 use crate::cli::error::Failure;
 use crate::cli::exit::{self, Exit};
 use crate::cli::render::{self, closes, failed_steps, joinable, local_time, step_line};
@@ -26,7 +24,6 @@ use crate::room::RoomRef;
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest restart https://nostrnests.com/naddr1… --api https://nostrnests.com
@@ -100,29 +97,25 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
         return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are meant")
             .hint("use --json for several"));
     }
-    let (failed, exits) = mpsc::channel();
-    let (back, pages) = mpsc::channel();
-    let (any, all) = mpsc::channel();
+    let (tell, outcomes) = mpsc::channel();
     let done = |room: &RoomRef, result: Result<Done, Error>| {
         terminal.end_row(list::ROW);
-        let _ = any.send(());
-        if let Some(restarted) = restarted(&result).filter(|_| args.open) {
-            let _ = back.send((room.clone(), restarted.clone()));
-        }
-        if let Some(exit) = show(terminal, room.id.as_str(), &result, several) {
-            let _ = failed.send(exit);
-        }
+        let back = restarted(&result).filter(|_| args.open).cloned();
+        let _ = tell.send((room.clone(), back, show(terminal, room.id.as_str(), &result, several)));
     };
-    let told = restart::run(&settings, &request(args, rooms), terminal, &app.stop, &done).await;
+    let run = restart::run(&settings, &request(args, rooms), terminal, &app.stop, &done).await;
     terminal.end_row(list::ROW);
-    told.map_err(|error| Failure::of(&error, "ROOM"))?;
-    for (room, restarted) in pages.try_iter() {
-        show_page(page(&app.sources, &args.nests.rooms, &room, &restarted), terminal).await;
+    run.map_err(|error| Failure::of(&error, "ROOM"))?;
+    let outcomes: Vec<_> = outcomes.try_iter().collect();
+    for (room, restarted, _) in &outcomes {
+        if let Some(restarted) = restarted {
+            show_page(page(&app.sources, &args.nests.rooms, room, restarted), terminal).await;
+        }
     }
-    if all.try_recv().is_err() {
+    if outcomes.is_empty() {
         terminal.status("no nest of yours is open and inactive: nothing to restart");
     }
-    Ok(exit::common(&exits.try_iter().collect::<Vec<_>>()))
+    Ok(exit::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
 }
 
 fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> Request {

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::App;
-use crate::cli::args::{TEMPLATE, lifetime};
+use crate::cli::args::lifetime;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::settings::Sources;
@@ -43,7 +43,6 @@ const CONNECTIONS: u32 = 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Example:
   nest serve --redis redis://127.0.0.1 --livekit ws://127.0.0.1:7880 --livekit-key KEY \\

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::App;
 use crate::api::Missing;
-use crate::cli::args::{JobsArg, KeyArgs, RoomsArg, ServerArgs, TEMPLATE};
+use crate::cli::args::{JobsArg, KeyArgs, RoomsArg, ServerArgs};
 use crate::cli::check_error;
 use crate::cli::error::Failure;
 use crate::cli::exit::{self, Exit};
@@ -20,7 +20,6 @@ use crate::room::RoomRef;
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest status https://nostrnests.com/naddr1…      event, record, audio room, people; nobody joins

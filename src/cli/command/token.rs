@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::App;
 use crate::cli::api_error::{self, Asking};
-use crate::cli::args::{Format, KeyArgs, RetryArgs, RoomArg, ServerArgs, TEMPLATE, exit_help};
+use crate::cli::args::{Format, KeyArgs, RetryArgs, RoomArg, ServerArgs, exit_help};
 use crate::cli::error::Failure;
 use crate::cli::render::local_time;
 use crate::cli::settings::policy;
@@ -17,7 +17,6 @@ use crate::report::Status;
 
 #[derive(Debug, Args)]
 #[command(
-    help_template = TEMPLATE,
     before_help = "\
 Examples:
   nest token https://nostrnests.com/naddr1…       a fresh token; the nest goes on as it is
