@@ -9,6 +9,7 @@ mod config;
 mod error;
 pub mod exit;
 mod key_error;
+pub mod messages;
 mod nest_error;
 mod render;
 #[cfg(test)]

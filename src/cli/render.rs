@@ -2,15 +2,17 @@
 
 mod look;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use self::look::{check_document, checked_text, doctor_text, failure_document, standing_document};
 
 use super::error::Failure;
+use super::messages::notices;
 use super::terminal::{Paint, clean};
 use crate::clock;
-use crate::commands::Error;
 use crate::commands::restart::Done;
+use crate::commands::{Error, Warning};
 use crate::livekit::CheckReport;
 use crate::report::{Status, Step};
 
@@ -23,13 +25,21 @@ pub fn restart_document(room: &str, result: &Result<Done, Error>, failure: Optio
             Error::Unhealthy(restarted)
             | Error::Interrupted { done: Some(restarted), .. }
             | Error::NotPublished { done: Some(restarted), .. },
-        ) => json!(restarted),
+        ) => with_warnings(restarted, &restarted.warnings),
         Ok(Done::Planned(planned)) => json!(planned),
         Err(_) => json!({ "roomId": room }),
     };
     if let Some(failure) = failure {
         document["error"] = failure.json();
     }
+    document
+}
+
+/// A document with the texts of its warnings.
+#[must_use]
+pub fn with_warnings(outcome: &impl Serialize, warnings: &[Warning]) -> Value {
+    let mut document = json!(outcome);
+    document["warnings"] = warnings.iter().map(notices::warning).collect();
     document
 }
 

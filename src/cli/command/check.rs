@@ -13,7 +13,7 @@ use crate::cli::render;
 use crate::commands::check::{self, Checked, Done, Options};
 use crate::commands::pick::Purpose;
 use crate::commands::restart::Done as RestartDone;
-use crate::commands::{Error, Settings};
+use crate::commands::{Error, Job};
 use crate::key::file;
 use crate::room::RoomRef;
 use crate::secret::Secret;
@@ -60,7 +60,7 @@ pub struct CheckArgs {
 }
 
 pub(super) async fn run(app: &App<'_>, args: &CheckArgs) -> Result<u8, Failure> {
-    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
     let options = Options {
         hold: args.hold,
         as_host: args.as_host,
@@ -70,17 +70,17 @@ pub(super) async fn run(app: &App<'_>, args: &CheckArgs) -> Result<u8, Failure> 
     };
     if let (Some(url), Some(path)) = (&args.url, &args.token_file) {
         let token = read_token(path).await?;
-        let result = check::endpoint(&settings, url, &token, options, &*app.terminal, &app.stop).await;
+        let result = check::endpoint(&job, url, &token, options, &app.stop).await;
         return Ok(show(app, None, &result));
     }
-    let room = app.room_or_choice(args.nest.room.as_ref(), Purpose::Check, &settings).await?;
-    Ok(nest(app, &settings, &room, options).await)
+    let room = app.room(args.nest.room.as_ref(), Purpose::Check, &job).await?;
+    Ok(nest(app, &job, &room, options).await)
 }
 
-async fn nest(app: &App<'_>, settings: &Settings, room: &RoomRef, options: Options) -> u8 {
+async fn nest(app: &App<'_>, job: &Job<'_>, room: &RoomRef, options: Options) -> u8 {
     let name = room.id.as_str();
     // A person may want a restart in between: what came of that is the result.
-    let restarted = match check::run(settings, room, options, &*app.terminal, &app.stop).await {
+    let restarted = match check::run(job, room, options, &app.stop).await {
         Ok(Done::Restarted(restarted)) => Ok(RestartDone::Restarted(restarted)),
         Err(error @ (Error::Unhealthy(_) | Error::Interrupted { done: Some(_), .. })) => Err(error),
         Ok(Done::Joinable(checked)) => return show(app, Some(name), &Ok(*checked)),

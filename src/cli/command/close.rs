@@ -1,15 +1,16 @@
 //! `nest close`.
 
 use clap::Args;
-use serde_json::json;
 
 use super::{App, published_row};
 use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
 use crate::cli::error::Failure;
+use crate::cli::render::with_warnings;
 use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean};
 use crate::commands::Settings;
-use crate::commands::close::{self, Closed, Request};
+use crate::commands::close::{self, Closed};
+use crate::commands::pick::Purpose;
 use crate::report::Status;
 
 #[derive(Debug, Args)]
@@ -36,13 +37,12 @@ pub struct CloseArgs {
 }
 
 pub(super) async fn run(app: &App<'_>, args: &CloseArgs) -> Result<u8, Failure> {
-    let settings = Settings { retry: policy(&args.retry), ..app.sources.settings(&args.server, &args.key)? };
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
     let name = args.nest.room.as_ref();
-    let request = Request { room: app.room(name)?, yes: args.yes };
-    let closed = close::run(&settings, &request, &*app.terminal, &app.stop).await;
-    let closed = closed.map_err(|error| super::failure(&error, name));
-    let room = request.room.as_ref().map(|room| room.id.as_str());
-    Ok(app.conclude(room, &closed, |closed| json!(closed), text))
+    let room = app.room(name, Purpose::Close, &job).await?;
+    let closed = close::run(&job, &room, args.yes, &app.stop).await.map_err(|error| super::failure(&error, name));
+    Ok(app.conclude(&room, &closed, |closed| with_warnings(closed, &closed.warnings), text))
 }
 
 fn text(closed: &Closed, paint: Paint) -> String {

@@ -42,7 +42,7 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     let named = args.room.unwrap_or_default();
     let room = if named.is_empty() { None } else { Some(app.sources.room(&named)?) };
     let request = Request { room, named, config: app.sources.origin.clone() };
-    let report = doctor::run(&settings, &request, &*app.terminal, &app.stop).await;
+    let report = doctor::run(&app.job(settings)?, &request, &app.stop).await;
     app.terminal.end_rows();
     let report = report.map_err(|error| Failure::of(&error, &request.named))?;
     app.terminal.outcome(false, || json!(report), |paint| Some(render::doctor_text(&report, paint)));

@@ -25,11 +25,12 @@ pub(super) use self::serve::ServeArgs;
 use super::args::{Deferred, Format, TEMPLATE};
 use super::error::Failure;
 use super::exit::Exit;
+use super::messages::notices;
 use super::render;
 use super::settings::Sources;
 use super::terminal::{Paint, Terminal, clean};
-use crate::commands::pick::{self, Purpose};
-use crate::commands::{Error, Published, Settings, Stop};
+use crate::commands::pick::{self, Choice, Purpose};
+use crate::commands::{Error, Job, Published, Settings, Stop};
 use crate::room::RoomRef;
 
 #[derive(Debug, Subcommand)]
@@ -140,24 +141,30 @@ pub(super) struct App<'a> {
 }
 
 impl App<'_> {
-    /// Reads the name of a nest, where there is one.
-    fn room(&self, name: Option<&String>) -> Result<Option<RoomRef>, Failure> {
-        name.map(|name| self.sources.room(name)).transpose()
+    fn job(&self, settings: Settings) -> Result<Job<'_>, Failure> {
+        Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, "ROOM"))
     }
 
     /// Reads the name of a nest; without one, a person at the terminal chooses.
-    async fn room_or_choice(
-        &self,
-        name: Option<&String>,
-        purpose: Purpose,
-        settings: &Settings,
-    ) -> Result<RoomRef, Failure> {
-        if let Some(room) = self.room(name)? {
-            return Ok(room);
+    async fn room(&self, name: Option<&String>, purpose: Purpose, job: &Job<'_>) -> Result<RoomRef, Failure> {
+        if let Some(name) = name {
+            return self.sources.room(name);
         }
-        let chosen = pick::one(purpose, settings, &*self.terminal, &self.stop).await;
+        let choice = pick::choice(job, purpose, &self.stop).await;
         self.terminal.end_rows();
-        chosen.map_err(|error| Failure::of(&error, "ROOM"))
+        let failed = |error| Failure::of(&error, "ROOM");
+        let Choice { nests, only_first_suits } = choice.map_err(failed)?;
+        let asked = async {
+            if only_first_suits {
+                let yes = self.terminal.yes_or_no(&notices::this_one(purpose, &nests[0])).await;
+                return Ok(yes.filter(|yes| *yes).map(|_| 0));
+            }
+            let items: Vec<_> = nests.iter().map(notices::choice).collect();
+            Ok(self.terminal.choose(notices::which(purpose), &items).await)
+        };
+        let chosen = self.stop.unless(asked).await.map_err(failed)?;
+        let nest = chosen.and_then(|at| nests.get(at)).ok_or_else(|| failed(Error::Cancelled))?;
+        Ok(nest.reference())
     }
 
     /// Reads names of nests; the same room twice is one room.
@@ -179,7 +186,7 @@ impl App<'_> {
     /// Prints what came of one nest: its document, or its text and what went wrong. Returns the exit code.
     fn conclude<T>(
         &self,
-        room: Option<&str>,
+        room: &RoomRef,
         result: &Result<T, Failure>,
         document: impl FnOnce(&T) -> Value,
         text: impl FnOnce(&T, Paint) -> String,
@@ -187,7 +194,7 @@ impl App<'_> {
         self.terminal.end_rows();
         let document = || match result {
             Ok(done) => document(done),
-            Err(failure) => render::failure_document(room, failure),
+            Err(failure) => render::failure_document(Some(room.id.as_str()), failure),
         };
         self.terminal.outcome(false, document, |paint| result.as_ref().ok().map(|done| text(done, paint)));
         let Err(failure) = result else { return 0 };

@@ -15,6 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::settings::vars;
 use crate::cli::terminal::clean;
 use crate::commands::open;
+use crate::commands::pick::Purpose;
 
 /// What shows a page, by the platform's own choice of a browser.
 const OPENER: &str = if cfg!(target_os = "macos") {
@@ -49,12 +50,11 @@ pub struct OpenArgs {
 
 /// Prints the address of the page, and has it shown.
 pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
-    let settings = app.sources.settings(&args.server, &args.key)?;
-    let room = app.room(args.room.as_ref())?;
-    let link = open::link(&settings, room.as_ref(), &*app.terminal, &app.stop).await;
-    let link = link.map_err(|error| super::failure(&error, args.room.as_ref()));
-    let room = room.as_ref().map(|room| room.id.as_str());
-    let code = app.conclude(room, &link, |link| json!({ "link": link }), |link, _| clean(link));
+    let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
+    let name = args.room.as_ref();
+    let room = app.room(name, Purpose::Open, &job).await?;
+    let link = open::link(&job, &room, &app.stop).await.map_err(|error| super::failure(&error, name));
+    let code = app.conclude(&room, &link, |link| json!({ "link": link }), |link, _| clean(link));
     let Ok(link) = link else { return Ok(code) };
     show(&link).await.map(|()| 0).map_err(|why| {
         Failure::new(Exit::Failed, format!("no browser was opened: {why}")).hint("open the link yourself")

@@ -6,9 +6,11 @@ use serde_json::json;
 use super::{App, published_row};
 use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
 use crate::cli::error::Failure;
+use crate::cli::render::with_warnings;
 use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean, clean_json};
 use crate::commands::Settings;
+use crate::commands::pick::Purpose;
 use crate::commands::recreate::{self, Done, Planned, Recreated, Request};
 use crate::report::Status;
 
@@ -40,21 +42,21 @@ pub struct RecreateArgs {
 }
 
 pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failure> {
-    let settings = Settings { retry: policy(&args.retry), ..app.sources.settings(&args.server, &args.key)? };
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
     let name = args.nest.room.as_ref();
-    let request = Request { room: app.room(name)?, yes: args.yes, dry_run: args.dry_run };
-    let done = recreate::run(&settings, &request, &*app.terminal, &app.stop).await;
-    let done = done.map_err(|error| super::failure(&error, name));
+    let room = app.room(name, Purpose::Recreate, &job).await?;
+    let request = Request { room, yes: args.yes, dry_run: args.dry_run };
+    let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| super::failure(&error, name));
     let document = |done: &Done| match done {
-        Done::Recreated(recreated) => json!(recreated),
+        Done::Recreated(recreated) => with_warnings(recreated, &recreated.warnings),
         Done::Planned(planned) => json!(planned),
     };
     let text = |done: &Done, paint| match done {
         Done::Recreated(recreated) => recreated_text(recreated, paint),
         Done::Planned(planned) => planned_text(planned),
     };
-    let room = request.room.as_ref().map(|room| room.id.as_str());
-    Ok(app.conclude(room, &done, document, text))
+    Ok(app.conclude(&request.room, &done, document, text))
 }
 
 fn recreated_text(recreated: &Recreated, paint: Paint) -> String {

@@ -15,11 +15,11 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::render::{self, closes, failed_steps, joinable, local_time, step_line};
 use crate::cli::settings::{Sources, policy};
 use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
+use crate::commands::pick::Purpose;
 use crate::commands::restart::{self, Done, Planned, Request, Restarted, Which};
 use crate::commands::{Error, Settings, check, list, open};
 use crate::livekit::{CheckReport, Verdict};
 use crate::report::Status;
-use crate::reporter::Reporter as _;
 use crate::room::RoomRef;
 
 #[derive(Debug, Args)]
@@ -86,16 +86,16 @@ pub struct RestartArgs {
 /// Restarts the rooms; the exit code is the common one of those that failed.
 pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure> {
     let terminal = &*app.terminal;
-    let settings = Settings {
-        retry: policy(&args.retry),
-        jobs: args.jobs.jobs.into(),
-        ..app.sources.settings(&args.server, &args.key)?
-    };
-    let rooms = app.rooms(&args.nests.rooms, &settings)?;
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(Settings { retry: policy(&args.retry), jobs: args.jobs.jobs.into(), ..settings })?;
+    let mut rooms = app.rooms(&args.nests.rooms, job.settings())?;
     let several = rooms.len() > 1 || args.all_inactive;
     if several && terminal.style.format == Format::Token {
         return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are meant")
             .hint("use --json for several"));
+    }
+    if rooms.is_empty() && !args.all_inactive {
+        rooms.push(app.room(None, Purpose::Restart, &job).await?);
     }
     let (tell, outcomes) = mpsc::channel();
     let done = |room: &RoomRef, result: Result<Done, Error>| {
@@ -103,7 +103,7 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
         let back = restarted(&result).filter(|_| args.open).cloned();
         let _ = tell.send((room.clone(), back, show(terminal, room.id.as_str(), &result, several)));
     };
-    let run = restart::run(&settings, &request(args, rooms), terminal, &app.stop, &done).await;
+    let run = restart::run(&job, &request(args, rooms), &app.stop, &done).await;
     terminal.end_row(list::ROW);
     run.map_err(|error| Failure::of(&error, "ROOM"))?;
     let outcomes: Vec<_> = outcomes.try_iter().collect();
@@ -120,11 +120,7 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
 
 fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> Request {
     Request {
-        which: match rooms {
-            _ if args.all_inactive => Which::AllInactive,
-            rooms if rooms.is_empty() => Which::Chosen,
-            rooms => Which::Named(rooms),
-        },
+        which: if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) },
         check: args.check.then_some(check::Options {
             hold: args.hold,
             as_host: args.as_host,
@@ -154,9 +150,9 @@ fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &R
 
 /// Opens a page; that it does not open changes nothing about the restart.
 async fn show_page(page: Option<String>, terminal: &Terminal) {
-    let Some(page) = page else { return terminal.warning("nobody knows the address of the nest's page") };
+    let Some(page) = page else { return terminal.warn("nobody knows the address of the nest's page") };
     if let Err(why) = super::open::show(&page).await {
-        terminal.warning(&format!("no browser was opened: {why}; open {page} yourself"));
+        terminal.warn(&format!("no browser was opened: {why}; open {page} yourself"));
     }
 }
 

@@ -18,7 +18,6 @@ use crate::cli::settings::Sources;
 use crate::cli::terminal::clean;
 use crate::commands::serve::{self, Error, Event};
 use crate::key::file;
-use crate::reporter::Reporter as _;
 use crate::secret::Secret;
 use crate::server::media::livekit;
 use crate::server::serve::{Endpoint, Network, Origin, Quota, Settings};
@@ -143,7 +142,7 @@ pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
         Event::State(state) => {
             for (name, result) in [("Redis", &state.redis), ("LiveKit", &state.livekit)] {
                 if let Err(why) = result {
-                    terminal.warning(&format!("{name} is not there yet: {why}"));
+                    terminal.warn(&format!("{name} is not there yet: {why}"));
                 }
             }
         }

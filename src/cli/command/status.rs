@@ -12,8 +12,9 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{self, Exit};
 use crate::cli::render::{self, local_time};
 use crate::cli::terminal::{Paint, Terminal, clean};
+use crate::commands::list::NestState;
 use crate::commands::pick::Purpose;
-use crate::commands::status::{self, Standing, State};
+use crate::commands::status::{self, Standing};
 use crate::commands::{Error, Settings};
 use crate::report::Status;
 use crate::room::RoomRef;
@@ -44,10 +45,10 @@ pub struct StatusArgs {
 /// Shows how the nests stand; 0 if all of them run.
 pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure> {
     let settings = app.sources.settings(&args.server, &KeyArgs::default())?;
-    let settings = Settings { jobs: args.jobs.jobs.into(), ..settings };
+    let job = app.job(Settings { jobs: args.jobs.jobs.into(), ..settings })?;
     let rooms = match args.nests.rooms.as_slice() {
-        [] => vec![app.room_or_choice(None, Purpose::Status, &settings).await?],
-        names => app.rooms(names, &settings)?,
+        [] => vec![app.room(None, Purpose::Status, &job).await?],
+        names => app.rooms(names, job.settings())?,
     };
     let several = rooms.len() > 1;
     let terminal = &*app.terminal;
@@ -57,7 +58,7 @@ pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure>
             let _ = failed.send(exit);
         }
     };
-    status::run(&settings, &rooms, terminal, &app.stop, &done).await;
+    status::run(&job, &rooms, &app.stop, &done).await;
     let failed: Vec<_> = exits.try_iter().collect();
     let mixed = failed.contains(&Exit::Usage) && failed.contains(&Exit::Unhealthy);
     Ok(if mixed { Exit::Unhealthy.code() } else { exit::common(&failed) })
@@ -77,7 +78,7 @@ fn show(terminal: &Terminal, room: &str, result: &Result<Standing, Error>, sever
     };
     terminal.outcome(several, document, |paint| standing.map(|standing| text(standing, failure.as_ref(), paint)));
     // That a nest does not run is no failure of this program; that it is not known may be one.
-    let known = standing.is_some_and(|standing| standing.state != State::Unknown);
+    let known = standing.is_some_and(|standing| standing.state != NestState::Unknown);
     if let Some(failure) = failure.as_ref().filter(|_| !known) {
         terminal.failure(several.then_some(room), failure);
     }
@@ -88,18 +89,18 @@ fn show(terminal: &Terminal, room: &str, result: &Result<Standing, Error>, sever
 fn failure(standing: &Standing, room: &str) -> Option<Failure> {
     let new = |message: &str| Failure::new(Exit::Unhealthy, message);
     Some(match standing.state {
-        State::Running => return None,
-        State::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
-        State::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
+        NestState::Running => return None,
+        NestState::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
+        NestState::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
             .hint("to reopen it, publish its event again from the web app"),
-        State::Inactive => {
+        NestState::Inactive => {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
         }
-        State::Gone => check_error::gone(room),
-        State::Over => new("this nest is over: its event says so")
+        NestState::Gone => check_error::gone(room),
+        NestState::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room} --check")),
-        State::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
-        State::Unknown => {
+        NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
+        NestState::NotChecked | NestState::Unknown => {
             let failure = new("whether this nest runs is not known");
             let failure = standing.troubles.iter().fold(failure, Failure::cause);
             failure.hint(format!("see which link is broken: nest doctor {room}"))
@@ -111,14 +112,14 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
 fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
     let event_over = standing.event.as_ref().is_some_and(|event| event.over);
     let (mark, word) = match standing.state {
-        State::Running if event_over || standing.record == Some(false) => (Status::Warned, paint.warn("running")),
-        State::Running => (Status::Passed, paint.good("running")),
-        State::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
-        State::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
-        State::Inactive => (Status::Failed, paint.bad("inactive")),
-        State::Gone => (Status::Failed, paint.bad("gone")),
-        State::Over => (Status::NotChecked, "over".into()),
-        State::Unknown => (Status::Warned, paint.warn("not known")),
+        NestState::Running if event_over || standing.record == Some(false) => (Status::Warned, paint.warn("running")),
+        NestState::Running => (Status::Passed, paint.good("running")),
+        NestState::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
+        NestState::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
+        NestState::Inactive => (Status::Failed, paint.bad("inactive")),
+        NestState::Gone => (Status::Failed, paint.bad("gone")),
+        NestState::Over => (Status::NotChecked, "over".into()),
+        NestState::NotChecked | NestState::Unknown => (Status::Warned, paint.warn("not known")),
     };
     let mut parts = vec![paint.strong(&clean(&standing.room_id)), word];
     parts.extend(standing.event.as_ref().map(|event| {
@@ -142,11 +143,11 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     let mut lines = vec![format!("{} {}", paint.mark(mark), parts.join(" · "))];
     let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));
     match standing.state {
-        State::Running if event_over => hint("its event says that it is over: clients will not show it as live"),
-        State::Running if standing.record == Some(false) => {
+        NestState::Running if event_over => hint("its event says that it is over: clients will not show it as live"),
+        NestState::Running if standing.record == Some(false) => {
             hint("its record has expired: it runs, but no restart can bring it back once it has closed");
         }
-        State::Unknown => {}
+        NestState::NotChecked | NestState::Unknown => {}
         _ => failure.iter().flat_map(|failure| &failure.hints).for_each(|text| hint(text)),
     }
     lines.join("\n")

@@ -1,13 +1,12 @@
 //! `nest token`.
 
 use clap::Args;
-use serde_json::json;
 
 use super::App;
 use crate::cli::api_error::{self, Asking};
 use crate::cli::args::{Format, KeyArgs, RetryArgs, RoomArg, ServerArgs, exit_help};
 use crate::cli::error::Failure;
-use crate::cli::render::local_time;
+use crate::cli::render::{local_time, with_warnings};
 use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean};
 use crate::commands::pick::Purpose;
@@ -36,10 +35,11 @@ pub struct TokenArgs {
 }
 
 pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> {
-    let settings = Settings { retry: policy(&args.retry), ..app.sources.settings(&args.server, &args.key)? };
-    let room = app.room_or_choice(args.nest.room.as_ref(), Purpose::Token, &settings).await?;
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
+    let room = app.room(args.nest.room.as_ref(), Purpose::Token, &job).await?;
     let name = room.id.as_str();
-    let fetched = token::run(&settings, &room, &*app.terminal, &app.stop).await.map_err(|error| match &error {
+    let fetched = token::run(&job, &room, &app.stop).await.map_err(|error| match &error {
         Error::Api(error) => api_error::failure(error, Asking::token(name)),
         other => Failure::of(other, name),
     });
@@ -50,7 +50,7 @@ pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> 
         app.terminal.result(fetched.token.expose());
         return Ok(0);
     }
-    Ok(app.conclude(Some(name), &fetched, |fetched| json!(fetched), text))
+    Ok(app.conclude(&room, &fetched, |fetched| with_warnings(fetched, &fetched.warnings), text))
 }
 
 fn text(fetched: &Fetched, paint: Paint) -> String {

@@ -18,8 +18,9 @@ use self::drain::Drain;
 pub(super) use self::style::{Paint, clean, clean_json};
 use super::args::Format;
 use super::error::Failure;
+use super::messages::notices;
 use crate::commands::Signal;
-use crate::reporter::{Answer, Reporter, Step};
+use crate::reporter::{Answer, Question, Reporter, Step, Warning};
 use crate::secret::{Secret, scrub};
 
 /// How often a spinner moves.
@@ -163,6 +164,26 @@ impl Terminal {
         self.out.given_up()
     }
 
+    /// A yes-or-no question; no answer but yes is a yes.
+    pub fn yes_or_no(&self, question: &str) -> Answer<'_, bool> {
+        let question = clean(question);
+        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
+    }
+
+    /// One of several: the index of what was chosen.
+    pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
+        let question = clean(question);
+        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
+        self.cursor_hidden.store(self.style.streams.interactive(), Ordering::Relaxed);
+        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
+        self.ask(move || answered(select()).flatten())
+    }
+
+    /// Something that the user should know although the work goes on.
+    pub fn warn(&self, text: &str) {
+        self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
+    }
+
     /// A status line, for people, on stderr.
     pub fn status(&self, text: &str) {
         if !self.style.quiet {
@@ -274,8 +295,8 @@ impl Reporter for Terminal {
         row.set_message(words(step));
     }
 
-    fn warning(&self, text: &str) {
-        self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
+    fn warning(&self, warning: &Warning) {
+        self.warn(&notices::warning(warning));
     }
 
     fn detail(&self, level: u8, text: &str) {
@@ -284,17 +305,8 @@ impl Reporter for Terminal {
         }
     }
 
-    fn confirm<'a>(&'a self, question: &'a str) -> Answer<'a, bool> {
-        let question = clean(question);
-        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
-    }
-
-    fn choose<'a>(&'a self, question: &'a str, items: &'a [String]) -> Answer<'a, usize> {
-        let question = clean(question);
-        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
-        self.cursor_hidden.store(self.style.streams.interactive(), Ordering::Relaxed);
-        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
-        self.ask(move || answered(select()).flatten())
+    fn confirm<'a>(&'a self, question: Question<'a>) -> Answer<'a, bool> {
+        self.yes_or_no(&notices::question(question))
     }
 
     fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {
