@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};
-use crate::key::{Keyring, Plan, Source};
+use crate::key::{KeyPlan, KeySource, Keyring};
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
 use crate::{relay, tls};
@@ -171,16 +171,16 @@ impl<'a> Sources<'a> {
     }
 
     /// Where the key comes from: what was named, then the keyring; a person is asked last.
-    pub fn key_plan(&self, args: &KeyArgs) -> Plan {
+    pub fn key_plan(&self, args: &KeyArgs) -> KeyPlan {
         let env_key = (self.env)(vars::KEY).map(|key| Secret::new(key.to_string_lossy()));
         let explicit = [
-            args.key_file.clone().map(Source::KeyFile),
-            path(self.env, vars::KEY_FILE).map(Source::EnvFile),
-            env_key.filter(|key| !key.expose().is_empty()).map(Source::Env),
-            self.credential("nest-key").map(Source::Credential),
-            self.config.key_file.clone().map(Source::Profile),
+            args.key_file.clone().map(KeySource::KeyFile),
+            path(self.env, vars::KEY_FILE).map(KeySource::EnvFile),
+            env_key.filter(|key| !key.expose().is_empty()).map(KeySource::Env),
+            self.credential("nest-key").map(KeySource::Credential),
+            self.config.key_file.clone().map(KeySource::Profile),
         ];
-        Plan {
+        KeyPlan {
             explicit: explicit.into_iter().flatten().collect(),
             keyring: self.keyring(),
             passphrase_file: args.passphrase_file.clone().or_else(|| self.config.passphrase_file.clone()),

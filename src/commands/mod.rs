@@ -34,7 +34,7 @@ pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
 use crate::api::{self, Base, Client, Network, Policy, Probe, SignedClient};
-use crate::key::{HostKey, Plan};
+use crate::key::{HostKey, KeyPlan};
 use crate::lock::{self, RoomLock};
 use crate::reporter::{NonInteractive, Reporter, RoomReporter, Step};
 pub use crate::reporter::{Progress, Warning};
@@ -55,7 +55,7 @@ pub struct Settings {
     /// Whether plain http to other machines is accepted.
     pub allow_http: bool,
     /// Where the key comes from.
-    pub key: Plan,
+    pub key: KeyPlan,
     /// When a request is sent again.
     pub retry: Policy,
     /// Rooms in work at the same time, at least one.

@@ -31,7 +31,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say it")]
-pub enum Reason {
+pub enum VaultError {
     /// No D-Bus session, as under cron or over ssh.
     #[error("there is no session bus: {0}")]
     NoSessionBus(String),
@@ -57,9 +57,9 @@ pub enum Reason {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say it")]
-pub enum Error {
+pub enum KeyringError {
     #[error("the OS keyring cannot be used")]
-    Unusable(#[source] Reason),
+    Unusable(#[source] VaultError),
     /// The list says that the key is there, the keyring says that it is not.
     #[error("the key of {npub} is no longer in the OS keyring")]
     Gone { npub: String },
@@ -90,13 +90,13 @@ pub enum Error {
 /// What keeps the secrets. All calls may block, some for ever.
 pub trait Vault: Send + Sync {
     /// Connects, without touching anything that may be locked.
-    fn open(&self) -> Result<(), Reason>;
+    fn open(&self) -> Result<(), VaultError>;
     /// What is filed under the name, if anything is.
-    fn get(&self, name: &str) -> Result<Option<Secret>, Reason>;
+    fn get(&self, name: &str) -> Result<Option<Secret>, VaultError>;
     /// Files a secret, in place of what was there.
-    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason>;
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError>;
     /// Removes what is filed under the name. False if nothing was.
-    fn delete(&self, name: &str) -> Result<bool, Reason>;
+    fn delete(&self, name: &str) -> Result<bool, VaultError>;
 }
 
 /// Keys in a vault, and the list of them, with a limit on every wait.
@@ -125,29 +125,29 @@ impl Keyring {
     }
 
     /// The list of keys.
-    pub(crate) fn index(&self) -> Result<Index, Error> {
+    pub(crate) fn index(&self) -> Result<Index, KeyringError> {
         Index::load(&self.index)
     }
 
     /// The key to use: the one that is `wanted`, or the default, or the only one. `None` if there is none at all. The
     /// keyring itself is not touched.
-    pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, Error> {
+    pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, KeyringError> {
         let index = self.index()?;
         match wanted.filter(|key| index.keys().contains(key)).or(index.default_key()) {
-            None if !index.keys().is_empty() => Err(Error::Undecided { npubs: npubs(&index) }),
+            None if !index.keys().is_empty() => Err(KeyringError::Undecided { npubs: npubs(&index) }),
             chosen => Ok(chosen),
         }
     }
 
     /// What is filed for this key: an nsec or an ncryptsec.
-    pub async fn get(&self, key: PublicKey) -> Result<Secret, Error> {
+    pub async fn get(&self, key: PublicKey) -> Result<Secret, KeyringError> {
         let npub = npub(&key);
         let name = npub.clone();
-        self.ask(move |vault| vault.get(&name)).await?.ok_or(Error::Gone { npub })
+        self.ask(move |vault| vault.get(&name)).await?.ok_or(KeyringError::Gone { npub })
     }
 
     /// Files a key, reads it back, and puts it on the list. False if it was on the list before.
-    pub async fn put(&self, key: PublicKey, secret: Secret) -> Result<bool, Error> {
+    pub async fn put(&self, key: PublicKey, secret: Secret) -> Result<bool, KeyringError> {
         let mut index = self.index()?;
         let npub = npub(&key);
         let name = npub.clone();
@@ -158,7 +158,7 @@ impl Keyring {
             })
             .await?;
         if !kept {
-            return Err(Error::Mixed { npub });
+            return Err(KeyringError::Mixed { npub });
         }
         let new = index.add(key);
         index.save(&self.index)?;
@@ -166,36 +166,36 @@ impl Keyring {
     }
 
     /// Makes a key the default.
-    pub fn set_default(&self, key: PublicKey) -> Result<(), Error> {
+    pub fn set_default(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
         if !index.set_default(key) {
-            return Err(Error::Unknown { npub: npub(&key), npubs: npubs(&index) });
+            return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
         }
         index.save(&self.index)
     }
 
     /// Removes a key from the keyring and the list; one of the two is enough.
-    pub async fn remove(&self, key: PublicKey) -> Result<(), Error> {
+    pub async fn remove(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
         let name = npub(&key);
         let deleted = self.ask(move |vault| vault.delete(&name)).await?;
         if index.remove(key) {
             index.save(&self.index)?;
         } else if !deleted {
-            return Err(Error::Unknown { npub: npub(&key), npubs: npubs(&index) });
+            return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
         }
         Ok(())
     }
 
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&dyn Vault) -> Result<T, Reason> + Send + 'static,
-    ) -> Result<T, Error> {
+        question: impl FnOnce(&dyn Vault) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, KeyringError> {
         let start = Instant::now();
         let vault = Arc::clone(&self.vault);
-        within(start + LIMIT, Reason::Silent(LIMIT), move || vault.open()).await?;
+        within(start + LIMIT, VaultError::Silent(LIMIT), move || vault.open()).await?;
         let vault = Arc::clone(&self.vault);
-        within(start + self.limit, Reason::Waiting(self.limit), move || question(&*vault)).await
+        within(start + self.limit, VaultError::Waiting(self.limit), move || question(&*vault)).await
     }
 }
 
@@ -207,15 +207,15 @@ impl fmt::Debug for Keyring {
 
 async fn within<T: Send + 'static>(
     deadline: Instant,
-    late: Reason,
-    work: impl FnOnce() -> Result<T, Reason> + Send + 'static,
-) -> Result<T, Error> {
+    late: VaultError,
+    work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, KeyringError> {
     let result = match timeout_at(deadline, on_thread(work)).await {
         Ok(Ok(result)) => result,
-        Ok(Err(died)) => Err(Reason::Other(died.to_string())),
+        Ok(Err(died)) => Err(VaultError::Other(died.to_string())),
         Err(_) => Err(late),
     };
-    result.map_err(Error::Unusable)
+    result.map_err(KeyringError::Unusable)
 }
 
 fn npubs(index: &Index) -> Vec<String> {
@@ -238,13 +238,13 @@ struct OnDisk {
 
 impl Index {
     /// Reads the list; a missing file is an empty list.
-    pub fn load(path: &Path) -> Result<Self, Error> {
+    pub fn load(path: &Path) -> Result<Self, KeyringError> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(cause) => return Err(Error::List { path: path.to_owned(), verb: "read", cause }),
+            Err(cause) => return Err(KeyringError::List { path: path.to_owned(), verb: "read", cause }),
         };
-        let damaged = |why: String| Error::Damaged { path: path.to_owned(), why };
+        let damaged = |why: String| KeyringError::Damaged { path: path.to_owned(), why };
         let disk: OnDisk = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
         let read = |npub: &String| PublicKey::parse(npub).map_err(|_| damaged(format!("{npub:?} is no npub")));
         let mut index = Self::default();
@@ -256,10 +256,10 @@ impl Index {
     }
 
     /// Writes the list, all of it or nothing.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
+    pub fn save(&self, path: &Path) -> Result<(), KeyringError> {
         let disk = OnDisk { default: self.default.as_ref().map(npub), keys: self.keys.iter().map(npub).collect() };
         let written = serde_json::to_vec_pretty(&disk).map_err(io::Error::from).and_then(|json| replace(path, &json));
-        written.map_err(|cause| Error::List { path: path.to_owned(), verb: "written", cause })
+        written.map_err(|cause| KeyringError::List { path: path.to_owned(), verb: "written", cause })
     }
 
     /// All keys, in that order.
@@ -329,19 +329,19 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 struct OsVault;
 
 impl Vault for OsVault {
-    fn open(&self) -> Result<(), Reason> {
+    fn open(&self) -> Result<(), VaultError> {
         Entry::store_status().as_ref().map(|&()| ()).map_err(|error| {
             let text = words(error);
             // With a bus, it is the bus that says by a name of its own why there is no service.
-            if text.contains("org.freedesktop.DBus.Error.") {
-                Reason::NoService(text)
+            if text.contains("org.freedesktop.DBus.KeyringError.") {
+                VaultError::NoService(text)
             } else {
-                Reason::NoSessionBus(text)
+                VaultError::NoSessionBus(text)
             }
         })
     }
 
-    fn get(&self, name: &str) -> Result<Option<Secret>, Reason> {
+    fn get(&self, name: &str) -> Result<Option<Secret>, VaultError> {
         match entry(name)?.get_password() {
             Ok(text) => Ok(Some(Secret::new(text))),
             Err(StoreError::NoEntry) => Ok(None),
@@ -349,11 +349,11 @@ impl Vault for OsVault {
         }
     }
 
-    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason> {
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError> {
         entry(name)?.set_password(secret.expose()).map_err(reason)
     }
 
-    fn delete(&self, name: &str) -> Result<bool, Reason> {
+    fn delete(&self, name: &str) -> Result<bool, VaultError> {
         match entry(name)?.delete_credential() {
             Ok(()) => Ok(true),
             Err(StoreError::NoEntry) => Ok(false),
@@ -362,15 +362,15 @@ impl Vault for OsVault {
     }
 }
 
-fn entry(name: &str) -> Result<Entry, Reason> {
+fn entry(name: &str) -> Result<Entry, VaultError> {
     Entry::new(SERVICE, name).map_err(reason)
 }
 
-fn reason(error: StoreError) -> Reason {
+fn reason(error: StoreError) -> VaultError {
     match error {
-        StoreError::NoStorageAccess(_) => Reason::Locked(words(&error)),
-        StoreError::Ambiguous(entries) => Reason::Ambiguous(entries.len()),
-        other => Reason::Other(words(&other)),
+        StoreError::NoStorageAccess(_) => VaultError::Locked(words(&error)),
+        StoreError::Ambiguous(entries) => VaultError::Ambiguous(entries.len()),
+        other => VaultError::Other(words(&other)),
     }
 }
 

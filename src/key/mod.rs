@@ -1,6 +1,6 @@
 //! The host's key: what signs, and every place that a key can come from.
 //!
-//! [`load`] asks the explicit sources of a [`Plan`] first, then whatever can block. A key is never invented.
+//! [`load`] asks the explicit sources of a [`KeyPlan`] first, then whatever can block. A key is never invented.
 
 pub mod file;
 pub mod keyring;
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 pub use keyring::Keyring;
 pub use parse::found_in_argument;
-pub use source::{Origin, Plan, Source, load};
+pub use source::{KeyOrigin, KeyPlan, KeySource, load};
 
 use crate::secret::scrub;
 
@@ -27,39 +27,39 @@ use crate::secret::scrub;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say it")]
-pub enum Error {
+pub enum KeyError {
     /// No source is configured, the keyring holds nothing, and there is nobody to ask.
     #[error("there is no host key")]
     Missing,
     /// The source is configured, but cannot be read.
     #[error("the host key cannot be read from {origin}")]
     Unreadable {
-        origin: Origin,
+        origin: KeyOrigin,
         #[source]
-        cause: file::Error,
+        cause: file::SecretFileError,
     },
     /// What the source says is no key, or does not open.
     #[error("the host key from {origin} cannot be used")]
     Unusable {
-        origin: Origin,
+        origin: KeyOrigin,
         #[source]
-        cause: parse::Error,
+        cause: parse::KeyParseError,
     },
     /// The key is encrypted, no passphrase file is configured, and there is nobody to ask.
     #[error("the host key from {origin} is encrypted, and there is nobody to ask for its passphrase")]
-    PassphraseNeeded { origin: Origin },
+    PassphraseNeeded { origin: KeyOrigin },
     #[error("the passphrase cannot be read")]
-    Passphrase(#[source] file::Error),
+    Passphrase(#[source] file::SecretFileError),
     #[error(transparent)]
-    Keyring(#[from] keyring::Error),
+    Keyring(#[from] keyring::KeyringError),
     /// The signer said no, in its own words.
     #[error("{origin} did not sign: {why}")]
-    Refused { origin: Origin, why: String },
+    Refused { origin: KeyOrigin, why: String },
     #[error("{origin} did not answer within {} s", limit.as_secs_f32())]
-    Silent { origin: Origin, limit: Duration },
+    Silent { origin: KeyOrigin, limit: Duration },
     /// The signer returned something else than what it was given, or a signature that does not hold.
     #[error("{origin} returned an event that is not the one to sign")]
-    Forged { origin: Origin },
+    Forged { origin: KeyOrigin },
 }
 
 /// A key that signs for the host, here or far away.
@@ -67,7 +67,7 @@ pub enum Error {
 pub struct HostKey {
     public_key: PublicKey,
     signer: Signer,
-    origin: Origin,
+    origin: KeyOrigin,
 }
 
 #[derive(Clone)]
@@ -86,13 +86,13 @@ fn curve() -> &'static Secp256k1<All> {
 impl HostKey {
     /// A key in hand.
     #[must_use]
-    pub fn local(key: SecretKey, origin: Origin) -> Self {
+    pub fn local(key: SecretKey, origin: KeyOrigin) -> Self {
         let keys = Keys::new_with_ctx(curve(), key);
         Self { public_key: keys.public_key(), signer: Signer::Here(keys), origin }
     }
 
     /// A signer that may need a while, up to `limit`, for each signature: a person may have to approve it.
-    pub fn remote(public_key: PublicKey, signer: Arc<dyn NostrSigner>, limit: Duration, origin: Origin) -> Self {
+    pub fn remote(public_key: PublicKey, signer: Arc<dyn NostrSigner>, limit: Duration, origin: KeyOrigin) -> Self {
         Self { public_key, signer: Signer::Far { signer, limit }, origin }
     }
 
@@ -110,14 +110,14 @@ impl HostKey {
 
     /// Where it came from.
     #[must_use]
-    pub fn source(&self) -> &Origin {
+    pub fn source(&self) -> &KeyOrigin {
         &self.origin
     }
 
     /// Signs the event, in the name of this key whatever author it says.
-    pub async fn sign(&self, mut event: UnsignedEvent) -> Result<Event, Error> {
+    pub async fn sign(&self, mut event: UnsignedEvent) -> Result<Event, KeyError> {
         let origin = || self.origin.clone();
-        let refused = |why: String| Error::Refused { origin: origin(), why: scrub(&why).into_owned() };
+        let refused = |why: String| KeyError::Refused { origin: origin(), why: scrub(&why).into_owned() };
         event.pubkey = self.public_key;
         event.id = None;
         match &self.signer {
@@ -126,12 +126,12 @@ impl HostKey {
                 let id = event.id();
                 let signed = tokio::time::timeout(*limit, signer.sign_event(event))
                     .await
-                    .map_err(|_| Error::Silent { origin: origin(), limit: *limit })?
+                    .map_err(|_| KeyError::Silent { origin: origin(), limit: *limit })?
                     .map_err(|e| refused(e.to_string()))?;
                 if signed.id == id && signed.verify().is_ok() {
                     Ok(signed)
                 } else {
-                    Err(Error::Forged { origin: origin() })
+                    Err(KeyError::Forged { origin: origin() })
                 }
             }
         }

@@ -20,7 +20,7 @@ const TELLING: usize = 12;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say it")]
-pub enum Error {
+pub enum KeyParseError {
     /// A passphrase that encrypts nothing.
     #[error("the passphrase is empty")]
     NoPassphrase,
@@ -66,21 +66,23 @@ impl fmt::Debug for Key {
 }
 
 /// Reads a key; whitespace around it is tolerated.
-pub fn parse(text: &str) -> Result<Key, Error> {
+pub fn parse(text: &str) -> Result<Key, KeyParseError> {
     if text.len() > MAX_BYTES {
-        return Err(Error::TooLong);
+        return Err(KeyParseError::TooLong);
     }
     // Windows editors begin a file with a byte order mark.
     let text = text.trim_start_matches('\u{feff}').trim();
     let begins = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     if text.is_empty() {
-        return Err(Error::Empty);
+        return Err(KeyParseError::Empty);
     }
     if begins("nsec1") {
-        return SecretKey::from_bech32(text).map(Key::Plain).map_err(|_| Error::Damaged("nsec1"));
+        return SecretKey::from_bech32(text).map(Key::Plain).map_err(|_| KeyParseError::Damaged("nsec1"));
     }
     if begins("ncryptsec1") {
-        return EncryptedSecretKey::from_bech32(text).map(Key::Encrypted).map_err(|_| Error::Damaged("ncryptsec1"));
+        return EncryptedSecretKey::from_bech32(text)
+            .map(Key::Encrypted)
+            .map_err(|_| KeyParseError::Damaged("ncryptsec1"));
     }
     for (prefix, what) in [
         ("npub1", "an npub, the public half of a key"),
@@ -89,16 +91,16 @@ pub fn parse(text: &str) -> Result<Key, Error> {
         ("bunker://", "the address of a remote signer"),
     ] {
         if begins(prefix) {
-            return Err(Error::SomethingElse(what));
+            return Err(KeyParseError::SomethingElse(what));
         }
     }
     if text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return match text.len() {
-            64 => SecretKey::from_hex(text).map(Key::Plain).map_err(|_| Error::NotOnCurve),
-            other => Err(Error::HexLength(other)),
+            64 => SecretKey::from_hex(text).map(Key::Plain).map_err(|_| KeyParseError::NotOnCurve),
+            other => Err(KeyParseError::HexLength(other)),
         };
     }
-    Err(Error::NotAKey)
+    Err(KeyParseError::NotAKey)
 }
 
 /// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not: `ps` and
@@ -124,27 +126,30 @@ pub fn nsec(key: &SecretKey) -> Secret {
 }
 
 /// Opens an encrypted key. Takes a fraction of a second and up to 256 MiB, as its author chose.
-pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<SecretKey, Error> {
-    on_thread(move || key.decrypt(passphrase.expose())).await.map_err(|e| Error::Cipher(e.to_string()))?.map_err(cipher)
+pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<SecretKey, KeyParseError> {
+    on_thread(move || key.decrypt(passphrase.expose()))
+        .await
+        .map_err(|e| KeyParseError::Cipher(e.to_string()))?
+        .map_err(cipher)
 }
 
 /// Encrypts a key as `ncryptsec1…`.
-pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, Error> {
+pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, KeyParseError> {
     if passphrase.expose().is_empty() {
-        return Err(Error::NoPassphrase);
+        return Err(KeyParseError::NoPassphrase);
     }
     let encrypted = on_thread(move || key.encrypt(passphrase.expose()))
         .await
-        .map_err(|e| Error::Cipher(e.to_string()))?
+        .map_err(|e| KeyParseError::Cipher(e.to_string()))?
         .map_err(cipher)?;
-    encrypted.to_bech32().map(Secret::new).map_err(|e| Error::Cipher(e.to_string()))
+    encrypted.to_bech32().map(Secret::new).map_err(|e| KeyParseError::Cipher(e.to_string()))
 }
 
-fn cipher(error: nip49::Error) -> Error {
+fn cipher(error: nip49::Error) -> KeyParseError {
     match error {
-        nip49::Error::ChaCha20Poly1305(_) => Error::WrongPassphrase,
-        nip49::Error::LogNTooBig { log_n, .. } => Error::TooCostly(log_n),
-        other => Error::Cipher(other.to_string()),
+        nip49::Error::ChaCha20Poly1305(_) => KeyParseError::WrongPassphrase,
+        nip49::Error::LogNTooBig { log_n, .. } => KeyParseError::TooCostly(log_n),
+        other => KeyParseError::Cipher(other.to_string()),
     }
 }
 
@@ -193,23 +198,23 @@ mod tests {
     fn what_is_no_key_is_told_by_name_and_not_repeated() {
         let damaged = NSEC.replace("vl029", "vl028");
         for (text, error) in [
-            (String::new(), Error::Empty),
-            (" \r\n".into(), Error::Empty),
+            (String::new(), KeyParseError::Empty),
+            (" \r\n".into(), KeyParseError::Empty),
             (
                 "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg".into(),
-                Error::SomethingElse("an npub, the public half of a key"),
+                KeyParseError::SomethingElse("an npub, the public half of a key"),
             ),
-            ("bunker://abc?secret=hunter2".into(), Error::SomethingElse("the address of a remote signer")),
-            (damaged, Error::Damaged("nsec1")),
-            (NSEC[..62].into(), Error::Damaged("nsec1")),
-            (NCRYPTSEC[..100].into(), Error::Damaged("ncryptsec1")),
-            (format!("{NSEC}\n{NSEC}"), Error::Damaged("nsec1")),
-            (HEX[1..].into(), Error::HexLength(63)),
-            ("0".repeat(64), Error::NotOnCurve),
-            ("f".repeat(64), Error::NotOnCurve),
-            (format!("NEST_KEY={NSEC}"), Error::NotAKey),
-            (format!("# mine\n{NSEC}"), Error::NotAKey),
-            (" ".repeat(MAX_BYTES + 1), Error::TooLong),
+            ("bunker://abc?secret=hunter2".into(), KeyParseError::SomethingElse("the address of a remote signer")),
+            (damaged, KeyParseError::Damaged("nsec1")),
+            (NSEC[..62].into(), KeyParseError::Damaged("nsec1")),
+            (NCRYPTSEC[..100].into(), KeyParseError::Damaged("ncryptsec1")),
+            (format!("{NSEC}\n{NSEC}"), KeyParseError::Damaged("nsec1")),
+            (HEX[1..].into(), KeyParseError::HexLength(63)),
+            ("0".repeat(64), KeyParseError::NotOnCurve),
+            ("f".repeat(64), KeyParseError::NotOnCurve),
+            (format!("NEST_KEY={NSEC}"), KeyParseError::NotAKey),
+            (format!("# mine\n{NSEC}"), KeyParseError::NotAKey),
+            (" ".repeat(MAX_BYTES + 1), KeyParseError::TooLong),
         ] {
             let got = parse(&text).unwrap_err();
             assert_eq!(got, error);
@@ -221,7 +226,7 @@ mod tests {
     async fn a_passphrase_opens_an_encrypted_key_and_another_does_not() {
         let key = encrypted(NCRYPTSEC);
         assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap().to_secret_hex(), NCRYPTSEC_HEX);
-        assert_eq!(decrypt(key, Secret::new("wrong")).await.unwrap_err(), Error::WrongPassphrase);
+        assert_eq!(decrypt(key, Secret::new("wrong")).await.unwrap_err(), KeyParseError::WrongPassphrase);
     }
 
     #[tokio::test]
@@ -230,7 +235,7 @@ mod tests {
         let text = encrypt(key.clone(), Secret::new("pass phrase")).await.unwrap();
         let back = decrypt(encrypted(text.expose()), Secret::new("pass phrase")).await.unwrap();
         assert_eq!(back, key);
-        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), Error::NoPassphrase);
+        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), KeyParseError::NoPassphrase);
     }
 
     #[tokio::test]
@@ -238,7 +243,7 @@ mod tests {
         let mut bytes = encrypted(NCRYPTSEC).as_vec();
         bytes[1] = 60;
         let key = EncryptedSecretKey::from_slice(&bytes).unwrap();
-        assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap_err(), Error::TooCostly(60));
+        assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap_err(), KeyParseError::TooCostly(60));
     }
 
     #[test]

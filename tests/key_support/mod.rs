@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use nostr::nips::nip19::ToBech32;
 use nostr::{Keys, PublicKey};
 use nostr_nests::cli::messages::notices;
-use nostr_nests::key::keyring::{Reason, Vault};
+use nostr_nests::key::keyring::{Vault, VaultError};
 use nostr_nests::reporter::{Answer, Question, Reporter, Warning};
 use nostr_nests::secret::Secret;
 
@@ -32,20 +32,20 @@ pub fn new_key() -> (PublicKey, Secret) {
 pub struct MemoryVault(Mutex<HashMap<String, Secret>>);
 
 impl Vault for MemoryVault {
-    fn open(&self) -> Result<(), Reason> {
+    fn open(&self) -> Result<(), VaultError> {
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Result<Option<Secret>, Reason> {
+    fn get(&self, name: &str) -> Result<Option<Secret>, VaultError> {
         Ok(self.0.lock().unwrap().get(name).cloned())
     }
 
-    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason> {
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError> {
         self.0.lock().unwrap().insert(name.into(), secret.clone());
         Ok(())
     }
 
-    fn delete(&self, name: &str) -> Result<bool, Reason> {
+    fn delete(&self, name: &str) -> Result<bool, VaultError> {
         Ok(self.0.lock().unwrap().remove(name).is_some())
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::terminal::{Terminal, clean};
 use crate::cli::{advice, key_error};
 use crate::commands::key::{self, Export, Import, Stored, Written};
-use crate::key::{Keyring, Source, load, npub};
+use crate::key::{KeySource, Keyring, load, npub};
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
@@ -88,7 +88,7 @@ pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failur
 }
 
 async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
-    let failed = |error: key::Error| key_error::of_command(&error);
+    let failed = |error: key::KeyCommandError| key_error::of_command(&error);
     let terminal = &*app.terminal;
     let keyring = || app.sources.keyring().ok_or_else(no_home);
     match command {
@@ -145,11 +145,11 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
 }
 
 /// What the arguments name; the environment is for commands that use a key, not for one that stores it.
-fn named(args: &KeyArgs) -> Option<Source> {
-    args.key_file.clone().map(Source::KeyFile)
+fn named(args: &KeyArgs) -> Option<KeySource> {
+    args.key_file.clone().map(KeySource::KeyFile)
 }
 
-fn list(keyring: &Keyring, terminal: &Terminal) -> Result<(), key::Error> {
+fn list(keyring: &Keyring, terminal: &Terminal) -> Result<(), key::KeyCommandError> {
     let keys = key::list(keyring)?;
     if terminal.style.format == Format::Json {
         let keys = keys.iter().map(|stored| document(&stored.public_key, json!({ "default": stored.default })));

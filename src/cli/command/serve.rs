@@ -254,12 +254,13 @@ impl Given<'_> {
         let read = match (path, self.sources.credential(name)) {
             (Some(path), _) => file::read(&path).await.map(Some),
             (None, Some(path)) => match file::read_credential(&path).await {
-                Err(file::Error::NotFound(_)) => Ok(None),
+                Err(file::SecretFileError::NotFound(_)) => Ok(None),
                 read => read.map(Some),
             },
             (None, None) => Ok(None),
         };
-        let unread = |error: file::Error| Failure::new(Exit::Usage, format!("cannot read the {name}: {error}"));
+        let unread =
+            |error: file::SecretFileError| Failure::new(Exit::Usage, format!("cannot read the {name}: {error}"));
         Ok(read.map_err(unread)?.map(|secret| Secret::new(secret.expose().trim())))
     }
 }
