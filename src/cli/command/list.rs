@@ -36,7 +36,6 @@ const AGE: usize = 8;
 const GAP: usize = 2;
 
 #[derive(Debug, Args)]
-#[allow(clippy::doc_markdown, reason = "these comments are the help")]
 #[command(
     before_help = "\
 Examples:
@@ -87,7 +86,9 @@ fn aliases(app: &App<'_>) {
     if app.terminal.style.format == Format::Json {
         app.terminal.document(&json!({ "aliases": aliases }), false);
     } else {
-        aliases.iter().for_each(|alias| app.terminal.result(&clean(alias)));
+        for alias in &aliases {
+            app.terminal.result(&clean(alias));
+        }
     }
 }
 

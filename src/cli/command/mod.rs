@@ -1,4 +1,5 @@
 //! The commands: each in a file of its own, with its arguments, its call into [`crate::commands`] and its text.
+#![allow(clippy::doc_markdown, reason = "the comments on arguments are the help")]
 
 mod check;
 mod close;
@@ -34,7 +35,6 @@ use crate::commands::{Error, Job, Published, Settings, Stop};
 use crate::room::RoomRef;
 
 #[derive(Debug, Subcommand)]
-#[allow(clippy::doc_markdown, reason = "these comments are the help")]
 pub enum Command {
     /// Bring nests back: sign, restart, print the new token and endpoints
     Restart(Deferred<restart::RestartArgs>),
