@@ -72,7 +72,7 @@ impl<'a> SignedClient<'a> {
     }
 
     /// `POST /:id/restart`: the new session, and the host's token for it.
-    pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::Error> {
+    pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::KeyError> {
         let url = self.restart_url(id);
         let sent = self.send(&Method::POST, &url, None, Step::Restart).await?;
         let sent = sent.map(|reply| answer::session(&reply, &url, id));
@@ -85,7 +85,7 @@ impl<'a> SignedClient<'a> {
     }
 
     /// `GET /:id`: a fresh token of the key's own. Nothing is changed.
-    pub async fn token(&self, id: &RoomId) -> Result<SignedReply<Secret>, key::Error> {
+    pub async fn token(&self, id: &RoomId) -> Result<SignedReply<Secret>, key::KeyError> {
         let url = self.api.room(id, "");
         let sent = self.send(&Method::GET, &url, None, Step::Look).await?;
         let token = |reply: Reply| answer::token(&answer::json::<TokenAnswer>(&reply, &url)?.token, reply.status);
@@ -94,21 +94,21 @@ impl<'a> SignedClient<'a> {
     }
 
     /// `PUT /`: a new room. The status is that of the answer.
-    pub async fn create(&self, wanted: &Create) -> Result<SignedReply<(Session, u16)>, key::Error> {
+    pub async fn create(&self, wanted: &Create) -> Result<SignedReply<(Session, u16)>, key::KeyError> {
         let (url, body) = (self.api.url(), json!(wanted).to_string());
         let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Step::Create).await?;
         Ok(sent.map(|reply| Ok((answer::json(&reply, url)?, reply.status))))
     }
 
     /// `POST /:id/permissions`.
-    pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<SignedReply<()>, key::Error> {
+    pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<SignedReply<()>, key::KeyError> {
         let (url, body) = (self.api.room(id, "/permissions"), json!(wanted).to_string());
         let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Step::Grant).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
     }
 
     /// `DELETE /:id`.
-    pub async fn delete(&self, id: &RoomId) -> Result<SignedReply<()>, key::Error> {
+    pub async fn delete(&self, id: &RoomId) -> Result<SignedReply<()>, key::KeyError> {
         let url = self.api.room(id, "");
         let sent = self.send(&Method::DELETE, &url, None, Step::Close).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
@@ -129,7 +129,7 @@ impl<'a> SignedClient<'a> {
         url: &Url,
         body: Option<&[u8]>,
         step: Step,
-    ) -> Result<SignedReply<Reply>, key::Error> {
+    ) -> Result<SignedReply<Reply>, key::KeyError> {
         let reporter = self.reporter;
         let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
         let mut earlier = None;

@@ -74,7 +74,7 @@ pub enum Error {
     NotAMediaServer,
     /// No usable key.
     #[error(transparent)]
-    Key(#[from] Arc<key::Error>),
+    Key(#[from] Arc<key::KeyError>),
     /// The key is of somebody else than the host.
     #[error("this key is not the host's")]
     NotHost {

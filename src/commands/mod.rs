@@ -34,7 +34,7 @@ pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
 use crate::api::{self, Base, Client, Network, Policy, Probe, SignedClient};
-use crate::key::{HostKey, Plan};
+use crate::key::{HostKey, KeyPlan};
 use crate::lock::{self, RoomLock};
 use crate::reporter::{NonInteractive, Reporter, RoomReporter, Step};
 pub use crate::reporter::{Progress, Warning};
@@ -52,7 +52,7 @@ pub struct Settings {
     pub relays: RelaySources,
     /// Whether plain http to other machines is accepted.
     pub allow_http: bool,
-    pub key: Plan,
+    pub key: KeyPlan,
     pub retry: Policy,
     /// Rooms in work at the same time, at least one.
     pub jobs: usize,

@@ -26,7 +26,7 @@ const NOBODYS: &str = "nest-doctor";
 /// Everything that was found out.
 pub(super) struct Findings {
     /// `None`: there is none.
-    pub key: Option<Result<Arc<HostKey>, Arc<key::Error>>>,
+    pub key: Option<Result<Arc<HostKey>, Arc<key::KeyError>>>,
     pub api: Result<Far, Error>,
     /// Its event; `None` if nothing leads to one.
     pub event: Result<Option<relay::Room>, Error>,
