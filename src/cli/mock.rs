@@ -9,7 +9,7 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::ui::Ui;
 use crate::commands::Stop;
-use crate::commands::mock::{self, Announcement, Error, Request, SearchPath};
+use crate::commands::mock::{self, Announcement, MockError, MockRequest, SearchPath};
 use crate::key::file;
 use crate::reporter::Reporter as _;
 use crate::secret::Secret;
@@ -22,12 +22,12 @@ pub(super) async fn run(context: &Context<'_>, args: MockArgs, ui: &Arc<Ui>, sto
     // Around a command the requests are detail: the command is what one wants to see.
     let level = u8::from(!alone);
     let log = ui.clone();
-    let request = Request {
+    let request = MockRequest {
         listen: args.listen,
         faults: args.fault,
         livekit,
         command: args.command,
-        log: Some(Arc::new(move |line| log.detail(level, &line.to_string()))),
+        log: Some(Arc::new(move |line| log.detail(level, &line.brief()))),
     };
     let own = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let search = SearchPath { own, path: context.search_path().unwrap_or_default() };
@@ -44,8 +44,8 @@ pub(super) async fn run(context: &Context<'_>, args: MockArgs, ui: &Arc<Ui>, sto
     mock::run(request, &search, announce, stop).await.map_err(|error| failure(&error))
 }
 
-fn failure(error: &Error) -> Failure {
-    let exit = if matches!(error, Error::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
+fn failure(error: &MockError) -> Failure {
+    let exit = if matches!(error, MockError::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
     let failure = Failure::new(exit, error.to_string());
     std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
 }

@@ -16,12 +16,12 @@ use super::exit::Exit;
 use super::style;
 use super::ui::Ui;
 use crate::commands::Stop;
-use crate::commands::serve::{self, Error, Event};
+use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::reporter::Reporter as _;
 use crate::secret::Secret;
 use crate::server::media::livekit;
-use crate::server::serve::{Endpoint, Network, Origin, Quota, Settings};
+use crate::server::serve::{IpNetwork, PublicEndpoint, PublicOrigin, Quota, ServeSettings};
 use crate::server::store::redis;
 
 /// Upstream's port, for the proxy on this machine.
@@ -81,30 +81,30 @@ pub(super) async fn run(context: &Context<'_>, args: ServeArgs, ui: &Arc<Ui>, st
         None => given.read("log-format", None, given.file.log_format.as_deref(), log_format)?,
     };
     let log = ui.clone();
-    let settings = Settings {
+    let settings = ServeSettings {
         log: match format.unwrap_or_default() {
             LogFormat::Text => Arc::new(move |entry| log.status(&style::clean(&entry.to_string()))),
             LogFormat::Json => Arc::new(move |entry| log.status(&entry.json().to_string())),
         },
         ..given.settings(&args).await?
     };
-    let tell = |event: Event<'_>| match event {
-        Event::Listening(address) => ui.status(&format!("listening on {address}")),
-        Event::State(state) => {
-            for (name, result) in [("Redis", &state.redis), ("LiveKit", &state.livekit)] {
+    let tell = |event: ServeEvent<'_>| match event {
+        ServeEvent::Listening(address) => ui.status(&format!("listening on {address}")),
+        ServeEvent::Backends(health) => {
+            for (name, result) in [("Redis", &health.redis), ("LiveKit", &health.livekit)] {
                 if let Err(why) = result {
                     ui.warning(&format!("{name} is not there yet: {why}"));
                 }
             }
         }
-        Event::Stopping => ui.status("stopping: finishing what is under way"),
+        ServeEvent::Stopping => ui.status("stopping: finishing what is under way"),
     };
     let listen = listen.unwrap_or(LISTEN);
     serve::run(listen, settings, tell, stop).await.map(|()| 0).map_err(|error| failure(&error))
 }
 
-fn failure(error: &Error) -> Failure {
-    let exit = if matches!(error, Error::Settings(_)) { Exit::Usage } else { Exit::Failed };
+fn failure(error: &ServeError) -> Failure {
+    let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
     let failure = Failure::new(exit, error.to_string());
     std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
 }
@@ -117,27 +117,27 @@ struct Given<'a> {
 
 impl Given<'_> {
     /// Flag, then environment, then file, then default.
-    async fn settings(&self, args: &ServeArgs) -> Result<Settings, Failure> {
+    async fn settings(&self, args: &ServeArgs) -> Result<ServeSettings, Failure> {
         let file = &self.file;
         let internal = self.read("allow-internal-endpoint", None, None, parse)?.or(file.allow_internal_endpoint);
         let internal = args.allow_internal_endpoint || internal.unwrap_or(false);
         let endpoint =
             self.text("public-livekit-url", args.public_livekit_url.as_ref(), file.public_livekit_url.as_ref())?;
-        let endpoint = Endpoint::new(&endpoint, internal).map_err(|error| {
+        let endpoint = PublicEndpoint::new(&endpoint, internal).map_err(|error| {
             wrong("public-livekit-url", &error).hint("--allow-internal-endpoint, if that is what clients are to dial")
         })?;
         let origin = self.text("public-url", args.public_url.as_ref(), file.public_url.as_ref())?;
         let ttl = self.read("record-ttl", None, file.record_ttl.as_deref(), args::lifetime)?;
         let quota = |limit: u32| (limit > 0).then_some(Quota { limit, window: Duration::from_mins(1) });
         let connections = self.count("max-connections", args.max_connections, file.max_connections, CONNECTIONS)?;
-        Ok(Settings {
+        Ok(ServeSettings {
             livekit: livekit::Config {
                 url: self.text("livekit", args.livekit.as_ref(), file.livekit.as_ref())?,
                 key: self.text("livekit-key", args.livekit_key.as_ref(), file.livekit_key.as_ref())?,
                 secret: self.livekit_secret(args).await?,
             },
             redis: redis::Config { url: self.redis_url(args)?, password: self.redis_password(args).await? },
-            origin: origin.parse::<Origin>().map_err(|error| wrong("public-url", &error))?,
+            origin: origin.parse::<PublicOrigin>().map_err(|error| wrong("public-url", &error))?,
             endpoint,
             record_ttl: args.record_ttl.or(ttl).unwrap_or(RECORD_TTL),
             trusted: self.trusted(args)?,
@@ -171,7 +171,7 @@ impl Given<'_> {
         Ok(flag.or(variable).or(file).unwrap_or(usual))
     }
 
-    fn trusted(&self, args: &ServeArgs) -> Result<Vec<Network>, Failure> {
+    fn trusted(&self, args: &ServeArgs) -> Result<Vec<IpNetwork>, Failure> {
         let name = "trusted-proxy";
         let variable = || self.context.serve_variable(name).map(|list| list.split(',').map(str::to_owned).collect());
         let flags = Some(&args.trusted_proxy).filter(|list| !list.is_empty()).cloned();

@@ -31,7 +31,7 @@ pub const REMOVED: [&str; 11] = [
 
 /// What the user asked for.
 #[derive(Clone)]
-pub struct Request {
+pub struct MockRequest {
     /// Where to listen: on loopback.
     pub listen: SocketAddr,
     /// What goes wrong on purpose.
@@ -44,7 +44,7 @@ pub struct Request {
     pub log: Option<LogSink>,
 }
 
-impl Default for Request {
+impl Default for MockRequest {
     /// A free port, no faults, no command.
     fn default() -> Self {
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
@@ -63,7 +63,7 @@ pub struct SearchPath {
 
 /// Why the mock or its command did not run.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum MockError {
     /// The mock has no place where others can reach it.
     #[error("{0} is not on loopback, and the mock serves nobody else")]
     NotLoopback(SocketAddr),
@@ -132,27 +132,27 @@ impl Announcement {
 /// `announce` is told what is served before anything is run.
 ///
 /// # Errors
-/// See [`Error`].
+/// See [`MockError`].
 pub async fn run(
-    request: Request,
+    request: MockRequest,
     search: &SearchPath,
     announce: impl FnOnce(&Announcement),
     stop: &Stop,
-) -> Result<u8, Error> {
-    let Request { listen, faults, livekit, command, log } = request;
+) -> Result<u8, MockError> {
+    let MockRequest { listen, faults, livekit, command, log } = request;
     if !listen.ip().to_canonical().is_loopback() {
-        return Err(Error::NotLoopback(listen));
+        return Err(MockError::NotLoopback(listen));
     }
-    let listener = TcpListener::bind(listen).map_err(|e| Error::Listen(listen, e))?;
+    let listener = TcpListener::bind(listen).map_err(|e| MockError::Listen(listen, e))?;
     let options = Options { faults: faults.clone(), livekit, log, ..Options::default() };
-    let mock = Mock::on(listener, options).map_err(Error::Start)?;
+    let mock = Mock::on(listener, options).map_err(MockError::Start)?;
     let announcement = Announcement::of(&mock, &faults);
     announce(&announcement);
     let Some((program, arguments)) = command.split_first() else {
         stop.requested().await;
         return Ok(0);
     };
-    let failed = |source| Error::Command { program: program.to_string_lossy().into_owned(), source };
+    let failed = |source| MockError::Command { program: program.to_string_lossy().into_owned(), source };
     let command = around(program, arguments, search, &announcement);
     let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
     wait(&mut child, stop.clone()).await.map(exit_code).map_err(failed)
@@ -215,8 +215,8 @@ fn exit_code(status: ExitStatus) -> u8 {
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Request {
-        Request { command: ["sh", "-c", script].map(Into::into).to_vec(), ..Request::default() }
+    fn shell(script: &str) -> MockRequest {
+        MockRequest { command: ["sh", "-c", script].map(Into::into).to_vec(), ..MockRequest::default() }
     }
 
     fn usual() -> SearchPath {
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(code("exit 0").await, Some(0));
         assert_eq!(code("exit 7").await, Some(7));
         assert_eq!(code("kill -TERM $$").await, Some(143));
-        let nothing = Request { command: vec!["no-such-program".into()], ..Request::default() };
+        let nothing = MockRequest { command: vec!["no-such-program".into()], ..MockRequest::default() };
         let error = run(nothing, &usual(), |_| {}, &Stop::never()).await.unwrap_err();
         assert_eq!(error.to_string(), "cannot run no-such-program");
     }
@@ -244,7 +244,7 @@ mod tests {
         let out = folder.path().join("out");
         let script = "printf '%s %s %s' \"$NEST_API\" \"$NEST_KEY\" \"$NEST_RELAYS\" > \"$0\"";
         let command = vec!["nest".into(), "-c".into(), script.into(), out.clone().into()];
-        let request = Request { command, ..Request::default() };
+        let request = MockRequest { command, ..MockRequest::default() };
         let search = SearchPath { own: Some(folder.path().into()), ..usual() };
         let mut expected = String::new();
         let announce = |a: &Announcement| expected = a.environment().map(|(_, value)| value.to_owned()).join(" ");
@@ -294,7 +294,7 @@ mod tests {
             std::net::TcpStream::connect(address).unwrap();
             sender.send(Some(Signal::Interrupt)).unwrap();
         };
-        assert_eq!(run(Request::default(), &usual(), announce, &stop).await.unwrap(), 0);
+        assert_eq!(run(MockRequest::default(), &usual(), announce, &stop).await.unwrap(), 0);
         // A test beside this one may have the port for a moment: by the luck of the draw, or while it starts a program.
         let (since, limit) = (std::time::Instant::now(), std::time::Duration::from_secs(10));
         while std::net::TcpStream::connect(api.trim_start_matches("http://")).is_ok() {
@@ -305,8 +305,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_serves_nobody_else() {
-        let request = Request { listen: "0.0.0.0:0".parse().unwrap(), ..Request::default() };
+        let request = MockRequest { listen: "0.0.0.0:0".parse().unwrap(), ..MockRequest::default() };
         let error = run(request, &usual(), |_| {}, &Stop::never()).await.unwrap_err();
-        assert!(matches!(error, Error::NotLoopback(_)));
+        assert!(matches!(error, MockError::NotLoopback(_)));
     }
 }

@@ -1,7 +1,5 @@
 //! Which call a request is.
 
-use std::fmt;
-
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
@@ -9,7 +7,7 @@ use crate::api::wire::API_PATH;
 
 /// The calls of the Nests API, and the signal endpoint of the embedded media server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(super) enum Call {
     /// `PUT /api/v1/nests`
     Create,
     /// `POST /:id/restart`
@@ -34,7 +32,7 @@ pub enum Call {
 
 impl Call {
     /// All calls that faults can strike.
-    pub const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Create,
         Self::Restart,
         Self::Token,
@@ -47,8 +45,7 @@ impl Call {
     ];
 
     /// The name in `--fault …@NAME` and in the log.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Restart => "restart",
@@ -83,12 +80,6 @@ impl Call {
 
     pub(super) fn takes_json(self) -> bool {
         matches!(self, Self::Create | Self::Permissions)
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

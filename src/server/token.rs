@@ -96,7 +96,7 @@ pub struct Claims {
 
 /// Why a token is not accepted, in LiveKit's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum TokenError {
     /// No JWT.
     #[error("invalid authorization token")]
     Malformed,
@@ -135,13 +135,13 @@ impl Issuer {
     }
 
     /// The claims of a token of this issuer that is valid at `now_s`.
-    pub fn verify(&self, token: &str, now_s: i64) -> Result<Claims, Refusal> {
-        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
-        let (alg, claims) = read(signed).ok_or(Refusal::Malformed)?;
+    pub fn verify(&self, token: &str, now_s: i64) -> Result<Claims, TokenError> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (alg, claims) = read(signed).ok_or(TokenError::Malformed)?;
         if claims.iss != self.key {
-            return Err(Refusal::UnknownKey(claims.iss));
+            return Err(TokenError::UnknownKey(claims.iss));
         }
-        let invalid = |why: &str| Err(Refusal::Invalid { token: token.to_owned(), why: why.to_owned() });
+        let invalid = |why: &str| Err(TokenError::Invalid { token: token.to_owned(), why: why.to_owned() });
         if alg != "HS256" {
             return invalid(&format!("token signature is invalid: signing method {alg} is invalid"));
         }
@@ -212,7 +212,7 @@ mod tests {
         }
         assert!(issuer("secret").verify(&token, 1059).is_ok());
         assert!(issuer("secret").verify(&token, 440).is_ok());
-        assert_eq!(issuer("x").verify("no.jwt.at all", 0), Err(Refusal::Malformed));
+        assert_eq!(issuer("x").verify("no.jwt.at all", 0), Err(TokenError::Malformed));
         let foreign = Issuer { key: "other".into(), secret: Secret::new("secret") }.mint(&claims);
         assert_eq!(issuer("secret").verify(&foreign, 700).unwrap_err().to_string(), "invalid API key: other");
     }

@@ -42,8 +42,8 @@ pub struct MockArgs {
 }
 
 fn fault(text: &str) -> Result<Fault, String> {
-    text.parse().map_err(|error: faults::Error| match error {
-        faults::Error::Unknown(_) => format!("{error}; nest mock --help lists them"),
+    text.parse().map_err(|error: faults::FaultError| match error {
+        faults::FaultError::Unknown(_) => format!("{error}; nest mock --help lists them"),
         other => other.to_string(),
     })
 }
