@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::stop::Stop;
-use crate::server::serve::{BackendHealth, NestServer, ServeSettings, ServeSettingsError};
+use crate::server::BackendError;
+use crate::server::serve::{BackendHealth, NestServer, ServeSettings};
 
 /// How long requests may go on once the server is to stop. systemd waits for 90 s.
 const GRACE: Duration = Duration::from_secs(20);
@@ -19,7 +20,7 @@ pub(crate) enum ServeError {
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
     #[error("cannot serve")]
-    Settings(#[from] ServeSettingsError),
+    Settings(#[from] BackendError),
 }
 
 /// What happens while a server runs.

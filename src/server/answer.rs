@@ -172,12 +172,9 @@ fn deliver(bytes: Bytes, delivery: Delivery) -> Body {
     match delivery {
         Delivery::Whole => Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync(),
         Delivery::Slow(pause) => {
-            let pieces = stream::iter(0..bytes.len()).then(move |at| {
-                let piece = bytes.slice(at..=at);
-                async move {
-                    tokio::time::sleep(pause).await;
-                    frame(piece)
-                }
+            let pieces = stream::iter(bytes).then(move |byte| async move {
+                tokio::time::sleep(pause).await;
+                frame(Bytes::from(vec![byte]))
             });
             StreamBody::new(pieces).boxed_unsync()
         }

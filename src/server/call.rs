@@ -30,48 +30,33 @@ pub(super) enum Call {
     Webhook,
 }
 
+/// Each call in the order of [`Call`], its name in `--fault …@NAME` and in metrics, and what a 500 to it says.
+const CALLS: [(Call, &str, &str); 10] = [
+    (Call::Create, "create", "Failed to create nest"),
+    (Call::Restart, "restart", "Failed to restart nest"),
+    (Call::Token, "token", "Failed to join nest"),
+    (Call::Guest, "guest", "Failed to join nest as guest"),
+    (Call::Info, "info", "Failed to get nest info"),
+    (Call::Permissions, "permissions", "Failed to update permissions"),
+    (Call::Delete, "delete", "Failed to delete nest"),
+    (Call::Health, "health", "Internal server error"),
+    (Call::Signal, "signal", "Internal server error"),
+    (Call::Webhook, "webhook", "Internal server error"),
+];
+
 impl Call {
     /// All calls that faults can strike.
-    pub(super) const ALL: [Self; 9] = [
-        Self::Create,
-        Self::Restart,
-        Self::Token,
-        Self::Guest,
-        Self::Info,
-        Self::Permissions,
-        Self::Delete,
-        Self::Health,
-        Self::Signal,
-    ];
+    pub(super) fn all_with_faults() -> impl Iterator<Item = Self> {
+        CALLS.into_iter().map(|(call, ..)| call).filter(|call| *call != Self::Webhook)
+    }
 
-    /// The name in `--fault …@NAME` and in the log.
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Restart => "restart",
-            Self::Token => "token",
-            Self::Guest => "guest",
-            Self::Info => "info",
-            Self::Permissions => "permissions",
-            Self::Delete => "delete",
-            Self::Health => "health",
-            Self::Signal => "signal",
-            Self::Webhook => "webhook",
-        }
+        CALLS[self as usize].1
     }
 
     /// What a 500 to this call says.
     pub(super) fn failure(self) -> &'static str {
-        match self {
-            Self::Create => "Failed to create nest",
-            Self::Restart => "Failed to restart nest",
-            Self::Token => "Failed to join nest",
-            Self::Guest => "Failed to join nest as guest",
-            Self::Info => "Failed to get nest info",
-            Self::Permissions => "Failed to update permissions",
-            Self::Delete => "Failed to delete nest",
-            Self::Health | Self::Signal | Self::Webhook => "Internal server error",
-        }
+        CALLS[self as usize].2
     }
 
     pub(super) fn needs_signature(self) -> bool {
@@ -92,9 +77,7 @@ pub(super) enum Route {
     Signal,
     /// The same checks, without joining.
     Validate,
-    /// The Nostr relay.
     Relay,
-    /// Nothing is there.
     Nowhere,
 }
 
@@ -136,6 +119,11 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_listed_in_their_order() {
+        assert!(CALLS.iter().enumerate().all(|(index, (call, ..))| *call as usize == index));
+    }
 
     #[test]
     fn requests_find_their_call() {

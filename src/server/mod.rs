@@ -27,6 +27,17 @@ pub use access_log::{AccessLogEntry, LogSink};
 pub use faults::Fault;
 pub use mock::{DEMO, Mock, Options};
 
+/// Why the room store or the media server did not do what it was asked; which of them, and why.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BackendError {
+    /// It cannot be asked, does not answer in time, or is not well.
+    #[error("{0}: {1}")]
+    Unreachable(&'static str, String),
+    /// It refuses the request (a wrong key, most likely), or what it holds makes no sense.
+    #[error("{0}: {1}")]
+    Broken(&'static str, String),
+}
+
 /// Random bytes. The operating system's source does not fail in practice.
 fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];

@@ -22,12 +22,12 @@ use self::restart::RestartOutcome;
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
 use super::call::Call;
-use super::media::{MediaError, MediaServer};
+use super::media::MediaServer;
 use super::nip98::{self, Nip98Error, SignedRequest};
-use super::random_uuid;
 use super::rate_limit::{Quota, RateBudget, RateLimiter};
-use super::store::{self, Record, RoomStore, StoreError};
+use super::store::{self, Record, RoomStore};
 use super::token::RoomConfig;
+use super::{BackendError, random_uuid};
 use crate::api::wire::{Info, TokenAnswer};
 use crate::clock::{Clock, rfc3339};
 
@@ -70,20 +70,11 @@ pub(super) enum ApiFailure {
     Broken(String),
 }
 
-impl From<StoreError> for ApiFailure {
-    fn from(error: StoreError) -> Self {
+impl From<BackendError> for ApiFailure {
+    fn from(error: BackendError) -> Self {
         match error {
-            StoreError::Unreachable(_) => Self::Unavailable(error.to_string()),
-            StoreError::Broken(_) => Self::Broken(error.to_string()),
-        }
-    }
-}
-
-impl From<MediaError> for ApiFailure {
-    fn from(error: MediaError) -> Self {
-        match error {
-            MediaError::Unreachable(_) => Self::Unavailable(error.to_string()),
-            MediaError::Refused(_) => Self::Broken(error.to_string()),
+            BackendError::Unreachable(..) => Self::Unavailable(error.to_string()),
+            BackendError::Broken(..) => Self::Broken(error.to_string()),
         }
     }
 }

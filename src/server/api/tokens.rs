@@ -150,49 +150,47 @@ impl NestsApi {
     }
 
     /// A token for somebody with a key.
-    pub(super) fn mint(&self, identity: &str, room: &str, role: NestRole, config: Option<RoomConfig>) -> String {
-        let (runs, speaks) = (matches!(role, NestRole::Host | NestRole::Admin), role != NestRole::Listener);
-        self.sign(Claims {
-            sub: identity.into(),
-            name: role.name().into(),
-            metadata: json!({ "role": role.name().to_lowercase(), "pubkey": identity }).to_string(),
-            video: Some(Grants {
-                room: Some(room.into()),
-                room_join: Some(true),
-                can_publish: Some(speaks),
-                can_subscribe: Some(true),
-                room_admin: Some(runs),
-                room_record: Some(runs),
-                ..Grants::default()
-            }),
-            room_config: config,
-            ..Claims::default()
-        })
+    pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, config: Option<RoomConfig>) -> String {
+        let metadata = json!({ "role": role.name().to_lowercase(), "pubkey": key });
+        let runs = matches!(role, NestRole::Host | NestRole::Admin);
+        let grants = Grants {
+            can_publish: Some(role != NestRole::Listener),
+            room_admin: Some(runs),
+            room_record: Some(runs),
+            ..Grants::default()
+        };
+        self.sign(key.into(), room, role.name(), &metadata, grants, config)
     }
 
     /// A token for a listener without a key.
     pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
-        self.sign(Claims {
-            sub: format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase()),
-            name: "Guest".into(),
-            metadata: json!({ "role": "guest" }).to_string(),
-            video: Some(Grants {
-                room: Some(room.into()),
-                room_join: Some(true),
-                can_publish: Some(false),
-                can_subscribe: Some(true),
-                room_admin: Some(false),
-                ..Grants::default()
-            }),
-            room_config: Some(config),
-            ..Claims::default()
-        })
+        let identity = format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase());
+        let grants = Grants { can_publish: Some(false), room_admin: Some(false), ..Grants::default() };
+        self.sign(identity, room, "Guest", &json!({ "role": "guest" }), grants, Some(config))
     }
 
-    fn sign(&self, claims: Claims) -> String {
+    fn sign(
+        &self,
+        identity: String,
+        room: &str,
+        name: &str,
+        metadata: &Value,
+        grants: Grants,
+        config: Option<RoomConfig>,
+    ) -> String {
         let now = self.clock.now_s();
-        let (nbf, room_config) = if self.rules.mimic_upstream { (0, None) } else { (now, claims.room_config) };
-        self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), room_config, ..claims })
+        let (nbf, room_config) = if self.rules.mimic_upstream { (0, None) } else { (now, config) };
+        let room = Some(room.into());
+        self.media.issuer().mint(&Claims {
+            sub: identity,
+            name: name.into(),
+            metadata: metadata.to_string(),
+            exp: Some(now + TOKEN_S),
+            nbf: Some(nbf),
+            video: Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..grants }),
+            room_config,
+            ..Claims::default()
+        })
     }
 }
 

@@ -145,7 +145,7 @@ pub enum FaultError {
     #[error("{0:?} is written {1}{2}")]
     Value(String, &'static str, &'static str),
     /// After `@` comes a call, `api` or `all`.
-    #[error("there is no call {0:?}; a call is {calls}, api or all", calls = Call::ALL.map(Call::name).join(", "))]
+    #[error("there is no call {0:?}; a call is {calls}, api or all", calls = Call::all_with_faults().map(Call::name).collect::<Vec<_>>().join(", "))]
     Call(String),
 }
 
@@ -174,7 +174,7 @@ impl FromStr for Scope {
             "api" => Ok(Self::Api),
             "all" => Ok(Self::All),
             name => {
-                let call = Call::ALL.into_iter().find(|call| call.name() == name);
+                let call = Call::all_with_faults().find(|call| call.name() == name);
                 call.map(Self::Only).ok_or_else(|| FaultError::Call(name.into()))
             }
         }
@@ -281,16 +281,7 @@ fn coded(value: &str) -> Option<(u16, Option<u64>)> {
 
 /// `500ms`, `2s`, `5m`, `1h`.
 fn duration(value: &str) -> Option<Duration> {
-    let unit = value.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = value[..unit].parse().ok()?;
-    let factor = match &value[unit..] {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(factor).map(Duration::from_millis)
+    Duration::try_from(value.parse::<jiff::SignedDuration>().ok()?).ok()
 }
 
 fn clock(value: &str) -> Option<ClockFault> {

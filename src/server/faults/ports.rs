@@ -10,9 +10,10 @@ use livekit_protocol::{ParticipantInfo, Room};
 
 use super::{ActiveFaults, Kind};
 use crate::secret::Secret;
-use crate::server::media::{MediaError, MediaServer, NewRoom};
+use crate::server::BackendError;
+use crate::server::media::{self, MediaServer, NewRoom};
 use crate::server::random_text;
-use crate::server::store::{LeaseAnswer, Record, RoomStore, StoreError};
+use crate::server::store::{LeaseAnswer, Record, RoomStore};
 use crate::server::token::Issuer;
 
 /// A store that hangs, or has lost a record.
@@ -44,50 +45,50 @@ impl FaultyStore {
 
 #[async_trait]
 impl RoomStore for FaultyStore {
-    async fn get(&self, id: &str) -> Result<Option<Record>, StoreError> {
+    async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
         self.hang().await;
         let lost = self.faults.0.contains(&Kind::LostRecord);
         Ok(self.store.get(id).await?.filter(|_| !lost))
     }
 
-    async fn put(&self, record: &Record) -> Result<(), StoreError> {
+    async fn put(&self, record: &Record) -> Result<(), BackendError> {
         self.hang().await;
         self.store.put(record).await
     }
 
-    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, StoreError> {
+    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError> {
         self.store.replace(old, new).await
     }
 
-    async fn renew(&self, id: &str) -> Result<(), StoreError> {
+    async fn renew(&self, id: &str) -> Result<(), BackendError> {
         self.store.renew(id).await
     }
 
-    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, StoreError> {
+    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         self.store.acquire_lease(id, waited_for).await
     }
 
-    async fn restart_unfinished(&self, id: &str) -> Result<bool, StoreError> {
+    async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError> {
         self.store.restart_unfinished(id).await
     }
 
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, StoreError> {
+    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
         self.store.finish_restart(lease, restarted).await
     }
 
-    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), StoreError> {
+    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
         self.store.fail_restart(id, lease, unfinished).await
     }
 
-    async fn delete(&self, id: &str, lease: u64) -> Result<bool, StoreError> {
+    async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
         self.store.delete(id, lease).await
     }
 
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, StoreError> {
+    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
         self.store.first_use(what, memory).await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<(), BackendError> {
         self.store.ping().await
     }
 }
@@ -123,9 +124,9 @@ impl FaultyMedia {
         self.pretended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn up(&self) -> Result<&dyn MediaServer, MediaError> {
+    fn up(&self) -> Result<&dyn MediaServer, BackendError> {
         if self.faults.media_down() {
-            return Err(MediaError::Unreachable("down".into()));
+            return Err(BackendError::Unreachable(media::NAME, "down".into()));
         }
         Ok(&*self.media)
     }
@@ -153,7 +154,7 @@ impl MediaServer for FaultyMedia {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, MediaError> {
+    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
         let mut created = self.up()?.create(room).await?;
         let mut pretended = self.pretended();
         if !matches!(*pretended, PretendedRoom::AsItIs) {
@@ -166,7 +167,7 @@ impl MediaServer for FaultyMedia {
         Ok(created)
     }
 
-    async fn delete(&self, name: &str) -> Result<bool, MediaError> {
+    async fn delete(&self, name: &str) -> Result<bool, BackendError> {
         let media = self.up()?;
         if self.faults.0.contains(&Kind::OldRoomKept) {
             *self.pretended() = PretendedRoom::Deleted;
@@ -175,7 +176,7 @@ impl MediaServer for FaultyMedia {
         media.delete(name).await
     }
 
-    async fn find(&self, name: &str) -> Result<Option<Room>, MediaError> {
+    async fn find(&self, name: &str) -> Result<Option<Room>, BackendError> {
         let found = self.up()?.find(name).await?;
         Ok(match self.pretended().clone() {
             PretendedRoom::AsItIs => found,
@@ -184,19 +185,19 @@ impl MediaServer for FaultyMedia {
         })
     }
 
-    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, MediaError> {
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, BackendError> {
         self.up()?.describe(name, metadata).await
     }
 
-    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, MediaError> {
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, BackendError> {
         self.up()?.participants(name).await
     }
 
-    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, MediaError> {
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, BackendError> {
         self.up()?.permit(room, identity, can_publish).await
     }
 
-    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, MediaError> {
+    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, BackendError> {
         self.up()?.mute(room, identity, muted).await
     }
 }

@@ -1,7 +1,7 @@
 //! A media server without media: rooms, tokens and the signal endpoint as LiveKit has them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use livekit_protocol::{
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{MediaError, MediaServer, NewRoom};
+use super::{BackendError, MediaServer, NewRoom};
 use crate::clock::Clock;
 use crate::server::random_text;
 use crate::server::token::{Claims, Issuer, TokenError};
@@ -42,7 +42,7 @@ impl Default for Settings {
 
 /// Why a join is refused, in LiveKit's words.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum JoinError {
+pub(super) enum JoinError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error("invalid authorization header. Must start with Bearer ")]
@@ -75,7 +75,6 @@ impl JoinError {
 /// The rooms, and who is in them.
 #[derive(Debug)]
 pub(crate) struct Embedded {
-    me: Weak<Self>,
     url: String,
     issuer: Issuer,
     pub(super) settings: Settings,
@@ -86,9 +85,9 @@ pub(crate) struct Embedded {
 struct LiveRoom {
     room: Room,
     members: HashMap<String, Member>,
-    created: Instant,
-    /// When the last one left; `None` as long as nobody did.
-    departed: Option<Instant>,
+    /// When it closes if it is empty then: after the empty timeout as long as nobody has left it, after the departure
+    /// timeout from then on.
+    closes: Instant,
 }
 
 #[derive(Debug)]
@@ -99,25 +98,30 @@ struct Member {
 
 /// A place in a room, given up when dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
-    server: Arc<Embedded>,
+pub(super) struct Seat<'a> {
+    server: &'a Embedded,
     room: String,
-    identity: String,
-    /// SID of the participant.
-    sid: String,
+    participant: ParticipantInfo,
     pub(super) inbox: UnboundedReceiver<Message>,
 }
 
-impl Drop for Seat {
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.server.leave(&self.room, &self.identity, &self.sid);
+        let (mut rooms, ParticipantInfo { identity, sid, .. }) = (self.server.rooms(), &self.participant);
+        let Some(live) = rooms.get_mut(&self.room) else { return };
+        // Unless somebody else has joined with this identity meanwhile.
+        if live.members.get(identity).is_some_and(|member| member.info.sid == *sid) {
+            live.members.remove(identity);
+            live.room.num_participants = count(live.members.len());
+            live.closes = Instant::now() + Duration::from_secs(live.room.departure_timeout.into());
+        }
     }
 }
 
 impl Embedded {
     /// A server without rooms that is reachable at `url` and accepts the tokens of `issuer`.
     pub(in crate::server) fn new(url: String, issuer: Issuer, settings: Settings) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { me: me.clone(), url, issuer, settings, rooms: Mutex::default() })
+        Arc::new(Self { url, issuer, settings, rooms: Mutex::default() })
     }
 
     pub(in crate::server) fn room(&self, name: &str) -> Option<Room> {
@@ -132,8 +136,8 @@ impl Embedded {
     }
 
     pub(in crate::server) fn identities(&self, name: &str) -> Vec<String> {
-        let mut all: Vec<_> =
-            self.rooms().get(name).into_iter().flat_map(|live| live.members.keys().cloned()).collect();
+        let rooms = self.rooms();
+        let mut all: Vec<_> = rooms.get(name).into_iter().flat_map(|live| live.members.keys().cloned()).collect();
         all.sort_unstable();
         all
     }
@@ -157,10 +161,9 @@ impl Embedded {
     }
 
     /// Takes a seat: whoever had this identity before loses it.
-    pub(super) fn join(&self, name: &str, claims: Claims, version: &str) -> Option<(JoinResponse, Seat)> {
-        let server = self.me.upgrade()?;
+    pub(super) fn join(&self, name: &str, claims: &Claims, version: &str) -> (JoinResponse, Seat<'_>) {
         let (inbox, receiver) = mpsc::unbounded_channel();
-        let info = participant(&claims);
+        let info = participant(claims);
         let mut rooms = self.rooms();
         let live = rooms
             .entry(name.to_owned())
@@ -173,17 +176,13 @@ impl Embedded {
         // Like LiveKit, which counts every five seconds, without the one who joins.
         let room = live.room.clone();
         live.room.num_participants = count(live.members.len());
-        let seat = Seat { server, room: name.into(), identity: claims.sub, sid: info.sid.clone(), inbox: receiver };
-        Some((Self::welcome(room, info, others, version), seat))
-    }
-
-    /// Pings are wished for every five seconds; whoever sends none is not thrown out, by LiveKit neither.
-    fn welcome(room: Room, info: ParticipantInfo, others: Vec<ParticipantInfo>, version: &str) -> JoinResponse {
-        JoinResponse {
+        let seat = Seat { server: self, room: name.into(), participant: info.clone(), inbox: receiver };
+        let welcome = JoinResponse {
             room: Some(room),
             participant: Some(info),
             other_participants: others,
             server_version: version.into(),
+            // Whoever sends no pings is not thrown out, by LiveKit neither.
             ping_timeout: 15,
             ping_interval: 5,
             server_info: Some(ServerInfo {
@@ -193,24 +192,14 @@ impl Embedded {
                 ..ServerInfo::default()
             }),
             ..JoinResponse::default()
-        }
+        };
+        (welcome, seat)
     }
 
     /// A token with the same claims that lasts ten minutes from now.
     pub(super) fn refreshed(&self, claims: &Claims) -> String {
         let now = Clock::default().now_s();
         self.issuer.mint(&Claims { exp: Some(now + 600), nbf: Some(now), ..claims.clone() })
-    }
-
-    fn leave(&self, name: &str, identity: &str, sid: &str) {
-        let mut rooms = self.rooms();
-        let Some(live) = rooms.get_mut(name) else { return };
-        if live.members.get(identity).is_some_and(|member| member.info.sid == sid) {
-            live.members.remove(identity);
-            live.room.num_participants = count(live.members.len());
-            live.departed = Some(Instant::now());
-            self.close_when_due(live);
-        }
     }
 
     fn new_room(&self, new: &NewRoom) -> LiveRoom {
@@ -229,41 +218,16 @@ impl Embedded {
             metadata: new.metadata.clone(),
             ..Room::default()
         };
-        let live = LiveRoom { room, members: HashMap::new(), created: Instant::now(), departed: None };
-        self.close_when_due(&live);
-        live
+        let closes = Instant::now() + Duration::from_secs(room.empty_timeout.into());
+        LiveRoom { room, members: HashMap::new(), closes }
     }
 
-    /// Closes the room at its timeout if it is empty then.
-    fn close_when_due(&self, live: &LiveRoom) {
-        let (me, name, sid, wait) = (self.me.clone(), live.room.name.clone(), live.room.sid.clone(), live.time_left());
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            if let Some(me) = me.upgrade() {
-                let mut rooms = me.rooms();
-                let due =
-                    |live: &LiveRoom| live.room.sid == sid && live.members.is_empty() && live.time_left().is_zero();
-                if rooms.get(&name).is_some_and(due) {
-                    rooms.remove(&name);
-                }
-            }
-        });
-    }
-
+    /// The rooms that have not closed by now.
     fn rooms(&self) -> MutexGuard<'_, HashMap<String, LiveRoom>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl LiveRoom {
-    /// How long the room stays if nobody comes: the empty timeout as long as nobody has left it, the departure timeout
-    /// from then on.
-    fn time_left(&self) -> Duration {
-        let (since, seconds) = match self.departed {
-            Some(departed) => (departed, self.room.departure_timeout),
-            None => (self.created, self.room.empty_timeout),
-        };
-        Duration::from_secs(seconds.into()).saturating_sub(since.elapsed())
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        rooms.retain(|_, live| !live.members.is_empty() || now < live.closes);
+        rooms
     }
 }
 
@@ -277,12 +241,12 @@ impl MediaServer for Embedded {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, MediaError> {
+    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
         let mut rooms = self.rooms();
         Ok(rooms.entry(room.name.clone()).or_insert_with(|| self.new_room(room)).room.clone())
     }
 
-    async fn delete(&self, name: &str) -> Result<bool, MediaError> {
+    async fn delete(&self, name: &str) -> Result<bool, BackendError> {
         let Some(live) = self.rooms().remove(name) else { return Ok(false) };
         for member in live.members.into_values() {
             let _ = member.inbox.send(leave(DisconnectReason::RoomDeleted));
@@ -290,23 +254,23 @@ impl MediaServer for Embedded {
         Ok(true)
     }
 
-    async fn find(&self, name: &str) -> Result<Option<Room>, MediaError> {
+    async fn find(&self, name: &str) -> Result<Option<Room>, BackendError> {
         Ok(self.room(name))
     }
 
-    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, MediaError> {
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, BackendError> {
         let mut rooms = self.rooms();
         let Some(live) = rooms.get_mut(name) else { return Ok(false) };
         live.room.metadata = metadata.into();
         Ok(true)
     }
 
-    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, MediaError> {
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, BackendError> {
         let rooms = self.rooms();
         Ok(rooms.get(name).into_iter().flat_map(|live| live.members.values().map(|m| m.info.clone())).collect())
     }
 
-    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, MediaError> {
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, BackendError> {
         let mut rooms = self.rooms();
         let Some(member) = rooms.get_mut(room).and_then(|live| live.members.get_mut(identity)) else {
             return Ok(false);
@@ -316,7 +280,7 @@ impl MediaServer for Embedded {
         Ok(true)
     }
 
-    async fn mute(&self, _room: &str, _identity: &str, _muted: bool) -> Result<bool, MediaError> {
+    async fn mute(&self, _room: &str, _identity: &str, _muted: bool) -> Result<bool, BackendError> {
         // Nobody publishes here.
         Ok(false)
     }

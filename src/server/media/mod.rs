@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use livekit_protocol::{ParticipantInfo, Room};
 
+use super::BackendError;
 use super::token::Issuer;
 
 pub mod embedded;
@@ -14,16 +15,8 @@ pub(super) mod signal;
 pub(super) use embedded::Embedded;
 pub use livekit::Livekit;
 
-/// Why the media server did not do what it was asked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum MediaError {
-    /// It cannot be asked, does not answer in time, or is not well.
-    #[error("media server: {0}")]
-    Unreachable(String),
-    /// It does not accept the request: a wrong key, most likely.
-    #[error("media server: {0}")]
-    Refused(String),
-}
+/// The media server in a [`BackendError`].
+pub(super) const NAME: &str = "media server";
 
 /// A room to be created.
 #[derive(Clone, Debug, Default)]
@@ -48,17 +41,17 @@ pub trait MediaServer: Send + Sync {
     /// The key whose tokens it accepts.
     fn issuer(&self) -> &Issuer;
     /// Creates a room. One that lives is handed back as it is.
-    async fn create(&self, room: &NewRoom) -> Result<Room, MediaError>;
+    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError>;
     /// Deletes a room and disconnects whoever is inside; whether there was one.
-    async fn delete(&self, name: &str) -> Result<bool, MediaError>;
+    async fn delete(&self, name: &str) -> Result<bool, BackendError>;
     /// The room of this name, if there is one at the moment.
-    async fn find(&self, name: &str) -> Result<Option<Room>, MediaError>;
+    async fn find(&self, name: &str) -> Result<Option<Room>, BackendError>;
     /// Writes the metadata of a room that lives; whether there was one.
-    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, MediaError>;
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, BackendError>;
     /// Who is in a room; nobody when there is none.
-    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, MediaError>;
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, BackendError>;
     /// Lets a participant publish, or stops it; whether it was there.
-    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, MediaError>;
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, BackendError>;
     /// Mutes the microphone of a participant, or unmutes it; whether there was one.
-    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, MediaError>;
+    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, BackendError>;
 }

@@ -57,7 +57,7 @@ pub(in crate::server) fn connect(
         if let Ok(stream) = upgraded.await {
             let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
             // An error is a client that has gone.
-            let _ = media.participate(&mut socket, &room, claims, &version).await;
+            let _ = media.participate(&mut socket, &room, &claims, &version).await;
             let _ = socket.close(None).await;
         }
     });
@@ -86,12 +86,11 @@ impl Embedded {
         &self,
         socket: &mut WebSocketStream<S>,
         room: &str,
-        claims: Claims,
+        claims: &Claims,
         version: &str,
     ) -> Result<(), WebSocketError> {
-        let refreshed = self.refreshed(&claims);
-        let Some((welcome, mut seat)) = self.join(room, claims, version) else { return Ok(()) };
-        for message in [Message::Join(welcome), Message::RefreshToken(refreshed)] {
+        let (welcome, mut seat) = self.join(room, claims, version);
+        for message in [Message::Join(welcome), Message::RefreshToken(self.refreshed(claims))] {
             socket.send(frame(message)).await?;
         }
         let media_due = Instant::now() + self.settings.join_timeout;

@@ -24,11 +24,11 @@ use crate::server::api::{ApiRequest, NestsApi, Rules};
 use crate::server::call::{Call, Route};
 use crate::server::faults::{ActiveFaults, Faults, FaultyMedia, FaultyStore};
 use crate::server::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
-use crate::server::media::{Embedded, Livekit, MediaError, MediaServer, signal};
-use crate::server::random_text;
+use crate::server::media::{Embedded, Livekit, MediaServer, signal};
 use crate::server::rate_limit::{Quota, RateLimiter};
 use crate::server::store::{Memory, Record};
 use crate::server::token::Issuer;
+use crate::server::{BackendError, random_text};
 
 /// Whoever plays with the mock may take all the time that a test takes.
 const LIMITS: HttpLimits =
@@ -100,7 +100,7 @@ impl MockService {
     }
 
     /// Opens the audio room of a record, as if that had been done when the record was made.
-    pub(super) async fn open(&self, record: &Record) -> Result<(), MediaError> {
+    pub(super) async fn open(&self, record: &Record) -> Result<(), BackendError> {
         self.media.create(&self.nests(&ActiveFaults::default()).room_of(record, None)).await?;
         if let Some(embedded) = &self.embedded {
             embedded.backdate(&record.id, record.created_at);

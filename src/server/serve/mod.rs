@@ -22,15 +22,16 @@ pub(crate) use self::health::BackendHealth;
 use self::health::HealthCache;
 use self::metrics::Metrics;
 pub(crate) use self::public_url::{PublicEndpoint, PublicOrigin};
+use super::BackendError;
 use super::access_log::LogSink;
 use super::answer::HttpAnswer;
 use super::api::{ApiRequest, DEPARTURE_TIMEOUT, NestsApi, Rules};
 use super::call::{Call, Route};
 use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
-use super::media::{Livekit, MediaError, livekit};
+use super::media::{Livekit, livekit};
 pub(crate) use super::rate_limit::Quota;
 use super::rate_limit::{RateBudget, RateLimiter};
-use super::store::{Redis, StoreError, redis};
+use super::store::{Redis, redis};
 use crate::clock::Clock;
 
 /// The longest head of a request to the API, in bytes: a signature has less than 2000.
@@ -66,15 +67,6 @@ pub(crate) struct ServeSettings {
     pub(crate) log: LogSink,
 }
 
-/// Why a server cannot be made of its settings.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServeSettingsError {
-    #[error(transparent)]
-    Redis(#[from] StoreError),
-    #[error(transparent)]
-    Livekit(#[from] MediaError),
-}
-
 /// A server of the Nests API.
 pub(crate) struct NestServer {
     nests: Arc<NestsApi>,
@@ -88,8 +80,9 @@ pub(crate) struct NestServer {
 }
 
 impl NestServer {
-    /// Connects to nothing yet: what is not there now may be there later. Needs a runtime.
-    pub(crate) fn new(settings: ServeSettings) -> Result<Arc<Self>, ServeSettingsError> {
+    /// Connects to nothing yet: what is not there now may be there later. Needs a runtime; an error is about one of the
+    /// URLs.
+    pub(crate) fn new(settings: ServeSettings) -> Result<Arc<Self>, BackendError> {
         let rules = Rules {
             endpoint: settings.endpoint.announced(),
             departure_timeout: DEPARTURE_TIMEOUT,

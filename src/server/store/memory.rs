@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{LEASE_TTL, LeaseAnswer, Record, RoomStore, StoreError};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
 
 /// How many used signatures are remembered at most.
 const USED_LEN: usize = 65_536;
@@ -83,16 +83,16 @@ impl Memory {
 
 #[async_trait]
 impl RoomStore for Memory {
-    async fn get(&self, id: &str) -> Result<Option<Record>, StoreError> {
+    async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
         Ok(self.peek(id))
     }
 
-    async fn put(&self, record: &Record) -> Result<(), StoreError> {
+    async fn put(&self, record: &Record) -> Result<(), BackendError> {
         self.write(record.clone());
         Ok(())
     }
 
-    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, StoreError> {
+    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError> {
         let mut contents = self.lock();
         let Some(place) = contents.records.get_mut(&old.id).filter(|(_, record)| record == old) else {
             return Ok(false);
@@ -101,14 +101,14 @@ impl RoomStore for Memory {
         Ok(true)
     }
 
-    async fn renew(&self, id: &str) -> Result<(), StoreError> {
+    async fn renew(&self, id: &str) -> Result<(), BackendError> {
         if let Some((written, _)) = self.lock().records.get_mut(id) {
             *written = Instant::now();
         }
         Ok(())
     }
 
-    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, StoreError> {
+    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         let mut contents = self.lock();
         let leases = contents.leases.entry(id.to_owned()).or_default();
         if waited_for.is_some_and(|lease| leases.restarted >= lease) {
@@ -126,11 +126,11 @@ impl RoomStore for Memory {
         Ok(LeaseAnswer::Granted(leases.last))
     }
 
-    async fn restart_unfinished(&self, id: &str) -> Result<bool, StoreError> {
+    async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError> {
         Ok(self.lock().leases.get(id).is_some_and(|leases| leases.unfinished))
     }
 
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, StoreError> {
+    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
         let mut contents = self.lock();
         let leases = contents.leases.entry(restarted.id.clone()).or_default();
         if !leases.end(lease) {
@@ -142,7 +142,7 @@ impl RoomStore for Memory {
         Ok(true)
     }
 
-    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), StoreError> {
+    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
         let mut contents = self.lock();
         let leases = contents.leases.entry(id.to_owned()).or_default();
         if leases.end(lease) {
@@ -151,7 +151,7 @@ impl RoomStore for Memory {
         Ok(())
     }
 
-    async fn delete(&self, id: &str, lease: u64) -> Result<bool, StoreError> {
+    async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
         let mut contents = self.lock();
         let held = contents.leases.get_mut(id).is_some_and(|leases| leases.end(lease));
         if held {
@@ -161,20 +161,20 @@ impl RoomStore for Memory {
         Ok(held)
     }
 
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, StoreError> {
+    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
         let mut contents = self.lock();
         let now = Instant::now();
         if contents.used.len() >= USED_LEN {
             contents.used.retain(|_, until| *until > now);
         }
         if contents.used.len() >= USED_LEN {
-            return Err(StoreError::Unreachable("too many signatures to remember".into()));
+            return Err(BackendError::Unreachable(NAME, "too many signatures to remember".into()));
         }
         let before = contents.used.insert(what.to_owned(), now + memory);
         Ok(before.is_none_or(|until| until <= now))
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<(), BackendError> {
         Ok(())
     }
 }

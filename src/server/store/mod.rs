@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::BackendError;
+
 mod memory;
 pub mod redis;
 
@@ -62,16 +64,8 @@ pub(super) fn active() -> String {
     "active".into()
 }
 
-/// Why the store did not do what it was asked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It cannot be asked, or does not answer in time.
-    #[error("room store: {0}")]
-    Unreachable(String),
-    /// What it holds makes no sense.
-    #[error("room store: {0}")]
-    Broken(String),
-}
+/// The store in a [`BackendError`].
+const NAME: &str = "room store";
 
 /// The answer to somebody who asks for the lease of a nest. Whoever holds it may replace the nest's room, nobody else
 /// may. The number of a lease is greater than those of all leases before.
@@ -93,28 +87,28 @@ pub enum LeaseAnswer {
 #[async_trait]
 pub trait RoomStore: Send + Sync {
     /// The record of a nest; `None` when there is none or it has expired.
-    async fn get(&self, id: &str) -> Result<Option<Record>, StoreError>;
+    async fn get(&self, id: &str) -> Result<Option<Record>, BackendError>;
     /// Writes a record under its id.
-    async fn put(&self, record: &Record) -> Result<(), StoreError>;
+    async fn put(&self, record: &Record) -> Result<(), BackendError>;
     /// Writes `new` if the record still is `old`; whether it was.
-    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, StoreError>;
+    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError>;
     /// Lets a record live as long as after a write; never shortens its life.
-    async fn renew(&self, id: &str) -> Result<(), StoreError>;
+    async fn renew(&self, id: &str) -> Result<(), BackendError>;
     /// Asks for the lease of a nest; `waited_for` is the lease of another that the caller has waited for.
-    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, StoreError>;
+    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError>;
     /// Whether a restart was begun and neither finished nor failed nor deleted: it is under way, or its process was
     /// killed.
-    async fn restart_unfinished(&self, id: &str) -> Result<bool, StoreError>;
+    async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError>;
     /// Ends the lease with a restart: writes `status` and `restartedAt` of `restarted` into the record, which may have
     /// changed otherwise, or all of it where there is none any more. `false` when somebody else holds the lease by now.
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, StoreError>;
+    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError>;
     /// Ends the lease; for those who wait for it, the restart has failed too. `unfinished`: the nest is left half
     /// restarted.
-    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), StoreError>;
+    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError>;
     /// Forgets a nest and all its leases. `false` when somebody else holds the lease by now.
-    async fn delete(&self, id: &str, lease: u64) -> Result<bool, StoreError>;
+    async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError>;
     /// Whether this is the first time within `memory` that something is used.
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, StoreError>;
+    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError>;
     /// Fails when the store does not answer.
-    async fn ping(&self) -> Result<(), StoreError>;
+    async fn ping(&self) -> Result<(), BackendError>;
 }

@@ -18,7 +18,7 @@ use ::redis::{
 };
 use async_trait::async_trait;
 
-use super::{LEASE_TTL, LeaseAnswer, Record, RoomStore, StoreError};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
 use crate::secret::Secret;
 
 /// How long a command may take.
@@ -117,8 +117,8 @@ impl Redis {
     ///
     /// # Errors
     /// When the URL is none. Never shows it, since it may hold a password.
-    pub fn new(config: &Config, ttl: Duration) -> Result<Self, StoreError> {
-        let wrong = |_: RedisError| StoreError::Broken("no redis:// or unix:// URL".into());
+    pub fn new(config: &Config, ttl: Duration) -> Result<Self, BackendError> {
+        let wrong = |_: RedisError| BackendError::Broken(NAME, "no redis:// or unix:// URL".into());
         let info = config.url.expose().into_connection_info().map_err(wrong)?;
         // RESP3 tells at once when a connection is lost, so that it is there again before it is needed.
         let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
@@ -145,11 +145,11 @@ impl Redis {
         })
     }
 
-    async fn text(&self, id: &str) -> Result<Option<String>, StoreError> {
+    async fn text(&self, id: &str) -> Result<Option<String>, BackendError> {
         bounded(self.connection.clone().get(record_key(id))).await
     }
 
-    async fn run<T: FromRedisValue>(&self, script: &Script, keys: &[String], args: &[&str]) -> Result<T, StoreError> {
+    async fn run<T: FromRedisValue>(&self, script: &Script, keys: &[String], args: &[&str]) -> Result<T, BackendError> {
         let mut call = script.prepare_invoke();
         for key in keys {
             call.key(key);
@@ -162,10 +162,10 @@ impl Redis {
 }
 
 /// Waits for Redis, but not for long.
-async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
+async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Result<T, BackendError> {
     match tokio::time::timeout(LIMIT, command).await {
-        Ok(result) => result.map_err(|error| StoreError::Unreachable(error.to_string())),
-        Err(_) => Err(StoreError::Unreachable(format!("no answer within {} ms", LIMIT.as_millis()))),
+        Ok(result) => result.map_err(|error| BackendError::Unreachable(NAME, error.to_string())),
+        Err(_) => Err(BackendError::Unreachable(NAME, format!("no answer within {} ms", LIMIT.as_millis()))),
     }
 }
 
@@ -178,25 +178,25 @@ fn lease_keys(id: &str) -> [String; 3] {
     [format!("nest-serve:lease:{id}"), format!("nest-serve:leases:{id}"), record_key(id)]
 }
 
-fn read(text: &str) -> Result<Record, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Broken(format!("not a record: {error}")))
+fn read(text: &str) -> Result<Record, BackendError> {
+    serde_json::from_str(text).map_err(|error| BackendError::Broken(NAME, format!("not a record: {error}")))
 }
 
-fn write(record: &Record) -> Result<String, StoreError> {
-    serde_json::to_string(record).map_err(|error| StoreError::Broken(error.to_string()))
+fn write(record: &Record) -> Result<String, BackendError> {
+    serde_json::to_string(record).map_err(|error| BackendError::Broken(NAME, error.to_string()))
 }
 
 #[async_trait]
 impl RoomStore for Redis {
-    async fn get(&self, id: &str) -> Result<Option<Record>, StoreError> {
+    async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
         self.text(id).await?.as_deref().map(read).transpose()
     }
 
-    async fn put(&self, new: &Record) -> Result<(), StoreError> {
+    async fn put(&self, new: &Record) -> Result<(), BackendError> {
         bounded(self.connection.clone().pset_ex(record_key(&new.id), write(new)?, self.ttl_ms)).await
     }
 
-    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, StoreError> {
+    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError> {
         let Some(text) = self.text(&old.id).await? else { return Ok(false) };
         if read(&text)? != *old {
             return Ok(false);
@@ -205,11 +205,11 @@ impl RoomStore for Redis {
         self.run(&self.replace, &[record_key(&old.id)], &args).await
     }
 
-    async fn renew(&self, id: &str) -> Result<(), StoreError> {
+    async fn renew(&self, id: &str) -> Result<(), BackendError> {
         self.run(&self.renew, &[record_key(id)], &[&self.ttl_ms.to_string()]).await
     }
 
-    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, StoreError> {
+    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         let (waited_for, ttl) = (waited_for.unwrap_or(0).to_string(), LEASE_TTL.as_millis().to_string());
         let answer: (u8, u64) = self.run(&self.acquire, &lease_keys(id)[..2], &[&waited_for, &ttl]).await?;
         Ok(match answer {
@@ -220,12 +220,12 @@ impl RoomStore for Redis {
         })
     }
 
-    async fn restart_unfinished(&self, id: &str) -> Result<bool, StoreError> {
+    async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError> {
         let [_, leases, _] = lease_keys(id);
         bounded(self.connection.clone().hexists(leases, "unfinished")).await
     }
 
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, StoreError> {
+    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
         let (id, lease, ttl) = (&restarted.id, lease.to_string(), self.ttl_ms.to_string());
         for _ in 0..ATTEMPTS {
             let text = self.text(id).await?;
@@ -236,26 +236,26 @@ impl RoomStore for Redis {
                 _ => {}
             }
         }
-        Err(StoreError::Unreachable("the record changes all the time".into()))
+        Err(BackendError::Unreachable(NAME, "the record changes all the time".into()))
     }
 
-    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), StoreError> {
+    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
         let args = [&*lease.to_string(), if unfinished { "1" } else { "0" }];
         self.run(&self.fail, &lease_keys(id)[..2], &args).await
     }
 
-    async fn delete(&self, id: &str, lease: u64) -> Result<bool, StoreError> {
+    async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
         self.run(&self.delete, &lease_keys(id), &[&lease.to_string()]).await
     }
 
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, StoreError> {
+    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
         let mut command = ::redis::cmd("SET");
         command.arg(format!("nest-serve:used:{what}")).arg(1).arg("NX").arg("EX").arg(memory.as_secs().max(1));
         let set: Option<String> = bounded(command.query_async(&mut self.connection.clone())).await?;
         Ok(set.is_some())
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<(), BackendError> {
         bounded(self.connection.clone().ping()).await
     }
 }
