@@ -19,7 +19,7 @@ pub mod media;
 mod mock;
 mod nip98;
 mod rate_limit;
-pub mod serve;
+pub(crate) mod serve;
 pub mod store;
 pub mod token;
 

@@ -10,11 +10,9 @@ const COUNTED: usize = 100_000;
 
 /// How many requests are allowed in a window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Requests in one window.
-    pub limit: u32,
-    /// How long a window lasts.
-    pub window: Duration,
+pub(crate) struct Quota {
+    pub(crate) limit: u32,
+    pub(crate) window: Duration,
 }
 
 #[derive(Debug)]
@@ -64,7 +62,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
 }
 
 impl RateBudget {
-    /// Whichever leaves less.
+    /// Whichever of two budgets leaves less.
     pub(super) fn tighter(self, other: Option<Self>) -> Self {
         other.filter(|other| other.remaining < self.remaining).unwrap_or(self)
     }

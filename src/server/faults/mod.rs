@@ -70,9 +70,9 @@ pub(super) enum Kind {
 /// How a clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClockFault {
-    /// Milliseconds ahead.
+    /// It is so many milliseconds ahead.
     Ahead(i64),
-    /// In this year.
+    /// It begins with this year.
     Year(i16),
 }
 
@@ -189,8 +189,7 @@ impl fmt::Display for FaultRow {
 
 impl Fault {
     /// Whether it is about a room that is there already.
-    #[must_use]
-    pub fn needs_a_room(&self) -> bool {
+    pub(crate) fn needs_a_room(&self) -> bool {
         self.kind == Kind::OldRoomKept
     }
 }
