@@ -64,7 +64,7 @@ pub(super) struct HttpFront {
     limits: HttpLimits,
     log: Option<LogSink>,
     free_connections: Arc<Semaphore>,
-    /// Requests and WebSockets under way, which do not depend on the connection that they came by.
+    /// Requests and web sockets under way, which do not depend on the connection that they came by.
     tasks: Mutex<JoinSet<()>>,
     stopping: watch::Sender<bool>,
 }

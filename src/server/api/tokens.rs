@@ -150,8 +150,7 @@ impl NestsApi {
     }
 
     /// A token for somebody with a key.
-    pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, config: Option<RoomConfig>) -> String {
-        let metadata = json!({ "role": role.name().to_lowercase(), "pubkey": key });
+    pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, room_config: Option<RoomConfig>) -> String {
         let runs = matches!(role, NestRole::Host | NestRole::Admin);
         let grants = Grants {
             can_publish: Some(role != NestRole::Listener),
@@ -159,38 +158,37 @@ impl NestsApi {
             room_record: Some(runs),
             ..Grants::default()
         };
-        self.sign(key.into(), room, role.name(), &metadata, grants, config)
+        let claims = Claims {
+            sub: key.into(),
+            name: role.name().into(),
+            video: Some(grants),
+            room_config,
+            metadata: json!({ "role": role.name().to_lowercase(), "pubkey": key }).to_string(),
+            ..Claims::default()
+        };
+        self.sign(room, claims)
     }
 
     /// A token for a listener without a key.
     pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
-        let identity = format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase());
-        let grants = Grants { can_publish: Some(false), room_admin: Some(false), ..Grants::default() };
-        self.sign(identity, room, "Guest", &json!({ "role": "guest" }), grants, Some(config))
+        let claims = Claims {
+            sub: format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase()),
+            name: "Guest".into(),
+            video: Some(Grants { can_publish: Some(false), room_admin: Some(false), ..Grants::default() }),
+            room_config: Some(config),
+            metadata: json!({ "role": "guest" }).to_string(),
+            ..Claims::default()
+        };
+        self.sign(room, claims)
     }
 
-    fn sign(
-        &self,
-        identity: String,
-        room: &str,
-        name: &str,
-        metadata: &Value,
-        grants: Grants,
-        config: Option<RoomConfig>,
-    ) -> String {
+    fn sign(&self, room: &str, claims: Claims) -> String {
         let now = self.clock.now_s();
-        let (nbf, room_config) = if self.rules.mimic_upstream { (0, None) } else { (now, config) };
+        let (nbf, room_config) = if self.rules.mimic_upstream { (0, None) } else { (now, claims.room_config) };
+        let grants = claims.video.unwrap_or_default();
         let room = Some(room.into());
-        self.media.issuer().mint(&Claims {
-            sub: identity,
-            name: name.into(),
-            metadata: metadata.to_string(),
-            exp: Some(now + TOKEN_S),
-            nbf: Some(nbf),
-            video: Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..grants }),
-            room_config,
-            ..Claims::default()
-        })
+        let video = Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..grants });
+        self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), video, room_config, ..claims })
     }
 }
 
