@@ -43,7 +43,7 @@ pub(super) fn proxy(findings: &Findings) -> Link {
     let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
     let Way::Proxy(via) = &far.way else { return Link::new(NAME, Status::Passed, "none on the way") };
     let through = format!("{} ({})", via.host, via.variable);
-    match &far.health {
+    match &far.health.result {
         Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
             Link::new(NAME, Status::Failed, format!("the way leads through {through}, and that failed: {why}"))
                 .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
@@ -77,7 +77,7 @@ pub(super) fn tls(findings: &Findings) -> Link {
         return not_checked(NAME, format!("plain http, {where_to}"));
     }
     match &far.way {
-        Way::Proxy(_) => match &far.health {
+        Way::Proxy(_) => match &far.health.result {
             Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
                 Link::new(NAME, Status::Failed, why).hint(hint(None))
             }
