@@ -1,7 +1,5 @@
 //! Which call a request is.
 
-use std::fmt;
-
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
@@ -9,7 +7,7 @@ use crate::api::wire::API_PATH;
 
 /// The calls of the Nests API, and the signal endpoint of the embedded media server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(super) enum Call {
     /// `PUT /api/v1/nests`
     Create,
     /// `POST /:id/restart`
@@ -32,49 +30,33 @@ pub enum Call {
     Webhook,
 }
 
+/// Each call in the order of [`Call`], its name in `--fault …@NAME` and in metrics, and what a 500 to it says.
+const CALLS: [(Call, &str, &str); 10] = [
+    (Call::Create, "create", "Failed to create nest"),
+    (Call::Restart, "restart", "Failed to restart nest"),
+    (Call::Token, "token", "Failed to join nest"),
+    (Call::Guest, "guest", "Failed to join nest as guest"),
+    (Call::Info, "info", "Failed to get nest info"),
+    (Call::Permissions, "permissions", "Failed to update permissions"),
+    (Call::Delete, "delete", "Failed to delete nest"),
+    (Call::Health, "health", "Internal server error"),
+    (Call::Signal, "signal", "Internal server error"),
+    (Call::Webhook, "webhook", "Internal server error"),
+];
+
 impl Call {
     /// All calls that faults can strike.
-    pub const ALL: [Self; 9] = [
-        Self::Create,
-        Self::Restart,
-        Self::Token,
-        Self::Guest,
-        Self::Info,
-        Self::Permissions,
-        Self::Delete,
-        Self::Health,
-        Self::Signal,
-    ];
+    pub(super) fn all_with_faults() -> impl Iterator<Item = Self> {
+        CALLS.into_iter().map(|(call, ..)| call).filter(|call| *call != Self::Webhook)
+    }
 
-    /// The name in `--fault …@NAME` and in the log.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Restart => "restart",
-            Self::Token => "token",
-            Self::Guest => "guest",
-            Self::Info => "info",
-            Self::Permissions => "permissions",
-            Self::Delete => "delete",
-            Self::Health => "health",
-            Self::Signal => "signal",
-            Self::Webhook => "webhook",
-        }
+    pub(super) fn name(self) -> &'static str {
+        CALLS[self as usize].1
     }
 
     /// What a 500 to this call says.
     pub(super) fn failure(self) -> &'static str {
-        match self {
-            Self::Create => "Failed to create nest",
-            Self::Restart => "Failed to restart nest",
-            Self::Token => "Failed to join nest",
-            Self::Guest => "Failed to join nest as guest",
-            Self::Info => "Failed to get nest info",
-            Self::Permissions => "Failed to update permissions",
-            Self::Delete => "Failed to delete nest",
-            Self::Health | Self::Signal | Self::Webhook => "Internal server error",
-        }
+        CALLS[self as usize].2
     }
 
     pub(super) fn needs_signature(self) -> bool {
@@ -83,12 +65,6 @@ impl Call {
 
     pub(super) fn takes_json(self) -> bool {
         matches!(self, Self::Create | Self::Permissions)
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -101,9 +77,7 @@ pub(super) enum Route {
     Signal,
     /// The same checks, without joining.
     Validate,
-    /// The Nostr relay.
     Relay,
-    /// Nothing is there.
     Nowhere,
 }
 
@@ -145,6 +119,11 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_listed_in_their_order() {
+        assert!(CALLS.iter().enumerate().all(|(index, (call, ..))| *call as usize == index));
+    }
 
     #[test]
     fn requests_find_their_call() {

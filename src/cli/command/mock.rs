@@ -10,7 +10,7 @@ use clap::Args;
 use super::App;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
-use crate::commands::mock::{self, Announcement, Error, Request, SearchPath};
+use crate::commands::mock::{self, Announcement, MockError, MockRequest, SearchPath};
 use crate::key::file;
 use crate::reporter::Reporter as _;
 use crate::secret::Secret;
@@ -49,8 +49,8 @@ pub struct MockArgs {
 }
 
 fn fault(text: &str) -> Result<Fault, String> {
-    text.parse().map_err(|error: faults::Error| match error {
-        faults::Error::Unknown(_) => format!("{error}; nest mock --help lists them"),
+    text.parse().map_err(|error: faults::FaultError| match error {
+        faults::FaultError::Unknown(_) => format!("{error}; nest mock --help lists them"),
         other => other.to_string(),
     })
 }
@@ -72,12 +72,12 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
     let level = u8::from(!alone);
     let terminal = &app.terminal;
     let log = terminal.clone();
-    let request = Request {
+    let request = MockRequest {
         listen: args.listen,
         faults: args.fault,
         livekit,
         command: args.command,
-        log: Some(Arc::new(move |line| log.detail(level, &line.to_string()))),
+        log: Some(Arc::new(move |line| log.detail(level, &line.brief()))),
     };
     let own = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let search = SearchPath { own, path: app.sources.search_path().unwrap_or_default() };
@@ -95,8 +95,8 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
     mock::run(request, &search, announce, &app.stop).await.map_err(|error| failure(&error))
 }
 
-fn failure(error: &Error) -> Failure {
-    let exit = if matches!(error, Error::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
+fn failure(error: &MockError) -> Failure {
+    let exit = if matches!(error, MockError::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
     let failure = Failure::new(exit, error.to_string());
     std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
 }

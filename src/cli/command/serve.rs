@@ -16,11 +16,11 @@ use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::settings::Sources;
 use crate::cli::terminal::clean;
-use crate::commands::serve::{self, Error, Event};
+use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
 use crate::server::media::livekit;
-use crate::server::serve::{Endpoint, Network, Origin, Quota, Settings};
+use crate::server::serve::{IpNetwork, PublicEndpoint, PublicOrigin, Quota, ServeSettings};
 use crate::server::store::redis;
 
 /// Upstream's port, for the proxy on this machine.
@@ -130,30 +130,30 @@ pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
     let listen = given.read("listen", |from| from.listen.as_deref(), parse)?;
     let format = given.value("log-format", |from| from.log_format, |text| LogFormat::from_str(text, false))?;
     let log = terminal.clone();
-    let settings = Settings {
+    let settings = ServeSettings {
         log: match format.unwrap_or_default() {
             LogFormat::Text => Arc::new(move |entry| log.status(&clean(&entry.to_string()))),
             LogFormat::Json => Arc::new(move |entry| log.status(&entry.json().to_string())),
         },
         ..given.settings().await?
     };
-    let tell = |event: Event<'_>| match event {
-        Event::Listening(address) => terminal.status(&format!("listening on {address}")),
-        Event::State(state) => {
-            for (name, result) in [("Redis", &state.redis), ("LiveKit", &state.livekit)] {
+    let tell = |event: ServeEvent<'_>| match event {
+        ServeEvent::Listening(address) => terminal.status(&format!("listening on {address}")),
+        ServeEvent::Backends(health) => {
+            for (name, result) in [("Redis", &health.redis), ("LiveKit", &health.livekit)] {
                 if let Err(why) = result {
                     terminal.warn(&format!("{name} is not there yet: {why}"));
                 }
             }
         }
-        Event::Stopping => terminal.status("stopping: finishing what is under way"),
+        ServeEvent::Stopping => terminal.status("stopping: finishing what is under way"),
     };
     let listen = listen.unwrap_or(LISTEN);
     serve::run(listen, settings, tell, &app.stop).await.map(|()| 0).map_err(|error| failure(&error))
 }
 
-fn failure(error: &Error) -> Failure {
-    let exit = if matches!(error, Error::Settings(_)) { Exit::Usage } else { Exit::Failed };
+fn failure(error: &ServeError) -> Failure {
+    let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
     let failure = Failure::new(exit, error.to_string());
     std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
 }
@@ -166,11 +166,11 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    async fn settings(&self) -> Result<Settings, Failure> {
+    async fn settings(&self) -> Result<ServeSettings, Failure> {
         let internal =
             self.value("allow-internal-endpoint", |from| from.allow_internal_endpoint.then_some(true), parse)?;
         let endpoint = self.text("public-livekit-url", |from| from.public_livekit_url.as_deref())?;
-        let endpoint = Endpoint::new(&endpoint, internal == Some(true)).map_err(|error| {
+        let endpoint = PublicEndpoint::new(&endpoint, internal == Some(true)).map_err(|error| {
             wrong("public-livekit-url", &error).hint("--allow-internal-endpoint, if that is what clients are to dial")
         })?;
         let origin = self.text("public-url", |from| from.public_url.as_deref())?;
@@ -180,7 +180,7 @@ impl Given<'_> {
             (limit > 0).then_some(Quota { limit, window: Duration::from_mins(1) })
         };
         let connections = self.value("max-connections", |from| from.max_connections, parse)?.unwrap_or(CONNECTIONS);
-        Ok(Settings {
+        Ok(ServeSettings {
             livekit: livekit::Config {
                 url: self.text("livekit", |from| from.livekit.as_deref())?,
                 key: self.text("livekit-key", |from| from.livekit_key.as_deref())?,
@@ -192,7 +192,7 @@ impl Given<'_> {
                 url: self.redis_url()?,
                 password: self.secret("redis-password", |from| from.redis_password_file.as_ref()).await?,
             },
-            origin: origin.parse::<Origin>().map_err(|error| wrong("public-url", &error))?,
+            origin: origin.parse::<PublicOrigin>().map_err(|error| wrong("public-url", &error))?,
             endpoint,
             record_ttl: ttl.unwrap_or(RECORD_TTL),
             trusted: self.trusted()?,
@@ -230,7 +230,7 @@ impl Given<'_> {
         self.read(name, of, parse::<String>)?.ok_or_else(|| missing(name))
     }
 
-    fn trusted(&self) -> Result<Vec<Network>, Failure> {
+    fn trusted(&self) -> Result<Vec<IpNetwork>, Failure> {
         let name = "trusted-proxy";
         let of = |from: &ServeArgs| Some(from.trusted_proxy.clone()).filter(|list| !list.is_empty());
         let list = self.value(name, of, |text| Ok::<_, String>(text.split(',').map(str::to_owned).collect()))?;

@@ -1,19 +1,23 @@
 //! A server to play with: on loopback, on a thread of its own, with a nest called `demo`.
 
+mod service;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use livekit_protocol::Room;
 use nostr::{Event, EventBuilder, Keys, Kind, Tag};
 use nostr_relay_builder::prelude::NostrDatabase as _;
 use tokio::sync::oneshot;
 
-use super::Options;
-use super::app::{App, Seen};
+use self::service::MockService;
+use super::access_log::LogSink;
+use super::api::DEPARTURE_TIMEOUT;
 use super::faults::Fault;
-use super::media::{Embedded, MediaServer};
+use super::media::{Embedded, MediaServer, embedded, livekit};
 use super::store::Record;
 use super::token::Claims;
 use crate::clock::Clock;
@@ -23,9 +27,42 @@ use crate::room::ROOM_KIND;
 /// is about one that does.
 pub const DEMO: &str = "demo";
 
+/// How a mock is to be; the defaults are upstream's.
+#[derive(Clone)]
+pub struct Options {
+    /// What goes wrong on purpose.
+    pub faults: Vec<Fault>,
+    /// A real LiveKit server in place of the embedded one.
+    pub livekit: Option<livekit::Config>,
+    /// How the embedded media server is to be.
+    pub media: embedded::Settings,
+    /// How long a record lives after its last write.
+    pub record_ttl: Duration,
+    /// How long the audio room of a nest stays once the last one has left.
+    pub departure_timeout: Duration,
+    /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
+    pub public_origin: Option<String>,
+    /// Hears of every request.
+    pub log: Option<LogSink>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            faults: Vec::new(),
+            livekit: None,
+            media: embedded::Settings::default(),
+            record_ttl: Duration::from_secs(24 * 3600),
+            departure_timeout: DEPARTURE_TIMEOUT,
+            public_origin: None,
+            log: None,
+        }
+    }
+}
+
 /// A running server; it stops when dropped. Usable with and without a runtime.
 pub struct Mock {
-    app: Arc<App>,
+    service: Arc<MockService>,
     address: SocketAddr,
     host: Keys,
     stop: Option<oneshot::Sender<()>>,
@@ -48,21 +85,21 @@ impl Mock {
     pub fn on(listener: TcpListener, options: Options) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let app = App::new(address, options, Some(Seen::default()))?;
+        let has_room = options.faults.iter().any(Fault::needs_a_room);
+        let service = MockService::new(address, options)?;
         let host = Keys::generate();
         let record = demo_record(&host, &format!("ws://{address}/relay"));
-        app.memory.write(record.clone());
-        let lives = app.options.faults.iter().any(Fault::needs_a_room);
-        let event = demo_event(&host, address, app.media.url())?;
+        service.memory.write(record.clone());
+        let event = demo_event(&host, address, service.media.url())?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
-        let serving = app.clone();
+        let serving = service.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("nest-mock".into()).spawn(move || {
             runtime.block_on(async move {
                 let begun = async {
                     serving.events.save_event(&event).await.map_err(io::Error::other)?;
-                    if lives {
+                    if has_room {
                         serving.open(&record).await.map_err(io::Error::other)?;
                     }
                     tokio::net::TcpListener::from_std(listener)
@@ -70,14 +107,13 @@ impl Mock {
                 match begun.await {
                     Ok(listener) => {
                         let _ = ready.send(Ok(()));
-                        let stopped = async { drop(stopped.await) };
-                        serving.serve(listener, stopped).await;
+                        serving.serve(listener, async { drop(stopped.await) }).await;
                     }
                     Err(error) => drop(ready.send(Err(error))),
                 }
             });
         })?;
-        let mock = Self { app, address, host, stop: Some(stop), thread: Some(thread) };
+        let mock = Self { service, address, host, stop: Some(stop), thread: Some(thread) };
         started.recv().map_err(io::Error::other)??;
         Ok(mock)
     }
@@ -88,7 +124,7 @@ impl Mock {
         format!("http://{}", self.address)
     }
 
-    /// The URL of the relay.
+    /// The URL of the Nostr relay.
     #[must_use]
     pub fn relay(&self) -> String {
         format!("ws://{}/relay", self.address)
@@ -97,10 +133,10 @@ impl Mock {
     /// The URL of the media server, the embedded one or the real one.
     #[must_use]
     pub fn livekit(&self) -> &str {
-        self.app.media.url()
+        self.service.media.url()
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -114,41 +150,41 @@ impl Mock {
 
     /// From now on these faults, and no others.
     pub fn set_faults(&self, faults: Vec<Fault>) {
-        self.app.faults.set(faults);
+        self.service.faults.set(faults);
     }
 
     /// How many requests came for a path (without query).
     #[must_use]
     pub fn requests(&self, path: &str) -> usize {
-        self.seen(|seen| seen.requests.get(path).copied().unwrap_or_default())
+        self.service.seen().requests.get(path).copied().unwrap_or_default()
     }
 
     /// How many requests came at all.
     #[must_use]
     pub fn all_requests(&self) -> usize {
-        self.seen(|seen| seen.requests.values().sum())
+        self.service.seen().requests.values().sum()
     }
 
     /// The `Authorization` that came last.
     #[must_use]
     pub fn last_authorization(&self) -> Option<String> {
-        self.seen(|seen| seen.authorization.clone())
+        self.service.seen().authorization.clone()
     }
 
-    /// What is remembered of a nest.
+    /// The record of a nest, unless it has expired.
     #[must_use]
     pub fn record(&self, id: &str) -> Option<Record> {
-        self.app.memory.peek(id)
+        self.service.memory.peek(id)
     }
 
-    /// Writes what is remembered of a nest; its lifetime begins anew.
+    /// Writes the record of a nest; its lifetime begins anew.
     pub fn remember(&self, record: Record) {
-        self.app.memory.write(record);
+        self.service.memory.write(record);
     }
 
-    /// Forgets a nest, as the store does after a day.
+    /// Forgets the record of a nest, as the store does after a day.
     pub fn forget(&self, id: &str) {
-        self.app.memory.forget(id);
+        self.service.memory.forget(id);
     }
 
     /// An audio room of the embedded media server.
@@ -157,7 +193,7 @@ impl Mock {
         self.embedded()?.room(id)
     }
 
-    /// Who is in an audio room of the embedded media server.
+    /// The identities of those in an audio room of the embedded media server.
     #[must_use]
     pub fn participants(&self, id: &str) -> Vec<String> {
         self.embedded().map(|media| media.identities(id)).unwrap_or_default()
@@ -166,22 +202,17 @@ impl Mock {
     /// A token that the media server accepts, with these claims.
     #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
-        self.app.media.issuer().mint(claims)
+        self.service.media.issuer().mint(claims)
     }
 
     /// The media server, the embedded one or the real one.
     #[must_use]
     pub fn media(&self) -> Arc<dyn MediaServer> {
-        self.app.media.clone()
-    }
-
-    fn seen<T: Default>(&self, look: impl FnOnce(&Seen) -> T) -> T {
-        let seen = self.app.seen.as_ref().map(|seen| seen.lock().unwrap_or_else(PoisonError::into_inner));
-        seen.map(|seen| look(&seen)).unwrap_or_default()
+        self.service.media.clone()
     }
 
     fn embedded(&self) -> Option<&Embedded> {
-        self.app.embedded.as_deref()
+        self.service.embedded.as_deref()
     }
 }
 

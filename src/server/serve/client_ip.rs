@@ -1,6 +1,5 @@
-//! Who asks: the address of the client, behind proxies that are trusted.
+//! The address of the client, behind proxies that are trusted.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
@@ -8,21 +7,20 @@ use hyper::HeaderMap;
 
 /// A network of addresses: `10.0.0.0/8`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub(crate) struct IpNetwork {
     address: IpAddr,
     bits: u8,
 }
 
-/// A text that is no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no address and no network such as 10.0.0.0/8")]
-pub struct NoNetwork(String);
+pub(crate) struct IpNetworkError(String);
 
-impl FromStr for Network {
-    type Err = NoNetwork;
+impl FromStr for IpNetwork {
+    type Err = IpNetworkError;
 
-    fn from_str(text: &str) -> Result<Self, NoNetwork> {
-        let wrong = || NoNetwork(text.into());
+    fn from_str(text: &str) -> Result<Self, IpNetworkError> {
+        let wrong = || IpNetworkError(text.into());
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
@@ -31,13 +29,7 @@ impl FromStr for Network {
     }
 }
 
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
-}
-
-impl Network {
+impl IpNetwork {
     fn contains(self, address: IpAddr) -> bool {
         let same = |a: u128, b: u128, len: u32| {
             let shift = len - u32::from(self.bits);
@@ -53,9 +45,9 @@ impl Network {
 
 /// The address of the client: the last one in `X-Forwarded-For` that is not one of our proxies, if it was such a proxy
 /// that connected. Everything before that can be written by anybody.
-pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+pub(super) fn client_ip(connected: IpAddr, headers: &HeaderMap, trusted: &[IpNetwork]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-    let mut address = peer.ip().to_canonical();
+    let mut address = connected.to_canonical();
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
     let mut hops = lines.iter().flat_map(|line| line.split(',')).rev();
     while is_trusted(address) {
@@ -67,7 +59,7 @@ pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network])
     address
 }
 
-/// What is counted as one: an IPv6 client has a whole /64.
+/// What rate limits count as one client: an IPv6 client has a whole /64.
 pub(super) fn bucket(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -86,13 +78,13 @@ fn hop(text: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn seen(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
-        let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
+    fn seen(connected: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let trusted: Vec<IpNetwork> = trusted.iter().map(|text| text.parse().unwrap()).collect();
         let mut headers = HeaderMap::new();
         for line in forwarded {
             headers.append("x-forwarded-for", line.parse().unwrap());
         }
-        client(SocketAddr::new(peer.parse().unwrap(), 1), &headers, &trusted).to_string()
+        client_ip(connected.parse().unwrap(), &headers, &trusted).to_string()
     }
 
     #[test]
@@ -112,11 +104,11 @@ mod tests {
     #[test]
     fn networks() {
         let holds =
-            |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
+            |network: &str, address: &str| network.parse::<IpNetwork>().unwrap().contains(address.parse().unwrap());
         assert!(holds("0.0.0.0/0", "8.8.8.8") && holds("2001:db8::/32", "2001:db8:1::1"));
         assert!(!holds("10.0.0.0/9", "10.128.0.1") && !holds("::/0", "8.8.8.8"));
         for wrong in ["", "10.0.0.0/33", "10.0.0.0/x", "host", "10/8"] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
         }
         assert_eq!(bucket("2001:db8::1:2:3:4".parse().unwrap()).to_string(), "2001:db8::");
     }

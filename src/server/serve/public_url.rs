@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 /// Why an address is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum PublicUrlError {
     /// Another scheme, a query, a fragment, a user.
     #[error("{0:?} is no {1} URL")]
     Url(String, &'static str),
@@ -23,18 +23,18 @@ pub enum Error {
 /// Where clients find this API: `https://host`, with a path if the proxy cuts one off. What comes after it is part of
 /// what they sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
+pub(crate) struct PublicOrigin(String);
 
-impl FromStr for Origin {
-    type Err = Error;
+impl FromStr for PublicOrigin {
+    type Err = PublicUrlError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let url = plain(text, ["https", "http"]).ok_or_else(|| Error::Url(text.into(), "https://"))?;
+    fn from_str(text: &str) -> Result<Self, PublicUrlError> {
+        let url = plain(text, ["https", "http"]).ok_or_else(|| PublicUrlError::Url(text.into(), "https://"))?;
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for PublicOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -42,28 +42,24 @@ impl fmt::Display for Origin {
 
 /// Where clients find LiveKit: `wss://host`, with a path if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(Url);
+pub(crate) struct PublicEndpoint(Url);
 
-impl Endpoint {
+impl PublicEndpoint {
     /// Reads a URL. `internal`: one that works in a network of its own only is meant.
-    ///
-    /// # Errors
-    /// See `Error`.
-    pub fn new(text: &str, internal: bool) -> Result<Self, Error> {
-        let url = plain(text, ["wss", "ws"]).ok_or_else(|| Error::Url(text.into(), "wss://"))?;
+    pub(crate) fn new(text: &str, internal: bool) -> Result<Self, PublicUrlError> {
+        let url = plain(text, ["wss", "ws"]).ok_or_else(|| PublicUrlError::Url(text.into(), "wss://"))?;
         let name = url.as_str().trim_end_matches('/').to_owned();
         if !internal && is_internal(&url) {
-            return Err(Error::Internal(name));
+            return Err(PublicUrlError::Internal(name));
         }
         if !internal && url.scheme() == "ws" {
-            return Err(Error::Insecure(name));
+            return Err(PublicUrlError::Insecure(name));
         }
         Ok(Self(url))
     }
 
     /// As answers carry it: clients take `wss+livekit://` for `ws://` on loopback.
-    #[must_use]
-    pub fn announced(&self) -> String {
+    pub(crate) fn announced(&self) -> String {
         let loopback = match self.0.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -76,7 +72,7 @@ impl Endpoint {
     }
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for PublicEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str().trim_end_matches('/'))
     }
@@ -133,18 +129,18 @@ mod tests {
             "wss://media.internal",
             "wss://media.LAN.",
         ] {
-            assert!(matches!(Endpoint::new(internal, false), Err(Error::Internal(_))), "{internal}");
-            assert!(Endpoint::new(internal, true).is_ok(), "{internal}");
+            assert!(matches!(PublicEndpoint::new(internal, false), Err(PublicUrlError::Internal(_))), "{internal}");
+            assert!(PublicEndpoint::new(internal, true).is_ok(), "{internal}");
         }
-        assert!(matches!(Endpoint::new("ws://nests.example", false), Err(Error::Insecure(_))));
+        assert!(matches!(PublicEndpoint::new("ws://nests.example", false), Err(PublicUrlError::Insecure(_))));
         for wrong in ["https://nests.example", "nests.example", "wss://", "wss://a.b/?x=1", "wss://u:p@a.b"] {
-            assert!(matches!(Endpoint::new(wrong, true), Err(Error::Url(..))), "{wrong}");
+            assert!(matches!(PublicEndpoint::new(wrong, true), Err(PublicUrlError::Url(..))), "{wrong}");
         }
     }
 
     #[test]
     fn endpoints_are_announced_as_clients_read_them() {
-        let announced = |text| Endpoint::new(text, true).unwrap().announced();
+        let announced = |text| PublicEndpoint::new(text, true).unwrap().announced();
         assert_eq!(announced("wss://nests.example"), "wss+livekit://nests.example");
         assert_eq!(announced("wss://nests.example:7443/livekit/"), "wss+livekit://nests.example:7443/livekit");
         assert_eq!(announced("ws://127.0.0.1:7880"), "wss+livekit://127.0.0.1:7880");
@@ -153,7 +149,7 @@ mod tests {
 
     #[test]
     fn origins_have_no_slash_at_the_end() {
-        let origin = |text: &str| text.parse::<Origin>().map(|origin| origin.to_string());
+        let origin = |text: &str| text.parse::<PublicOrigin>().map(|origin| origin.to_string());
         assert_eq!(origin("https://nests.example/").unwrap(), "https://nests.example");
         assert_eq!(origin("https://example.org/nests/").unwrap(), "https://example.org/nests");
         assert!(origin("wss://nests.example").is_err() && origin("nests.example").is_err());
