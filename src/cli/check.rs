@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::args::{CheckArgs, Format};
 use super::context::Context;
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::ui::Ui;
-use super::{render, restart, rooms};
+use super::{document, render, restart, rooms};
 use crate::commands::check::{self, Checked, Done, Options};
 use crate::commands::pick::Purpose;
 use crate::commands::restart::Done as RestartDone;
@@ -67,10 +67,10 @@ fn show(ui: &Ui, room: Option<&str>, result: &Result<Checked, Error>) -> u8 {
     let failure = result.as_ref().err().map(|error| Failure::of(error, name));
     match (ui.manner().format, checked, &failure) {
         (Format::Json, Some(checked), failure) => {
-            ui.result(&render::document(&render::check_document(checked, failure.as_ref()), false));
+            ui.result(&render::document(&document::checked(checked, failure.as_ref()), false));
         }
         (Format::Json, None, Some(failure)) => {
-            ui.result(&render::document(&render::failure_document(room, failure), false));
+            ui.result(&render::document(&document::failure(room, failure), false));
         }
         (_, Some(checked), _) if !ui.manner().quiet => ui.result(&render::checked_text(checked, ui.manner().out)),
         _ => {}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::{CloseArgs, Format};
 use super::context::{Context, policy};
-use super::error::Failure;
+use super::messages::errors::Failure;
 use super::style::{Paint, clean};
 use super::ui::Ui;
 use super::{render, rooms};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::serve::ServeFile;
 
 /// What a configuration or one of its profiles can say.

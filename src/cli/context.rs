@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::args::{KeyArgs, OutputArgs, RetryArgs, ServerArgs};
 use super::config::{self, Config};
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::serve::ServeFile;
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};

@@ -4,12 +4,14 @@ use serde_json::json;
 
 use super::args::{DoctorArgs, Format};
 use super::context::Context;
-use super::error::Failure;
+use super::document::DoctorVerdict;
 use super::exit::Exit;
+use super::messages;
+use super::messages::errors::Failure;
 use super::ui::Ui;
 use super::{render, rooms};
 use crate::commands::Stop;
-use crate::commands::doctor::{self, Request, Verdict};
+use crate::commands::doctor;
 use crate::report::Status;
 
 /// Looks at every link and shows them.
@@ -18,10 +20,10 @@ pub(super) async fn run(context: &Context<'_>, args: DoctorArgs, ui: &Ui, stop: 
     let settings = context.settings(&args.server, &args.key, 1)?;
     let named = args.room.unwrap_or_default();
     let room = if named.is_empty() { None } else { Some(context.room(&named)?) };
-    let request = Request { room, named, config: context.origin().to_owned() };
-    let result = doctor::run(&settings, &request, ui, stop).await;
+    let result = doctor::run(&settings, room.as_ref(), ui, stop).await;
     ui.end_rows();
-    let report = result.map_err(|error| Failure::of(&error, &request.named))?;
+    let found = result.map_err(|error| Failure::of(&error, &named))?;
+    let report = messages::doctor::document(&found, &named, context.origin());
     match ui.manner().format {
         Format::Json => ui.result(&render::document(&json!(report), false)),
         _ if ui.manner().quiet => {
@@ -33,5 +35,5 @@ pub(super) async fn run(context: &Context<'_>, args: DoctorArgs, ui: &Ui, stop: 
         }
         _ => ui.result(&render::doctor_text(&report, ui.manner().out)),
     }
-    Ok(if report.verdict == Verdict::Healthy { 0 } else { Exit::Unhealthy.code() })
+    Ok(if report.verdict == DoctorVerdict::Healthy { 0 } else { Exit::Unhealthy.code() })
 }

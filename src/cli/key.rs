@@ -3,12 +3,11 @@
 use nostr::PublicKey;
 use serde_json::{Value, json};
 
-use super::advice;
 use super::args::{Format, KeyArgs, KeyCommand};
 use super::context::Context;
-use super::error::Failure;
 use super::exit::Exit;
-use super::key_error;
+use super::messages::errors::{Failure, key as key_errors};
+use super::messages::troubles;
 use super::render;
 use super::style::clean;
 use super::ui::Ui;
@@ -29,7 +28,7 @@ pub(super) async fn run(context: &Context<'_>, command: KeyCommand, ui: &Ui, sto
 }
 
 async fn dispatch(context: &Context<'_>, command: KeyCommand, ui: &Ui) -> Result<(), Failure> {
-    let failed = |error: key::Error| key_error::of_command(&error);
+    let failed = |error: key::Error| key_errors::of_command(&error);
     let keyring = || context.keyring().ok_or_else(no_home);
     match command {
         KeyCommand::Import(args) => {
@@ -146,5 +145,5 @@ fn tell(ui: &Ui, text: &str, document: &Value) {
 }
 
 fn no_home() -> Failure {
-    Failure::new(Exit::Key, "there is no home folder for the list of keys").hint(advice::KEYRING.hint)
+    Failure::new(Exit::Key, "there is no home folder for the list of keys").hint(troubles::keyring().hint)
 }

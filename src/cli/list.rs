@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::args::{Format, ListArgs};
 use super::context::Context;
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::style::{Paint, clean};
 use super::ui::Ui;
 use super::{render, rooms};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::args::MockArgs;
 use super::context::Context;
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::ui::Ui;
 use crate::commands::Stop;
 use crate::commands::mock::{self, Announcement, Error, Request, SearchPath};

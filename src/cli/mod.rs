@@ -1,21 +1,17 @@
 //! Everything that knows clap, the terminal and the environment.
 
-pub mod advice;
-mod api_error;
 mod args;
 mod check;
-mod check_error;
 mod close;
 mod config;
 mod context;
 mod doctor;
-mod error;
+mod document;
 pub mod exit;
 mod key;
-mod key_error;
 mod list;
+pub mod messages;
 mod mock;
-mod nest_error;
 mod open;
 mod recreate;
 mod render;
@@ -37,8 +33,9 @@ use clap::Parser as _;
 
 use self::args::{Cli, Command, Format, OutputArgs};
 use self::context::{Context, Terminal};
-use self::error::Failure;
 use self::exit::Exit;
+use self::messages::errors::Failure;
+use self::messages::troubles;
 use self::style::Paint;
 use self::ui::{Manner, Ui};
 use crate::commands::{Signal, Stop};
@@ -51,7 +48,7 @@ pub fn main(args: &[OsString]) -> u8 {
     let terminal = context::terminal();
     if args.iter().skip(1).any(|arg| crate::key::found_in_argument(arg)) {
         let failure = Failure::new(Exit::Usage, "a secret key among the arguments; nothing was done")
-            .because(&advice::KEY_ARGUMENT);
+            .because(troubles::key_argument());
         return refuse(args, &failure, env, terminal);
     }
     let cli = match Cli::try_parse_from(args) {
@@ -102,7 +99,7 @@ fn finish(ui: &Ui, room: Option<&str>, result: Result<u8, Failure>) -> u8 {
     ui.restore();
     let code = result.unwrap_or_else(|failure| {
         if ui.manner().format == Format::Json {
-            ui.result(&render::document(&render::failure_document(room, &failure), false));
+            ui.result(&render::document(&document::failure(room, &failure), false));
         }
         ui.failure(None, &failure);
         failure.exit.code()
@@ -147,7 +144,7 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: context::Env<'_>, 
         return 0;
     }
     if output.json {
-        let document = render::failure_document(None, &mistake(&error.to_string()));
+        let document = document::failure(None, &mistake(&error.to_string()));
         ui(&output, env, terminal).result(&render::document(&document, false));
     }
     Exit::Usage.code()

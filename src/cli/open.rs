@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::args::{Format, OpenArgs};
 use super::context::{Context, vars};
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::style::clean;
 use super::ui::Ui;
 use super::{render, rooms};

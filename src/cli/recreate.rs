@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::{Format, RecreateArgs};
 use super::context::{Context, policy};
-use super::error::Failure;
+use super::messages::errors::Failure;
 use super::style::{Paint, clean, clean_json};
 use super::ui::Ui;
 use super::{render, rooms};

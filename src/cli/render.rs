@@ -2,20 +2,17 @@
 
 mod look;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-pub use self::look::{
-    check_document, checked_text, doctor_text, failure_document, standing_document, standing_text, token_text,
-};
+pub use self::look::{checked_text, doctor_text, standing_text, token_text};
 
-use super::advice::{self, Advice};
-use super::error::Failure;
+use super::messages::{Step, check, troubles};
 use super::style::{Paint, clean, clean_json};
 use crate::clock;
 use crate::commands::restart::{Done, Planned, Restarted};
 use crate::commands::{Error, Published};
 use crate::livekit::{CheckReport, Verdict};
-use crate::report::{Status, Step};
+use crate::report::Status;
 use crate::secret::Secret;
 
 /// A document on one line, or on several for one that stands alone.
@@ -23,25 +20,6 @@ use crate::secret::Secret;
 pub fn document(value: &Value, one_line: bool) -> String {
     let text = if one_line { value.to_string() } else { format!("{value:#}") };
     clean_json(&text)
-}
-
-/// The document of one room's outcome.
-#[must_use]
-pub fn restart_document(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
-    let mut document = match result {
-        Ok(Done::Restarted(restarted))
-        | Err(
-            Error::Unhealthy(restarted)
-            | Error::Interrupted { done: Some(restarted), .. }
-            | Error::NotPublished { done: Some(restarted), .. },
-        ) => json!(restarted),
-        Ok(Done::Planned(planned)) => json!(planned),
-        Err(_) => json!({ "roomId": room }),
-    };
-    if let Some(failure) = failure {
-        document["error"] = failure.json();
-    }
-    document
 }
 
 /// The bare token, if there is one.
@@ -80,15 +58,16 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         row("token", token.expose());
     }
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
-        let Advice { cause, hint, .. } = advice::REJOIN;
-        row("valid", &format!("until {time}; {cause}: {hint}"));
+        let rejoin = troubles::rejoin();
+        row("valid", &format!("until {time}; {}: {}", rejoin.cause, rejoin.hint));
     }
     lines.extend(restarted.published.as_ref().map(|published| published_line(published, paint)));
-    if let Some(check) = &restarted.check {
+    if let Some(report) = &restarted.check {
+        let steps = check::steps(report);
         lines.push(String::new());
-        lines.extend(check.steps.iter().map(|step| step_line(step, paint)));
+        lines.extend(steps.iter().map(|step| step_line(step, paint)));
         lines.push(String::new());
-        lines.push(proof(restarted, check, paint));
+        lines.push(proof(restarted, report, paint));
     }
     lines.join("\n")
 }
@@ -118,7 +97,7 @@ fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
     let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
     let (first, verdict) = match check.verdict {
         Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
-        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed_steps(check)))),
+        Verdict::Unhealthy => ("not well", failed(check.steps.iter().map(|step| (step.name, step.status)), paint)),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
     let parts = [first.to_owned(), sids, verdict, closes(check)];
@@ -132,9 +111,9 @@ fn joinable(check: &CheckReport) -> String {
     format!("joinable{way}{}", after.map(|time| format!(" in {} ms", time.as_millis())).unwrap_or_default())
 }
 
-fn failed_steps(check: &CheckReport) -> String {
-    let failed = check.steps.iter().filter(|step| step.status == Status::Failed);
-    failed.map(|step| step.name).collect::<Vec<_>>().join(", ")
+fn failed(steps: impl Iterator<Item = (&'static str, Status)>, paint: Paint) -> String {
+    let failed = steps.filter(|(_, status)| *status == Status::Failed).map(|(name, _)| name);
+    paint.bad(&format!("failed: {}", failed.collect::<Vec<_>>().join(", ")))
 }
 
 /// When an empty nest closes, if that is known.

@@ -7,10 +7,10 @@ use nostr::PublicKey;
 
 use super::args::{Format, RestartArgs};
 use super::context::{Context, policy};
-use super::error::Failure;
 use super::exit::{self, Exit};
+use super::messages::errors::Failure;
 use super::ui::Ui;
-use super::{open, render, rooms};
+use super::{document, open, render, rooms};
 use crate::api::Base;
 use crate::commands::restart::{self, Done, Request, Restarted, Which};
 use crate::commands::{Error, Settings, Stop, check, list, open as open_page};
@@ -99,7 +99,7 @@ pub(super) fn show(ui: &Ui, room: &str, result: &Result<Done, Error>, several: b
     let failure = result.as_ref().err().map(|error| Failure::of(error, room));
     match ui.manner().format {
         Format::Json => {
-            let document = render::restart_document(room, result, failure.as_ref());
+            let document = document::restart(room, result, failure.as_ref());
             ui.result(&render::document(&document, several));
         }
         Format::Token => {

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use super::args::{Command, Format};
 use super::context::Context;
-use super::error::Failure;
 use super::exit::Exit;
-use super::render;
+use super::messages::errors::Failure;
 use super::ui::Ui;
+use super::{document, render};
 use crate::commands::pick::{self, Purpose};
 use crate::commands::{Error, Settings, Stop};
 use crate::room::RoomRef;
@@ -80,7 +80,7 @@ pub(super) fn failed(ui: &Ui, name: Option<&String>, room: Option<&RoomRef>, err
     let failure = Failure::of(error, name.map_or("ROOM", String::as_str));
     if ui.manner().format == Format::Json {
         let room = room.map(|room| room.id.as_str());
-        ui.result(&render::document(&render::failure_document(room, &failure), false));
+        ui.result(&render::document(&document::failure(room, &failure), false));
     }
     ui.failure(None, &failure);
     failure.exit.code()

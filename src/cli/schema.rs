@@ -8,24 +8,22 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
+use super::document::{CheckedDocument, DoctorDocument, FailureDocument, RestartedDocument, StandingDocument};
 use super::exit;
 use crate::commands::close::Closed;
-use crate::commands::doctor;
 use crate::commands::list::Nest;
 use crate::commands::recreate::{self, Recreated};
-use crate::commands::restart::{Planned, Restarted};
-use crate::commands::status::Standing;
+use crate::commands::restart::Planned;
 use crate::commands::token::Fetched;
-use crate::livekit::CheckReport;
 
 /// What `nest restart --json` prints: one document a room.
 #[derive(JsonSchema)]
 #[schemars(rename = "RestartDocument", untagged)]
 #[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
 enum Restart {
-    Restarted(RestartedDocument),
+    Restarted(RestartedDocument<'static>),
     Planned(Planned),
-    Failed(FailureDocument),
+    Failed(FailureDocument<'static>),
 }
 
 /// What `nest recreate --json` prints.
@@ -35,7 +33,7 @@ enum Restart {
 enum Recreate {
     Recreated(Recreated),
     Planned(recreate::Planned),
-    Failed(FailureDocument),
+    Failed(FailureDocument<'static>),
 }
 
 /// What `nest list --json` prints: one document a nest, on one line each.
@@ -44,7 +42,7 @@ enum Recreate {
 #[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
 enum List {
     Nest(Nest),
-    Failed(FailureDocument),
+    Failed(FailureDocument<'static>),
 }
 
 /// What `nest close --json` prints.
@@ -53,29 +51,7 @@ enum List {
 #[expect(dead_code, reason = "the schema is all that is wanted of it")]
 enum Close {
     Closed(Closed),
-    Failed(FailureDocument),
-}
-
-/// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`) or not published, or
-/// interrupted.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-struct RestartedDocument {
-    #[schemars(flatten)]
-    restarted: Restarted,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
-}
-
-/// Nothing to show but what went wrong.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase")]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-struct FailureDocument {
-    /// As it was asked for; absent if the failure belongs to no room.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room_id: Option<String>,
-    error: Failure,
+    Failed(FailureDocument<'static>),
 }
 
 /// What `nest check --json` prints, and the `check` of a restart.
@@ -83,22 +59,8 @@ struct FailureDocument {
 #[schemars(rename = "CheckDocument", untagged)]
 #[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
 enum Check {
-    Checked(CheckedDocument),
-    Failed(FailureDocument),
-}
-
-/// What was seen. With `error`: people cannot join, or something else is wrong.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase")]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-struct CheckedDocument {
-    /// The nest; for a session without one, what its token says. Absent inside a restart.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room_id: Option<String>,
-    #[schemars(flatten)]
-    report: CheckReport,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
+    Checked(CheckedDocument<'static>),
+    Failed(FailureDocument<'static>),
 }
 
 /// What `nest status --json` prints: one document a room.
@@ -106,18 +68,8 @@ struct CheckedDocument {
 #[schemars(rename = "StatusDocument", untagged)]
 #[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
 enum Status {
-    Known(StandingDocument),
-    Failed(FailureDocument),
-}
-
-/// How a nest stands. With `error`: people cannot join, or it is not known.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-struct StandingDocument {
-    #[schemars(flatten)]
-    standing: Standing,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
+    Known(StandingDocument<'static>),
+    Failed(FailureDocument<'static>),
 }
 
 /// What `nest token --json` prints.
@@ -126,26 +78,10 @@ struct StandingDocument {
 #[expect(dead_code, reason = "the schema is all that is wanted of it")]
 enum Token {
     Fetched(Fetched),
-    Failed(FailureDocument),
+    Failed(FailureDocument<'static>),
 }
 
-/// What went wrong.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-struct Failure {
-    /// One for each exit code.
-    #[schemars(extend("enum" = kinds()))]
-    kind: String,
-    /// The HTTP status behind it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    /// What failed, and why.
-    message: String,
-    /// What to do.
-    hints: Vec<String>,
-}
-
-fn kinds() -> Vec<&'static str> {
+pub(super) fn kinds() -> Vec<&'static str> {
     let mut kinds: Vec<_> = exit::TABLE.iter().map(|row| row.kind).collect();
     kinds.dedup();
     kinds
@@ -187,9 +123,9 @@ fn schemas_are_current() {
     current::current("schema/recreate.json", &text::<Recreate>());
     current::current("schema/list.json", &text::<List>());
     current::current("schema/close.json", &text::<Close>());
-    current::current("schema/failure.json", &text::<FailureDocument>());
+    current::current("schema/failure.json", &text::<FailureDocument<'static>>());
     current::current("schema/check.json", &text::<Check>());
     current::current("schema/status.json", &text::<Status>());
     current::current("schema/token.json", &text::<Token>());
-    current::current("schema/doctor.json", &text::<doctor::Report>());
+    current::current("schema/doctor.json", &text::<DoctorDocument>());
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::args::{self, LogFormat, ServeArgs};
 use super::context::Context;
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::style;
 use super::ui::Ui;
 use crate::commands::Stop;

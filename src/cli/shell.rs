@@ -8,8 +8,8 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use super::args::Cli;
-use super::error::Failure;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::ui::Ui;
 
 /// Prints the script that teaches `shell` the commands and options.

@@ -3,12 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::args::{Format, KeyArgs, StatusArgs};
-use super::check_error;
 use super::context::Context;
-use super::error::Failure;
 use super::exit::{self, Exit};
+use super::messages::errors::{self, Failure};
 use super::ui::Ui;
-use super::{render, rooms};
+use super::{document, render, rooms};
 use crate::api::Missing;
 use crate::commands::pick::Purpose;
 use crate::commands::status::{self, Standing, State};
@@ -44,10 +43,10 @@ fn show(ui: &Ui, room: &str, result: &Result<Standing, Error>, several: bool) ->
     };
     match (ui.manner().format, result, &failure) {
         (Format::Json, Ok(standing), failure) => {
-            ui.result(&render::document(&render::standing_document(standing, failure.as_ref()), several));
+            ui.result(&render::document(&document::standing(standing, failure.as_ref()), several));
         }
         (Format::Json, Err(_), Some(failure)) => {
-            ui.result(&render::document(&render::failure_document(Some(room), failure), several));
+            ui.result(&render::document(&document::failure(Some(room), failure), several));
         }
         (_, Ok(standing), failure) if !ui.manner().quiet => {
             ui.result(&render::standing_text(standing, failure.as_ref(), ui.manner().out));
@@ -73,7 +72,7 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         State::Inactive => {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
         }
-        State::Gone => check_error::gone(room),
+        State::Gone => errors::gone(room),
         State::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room} --check")),
         State::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),

@@ -1,11 +1,11 @@
 //! `nest token`, between the arguments and the terminal.
 
-use super::api_error::{self, Asking};
 use super::args::{Format, TokenArgs};
 use super::context::{Context, policy};
-use super::error::Failure;
+use super::messages::errors::Failure;
+use super::messages::errors::api::{self, Asking};
 use super::ui::Ui;
-use super::{render, rooms};
+use super::{document, render, rooms};
 use crate::commands::pick::Purpose;
 use crate::commands::{Error, Settings, Stop, token};
 use serde_json::json;
@@ -21,11 +21,11 @@ pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: 
         Ok(fetched) => fetched,
         Err(error) => {
             let failure = match &error {
-                Error::Api(error) => api_error::failure(error, Asking::token(name)),
+                Error::Api(error) => api::failure(error, Asking::token(name)),
                 other => Failure::of(other, name),
             };
             if ui.manner().format == Format::Json {
-                ui.result(&render::document(&render::failure_document(Some(name), &failure), false));
+                ui.result(&render::document(&document::failure(Some(name), &failure), false));
             }
             ui.failure(None, &failure);
             return Ok(failure.exit.code());

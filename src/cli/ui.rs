@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use self::drain::Drain;
 use super::args::Format;
-use super::error::Failure;
+use super::messages::errors::Failure;
 use super::style::{self, Paint, clean};
 use crate::commands::Signal;
 use crate::reporter::{Answer, Reporter, Step};

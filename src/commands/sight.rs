@@ -18,7 +18,7 @@ pub(super) const GLANCE: Duration = Duration::from_secs(1);
 
 /// What it says.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(crate) struct Sight {
     /// `/guest`: a listener's token, if there is an audio room.
     pub guest: Result<Secret, api::Error>,
     /// `/info`: the record.

@@ -130,7 +130,8 @@ async fn enter<'a>(
             match Box::pin(attempt(check, tools, findings, candidate, door, patience)).await {
                 Ok(Some(inside)) => {
                     tools.reporter.detail(2, &inside.timings.describe());
-                    findings.tried.push(Tried { candidate, outcome: Outcome::Joined, elapsed: inside.timings.way() });
+                    let elapsed = inside.timings.way();
+                    findings.tried.push(Tried { candidate: candidate.clone(), outcome: Outcome::Joined, elapsed });
                     findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
                     return Some(inside);
                 }
@@ -138,7 +139,7 @@ async fn enter<'a>(
                 Err(failed) => Outcome::Failed(failed),
             }
         };
-        findings.tried.push(Tried { candidate, outcome, elapsed: tried_at.elapsed() });
+        findings.tried.push(Tried { candidate: candidate.clone(), outcome, elapsed: tried_at.elapsed() });
     }
     None
 }

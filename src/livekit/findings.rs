@@ -7,19 +7,21 @@ use super::check::{Check, LONGEST_HOLD};
 use super::dial::{Cause, Failed, Layer, Timings};
 use super::endpoint::Candidate;
 use super::fresh;
-use super::media::{Connected, Failure, Finding, Silence, Spoken};
+use super::judge;
+use super::media::{AudioFinding, Connected, Failure, Silence, Spoken};
 use super::offset::{Offset, Span};
 use super::report::{CheckReport, Media, Room, Server, Verdict};
 use super::signal::{Closed, Ending, Joined};
 use super::validate::{self, Answer, Refusal};
-use super::words;
 use crate::clock::{Clock, rfc3339};
 use crate::report::Status;
 
 /// What came of a candidate.
-#[derive(Debug)]
-pub(super) enum Outcome {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It let us in.
     Joined,
+    /// We did not get that far.
     Failed(Failed),
     /// There was no token to join with.
     OnlyAsked,
@@ -32,16 +34,19 @@ pub(super) enum Outcome {
 }
 
 /// A candidate and what came of it.
-#[derive(Debug)]
-pub(super) struct Tried<'a> {
-    pub candidate: &'a Candidate,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Where it is, and who says so.
+    pub candidate: Candidate,
+    /// What came of it.
     pub outcome: Outcome,
+    /// Until that was known; for one that let us in, until the connection stood.
     pub elapsed: Duration,
 }
 
-impl Tried<'_> {
+impl Tried {
     /// The failure, if it came from a LiveKit server: the endpoint is right, and yet we were not let in.
-    pub fn turned_away(&self) -> Option<&Failed> {
+    pub(crate) fn turned_away(&self) -> Option<&Failed> {
         match &self.outcome {
             Outcome::Failed(failed) => match &failed.cause {
                 Cause::Refused { refusal: Some(_), .. } | Cause::SentAway(_) => Some(failed),
@@ -51,8 +56,13 @@ impl Tried<'_> {
         }
     }
 
+    /// Whether a LiveKit server answers there, whatever it says.
+    pub(crate) fn answers(&self) -> bool {
+        self.outcome == Outcome::Joined || self.turned_away().is_some()
+    }
+
     /// Whether time ran out before this candidate could show anything.
-    pub fn cut_short(&self) -> bool {
+    pub(super) fn cut_short(&self) -> bool {
         match &self.outcome {
             Outcome::NoTime => true,
             Outcome::Failed(failed) => matches!(failed.cause, Cause::OutOfTime(_)),
@@ -90,7 +100,7 @@ pub(super) struct Speech {
 pub(super) struct Findings<'a> {
     pub check: &'a Check<'a>,
     pub clock: Clock,
-    pub tried: Vec<Tried<'a>>,
+    pub tried: Vec<Tried>,
     pub joined_after: Option<Duration>,
     /// What a media server says of the host's token.
     pub host_answer: Option<Result<Answer, validate::Error>>,
@@ -99,7 +109,7 @@ pub(super) struct Findings<'a> {
     pub entered: Option<Entered>,
     pub freshness: Option<Freshness>,
     /// What came of audio, if it was tried.
-    pub media: Option<Finding>,
+    pub media: Option<AudioFinding>,
     /// What came of speaking, if it was tried.
     pub speech: Option<Speech>,
     pub held: Option<Result<(), Closed>>,
@@ -200,11 +210,11 @@ impl<'a> Findings<'a> {
     }
 
     pub fn report(self) -> CheckReport {
-        let steps = words::steps(&self);
+        let steps = judge::steps(&self);
         let any = |status| steps.iter().any(|step| step.status == status);
         let closes_at_ms = self.closes_at_ms();
         let joined = self.entered.as_ref().map(|entered| &entered.joined);
-        let endpoint = self.tried.iter().find(|tried| matches!(tried.outcome, Outcome::Joined));
+        let endpoint = self.tried.iter().find(|tried| tried.outcome == Outcome::Joined);
         CheckReport {
             verdict: match joined {
                 _ if any(Status::Failed) => Verdict::Unhealthy,

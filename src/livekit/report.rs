@@ -1,10 +1,17 @@
-//! What the connection check found, as the document that scripts read.
+//! What the connection check found.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::media::Transport;
+use super::dial::Timings;
+use super::findings::Tried;
+use super::fresh;
+use super::media::{AudioFinding, Silence, Spoken, Transport};
+use super::signal::Closed;
+use super::token::{Claims, Malformed, Problem};
+use super::validate::{self, Refusal};
 use crate::report::{Status, Step};
 
 /// What it all amounts to.
@@ -65,7 +72,7 @@ pub struct Media {
     pub rtt_ms: Option<f64>,
 }
 
-/// The check's document.
+/// What a check came to. As JSON it is without its steps, whose words are made elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -84,8 +91,9 @@ pub struct CheckReport {
     /// The audio connection, where one was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Media>,
-    /// Seven of them, always in the same order; others for a nest on Media over QUIC.
-    pub steps: Vec<Step>,
+    /// Seven of them, always in the same order.
+    #[serde(skip)]
+    pub steps: Vec<Step<Finding>>,
     /// From the beginning of the check until the room had let us in.
     #[serde(skip)]
     pub joined_after: Option<Duration>,
@@ -100,7 +108,105 @@ pub struct CheckReport {
 impl CheckReport {
     /// The first step that failed.
     #[must_use]
-    pub fn failed(&self) -> Option<&Step> {
+    pub fn failed(&self) -> Option<&Step<Finding>> {
         self.steps.iter().find(|step| step.status == Status::Failed)
     }
+}
+
+/// What a step of the check found. Whether that is good or bad, the step's status says.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The API gave no token.
+    NoToken,
+    /// The token that matters more, if there were two.
+    Token(Whose, TokenFinding),
+    /// Nobody says where the media server is.
+    NoEndpoint,
+    /// There is no usable token to join with, so nothing was dialled.
+    NothingDialled,
+    /// The endpoints that were tried, up to the one that answered.
+    Endpoints(Vec<Tried>),
+    /// In the room; how long each layer took.
+    Joined(Timings),
+    /// There was no token to join the room with.
+    NoTokenToJoin {
+        /// The room's name.
+        room: String,
+        /// Why there is none, where that is known.
+        why: Option<String>,
+    },
+    /// No media server was reached.
+    NotReached,
+    /// The media server has no room of this name.
+    NoSuchRoom(String),
+    /// A media server answered, and did not let us in.
+    TurnedAway(Tried),
+    /// The room was not entered, so there was nothing to see.
+    NotEntered,
+    /// Whether the room is the restarted one.
+    Freshness {
+        /// What the evidence amounts to.
+        verdict: fresh::Verdict,
+        /// How long ago the room was made, in milliseconds.
+        age_ms: Option<i64>,
+        /// The SID that the room had before.
+        sid_before: Option<String>,
+        /// Seconds until the room closes once everybody has left it.
+        closes_after_s: u32,
+    },
+    /// Audio was not asked for.
+    AudioNotTried,
+    /// What came of audio.
+    Audio {
+        /// The one way that was to be taken; any, if there is none.
+        wanted: Option<Transport>,
+        /// The media server's address, as the signal connection sees it.
+        signal: Option<IpAddr>,
+        /// What was seen.
+        found: Box<AudioFinding>,
+    },
+    /// Speaking was not asked for.
+    SpeechNotAsked,
+    /// What came of speaking.
+    Speech(Result<Spoken, Silence>),
+    /// Staying was not asked for.
+    HoldNotAsked,
+    /// Nothing closed the room.
+    Held {
+        /// How long we stayed.
+        held: Duration,
+        /// It was to be longer, which a check without audio cannot do.
+        cut: bool,
+    },
+    /// The room was closed so soon after the restart (milliseconds) that LiveKit was still deleting the old one.
+    LateTeardown(i64),
+    /// Our stay was ended; so many milliseconds after the nest's last restart, where one is known of.
+    Ended(Closed, Option<i64>),
+}
+
+/// Whose token it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// It was given out to the host.
+    Host,
+    /// It was given out to anybody.
+    Guest,
+}
+
+/// What is known of a token, by its own words and by the media server's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenFinding {
+    /// It is none.
+    Malformed(Malformed),
+    /// It is for another room, and was shown to nobody.
+    OtherRoom(Problem),
+    /// A media server refuses it; LiveKit's clock is so many milliseconds ahead of the API's, where that is too many.
+    Refused(Refusal, Option<i64>),
+    /// It cannot be of use, and nobody has judged it.
+    Useless(Problem),
+    /// A media server accepts it.
+    Accepted(Claims),
+    /// Nothing speaks against it, but no media server has judged it; why, if one was asked.
+    Unjudged(Claims, Option<validate::Error>),
 }

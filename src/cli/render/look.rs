@@ -1,67 +1,33 @@
 //! What looking at a nest came to: checks, standings, tokens, the doctor's report.
 
-use serde_json::{Value, json};
-
-use super::super::error::Failure;
+use super::super::document::DoctorDocument;
+use super::super::messages::errors::Failure;
+use super::super::messages::{check, people};
 use super::super::style::{Paint, clean};
-use super::{closes, failed_steps, joinable, local_time, step_line};
-use crate::commands::check::Checked;
-use crate::commands::doctor;
+use super::{closes, failed, joinable, local_time, step_line};
+use crate::commands::check::{Checked, Report};
 use crate::commands::status::{Standing, State};
 use crate::commands::token::Fetched;
 use crate::livekit::Verdict;
 use crate::report::Status;
 
-/// The document of a check.
-#[must_use]
-pub fn check_document(checked: &Checked, failure: Option<&Failure>) -> Value {
-    let mut document = json!({ "roomId": checked.room });
-    merge(&mut document, json!(checked.report));
-    with_error(document, failure)
-}
-
-/// A document of what went wrong alone.
-#[must_use]
-pub fn failure_document(room: Option<&str>, failure: &Failure) -> Value {
-    let document = room.map_or_else(|| json!({}), |room| json!({ "roomId": room }));
-    with_error(document, Some(failure))
-}
-
-/// The document of a nest's standing.
-#[must_use]
-pub fn standing_document(standing: &Standing, failure: Option<&Failure>) -> Value {
-    with_error(json!(standing), failure)
-}
-
-fn with_error(mut document: Value, failure: Option<&Failure>) -> Value {
-    if let Some(failure) = failure {
-        document["error"] = failure.json();
-    }
-    document
-}
-
-fn merge(document: &mut Value, more: Value) {
-    if let (Value::Object(document), Value::Object(more)) = (document, more) {
-        document.extend(more);
-    }
-}
-
 /// What a person sees of a check.
 #[must_use]
 pub fn checked_text(checked: &Checked, paint: Paint) -> String {
-    let report = &checked.report;
-    let (mark, verdict) = match report.verdict {
-        Verdict::Joinable if report.room.is_none() => {
-            (Status::Passed, paint.good("what Media over QUIC needs is there"))
-        }
-        Verdict::Joinable => (Status::Passed, paint.good(&joinable(report))),
-        Verdict::Unhealthy => (Status::Failed, paint.bad(&format!("failed: {}", failed_steps(report)))),
-        Verdict::Unknown => (Status::Warned, paint.warn("whether it can be joined is not known")),
+    let steps = check::of(&checked.report);
+    let (mark, verdict) = match (checked.report.verdict(), &checked.report) {
+        (Verdict::Joinable, Report::OverQuic(_)) => (Status::Passed, paint.good("what Media over QUIC needs is there")),
+        (Verdict::Joinable, Report::LiveKit(report)) => (Status::Passed, paint.good(&joinable(report))),
+        (Verdict::Unhealthy, _) => (Status::Failed, failed(steps.iter().map(|step| (step.name, step.status)), paint)),
+        (Verdict::Unknown, _) => (Status::Warned, paint.warn("whether it can be joined is not known")),
     };
-    let mut lines: Vec<_> = report.steps.iter().map(|step| step_line(step, paint)).collect();
+    let (sid, closes) = match &checked.report {
+        Report::LiveKit(report) => (report.room.as_ref().map(|room| clean(&room.sid)), closes(report)),
+        Report::OverQuic(_) => (None, String::new()),
+    };
+    let mut lines: Vec<_> = steps.iter().map(|step| step_line(step, paint)).collect();
     lines.push(String::new());
-    let sid = report.room.as_ref().map(|room| clean(&room.sid)).unwrap_or_default();
-    let parts = [paint.strong(&clean(&checked.room)), verdict, sid, closes(report)];
+    let parts = [paint.strong(&clean(&checked.room)), verdict, sid.unwrap_or_default(), closes];
     let parts = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     lines.push(format!("{} {}", paint.mark(mark), parts.join(" · ")));
     lines.join("\n")
@@ -93,11 +59,7 @@ pub fn standing_text(standing: &Standing, failure: Option<&Failure>, paint: Pain
         None => "record".into(),
     }));
     parts.extend(standing.audio_room.map(|there| if there { "audio room" } else { "no audio room" }.to_owned()));
-    parts.extend(standing.participants.map(|people| match people {
-        0 => "nobody inside".into(),
-        1 => "1 person inside".into(),
-        n => format!("{n} people inside"),
-    }));
+    parts.extend(standing.participants.map(people));
     let closes = standing.closes_at.as_deref().and_then(local_time);
     parts.extend(closes.map(|time| format!("closes at {time} at the latest while empty")));
     let mut lines = vec![format!("{} {}", paint.mark(mark), parts.join(" · "))];
@@ -132,7 +94,7 @@ pub fn token_text(fetched: &Fetched, paint: Paint) -> String {
 
 /// What a person sees of the doctor's report.
 #[must_use]
-pub fn doctor_text(report: &doctor::Report, paint: Paint) -> String {
+pub fn doctor_text(report: &DoctorDocument, paint: Paint) -> String {
     let mut lines: Vec<_> = report.steps.iter().map(|step| step_line(step, paint)).collect();
     let failed: Vec<_> =
         report.steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect();

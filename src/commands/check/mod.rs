@@ -9,11 +9,12 @@ use nostr::PublicKey;
 use tokio::time::Instant;
 
 use super::keys::Keys;
+use super::moq::{self, MoqReport};
 use super::quiet::Unasked;
 use super::restart::{self, Restarted};
 use super::sight::{self, Sight};
 use super::target::{Beside, Finder};
-use super::{Error, Settings, Stop, moq, token};
+use super::{Error, Settings, Stop, token};
 use crate::api::wire::Info;
 use crate::api::{self, Base, Client, Missing};
 use crate::clock::Clock;
@@ -44,14 +45,34 @@ pub struct Options {
 }
 
 /// What a check came to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Checked {
     /// The nest; what the token says, for a session without one.
     pub room: String,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
     /// What was seen.
-    pub report: CheckReport,
+    pub report: Report,
+}
+
+/// What was seen of whatever carries the sound of a nest.
+#[derive(Debug)]
+pub enum Report {
+    /// LiveKit was joined, or at least tried.
+    LiveKit(CheckReport),
+    /// What listeners need is there, or not: a nest on Media over QUIC is not joined.
+    OverQuic(MoqReport),
+}
+
+impl Report {
+    /// What it all amounts to.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::LiveKit(report) => report.verdict,
+            Self::OverQuic(report) => report.verdict,
+        }
+    }
 }
 
 /// A nest without anything to join, or whose API does not say.
@@ -68,7 +89,7 @@ pub struct Unavailable {
 }
 
 /// What came of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Done {
     /// It can be joined.
     Joinable(Box<Checked>),
@@ -170,7 +191,7 @@ async fn nest(
         && let Some(media) = event.media_over_quic()
     {
         let report = moq::check(event, media, &client, settings.allow_http).await;
-        return concluded(report, room.id.as_str(), Some(event.host()));
+        return concluded(Report::OverQuic(report), room.id.as_str(), Some(event.host()));
     }
     let (event, api, (sight, ahead)) = match found {
         Beside { event: Err(error), api: Err(Error::NoApi) } | Beside { api: Err(error), .. } => return Err(error),
@@ -215,7 +236,7 @@ async fn nest(
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         reporter.warning(&why);
     }
-    concluded(report, room.id.as_str(), host)
+    concluded(Report::LiveKit(report), room.id.as_str(), host)
 }
 
 /// Checks a session at `url` with a token for it, whoever gave it out.
@@ -245,12 +266,12 @@ pub async fn endpoint(
         any_room: true,
         ..options.on(&name, &candidates, client.network().timeout)
     };
-    let work = async { Ok(carry_out(&check, None, &client, reporter).await) };
+    let work = async { Ok(Report::LiveKit(carry_out(&check, None, &client, reporter).await)) };
     concluded(stop.unless(work).await?, &name, None)
 }
 
-fn concluded(report: CheckReport, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
-    let joinable = report.verdict == Verdict::Joinable;
+fn concluded(report: Report, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
+    let joinable = report.verdict() == Verdict::Joinable;
     let checked = Checked { room: room.to_owned(), host, report };
     if joinable { Ok(checked) } else { Err(Error::Unjoinable(Box::new(checked))) }
 }

@@ -26,7 +26,8 @@ use crate::room::RoomRef;
 const NOBODYS: &str = "nest-doctor";
 
 /// Everything that was found out.
-pub(super) struct Findings {
+pub(crate) struct DoctorFindings {
+    pub room: Option<RoomRef>,
     /// `None`: there is none.
     pub key: Option<Result<Arc<HostKey>, Arc<key::Error>>>,
     pub api: Result<Far, Error>,
@@ -39,7 +40,7 @@ pub(super) struct Findings {
 }
 
 /// What was found out at the API.
-pub(super) struct Far {
+pub(crate) struct Far {
     pub api: Base,
     pub way: Way,
     pub health: Result<Health, api::Error>,
@@ -62,19 +63,19 @@ impl Far {
 /// What `/health` says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Health {
+pub(crate) struct Health {
     pub status: Option<String>,
     pub version: Option<String>,
 }
 
 /// A signature that was accepted.
-pub(super) struct Signature {
+pub(crate) struct Signature {
     /// It was, but only with the server's time.
     pub warnings: Vec<String>,
     pub elapsed: Duration,
 }
 
-impl Findings {
+impl DoctorFindings {
     /// Looks at everything.
     pub async fn gather(settings: &Settings, room: Option<&RoomRef>, reporter: &dyn Reporter) -> Result<Self, Error> {
         // What cannot be known is said at once, and not asked again and again.
@@ -123,7 +124,7 @@ impl Findings {
             }
             _ => (Vec::new(), None),
         };
-        Ok(Self { key, api, event, event_elapsed, candidates, media })
+        Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media })
     }
 
     /// The API, if it is known.

@@ -18,7 +18,7 @@ use crate::reporter::Reporter;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// What was seen of it.
-pub(super) enum Media {
+pub(crate) enum Media {
     /// People are inside, so one more who comes and goes does no harm.
     Joined(Box<CheckReport>),
     /// One that answers, and what it says of a listener's token, if there was one.
