@@ -8,10 +8,11 @@ mod current;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use current::{current, root};
-use nostr_nests::cli::{advice, exit};
+use nostr_nests::cli::{exit, messages::troubles};
 
 const COMPLETIONS: [(&str, &str); 5] = [
     ("bash", "completions/nest.bash"),
@@ -67,7 +68,7 @@ fn blocks_in_the_pages_are_current() {
     let fenced = |text: String| format!("```text\n{}\n```\n", text.trim_end());
     let mut blocks: BTreeMap<&str, (String, usize)> = BTreeMap::from([
         ("exit codes", (exit::markdown(), 0)),
-        ("troubleshooting", (advice::markdown(), 0)),
+        ("troubleshooting", (troubles::markdown(), 0)),
         ("nest restart -h", (fenced(nest(&["restart", "-h"])), 0)),
     ]);
     let docs = fs::read_dir(root("docs")).unwrap().map(|entry| entry.unwrap().file_name());
@@ -90,7 +91,6 @@ fn blocks_in_the_pages_are_current() {
     }
 }
 
-/// The table is the program's own words: every row is said elsewhere too, by its name.
 /// `packaging/startup.ld` names functions that the program still has. A compiler that writes names in another way finds
 /// none of them, and lays nothing out.
 #[test]
@@ -108,46 +108,34 @@ fn the_layout_of_the_program_is_current() {
     assert!(share == 0 || share >= 90, "{share} % are left: renew it with packaging/startup.sh");
 }
 
+/// The table is the program's own words: every row is said elsewhere too, by its name.
 #[test]
-fn every_advice_is_given_somewhere() {
-    let read = |path: &str| fs::read_to_string(root(path)).unwrap();
-    let all = |folder: &str, but: &str| {
-        let mut open = vec![root(folder)];
-        let mut text = String::new();
-        while let Some(path) = open.pop() {
-            if path.is_dir() {
-                open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-            } else if !path.ends_with(but) {
-                text += &fs::read_to_string(path).unwrap();
-            }
-        }
-        text
-    };
-    let source = read("src/cli/advice.rs");
-    let rows = source.split_once("\nadvice! {\n").unwrap().1.split_once("\n}\n").unwrap().0;
-    let name = |text: &str| text.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect::<String>();
-    let (program, media) = (all("src/cli", "cli/advice.rs"), all("src/livekit", "words/said.rs"));
-    let used = |text: &str, name: &str| {
-        text.match_indices(name)
-            .any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c == '_' || c.is_ascii_uppercase()))
-    };
-    let mut seen = 0;
-    for row in rows.split(";\n    ").map(str::trim_start).filter(|row| !name(row).is_empty()) {
-        seen += 1;
-        let shared: Vec<_> = row.split("said::").skip(1).map(name).collect();
-        if name(row) == "EVENT_OVER" {
-            // Said by the restart itself, in one sentence.
-            let walk = read("src/commands/restart/walk.rs");
-            let said = format!("{}; {}", advice::EVENT_OVER.cause(&[("status", "{}")]), advice::EVENT_OVER.hint);
-            assert!(walk.contains(&said), "{said}");
-        } else if shared.is_empty() {
-            assert!(used(&program, &format!("advice::{}", name(row))), "{}: only the table says it", name(row));
-        }
-        for text in shared {
-            assert!(used(&media, &format!("said::{text}")), "{text}: only the table says it");
-        }
+fn every_trouble_is_told_somewhere() {
+    let rows = fs::read_to_string(root("src/cli/messages/troubles.rs")).unwrap();
+    let rows = rows.split_once("\ntroubles! {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    let names = rows.lines().filter_map(|line| line.strip_prefix("    ")?.split_once('(')).map(|(name, _)| name);
+    let names: Vec<_> = names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).collect();
+    let program: String =
+        sources("src").filter(|(path, _)| !path.ends_with("troubles.rs")).map(|(_, text)| text).collect();
+    for name in &names {
+        assert!(program.contains(&format!("troubles::{name}(")), "{name}: only the table says it");
     }
-    assert_eq!(seen, advice::TABLE.len());
+    assert_eq!(names.len() + 2, troubles::markdown().lines().count());
+}
+
+/// Every file below `folder`, and what is in it.
+fn sources(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
+    let mut open = vec![root(folder)];
+    std::iter::from_fn(move || {
+        loop {
+            let path = open.pop()?;
+            if path.is_file() {
+                let text = fs::read_to_string(&path).unwrap();
+                return Some((path, text));
+            }
+            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    })
 }
 
 fn accepted(program: &str, args: &[&str], file: &str) {

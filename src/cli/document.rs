@@ -19,13 +19,13 @@ pub(super) struct ErrorDocument {
     /// One for each exit code.
     #[cfg_attr(test, schemars(extend("enum" = super::schema::kinds())))]
     pub kind: &'static str,
+    /// The HTTP status behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// What failed, and why.
     pub message: String,
     /// What to do.
     pub hints: Vec<String>,
-    /// The HTTP status behind it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
 }
 
 /// Nothing to show but what went wrong.
@@ -95,9 +95,9 @@ pub(super) struct StandingDocument<'a> {
     error: Option<ErrorDocument>,
 }
 
-/// What `nest doctor --json` prints.
+/// The doctor's document.
 #[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Report"))]
 pub(super) struct DoctorDocument {
     /// What it all amounts to.
     pub verdict: DoctorVerdict,
@@ -138,6 +138,12 @@ impl<'a> From<&'a Report> for ReportDocument<'a> {
 #[must_use]
 pub(super) fn failure(room_id: Option<&str>, failure: &Failure) -> Value {
     json!(FailureDocument { room_id, error: failure.document() })
+}
+
+/// Of a check of LiveKit alone, without the room and what went wrong.
+#[must_use]
+pub fn report(report: &CheckReport) -> Value {
+    json!(ReportDocument::from(report))
 }
 
 /// Of a check.

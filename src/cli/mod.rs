@@ -6,7 +6,7 @@ mod close;
 mod config;
 mod context;
 mod doctor;
-mod document;
+pub mod document;
 pub mod exit;
 mod key;
 mod list;

@@ -85,3 +85,70 @@ pub(super) fn people(inside: u64) -> String {
         n => format!("{n} people inside"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    /// The literals of strings in a source file, as they are written.
+    fn strings(source: &str) -> Vec<&str> {
+        let (mut strings, mut rest) = (Vec::new(), source);
+        while let Some(at) = rest.find(['"', '/', '\'']) {
+            let found = &rest[at..];
+            let hashes = rest[..at].len() - rest[..at].trim_end_matches('#').len();
+            rest = if found.starts_with("//") {
+                found.split_once('\n').map_or("", |(_, after)| after)
+            } else if found.starts_with("'\"'") || found.starts_with("'\\") {
+                &found[3..]
+            } else if let Some(inside) = found.strip_prefix('"') {
+                let raw = rest[..at - hashes].ends_with('r');
+                let closing = format!("\"{}", "#".repeat(if raw { hashes } else { 0 }));
+                let escaped = |end: usize| !raw && (end - inside[..end].trim_end_matches('\\').len()) % 2 == 1;
+                let end = inside.match_indices(&closing).map(|(end, _)| end).find(|end| !escaped(*end));
+                let (text, after) = inside.split_at(end.expect("a string ends"));
+                strings.push(text);
+                &after[closing.len()..]
+            } else {
+                &found[1..]
+            };
+        }
+        strings
+    }
+
+    /// An origin of keys is called by what the user gave, and a fault's line is part of the help.
+    const MAY: [&str; 2] = ["key/source.rs", "server/faults/mod.rs"];
+
+    fn names_a_flag(text: &str) -> bool {
+        format!(" {text}").split(" --").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+    }
+
+    #[test]
+    fn strings_are_told_from_comments() {
+        let source = "/// \"no\"\nf('\"', \"a \\\" --b\"); // \"no\"\nlet x: &'a str = r#\"--\"c\"#;";
+        assert_eq!(strings(source), ["a \\\" --b", "--\"c"]);
+        assert!(names_a_flag("use --api") && names_a_flag("--api") && !names_a_flag("a--b, -- and --…"));
+    }
+
+    /// Whoever calls the library has no flags: what to do about an error is said here, in the program's own words.
+    #[test]
+    fn only_the_command_line_names_flags() {
+        let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut found: Vec<(PathBuf, String)> = Vec::new();
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                let inside = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+                open.extend(inside.filter(|path| !path.ends_with("src/cli")));
+            } else if !MAY.iter().any(|file| path.ends_with(file)) {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let source = source.split("#[cfg(test)]\nmod").next().unwrap();
+                found.extend(
+                    strings(source)
+                        .into_iter()
+                        .filter(|text| names_a_flag(text))
+                        .map(|text| (path.clone(), text.into())),
+                );
+            }
+        }
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
