@@ -8,7 +8,6 @@ mod current;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use current::{current, root};
@@ -106,36 +105,6 @@ fn the_layout_of_the_program_is_current() {
     let found: BTreeSet<_> = names.map(|(name, _)| name).filter(|name| wanted.contains(name)).collect();
     let share = found.len() * 100 / wanted.len();
     assert!(share == 0 || share >= 90, "{share} % are left: renew it with packaging/startup.sh");
-}
-
-/// The table is the program's own words: every row is said elsewhere too, by its name.
-#[test]
-fn every_trouble_is_told_somewhere() {
-    let rows = fs::read_to_string(root("src/cli/messages/troubles.rs")).unwrap();
-    let rows = rows.split_once("\ntroubles! {\n").unwrap().1.split_once("\n}\n").unwrap().0;
-    let names = rows.lines().filter_map(|line| line.strip_prefix("    ")?.split_once('(')).map(|(name, _)| name);
-    let names: Vec<_> = names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).collect();
-    let program: String =
-        sources("src").filter(|(path, _)| !path.ends_with("troubles.rs")).map(|(_, text)| text).collect();
-    for name in &names {
-        assert!(program.contains(&format!("troubles::{name}(")), "{name}: only the table says it");
-    }
-    assert_eq!(names.len() + 2, troubles::markdown().lines().count());
-}
-
-/// Every file below `folder`, and what is in it.
-fn sources(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
-    let mut open = vec![root(folder)];
-    std::iter::from_fn(move || {
-        loop {
-            let path = open.pop()?;
-            if path.is_file() {
-                let text = fs::read_to_string(&path).unwrap();
-                return Some((path, text));
-            }
-            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-        }
-    })
 }
 
 fn accepted(program: &str, args: &[&str], file: &str) {

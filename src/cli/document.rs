@@ -39,7 +39,7 @@ pub(super) struct FailureDocument<'a> {
     error: ErrorDocument,
 }
 
-/// A check's report with its steps.
+/// The check's document.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "CheckReport"))]
 pub(super) struct ReportDocument<'a> {

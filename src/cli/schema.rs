@@ -16,68 +16,22 @@ use crate::commands::recreate::{self, Recreated};
 use crate::commands::restart::Planned;
 use crate::commands::token::Fetched;
 
-/// What `nest restart --json` prints: one document a room.
+/// Either what was asked for, or nothing but what went wrong.
 #[derive(JsonSchema)]
-#[schemars(rename = "RestartDocument", untagged)]
+#[schemars(untagged)]
 #[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
-enum Restart {
-    Restarted(RestartedDocument<'static>),
-    Planned(Planned),
+enum Document<T> {
+    Done(T),
     Failed(FailureDocument<'static>),
 }
 
-/// What `nest recreate --json` prints.
+/// The same of a command that may only say what it would do.
 #[derive(JsonSchema)]
-#[schemars(rename = "RecreateDocument", untagged)]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-enum Recreate {
-    Recreated(Recreated),
-    Planned(recreate::Planned),
-    Failed(FailureDocument<'static>),
-}
-
-/// What `nest list --json` prints: one document a nest, on one line each.
-#[derive(JsonSchema)]
-#[schemars(rename = "ListDocument", untagged)]
+#[schemars(untagged)]
 #[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
-enum List {
-    Nest(Nest),
-    Failed(FailureDocument<'static>),
-}
-
-/// What `nest close --json` prints.
-#[derive(JsonSchema)]
-#[schemars(rename = "CloseDocument", untagged)]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-enum Close {
-    Closed(Closed),
-    Failed(FailureDocument<'static>),
-}
-
-/// What `nest check --json` prints, and the `check` of a restart.
-#[derive(JsonSchema)]
-#[schemars(rename = "CheckDocument", untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
-enum Check {
-    Checked(CheckedDocument<'static>),
-    Failed(FailureDocument<'static>),
-}
-
-/// What `nest status --json` prints: one document a room.
-#[derive(JsonSchema)]
-#[schemars(rename = "StatusDocument", untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
-enum Status {
-    Known(StandingDocument<'static>),
-    Failed(FailureDocument<'static>),
-}
-
-/// What `nest token --json` prints.
-#[derive(JsonSchema)]
-#[schemars(rename = "TokenDocument", untagged)]
-#[expect(dead_code, reason = "the schema is all that is wanted of it")]
-enum Token {
-    Fetched(Fetched),
+enum OrPlan<T, P> {
+    Done(T),
+    Planned(P),
     Failed(FailureDocument<'static>),
 }
 
@@ -87,10 +41,15 @@ pub(super) fn kinds() -> Vec<&'static str> {
     kinds
 }
 
-fn text<T: JsonSchema>() -> String {
+/// Holds `schema/NAME.json` to be the schema of `T`; a title and a description stand in for those of a generic type.
+fn current<T: JsonSchema>(name: &str, about: Option<(&str, &str)>) {
     let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
     RecursiveTransform(tighten).transform(&mut schema);
-    format!("{:#}\n", schema.to_value())
+    if let Some((title, description)) = about {
+        schema.insert("title".into(), json!(title));
+        schema.insert("description".into(), json!(description));
+    }
+    current::current(&format!("schema/{name}.json"), &format!("{:#}\n", schema.to_value()));
 }
 
 /// What is not known is absent, never null; and every time is RFC 3339.
@@ -119,13 +78,25 @@ fn tighten(schema: &mut Schema) {
 
 #[test]
 fn schemas_are_current() {
-    current::current("schema/restart.json", &text::<Restart>());
-    current::current("schema/recreate.json", &text::<Recreate>());
-    current::current("schema/list.json", &text::<List>());
-    current::current("schema/close.json", &text::<Close>());
-    current::current("schema/failure.json", &text::<FailureDocument<'static>>());
-    current::current("schema/check.json", &text::<Check>());
-    current::current("schema/status.json", &text::<Status>());
-    current::current("schema/token.json", &text::<Token>());
-    current::current("schema/doctor.json", &text::<DoctorDocument>());
+    type Restart = OrPlan<RestartedDocument<'static>, Planned>;
+    type Recreate = OrPlan<Recreated, recreate::Planned>;
+    let of = |title, description| Some((title, description));
+    current::<Restart>("restart", of("RestartDocument", "What `nest restart --json` prints: one document a room."));
+    current::<Recreate>("recreate", of("RecreateDocument", "What `nest recreate --json` prints."));
+    current::<Document<Nest>>(
+        "list",
+        of("ListDocument", "What `nest list --json` prints: one document a nest, on one line each."),
+    );
+    current::<Document<Closed>>("close", of("CloseDocument", "What `nest close --json` prints."));
+    current::<FailureDocument<'static>>("failure", None);
+    current::<Document<CheckedDocument<'static>>>(
+        "check",
+        of("CheckDocument", "What `nest check --json` prints, and the `check` of a restart."),
+    );
+    current::<Document<StandingDocument<'static>>>(
+        "status",
+        of("StatusDocument", "What `nest status --json` prints: one document a room."),
+    );
+    current::<Document<Fetched>>("token", of("TokenDocument", "What `nest token --json` prints."));
+    current::<DoctorDocument>("doctor", None);
 }

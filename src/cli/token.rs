@@ -21,7 +21,7 @@ pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: 
         Ok(fetched) => fetched,
         Err(error) => {
             let failure = match &error {
-                Error::Api(error) => api::failure(error, Asking::token(name)),
+                Error::Api(error) => api::failure(error, Asking { command: "nest token", room: name, signed: true }),
                 other => Failure::of(other, name),
             };
             if ui.manner().format == Format::Json {

@@ -31,7 +31,7 @@ pub const LONGEST_HOLD: Duration = Duration::from_secs(55);
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What to check.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Check<'a> {
     /// The room's name: the id of the nest.
     pub room: &'a str,

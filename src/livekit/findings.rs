@@ -96,9 +96,9 @@ pub(super) struct Speech {
 }
 
 /// Everything seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Findings<'a> {
-    pub check: &'a Check<'a>,
+    pub check: Check<'a>,
     pub clock: Clock,
     pub tried: Vec<Tried>,
     pub joined_after: Option<Duration>,
@@ -120,22 +120,8 @@ pub(super) struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    pub fn new(check: &'a Check<'a>, clock: Clock) -> Self {
-        Self {
-            check,
-            clock,
-            tried: Vec::new(),
-            joined_after: None,
-            host_answer: None,
-            media_clock: None,
-            entered: None,
-            freshness: None,
-            media: None,
-            speech: None,
-            held: None,
-            ended_ms: None,
-            left: None,
-        }
+    pub fn new(check: &Check<'a>, clock: Clock) -> Self {
+        Self { check: check.clone(), clock, ..Self::default() }
     }
 
     /// Keeps what a media server says of the host's token; a verdict is not replaced by silence.

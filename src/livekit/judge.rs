@@ -43,7 +43,7 @@ enum Opinion<'a> {
 }
 
 fn token(seen: &Findings<'_>) -> Judged {
-    let check = seen.check;
+    let check = &seen.check;
     let host = check.host_token.map(|token| one_token(seen, Whose::Host, token, &on_host(seen)));
     let joining = check.join.filter(|joining| check.host_token != Some(joining.token)).map(|joining| {
         let whose = if joining.host { Whose::Host } else { Whose::Guest };
@@ -144,7 +144,7 @@ fn signal(seen: &Findings<'_>) -> Judged {
     let room = || seen.check.room.to_owned();
     let Some((tried, failed)) = seen.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
         let finding = match seen.check.join {
-            None => Finding::NoTokenToJoin { room: room(), why: seen.check.no_token.map(str::to_owned) },
+            None => Finding::NoTokenToJoin(room(), seen.check.no_token.map(str::to_owned)),
             _ if seen.tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) => Finding::NothingDialled,
             _ => Finding::NotReached,
         };
@@ -221,7 +221,7 @@ fn hold(seen: &Findings<'_>) -> Judged {
         None => return (Status::NotChecked, Finding::NotEntered, None),
         Some(Ok(())) => {
             let held = seen.hold().unwrap_or(asked);
-            return (Status::Passed, Finding::Held { held, cut: asked > held }, Some(held));
+            return (Status::Passed, Finding::Held(held, asked > held), Some(held));
         }
         Some(Err(closed)) => closed,
     };

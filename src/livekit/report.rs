@@ -129,13 +129,8 @@ pub enum Finding {
     Endpoints(Vec<Tried>),
     /// In the room; how long each layer took.
     Joined(Timings),
-    /// There was no token to join the room with.
-    NoTokenToJoin {
-        /// The room's name.
-        room: String,
-        /// Why there is none, where that is known.
-        why: Option<String>,
-    },
+    /// There was no token to join the room of this name with; why, where that is known.
+    NoTokenToJoin(String, Option<String>),
     /// No media server was reached.
     NotReached,
     /// The media server has no room of this name.
@@ -172,13 +167,8 @@ pub enum Finding {
     Speech(Result<Spoken, Silence>),
     /// Staying was not asked for.
     HoldNotAsked,
-    /// Nothing closed the room.
-    Held {
-        /// How long we stayed.
-        held: Duration,
-        /// It was to be longer, which a check without audio cannot do.
-        cut: bool,
-    },
+    /// Nothing closed the room for so long; it was to be longer, which a check without audio cannot do.
+    Held(Duration, bool),
     /// The room was closed so soon after the restart (milliseconds) that LiveKit was still deleting the old one.
     LateTeardown(i64),
     /// Our stay was ended; so many milliseconds after the nest's last restart, where one is known of.

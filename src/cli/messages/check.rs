@@ -61,7 +61,7 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Said {
         Finding::NothingDialled => said("nothing was dialled"),
         Finding::Endpoints(tried) => endpoints(tried, step.status),
         Finding::Joined(timings) => joined(report, &timings.describe()),
-        Finding::NoTokenToJoin { room, why } => {
+        Finding::NoTokenToJoin(room, why) => {
             let why = why.as_deref().unwrap_or("the API gave none");
             said(format!("there is no token to join with: {why}")).hint(format!("check again: nest check {room}"))
         }
@@ -82,7 +82,7 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Said {
         }
         Finding::Speech(speech) => spoken(speech),
         Finding::HoldNotAsked => said("not asked for: --hold 45s stays in the room and watches whether it is closed"),
-        Finding::Held { held, cut } => {
+        Finding::Held(held, cut) => {
             let cut = if *cut { " (a check without audio cannot stay longer)" } else { "" };
             said(format!("nothing closed the room for {}{cut}", exactly(*held)))
         }

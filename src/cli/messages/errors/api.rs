@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Failure, troubles};
+use super::Failure;
+use super::troubles::{self, Trouble};
 use crate::api::address::API_PATH;
 use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
 use crate::cli::context::{MAX_WAIT, RETRIES};
@@ -19,26 +20,16 @@ const A_DAY: u64 = 24 * 60 * 60;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cli) struct Asking<'a> {
     /// Without the room: `nest restart`.
-    command: &'static str,
-    room: &'a str,
+    pub command: &'static str,
+    pub room: &'a str,
     /// Whether the request that failed had a signature.
-    signed: bool,
+    pub signed: bool,
 }
 
 impl<'a> Asking<'a> {
     /// A request of a restart.
     pub(super) fn restart(room: &'a str) -> Self {
         Self { command: "nest restart", room, signed: true }
-    }
-
-    /// The request for the host's token.
-    pub(in crate::cli) fn token(room: &'a str) -> Self {
-        Self { command: "nest token", ..Self::restart(room) }
-    }
-
-    /// What a check asks as a guest does.
-    pub(super) fn check(room: &'a str) -> Self {
-        Self { command: "nest check", room, signed: false }
     }
 
     /// The command to run again, with its room.
@@ -50,40 +41,47 @@ impl<'a> Asking<'a> {
 /// What to show for an answer that is not the one asked for, or for none.
 pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
     let room = asking.room;
-    let new = |exit| Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
+    let said = match error {
+        Error::Unauthorized { said, .. }
+        | Error::Forbidden { said }
+        | Error::NotFound { said, .. }
+        | Error::RateLimited { said, .. }
+        | Error::Server { said, .. } => Some(said).filter(|said| !said.is_empty()),
+        _ => None,
+    };
+    let new = |exit| {
+        let failure = Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
+        said.map(|said| format!("the server says: {said}")).into_iter().fold(failure, Failure::cause)
+    };
     match error {
-        Error::Unauthorized { said, url, .. } if !asking.signed => Failure {
-            message: "the API wants a signature where guests need none".into(),
-            ..quoted(new(Exit::Unauthorized), said)
+        Error::Unauthorized { url, .. } if !asking.signed => {
+            Failure { message: "the API wants a signature where guests need none".into(), ..new(Exit::Unauthorized) }
+                .cause(format!("{url} was asked without one"))
+                .hint("check the address with --api; if it is right, tell the server's operator")
         }
-        .cause(format!("{url} was asked without one"))
-        .hint("check the address with --api; if it is right, tell the server's operator"),
-        Error::Unauthorized { said, url, clock_ahead_s } => {
-            unauthorized(quoted(new(Exit::Unauthorized), said), url, *clock_ahead_s, asking)
+        Error::Unauthorized { url, clock_ahead_s, .. } => {
+            new(Exit::Unauthorized).because(unauthorized(url, *clock_ahead_s, asking))
         }
-        Error::Forbidden { said } => quoted(new(Exit::NotHost), said),
-        Error::NotFound { missing, url, said } => {
-            let mut failure = quoted(new(Exit::NotFound), said);
+        Error::Forbidden { .. } => new(Exit::NotHost),
+        Error::NotFound { missing, url, .. } => {
+            let mut failure = new(Exit::NotFound);
             if *missing == Missing::Endpoint && url.ends_with("/restart") {
                 failure.message = "this server has no restart endpoint".into();
             }
-            match missing {
-                Missing::Record => failure.because(troubles::record_gone(room)),
-                Missing::AudioRoom => failure.because(troubles::no_audio_room(room)),
-                Missing::Endpoint => failure.because(troubles::no_endpoint(url, health(url))),
-                Missing::Unsaid => failure.because(troubles::lost_404()),
-            }
+            failure.because(match missing {
+                Missing::Record => troubles::record_gone(room),
+                Missing::AudioRoom => troubles::no_audio_room(room),
+                Missing::Endpoint => troubles::no_endpoint(url, health(url)),
+                Missing::Unsaid => troubles::lost_404(),
+            })
         }
-        Error::RateLimited { said, retry_after, policy } => {
-            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, *policy, asking)
+        Error::RateLimited { retry_after, policy, .. } => {
+            new(Exit::RateLimited).because(troubles::rate_limit(next_try(*retry_after, *policy, asking)))
         }
-        Error::Server { status: ..500, said, .. } => quoted(new(Exit::Server), said).hint(troubles::nonsense().hint),
-        Error::Server { said, retry_after, .. } => {
-            let failure = quoted(new(Exit::Server), said).because(troubles::server());
-            match retry_after {
-                Some(wait) => failure.hint(format!("it asks to try again {}", when(*wait))),
-                None => failure,
-            }
+        Error::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense().hint),
+        Error::Server { retry_after, .. } => {
+            let again = retry_after.map(|wait| format!("it asks to try again {}", when(wait)));
+            again.into_iter().fold(new(Exit::Server).because(troubles::server()), Failure::hint)
         }
         Error::Redirect { url, target, .. } => {
             let api = pointed_to(url, target);
@@ -131,48 +129,32 @@ pub(super) fn no_token(error: &Error, room: &str) -> Failure {
         .hint(format!("another restart brings another token: nest restart {room}"))
 }
 
-fn quoted(failure: Failure, said: &str) -> Failure {
-    if said.is_empty() { failure } else { failure.cause(format!("the server says: {said}")) }
-}
-
-fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Failure {
+fn unauthorized(url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Trouble {
     let Some(ahead) = clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) else {
-        return failure.because(troubles::signed_url(url, asking.again()));
+        return troubles::signed_url(url, asking.again());
     };
-    let apart = ahead.unsigned_abs();
-    if apart <= A_DAY {
+    if ahead.unsigned_abs() <= A_DAY {
         let side = if ahead > 0 { "ahead of" } else { "behind" };
-        return failure.because(troubles::clock(clock::span(ahead.saturating_abs() * 1000), side));
+        return troubles::clock(clock::span(ahead.saturating_abs() * 1000), side);
     }
     let now_ms = Clock::default().now_ms();
     let there_ms = now_ms.saturating_sub(ahead.saturating_mul(1000));
     let day = |ms| clock::rfc3339(ms).unwrap_or_else(|| "an impossible time".into());
-    failure.because(troubles::clock_far(day(there_ms), day(now_ms)))
+    troubles::clock_far(day(there_ms), day(now_ms))
 }
 
-fn rate_limited(
-    failure: Failure,
-    retry_after: Option<Duration>,
-    policy: Option<Policy>,
-    asking: Asking<'_>,
-) -> Failure {
+/// When to try again after a 429, and how to have that done.
+fn next_try(retry_after: Option<Duration>, policy: Option<Policy>, asking: Asking<'_>) -> String {
+    let Some(wait) = retry_after else { return "in 15 minutes".into() };
+    let Some(policy) = policy.filter(|_| wait.as_secs() < A_DAY) else { return when(wait) };
     let again = asking.again();
-    let when = match (retry_after, policy) {
-        (None, _) => "in 15 minutes".into(),
-        (Some(wait), Some(policy)) if wait.as_secs() < A_DAY => {
-            let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
-            let more = if wait > policy.max_wait {
-                format!("let it wait: {again}{max_wait}")
-            } else {
-                let retries = policy.retries.saturating_mul(2).max(RETRIES);
-                let max_wait = if wait > MAX_WAIT { max_wait } else { String::new() };
-                format!("let it try more often: {again} --retries {retries}{max_wait}")
-            };
-            format!("{}, or {more}", when(wait))
-        }
-        (Some(wait), _) => when(wait),
-    };
-    failure.because(troubles::rate_limit(when))
+    let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
+    if wait > policy.max_wait {
+        return format!("{}, or let it wait: {again}{max_wait}", when(wait));
+    }
+    let retries = policy.retries.saturating_mul(2).max(RETRIES);
+    let max_wait = if wait > MAX_WAIT { max_wait } else { String::new() };
+    format!("{}, or let it try more often: {again} --retries {retries}{max_wait}", when(wait))
 }
 
 /// `in 5 s`, `after 14:32`, or the date if that is another day.

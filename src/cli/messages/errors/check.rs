@@ -20,7 +20,7 @@ impl Failure {
 
 /// There is nothing to join, or nobody says whether there is.
 pub(super) fn unavailable(why: &Unavailable, room: &str) -> Failure {
-    let mut failure = api::failure(&why.source, Asking::check(room));
+    let mut failure = api::failure(&why.source, Asking { command: "nest check", room, signed: false });
     if let Error::Lost(Lost::Unanswered(why)) = &why.source {
         failure.message = "the API does not say whether this nest runs".into();
         failure.causes = vec![why.clone()];
