@@ -20,7 +20,7 @@ pub(super) async fn run(context: &Context<'_>, args: DoctorArgs, ui: &Ui, stop: 
     let settings = context.settings(&args.server, &args.key, 1)?;
     let named = args.room.unwrap_or_default();
     let room = if named.is_empty() { None } else { Some(context.room(&named)?) };
-    let result = doctor::run(&settings, room.as_ref(), ui, stop).await;
+    let result = doctor::run(&rooms::job(settings, ui)?, room.as_ref(), stop).await;
     ui.end_rows();
     let found = result.map_err(|error| Failure::of(&error, &named))?;
     let report = messages::doctor::document(&found, &named, context.origin());

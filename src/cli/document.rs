@@ -4,12 +4,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::messages::errors::Failure;
-use super::messages::{Step, check};
-use crate::commands::Error;
+use super::messages::{Step, check, notices};
 use crate::commands::check::{Checked, Report};
 use crate::commands::moq::MoqReport;
 use crate::commands::restart::{Done, Restarted};
 use crate::commands::status::Standing;
+use crate::commands::{Error, Warning};
 use crate::livekit::CheckReport;
 
 /// What went wrong.
@@ -71,13 +71,23 @@ pub(super) struct CheckedDocument<'a> {
     error: Option<ErrorDocument>,
 }
 
+/// An outcome with the texts of its warnings.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "{T}"))]
+pub(super) struct Warned<T> {
+    #[serde(flatten)]
+    outcome: T,
+    /// What the user should know although it worked.
+    warnings: Vec<String>,
+}
+
 /// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`) or not published, or
 /// interrupted.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct RestartedDocument<'a> {
     #[serde(flatten)]
-    restarted: &'a Restarted,
+    restarted: Warned<&'a Restarted>,
     /// The proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<ReportDocument<'a>>,
@@ -134,6 +144,18 @@ impl<'a> From<&'a Report> for ReportDocument<'a> {
     }
 }
 
+impl<T> Warned<T> {
+    pub(super) fn new(outcome: T, warnings: &[Warning]) -> Self {
+        Self { outcome, warnings: warnings.iter().map(notices::warning).collect() }
+    }
+}
+
+/// Of an outcome with the texts of its warnings.
+#[must_use]
+pub(super) fn warned(outcome: &impl Serialize, warnings: &[Warning]) -> Value {
+    json!(Warned::new(outcome, warnings))
+}
+
 /// Of what went wrong alone.
 #[must_use]
 pub(super) fn failure(room_id: Option<&str>, failure: &Failure) -> Value {
@@ -163,7 +185,10 @@ pub(super) fn restart(room: &str, result: &Result<Done, Error>, failure: Option<
             Error::Unhealthy(restarted)
             | Error::Interrupted { done: Some(restarted), .. }
             | Error::NotPublished { done: Some(restarted), .. },
-        ) => json!(RestartedDocument { restarted, check: restarted.check.as_ref().map(Into::into), error }),
+        ) => {
+            let check = restarted.check.as_ref().map(Into::into);
+            json!(RestartedDocument { restarted: Warned::new(&**restarted, &restarted.warnings), check, error })
+        }
         Ok(Done::Planned(planned)) => json!(planned),
         Err(_) => failure.map(|failure| self::failure(Some(room), failure)).unwrap_or_default(),
     }

@@ -8,7 +8,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
-use super::document::{CheckedDocument, DoctorDocument, FailureDocument, RestartedDocument, StandingDocument};
+use super::document::{CheckedDocument, DoctorDocument, FailureDocument, RestartedDocument, StandingDocument, Warned};
 use super::exit;
 use crate::commands::close::Closed;
 use crate::commands::list::Nest;
@@ -79,7 +79,7 @@ fn tighten(schema: &mut Schema) {
 #[test]
 fn schemas_are_current() {
     type Restart = OrPlan<RestartedDocument<'static>, Planned>;
-    type Recreate = OrPlan<Recreated, recreate::Planned>;
+    type Recreate = OrPlan<Warned<Recreated>, recreate::Planned>;
     let of = |title, description| Some((title, description));
     current::<Restart>("restart", of("RestartDocument", "What `nest restart --json` prints: one document a room."));
     current::<Recreate>("recreate", of("RecreateDocument", "What `nest recreate --json` prints."));
@@ -87,7 +87,7 @@ fn schemas_are_current() {
         "list",
         of("ListDocument", "What `nest list --json` prints: one document a nest, on one line each."),
     );
-    current::<Document<Closed>>("close", of("CloseDocument", "What `nest close --json` prints."));
+    current::<Document<Warned<Closed>>>("close", of("CloseDocument", "What `nest close --json` prints."));
     current::<FailureDocument<'static>>("failure", None);
     current::<Document<CheckedDocument<'static>>>(
         "check",
@@ -97,6 +97,6 @@ fn schemas_are_current() {
         "status",
         of("StatusDocument", "What `nest status --json` prints: one document a room."),
     );
-    current::<Document<Fetched>>("token", of("TokenDocument", "What `nest token --json` prints."));
+    current::<Document<Warned<Fetched>>>("token", of("TokenDocument", "What `nest token --json` prints."));
     current::<DoctorDocument>("doctor", None);
 }

@@ -178,7 +178,7 @@ fn dns(far: &Far) -> Link {
 fn proxy(far: &Far) -> Link {
     let Way::Proxy(via) = &far.way else { return passed("none on the way") };
     let through = format!("the way leads through {} ({})", via.host, via.variable);
-    match &far.health {
+    match &far.health.result {
         Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
             failed(format!("{through}, and that failed: {why}"))
                 .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
@@ -205,7 +205,7 @@ fn tls(far: &Far) -> Link {
         return not_checked(format!("plain http, {where_to}"));
     }
     match &far.way {
-        Way::Proxy(_) => match &far.health {
+        Way::Proxy(_) => match &far.health.result {
             Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
                 failed(why).hint(tls_hint(far, None))
             }
@@ -276,13 +276,13 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
         return not_checked(NO_CONNECTION);
     }
     let address = far.api.as_str();
-    match (&far.health, spoken(far)) {
+    match (&far.health.result, spoken(far)) {
         (Ok(health), _) if health.version.is_some() || health.status.is_some() => {
             let version = health.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
             let status = health.status.as_ref().map(|status| format!(", it calls itself {status}")).unwrap_or_default();
-            passed(format!("{address} answers{version}{status}")).took(far.health_elapsed)
+            passed(format!("{address} answers{version}{status}")).took(far.health.elapsed)
         }
-        (_, Ok(())) => passed(format!("{address} answers; it does not say which build it is")).took(far.sight.elapsed),
+        (_, Ok(())) => passed(format!("{address} answers; it does not say which build it is")).took(far.nest.elapsed),
         (_, Err(error)) => failed(format!("{address}: {error}")).hint(match error {
             api::Error::NotFound { missing: Missing::Unsaid, .. } => {
                 "the rest of its answer is lost: try again in a moment".into()
@@ -303,7 +303,7 @@ fn spoken(far: &Far) -> Result<(), &api::Error> {
     let nests = |error: &api::Error| {
         matches!(error, api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     };
-    match (far.sight.guest.as_ref().err(), far.sight.info.as_ref().err()) {
+    match (far.nest.guest.as_ref().err(), far.nest.info.as_ref().err()) {
         (None, _) | (_, None) => Ok(()),
         (Some(guest), Some(info)) if nests(guest) || nests(info) => Ok(()),
         (Some(guest), _) => Err(guest),
@@ -389,15 +389,15 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
 }
 
 fn record(far: &Far, named: &str) -> Link {
-    match &far.sight.info {
+    match &far.nest.info {
         Ok(info) => {
             let (what, ms) = info.restarted_at.map_or(("created", info.created_at), |at| ("last restarted", at));
             let (time, near) = moment(ms);
             let when = if near { "at" } else { "on" };
-            passed(format!("it is there, {what} {when} {time}")).took(far.sight.elapsed)
+            passed(format!("it is there, {what} {when} {time}")).took(far.nest.elapsed)
         }
-        Err(_) if far.sight.record() == Some(false) => {
-            let runs = if far.sight.audio_room() == Some(true) { "the nest still runs, but " } else { "" };
+        Err(_) if far.nest.has_record() == Some(false) => {
+            let runs = if far.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
             failed(format!("{runs}the server no longer has it: records live 24 h from their last write"))
                 .hint("a restart cannot bring it back, a new nest in its place can")
                 .next(format!("nest recreate {named}"))
@@ -407,7 +407,7 @@ fn record(far: &Far, named: &str) -> Link {
 }
 
 fn host(found: &DoctorFindings, named: &str) -> Link {
-    let recorded = found.far().and_then(|far| far.sight.host());
+    let recorded = found.far().and_then(|far| far.nest.host());
     let published = found.event().map(|room| room.event.host());
     let published = published.or(found.room.as_ref().and_then(|room| room.host));
     let Some(host) = recorded.or(published) else { return not_checked("nobody says who hosts this nest") };
@@ -424,7 +424,7 @@ fn host(found: &DoctorFindings, named: &str) -> Link {
 }
 
 fn room(found: &DoctorFindings, far: &Far, named: &str) -> Link {
-    let sight = &far.sight;
+    let sight = &far.nest;
     match &sight.guest {
         Ok(_) => {
             let inside = match sight.info.as_ref().map(|info| info.participant_count) {
@@ -435,10 +435,10 @@ fn room(found: &DoctorFindings, far: &Far, named: &str) -> Link {
             };
             passed(format!("there is an audio room{inside}")).took(sight.elapsed)
         }
-        Err(_) if sight.audio_room() == Some(false) && sight.record() == Some(false) => {
+        Err(_) if sight.has_audio_room() == Some(false) && sight.has_record() == Some(false) => {
             not_checked("there is none, as there is no record")
         }
-        Err(_) if sight.audio_room() == Some(false) => {
+        Err(_) if sight.has_audio_room() == Some(false) => {
             let detail = "there is no audio room, or the API's media server is down";
             if found.event().is_some_and(|room| room.event.is_over(Clock::default().now_s())) {
                 return warned(detail).hint("the event says that the nest is over: that is as it should be");

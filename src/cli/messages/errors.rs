@@ -12,8 +12,7 @@ use super::troubles::{self, Trouble};
 use crate::api::address;
 use crate::cli::document::ErrorDocument;
 use crate::cli::exit::Exit;
-use crate::commands::restart::Progress;
-use crate::commands::{Error, Signal};
+use crate::commands::{Error, Progress, Signal};
 use crate::key::npub;
 use crate::{lock, relay, room};
 
@@ -130,7 +129,8 @@ impl Failure {
             Error::ApiConflict { .. } => new(Exit::Usage).hint("leave out --api"),
             Error::Unavailable(why) => check::unavailable(why, room),
             Error::Unjoinable(checked) => check::unjoinable(checked),
-            Error::NoSession(_) => new(Exit::Usage).hint("nest check --url wss://… --token-file PATH"),
+            Error::NotAToken => no_session("what --token-file names is no token"),
+            Error::NotAMediaServer => no_session("what --url names is no media server"),
             Error::Key(error) => key::failure(error),
             Error::NotHost { you, host, asked } => {
                 let host = host.as_ref().map_or_else(|| "somebody else".into(), npub);
@@ -147,7 +147,7 @@ impl Failure {
             }
             Error::Api(error) => api::failure(error, Asking::restart(room)),
             Error::NotRestarted(error) => api::not_restarted(error, room),
-            Error::Server { source, attempts, seen } => api::server(source, *attempts, seen, room),
+            Error::Server { source, attempts, signs } => api::server(source, *attempts, signs, room),
             Error::NoToken(source) => api::no_token(source, room),
             Error::Unknown { why } => {
                 Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far, it may still happen")
@@ -176,6 +176,10 @@ fn of_room(error: &room::Error) -> Failure {
         room::Error::Address(address::Error::Insecure(_)) => "use https://, or accept the risk with --allow-http",
         _ => "a nest is named by its id, naddr1…, its link, its API URL, or 30312:<pubkey>:<d>",
     })
+}
+
+fn no_session(message: &str) -> Failure {
+    Failure::new(Exit::Usage, message).hint("nest check --url wss://… --token-file PATH")
 }
 
 fn busy(waited: Duration) -> Failure {

@@ -9,20 +9,14 @@ mod way;
 pub(crate) use self::findings::{DoctorFindings, Far};
 pub(crate) use self::media::Media;
 pub(crate) use self::way::Way;
-use super::{Error, Settings, Stop};
-use crate::reporter::Reporter;
+use super::{Error, Job, Stop};
 use crate::room::RoomRef;
 
 /// Looks at everything about a nest; without one, at what all nests of a server have in common. Ends within about the
 /// time-out, once the key is there.
 ///
 /// # Errors
-/// [`Error::Interrupted`], and what [`Settings::api_named`] says against the name.
-pub(crate) async fn run(
-    settings: &Settings,
-    room: Option<&RoomRef>,
-    reporter: &dyn Reporter,
-    stop: &Stop,
-) -> Result<DoctorFindings, Error> {
-    stop.unless(Box::pin(DoctorFindings::gather(settings, room, reporter))).await
+/// [`Error::Interrupted`], and what [`super::Settings::api_named`] says against the name.
+pub(crate) async fn run(job: &Job<'_>, room: Option<&RoomRef>, stop: &Stop) -> Result<DoctorFindings, Error> {
+    stop.unless(Box::pin(DoctorFindings::gather(job, room))).await
 }
