@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Said, Step, check, moment, troubles};
+use super::{Said, Step, check, moment, of_tls, troubles};
 use crate::api::{self, Layer as ApiLayer, Lost, Missing};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::clock::{Clock, rfc3339};
@@ -223,7 +223,7 @@ fn tls(far: &Far) -> Link {
 }
 
 fn tls_hint(far: &Far, failure: Option<&tls::Failure>) -> String {
-    troubles::of_tls(failure, "", far.api.health().as_str(), "http://…").hint
+    of_tls(failure, "", far.api.health().as_str(), "http://…").hint
 }
 
 fn certificate(agreed: &Agreed) -> Link {

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::clock::{Clock, local_hour_minute, rfc3339};
 use crate::report::Status;
+use crate::tls;
 
 /// One link of the chain.
 // In words; the sentence above is the schema's.
@@ -84,5 +85,16 @@ pub(super) fn people(inside: u64) -> String {
         0 => "nobody inside".into(),
         1 => "1 person inside".into(),
         n => format!("{n} people inside"),
+    }
+}
+
+/// The trouble behind a TLS connection that was not made. `plain` is the same address without TLS.
+fn of_tls(failure: Option<&tls::Failure>, why: &str, health: &str, plain: &str) -> troubles::Trouble {
+    match failure {
+        Some(tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. }) => troubles::expired(why),
+        Some(tls::Failure::WrongName { .. }) => troubles::wrong_name(why),
+        Some(tls::Failure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
+        Some(tls::Failure::NotTls) => troubles::not_tls(why, plain),
+        Some(tls::Failure::Other(_)) | None => troubles::tls(why, health),
     }
 }

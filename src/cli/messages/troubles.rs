@@ -4,7 +4,6 @@ use std::fmt::Display;
 
 use crate::cli::exit::Exit;
 use crate::livekit::endpoint::Internal;
-use crate::tls;
 
 /// One trouble.
 pub(crate) struct Trouble {
@@ -156,17 +155,6 @@ troubles! {
     proxy(proxy, variable, why, host) "a proxy is in the way", Some(Exit::Unreachable),
         "the way leads through the proxy {proxy} ({variable}), and that failed: {why}",
         "correct {variable}, or unset it, or go around the proxy: NO_PROXY={host}";
-}
-
-/// The trouble behind a TLS connection that was not made. `plain` is the same address without TLS.
-pub(crate) fn of_tls(failure: Option<&tls::Failure>, why: &str, health: &str, plain: &str) -> Trouble {
-    match failure {
-        Some(tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. }) => expired(why),
-        Some(tls::Failure::WrongName { .. }) => wrong_name(why),
-        Some(tls::Failure::UnknownIssuer { .. }) => unknown_issuer(why),
-        Some(tls::Failure::NotTls) => not_tls(why, plain),
-        Some(tls::Failure::Other(_)) | None => tls(why, health),
-    }
 }
 
 /// The table for the page about troubles.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::super::of_tls;
 use super::Failure;
 use super::troubles::{self, Trouble};
 use crate::api::address::API_PATH;
@@ -206,9 +207,7 @@ fn unreachable(host: &str, layer: &Layer, why: &str, route: &Route, url: &Url) -
     let why = format!("{why}{tried}");
     let name = url.host_str().unwrap_or(host);
     let trouble = match (layer, &route.via) {
-        (Layer::Tls(failure), _) => {
-            troubles::of_tls(failure.as_deref(), &why, &health(url.as_str()), &format!("http://{host}"))
-        }
+        (Layer::Tls(failure), _) => of_tls(failure.as_deref(), &why, &health(url.as_str()), &format!("http://{host}")),
         (_, Some(via)) => troubles::proxy(&via.host, via.variable, why, name),
         (Layer::Dns, None) => troubles::dns(why, name),
         (Layer::Refused | Layer::Connect | Layer::Proxy, None) => troubles::refused(why, health(url.as_str())),
