@@ -24,10 +24,8 @@ pub enum Status {
 pub struct Step<F> {
     /// A stable name, such as `signal`.
     pub name: &'static str,
-    /// How it ended.
     pub status: Status,
     /// How long looking took, where that says something.
     pub elapsed: Option<Duration>,
-    /// What was found, as data.
     pub finding: F,
 }

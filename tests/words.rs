@@ -31,7 +31,8 @@ fn every_trouble_is_told_somewhere() {
     let rows = fs::read_to_string(root("src/cli/messages/troubles.rs")).unwrap();
     let rows = rows.split_once("\ntroubles! {\n").unwrap().1.split_once("\n}\n").unwrap().0;
     let names = rows.lines().filter_map(|line| line.strip_prefix("    ")?.split_once('(')).map(|(name, _)| name);
-    let names: Vec<_> = names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).collect();
+    let names: Vec<_> =
+        names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')).collect();
     let program: String =
         sources("src").filter(|(path, _)| !path.ends_with("troubles.rs")).map(|(_, text)| text).collect();
     for name in &names {

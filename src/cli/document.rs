@@ -150,14 +150,10 @@ impl<T> Warned<T> {
     }
 }
 
-/// Of an outcome with the texts of its warnings.
-#[must_use]
 pub(super) fn warned(outcome: &impl Serialize, warnings: &[Warning]) -> Value {
     json!(Warned::new(outcome, warnings))
 }
 
-/// Of what went wrong alone.
-#[must_use]
 pub(super) fn failure(room_id: Option<&str>, failure: &Failure) -> Value {
     json!(FailureDocument { room_id, error: failure.document() })
 }
@@ -168,15 +164,11 @@ pub fn report(report: &CheckReport) -> Value {
     json!(ReportDocument::from(report))
 }
 
-/// Of a check.
-#[must_use]
 pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
     let error = failure.map(Failure::document);
     json!(CheckedDocument { room_id: Some(&checked.room), report: (&checked.report).into(), error })
 }
 
-/// Of a restart.
-#[must_use]
 pub(super) fn restart(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
     let error = failure.map(Failure::document);
     match result {
@@ -194,8 +186,6 @@ pub(super) fn restart(room: &str, result: &Result<Done, Error>, failure: Option<
     }
 }
 
-/// Of a nest's standing.
-#[must_use]
 pub(super) fn standing(standing: &Standing, failure: Option<&Failure>) -> Value {
     json!(StandingDocument { standing, error: failure.map(Failure::document) })
 }

@@ -5,13 +5,11 @@ use crate::commands::Signal;
 /// One line of the table.
 #[derive(Debug)]
 pub struct Row {
-    /// The value behind it.
     pub exit: Exit,
     /// The number that the shell sees.
     pub code: u8,
     /// `error.kind` in JSON.
     pub kind: &'static str,
-    /// What help and README say of it.
     pub meaning: &'static str,
 }
 
@@ -50,13 +48,11 @@ impl Exit {
         &TABLE[self as usize]
     }
 
-    /// The number that the shell sees.
     #[must_use]
     pub fn code(self) -> u8 {
         self.row().code
     }
 
-    /// `error.kind` in JSON.
     #[must_use]
     pub fn kind(self) -> &'static str {
         self.row().kind

@@ -33,29 +33,20 @@ pub struct MoqReport {
 /// What a step found. Whether that is good or bad, the step's status says.
 #[derive(Debug)]
 pub enum Finding {
-    /// The event alone makes such a nest live.
+    /// The event alone makes such a nest live. `over`: closed, ended, or past its end.
     Event {
-        /// As it is written.
         status: String,
-        /// Closed, ended, or past its end.
         over: bool,
     },
-    /// The event names no media relay.
     NoRelay,
-    /// What it names is no address.
     NoRelayAddress(String),
-    /// The relay was asked whether it speaks QUIC.
+    /// Whether it speaks QUIC on that UDP port.
     Relay {
-        /// As the event names it.
         relay: String,
-        /// The UDP port that was asked.
         port: u16,
-        /// What it said.
         answer: Result<quic::Answer, quic::Error>,
     },
-    /// The event names no auth service.
     NoAuth,
-    /// What it names is no web address.
     NoAuthAddress(String),
     /// It was not asked: tokens would travel in the clear.
     AuthCleartext(String),

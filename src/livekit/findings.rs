@@ -16,12 +16,9 @@ use super::validate::{self, Answer, Refusal};
 use crate::clock::{Clock, rfc3339};
 use crate::report::Status;
 
-/// What came of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It let us in.
     Joined,
-    /// We did not get that far.
     Failed(Failed),
     /// There was no token to join with.
     OnlyAsked,
@@ -36,9 +33,7 @@ pub enum Outcome {
 /// A candidate and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// Where it is, and who says so.
     pub candidate: Candidate,
-    /// What came of it.
     pub outcome: Outcome,
     /// Until that was known; for one that let us in, until the connection stood.
     pub elapsed: Duration,
@@ -71,7 +66,6 @@ impl Tried {
     }
 }
 
-/// A room that we were in.
 #[derive(Debug)]
 pub(super) struct Entered {
     pub joined: Joined,
@@ -80,7 +74,6 @@ pub(super) struct Entered {
     pub peer: Option<IpAddr>,
 }
 
-/// What the room's age shows.
 #[derive(Debug)]
 pub(super) struct Freshness {
     pub verdict: fresh::Verdict,
@@ -88,14 +81,12 @@ pub(super) struct Freshness {
     pub last_restart: Option<Span>,
 }
 
-/// What came of speaking.
 #[derive(Debug)]
 pub(super) struct Speech {
     pub result: Result<Spoken, Silence>,
     pub elapsed: Duration,
 }
 
-/// Everything seen.
 #[derive(Debug, Default)]
 pub(super) struct Findings<'a> {
     pub check: Check<'a>,
@@ -113,7 +104,6 @@ pub(super) struct Findings<'a> {
     /// What came of speaking, if it was tried.
     pub speech: Option<Speech>,
     pub held: Option<Result<(), Closed>>,
-    /// When the hold ended.
     pub ended_ms: Option<i64>,
     /// When we left, and how many people were inside then.
     pub left: Option<(i64, usize)>,
@@ -176,7 +166,6 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// How long to stay.
     pub fn hold(&self) -> Option<Duration> {
         let hold = self.check.hold?;
         Some(if self.connected().is_some() { hold } else { hold.min(LONGEST_HOLD) })

@@ -115,57 +115,41 @@ impl CheckReport {
 
 /// What a step of the check found. Whether that is good or bad, the step's status says.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Finding {
-    /// The API gave no token.
     NoToken,
-    /// The token that matters more, if there were two.
+    /// If there were two tokens, the one that matters more.
     Token(Whose, TokenFinding),
-    /// Nobody says where the media server is.
     NoEndpoint,
-    /// There is no usable token to join with, so nothing was dialled.
+    /// For want of a usable token to join with.
     NothingDialled,
-    /// The endpoints that were tried, up to the one that answered.
+    /// Those that were tried, up to the one that answered.
     Endpoints(Vec<Tried>),
-    /// In the room; how long each layer took.
     Joined(Timings),
-    /// There was no token to join the room of this name with; why, where that is known.
+    /// The room's name, and why there is none, where that is known.
     NoTokenToJoin(String, Option<String>),
-    /// No media server was reached.
     NotReached,
-    /// The media server has no room of this name.
     NoSuchRoom(String),
     /// A media server answered, and did not let us in.
     TurnedAway(Tried),
-    /// The room was not entered, so there was nothing to see.
     NotEntered,
     /// Whether the room is the restarted one.
     Freshness {
-        /// What the evidence amounts to.
         verdict: fresh::Verdict,
-        /// How long ago the room was made, in milliseconds.
         age_ms: Option<i64>,
-        /// The SID that the room had before.
         sid_before: Option<String>,
         /// Seconds until the room closes once everybody has left it.
         closes_after_s: u32,
     },
-    /// Audio was not asked for.
     AudioNotTried,
-    /// What came of audio.
     Audio {
         /// The one way that was to be taken; any, if there is none.
         wanted: Option<Transport>,
         /// The media server's address, as the signal connection sees it.
         signal: Option<IpAddr>,
-        /// What was seen.
         found: Box<AudioFinding>,
     },
-    /// Speaking was not asked for.
     SpeechNotAsked,
-    /// What came of speaking.
     Speech(Result<Spoken, Silence>),
-    /// Staying was not asked for.
     HoldNotAsked,
     /// Nothing closed the room for so long; it was to be longer, which a check without audio cannot do.
     Held(Duration, bool),
@@ -175,27 +159,23 @@ pub enum Finding {
     Ended(Closed, Option<i64>),
 }
 
-/// Whose token it is.
+/// To whom a token was given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// It was given out to the host.
     Host,
-    /// It was given out to anybody.
     Guest,
 }
 
 /// What is known of a token, by its own words and by the media server's.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TokenFinding {
-    /// It is none.
     Malformed(Malformed),
-    /// It is for another room, and was shown to nobody.
+    /// It was shown to nobody.
     OtherRoom(Problem),
-    /// A media server refuses it; LiveKit's clock is so many milliseconds ahead of the API's, where that is too many.
+    /// LiveKit's clock is so many milliseconds ahead of the API's, where that is too many.
     Refused(Refusal, Option<i64>),
-    /// It cannot be of use, and nobody has judged it.
+    /// Nobody has judged it, but it cannot be of use.
     Useless(Problem),
-    /// A media server accepts it.
     Accepted(Claims),
     /// Nothing speaks against it, but no media server has judged it; why, if one was asked.
     Unjudged(Claims, Option<validate::Error>),

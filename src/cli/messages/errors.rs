@@ -21,33 +21,26 @@ const AGAIN: &str = "run it again: what was done is not done twice";
 /// An error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// How the program ends.
     pub exit: Exit,
     /// The HTTP status behind it.
     pub status: Option<u16>,
-    /// What failed.
     pub message: String,
     /// Why, from near to far.
     pub causes: Vec<String>,
-    /// What to do.
     pub hints: Vec<String>,
 }
 
 impl Failure {
-    /// One without cause and hint.
-    #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, status: None, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The same with a cause.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
@@ -71,7 +64,6 @@ impl Failure {
     }
 
     /// The `error` of a JSON document.
-    #[must_use]
     pub(in crate::cli) fn document(&self) -> ErrorDocument {
         let message = std::iter::once(&self.message).chain(&self.causes).map(String::as_str);
         ErrorDocument {

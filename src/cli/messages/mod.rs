@@ -79,7 +79,6 @@ fn sentence(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// How many people are inside.
 pub(super) fn people(inside: u64) -> String {
     match inside {
         0 => "nobody inside".into(),

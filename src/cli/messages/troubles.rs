@@ -5,13 +5,9 @@ use std::fmt::Display;
 use crate::cli::exit::Exit;
 use crate::livekit::endpoint::Internal;
 
-/// One trouble.
 pub(crate) struct Trouble {
-    /// What the host sees.
     seen: &'static str,
-    /// Why it is so.
     pub cause: String,
-    /// What to do.
     pub hint: String,
     /// How the program ends; `None`: well.
     exit: Option<Exit>,

@@ -46,7 +46,6 @@ pub struct Checked {
     pub room: String,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
-    /// What was seen.
     pub report: Report,
 }
 
@@ -60,7 +59,6 @@ pub enum Report {
 }
 
 impl Report {
-    /// What it all amounts to.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {

@@ -23,7 +23,6 @@ use crate::room::RoomRef;
 /// A room that nobody has: what stands in for one where no nest is named.
 const NOBODYS: &str = "nest-doctor";
 
-/// Everything that was found out.
 pub(crate) struct DoctorFindings {
     pub room: Option<RoomRef>,
     /// `None`: there is none.
@@ -37,7 +36,6 @@ pub(crate) struct DoctorFindings {
     pub media: Option<Media>,
 }
 
-/// What was found out at the API.
 pub(crate) struct Far {
     pub api: Base,
     pub way: Way,
@@ -57,7 +55,6 @@ impl Far {
     }
 }
 
-/// A signature that was accepted.
 pub(crate) struct Signature {
     /// It was, but only with the server's time.
     pub warnings: Vec<Warning>,
@@ -65,7 +62,6 @@ pub(crate) struct Signature {
 }
 
 impl DoctorFindings {
-    /// Looks at everything.
     pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
         let mut job = asking.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
@@ -115,12 +111,10 @@ impl DoctorFindings {
         Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media })
     }
 
-    /// The API, if it is known.
     pub fn far(&self) -> Option<&Far> {
         self.api.as_ref().ok()
     }
 
-    /// The event, if there is one.
     pub fn event(&self) -> Option<&relay::Room> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }

@@ -16,7 +16,6 @@ use crate::livekit::validate::{self, Refusal};
 /// For each endpoint.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What was seen of it.
 pub(crate) enum Media {
     /// People are inside, so one more who comes and goes does no harm.
     Joined(Box<CheckReport>),
@@ -24,7 +23,6 @@ pub(crate) enum Media {
     Answers { endpoint: String, verdict: Option<Result<(), Refusal>>, elapsed: Duration },
     /// None answers; why, one for each endpoint.
     Silent(Vec<String>),
-    /// The time was used up.
     NoTime,
 }
 

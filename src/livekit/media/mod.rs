@@ -60,13 +60,10 @@ impl fmt::Display for Transport {
 /// A connection that stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connected {
-    /// Which way it takes.
     pub protocol: Transport,
-    /// Here; the relay's when it goes through one.
+    /// The relay's when it goes through one.
     pub local: SocketAddr,
-    /// The media server's.
     pub remote: SocketAddr,
-    /// There and back, where it was measured.
     pub rtt: Option<Duration>,
 }
 
@@ -120,11 +117,8 @@ impl Seen {
 /// What came of audio.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioFinding {
-    /// How long it was tried.
     pub elapsed: Duration,
-    /// What was seen on the way.
     pub seen: Seen,
-    /// The connection, or why there is none.
     pub result: Result<Connected, Failure>,
 }
 

@@ -8,7 +8,6 @@ use crate::livekit::endpoint::{Internal, class};
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offered {
-    /// Where.
     pub address: SocketAddr,
     /// UDP or TCP; relay when it is the server that goes through one.
     pub transport: Transport,

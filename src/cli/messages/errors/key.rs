@@ -5,7 +5,6 @@ use crate::cli::exit::Exit;
 use crate::commands::key as command;
 use crate::key::{Error, file, keyring};
 
-/// There is no usable key.
 pub(in crate::cli) fn failure(error: &Error) -> Failure {
     let failure = Failure::new(Exit::Key, error.to_string());
     match error {
@@ -19,7 +18,6 @@ pub(in crate::cli) fn failure(error: &Error) -> Failure {
     }
 }
 
-/// `nest key` fails.
 pub(in crate::cli) fn of_command(error: &command::Error) -> Failure {
     let new = |exit| Failure::new(exit, error.to_string());
     match error {
