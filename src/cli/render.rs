@@ -67,7 +67,7 @@ pub fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         lines.push(String::new());
         lines.extend(steps.iter().map(|step| step_line(step, paint)));
         lines.push(String::new());
-        lines.push(proof(restarted, report, paint));
+        lines.push(proof(restarted, report, &steps, paint));
     }
     lines.join("\n")
 }
@@ -91,13 +91,13 @@ fn step_line(step: &Step, paint: Paint) -> String {
 }
 
 /// The proof in one line, or what there is in its place.
-fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
+fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Paint) -> String {
     let sid = check.room.as_ref().map(|room| room.sid.as_str());
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
     let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
     let (first, verdict) = match check.verdict {
         Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
-        Verdict::Unhealthy => ("not well", failed(check.steps.iter().map(|step| (step.name, step.status)), paint)),
+        Verdict::Unhealthy => ("not well", failed(steps, paint)),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
     let parts = [first.to_owned(), sids, verdict, closes(check)];
@@ -111,8 +111,8 @@ fn joinable(check: &CheckReport) -> String {
     format!("joinable{way}{}", after.map(|time| format!(" in {} ms", time.as_millis())).unwrap_or_default())
 }
 
-fn failed(steps: impl Iterator<Item = (&'static str, Status)>, paint: Paint) -> String {
-    let failed = steps.filter(|(_, status)| *status == Status::Failed).map(|(name, _)| name);
+fn failed(steps: &[Step], paint: Paint) -> String {
+    let failed = steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name);
     paint.bad(&format!("failed: {}", failed.collect::<Vec<_>>().join(", ")))
 }
 

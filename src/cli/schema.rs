@@ -19,7 +19,7 @@ use crate::commands::token::Fetched;
 /// Either what was asked for, or nothing but what went wrong.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
 enum Document<T> {
     Done(T),
     Failed(FailureDocument<'static>),
@@ -28,7 +28,7 @@ enum Document<T> {
 /// The same of a command that may only say what it would do.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "the schema is all that is wanted of it")]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
 enum OrPlan<T, P> {
     Done(T),
     Planned(P),

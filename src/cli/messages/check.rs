@@ -380,8 +380,9 @@ fn connection(forced: bool, found: &AudioFinding, connected: &Connected, status:
         }
         Transport::Relay => {
             let url = found.seen.relay.as_deref().unwrap_or("TURN");
-            let failed: String = found.seen.relays.iter().map(|(url, why)| format!("; {}", broken(url, why))).collect();
-            let detail = format!("through {url}: {pair}{failed}");
+            let mut parts = vec![format!("through {url}: {pair}")];
+            parts.extend(found.seen.relays.iter().map(|(url, why)| broken(url, why)));
+            let detail = parts.join("; ");
             if forced {
                 said(format!("sound gets through by a relay, {detail}"))
             } else {

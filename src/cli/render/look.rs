@@ -19,7 +19,7 @@ pub fn checked_text(checked: &Checked, paint: Paint) -> String {
     let (mark, verdict) = match (checked.report.verdict(), &checked.report) {
         (Verdict::Joinable, Report::OverQuic(_)) => (Status::Passed, paint.good("what Media over QUIC needs is there")),
         (Verdict::Joinable, Report::LiveKit(report)) => (Status::Passed, paint.good(&joinable(report))),
-        (Verdict::Unhealthy, _) => (Status::Failed, failed(steps.iter().map(|step| (step.name, step.status)), paint)),
+        (Verdict::Unhealthy, _) => (Status::Failed, failed(&steps, paint)),
         (Verdict::Unknown, _) => (Status::Warned, paint.warn("whether it can be joined is not known")),
     };
     let (sid, closes) = match &checked.report {

@@ -53,7 +53,7 @@ pub struct Checked {
 #[derive(Debug)]
 pub enum Report {
     /// LiveKit was joined, or at least tried.
-    LiveKit(CheckReport),
+    LiveKit(Box<CheckReport>),
     /// What listeners need is there, or not: a nest on Media over QUIC is not joined.
     OverQuic(MoqReport),
 }
@@ -200,7 +200,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         job.reporter.warning(&Warning::Relays { why });
     }
-    concluded(Report::LiveKit(report), room.id.as_str(), host)
+    concluded(Report::LiveKit(Box::new(report)), room.id.as_str(), host)
 }
 
 /// Where an event says that the media server is.
@@ -237,7 +237,7 @@ pub async fn endpoint(
         any_room: true,
         ..options.on(&name, &candidates, job.settings.network.timeout)
     };
-    let work = async { Ok(Report::LiveKit(carry_out(&check, None, &job.client, job.reporter).await)) };
+    let work = async { Ok(Report::LiveKit(Box::new(carry_out(&check, None, &job.client, job.reporter).await))) };
     concluded(stop.unless(work).await?, &name, None)
 }
 

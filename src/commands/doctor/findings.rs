@@ -80,16 +80,15 @@ impl DoctorFindings {
         let signer = key.as_ref().and_then(|key| key.as_deref().ok());
         let ask = |api: Base| ask(&job, api, &subject.id, signer, until);
         let started = Instant::now();
-        let EventAndApi { mut event, api } = match room {
-            Some(room) => job.event_and_api(room, ask).await?,
-            None => {
-                let api = match job.api(subject, None) {
-                    Ok(api) => Ok((api.clone(), ask(api).await)),
-                    Err(Error::NoApi) => Err(Error::NoApi),
-                    Err(error) => return Err(error),
-                };
-                EventAndApi { event: Ok(None), api }
-            }
+        let EventAndApi { mut event, api } = if let Some(room) = room {
+            job.event_and_api(room, ask).await?
+        } else {
+            let api = match job.api(subject, None) {
+                Ok(api) => Ok((api.clone(), ask(api).await)),
+                Err(Error::NoApi) => Err(Error::NoApi),
+                Err(error) => return Err(error),
+            };
+            EventAndApi { event: Ok(None), api }
         };
         let mut event_elapsed = started.elapsed();
         let api = api.map(|(_, far)| far);
