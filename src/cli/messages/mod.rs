@@ -3,7 +3,7 @@
 pub mod check;
 pub(super) mod doctor;
 pub(super) mod errors;
-pub(super) mod notices;
+pub mod notices;
 pub mod troubles;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::super::of_tls;
+use super::super::{notices, of_tls};
 use super::Failure;
 use super::troubles::{self, Trouble};
 use crate::api::address::API_PATH;
@@ -158,8 +158,8 @@ fn unauthorized(url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Tr
         return troubles::signed_url(url, asking.again());
     };
     if ahead.unsigned_abs() <= A_DAY {
-        let side = if ahead > 0 { "ahead of" } else { "behind" };
-        return troubles::clock(clock::span(ahead.saturating_abs() * 1000), side);
+        let (apart, side) = notices::apart(ahead);
+        return troubles::clock(apart, side);
     }
     let now_ms = Clock::default().now_ms();
     let there_ms = now_ms.saturating_sub(ahead.saturating_mul(1000));
