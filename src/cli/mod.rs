@@ -1,17 +1,11 @@
 //! Everything that knows clap, the terminal and the environment.
 
-pub mod advice;
-mod api_error;
 mod args;
-mod check_error;
 mod command;
 mod config;
-mod error;
+pub mod document;
 pub mod exit;
-mod key_error;
 pub mod messages;
-mod nest_error;
-mod render;
 #[cfg(test)]
 mod schema;
 mod settings;
@@ -24,8 +18,9 @@ use clap::Parser as _;
 
 use self::args::{Cli, Color, Format, OutputArgs};
 use self::command::App;
-use self::error::Failure;
 use self::exit::Exit;
+use self::messages::errors::Failure;
+use self::messages::troubles;
 use self::settings::{Env, Sources, output_style, paint};
 use self::terminal::{Streams, Terminal};
 use crate::commands::{Signal, Stop};
@@ -38,7 +33,7 @@ pub fn main(args: &[OsString]) -> u8 {
     let streams = Streams::of_process();
     if args.iter().skip(1).any(|arg| crate::key::found_in_argument(arg)) {
         let failure = Failure::new(Exit::Usage, "a secret key among the arguments; nothing was done")
-            .because(&advice::KEY_ARGUMENT);
+            .because(troubles::key_argument());
         let terminal = Terminal::new(output_style(&unparsed_output(args), env, streams));
         return finish(&terminal, None, Err(failure));
     }
@@ -74,7 +69,7 @@ fn finish(terminal: &Terminal, room: Option<&str>, result: Result<u8, Failure>) 
     terminal.restore();
     let code = result.unwrap_or_else(|failure| {
         if terminal.style.format == Format::Json {
-            terminal.document(&render::failure_document(room, &failure), false);
+            terminal.document(&document::failure(room, &failure), false);
         }
         terminal.failure(None, &failure);
         failure.exit.code()
@@ -98,8 +93,8 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: 
         return 0;
     }
     if output.json {
-        let document = render::failure_document(None, &mistake(&error.to_string()));
-        Terminal::new(output_style(&output, env, streams)).document(&document, false);
+        let mistake = document::failure(None, &mistake(&error.to_string()));
+        Terminal::new(output_style(&output, env, streams)).document(&mistake, false);
     }
     Exit::Usage.code()
 }

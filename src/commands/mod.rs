@@ -8,7 +8,7 @@ pub mod key;
 mod keys;
 pub mod list;
 pub mod mock;
-mod moq;
+pub mod moq;
 pub mod open;
 mod owner;
 pub mod pick;

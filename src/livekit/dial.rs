@@ -104,7 +104,7 @@ impl Timings {
 }
 
 /// A time for people, `0.4 ms` or `41 ms`.
-pub(super) fn milliseconds(time: Duration) -> String {
+pub(crate) fn milliseconds(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
     if ms < 9.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }

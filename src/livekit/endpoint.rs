@@ -5,8 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::said;
-
 /// Who named an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -38,7 +36,7 @@ pub enum Internal {
 impl fmt::Display for Internal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BareName => said::INTERNAL_NAME,
+            Self::BareName => "an internal name, known only in the server's own network",
             Self::LocalName => "a name of a local network",
             Self::Loopback => "an address that means the caller's own machine",
             Self::Private => "an address of a private network",

@@ -15,33 +15,24 @@ const NARROW_MS: i64 = 100;
 pub struct Restarted {
     /// Just before the request, by the clock here, in milliseconds since the Unix epoch.
     pub sent_ms: i64,
-    /// When its answer was there.
     pub answered_ms: i64,
 }
 
-/// Everything known.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// The restart, if there was one.
     pub restarted: Option<Restarted>,
-    /// The room's SID before the restart.
     pub sid_before: Option<&'a str>,
     /// Any room will do, a nest's or not.
     pub any_room: bool,
-    /// The API's clock.
     pub api_clock: Option<Offset>,
     /// The media server's clock, by its HTTP `Date`.
     pub media_clock: Option<Offset>,
-    /// What the media server said.
     pub joined: &'a Joined,
 }
 
-/// What the evidence amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// No restart to prove.
     NoRestart,
-    /// The restarted room.
     Fresh(Proof),
     /// A room from before the restart.
     Old(Sign),
@@ -51,11 +42,9 @@ pub enum Verdict {
     Foreign,
     /// Made around the time of the restart, give or take so many milliseconds.
     Unsure(i64),
-    /// Nothing to go by.
     NoEvidence,
 }
 
-/// What shows that a room is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Another SID than before.
@@ -68,10 +57,8 @@ pub enum Proof {
     Moment(i64),
 }
 
-/// What shows that a room is old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// The SID that it had before.
     Sid,
     /// Made before the request.
     Created,
@@ -123,7 +110,6 @@ pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
     }
 }
 
-/// Weighs the evidence.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let joined = evidence.joined;

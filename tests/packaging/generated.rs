@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use nostr_nests::cli::{advice, exit};
+use nostr_nests::cli::{exit, messages::troubles};
 
 use crate::support::current::{current, root};
 
@@ -62,7 +62,7 @@ fn blocks_in_the_pages_are_current() {
     let fenced = |text: String| format!("```text\n{}\n```\n", text.trim_end());
     let mut blocks: BTreeMap<&str, (String, usize)> = BTreeMap::from([
         ("exit codes", (exit::markdown(), 0)),
-        ("troubleshooting", (advice::markdown(), 0)),
+        ("troubleshooting", (troubles::markdown(), 0)),
         ("nest restart -h", (fenced(nest(&["restart", "-h"])), 0)),
     ]);
     let docs = fs::read_dir(root("docs")).unwrap().map(|entry| entry.unwrap().file_name());
@@ -83,47 +83,4 @@ fn blocks_in_the_pages_are_current() {
     for (name, (_, seen)) in blocks {
         assert!(seen == 1, "{name:?} is in {seen} places; one page has it");
     }
-}
-
-/// The table is the program's own words: every row is said elsewhere too, by its name.
-#[test]
-fn every_advice_is_given_somewhere() {
-    let read = |path: &str| fs::read_to_string(root(path)).unwrap();
-    let all = |folder: &str, but: &str| {
-        let mut open = vec![root(folder)];
-        let mut text = String::new();
-        while let Some(path) = open.pop() {
-            if path.is_dir() {
-                open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-            } else if !path.ends_with(but) {
-                text += &fs::read_to_string(path).unwrap();
-            }
-        }
-        text
-    };
-    let source = read("src/cli/advice.rs");
-    let rows = source.split_once("\nadvice! {\n").unwrap().1.split_once("\n}\n").unwrap().0;
-    let name = |text: &str| text.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect::<String>();
-    let (program, media) = (all("src/cli", "cli/advice.rs"), all("src/livekit", "words/said.rs"));
-    let used = |text: &str, name: &str| {
-        text.match_indices(name)
-            .any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c == '_' || c.is_ascii_uppercase()))
-    };
-    let mut seen = 0;
-    for row in rows.split(";\n    ").map(str::trim_start).filter(|row| !name(row).is_empty()) {
-        seen += 1;
-        let shared: Vec<_> = row.split("said::").skip(1).map(name).collect();
-        if name(row) == "EVENT_OVER" {
-            // A warning says it in one sentence.
-            let notices = read("src/cli/messages/notices.rs");
-            let said = format!("{}; {}", advice::EVENT_OVER.cause(&[("status", "{status}")]), advice::EVENT_OVER.hint);
-            assert!(notices.contains(&said), "{said}");
-        } else if shared.is_empty() {
-            assert!(used(&program, &format!("advice::{}", name(row))), "{}: only the table says it", name(row));
-        }
-        for text in shared {
-            assert!(used(&media, &format!("said::{text}")), "{text}: only the table says it");
-        }
-    }
-    assert_eq!(seen, advice::TABLE.len());
 }

@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
+use super::report::{closes, failed, joinable, joined, step_line};
 use super::{App, restart};
 use crate::cli::args::{KeyArgs, RoomArg, ServerArgs, Transport, duration, exit_help};
-use crate::cli::error::Failure;
+use crate::cli::document;
 use crate::cli::exit::Exit;
-use crate::cli::render;
-use crate::commands::check::{self, Checked, Done, Options};
+use crate::cli::messages::{self, errors::Failure};
+use crate::cli::terminal::{Paint, clean};
+use crate::commands::check::{self, Checked, Done, Options, Report};
 use crate::commands::pick::Purpose;
 use crate::commands::restart::Done as RestartDone;
 use crate::commands::{Error, Job};
 use crate::key::file;
+use crate::livekit::Verdict;
+use crate::report::Status;
 use crate::room::RoomRef;
 use crate::secret::Secret;
 
@@ -99,15 +103,37 @@ fn show(app: &App<'_>, room: Option<&str>, result: &Result<Checked, Error>) -> u
     let name = room.or(checked.map(|checked| checked.room.as_str())).unwrap_or_default();
     app.terminal.end_row(name);
     let failure = result.as_ref().err().map(|error| Failure::of(error, name));
-    let document = || match checked {
-        Some(checked) => render::check_document(checked, failure.as_ref()),
-        None => failure.as_ref().map(|failure| render::failure_document(room, failure)).unwrap_or_default(),
+    let whole = || match checked {
+        Some(checked) => document::checked(checked, failure.as_ref()),
+        None => failure.as_ref().map(|failure| document::failure(room, failure)).unwrap_or_default(),
     };
-    app.terminal.outcome(false, document, |paint| checked.map(|checked| render::checked_text(checked, paint)));
+    app.terminal.outcome(false, whole, |paint| checked.map(|checked| text(checked, paint)));
     failure.map_or(0, |failure| {
         app.terminal.failure(None, &failure);
         failure.exit.code()
     })
+}
+
+/// What a person sees of a check.
+fn text(checked: &Checked, paint: Paint) -> String {
+    let steps = messages::check::of(&checked.report);
+    let (mark, verdict) = match (checked.report.verdict(), &checked.report) {
+        (Verdict::Joinable, Report::OverQuic(_)) => (Status::Passed, paint.good("what Media over QUIC needs is there")),
+        (Verdict::Joinable, Report::LiveKit(report)) => (Status::Passed, paint.good(&joinable(report))),
+        (Verdict::Unhealthy, _) => (Status::Failed, paint.bad(&format!("failed: {}", failed(&steps).join(", ")))),
+        (Verdict::Unknown, _) => (Status::Warned, paint.warn("whether it can be joined is not known")),
+    };
+    let (sid, closes) = match &checked.report {
+        Report::LiveKit(report) => {
+            (report.room.as_ref().map(|room| clean(&room.sid)).unwrap_or_default(), closes(report))
+        }
+        Report::OverQuic(_) => (String::new(), String::new()),
+    };
+    let mut lines: Vec<_> = steps.iter().map(|step| step_line(step, paint)).collect();
+    lines.push(String::new());
+    let told = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
+    lines.push(format!("{} {told}", paint.mark(mark)));
+    lines.join("\n")
 }
 
 /// A token is short-lived: its file may be one that others can read.

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::{App, published_row};
 use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
-use crate::cli::error::Failure;
-use crate::cli::render::with_warnings;
+use crate::cli::document;
+use crate::cli::messages::errors::Failure;
 use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean};
 use crate::commands::Settings;
@@ -42,7 +42,7 @@ pub(super) async fn run(app: &App<'_>, args: &CloseArgs) -> Result<u8, Failure> 
     let name = args.nest.room.as_ref();
     let room = app.room(name, Purpose::Close, &job).await?;
     let closed = close::run(&job, &room, args.yes, &app.stop).await.map_err(|error| super::failure(&error, name));
-    Ok(app.conclude(&room, &closed, |closed| with_warnings(closed, &closed.warnings), text))
+    Ok(app.conclude(&room, &closed, |closed| document::warned(closed, &closed.warnings), text))
 }
 
 fn text(closed: &Closed, paint: Paint) -> String {

@@ -4,11 +4,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::App;
+use super::report::{failed, step_line};
 use crate::cli::args::{Format, KeyArgs, ServerArgs};
-use crate::cli::error::Failure;
+use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::cli::exit::Exit;
-use crate::cli::render;
-use crate::commands::doctor::{self, Request, Verdict};
+use crate::cli::messages::{self, errors::Failure};
+use crate::cli::terminal::{Paint, clean};
+use crate::commands::doctor;
 use crate::report::Status;
 
 #[derive(Debug, Args)]
@@ -41,11 +43,11 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     let settings = app.sources.settings(&args.server, &args.key)?;
     let named = args.room.unwrap_or_default();
     let room = if named.is_empty() { None } else { Some(app.sources.room(&named)?) };
-    let request = Request { room, named, config: app.sources.origin.clone() };
-    let report = doctor::run(&app.job(settings)?, &request, &app.stop).await;
+    let found = doctor::run(&app.job(settings)?, room.as_ref(), &app.stop).await;
     app.terminal.end_rows();
-    let report = report.map_err(|error| Failure::of(&error, &request.named))?;
-    app.terminal.outcome(false, || json!(report), |paint| Some(render::doctor_text(&report, paint)));
+    let found = found.map_err(|error| Failure::of(&error, &named))?;
+    let report = messages::doctor::document(&found, &named, &app.sources.origin);
+    app.terminal.outcome(false, || json!(report), |paint| Some(text(&report, paint)));
     let style = app.terminal.style;
     if style.quiet
         && style.format != Format::Json
@@ -54,5 +56,19 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
         let failure = Failure::new(Exit::Unhealthy, format!("{}: {}", step.name, step.detail));
         app.terminal.failure(None, &failure.hint(report.next.clone()));
     }
-    Ok(if report.verdict == Verdict::Healthy { 0 } else { Exit::Unhealthy.code() })
+    Ok(if report.verdict == DoctorVerdict::Healthy { 0 } else { Exit::Unhealthy.code() })
+}
+
+/// What a person sees of the doctor's report.
+fn text(report: &DoctorDocument, paint: Paint) -> String {
+    let mut lines: Vec<_> = report.steps.iter().map(|step| step_line(step, paint)).collect();
+    let warned = report.steps.iter().any(|step| step.status == Status::Warned);
+    let verdict = match (failed(&report.steps).as_slice(), warned) {
+        ([], false) => paint.good("nothing is wrong"),
+        ([], true) => paint.warn("nothing is wrong, but something should be known"),
+        (failed, _) => paint.bad(&format!("broken: {}", failed.join(", "))),
+    };
+    lines.push(String::new());
+    lines.push(format!("{verdict} · {} {}", paint.good("next:"), clean(&report.next)));
+    lines.join("\n")
 }

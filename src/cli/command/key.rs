@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::App;
 use crate::cli::args::{Format, KeyArgs, TEMPLATE};
-use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
+use crate::cli::messages::{errors, troubles};
 use crate::cli::terminal::{Terminal, clean};
-use crate::cli::{advice, key_error};
 use crate::commands::key::{self, Export, Import, Stored, Written};
 use crate::key::{KeySource, Keyring, load, npub};
 
@@ -88,7 +88,7 @@ pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failur
 }
 
 async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
-    let failed = |error: key::KeyCommandError| key_error::of_command(&error);
+    let failed = |error: key::KeyCommandError| errors::key::of_command(&error);
     let terminal = &*app.terminal;
     let keyring = || app.sources.keyring().ok_or_else(no_home);
     match command {
@@ -203,5 +203,5 @@ fn tell(terminal: &Terminal, key: &PublicKey, text: &str, more: Value) {
 }
 
 fn no_home() -> Failure {
-    Failure::new(Exit::Key, "there is no home folder for the list of keys").hint(advice::KEYRING.hint)
+    Failure::new(Exit::Key, "there is no home folder for the list of keys").hint(troubles::keyring().hint)
 }

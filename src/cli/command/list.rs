@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::App;
 use crate::cli::args::{Format, KeyArgs, ServerArgs, exit_help};
-use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
 use crate::cli::terminal::{Paint, Terminal, clean};
 use crate::clock::{self, Clock};
 use crate::commands::list::{self, Nest, NestState, Request, Watch, Whose};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::App;
-use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
 use crate::commands::mock::{self, Announcement, MockError, MockRequest, SearchPath};
 use crate::key::file;
 use crate::reporter::Reporter as _;

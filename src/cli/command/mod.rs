@@ -11,6 +11,7 @@ mod man;
 mod mock;
 mod open;
 mod recreate;
+mod report;
 mod restart;
 mod serve;
 mod status;
@@ -24,10 +25,10 @@ use serde_json::Value;
 
 pub(super) use self::serve::ServeArgs;
 use super::args::{Deferred, Format, TEMPLATE};
-use super::error::Failure;
+use super::document;
 use super::exit::Exit;
+use super::messages::errors::Failure;
 use super::messages::notices;
-use super::render;
 use super::settings::Sources;
 use super::terminal::{Paint, Terminal, clean};
 use crate::commands::pick::{self, Choice, Purpose};
@@ -188,15 +189,15 @@ impl App<'_> {
         &self,
         room: &RoomRef,
         result: &Result<T, Failure>,
-        document: impl FnOnce(&T) -> Value,
+        document_of: impl FnOnce(&T) -> Value,
         text: impl FnOnce(&T, Paint) -> String,
     ) -> u8 {
         self.terminal.end_rows();
-        let document = || match result {
-            Ok(done) => document(done),
-            Err(failure) => render::failure_document(Some(room.id.as_str()), failure),
+        let whole = || match result {
+            Ok(done) => document_of(done),
+            Err(failure) => document::failure(Some(room.id.as_str()), failure),
         };
-        self.terminal.outcome(false, document, |paint| result.as_ref().ok().map(|done| text(done, paint)));
+        self.terminal.outcome(false, whole, |paint| result.as_ref().ok().map(|done| text(done, paint)));
         let Err(failure) = result else { return 0 };
         self.terminal.failure(None, failure);
         failure.exit.code()

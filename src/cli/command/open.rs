@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::App;
 use crate::cli::args::{KeyArgs, ServerArgs, exit_help};
-use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
 use crate::cli::settings::vars;
 use crate::cli::terminal::clean;
 use crate::commands::open;

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{App, published_row};
 use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
-use crate::cli::error::Failure;
-use crate::cli::render::with_warnings;
+use crate::cli::document;
+use crate::cli::messages::errors::Failure;
 use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean, clean_json};
 use crate::commands::Settings;
@@ -49,7 +49,7 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
     let request = Request { room, yes: args.yes, dry_run: args.dry_run };
     let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| super::failure(&error, name));
     let document = |done: &Done| match done {
-        Done::Recreated(recreated) => with_warnings(recreated, &recreated.warnings),
+        Done::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
         Done::Planned(planned) => json!(planned),
     };
     let text = |done: &Done, paint| match done {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use clap::Args;
 use nostr::PublicKey;
 
+use super::report::{closes, failed, joinable, joined, local_time, step_line};
 use super::{App, published_row};
 use crate::api::Base;
-use crate::cli::advice::{self, Advice};
 use crate::cli::args::{Format, JobsArg, KeyArgs, RetryArgs, RoomsArg, ServerArgs, Transport, duration, exit_help};
-use crate::cli::error::Failure;
+use crate::cli::document;
 use crate::cli::exit::{self, Exit};
-use crate::cli::render::{self, closes, failed_steps, joinable, local_time, step_line};
+use crate::cli::messages::errors::Failure;
+use crate::cli::messages::{Step, check as check_words, troubles};
 use crate::cli::settings::{Sources, policy};
 use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
 use crate::commands::pick::Purpose;
@@ -175,8 +176,8 @@ pub(super) fn show(terminal: &Terminal, room: &str, result: &Result<Done, Error>
             terminal.result(token.expose());
         }
     } else {
-        let document = || render::restart_document(room, result, failure.as_ref());
-        terminal.outcome(several, document, |paint| match result {
+        let whole = || document::restart(room, result, failure.as_ref());
+        terminal.outcome(several, whole, |paint| match result {
             Ok(Done::Planned(planned)) => Some(planned_text(planned)),
             other => restarted(other).map(|restarted| restarted_text(restarted, paint)),
         });
@@ -206,31 +207,31 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
     lines.extend(restarted.token.iter().map(|token| paint.row("token", token.expose())));
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
-        let Advice { cause, hint, .. } = advice::REJOIN;
-        lines.push(paint.row("valid", &format!("until {time}; {cause}: {hint}")));
+        let rejoin = troubles::rejoin();
+        lines.push(paint.row("valid", &format!("until {time}; {}: {}", rejoin.cause, rejoin.hint)));
     }
     lines.extend(published);
     if let Some(check) = &restarted.check {
+        let steps = check_words::steps(check);
         lines.push(String::new());
-        lines.extend(check.steps.iter().map(|step| step_line(step, paint)));
+        lines.extend(steps.iter().map(|step| step_line(step, paint)));
         lines.push(String::new());
-        lines.push(proof(restarted, check, paint));
+        lines.push(proof(restarted, check, &steps, paint));
     }
     lines.join("\n")
 }
 
 /// The proof in one line, or what there is in its place.
-fn proof(restarted: &Restarted, check: &CheckReport, paint: Paint) -> String {
+fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Paint) -> String {
     let sid = check.room.as_ref().map(|room| room.sid.as_str());
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
     let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
     let (first, verdict) = match check.verdict {
         Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
-        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed_steps(check)))),
+        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps).join(", ")))),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
-    let parts = [first.to_owned(), sids, verdict, closes(check)];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    joined([first.to_owned(), sids, verdict, closes(check)])
 }
 
 /// What would be sent, as HTTP writes it, and the event behind the signature.

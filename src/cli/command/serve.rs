@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::App;
 use crate::cli::args::lifetime;
-use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
 use crate::cli::settings::Sources;
 use crate::cli::terminal::clean;
 use crate::commands::serve::{self, ServeError, ServeEvent};

@@ -5,12 +5,12 @@ use std::sync::mpsc;
 use clap::Args;
 
 use super::App;
+use super::report::local_time;
 use crate::api::Missing;
 use crate::cli::args::{JobsArg, KeyArgs, RoomsArg, ServerArgs};
-use crate::cli::check_error;
-use crate::cli::error::Failure;
+use crate::cli::document;
 use crate::cli::exit::{self, Exit};
-use crate::cli::render::{self, local_time};
+use crate::cli::messages::errors::{self, Failure};
 use crate::cli::terminal::{Paint, Terminal, clean};
 use crate::commands::list::NestState;
 use crate::commands::pick::Purpose;
@@ -72,11 +72,11 @@ fn show(terminal: &Terminal, room: &str, result: &Result<Standing, Error>, sever
         Err(error) => Some(Failure::of(error, room)),
     };
     let standing = result.as_ref().ok();
-    let document = || match standing {
-        Some(standing) => render::standing_document(standing, failure.as_ref()),
-        None => failure.as_ref().map(|failure| render::failure_document(Some(room), failure)).unwrap_or_default(),
+    let whole = || match standing {
+        Some(standing) => document::standing(standing, failure.as_ref()),
+        None => failure.as_ref().map(|failure| document::failure(Some(room), failure)).unwrap_or_default(),
     };
-    terminal.outcome(several, document, |paint| standing.map(|standing| text(standing, failure.as_ref(), paint)));
+    terminal.outcome(several, whole, |paint| standing.map(|standing| text(standing, failure.as_ref(), paint)));
     // That a nest does not run is no failure of this program; that it is not known may be one.
     let known = standing.is_some_and(|standing| standing.state != NestState::Unknown);
     if let Some(failure) = failure.as_ref().filter(|_| !known) {
@@ -96,7 +96,7 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         NestState::Inactive => {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
         }
-        NestState::Gone => check_error::gone(room),
+        NestState::Gone => errors::gone(room),
         NestState::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room} --check")),
         NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),

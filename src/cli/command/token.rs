@@ -3,10 +3,13 @@
 use clap::Args;
 
 use super::App;
-use crate::cli::api_error::{self, Asking};
+use super::report::local_time;
 use crate::cli::args::{Format, KeyArgs, RetryArgs, RoomArg, ServerArgs, exit_help};
-use crate::cli::error::Failure;
-use crate::cli::render::{local_time, with_warnings};
+use crate::cli::document;
+use crate::cli::messages::errors::{
+    Failure,
+    api::{self, Asking},
+};
 use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean};
 use crate::commands::pick::Purpose;
@@ -40,7 +43,7 @@ pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> 
     let room = app.room(args.nest.room.as_ref(), Purpose::Token, &job).await?;
     let name = room.id.as_str();
     let fetched = token::run(&job, &room, &app.stop).await.map_err(|error| match &error {
-        Error::Api(error) => api_error::failure(error, Asking::token(name)),
+        Error::Api(error) => api::failure(error, Asking { command: "nest token", room: name, signed: true }),
         other => Failure::of(other, name),
     });
     if app.terminal.style.format == Format::Token
@@ -50,7 +53,7 @@ pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> 
         app.terminal.result(fetched.token.expose());
         return Ok(0);
     }
-    Ok(app.conclude(&room, &fetched, |fetched| with_warnings(fetched, &fetched.warnings), text))
+    Ok(app.conclude(&room, &fetched, |fetched| document::warned(fetched, &fetched.warnings), text))
 }
 
 fn text(fetched: &Fetched, paint: Paint) -> String {

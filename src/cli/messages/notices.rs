@@ -1,11 +1,13 @@
 //! What is said while the work goes on: warnings, and the questions to a person at the terminal.
 
+use super::troubles;
 use crate::clock::{self, Clock};
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
 use crate::reporter::{Question, Warning};
 
 /// What the user should know although the work goes on.
+#[must_use]
 pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::ClockRepaired { ahead_s } => {
@@ -18,9 +20,8 @@ pub fn warning(warning: &Warning) -> String {
         Warning::AttemptFailed { attempt, why } => format!("attempt {attempt}: {why}"),
         Warning::NoLock { why } => format!("{why}; going on without a lock"),
         Warning::EventIsOver { status } => {
-            format!(
-                "the event says {status}: clients will still show the nest as over; --publish-status puts that right"
-            )
+            let over = troubles::event_over(status);
+            format!("{}; {}", over.cause, over.hint)
         }
         Warning::AnswerLost { why } => {
             format!("{why}, but the nest was restarted; the token was fetched afterwards")
@@ -35,11 +36,12 @@ pub fn warning(warning: &Warning) -> String {
 }
 
 /// How far a clock is off, and to which side; seconds that it is ahead.
-pub fn apart(ahead_s: i64) -> (String, &'static str) {
+pub(super) fn apart(ahead_s: i64) -> (String, &'static str) {
     (clock::span(ahead_s.saturating_abs().saturating_mul(1000)), if ahead_s > 0 { "ahead of" } else { "behind" })
 }
 
 /// What a person is asked.
+#[must_use]
 pub fn question(question: Question<'_>) -> String {
     let disconnected = |people, nest: &str| match people {
         1 => format!("One person is in {nest} and will be disconnected."),
@@ -64,6 +66,7 @@ pub fn question(question: Question<'_>) -> String {
 }
 
 /// Which of several nests is meant.
+#[must_use]
 pub fn which(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Restart => "Restart which nest",
@@ -77,6 +80,7 @@ pub fn which(purpose: Purpose) -> &'static str {
 }
 
 /// Whether the only nest that suits is meant.
+#[must_use]
 pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
     let action = match purpose {
         Purpose::Restart => "Restart it?",
@@ -91,6 +95,7 @@ pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
 }
 
 /// A nest among others to choose from.
+#[must_use]
 pub fn choice(nest: &Nest) -> String {
     let age = clock::span((Clock::default().now_s() - nest.since_s).saturating_mul(1000));
     format!("{} · {} · {} · {age}", nest.name(), nest.status, state(nest))

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use self::drain::Drain;
 pub(super) use self::style::{Paint, clean, clean_json};
 use super::args::Format;
-use super::error::Failure;
+use super::messages::errors::Failure;
 use super::messages::notices;
 use crate::commands::Signal;
 use crate::reporter::{Answer, Question, Reporter, Step, Warning};

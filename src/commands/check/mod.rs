@@ -7,9 +7,10 @@ use std::time::Duration;
 use nostr::PublicKey;
 use tokio::time::Instant;
 
+use super::moq::{self, MoqReport};
 use super::restart::{self, Restarted};
 use super::target::EventAndApi;
-use super::{Error, Job, Stop, moq, token};
+use super::{Error, Job, Stop, token};
 use crate::api::{self, Base, Missing, NestProbe};
 use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining};
@@ -38,13 +39,32 @@ pub struct Options {
 }
 
 /// What a check came to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Checked {
     /// The nest; what the token says, for a session without one.
     pub room: String,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
-    pub report: CheckReport,
+    pub report: Report,
+}
+
+/// What was seen of whatever carries the sound of a nest.
+#[derive(Debug)]
+pub enum Report {
+    /// LiveKit was joined, or at least tried.
+    LiveKit(Box<CheckReport>),
+    /// What listeners need is there, or not: a nest on Media over QUIC is not joined.
+    OverQuic(MoqReport),
+}
+
+impl Report {
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::LiveKit(report) => report.verdict,
+            Self::OverQuic(report) => report.verdict,
+        }
+    }
 }
 
 /// A nest without anything to join, or whose API does not say.
@@ -60,7 +80,7 @@ pub struct Unavailable {
 }
 
 /// What came of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Done {
     Joinable(Box<Checked>),
     /// There was no audio room; a person wanted a restart, and the new session can be joined.
@@ -138,7 +158,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
         && let Some(media) = event.media_over_quic()
     {
         let report = moq::check(event, media, client, allow_http).await;
-        return concluded(report, room.id.as_str(), Some(event.host()));
+        return concluded(Report::OverQuic(report), room.id.as_str(), Some(event.host()));
     }
     let (api, probe, ahead) = api?;
     let event = event.unwrap_or_else(|error| {
@@ -177,7 +197,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         job.reporter.warning(&Warning::Relays { why });
     }
-    concluded(report, room.id.as_str(), host)
+    concluded(Report::LiveKit(Box::new(report)), room.id.as_str(), host)
 }
 
 /// Where an event says that the media server is.
@@ -214,12 +234,12 @@ pub async fn endpoint(
         any_room: true,
         ..options.on(&name, &candidates, job.settings.network.timeout)
     };
-    let work = async { Ok(carry_out(&check, None, &job.client, job.reporter).await) };
+    let work = async { Ok(Report::LiveKit(Box::new(carry_out(&check, None, &job.client, job.reporter).await))) };
     concluded(stop.unless(work).await?, &name, None)
 }
 
-fn concluded(report: CheckReport, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
-    let joinable = report.verdict == Verdict::Joinable;
+fn concluded(report: Report, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
+    let joinable = report.verdict() == Verdict::Joinable;
     let checked = Checked { room: room.to_owned(), host, report };
     if joinable { Ok(checked) } else { Err(Error::Unjoinable(Box::new(checked))) }
 }

@@ -76,22 +76,8 @@ impl Options {
         candidates: &'a [Candidate],
         timeout: Duration,
     ) -> Check<'a> {
-        Check {
-            room,
-            join: None,
-            no_token: None,
-            host_token: None,
-            candidates,
-            restarted: None,
-            sid_before: None,
-            any_room: false,
-            api_clock: None,
-            hold: self.hold,
-            signal_only: self.signal_only,
-            transport: self.transport,
-            publish: self.publish,
-            timeout,
-        }
+        let Self { hold, signal_only, transport, publish, .. } = self;
+        Check { room, candidates, hold, signal_only, transport, publish, timeout, ..Check::default() }
     }
 }
 

@@ -23,8 +23,8 @@ use crate::room::RoomRef;
 /// A room that nobody has: what stands in for one where no nest is named.
 const NOBODYS: &str = "nest-doctor";
 
-/// Everything that was found out.
-pub(super) struct Findings {
+pub(crate) struct DoctorFindings {
+    pub room: Option<RoomRef>,
     /// `None`: there is none.
     pub key: Option<Result<Arc<HostKey>, Arc<key::KeyError>>>,
     pub api: Result<Far, Error>,
@@ -36,8 +36,7 @@ pub(super) struct Findings {
     pub media: Option<Media>,
 }
 
-/// What was found out at the API.
-pub(super) struct Far {
+pub(crate) struct Far {
     pub api: Base,
     pub way: Way,
     pub health: Answer<Health>,
@@ -56,14 +55,13 @@ impl Far {
     }
 }
 
-/// A signature that was accepted.
-pub(super) struct Signature {
+pub(crate) struct Signature {
     /// It was, but only with the server's time.
     pub warnings: Vec<Warning>,
     pub elapsed: Duration,
 }
 
-impl Findings {
+impl DoctorFindings {
     pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
         let mut job = asking.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
@@ -109,15 +107,13 @@ impl Findings {
             }
             _ => (Vec::new(), None),
         };
-        Ok(Self { key, api, event, event_elapsed, candidates, media })
+        Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media })
     }
 
-    /// The API, if it is known.
     pub fn far(&self) -> Option<&Far> {
         self.api.as_ref().ok()
     }
 
-    /// The event, if there is one.
     pub fn event(&self) -> Option<&relay::Room> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }

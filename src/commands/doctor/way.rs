@@ -13,7 +13,7 @@ use crate::tls::Agreed;
 const LAYER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A way to the API.
-pub(super) enum Way {
+pub(crate) enum Way {
     /// Through a proxy, which looks up the name and connects.
     Proxy(Via),
     Direct {

@@ -101,7 +101,7 @@ pub struct Restarted {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
     /// The proof.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub check: Option<CheckReport>,
     /// The SID that this machine last saw, for the line that says what became what.
     #[serde(skip)]

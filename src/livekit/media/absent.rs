@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Failure, Finding, Inside, Seen, Silence, Spoken, Wish};
+use super::{AudioFinding, Failure, Inside, Seen, Silence, Spoken, Wish};
 use crate::livekit::dial::Failed;
 use crate::livekit::door::Door;
 use crate::livekit::signal::{Ending, Session};
@@ -31,6 +31,6 @@ impl Live {
 /// Joins.
 pub(in crate::livekit) async fn enter(door: &Door<'_>, _: Wish) -> Result<Inside, Failed> {
     let session = door.join(door.dial().await?).await?;
-    let finding = Finding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };
+    let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };
     Ok(Inside::silent(session, Some(finding)))
 }

@@ -1,31 +1,31 @@
-//! What goes wrong between here and the API, as text and hints.
+//! What goes wrong between here and the API.
 
 use std::time::Duration;
 
 use url::Url;
 
-use super::advice::{self, Advice};
-use super::error::Failure;
-use super::exit::Exit;
-use super::settings::{MAX_WAIT, RETRIES};
+use super::super::{notices, of_tls};
+use super::Failure;
+use super::troubles::{self, Trouble};
 use crate::api::address::API_PATH;
 use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
+use crate::cli::exit::Exit;
+use crate::cli::settings::{MAX_WAIT, RETRIES};
 use crate::clock::{self, Clock};
 use crate::commands::ServerSigns;
 use crate::room::RoomRef;
-use crate::tls;
 
 /// A clock that is further off does not run wrong: it was never set. Seconds.
 const A_DAY: u64 = 24 * 60 * 60;
 
 /// What was run, as far as an error's wording depends on it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asking<'a> {
+pub(in crate::cli) struct Asking<'a> {
     /// Without the room: `nest restart`.
-    command: &'static str,
-    room: &'a str,
+    pub command: &'static str,
+    pub room: &'a str,
     /// Whether the request that failed had a signature.
-    signed: bool,
+    pub signed: bool,
 }
 
 impl<'a> Asking<'a> {
@@ -34,67 +34,64 @@ impl<'a> Asking<'a> {
         Self { command: "nest restart", room, signed: true }
     }
 
-    /// The request for the host's token.
-    pub(super) fn token(room: &'a str) -> Self {
-        Self { command: "nest token", ..Self::restart(room) }
-    }
-
-    /// What a check asks as a guest does.
-    pub(super) fn check(room: &'a str) -> Self {
-        Self { command: "nest check", room, signed: false }
-    }
-
-    /// The table of advice speaks of the restart; the same goes for the other commands.
-    fn advised(&self, failure: Failure, advice: &Advice, known: &[(&str, &str)]) -> Failure {
-        failure.cause(advice.cause(known)).hint(advice.hint(known).replace("nest restart", self.command))
+    /// The command to run again, with its room.
+    fn again(&self) -> String {
+        format!("{} {}", self.command, self.room)
     }
 }
 
 /// What to show for an answer that is not the one asked for, or for none.
-pub(super) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
+pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
     let room = asking.room;
-    let new = |exit| Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
+    let said = match error {
+        Error::Unauthorized { said, .. }
+        | Error::Forbidden { said }
+        | Error::NotFound { said, .. }
+        | Error::RateLimited { said, .. }
+        | Error::Server { said, .. } => Some(said).filter(|said| !said.is_empty()),
+        _ => None,
+    };
+    let new = |exit| {
+        let failure = Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
+        said.map(|said| format!("the server says: {said}")).into_iter().fold(failure, Failure::cause)
+    };
     match error {
-        Error::Unauthorized { said, url, .. } if !asking.signed => Failure {
-            message: "the API wants a signature where guests need none".into(),
-            ..quoted(new(Exit::Unauthorized), said)
+        Error::Unauthorized { url, .. } if !asking.signed => {
+            Failure { message: "the API wants a signature where guests need none".into(), ..new(Exit::Unauthorized) }
+                .cause(format!("{url} was asked without one"))
+                .hint("check the address with --api; if it is right, tell the server's operator")
         }
-        .cause(format!("{url} was asked without one"))
-        .hint("check the address with --api; if it is right, tell the server's operator"),
-        Error::Unauthorized { said, url, clock_ahead_s } => {
-            unauthorized(quoted(new(Exit::Unauthorized), said), url, *clock_ahead_s, asking)
+        Error::Unauthorized { url, clock_ahead_s, .. } => {
+            new(Exit::Unauthorized).because(unauthorized(url, *clock_ahead_s, asking))
         }
-        Error::Forbidden { said } => quoted(new(Exit::NotHost), said),
-        Error::NotFound { missing, url, said } => {
-            let mut failure = quoted(new(Exit::NotFound), said);
+        Error::Forbidden { .. } => new(Exit::NotHost),
+        Error::NotFound { missing, url, .. } => {
+            let mut failure = new(Exit::NotFound);
             if *missing == Missing::Endpoint && url.ends_with("/restart") {
                 failure.message = "this server has no restart endpoint".into();
             }
-            match missing {
-                Missing::Record => failure.advised(&advice::RECORD_GONE, &[("room", room)]),
-                Missing::AudioRoom => failure.advised(&advice::NO_AUDIO_ROOM, &[("room", room)]),
-                Missing::Endpoint => failure.advised(&advice::NO_ENDPOINT, &[("url", url), ("health", &health(url))]),
-                Missing::Unsaid => failure.because(&advice::LOST_404),
-            }
+            failure.because(match missing {
+                Missing::Record => troubles::record_gone(room),
+                Missing::AudioRoom => troubles::no_audio_room(room),
+                Missing::Endpoint => troubles::no_endpoint(url, health(url)),
+                Missing::Unsaid => troubles::lost_404(),
+            })
         }
-        Error::RateLimited { said, retry_after, policy } => {
-            rate_limited(quoted(new(Exit::RateLimited), said), *retry_after, *policy, asking)
+        Error::RateLimited { retry_after, policy, .. } => {
+            new(Exit::RateLimited).because(troubles::rate_limit(next_try(*retry_after, *policy, asking)))
         }
-        Error::Server { status: ..500, said, .. } => quoted(new(Exit::Server), said).hint(advice::NONSENSE.hint),
-        Error::Server { said, retry_after, .. } => {
-            let failure = quoted(new(Exit::Server), said).because(&advice::SERVER);
-            match retry_after {
-                Some(wait) => failure.hint(format!("it asks to try again {}", when(*wait))),
-                None => failure,
-            }
+        Error::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense().hint),
+        Error::Server { retry_after, .. } => {
+            let again = retry_after.map(|wait| format!("it asks to try again {}", when(wait)));
+            again.into_iter().fold(new(Exit::Server).because(troubles::server()), Failure::hint)
         }
         Error::Redirect { url, target, .. } => {
             let api = pointed_to(url, target);
-            let known = [("room", room), ("api", api.as_deref().unwrap_or_default())];
-            let failure = asking.advised(new(Exit::Server), &advice::REDIRECT, &known);
-            if api.is_some() { failure } else { Failure { hints: vec![elsewhere(url, target)], ..failure } }
+            let trouble = troubles::redirect(asking.again(), api.as_deref().unwrap_or_default());
+            let hint = if api.is_some() { trouble.hint } else { elsewhere(url, target) };
+            new(Exit::Server).cause(trouble.cause).hint(hint)
         }
-        Error::Nonsense { .. } => new(Exit::Server).because(&advice::NONSENSE),
+        Error::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense()),
         Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
         Error::Lost(lost) => self::lost(lost),
     }
@@ -156,49 +153,32 @@ pub(super) fn no_token(error: &Error, room: &str) -> Failure {
         .hint(format!("another restart brings another token: nest restart {room}"))
 }
 
-fn quoted(failure: Failure, said: &str) -> Failure {
-    if said.is_empty() { failure } else { failure.cause(format!("the server says: {said}")) }
-}
-
-fn unauthorized(failure: Failure, url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Failure {
+fn unauthorized(url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Trouble {
     let Some(ahead) = clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) else {
-        return asking.advised(failure, &advice::SIGNED_URL, &[("url", url), ("room", asking.room)]);
+        return troubles::signed_url(url, asking.again());
     };
-    let apart = ahead.unsigned_abs();
-    if apart <= A_DAY {
-        let side = if ahead > 0 { "ahead of" } else { "behind" };
-        return failure
-            .advised(&advice::CLOCK, &[("apart", &clock::span(ahead.saturating_abs() * 1000)), ("side", side)]);
+    if ahead.unsigned_abs() <= A_DAY {
+        let (apart, side) = notices::apart(ahead);
+        return troubles::clock(apart, side);
     }
     let now_ms = Clock::default().now_ms();
     let there_ms = now_ms.saturating_sub(ahead.saturating_mul(1000));
     let day = |ms| clock::rfc3339(ms).unwrap_or_else(|| "an impossible time".into());
-    failure.advised(&advice::CLOCK_FAR, &[("there", &day(there_ms)), ("here", &day(now_ms))])
+    troubles::clock_far(day(there_ms), day(now_ms))
 }
 
-fn rate_limited(
-    failure: Failure,
-    retry_after: Option<Duration>,
-    policy: Option<Policy>,
-    asking: Asking<'_>,
-) -> Failure {
-    let Asking { command, room, .. } = asking;
-    let when = match (retry_after, policy) {
-        (None, _) => "in 15 minutes".into(),
-        (Some(wait), Some(policy)) if wait.as_secs() < A_DAY => {
-            let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
-            let more = if wait > policy.max_wait {
-                format!("let it wait: {command} {room}{max_wait}")
-            } else {
-                let retries = policy.retries.saturating_mul(2).max(RETRIES);
-                let max_wait = if wait > MAX_WAIT { max_wait } else { String::new() };
-                format!("let it try more often: {command} {room} --retries {retries}{max_wait}")
-            };
-            format!("{}, or {more}", when(wait))
-        }
-        (Some(wait), _) => when(wait),
-    };
-    failure.advised(&advice::RATE_LIMIT, &[("when", &when)])
+/// When to try again after a 429, and how to have that done.
+fn next_try(retry_after: Option<Duration>, policy: Option<Policy>, asking: Asking<'_>) -> String {
+    let Some(wait) = retry_after else { return "in 15 minutes".into() };
+    let Some(policy) = policy.filter(|_| wait.as_secs() < A_DAY) else { return when(wait) };
+    let again = asking.again();
+    let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
+    if wait > policy.max_wait {
+        return format!("{}, or let it wait: {again}{max_wait}", when(wait));
+    }
+    let retries = policy.retries.saturating_mul(2).max(RETRIES);
+    let max_wait = if wait > MAX_WAIT { max_wait } else { String::new() };
+    format!("{}, or let it try more often: {again} --retries {retries}{max_wait}", when(wait))
 }
 
 /// `in 5 s`, `after 14:32`, or the date if that is another day.
@@ -224,30 +204,20 @@ fn unreachable(host: &str, layer: &Layer, why: &str, route: &Route, url: &Url) -
     let failure = Failure::new(Exit::Unreachable, format!("cannot reach {host}; nothing was sent"));
     let addresses: Vec<_> = route.tried.iter().map(ToString::to_string).collect();
     let tried = if addresses.is_empty() { String::new() } else { format!(" (tried {})", addresses.join(", ")) };
-    let (why, health, plain) = (format!("{why}{tried}"), health(url.as_str()), format!("http://{host}"));
+    let why = format!("{why}{tried}");
     let name = url.host_str().unwrap_or(host);
-    let known = [("why", why.as_str()), ("host", name), ("health", &health), ("plain", &plain)];
-    let advice = match layer {
-        Layer::Dns => &advice::DNS,
-        Layer::Tls(Some(failure)) => match **failure {
-            tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. } => &advice::EXPIRED,
-            tls::Failure::WrongName { .. } => &advice::WRONG_NAME,
-            tls::Failure::UnknownIssuer { .. } => &advice::UNKNOWN_ISSUER,
-            tls::Failure::NotTls => &advice::NOT_TLS,
-            tls::Failure::Other(_) => &advice::TLS,
-        },
-        Layer::Tls(None) => &advice::TLS,
-        Layer::Refused | Layer::Connect | Layer::Proxy => &advice::REFUSED,
+    let trouble = match (layer, &route.via) {
+        (Layer::Tls(failure), _) => of_tls(failure.as_deref(), &why, &health(url.as_str()), &format!("http://{host}")),
+        (_, Some(via)) => troubles::proxy(&via.host, via.variable, why, name),
+        (Layer::Dns, None) => troubles::dns(why, name),
+        (Layer::Refused | Layer::Connect | Layer::Proxy, None) => troubles::refused(why, health(url.as_str())),
     };
+    let failure = failure.because(trouble);
     match (&route.via, layer) {
-        (None, _) => failure.advised(advice, &known),
-        (Some(via), Layer::Tls(_)) => failure
-            .advised(advice, &known)
-            .cause(format!("the connection went through the proxy {} ({})", via.host, via.variable)),
-        (Some(via), _) => {
-            let proxy = [("proxy", via.host.as_str()), ("variable", via.variable), ("why", &why), ("host", name)];
-            failure.advised(&advice::PROXY, &proxy)
+        (Some(via), Layer::Tls(_)) => {
+            failure.cause(format!("the connection went through the proxy {} ({})", via.host, via.variable))
         }
+        _ => failure,
     }
 }
 
