@@ -19,9 +19,9 @@ use crate::commands::Stop;
 use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
-use crate::server::media::livekit;
+use crate::server::media::LivekitConfig;
 use crate::server::serve::{IpNetwork, PublicEndpoint, PublicOrigin, Quota, ServeSettings};
-use crate::server::store::redis;
+use crate::server::store::RedisConfig;
 
 /// Upstream's port, for the proxy on this machine.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5544);
@@ -130,12 +130,12 @@ impl Given<'_> {
         let quota = |limit: u32| (limit > 0).then_some(Quota { limit, window: Duration::from_mins(1) });
         let connections = self.count("max-connections", args.max_connections, file.max_connections, CONNECTIONS)?;
         Ok(ServeSettings {
-            livekit: livekit::Config {
+            livekit: LivekitConfig {
                 url: self.text("livekit", args.livekit.as_ref(), file.livekit.as_ref())?,
                 key: self.text("livekit-key", args.livekit_key.as_ref(), file.livekit_key.as_ref())?,
                 secret: self.livekit_secret(args).await?,
             },
-            redis: redis::Config { url: self.redis_url(args)?, password: self.redis_password(args).await? },
+            redis: RedisConfig { url: self.redis_url(args)?, password: self.redis_password(args).await? },
             origin: origin.parse::<PublicOrigin>().map_err(|error| wrong("public-url", &error))?,
             endpoint,
             record_ttl: args.record_ttl.or(ttl).unwrap_or(RECORD_TTL),
