@@ -13,7 +13,7 @@ use nostr_nests::api::{Base, Network, Policy};
 use nostr_nests::clock::Clock;
 use nostr_nests::commands::restart::{self, Done, Request};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
-use nostr_nests::key::{Plan, Source};
+use nostr_nests::key::{KeyPlan, KeySource};
 use nostr_nests::livekit::check::{Check, Tools, run};
 use nostr_nests::livekit::{CheckReport, Transport};
 use nostr_nests::reporter::{Reporter, Silent, Step};
@@ -93,7 +93,7 @@ async fn restarts(server: &LiveKit) -> Duration {
         api: ApiSources { given: Some(Base::parse(&mock.api()).unwrap()), ..ApiSources::default() },
         relays: RelaySources { given: vec![], profile: vec![], timeout: Duration::from_secs(5) },
         allow_http: true,
-        key: Plan { explicit: vec![Source::KeyFile(PathBuf::from(&key))], ..Plan::default() },
+        key: KeyPlan { explicit: vec![KeySource::KeyFile(PathBuf::from(&key))], ..KeyPlan::default() },
         retry: Policy { retries: 0, max_wait: Duration::ZERO },
         jobs: 1,
         state_dir: None,

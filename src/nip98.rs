@@ -15,7 +15,6 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// The URL exactly as it is sent.
     pub url: &'a str,
-    /// The body, if there is one.
     pub body: Option<&'a [u8]>,
 }
 

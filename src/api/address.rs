@@ -19,13 +19,7 @@ pub enum Error {
     NotAnId(String),
     /// Not a URL, or one with parts that an API address cannot have.
     #[error("{text:?} is not the address of a Nests API: {why}")]
-    Malformed {
-        /// What was given, credentials left out.
-        text: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// Plain http to another machine.
+    Malformed { text: String, why: &'static str },
     #[error("{0} would send the signature in the clear")]
     Insecure(Base),
 }

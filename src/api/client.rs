@@ -39,13 +39,10 @@ pub struct Network {
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
-    /// What is done.
     pub method: &'a Method,
-    /// To what.
     pub url: &'a Url,
     /// The NIP-98 value, where the call needs one.
     pub authorization: Option<&'a Secret>,
-    /// JSON.
     pub body: Option<&'a [u8]>,
     /// A limit of this call alone, below the network's own.
     pub limit: Option<Duration>,
@@ -69,7 +66,6 @@ impl<'a> Call<'a> {
 /// An answer, whatever it says.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The status code.
     pub status: u16,
     /// When the server says that it answered, in milliseconds since the Unix epoch, cut to seconds.
     pub date_ms: Option<i64>,
@@ -81,7 +77,6 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// How many more requests the server says that it takes from this address for now.
     pub remaining: Option<u32>,
-    /// Where a redirect points.
     pub location: Option<String>,
     /// Whether the body calls itself HTML.
     pub html: bool,

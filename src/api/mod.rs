@@ -17,4 +17,4 @@ pub use lost::{Layer, Lost, Route};
 pub use probe::{NestProbe, Probe};
 pub use proxy::{Proxy, Via};
 pub use retry::Policy;
-pub(crate) use signed::{Sent, SignedClient};
+pub(crate) use signed::{SignedClient, SignedReply};

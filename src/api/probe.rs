@@ -24,7 +24,6 @@ pub struct Probe<'a> {
     client: &'a Client,
     api: &'a Base,
     reporter: &'a dyn Reporter,
-    /// Of each question.
     limit: Duration,
 }
 
@@ -120,7 +119,6 @@ impl<'a> Probe<'a> {
         self.get(&self.api.room(id, "/guest"), |answer: TokenAnswer, status| answer::token(&answer.token, status)).await
     }
 
-    /// The record.
     pub async fn info(&self, id: &RoomId) -> Answer<Info> {
         self.get(&self.api.room(id, "/info"), |info, _| Ok(info)).await
     }

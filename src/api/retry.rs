@@ -13,7 +13,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub struct Policy {
     /// Attempts after the first.
     pub retries: u32,
-    /// The longest pause that is accepted.
     pub max_wait: Duration,
 }
 
@@ -22,7 +21,6 @@ pub struct Policy {
 pub enum Next {
     /// Send it again after this pause.
     Again(Duration),
-    /// This is the outcome.
     Stop,
 }
 

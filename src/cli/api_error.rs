@@ -5,9 +5,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::advice::{self, Advice};
-use super::context::{MAX_WAIT, RETRIES};
 use super::error::Failure;
 use super::exit::Exit;
+use super::settings::{MAX_WAIT, RETRIES};
 use crate::api::address::API_PATH;
 use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
 use crate::clock::{self, Clock};

@@ -4,34 +4,36 @@ use super::advice;
 use super::error::Failure;
 use super::exit::Exit;
 use crate::commands::key as command;
-use crate::key::{Error, file, keyring};
+use crate::key::{KeyError, file, keyring};
 
 /// What to show when there is no usable key.
-pub(super) fn failure(error: &Error) -> Failure {
+pub(super) fn failure(error: &KeyError) -> Failure {
     let failure = Failure::new(Exit::Key, error.to_string());
     match error {
-        Error::Missing => failure.because(&advice::NO_KEY),
-        Error::Unreadable { cause, .. } | Error::Passphrase(cause) => unreadable(failure, cause),
-        Error::PassphraseNeeded { .. } => {
+        KeyError::Missing => failure.because(&advice::NO_KEY),
+        KeyError::Unreadable { cause, .. } | KeyError::Passphrase(cause) => unreadable(failure, cause),
+        KeyError::PassphraseNeeded { .. } => {
             failure.hint("give the passphrase in a file: --passphrase-file PATH (mode 0600)")
         }
-        Error::Keyring(error) => of_keyring(failure, error),
+        KeyError::Keyring(error) => of_keyring(failure, error),
         _ => with_sources(failure, error),
     }
 }
 
 /// What to show when `nest key` fails.
-pub(super) fn of_command(error: &command::Error) -> Failure {
+pub(super) fn of_command(error: &command::KeyCommandError) -> Failure {
     match error {
-        command::Error::Key(error) => failure(error),
-        command::Error::WhichOne { npubs } => {
+        command::KeyCommandError::Key(error) => failure(error),
+        command::KeyCommandError::WhichOne { npubs } => {
             let choices = npubs.iter().map(|npub| format!("nest key remove {npub}"));
             choices.fold(Failure::new(Exit::Usage, error.to_string()), Failure::hint)
         }
-        command::Error::NotConfirmed { .. } => Failure::new(Exit::Failed, error.to_string()).hint("--yes asks nothing"),
-        command::Error::NoPassphrase => Failure::new(Exit::Key, error.to_string())
+        command::KeyCommandError::NotConfirmed { .. } => {
+            Failure::new(Exit::Failed, error.to_string()).hint("--yes asks nothing")
+        }
+        command::KeyCommandError::NoPassphrase => Failure::new(Exit::Key, error.to_string())
             .hint("give it in a file: --passphrase-file PATH (mode 0600; - is stdin)"),
-        command::Error::NotWritten(file::Error::Exists(_)) => {
+        command::KeyCommandError::NotWritten(file::SecretFileError::Exists(_)) => {
             with_sources(Failure::new(Exit::Usage, error.to_string()), error)
                 .hint("nothing is ever overwritten: name another file")
         }
@@ -39,26 +41,30 @@ pub(super) fn of_command(error: &command::Error) -> Failure {
     }
 }
 
-fn unreadable(failure: Failure, cause: &file::Error) -> Failure {
+fn unreadable(failure: Failure, cause: &file::SecretFileError) -> Failure {
     match cause {
-        file::Error::TooOpen { path, mode } => {
+        file::SecretFileError::TooOpen { path, mode } => {
             let (path, mode) = (path.display().to_string(), format!("{mode:04o}"));
             failure.advised(&advice::KEY_MODE, &[("path", &path), ("mode", &mode)])
         }
-        file::Error::NotFound(_) => failure.cause(cause.to_string()).hint("correct the path; - stands for stdin"),
+        file::SecretFileError::NotFound(_) => {
+            failure.cause(cause.to_string()).hint("correct the path; - stands for stdin")
+        }
         other => failure.cause(other.to_string()),
     }
 }
 
-fn of_keyring(failure: Failure, error: &keyring::Error) -> Failure {
+fn of_keyring(failure: Failure, error: &keyring::KeyringError) -> Failure {
     let failure = with_sources(failure, error);
     match error {
-        keyring::Error::Unusable(_) => failure.hint(advice::KEYRING.hint),
-        keyring::Error::Undecided { npubs } | keyring::Error::Unknown { npubs, .. } => {
+        keyring::KeyringError::Unusable(_) => failure.hint(advice::KEYRING.hint),
+        keyring::KeyringError::Undecided { npubs } | keyring::KeyringError::Unknown { npubs, .. } => {
             let choices = npubs.iter().map(|npub| format!("nest key default {npub}"));
             choices.fold(failure, Failure::hint)
         }
-        keyring::Error::Empty | keyring::Error::Gone { .. } => failure.hint("put it there: nest key import"),
+        keyring::KeyringError::Empty | keyring::KeyringError::Gone { .. } => {
+            failure.hint("put it there: nest key import")
+        }
         _ => failure,
     }
 }

@@ -10,9 +10,7 @@ use crate::reporter::Progress;
 /// What interrupted a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT, Ctrl-C.
     Interrupt,
-    /// SIGTERM.
     Terminate,
 }
 

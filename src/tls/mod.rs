@@ -58,7 +58,6 @@ pub fn client_config(extra_roots: &[CertificateDer<'static>]) -> Arc<ClientConfi
 /// The same, trusting what is in `bundle` too: a PEM file of a whole system's certificates. Those are read when a server
 /// shows a certificate and not before, which takes about a millisecond, a third of a restart on loopback.
 #[must_use]
-#[expect(clippy::missing_panics_doc, reason = "only if a library broke its word")]
 pub fn client_config_with_bundle(extra_roots: &[CertificateDer<'static>], bundle: Vec<u8>) -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier = NamingVerifier {

@@ -1,5 +1,6 @@
 //! Inside the room: whether it is the restarted one, whether it stays, when it closes, and that nothing is left behind.
 
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -216,7 +217,7 @@ struct Everything(Mutex<String>);
 
 impl Reporter for Everything {
     fn warning(&self, warning: &Warning) {
-        self.0.lock().unwrap().push_str(&format!("{warning:?}"));
+        write!(self.0.lock().unwrap(), "{warning:?}").unwrap();
     }
 
     fn detail(&self, _level: u8, text: &str) {

@@ -1,6 +1,6 @@
 //! Generated files are what the program writes today; to renew them: `UPDATE=1 cargo test current`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
@@ -86,23 +86,6 @@ fn blocks_in_the_pages_are_current() {
 }
 
 /// The table is the program's own words: every row is said elsewhere too, by its name.
-/// `packaging/startup.ld` names functions that the program still has. A compiler that writes names in another way finds
-/// none of them, and lays nothing out.
-#[test]
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn the_layout_of_the_program_is_current() {
-    let layout = fs::read_to_string(root("packaging/startup.ld")).unwrap();
-    let patterns = layout.lines().filter_map(|line| line.strip_prefix("    *(.text.")?.strip_suffix(')'));
-    let wanted: BTreeSet<_> = patterns.filter_map(|name| name.strip_suffix("17h*E*")).collect();
-    assert!(wanted.len() > 1000, "{}", wanted.len());
-    let program = fs::read(env!("CARGO_BIN_EXE_nest")).unwrap();
-    let names = program.split(|byte| *byte == 0).filter(|name| name.starts_with(b"_ZN"));
-    let names = names.filter_map(|name| str::from_utf8(name).ok()?.rsplit_once("17h"));
-    let found: BTreeSet<_> = names.map(|(name, _)| name).filter(|name| wanted.contains(name)).collect();
-    let share = found.len() * 100 / wanted.len();
-    assert!(share == 0 || share >= 90, "{share} % are left: renew it with packaging/startup.sh");
-}
-
 #[test]
 fn every_advice_is_given_somewhere() {
     let read = |path: &str| fs::read_to_string(root(path)).unwrap();

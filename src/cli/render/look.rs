@@ -3,13 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::error::Failure;
-use super::super::style::{Paint, clean};
-use super::{closes, failed_steps, joinable, local_time, step_line};
+use super::super::terminal::{Paint, clean};
+use super::{closes, failed_steps, joinable, step_line};
 use crate::commands::check::Checked;
 use crate::commands::doctor;
-use crate::commands::list::NestState;
 use crate::commands::status::Standing;
-use crate::commands::token::Fetched;
 use crate::livekit::Verdict;
 use crate::report::Status;
 
@@ -65,69 +63,6 @@ pub fn checked_text(checked: &Checked, paint: Paint) -> String {
     let parts = [paint.strong(&clean(&checked.room)), verdict, sid, closes(report)];
     let parts = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     lines.push(format!("{} {}", paint.mark(mark), parts.join(" · ")));
-    lines.join("\n")
-}
-
-/// What a person sees of a nest's standing: one line, and what to do about it.
-#[must_use]
-pub fn standing_text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
-    let event_over = standing.event.as_ref().is_some_and(|event| event.over);
-    let (mark, word) = match standing.state {
-        NestState::Running if event_over || standing.record == Some(false) => (Status::Warned, paint.warn("running")),
-        NestState::Running => (Status::Passed, paint.good("running")),
-        NestState::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
-        NestState::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
-        NestState::Inactive => (Status::Failed, paint.bad("inactive")),
-        NestState::Gone => (Status::Failed, paint.bad("gone")),
-        NestState::Over => (Status::NotChecked, "over".into()),
-        NestState::NotChecked | NestState::Unknown => (Status::Warned, paint.warn("not known")),
-    };
-    let mut parts = vec![paint.strong(&clean(&standing.room_id)), word];
-    parts.extend(standing.event.as_ref().map(|event| {
-        let title = event.title.as_ref().map(|title| format!(" ({})", clean(title))).unwrap_or_default();
-        format!("event {}{title}", clean(if event.status.is_empty() { "without status" } else { &event.status }))
-    }));
-    let since = standing.since_at.as_deref().and_then(local_time).map(|time| format!(" since {time}"));
-    parts.extend(standing.record.map(|there| match since {
-        _ if !there => "no record".into(),
-        Some(since) => format!("record{since}"),
-        None => "record".into(),
-    }));
-    parts.extend(standing.audio_room.map(|there| if there { "audio room" } else { "no audio room" }.to_owned()));
-    parts.extend(standing.participants.map(|people| match people {
-        0 => "nobody inside".into(),
-        1 => "1 person inside".into(),
-        n => format!("{n} people inside"),
-    }));
-    let closes = standing.closes_at.as_deref().and_then(local_time);
-    parts.extend(closes.map(|time| format!("closes at {time} at the latest while empty")));
-    let mut lines = vec![format!("{} {}", paint.mark(mark), parts.join(" · "))];
-    let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));
-    match standing.state {
-        NestState::Running if event_over => hint("its event says that it is over: clients will not show it as live"),
-        NestState::Running if standing.record == Some(false) => {
-            hint("its record has expired: it runs, but no restart can bring it back once it has closed");
-        }
-        NestState::NotChecked | NestState::Unknown => {}
-        _ => failure.iter().flat_map(|failure| &failure.hints).for_each(|text| hint(text)),
-    }
-    lines.join("\n")
-}
-
-/// What a person sees of a token.
-#[must_use]
-pub fn token_text(fetched: &Fetched, paint: Paint) -> String {
-    let may = match (fetched.is_admin, fetched.may_publish) {
-        (true, _) => "this token may run the nest",
-        (false, true) => "this token may speak",
-        (false, false) => "this token may only listen",
-    };
-    let mut lines = vec![format!("{} {} · {may}", paint.mark(Status::Passed), paint.strong(&clean(&fetched.room_id)))];
-    let mut row = |name: &str, value: &str| lines.push(format!("  {} {value}", paint.dim(&format!("{name:<9}"))));
-    row("token", fetched.token.expose());
-    if let Some(time) = fetched.expires_at.as_deref().and_then(local_time) {
-        row("valid", &format!("until {time}"));
-    }
     lines.join("\n")
 }
 

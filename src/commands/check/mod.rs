@@ -26,7 +26,6 @@ pub(super) use session::{RestartTimes, carry_out, restarted_session};
 /// How to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How long to stay and watch.
     pub hold: Option<Duration>,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
@@ -45,14 +44,12 @@ pub struct Checked {
     pub room: String,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
-    /// What was seen.
     pub report: CheckReport,
 }
 
 /// A nest without anything to join, or whose API does not say.
 #[derive(Debug)]
 pub struct Unavailable {
-    /// What the API says.
     pub source: api::Error,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
@@ -65,7 +62,6 @@ pub struct Unavailable {
 /// What came of it.
 #[derive(Clone, Debug)]
 pub enum Done {
-    /// It can be joined.
     Joinable(Box<Checked>),
     /// There was no audio room; a person wanted a restart, and the new session can be joined.
     Restarted(Box<Restarted>),

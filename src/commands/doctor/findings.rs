@@ -26,7 +26,7 @@ const NOBODYS: &str = "nest-doctor";
 /// Everything that was found out.
 pub(super) struct Findings {
     /// `None`: there is none.
-    pub key: Option<Result<Arc<HostKey>, Arc<key::Error>>>,
+    pub key: Option<Result<Arc<HostKey>, Arc<key::KeyError>>>,
     pub api: Result<Far, Error>,
     /// Its event; `None` if nothing leads to one.
     pub event: Result<Option<relay::Room>, Error>,
@@ -64,7 +64,6 @@ pub(super) struct Signature {
 }
 
 impl Findings {
-    /// Looks at everything.
     pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
         let mut job = asking.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
@@ -83,16 +82,15 @@ impl Findings {
         let signer = key.as_ref().and_then(|key| key.as_deref().ok());
         let ask = |api: Base| ask(&job, api, &subject.id, signer, until);
         let started = Instant::now();
-        let EventAndApi { mut event, api } = match room {
-            Some(room) => job.event_and_api(room, ask).await?,
-            None => {
-                let api = match job.api(subject, None) {
-                    Ok(api) => Ok((api.clone(), ask(api).await)),
-                    Err(Error::NoApi) => Err(Error::NoApi),
-                    Err(error) => return Err(error),
-                };
-                EventAndApi { event: Ok(None), api }
-            }
+        let EventAndApi { mut event, api } = if let Some(room) = room {
+            job.event_and_api(room, ask).await?
+        } else {
+            let api = match job.api(subject, None) {
+                Ok(api) => Ok((api.clone(), ask(api).await)),
+                Err(Error::NoApi) => Err(Error::NoApi),
+                Err(error) => return Err(error),
+            };
+            EventAndApi { event: Ok(None), api }
         };
         let mut event_elapsed = started.elapsed();
         let api = api.map(|(_, far)| far);

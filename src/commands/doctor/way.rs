@@ -16,16 +16,12 @@ const LAYER_LIMIT: Duration = Duration::from_secs(10);
 pub(super) enum Way {
     /// Through a proxy, which looks up the name and connects.
     Proxy(Via),
-    /// It stands.
     Direct {
-        /// The address that answered.
         peer: String,
-        /// How long each layer took.
         timings: Timings,
         /// What TLS agreed on; `None` for plain http.
         tls: Option<Agreed>,
     },
-    /// It ends here.
     Ended(Failed),
 }
 

@@ -52,8 +52,10 @@ fn own_key(findings: &Findings, request: &Request) -> Link {
                 cause = error.source();
             }
             let hint = match &**error {
-                key::Error::PassphraseNeeded { .. } => "name a file that holds the passphrase: --passphrase-file PATH",
-                key::Error::Keyring(_) => {
+                key::KeyError::PassphraseNeeded { .. } => {
+                    "name a file that holds the passphrase: --passphrase-file PATH"
+                }
+                key::KeyError::Keyring(_) => {
                     "unlock the keyring, or use --key-file PATH (mode 0600), or a systemd credential named nest-key"
                 }
                 _ => "mend it, or name another one: --key-file PATH",

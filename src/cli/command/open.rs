@@ -1,21 +1,21 @@
-//! `nest open`, between the arguments, the terminal and the browser.
+//! `nest open`.
 
 use std::process::Stdio;
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::args::{Format, OpenArgs};
-use super::context::{Context, vars};
-use super::error::Failure;
-use super::exit::Exit;
-use super::style::clean;
-use super::ui::Ui;
-use super::{render, rooms};
+use super::App;
+use crate::cli::args::{KeyArgs, ServerArgs, exit_help};
+use crate::cli::error::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::settings::vars;
+use crate::cli::terminal::clean;
+use crate::commands::open;
 use crate::commands::pick::Purpose;
-use crate::commands::{Stop, open};
 
 /// What shows a page, by the platform's own choice of a browser.
 const OPENER: &str = if cfg!(target_os = "macos") {
@@ -29,23 +29,33 @@ const OPENER: &str = if cfg!(target_os = "macos") {
 /// An opener that has not failed by then has become the browser itself, or waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest open                                       choose one of your nests
+  nest open @weekly
+",
+    after_help = exit_help()
+)]
+pub struct OpenArgs {
+    /// The nest: naddr1…, 30312:<pubkey>:<d>, its id, or @ALIAS; at a terminal, without one: choose
+    #[arg(value_name = "ROOM")]
+    pub room: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
 /// Prints the address of the page, and has it shown.
-pub(super) async fn run(context: &Context<'_>, args: &OpenArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    rooms::no_token(ui)?;
-    let settings = context.settings(&args.server, &args.key, 1)?;
-    let job = rooms::job(settings, ui)?;
-    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Open, &job, ui, stop).await?;
-    let link = open::link(&job, &room, stop).await;
-    ui.end_rows();
-    let link = match link {
-        Ok(link) => link,
-        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), Some(&room), &error)),
-    };
-    match ui.manner().format {
-        Format::Json => ui.result(&render::document(&json!({ "link": link }), false)),
-        _ if ui.manner().quiet => {}
-        _ => ui.result(&clean(&link)),
-    }
+pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
+    let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
+    let name = args.room.as_ref();
+    let room = app.room(name, Purpose::Open, &job).await?;
+    let link = open::link(&job, &room, &app.stop).await.map_err(|error| super::failure(&error, name));
+    let code = app.conclude(&room, &link, |link| json!({ "link": link }), |link, _| clean(link));
+    let Ok(link) = link else { return Ok(code) };
     show(&link).await.map(|()| 0).map_err(|why| {
         Failure::new(Exit::Failed, format!("no browser was opened: {why}")).hint("open the link yourself")
     })

@@ -1,20 +1,14 @@
-//! How things look: colours, marks, the words for steps, and the text of strangers made harmless.
+//! How things look: colours, marks, and the text of strangers made harmless.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::report::Status;
-use crate::reporter::Step;
-
-/// How often a spinner moves.
-pub const TICK: Duration = Duration::from_millis(80);
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Paint {
-    /// Whether there are any.
     pub on: bool,
 }
 
@@ -24,43 +18,41 @@ impl Paint {
     }
 
     /// All is well.
-    #[must_use]
     pub fn good(self, text: &str) -> String {
         self.with(AnsiColor::Green.on_default(), text)
     }
 
     /// Something is wrong.
-    #[must_use]
     pub fn bad(self, text: &str) -> String {
         self.with(AnsiColor::Red.on_default().bold(), text)
     }
 
     /// Something should be known.
-    #[must_use]
     pub fn warn(self, text: &str) -> String {
         self.with(AnsiColor::Yellow.on_default(), text)
     }
 
     /// What one may skip.
-    #[must_use]
     pub fn dim(self, text: &str) -> String {
         self.with(Style::new().dimmed(), text)
     }
 
     /// What one looks for.
-    #[must_use]
     pub fn strong(self, text: &str) -> String {
         self.with(Style::new().bold(), text)
     }
 
+    /// One fact below a headline.
+    pub fn row(self, name: &str, value: &str) -> String {
+        format!("  {} {value}", self.dim(&format!("{name:<9}")))
+    }
+
     /// Leads to `url` when it is clicked, in terminals that know of links (OSC 8).
-    #[must_use]
     pub fn link(self, text: &str, url: &str) -> String {
         if self.on { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
     }
 
     /// The mark of a step.
-    #[must_use]
     pub fn mark(self, status: Status) -> String {
         match status {
             Status::Passed => self.good("✓"),
@@ -71,27 +63,7 @@ impl Paint {
     }
 }
 
-/// What a spinner says.
-#[must_use]
-pub fn step(step: Step) -> &'static str {
-    match step {
-        Step::Lock => "waiting for another restart of this nest",
-        Step::Key => "loading the key",
-        Step::Look => "looking",
-        Step::Sign => "signing",
-        Step::Restart => "restarting",
-        Step::Wait => "waiting before the next attempt",
-        Step::Check => "checking that people can join",
-        Step::Relays => "asking relays",
-        Step::Create => "creating a room",
-        Step::Grant => "letting people speak",
-        Step::Publish => "publishing",
-        Step::Close => "closing",
-    }
-}
-
 /// Replaces what a terminal would obey, or what would turn text around, by its escaped form.
-#[must_use]
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -105,7 +77,6 @@ pub fn clean(text: &str) -> String {
 }
 
 /// The same inside a JSON document, where such characters only occur in strings.
-#[must_use]
 pub fn clean_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

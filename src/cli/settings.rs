@@ -5,31 +5,28 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{KeyArgs, OutputArgs, RetryArgs, ServerArgs};
+use super::args::{Color, Format, KeyArgs, OutputArgs, RetryArgs, ServerArgs};
+use super::command::ServeArgs;
 use super::config::{self, Config};
 use super::error::Failure;
 use super::exit::Exit;
-use super::serve::ServeFile;
+use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};
-use crate::key::{Keyring, Plan, Source};
+use crate::key::{KeyPlan, KeySource, Keyring};
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
 use crate::{relay, tls};
 
 /// The variables that the program reads.
-pub mod vars {
-    /// The Nests API.
+pub(super) mod vars {
     pub const API: &str = "NEST_API";
     /// Relays, with commas between them.
     pub const RELAYS: &str = "NEST_RELAYS";
-    /// A file with the host's key.
     pub const KEY_FILE: &str = "NEST_KEY_FILE";
     /// The host's key itself.
     pub const KEY: &str = "NEST_KEY";
-    /// The configuration file.
     pub const CONFIG: &str = "NEST_CONFIG";
-    /// A section of the configuration file.
     pub const PROFILE: &str = "NEST_PROFILE";
     /// What the settings of `nest serve` begin with.
     pub const SERVE: &str = "NEST_SERVE_";
@@ -53,34 +50,21 @@ pub(super) const RETRIES: u32 = 3;
 pub(super) const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The environment, so that tests can bring their own.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// What the terminal is like.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Terminal {
-    /// Somebody can type.
-    pub stdin: bool,
-    /// Results are seen.
-    pub stdout: bool,
-    /// Progress is seen.
-    pub stderr: bool,
-}
-
-/// Reads the environment and the configuration file.
-pub struct Context<'a> {
+/// The environment and the configuration file, from which settings are read that no flag gives.
+pub(super) struct Sources<'a> {
     env: Env<'a>,
     config: Config,
     /// What the configuration was read from, for people.
-    origin: String,
-    terminal: Terminal,
+    pub origin: String,
+    /// Somebody sees questions and can answer them.
+    interactive: bool,
 }
 
-impl<'a> Context<'a> {
-    /// Reads the configuration file.
-    ///
-    /// # Errors
-    /// A file that was named and is not there, or any file with a mistake in it.
-    pub fn load(env: Env<'a>, output: &OutputArgs, terminal: Terminal) -> Result<Self, Failure> {
+impl<'a> Sources<'a> {
+    /// Reads the configuration file. One that was named has to be there.
+    pub fn load(env: Env<'a>, output: &OutputArgs, streams: Streams) -> Result<Self, Failure> {
         let named = output.config.clone().or_else(|| path(env, vars::CONFIG));
         let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
         let profile = output.profile.clone().or_else(|| text(env, vars::PROFILE));
@@ -90,20 +74,11 @@ impl<'a> Context<'a> {
             Some(file) => format!("{}{profile}", file.display()),
             None => "there is no configuration file, and none is needed".into(),
         };
-        Ok(Self { env, config, origin, terminal })
+        Ok(Self { env, config, origin, interactive: streams.interactive() })
     }
 
-    /// What the configuration was read from, for people.
-    #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    /// Merges everything for a command that talks to an API.
-    ///
-    /// # Errors
-    /// An address that is none, a certificate file that cannot be read, a key source that is refused.
-    pub fn settings(&self, server: &ServerArgs, key: &KeyArgs, jobs: u16) -> Result<Settings, Failure> {
+    /// Merges everything for a command that talks to an API; what few commands have flags for is the default.
+    pub fn settings(&self, server: &ServerArgs, key: &KeyArgs) -> Result<Settings, Failure> {
         Ok(Settings {
             network: self.network(server)?,
             api: ApiSources {
@@ -115,16 +90,13 @@ impl<'a> Context<'a> {
             allow_http: server.allow_http,
             key: self.key_plan(key),
             retry: policy(&RetryArgs::default()),
-            jobs: usize::from(jobs),
+            jobs: 1,
             state_dir: self.state_dir(),
-            interactive: self.is_interactive(),
+            interactive: self.interactive,
         })
     }
 
     /// Reads the name of a nest, or what the alias `@…` stands for.
-    ///
-    /// # Errors
-    /// A name that is none, an alias that the configuration does not have.
     pub fn room(&self, name: &str) -> Result<RoomRef, Failure> {
         let text = match room::alias(name) {
             None => name,
@@ -199,17 +171,16 @@ impl<'a> Context<'a> {
     }
 
     /// Where the key comes from: what was named, then the keyring; a person is asked last.
-    #[must_use]
-    pub fn key_plan(&self, args: &KeyArgs) -> Plan {
+    pub fn key_plan(&self, args: &KeyArgs) -> KeyPlan {
         let env_key = (self.env)(vars::KEY).map(|key| Secret::new(key.to_string_lossy()));
         let explicit = [
-            args.key_file.clone().map(Source::KeyFile),
-            path(self.env, vars::KEY_FILE).map(Source::EnvFile),
-            env_key.filter(|key| !key.expose().is_empty()).map(Source::Env),
-            self.credential("nest-key").map(Source::Credential),
-            self.config.key_file.clone().map(Source::Profile),
+            args.key_file.clone().map(KeySource::KeyFile),
+            path(self.env, vars::KEY_FILE).map(KeySource::EnvFile),
+            env_key.filter(|key| !key.expose().is_empty()).map(KeySource::Env),
+            self.credential("nest-key").map(KeySource::Credential),
+            self.config.key_file.clone().map(KeySource::Profile),
         ];
-        Plan {
+        KeyPlan {
             explicit: explicit.into_iter().flatten().collect(),
             keyring: self.keyring(),
             passphrase_file: args.passphrase_file.clone().or_else(|| self.config.passphrase_file.clone()),
@@ -217,15 +188,9 @@ impl<'a> Context<'a> {
     }
 
     /// The OS keyring, with the list of its keys in the state folder.
-    #[must_use]
     pub fn keyring(&self) -> Option<Keyring> {
         let keyring = Keyring::new(self.state_dir()?.join("keys.json"));
-        Some(if self.is_interactive() { keyring.patient() } else { keyring })
-    }
-
-    /// Somebody sees questions and can answer them.
-    fn is_interactive(&self) -> bool {
-        self.terminal.stdin && self.terminal.stderr
+        Some(if self.interactive { keyring.patient() } else { keyring })
     }
 
     fn state_dir(&self) -> Option<PathBuf> {
@@ -233,45 +198,47 @@ impl<'a> Context<'a> {
     }
 
     /// What the configuration says about `nest serve`.
-    #[must_use]
-    pub fn serve(&self) -> ServeFile {
+    pub fn serve(&self) -> ServeArgs {
         self.config.serve.clone().unwrap_or_default()
     }
 
     /// The variable of a setting of `nest serve`: `NEST_SERVE_RECORD_TTL` for `record-ttl`.
-    #[must_use]
     pub fn serve_variable(&self, name: &str) -> Option<String> {
         text(self.env, &format!("{}{}", vars::SERVE, name.replace('-', "_").to_ascii_uppercase()))
     }
 
     /// Where systemd has put a credential, if it has.
-    #[must_use]
     pub fn credential(&self, name: &str) -> Option<PathBuf> {
         path(self.env, vars::CREDENTIALS).map(|folder| folder.join(name))
     }
 
     /// `PATH` as it is.
-    #[must_use]
     pub fn search_path(&self) -> Option<OsString> {
         (self.env)("PATH")
     }
 }
 
-/// Whether colours may be used on a stream that `is_terminal`.
-#[must_use]
-pub fn colours(env: Env<'_>, choice: super::args::Color, is_terminal: bool) -> bool {
-    match choice {
-        super::args::Color::Always => true,
-        super::args::Color::Never => false,
-        super::args::Color::Auto => {
-            is_terminal && text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb")
-        }
+/// How to print.
+pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) -> OutputStyle {
+    OutputStyle {
+        format: if args.json { Format::Json } else { args.output },
+        quiet: args.quiet,
+        verbose: args.verbose,
+        columns: streams.columns(),
+        streams,
+        out: paint(args.color, env, streams.stdout),
+        err: paint(args.color, env, streams.stderr),
     }
 }
 
+/// The colours of a stream that `is_terminal`.
+pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
+    let wanted = || text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb");
+    Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted() }
+}
+
 /// When a request is sent again.
-#[must_use]
-pub fn policy(args: &RetryArgs) -> Policy {
+pub(super) fn policy(args: &RetryArgs) -> Policy {
     Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
 }
 
@@ -295,21 +262,4 @@ fn home(env: Env<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
     let xdg = path(env, variable).filter(|path| path.is_absolute());
     xdg.or_else(|| Some(path(env, "HOME").or_else(std::env::home_dir)?.join(below_home)))
         .filter(|path| path != Path::new(below_home))
-}
-
-/// The width of the terminal that stdout is.
-#[must_use]
-pub fn columns() -> Option<usize> {
-    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
-}
-
-/// The terminal that the process has.
-#[must_use]
-pub fn terminal() -> Terminal {
-    use std::io::IsTerminal as _;
-    Terminal {
-        stdin: std::io::stdin().is_terminal(),
-        stdout: std::io::stdout().is_terminal(),
-        stderr: std::io::stderr().is_terminal(),
-    }
 }

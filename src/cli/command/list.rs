@@ -1,22 +1,20 @@
-//! `nest list`, between the arguments and the terminal.
+//! `nest list`.
 
 use std::sync::OnceLock;
 
+use clap::Args;
 use console::{measure_text_width, truncate_str};
 use nostr::PublicKey;
 use nostr::nips::nip05::Nip05Address;
 use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
 use serde_json::json;
 
-use super::args::{Format, ListArgs};
-use super::context::Context;
-use super::error::Failure;
-use super::exit::Exit;
-use super::style::{Paint, clean};
-use super::ui::Ui;
-use super::{render, rooms};
+use super::App;
+use crate::cli::args::{Format, KeyArgs, ServerArgs, exit_help};
+use crate::cli::error::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::terminal::{Paint, Terminal, clean};
 use crate::clock::{self, Clock};
-use crate::commands::Stop;
 use crate::commands::list::{self, Nest, NestState, Request, Watch, Whose};
 use crate::reporter::Reporter as _;
 
@@ -37,32 +35,61 @@ const AGE: usize = 8;
 /// What stands between two columns.
 const GAP: usize = 2;
 
-/// Lists the nests.
-pub(super) async fn run(context: &Context<'_>, args: &ListArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    rooms::no_token(ui)?;
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest list                                       the nests of your key
+  nest list --inactive                            those that are open and dead
+  nest list --host bob@example.com                somebody else's; no key is needed
+  nest list --json | jq -r 'select(.state == \"gone\") | .naddr'
+",
+    after_help = exit_help()
+)]
+pub struct ListArgs {
+    /// Whose nests: npub, nprofile, hex, or a NIP-05 address [default: those of the key]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Only those that are open by their event and have no audio room
+    #[arg(long)]
+    pub inactive: bool,
+    /// Print the aliases of the configuration instead; nobody is asked
+    #[arg(long, conflicts_with_all = ["host", "inactive"])]
+    pub aliases: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+pub(super) async fn run(app: &App<'_>, args: &ListArgs) -> Result<u8, Failure> {
+    let terminal = &*app.terminal;
     if args.aliases {
-        return Ok(aliases(context, ui));
+        aliases(app);
+        return Ok(0);
     }
-    let settings = context.settings(&args.server, &args.key, 1)?;
+    let settings = app.sources.settings(&args.server, &args.key)?;
     let whose = args.host.as_deref().map(whose).transpose()?.unwrap_or_default();
     let request = Request { whose, inactive: args.inactive };
-    let table = Table { ui, widths: OnceLock::new() };
-    let hidden = list::run(&rooms::job(settings, ui)?, &request, stop, &table).await;
-    ui.end_row(list::ROW);
-    let hidden = hidden.map_err(|error| Failure::of(&error, "ROOM"))?;
-    for nest in &hidden {
-        ui.warn(&format!("{}: not known whether it is inactive: {}", nest.name(), nest.why.as_deref().unwrap_or("")));
+    let table = Table { terminal, widths: OnceLock::new() };
+    let hidden = list::run(&app.job(settings)?, &request, &app.stop, &table).await;
+    terminal.end_row(list::ROW);
+    for nest in hidden.map_err(|error| Failure::of(&error, "ROOM"))? {
+        let why = nest.why.as_deref().unwrap_or_default();
+        terminal.warn(&format!("{}: not known whether it is inactive: {why}", nest.name()));
     }
     Ok(0)
 }
 
-fn aliases(context: &Context<'_>, ui: &Ui) -> u8 {
-    let aliases: Vec<_> = context.aliases().collect();
-    match ui.manner().format {
-        Format::Json => ui.result(&render::document(&json!({ "aliases": aliases }), false)),
-        _ => aliases.iter().for_each(|alias| ui.result(&clean(alias))),
+fn aliases(app: &App<'_>) {
+    let aliases: Vec<_> = app.sources.aliases().collect();
+    if app.terminal.style.format == Format::Json {
+        app.terminal.document(&json!({ "aliases": aliases }), false);
+    } else {
+        for alias in &aliases {
+            app.terminal.result(&clean(alias));
+        }
     }
-    0
 }
 
 /// An npub, nprofile, hex key, or NIP-05 address.
@@ -86,7 +113,7 @@ fn whose(text: &str) -> Result<Whose, Failure> {
 
 /// One line a nest, fit for the terminal, or documents.
 struct Table<'a> {
-    ui: &'a Ui,
+    terminal: &'a Terminal,
     widths: OnceLock<Widths>,
 }
 
@@ -117,34 +144,30 @@ impl Widths {
 
 impl Watch for Table<'_> {
     fn begins(&self, nests: &[Nest]) {
-        self.ui.end_row(list::ROW);
-        let manner = self.ui.manner();
+        self.terminal.end_row(list::ROW);
+        let style = self.terminal.style;
         if nests.is_empty() {
-            self.ui.status("the relays have no nest of this host");
+            self.terminal.status("the relays have no nest of this host");
         }
-        let columns = manner.columns;
-        let widths = Widths::fit(nests.iter().map(|nest| measure_text_width(&clean(nest.name()))), columns);
+        let titles = nests.iter().map(|nest| measure_text_width(&clean(nest.name())));
+        let widths = Widths::fit(titles, style.columns);
         let _ = self.widths.set(widths);
-        if manner.format == Format::Text && !manner.quiet && columns.is_some() && !nests.is_empty() {
-            let cells =
-                ["TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"].map(|head| (head.to_owned(), Paint::dim as _));
-            self.ui.result(&line(cells, widths, manner.out, None));
+        if style.format == Format::Text && !style.quiet && style.columns.is_some() && !nests.is_empty() {
+            let heads = ["TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"];
+            let cells = heads.map(|head| (head.to_owned(), Paint::dim as _));
+            self.terminal.result(&line(cells, widths, style.out, None));
         }
     }
 
     fn row(&self, nest: &Nest) {
-        let manner = self.ui.manner();
-        match manner.format {
-            Format::Json => self.ui.result(&render::document(&json!(nest), true)),
-            _ if manner.quiet => {}
-            _ => {
-                let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
-                let target = manner.columns.and(nest.link.as_deref());
-                self.ui.result(&line(cells(nest, Clock::default()), widths, manner.out, target));
-                if let Some(why) = &nest.why {
-                    self.ui.detail(1, &format!("{}: {why}", nest.name()));
-                }
-            }
+        let style = self.terminal.style;
+        let text = |paint| {
+            let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
+            line(cells(nest, Clock::default()), widths, paint, style.columns.and(nest.link.as_deref()))
+        };
+        self.terminal.outcome(true, || json!(nest), |paint| Some(text(paint)));
+        if let Some(why) = nest.why.as_ref().filter(|_| style.format != Format::Json) {
+            self.terminal.detail(1, &format!("{}: {why}", nest.name()));
         }
     }
 }

@@ -22,9 +22,6 @@ pub(super) struct Drain {
 
 impl Drain {
     /// From here on a signal ends the waiting for a reader.
-    ///
-    /// # Errors
-    /// Where it is forbidden to listen to signals.
     #[cfg(unix)]
     pub(super) fn heed_signals(&self) -> io::Result<()> {
         for signal in [SIGINT, SIGTERM] {

@@ -1,27 +1,19 @@
-//! Every argument, with examples. No I/O.
+//! The arguments that all or several commands share. Each command's own stand beside what it does.
 #![allow(clippy::doc_markdown, reason = "these comments are the help")]
 
-mod deferred;
-mod key;
-mod look;
-mod mock;
-mod nests;
-mod serve;
-
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, ValueEnum, value_parser};
 
-pub use self::deferred::Deferred;
-pub use self::key::KeyCommand;
-pub use self::look::{CheckArgs, DoctorArgs, StatusArgs, TokenArgs, Transport};
-pub use self::mock::MockArgs;
-pub use self::nests::{CloseArgs, ListArgs, OpenArgs, RecreateArgs};
-pub use self::serve::{LogFormat, ServeArgs};
+use super::command::Command;
+use super::exit;
+use crate::livekit;
 
-const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
+pub(super) const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 /// Bring dead Nostr Nests back.
 #[derive(Debug, Parser)]
@@ -47,58 +39,6 @@ pub struct Cli {
     pub output: OutputArgs,
     #[command(subcommand)]
     pub command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Bring nests back: sign, restart, print the new token and endpoints
-    Restart(Deferred<RestartArgs>),
-    /// See at a glance whether nests run; nobody joins
-    Status(Deferred<StatusArgs>),
-    /// Prove that a nest can be joined, as a listener would
-    Check(Deferred<CheckArgs>),
-    /// Look at every link between you and a nest, and say what to do next
-    Doctor(Deferred<DoctorArgs>),
-    /// Get a fresh token without a restart
-    Token(Deferred<TokenArgs>),
-    /// Show the nests of a host: what Nostr, the API and LiveKit say of each
-    List(Deferred<ListArgs>),
-    /// Open a new nest in the place of one that its server has lost
-    Recreate(Deferred<RecreateArgs>),
-    /// End a nest: in the API, and in its event
-    Close(Deferred<CloseArgs>),
-    /// Open the page of a nest in the browser
-    Open(Deferred<OpenArgs>),
-    /// Keep host keys in the OS keyring
-    #[command(subcommand)]
-    Key(KeyCommand),
-    /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
-    Mock(Deferred<MockArgs>),
-    /// Serve the Nests API for real, on Redis and LiveKit
-    Serve(Deferred<ServeArgs>),
-    /// Print a script that teaches your shell the commands and options
-    #[command(help_template = TEMPLATE, before_help = "\
-Examples:
-  nest completions bash > ~/.local/share/bash-completion/completions/nest
-  nest completions zsh > ~/.zfunc/_nest            with fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc
-  nest completions fish > ~/.config/fish/completions/nest.fish
-")]
-    Completions {
-        /// Which shell
-        #[arg(value_name = "SHELL")]
-        shell: clap_complete::Shell,
-    },
-    /// Print a man page
-    #[command(help_template = TEMPLATE, before_help = "\
-Examples:
-  nest man restart | man -l -                      read it
-  nest man > ~/.local/share/man/man1/nest.1        keep it
-")]
-    Man {
-        /// Of which command; without one, of nest itself
-        #[arg(value_name = "COMMAND")]
-        command: Vec<String>,
-    },
 }
 
 /// How results and progress are shown.
@@ -191,74 +131,63 @@ pub struct KeyArgs {
     pub passphrase_file: Option<PathBuf>,
 }
 
+/// The nest that a command looks at.
 #[derive(Debug, Args)]
-#[command(
-    help_template = TEMPLATE,
-    before_help = "\
-Examples:
-  nest restart https://nostrnests.com/naddr1… --api https://nostrnests.com
-  nest restart 2f9a…-uuid --check --hold 45s      prove that people can join, and that it lasts
-  TOKEN=$(nest restart ROOM --output token)       the bare token for a script
-  nest restart A B C --json | jq .error           several at once, one JSON document a line
-  nest restart --all-inactive -q                  whatever is open and dead; what is over stays over
-",
-    after_help = exit_help()
-)]
-pub struct RestartArgs {
+pub struct RoomArg {
+    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
+    #[arg(value_name = "ROOM")]
+    pub room: Option<String>,
+}
+
+/// The nest that a command changes by its event too: it has to have one.
+#[derive(Debug, Args)]
+pub struct NestArg {
+    /// The nest: naddr1…, a link to it, 30312:<pubkey>:<d>, its id, or @ALIAS; at a terminal, without one: choose
+    #[arg(value_name = "ROOM")]
+    pub room: Option<String>,
+}
+
+/// Several nests.
+#[derive(Debug, Args)]
+pub struct RoomsArg {
     /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
     /// terminal, without one: choose
     #[arg(value_name = "ROOM")]
     pub rooms: Vec<String>,
-    /// All nests of the host that are open by their event and have no audio room, and no others
-    #[arg(long, conflicts_with = "rooms")]
-    pub all_inactive: bool,
-    /// Prove that the new session can be joined (as a listener)
-    #[arg(long)]
-    pub check: bool,
-    /// With --check: stay inside this long, and tell if anything closes the room (at most 55s without audio)
-    #[arg(long, value_name = "TIME", value_parser = duration, requires = "check")]
-    pub hold: Option<Duration>,
-    /// With --check: the one way that audio is to take
-    #[arg(long, value_name = "WAY", requires = "check")]
-    pub transport: Option<Transport>,
-    /// With --check --as-host: send a second of silence, and see that it arrives
-    #[arg(long, requires = "as_host")]
-    pub publish: bool,
-    /// With --check: join with the host's token; ejects a host who is connected elsewhere
-    #[arg(long, requires = "check")]
-    pub as_host: bool,
-    /// Open the nest's page in the browser once it is back
-    #[arg(long, conflicts_with = "dry_run")]
-    pub open: bool,
-    /// Do nothing for a nest that runs
-    #[arg(long)]
-    pub if_inactive: bool,
-    /// Put the event right if it says that the nest is over, or names other endpoints
-    #[arg(long)]
-    pub publish_status: bool,
-    /// End at once if another restart of the room is running on this machine
-    #[arg(long)]
-    pub no_wait: bool,
-    /// Ask nothing
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Send nothing; show what would be sent, the signature masked
-    #[arg(long)]
-    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct JobsArg {
     /// Rooms in work at the same time
-    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u16).range(1..=256))]
     pub jobs: u16,
-    #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
+}
+
+/// How audio is to travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Straight to the media server
+    Udp,
+    /// ICE over TCP
+    Tcp,
+    /// Through the TURN server that the media server names
+    Relay,
+}
+
+impl From<Transport> for livekit::Transport {
+    fn from(way: Transport) -> Self {
+        match way {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Relay => Self::Relay,
+        }
+    }
 }
 
 /// Written once, though many commands show it.
-fn exit_help() -> &'static str {
-    static HELP: LazyLock<String> = LazyLock::new(|| format!("Exit codes:\n{}", super::exit::help()));
+pub(super) fn exit_help() -> &'static str {
+    static HELP: LazyLock<String> = LazyLock::new(|| format!("Exit codes:\n{}", exit::help()));
     &HELP
 }
 
@@ -272,7 +201,7 @@ fn any_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(time).map_err(|_| wrong())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let time = any_duration(text)?;
     if time.is_zero() || time > Duration::from_hours(24) {
         return Err("must be more than nothing and at most 24h".into());
@@ -285,6 +214,44 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     let time = any_duration(text)?;
     let sensible = Duration::from_mins(1)..=Duration::from_hours(24 * 366);
     if sensible.contains(&time) { Ok(time) } else { Err("must be between 1m and a year".into()) }
+}
+
+/// A command's arguments, described to clap only when it is called: to describe those of all commands takes longer than to
+/// parse the one.
+#[derive(Debug)]
+pub struct Deferred<T>(pub T);
+
+impl<T> Deref for Deferred<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Args> Args for Deferred<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(|command| {
+            // A group of arguments that several commands share brings words of its own.
+            let (about, long) = (command.get_about().cloned(), command.get_long_about().cloned());
+            let command = T::augment_args(command).help_template(TEMPLATE);
+            command.about(Resettable::from(about)).long_about(Resettable::from(long))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 #[cfg(test)]

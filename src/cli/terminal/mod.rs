@@ -1,44 +1,71 @@
-//! The only file that prints: results on stdout; status, warnings, progress, questions and errors on stderr.
-#![expect(clippy::print_stderr, reason = "this is the file that prints")]
+//! The only printer: results on stdout; status, warnings, progress, questions and errors on stderr.
+#![expect(clippy::print_stderr, reason = "this is the module that prints")]
 
 mod drain;
+mod style;
 
 use std::collections::HashMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use self::drain::Drain;
+pub(super) use self::style::{Paint, clean, clean_json};
 use super::args::Format;
 use super::error::Failure;
 use super::messages::notices;
-use super::style::{self, Paint, clean};
 use crate::commands::Signal;
 use crate::reporter::{Answer, Question, Reporter, Step, Warning};
 use crate::secret::{Secret, scrub};
 
+/// How often a spinner moves.
+const TICK: Duration = Duration::from_millis(80);
+
 /// How long a signal takes from this process to itself, at most.
 const SIGNAL_LIMIT: Duration = Duration::from_millis(500);
 
-/// How to print.
+/// Which of the process's streams are a terminal.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
-    /// What stdout carries.
+pub(super) struct Streams {
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+impl Streams {
+    pub fn of_process() -> Self {
+        Self {
+            stdin: io::stdin().is_terminal(),
+            stdout: io::stdout().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Somebody sees questions and can answer them.
+    pub fn interactive(self) -> bool {
+        self.stdin && self.stderr
+    }
+
+    /// The width of stdout, where that is a terminal.
+    pub fn columns(self) -> Option<usize> {
+        let size = self.stdout.then(|| console::Term::stdout().size_checked()).flatten()?;
+        Some(usize::from(size.1)).filter(|columns| *columns > 0)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutputStyle {
     pub format: Format,
     /// Nothing but errors and warnings.
     pub quiet: bool,
     /// 0, 1 or 2.
     pub verbose: u8,
-    /// Somebody is there to answer.
-    pub interactive: bool,
-    /// Whether stderr is a terminal.
-    pub progress: bool,
-    /// Whether one and the same person sees stdout and stderr.
-    pub together: bool,
+    pub streams: Streams,
     /// Width of stdout, where that is a terminal.
     pub columns: Option<usize>,
     /// Colours of stdout.
@@ -48,8 +75,8 @@ pub struct Manner {
 }
 
 /// The terminal, or whatever stands in for it.
-pub struct Ui {
-    manner: Manner,
+pub(super) struct Terminal {
+    pub style: OutputStyle,
     bars: Option<MultiProgress>,
     rows: Mutex<HashMap<String, ProgressBar>>,
     broken: Mutex<Option<io::Error>>,
@@ -59,55 +86,63 @@ pub struct Ui {
     cursor_hidden: AtomicBool,
     /// As the terminal was before any question switched off its echo.
     #[cfg(unix)]
-    terminal: Option<rustix::termios::Termios>,
+    before: Option<rustix::termios::Termios>,
 }
 
-impl Ui {
-    /// Nothing is shown yet.
-    #[must_use]
-    pub fn new(manner: Manner) -> Self {
+impl Terminal {
+    pub fn new(style: OutputStyle) -> Self {
         Self {
-            manner,
-            bars: (manner.progress && !manner.quiet).then(MultiProgress::new),
+            style,
+            bars: (style.streams.stderr && !style.quiet).then(MultiProgress::new),
             rows: Mutex::default(),
             broken: Mutex::default(),
             out: Drain::default(),
             err: Drain::default(),
             cursor_hidden: AtomicBool::default(),
             #[cfg(unix)]
-            terminal: manner.interactive.then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
+            before: style.streams.interactive().then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
         }
     }
 
     /// From here on a signal ends the waiting for whoever reads what is printed.
-    ///
-    /// # Errors
-    /// Where it is forbidden to listen to signals.
     pub fn heed_signals(&self) -> io::Result<()> {
         self.out.heed_signals()?;
         self.err.heed_signals()
     }
 
-    /// How it prints.
-    #[must_use]
-    pub fn manner(&self) -> &Manner {
-        &self.manner
+    fn rows(&self) -> MutexGuard<'_, HashMap<String, ProgressBar>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes away what is shown of a room's progress.
     pub fn end_row(&self, room: &str) {
-        let bar = self.rows.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
-        if let Some(bar) = bar {
+        if let Some(bar) = self.rows().remove(room) {
             bar.finish_and_clear();
         }
     }
 
     /// Takes away all that is shown of progress.
     pub fn end_rows(&self) {
-        let rows = std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner));
-        for bar in rows.into_values() {
+        for (_, bar) in self.rows().drain() {
             bar.finish_and_clear();
         }
+    }
+
+    /// An outcome, on stdout: its document (on one line, if it is one of `several`), or else its text, unless `--quiet`.
+    pub fn outcome(&self, several: bool, document: impl FnOnce() -> Value, text: impl FnOnce(Paint) -> Option<String>) {
+        if self.style.format == Format::Json {
+            self.document(&document(), several);
+        } else if !self.style.quiet
+            && let Some(text) = text(self.style.out)
+        {
+            self.result(&text);
+        }
+    }
+
+    /// A document, on stdout, on one line or on several.
+    pub fn document(&self, document: &Value, one_line: bool) {
+        let text = if one_line { document.to_string() } else { format!("{document:#}") };
+        self.result(&clean_json(&text));
     }
 
     /// A result, on stdout. `text` is already harmless.
@@ -139,19 +174,19 @@ impl Ui {
     pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
         let question = clean(question);
         let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
-        self.cursor_hidden.store(self.manner.interactive, Ordering::Relaxed);
+        self.cursor_hidden.store(self.style.streams.interactive(), Ordering::Relaxed);
         let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
         self.ask(move || answered(select()).flatten())
     }
 
     /// Something that the user should know although the work goes on.
     pub fn warn(&self, text: &str) {
-        self.line(&format!("{} {}", self.manner.err.warn("warning:"), harmless(text)));
+        self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
     }
 
     /// A status line, for people, on stderr.
     pub fn status(&self, text: &str) {
-        if !self.manner.quiet {
+        if !self.style.quiet {
             self.line(text);
         }
     }
@@ -159,11 +194,11 @@ impl Ui {
     /// An error with its causes and hints, on stderr; all in one line for logs and cron. `room` says which nest, where
     /// there are several.
     pub fn failure(&self, room: Option<&str>, failure: &Failure) {
-        let paint = self.manner.err;
+        let paint = self.style.err;
         let mut lines = Vec::new();
         let room = room.map(|room| format!("{}: ", clean(room))).unwrap_or_default();
         lines.push(format!("{} {room}{}", paint.bad("error:"), harmless(&failure.message)));
-        if self.manner.quiet {
+        if self.style.quiet {
             lines.extend(failure.causes.iter().map(|cause| format!("; {}", harmless(cause.trim_end_matches('.')))));
             lines.extend(failure.hints.iter().map(|hint| format!("; {} {}", paint.good("hint:"), harmless(hint))));
             return self.line(&lines.concat().replace('\n', " "));
@@ -182,7 +217,7 @@ impl Ui {
             let _ = console::Term::stderr().show_cursor();
         }
         #[cfg(unix)]
-        if let Some(before) = &self.terminal {
+        if let Some(before) = &self.before {
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
         }
     }
@@ -204,10 +239,10 @@ impl Ui {
 
     /// Asks in a thread of its own: the terminal may never answer, and the work can be interrupted meanwhile.
     fn ask<T: Send + 'static>(&self, ask: impl FnOnce() -> Option<T> + Send + 'static) -> Answer<'_, T> {
-        if !self.manner.interactive {
+        if !self.style.streams.interactive() {
             return Box::pin(std::future::ready(None));
         }
-        let rows: Vec<_> = self.rows.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let rows: Vec<_> = self.rows().values().cloned().collect();
         for row in &rows {
             row.disable_steady_tick();
         }
@@ -221,7 +256,7 @@ impl Ui {
         Box::pin(async move {
             let answer = answered.await.ok().flatten();
             for row in &rows {
-                row.enable_steady_tick(style::TICK);
+                row.enable_steady_tick(TICK);
             }
             answer
         })
@@ -245,19 +280,19 @@ fn harmless(text: &str) -> String {
     clean(&scrub(text))
 }
 
-impl Reporter for Ui {
+impl Reporter for Terminal {
     fn step(&self, room: &str, step: Step) {
-        self.detail(2, &format!("{room}: {}", style::step(step)));
+        self.detail(2, &format!("{room}: {}", words(step)));
         let Some(bars) = &self.bars else { return };
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.rows();
         let row = rows.entry(room.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_prefix(clean(room)));
-            bar.enable_steady_tick(style::TICK);
+            bar.enable_steady_tick(TICK);
             bar
         });
-        row.set_message(style::step(step));
+        row.set_message(words(step));
     }
 
     fn warning(&self, warning: &Warning) {
@@ -265,8 +300,8 @@ impl Reporter for Ui {
     }
 
     fn detail(&self, level: u8, text: &str) {
-        if level <= self.manner.verbose && !self.manner.quiet {
-            self.line(&self.manner.err.dim(&harmless(text)));
+        if level <= self.style.verbose && !self.style.quiet {
+            self.line(&self.style.err.dim(&harmless(text)));
         }
     }
 
@@ -283,14 +318,32 @@ impl Reporter for Ui {
     }
 }
 
-impl Drop for Ui {
+/// What a spinner says.
+fn words(step: Step) -> &'static str {
+    match step {
+        Step::Lock => "waiting for another restart of this nest",
+        Step::Key => "loading the key",
+        Step::Look => "looking",
+        Step::Sign => "signing",
+        Step::Restart => "restarting",
+        Step::Wait => "waiting before the next attempt",
+        Step::Check => "checking that people can join",
+        Step::Relays => "asking relays",
+        Step::Create => "creating a room",
+        Step::Grant => "letting people speak",
+        Step::Publish => "publishing",
+        Step::Close => "closing",
+    }
+}
+
+impl Drop for Terminal {
     fn drop(&mut self) {
         self.restore();
     }
 }
 
 /// What clap has to say: help and version on stdout, mistakes on stderr.
-pub fn clap_message(error: &clap::Error, paint: Paint) {
+pub(super) fn clap_message(error: &clap::Error, paint: Paint) {
     let text = error.render();
     let text = if paint.on { text.ansi().to_string() } else { text.to_string() };
     if error.use_stderr() {
