@@ -19,7 +19,7 @@ use nostr_nests::livekit::{CheckReport, Transport};
 use nostr_nests::reporter::{Reporter, Silent, Step};
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{DEMO, Mock, Options};
 use nostr_nests::tls;
 use support::check::{check, client, token};
@@ -80,7 +80,7 @@ async fn checks(
 /// `nest restart --check` from the question to the proof: the API deletes and creates the room on LiveKit. Returns how
 /// long it takes with audio.
 async fn restarts(server: &LiveKit) -> Duration {
-    let config = Config { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
+    let config = LivekitConfig { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
     let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");

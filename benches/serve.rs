@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use nostr::Keys;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
-use nostr_nests::server::media::{Livekit, MediaServer, NewRoom};
-use nostr_nests::server::store::{LeaseAnswer, Record, Redis, RoomStore, redis};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer, NewRoom};
+use nostr_nests::server::store::{LeaseAnswer, Record, Redis, RedisConfig, RoomStore};
 use serde_json::Value;
 use support::livekit::LiveKit;
 use support::nests_api::{Draft, client};
@@ -61,12 +60,12 @@ impl Scene {
     }
 
     fn media(&self) -> Livekit {
-        let config = Config { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+        let config = LivekitConfig { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
         Livekit::new(config).unwrap()
     }
 
     fn store(&self) -> Redis {
-        let config = redis::Config { url: Secret::new(self.redis.url()), password: None };
+        let config = RedisConfig { url: Secret::new(self.redis.url()), password: None };
         Redis::new(&config, Duration::from_secs(86_400)).unwrap()
     }
 

@@ -11,7 +11,7 @@ use tokio::process::Child;
 
 use super::stop::{Signal, Stop};
 use crate::secret::Secret;
-use crate::server::media::livekit;
+use crate::server::media::LivekitConfig;
 use crate::server::{DEMO, Fault, LogSink, Mock, Options};
 
 /// What the command gets to see of the environment: nothing that leads it away from the mock.
@@ -35,7 +35,7 @@ pub(crate) struct MockRequest {
     pub(crate) listen: SocketAddr,
     pub(crate) faults: Vec<Fault>,
     /// A real LiveKit server in place of the embedded one.
-    pub(crate) livekit: Option<livekit::Config>,
+    pub(crate) livekit: Option<LivekitConfig>,
     /// What to run against the server; empty: serve until interrupted.
     pub(crate) command: Vec<OsString>,
     pub(crate) log: Option<LogSink>,

@@ -15,7 +15,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::rate_limit::RateBudget;
+use super::rate_limit::RateAllowance;
 use crate::api::wire::Failure;
 use crate::clock::{Clock, http_date};
 
@@ -34,7 +34,7 @@ pub(super) enum Content {
 
 /// How an answer reaches the client.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Delivery {
+pub(super) enum BodyDelivery {
     #[default]
     Whole,
     /// A byte at a time.
@@ -50,11 +50,11 @@ pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, String)>,
     pub(super) content: Content,
-    pub(super) delivery: Delivery,
+    pub(super) delivery: BodyDelivery,
     /// For the access log: what was done, or why it was not.
     pub(super) note: String,
     /// What the key that has signed the request may still ask for.
-    pub(super) key_budget: Option<RateBudget>,
+    pub(super) key_budget: Option<RateAllowance>,
     /// What the `Date` header is taken from; a fault may have set it wrong.
     pub(super) clock: Clock,
 }
@@ -65,7 +65,7 @@ impl HttpAnswer {
             status,
             headers: Vec::new(),
             content: Content::Empty,
-            delivery: Delivery::Whole,
+            delivery: BodyDelivery::Whole,
             note: String::new(),
             key_budget: None,
             clock: Clock::default(),
@@ -101,14 +101,14 @@ impl HttpAnswer {
     }
 
     /// Whoever asks has used up the budget.
-    pub(super) fn too_many(budget: RateBudget) -> Self {
+    pub(super) fn too_many(budget: RateAllowance) -> Self {
         let answer = Self::error(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later");
         answer.header(RETRY_AFTER, budget.reset_s).note("rate limit")
     }
 
     /// Tells how much may still be asked for.
-    pub(super) fn with_budget(mut self, budget: Option<RateBudget>) -> Self {
-        let headers = budget.into_iter().flat_map(RateBudget::headers);
+    pub(super) fn with_budget(mut self, budget: Option<RateAllowance>) -> Self {
+        let headers = budget.into_iter().flat_map(RateAllowance::headers);
         self.headers.extend(headers.map(|(name, value)| (HeaderName::from_static(name), value)));
         self
     }
@@ -144,7 +144,7 @@ impl HttpAnswer {
             Content::Json(value) => (Some("application/json; charset=utf-8"), Bytes::from(value.to_string())),
             Content::Text(kind, text) => (Some(kind), Bytes::from(text)),
         };
-        let length = if let Delivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
+        let length = if let BodyDelivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
         let mut response = Response::new(deliver(bytes, self.delivery));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -166,19 +166,19 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn deliver(bytes: Bytes, delivery: Delivery) -> Body {
+fn deliver(bytes: Bytes, delivery: BodyDelivery) -> Body {
     const BLANKS: &[u8] = &[b' '; 64 * 1024];
     let frame = |bytes| Ok(Frame::data(bytes));
     match delivery {
-        Delivery::Whole => Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync(),
-        Delivery::Slow(pause) => {
+        BodyDelivery::Whole => Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync(),
+        BodyDelivery::Slow(pause) => {
             let pieces = stream::iter(bytes).then(move |byte| async move {
                 tokio::time::sleep(pause).await;
                 frame(Bytes::from(vec![byte]))
             });
             StreamBody::new(pieces).boxed_unsync()
         }
-        Delivery::Half => {
+        BodyDelivery::Half => {
             let half = bytes.slice(..bytes.len() / 2);
             let cut = stream::once(async {
                 // Time for the first half to leave before the connection does.
@@ -187,7 +187,7 @@ fn deliver(bytes: Bytes, delivery: Delivery) -> Body {
             });
             StreamBody::new(stream::iter([frame(half)]).chain(cut)).boxed_unsync()
         }
-        Delivery::Huge(length) => {
+        BodyDelivery::Huge(length) => {
             let pieces = stream::unfold(length, move |left| {
                 let len = usize::try_from(left).unwrap_or(usize::MAX).min(BLANKS.len());
                 ready((len > 0).then(|| (frame(Bytes::from_static(&BLANKS[..len])), left - len as u64)))

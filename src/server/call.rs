@@ -7,7 +7,7 @@ use crate::api::wire::API_PATH;
 
 /// The calls of the Nests API, and the signal endpoint of the embedded media server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum ApiCall {
     /// `PUT /api/v1/nests`
     Create,
     /// `POST /:id/restart`
@@ -30,21 +30,21 @@ pub(super) enum Call {
     Webhook,
 }
 
-/// Each call in the order of [`Call`], its name in `--fault …@NAME` and in metrics, and what a 500 to it says.
-const CALLS: [(Call, &str, &str); 10] = [
-    (Call::Create, "create", "Failed to create nest"),
-    (Call::Restart, "restart", "Failed to restart nest"),
-    (Call::Token, "token", "Failed to join nest"),
-    (Call::Guest, "guest", "Failed to join nest as guest"),
-    (Call::Info, "info", "Failed to get nest info"),
-    (Call::Permissions, "permissions", "Failed to update permissions"),
-    (Call::Delete, "delete", "Failed to delete nest"),
-    (Call::Health, "health", "Internal server error"),
-    (Call::Signal, "signal", "Internal server error"),
-    (Call::Webhook, "webhook", "Internal server error"),
+/// Each call in the order of [`ApiCall`], its name in `--fault …@NAME` and in metrics, and what a 500 to it says.
+const CALLS: [(ApiCall, &str, &str); 10] = [
+    (ApiCall::Create, "create", "Failed to create nest"),
+    (ApiCall::Restart, "restart", "Failed to restart nest"),
+    (ApiCall::Token, "token", "Failed to join nest"),
+    (ApiCall::Guest, "guest", "Failed to join nest as guest"),
+    (ApiCall::Info, "info", "Failed to get nest info"),
+    (ApiCall::Permissions, "permissions", "Failed to update permissions"),
+    (ApiCall::Delete, "delete", "Failed to delete nest"),
+    (ApiCall::Health, "health", "Internal server error"),
+    (ApiCall::Signal, "signal", "Internal server error"),
+    (ApiCall::Webhook, "webhook", "Internal server error"),
 ];
 
-impl Call {
+impl ApiCall {
     /// All calls that faults can strike.
     pub(super) fn all_with_faults() -> impl Iterator<Item = Self> {
         CALLS.into_iter().map(|(call, ..)| call).filter(|call| *call != Self::Webhook)
@@ -70,9 +70,9 @@ impl Call {
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum HttpRoute {
     /// A call of the API and the room that it is about (empty for `create` and `health`).
-    Api(Call, String),
+    Api(ApiCall, String),
     /// The WebSocket of the media server.
     Signal,
     /// The same checks, without joining.
@@ -81,7 +81,7 @@ pub(super) enum Route {
     Nowhere,
 }
 
-impl Route {
+impl HttpRoute {
     pub(super) fn of(method: &Method, path: &str) -> Self {
         match path.strip_prefix("/livekit").unwrap_or(path) {
             "/rtc" => return Self::Signal,
@@ -90,23 +90,23 @@ impl Route {
         }
         match path {
             "/relay" => return Self::Relay,
-            "/health" if method == Method::GET => return Self::Api(Call::Health, String::new()),
+            "/health" if method == Method::GET => return Self::Api(ApiCall::Health, String::new()),
             _ => {}
         }
         let Some(rest) = path.strip_prefix(API_PATH) else { return Self::Nowhere };
         if matches!(rest, "" | "/") {
-            return if method == Method::PUT { Self::Api(Call::Create, String::new()) } else { Self::Nowhere };
+            return if method == Method::PUT { Self::Api(ApiCall::Create, String::new()) } else { Self::Nowhere };
         }
         let Some(rest) = rest.strip_prefix('/') else { return Self::Nowhere };
         let (id, action) = rest.split_once('/').unwrap_or((rest, ""));
         let call = match (method.as_str(), action) {
-            ("POST", "restart") => Call::Restart,
-            ("GET", "") => Call::Token,
-            ("GET", "guest") => Call::Guest,
-            ("GET", "info") => Call::Info,
-            ("POST", "permissions") => Call::Permissions,
-            ("DELETE", "") => Call::Delete,
-            ("POST", "") if id == "webhook" => Call::Webhook,
+            ("POST", "restart") => ApiCall::Restart,
+            ("GET", "") => ApiCall::Token,
+            ("GET", "guest") => ApiCall::Guest,
+            ("GET", "info") => ApiCall::Info,
+            ("POST", "permissions") => ApiCall::Permissions,
+            ("DELETE", "") => ApiCall::Delete,
+            ("POST", "") if id == "webhook" => ApiCall::Webhook,
             _ => return Self::Nowhere,
         };
         match percent_decode_str(id).decode_utf8() {
@@ -127,27 +127,27 @@ mod tests {
 
     #[test]
     fn requests_find_their_call() {
-        let api = |call, id: &str| Route::Api(call, id.into());
+        let api = |call, id: &str| HttpRoute::Api(call, id.into());
         for (method, path, route) in [
-            ("PUT", "/api/v1/nests", api(Call::Create, "")),
-            ("POST", "/api/v1/nests/a/restart", api(Call::Restart, "a")),
-            ("GET", "/api/v1/nests/a%20b%2Fc", api(Call::Token, "a b/c")),
-            ("GET", "/api/v1/nests/a/guest", api(Call::Guest, "a")),
-            ("GET", "/api/v1/nests/a/info", api(Call::Info, "a")),
-            ("POST", "/api/v1/nests/a/permissions", api(Call::Permissions, "a")),
-            ("DELETE", "/api/v1/nests/a", api(Call::Delete, "a")),
-            ("POST", "/api/v1/nests/webhook", api(Call::Webhook, "webhook")),
-            ("GET", "/health", api(Call::Health, "")),
-            ("GET", "/rtc", Route::Signal),
-            ("GET", "/livekit/rtc/validate", Route::Validate),
-            ("GET", "/rtc/v1", Route::Nowhere),
-            ("GET", "/relay", Route::Relay),
-            ("GET", "/api/v1/nests/a/restart", Route::Nowhere),
-            ("POST", "/api/v1/nestsa/restart", Route::Nowhere),
-            ("GET", "/api/v1/nests/%ff", Route::Nowhere),
-            ("GET", "/", Route::Nowhere),
+            ("PUT", "/api/v1/nests", api(ApiCall::Create, "")),
+            ("POST", "/api/v1/nests/a/restart", api(ApiCall::Restart, "a")),
+            ("GET", "/api/v1/nests/a%20b%2Fc", api(ApiCall::Token, "a b/c")),
+            ("GET", "/api/v1/nests/a/guest", api(ApiCall::Guest, "a")),
+            ("GET", "/api/v1/nests/a/info", api(ApiCall::Info, "a")),
+            ("POST", "/api/v1/nests/a/permissions", api(ApiCall::Permissions, "a")),
+            ("DELETE", "/api/v1/nests/a", api(ApiCall::Delete, "a")),
+            ("POST", "/api/v1/nests/webhook", api(ApiCall::Webhook, "webhook")),
+            ("GET", "/health", api(ApiCall::Health, "")),
+            ("GET", "/rtc", HttpRoute::Signal),
+            ("GET", "/livekit/rtc/validate", HttpRoute::Validate),
+            ("GET", "/rtc/v1", HttpRoute::Nowhere),
+            ("GET", "/relay", HttpRoute::Relay),
+            ("GET", "/api/v1/nests/a/restart", HttpRoute::Nowhere),
+            ("POST", "/api/v1/nestsa/restart", HttpRoute::Nowhere),
+            ("GET", "/api/v1/nests/%ff", HttpRoute::Nowhere),
+            ("GET", "/", HttpRoute::Nowhere),
         ] {
-            assert_eq!(Route::of(&method.parse().unwrap(), path), route, "{method} {path}");
+            assert_eq!(HttpRoute::of(&method.parse().unwrap(), path), route, "{method} {path}");
         }
     }
 }

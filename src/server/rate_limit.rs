@@ -29,7 +29,7 @@ struct Window<K> {
 
 /// What somebody may still ask for, after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RateBudget {
+pub(super) struct RateAllowance {
     pub(super) quota: Quota,
     pub(super) exceeded: bool,
     pub(super) remaining: u32,
@@ -43,7 +43,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 
     /// Counts a request. Another quota than before begins a new window.
-    pub(super) fn count(&self, quota: Quota, who: K) -> RateBudget {
+    pub(super) fn count(&self, quota: Quota, who: K) -> RateAllowance {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let current = window.take_if(|window| {
             window.quota == quota && window.begun.elapsed() < quota.window && window.counts.len() < COUNTED
@@ -52,7 +52,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
         let Window { begun, counts, .. } = window.insert(current.unwrap_or_else(fresh));
         let count = counts.entry(who).or_default();
         *count = count.saturating_add(1);
-        RateBudget {
+        RateAllowance {
             quota,
             exceeded: *count > quota.limit,
             remaining: quota.limit.saturating_sub(*count),
@@ -61,7 +61,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 }
 
-impl RateBudget {
+impl RateAllowance {
     /// Whichever of two budgets leaves less.
     pub(super) fn tighter(self, other: Option<Self>) -> Self {
         other.filter(|other| other.remaining < self.remaining).unwrap_or(self)
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_tighter_limit_is_told() {
-        let budget = |remaining| RateBudget {
+        let budget = |remaining| RateAllowance {
             quota: Quota { limit: 5, window: Duration::from_secs(60) },
             exceeded: false,
             remaining,

@@ -14,7 +14,7 @@ use crate::commands::mock::{self, Announcement, MockError, MockRequest, SearchPa
 use crate::key::file;
 use crate::reporter::Reporter as _;
 use crate::secret::Secret;
-use crate::server::media::livekit::Config;
+use crate::server::media::LivekitConfig;
 use crate::server::{Fault, faults};
 
 #[derive(Debug, Args)]
@@ -101,12 +101,12 @@ fn failure(error: &MockError) -> Failure {
     std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
 }
 
-async fn livekit(args: &MockArgs) -> Result<Option<Config>, Failure> {
+async fn livekit(args: &MockArgs) -> Result<Option<LivekitConfig>, Failure> {
     let (Some(url), Some(key), Some(path)) = (&args.livekit, &args.livekit_key, &args.livekit_secret_file) else {
         return Ok(None);
     };
     let secret = file::read(path)
         .await
         .map_err(|error| Failure::new(Exit::Usage, format!("cannot read the LiveKit secret: {error}")))?;
-    Ok(Some(Config { url: url.clone(), key: key.clone(), secret: Secret::new(secret.expose().trim()) }))
+    Ok(Some(LivekitConfig { url: url.clone(), key: key.clone(), secret: Secret::new(secret.expose().trim()) }))
 }

@@ -19,9 +19,9 @@ use crate::cli::terminal::clean;
 use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
-use crate::server::media::livekit;
+use crate::server::media::LivekitConfig;
 use crate::server::serve::{IpNetwork, PublicEndpoint, PublicOrigin, Quota, ServeSettings};
-use crate::server::store::redis;
+use crate::server::store::RedisConfig;
 
 /// Upstream's port, for the proxy on this machine.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5544);
@@ -181,14 +181,14 @@ impl Given<'_> {
         };
         let connections = self.value("max-connections", |from| from.max_connections, parse)?.unwrap_or(CONNECTIONS);
         Ok(ServeSettings {
-            livekit: livekit::Config {
+            livekit: LivekitConfig {
                 url: self.text("livekit", |from| from.livekit.as_deref())?,
                 key: self.text("livekit-key", |from| from.livekit_key.as_deref())?,
                 secret: self.secret("livekit-secret", |from| from.livekit_secret_file.as_ref()).await?.ok_or_else(
                     || missing("livekit-secret-file").hint("or a systemd credential named livekit-secret"),
                 )?,
             },
-            redis: redis::Config {
+            redis: RedisConfig {
                 url: self.redis_url()?,
                 password: self.secret("redis-password", |from| from.redis_password_file.as_ref()).await?,
             },

@@ -21,10 +21,10 @@ use self::lease::Lease;
 use self::restart::RestartOutcome;
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
-use super::call::Call;
+use super::call::ApiCall;
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error, SignedRequest};
-use super::rate_limit::{Quota, RateBudget, RateLimiter};
+use super::rate_limit::{Quota, RateAllowance, RateLimiter};
 use super::store::{self, Record, RoomStore};
 use super::token::RoomConfig;
 use super::{BackendError, random_uuid};
@@ -46,7 +46,7 @@ pub(super) struct NestsApi {
 /// One request and all that it needs.
 pub(super) struct ApiRequest {
     nests: Arc<NestsApi>,
-    call: Call,
+    call: ApiCall,
     /// The nest that it is about.
     id: String,
     method: String,
@@ -63,7 +63,7 @@ pub(super) enum ApiFailure {
     /// The client's fault: told as it is.
     Refused(StatusCode, String),
     /// The key has used up its budget.
-    TooMany(RateBudget),
+    TooMany(RateAllowance),
     /// The store or the media server cannot be reached; the reason is for the log.
     Unavailable(String),
     /// Ours: told as 500; the reason is for the log.
@@ -87,7 +87,14 @@ impl From<Nip98Error> for ApiFailure {
 
 impl ApiRequest {
     /// `origin` is what clients sign in place of the server's own name and port.
-    pub(super) fn new(nests: Arc<NestsApi>, call: Call, id: String, head: &Parts, origin: String, body: Bytes) -> Self {
+    pub(super) fn new(
+        nests: Arc<NestsApi>,
+        call: ApiCall,
+        id: String,
+        head: &Parts,
+        origin: String,
+        body: Bytes,
+    ) -> Self {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (method, url) = (head.method.to_string(), format!("{origin}{path}"));
@@ -110,22 +117,22 @@ impl ApiRequest {
         HttpAnswer { key_budget, ..answer }
     }
 
-    async fn carry_out(&self, key_budget: &mut Option<RateBudget>) -> Result<HttpAnswer, ApiFailure> {
+    async fn carry_out(&self, key_budget: &mut Option<RateAllowance>) -> Result<HttpAnswer, ApiFailure> {
         let body = self.json()?;
         if !self.call.needs_signature() {
             return match self.call {
-                Call::Guest => self.guest().await,
-                Call::Info => self.info().await,
-                Call::Webhook => self.webhook().await,
+                ApiCall::Guest => self.guest().await,
+                ApiCall::Info => self.info().await,
+                ApiCall::Webhook => self.webhook().await,
                 _ => Ok(self.health()),
             };
         }
         let signer = self.signer(key_budget).await?;
         match self.call {
-            Call::Create => self.create(&signer, &body).await,
-            Call::Restart => self.restart(&signer).await,
-            Call::Permissions => self.permissions(&signer, &body).await,
-            Call::Delete => self.delete(&signer).await,
+            ApiCall::Create => self.create(&signer, &body).await,
+            ApiCall::Restart => self.restart(&signer).await,
+            ApiCall::Permissions => self.permissions(&signer, &body).await,
+            ApiCall::Delete => self.delete(&signer).await,
             _ => self.token(&signer).await,
         }
     }
@@ -142,7 +149,7 @@ impl ApiRequest {
     }
 
     /// The key that has signed the request, as hex.
-    async fn signer(&self, key_budget: &mut Option<RateBudget>) -> Result<String, ApiFailure> {
+    async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
         let request = SignedRequest {
             authorization: self.authorization.as_deref(),
             method: &self.method,

@@ -7,7 +7,7 @@ use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use super::Kind;
-use crate::server::answer::{Content, Delivery, HttpAnswer};
+use crate::server::answer::{BodyDelivery, Content, HttpAnswer};
 use crate::server::http::ConnectionDropped;
 
 /// The faults that strike one request.
@@ -57,9 +57,9 @@ impl ActiveFaults {
                 Kind::DropAfter => return Err(ConnectionDropped),
                 Kind::NoAnswer => pending().await,
                 Kind::GatewayTimeout => answer = page(504).note(answer.note),
-                Kind::SlowBody(pause) => answer.delivery = Delivery::Slow(*pause),
-                Kind::HalfBody => answer.delivery = Delivery::Half,
-                Kind::HugeBody(length) => answer.delivery = Delivery::Huge(*length),
+                Kind::SlowBody(pause) => answer.delivery = BodyDelivery::Slow(*pause),
+                Kind::HalfBody => answer.delivery = BodyDelivery::Half,
+                Kind::HugeBody(length) => answer.delivery = BodyDelivery::Huge(*length),
                 Kind::TokenObject => {
                     if let Some(token) = field(&mut answer, "token") {
                         *token = json!({});

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(super) use hooks::ActiveFaults;
 pub(super) use ports::{FaultyMedia, FaultyStore};
 
-use super::call::Call;
+use super::call::ApiCall;
 use crate::clock::Clock;
 
 /// One fault: what goes wrong, at which calls, how often. Written `NAME[=VALUE][xTIMES][@CALL]`.
@@ -29,7 +29,7 @@ pub struct Fault {
 /// Which calls a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
-    Only(Call),
+    Only(ApiCall),
     /// All but the media server's own endpoint.
     Api,
     All,
@@ -99,7 +99,7 @@ const fn row(
     FaultRow { name, argument, shows, scope, parse }
 }
 
-const RESTART: Scope = Scope::Only(Call::Restart);
+const RESTART: Scope = Scope::Only(ApiCall::Restart);
 
 /// All faults, in the order in which the help lists them.
 #[rustfmt::skip]
@@ -145,7 +145,7 @@ pub enum FaultError {
     #[error("{0:?} is written {1}{2}")]
     Value(String, &'static str, &'static str),
     /// After `@` comes a call, `api` or `all`.
-    #[error("there is no call {0:?}; a call is {calls}, api or all", calls = Call::all_with_faults().map(Call::name).collect::<Vec<_>>().join(", "))]
+    #[error("there is no call {0:?}; a call is {calls}, api or all", calls = ApiCall::all_with_faults().map(ApiCall::name).collect::<Vec<_>>().join(", "))]
     Call(String),
 }
 
@@ -174,7 +174,7 @@ impl FromStr for Scope {
             "api" => Ok(Self::Api),
             "all" => Ok(Self::All),
             name => {
-                let call = Call::all_with_faults().find(|call| call.name() == name);
+                let call = ApiCall::all_with_faults().find(|call| call.name() == name);
                 call.map(Self::Only).ok_or_else(|| FaultError::Call(name.into()))
             }
         }
@@ -208,11 +208,11 @@ impl Faults {
     }
 
     /// The faults that strike this request; one of their times is used up.
-    pub(super) fn strike(&self, call: Call) -> ActiveFaults {
+    pub(super) fn strike(&self, call: ApiCall) -> ActiveFaults {
         let mut faults = self.lock();
         let struck = faults.iter_mut().filter(|fault| match fault.scope {
             Scope::Only(only) => only == call,
-            Scope::Api => call != Call::Signal,
+            Scope::Api => call != ApiCall::Signal,
             Scope::All => true,
         });
         ActiveFaults(struck.filter_map(Fault::strike).collect())
@@ -309,7 +309,7 @@ mod tests {
             ("status=500x2", fault(status(500, None), RESTART, Some(2))),
             ("status=503,3sx1@api", fault(status(503, Some(3)), Scope::Api, Some(1))),
             ("late-teardown=12s", fault(Kind::LateTeardown(Duration::from_secs(12)), RESTART, None)),
-            ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(Call::Info), None)),
+            ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(ApiCall::Info), None)),
             ("clock=+94s", fault(Kind::Clock(ClockFault::Ahead(94_000)), Scope::All, None)),
             ("clock=-2m", fault(Kind::Clock(ClockFault::Ahead(-120_000)), Scope::All, None)),
             ("clock=2099", fault(Kind::Clock(ClockFault::Year(2099)), Scope::All, None)),
@@ -347,8 +347,8 @@ mod tests {
     fn a_fault_strikes_as_often_as_it_was_told_to() {
         let faults = Faults::new(vec!["status=500x2".parse().unwrap()]);
         let strikes = |call| !faults.strike(call).0.is_empty();
-        assert!(!strikes(Call::Info));
-        assert!(strikes(Call::Restart) && strikes(Call::Restart));
-        assert!(!strikes(Call::Restart));
+        assert!(!strikes(ApiCall::Info));
+        assert!(strikes(ApiCall::Restart) && strikes(ApiCall::Restart));
+        assert!(!strikes(ApiCall::Restart));
     }
 }

@@ -18,7 +18,7 @@ use crate::server::token::{Claims, Issuer, TokenError};
 
 /// Settings of the media server that its operator chooses. The defaults are LiveKit's.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct EmbeddedSettings {
     /// Whether a join creates a room that does not exist.
     pub auto_create: bool,
     /// The empty timeout of rooms that are created without one.
@@ -29,7 +29,7 @@ pub struct Settings {
     pub join_timeout: Duration,
 }
 
-impl Default for Settings {
+impl Default for EmbeddedSettings {
     fn default() -> Self {
         Self {
             auto_create: true,
@@ -77,7 +77,7 @@ impl JoinError {
 pub(crate) struct Embedded {
     url: String,
     issuer: Issuer,
-    pub(super) settings: Settings,
+    pub(super) settings: EmbeddedSettings,
     rooms: Mutex<HashMap<String, LiveRoom>>,
 }
 
@@ -120,7 +120,7 @@ impl Drop for Seat<'_> {
 
 impl Embedded {
     /// A server without rooms that is reachable at `url` and accepts the tokens of `issuer`.
-    pub(in crate::server) fn new(url: String, issuer: Issuer, settings: Settings) -> Arc<Self> {
+    pub(in crate::server) fn new(url: String, issuer: Issuer, settings: EmbeddedSettings) -> Arc<Self> {
         Arc::new(Self { url, issuer, settings, rooms: Mutex::default() })
     }
 

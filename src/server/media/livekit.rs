@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_millis(1200);
 
 /// Where a LiveKit server is, and how to be its operator.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct LivekitConfig {
     /// `ws://`, `wss://`, `http://` or `https://`.
     pub url: String,
     /// The name of the API key, as LiveKit's configuration has it.
@@ -48,8 +48,8 @@ struct TwirpError {
 
 impl Livekit {
     /// Connects at the first call; an error is about the URL.
-    pub fn new(config: Config) -> Result<Self, BackendError> {
-        let Config { url, key, secret } = config;
+    pub fn new(config: LivekitConfig) -> Result<Self, BackendError> {
+        let LivekitConfig { url, key, secret } = config;
         let origin = match url.split_once("://") {
             Some(("ws", rest)) => format!("http://{rest}"),
             Some(("wss", rest)) => format!("https://{rest}"),

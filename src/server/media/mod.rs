@@ -8,12 +8,13 @@ use livekit_protocol::{ParticipantInfo, Room};
 use super::BackendError;
 use super::token::Issuer;
 
-pub mod embedded;
-pub mod livekit;
+mod embedded;
+mod livekit;
 pub(super) mod signal;
 
 pub(super) use embedded::Embedded;
-pub use livekit::Livekit;
+pub use embedded::EmbeddedSettings;
+pub use livekit::{Livekit, LivekitConfig};
 
 /// The media server in a [`BackendError`].
 pub(super) const NAME: &str = "media server";

@@ -17,7 +17,7 @@ use self::service::MockService;
 use super::access_log::LogSink;
 use super::api::DEPARTURE_TIMEOUT;
 use super::faults::Fault;
-use super::media::{Embedded, MediaServer, embedded, livekit};
+use super::media::{Embedded, EmbeddedSettings, LivekitConfig, MediaServer};
 use super::store::Record;
 use super::token::Claims;
 use crate::clock::Clock;
@@ -33,9 +33,9 @@ pub struct Options {
     /// What goes wrong on purpose.
     pub faults: Vec<Fault>,
     /// A real LiveKit server in place of the embedded one.
-    pub livekit: Option<livekit::Config>,
+    pub livekit: Option<LivekitConfig>,
     /// How the embedded media server is to be.
-    pub media: embedded::Settings,
+    pub media: EmbeddedSettings,
     /// How long a record lives after its last write.
     pub record_ttl: Duration,
     /// How long the audio room of a nest stays once the last one has left.
@@ -51,7 +51,7 @@ impl Default for Options {
         Self {
             faults: Vec::new(),
             livekit: None,
-            media: embedded::Settings::default(),
+            media: EmbeddedSettings::default(),
             record_ttl: Duration::from_secs(24 * 3600),
             departure_timeout: DEPARTURE_TIMEOUT,
             public_origin: None,

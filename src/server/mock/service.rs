@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::server::answer::HttpAnswer;
 use crate::server::api::{ApiRequest, NestsApi, Rules};
-use crate::server::call::{Call, Route};
+use crate::server::call::{ApiCall, HttpRoute};
 use crate::server::faults::{ActiveFaults, Faults, FaultyMedia, FaultyStore};
 use crate::server::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
 use crate::server::media::{Embedded, Livekit, MediaServer, signal};
@@ -135,7 +135,7 @@ impl MockService {
 
     async fn api(
         &self,
-        call: Call,
+        call: ApiCall,
         id: String,
         request: Request<Incoming>,
         client: IpAddr,
@@ -169,7 +169,7 @@ impl MockService {
         join: bool,
         request: Request<Incoming>,
     ) -> Result<HttpAnswer, ConnectionDropped> {
-        let faults = self.faults.strike(Call::Signal);
+        let faults = self.faults.strike(ApiCall::Signal);
         if faults.media_down() {
             return Err(ConnectionDropped);
         }
@@ -217,13 +217,13 @@ impl HttpService for MockService {
         self.note(&request);
         // The media server's clock is right when that of the API is wrong.
         let (api_clock, media_clock) = (self.faults.clock(), Clock::default());
-        let (answer, clock) = match (Route::of(request.method(), request.uri().path()), &self.embedded) {
-            (Route::Api(call, id), _) => (self.api(call, id, request, client.ip()).await?, api_clock),
-            (Route::Relay, _) => (self.relay(request, client), api_clock),
-            (Route::Signal, Some(media)) => (self.signal(media, true, request).await?, media_clock),
-            (Route::Validate, Some(media)) => (self.signal(media, false, request).await?, media_clock),
-            (Route::Signal | Route::Validate, None) => (HttpAnswer::no_endpoint(), media_clock),
-            (Route::Nowhere, _) => (HttpAnswer::no_endpoint(), api_clock),
+        let (answer, clock) = match (HttpRoute::of(request.method(), request.uri().path()), &self.embedded) {
+            (HttpRoute::Api(call, id), _) => (self.api(call, id, request, client.ip()).await?, api_clock),
+            (HttpRoute::Relay, _) => (self.relay(request, client), api_clock),
+            (HttpRoute::Signal, Some(media)) => (self.signal(media, true, request).await?, media_clock),
+            (HttpRoute::Validate, Some(media)) => (self.signal(media, false, request).await?, media_clock),
+            (HttpRoute::Signal | HttpRoute::Validate, None) => (HttpAnswer::no_endpoint(), media_clock),
+            (HttpRoute::Nowhere, _) => (HttpAnswer::no_endpoint(), api_clock),
         };
         Ok(HttpAnswer { clock, ..answer })
     }

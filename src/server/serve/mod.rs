@@ -26,12 +26,12 @@ use super::BackendError;
 use super::access_log::LogSink;
 use super::answer::HttpAnswer;
 use super::api::{ApiRequest, DEPARTURE_TIMEOUT, NestsApi, Rules};
-use super::call::{Call, Route};
+use super::call::{ApiCall, HttpRoute};
 use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
-use super::media::{Livekit, livekit};
+use super::media::{Livekit, LivekitConfig};
 pub(crate) use super::rate_limit::Quota;
-use super::rate_limit::{RateBudget, RateLimiter};
-use super::store::{Redis, redis};
+use super::rate_limit::{RateAllowance, RateLimiter};
+use super::store::{Redis, RedisConfig};
 use crate::clock::Clock;
 
 /// The longest head of a request to the API, in bytes: a signature has less than 2000.
@@ -48,8 +48,8 @@ const REQUEST: Duration = Duration::from_secs(15);
 
 /// How a server is to be.
 pub(crate) struct ServeSettings {
-    pub(crate) redis: redis::Config,
-    pub(crate) livekit: livekit::Config,
+    pub(crate) redis: RedisConfig,
+    pub(crate) livekit: LivekitConfig,
     /// Where clients find this API.
     pub(crate) origin: PublicOrigin,
     /// Where clients find LiveKit.
@@ -133,10 +133,10 @@ impl NestServer {
             }
             _ => {}
         }
-        match Route::of(&head.method, path) {
-            Route::Api(call, id) if call != Call::Health => {
+        match HttpRoute::of(&head.method, path) {
+            HttpRoute::Api(call, id) if call != ApiCall::Health => {
                 // LiveKit is not limited.
-                let budget = if call == Call::Webhook { None } else { self.count(client_ip) };
+                let budget = if call == ApiCall::Webhook { None } else { self.count(client_ip) };
                 let answer = match budget {
                     Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
                     _ => self.api(call, id, head, body).await,
@@ -154,12 +154,12 @@ impl NestServer {
         }
     }
 
-    fn count(&self, client_ip: IpAddr) -> Option<RateBudget> {
+    fn count(&self, client_ip: IpAddr) -> Option<RateAllowance> {
         let (quota, limiter) = self.address_limit.as_ref()?;
         Some(limiter.count(*quota, client_ip::bucket(client_ip)))
     }
 
-    async fn api(&self, call: Call, id: String, head: Parts, body: Incoming) -> HttpAnswer {
+    async fn api(&self, call: ApiCall, id: String, head: Parts, body: Incoming) -> HttpAnswer {
         let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
         if headers + path > HEAD_LIMIT {

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use super::BackendError;
 
 mod memory;
-pub mod redis;
+mod redis;
 
 pub use memory::Memory;
-pub use redis::Redis;
+pub use redis::{Redis, RedisConfig};
 
 /// How long a lease lasts that nobody ends, because its process was killed.
 pub const LEASE_TTL: Duration = Duration::from_secs(5);

@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 10;
 
 /// Where a Redis is, and its password if it has one.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct RedisConfig {
     /// `redis://host:port/db` or `unix:///path`; may hold a user and a password.
     pub url: Secret,
     /// Comes before the one in the URL.
@@ -117,7 +117,7 @@ impl Redis {
     ///
     /// # Errors
     /// When the URL is none. Never shows it, since it may hold a password.
-    pub fn new(config: &Config, ttl: Duration) -> Result<Self, BackendError> {
+    pub fn new(config: &RedisConfig, ttl: Duration) -> Result<Self, BackendError> {
         let wrong = |_: RedisError| BackendError::Broken(NAME, "no redis:// or unix:// URL".into());
         let info = config.url.expose().into_connection_info().map_err(wrong)?;
         // RESP3 tells at once when a connection is lost, so that it is there again before it is needed.
