@@ -54,7 +54,6 @@ impl RoomLock {
     }
 
     /// The SID that the last check of this room on this machine saw.
-    #[must_use]
     pub fn last_sid(&self) -> Option<String> {
         let mut note = String::new();
         (&self.file).rewind().ok()?;

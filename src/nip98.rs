@@ -20,7 +20,6 @@ pub struct Request<'a> {
 
 /// The event for one attempt at `request`. The `nonce` makes two events of the same second differ, so that a server
 /// that refuses replays accepts both. `created_at` is in seconds since the Unix epoch.
-#[must_use]
 pub fn event(request: Request<'_>, author: PublicKey, created_at: i64, nonce: &str) -> UnsignedEvent {
     let tag = |name: &str, value: &str| Tag::custom(TagKind::custom(name), [value]);
     let mut tags = vec![tag("u", request.url), tag("method", request.method), tag("nonce", nonce)];
@@ -34,7 +33,6 @@ pub fn event(request: Request<'_>, author: PublicKey, created_at: i64, nonce: &s
 }
 
 /// The value of the `Authorization` header: padded standard base64.
-#[must_use]
 pub fn authorization(event: &Event) -> Secret {
     Secret::new(format!("Nostr {}", STANDARD.encode(event.as_json())))
 }

@@ -31,7 +31,6 @@ pub enum Error {
 }
 
 /// The name of an alias, `weekly` of `@weekly`; what it stands for is the configuration's to say.
-#[must_use]
 pub fn alias(text: &str) -> Option<&str> {
     text.strip_prefix('@')
 }
@@ -51,9 +50,6 @@ pub struct RoomRef {
 impl RoomRef {
     /// Reads any of the ways to name a nest: a bare id, `naddr1…`, `nostr:naddr1…`, a web page with an naddr in its
     /// address, the API URL of the room, `30312:<pubkey>:<d>`.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         let plain = strip_prefix_ignoring_case(text, "nostr:").unwrap_or(text);
         if strip_prefix_ignoring_case(plain, "naddr1").is_some() {
@@ -111,7 +107,6 @@ impl RoomRef {
     }
 
     /// The address of the event as relays index it, where the author is known.
-    #[must_use]
     pub fn coordinate(&self) -> Option<Coordinate> {
         self.host.map(|host| Coordinate::new(Kind::from(ROOM_KIND), host).identifier(self.id.as_str()))
     }

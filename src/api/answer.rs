@@ -92,13 +92,11 @@ impl std::fmt::Display for Missing {
 impl Error {
     /// Whether a question about a nest was answered with no. Only a 404 of the API's own about a nest says that: one of
     /// another kind (no such endpoint, an answer that broke off) and all other failures say nothing.
-    #[must_use]
     pub fn says_absent(&self) -> bool {
         matches!(self, Self::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     }
 
     /// The HTTP status behind it, where there was an answer.
-    #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Unauthorized { .. } => Some(401),
@@ -143,9 +141,6 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
 }
 
 /// What a success without anything to read means, or a failure.
-///
-/// # Errors
-/// As [`json`].
 pub fn done(reply: &Reply, url: &Url) -> Result<(), Error> {
     if (200..300).contains(&reply.status) { Ok(()) } else { json::<serde::de::IgnoredAny>(reply, url).map(drop) }
 }

@@ -159,7 +159,6 @@ pub(super) fn failure(room_id: Option<&str>, failure: &Failure) -> Value {
 }
 
 /// Of a check of LiveKit alone, without the room and what went wrong.
-#[must_use]
 pub fn report(report: &CheckReport) -> Value {
     json!(ReportDocument::from(report))
 }

@@ -6,7 +6,6 @@ use crate::commands::Signal;
 #[derive(Debug)]
 pub struct Row {
     pub exit: Exit,
-    /// The number that the shell sees.
     pub code: u8,
     /// `error.kind` in JSON.
     pub kind: &'static str,
@@ -48,12 +47,10 @@ impl Exit {
         &TABLE[self as usize]
     }
 
-    #[must_use]
     pub fn code(self) -> u8 {
         self.row().code
     }
 
-    #[must_use]
     pub fn kind(self) -> &'static str {
         self.row().kind
     }
@@ -69,7 +66,6 @@ impl From<Signal> for Exit {
 }
 
 /// The code of a run over several rooms: an interruption before all, else the common one, else 1.
-#[must_use]
 pub fn common(exits: &[Exit]) -> u8 {
     let interrupted = exits.iter().find(|exit| matches!(exit, Exit::Interrupted | Exit::Terminated));
     match (interrupted, exits) {
@@ -81,14 +77,12 @@ pub fn common(exits: &[Exit]) -> u8 {
 }
 
 /// The table for `--help` and the man page.
-#[must_use]
 pub fn help() -> String {
     let lines = TABLE.iter().map(|row| format!("  {:>3}  {:<13} {}", row.code, row.kind, row.meaning));
     std::iter::once("    0                done".to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// The table for the README.
-#[must_use]
 pub fn markdown() -> String {
     let lines = TABLE.iter().map(|row| format!("| {} | `{}` | {} |\n", row.code, row.kind, row.meaning));
     format!(

@@ -26,7 +26,6 @@ use self::terminal::{Streams, Terminal};
 use crate::commands::{Signal, Stop};
 
 /// The whole program: arguments in, exit code out.
-#[must_use]
 pub fn main(args: &[OsString]) -> u8 {
     forbid_core_dumps();
     let env: Env<'_> = &|name| std::env::var_os(name);

@@ -17,10 +17,8 @@ use crate::secret::Secret;
 pub enum KeyCommandError {
     #[error(transparent)]
     Key(#[from] key::KeyError),
-    /// Somebody said no, or there was nobody to say yes.
     #[error("{npub} was not {what}: nobody confirmed it")]
     NotConfirmed { npub: String, what: &'static str },
-    /// Several keys, and what removes one wants to be told which.
     #[error("there are {} keys in the OS keyring: which one?", npubs.len())]
     WhichOne { npubs: Vec<String> },
     #[error("the key is to be encrypted, and there is no passphrase for it")]
@@ -56,7 +54,6 @@ pub struct Stored {
 pub struct Written {
     /// The public half of what is in `text`.
     pub public_key: PublicKey,
-    /// nsec or ncryptsec.
     pub text: Secret,
 }
 

@@ -31,7 +31,6 @@ const REMOVED: [&str; 11] = [
 
 #[derive(Clone)]
 pub(crate) struct MockRequest {
-    /// An address on loopback.
     pub(crate) listen: SocketAddr,
     pub(crate) faults: Vec<Fault>,
     /// A real LiveKit server in place of the embedded one.
@@ -75,7 +74,6 @@ pub(crate) struct Announcement {
     key: Secret,
     /// For `NEST_RELAYS`.
     pub(crate) relays: String,
-    /// The URL of the media server.
     pub(crate) livekit: String,
     /// The id of the nest that is there.
     pub(crate) room: &'static str,

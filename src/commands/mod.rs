@@ -110,7 +110,6 @@ impl<'a> Job<'a> {
     }
 
     /// The plain values that it works with.
-    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -20,13 +20,11 @@ pub struct Stop(watch::Receiver<Option<Signal>>);
 
 impl Stop {
     /// One that never comes.
-    #[must_use]
     pub fn never() -> Self {
         Self(watch::channel(None).1)
     }
 
     /// One, and the sender that sets it off.
-    #[must_use]
     pub fn channel() -> (watch::Sender<Option<Signal>>, Self) {
         let (sender, receiver) = watch::channel(None);
         (sender, Self(receiver))

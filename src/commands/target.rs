@@ -99,9 +99,6 @@ impl Job<'_> {
     }
 
     /// The event of a nest whose host is known, from relays in any case.
-    ///
-    /// # Errors
-    /// [`Error::NoEvent`], [`Error::Relays`].
     pub(super) async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::Room, Error> {
         let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
         self.fetch(room, &coordinate).await

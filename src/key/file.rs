@@ -30,15 +30,12 @@ pub enum SecretFileError {
     /// The user may not read it, or may not write there.
     #[error("no permission for {}", .0.display())]
     Denied(PathBuf),
-    /// Others than the owner have rights to it, by its permission bits.
     #[error("{} is open to others (mode {mode:04o})", path.display())]
     TooOpen { path: PathBuf, mode: u32 },
-    /// Longer than any key or passphrase.
     #[error("{} is longer than {MAX_BYTES} bytes", name(.0))]
     TooLong(PathBuf),
     #[error("{} is not text", name(.0))]
     NotText(PathBuf),
-    /// A pipe that nobody wrote to.
     #[error("nothing came from {} within {} s", name(path), limit.as_secs())]
     Silent { path: PathBuf, limit: Duration },
     #[error("stdin was read already")]

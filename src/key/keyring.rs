@@ -32,23 +32,19 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum VaultError {
-    /// No D-Bus session, as under cron or over ssh.
     #[error("there is no session bus: {0}")]
     NoSessionBus(String),
     #[error("no program on the session bus keeps secrets: {0}")]
     NoService(String),
-    /// Not even the connection came about.
     #[error("it did not answer within {} s", .0.as_secs_f32())]
     Silent(Duration),
     /// It answered, but not with the key: most likely it asks somebody to unlock it, somewhere.
     #[error("it is locked or stuck: nothing came within {} s", .0.as_secs_f32())]
     Waiting(Duration),
-    /// It is locked, and nobody unlocked it, or there is no collection to unlock.
     #[error("it is locked, or was never set up: {0}")]
     Locked(String),
     #[error("it has {0} entries of the same name")]
     Ambiguous(usize),
-    /// In the system's words.
     #[error("{0}")]
     Other(String),
 }
@@ -60,13 +56,11 @@ pub enum VaultError {
 pub enum KeyringError {
     #[error("the OS keyring cannot be used")]
     Unusable(#[source] VaultError),
-    /// The list says that the key is there, the keyring says that it is not.
     #[error("the key of {npub} is no longer in the OS keyring")]
     Gone { npub: String },
     /// What is filed under this npub is another key, or not what was just put there.
     #[error("the OS keyring has something else in place of the key of {npub}")]
     Mixed { npub: String },
-    /// Several keys, none of them the room's host, and no default.
     #[error("there are {} keys in the OS keyring and none is the default", npubs.len())]
     Undecided { npubs: Vec<String> },
     /// No such key has been imported; `npubs` are those that have.
@@ -119,7 +113,6 @@ impl Keyring {
     }
 
     /// The same with a person there who can unlock it: [`PATIENCE`] instead of [`LIMIT`], once it has answered at all.
-    #[must_use]
     pub fn patient(self) -> Self {
         Self { limit: PATIENCE, ..self }
     }

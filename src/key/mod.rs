@@ -28,7 +28,6 @@ use crate::secret::scrub;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyError {
-    /// No source is configured, the keyring holds nothing, and there is nobody to ask.
     #[error("there is no host key")]
     Missing,
     /// The source is configured, but cannot be read.
@@ -45,14 +44,12 @@ pub enum KeyError {
         #[source]
         cause: parse::KeyParseError,
     },
-    /// The key is encrypted, no passphrase file is configured, and there is nobody to ask.
     #[error("the host key from {origin} is encrypted, and there is nobody to ask for its passphrase")]
     PassphraseNeeded { origin: KeyOrigin },
     #[error("the passphrase cannot be read")]
     Passphrase(#[source] file::SecretFileError),
     #[error(transparent)]
     Keyring(#[from] keyring::KeyringError),
-    /// The signer said no, in its own words.
     #[error("{origin} did not sign: {why}")]
     Refused { origin: KeyOrigin, why: String },
     #[error("{origin} did not answer within {} s", limit.as_secs_f32())]
@@ -85,7 +82,6 @@ fn curve() -> &'static Secp256k1<All> {
 
 impl HostKey {
     /// A key in hand.
-    #[must_use]
     pub fn local(key: SecretKey, origin: KeyOrigin) -> Self {
         let keys = Keys::new_with_ctx(curve(), key);
         Self { public_key: keys.public_key(), signer: Signer::Here(keys), origin }
@@ -97,19 +93,16 @@ impl HostKey {
     }
 
     /// Whose key it is.
-    #[must_use]
     pub fn public_key(&self) -> PublicKey {
         self.public_key
     }
 
     /// Whose key it is, for people.
-    #[must_use]
     pub fn npub(&self) -> String {
         npub(&self.public_key)
     }
 
     /// Where it came from.
-    #[must_use]
     pub fn source(&self) -> &KeyOrigin {
         &self.origin
     }
@@ -145,7 +138,6 @@ impl fmt::Debug for HostKey {
 }
 
 /// A public key as people know it, `npub1…`.
-#[must_use]
 pub fn npub(key: &PublicKey) -> String {
     let Ok(npub) = key.to_bech32();
     npub

@@ -21,14 +21,12 @@ const TELLING: usize = 12;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyParseError {
-    /// A passphrase that encrypts nothing.
     #[error("the passphrase is empty")]
     NoPassphrase,
     #[error("it is empty")]
     Empty,
     #[error("it is longer than {MAX_BYTES} bytes, too long for a key")]
     TooLong,
-    /// An npub, a nostr address, a bunker's address.
     #[error("it is {0}, not a secret key")]
     SomethingElse(&'static str),
     #[error("it begins with {0} but is damaged: a character is wrong or missing")]
@@ -38,7 +36,6 @@ pub enum KeyParseError {
     /// Not on the curve, such as zeroes.
     #[error("its 64 hex digits are not a valid key")]
     NotOnCurve,
-    /// None of all these. The file has to contain the key alone.
     #[error("it is none of nsec1…, ncryptsec1… and 64 hex digits")]
     NotAKey,
     #[error("the passphrase is wrong")]
@@ -53,9 +50,7 @@ pub enum KeyParseError {
 /// A key as it was written down.
 #[derive(Clone)]
 pub enum Key {
-    /// Ready for use.
     Plain(SecretKey),
-    /// Needs a passphrase.
     Encrypted(EncryptedSecretKey),
 }
 
@@ -107,7 +102,6 @@ pub fn parse(text: &str) -> Result<Key, KeyParseError> {
 /// the shell's history would keep it.
 ///
 /// Hex is not refused: 64 digits may be the id of a room.
-#[must_use]
 pub fn found_in_argument(argument: &OsStr) -> bool {
     let bytes = argument.as_encoded_bytes();
     [&b"nsec1"[..], b"ncryptsec1"].iter().any(|mark| {
@@ -119,7 +113,6 @@ pub fn found_in_argument(argument: &OsStr) -> bool {
 }
 
 /// The key as `nsec1…`.
-#[must_use]
 pub fn nsec(key: &SecretKey) -> Secret {
     let Ok(nsec) = key.to_bech32();
     Secret::new(nsec)

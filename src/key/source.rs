@@ -63,7 +63,6 @@ impl fmt::Display for KeyOrigin {
 
 impl KeySource {
     /// What it is called.
-    #[must_use]
     pub fn origin(&self) -> KeyOrigin {
         match self {
             Self::KeyFile(path) => KeyOrigin::KeyFile(path.clone()),
@@ -85,7 +84,6 @@ impl KeySource {
     }
 
     /// Whether it can be read only once.
-    #[must_use]
     pub fn is_stdin(&self) -> bool {
         matches!(self, Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) if path == Path::new("-"))
     }
@@ -108,7 +106,6 @@ pub struct KeyPlan {
 
 impl KeyPlan {
     /// The source that answers, if the user named one: the key is then the same for every room.
-    #[must_use]
     pub fn named(&self) -> Option<&KeySource> {
         self.explicit.iter().find(|source| source.is_there())
     }
@@ -132,7 +129,6 @@ pub async fn load(plan: &KeyPlan, wanted: Option<PublicKey>, reporter: &dyn Repo
 pub struct KeyOpener<'a> {
     /// Holds the passphrase on its only line.
     pub passphrase_file: Option<&'a Path>,
-    /// Who can be asked.
     pub reporter: &'a dyn Reporter,
 }
 

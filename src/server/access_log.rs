@@ -19,7 +19,6 @@ pub struct AccessLogEntry {
     pub time_ms: i64,
     /// The client's address; behind a trusted proxy, the one that the proxy names.
     pub client_ip: IpAddr,
-    /// The HTTP method as it came.
     pub method: String,
     /// The path as it came, without the query.
     pub path: String,

@@ -33,7 +33,6 @@ pub enum BackendError {
     /// It cannot be asked, does not answer in time, or is not well.
     #[error("{0}: {1}")]
     Unreachable(&'static str, String),
-    /// It refuses the request (a wrong key, most likely), or what it holds makes no sense.
     #[error("{0}: {1}")]
     Broken(&'static str, String),
 }

@@ -20,7 +20,6 @@ pub(super) const MEMORY: Duration = Duration::from_secs(150);
 pub(super) enum Nip98Error {
     #[error("Missing Authorization header")]
     Missing,
-    /// Another scheme, or the right one in other letters.
     #[error("Authorization scheme must be exactly 'Nostr'")]
     Scheme,
     /// Url-safe, unpadded, or no base64 at all.
@@ -39,16 +38,12 @@ pub(super) enum Nip98Error {
     /// The age of the event in seconds.
     #[error("Event is {} s {}; check the clock", .0.abs(), if *.0 > 0 { "old" } else { "ahead" })]
     Time(i64),
-    /// There is none, or more than one.
     #[error("Event must have exactly one '{0}' tag")]
     Tags(&'static str),
-    /// The URL that should have been signed.
     #[error("Event is for another URL, this is {0}")]
     Url(String),
-    /// Signed for another method, or in lower case.
     #[error("Event is for another method, this is {0}")]
     Method(String),
-    /// The hash is missing or that of another body.
     #[error("Event payload hash does not match the body")]
     Payload,
     #[error("Event was already used")]
@@ -58,9 +53,7 @@ pub(super) enum Nip98Error {
 /// What a signature has to fit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SignedRequest<'a> {
-    /// The value of the header.
     pub(super) authorization: Option<&'a str>,
-    /// The method as it came.
     pub(super) method: &'a str,
     pub(super) url: &'a str,
     /// Empty when there is none.

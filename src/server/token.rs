@@ -57,7 +57,6 @@ impl RoomConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Claims {
-    /// The identity of the participant.
     pub sub: String,
     /// The API key whose secret signed the token.
     pub iss: String,
@@ -83,7 +82,6 @@ pub struct Claims {
 pub(super) enum TokenError {
     #[error("invalid authorization token")]
     Malformed,
-    /// Signed by another server, or for another one.
     #[error("invalid API key: {0}")]
     UnknownKey(String),
     /// LiveKit echoes the whole token.
@@ -102,7 +100,6 @@ pub struct Issuer {
 
 impl Issuer {
     /// A token with these claims, `iss` being this key.
-    #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
         let claims = Claims { iss: self.key.clone(), ..claims.clone() };
         let mut json = serde_json::json!(claims);

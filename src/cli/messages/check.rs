@@ -24,7 +24,6 @@ const OPEN_PORTS: &str =
     "open UDP 50000-60000, or LiveKit's `rtc.udp_port` if that is set, and TCP 7881 in the server's firewall";
 
 /// The steps of a check in words.
-#[must_use]
 pub fn steps(report: &CheckReport) -> Vec<Step> {
     let told = |step: &report::Step<Finding>| {
         let Said { detail, hint } = words(report, step);

@@ -22,10 +22,8 @@ const AGAIN: &str = "run it again: what was done is not done twice";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub exit: Exit,
-    /// The HTTP status behind it.
     pub status: Option<u16>,
     pub message: String,
-    /// Why, from near to far.
     pub causes: Vec<String>,
     pub hints: Vec<String>,
 }
@@ -35,20 +33,17 @@ impl Failure {
         Self { exit, status: None, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
     /// The same with the cause and the hint of a trouble.
-    #[must_use]
     pub(crate) fn because(self, trouble: Trouble) -> Self {
         self.cause(trouble.cause).hint(trouble.hint)
     }
@@ -75,7 +70,6 @@ impl Failure {
     }
 
     /// What to show for `error`, which befell the room that the user calls `room`.
-    #[must_use]
     pub fn of(error: &Error, room: &str) -> Self {
         let new = |exit| Self::new(exit, error.to_string());
         match error {

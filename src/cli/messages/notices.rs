@@ -7,7 +7,6 @@ use crate::commands::pick::Purpose;
 use crate::reporter::{Question, Warning};
 
 /// What the user should know although the work goes on.
-#[must_use]
 pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::ClockRepaired { ahead_s } => {
@@ -41,7 +40,6 @@ pub(super) fn apart(ahead_s: i64) -> (String, &'static str) {
 }
 
 /// What a person is asked.
-#[must_use]
 pub fn question(question: Question<'_>) -> String {
     let disconnected = |people, nest: &str| match people {
         1 => format!("One person is in {nest} and will be disconnected."),
@@ -66,7 +64,6 @@ pub fn question(question: Question<'_>) -> String {
 }
 
 /// Which of several nests is meant.
-#[must_use]
 pub fn which(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Restart => "Restart which nest",
@@ -80,7 +77,6 @@ pub fn which(purpose: Purpose) -> &'static str {
 }
 
 /// Whether the only nest that suits is meant.
-#[must_use]
 pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
     let action = match purpose {
         Purpose::Restart => "Restart it?",
@@ -95,7 +91,6 @@ pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
 }
 
 /// A nest among others to choose from.
-#[must_use]
 pub fn choice(nest: &Nest) -> String {
     let age = clock::span((Clock::default().now_s() - nest.since_s).saturating_mul(1000));
     format!("{} · {} · {} · {age}", nest.name(), nest.status, state(nest))

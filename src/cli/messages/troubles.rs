@@ -154,7 +154,6 @@ troubles! {
 }
 
 /// The table for the page about troubles.
-#[must_use]
 pub fn markdown() -> String {
     let rows = all().into_iter().map(|Trouble { seen, cause, hint, exit }| {
         let [seen, cause, hint] = [seen, &cause, &hint].map(|text| text.replace('|', "\\|"));

@@ -68,9 +68,7 @@ pub(super) struct OutputStyle {
     pub streams: Streams,
     /// Width of stdout, where that is a terminal.
     pub columns: Option<usize>,
-    /// Colours of stdout.
     pub out: Paint,
-    /// Colours of stderr.
     pub err: Paint,
 }
 

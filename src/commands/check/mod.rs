@@ -58,7 +58,6 @@ pub enum Report {
 }
 
 impl Report {
-    #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::LiveKit(report) => report.verdict,
@@ -108,7 +107,6 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -
 
 impl Unavailable {
     /// A restart by the key at hand would bring it back.
-    #[must_use]
     pub fn can_be_restarted(&self) -> bool {
         self.ours && matches!(self.source, api::Error::NotFound { missing: Missing::AudioRoom, .. })
     }

@@ -41,7 +41,6 @@ pub struct Request {
 
 impl Request {
     /// A plain restart of these nests.
-    #[must_use]
     pub fn new(rooms: Vec<RoomRef>) -> Self {
         Self {
             which: Which::Named(rooms),

@@ -47,7 +47,6 @@ pub(super) struct NestsApi {
 pub(super) struct ApiRequest {
     nests: Arc<NestsApi>,
     call: ApiCall,
-    /// The nest that it is about.
     id: String,
     method: String,
     /// The whole URL, as the client has to have signed it.

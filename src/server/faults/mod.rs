@@ -79,11 +79,9 @@ pub(super) enum ClockFault {
 /// A row of the table of faults.
 #[derive(Debug)]
 pub struct FaultRow {
-    /// The name on the command line.
     pub name: &'static str,
     /// What follows the name: empty, `=VALUE`, or `[=VALUE]`.
     pub argument: &'static str,
-    /// What a client gets to see.
     pub shows: &'static str,
     scope: Scope,
     parse: fn(&str) -> Option<Kind>,

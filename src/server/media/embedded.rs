@@ -47,7 +47,6 @@ pub(super) enum JoinError {
     Token(#[from] TokenError),
     #[error("invalid authorization header. Must start with Bearer ")]
     NoBearer,
-    /// There is no token, or it is about no room at all.
     #[error("no permissions to access the room")]
     NoGrants,
     #[error("permissions denied")]

@@ -30,7 +30,6 @@ pub const DEMO: &str = "demo";
 /// How a mock is to be; the defaults are upstream's.
 #[derive(Clone)]
 pub struct Options {
-    /// What goes wrong on purpose.
     pub faults: Vec<Fault>,
     /// A real LiveKit server in place of the embedded one.
     pub livekit: Option<LivekitConfig>,
@@ -42,7 +41,6 @@ pub struct Options {
     pub departure_timeout: Duration,
     /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
     pub public_origin: Option<String>,
-    /// Hears of every request.
     pub log: Option<LogSink>,
 }
 
@@ -71,9 +69,6 @@ pub struct Mock {
 
 impl Mock {
     /// Starts on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// See [`Mock::on`].
     pub fn start(options: Options) -> io::Result<Self> {
         Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
     }
@@ -119,31 +114,26 @@ impl Mock {
     }
 
     /// The origin of the Nests API.
-    #[must_use]
     pub fn api(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The URL of the Nostr relay.
-    #[must_use]
     pub fn relay(&self) -> String {
         format!("ws://{}/relay", self.address)
     }
 
     /// The URL of the media server, the embedded one or the real one.
-    #[must_use]
     pub fn livekit(&self) -> &str {
         self.service.media.url()
     }
 
     /// The address that it listens on.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The key that hosts the nest `demo`; a new one each time.
-    #[must_use]
     pub fn host(&self) -> &Keys {
         &self.host
     }
@@ -154,25 +144,21 @@ impl Mock {
     }
 
     /// How many requests came for a path (without query).
-    #[must_use]
     pub fn requests(&self, path: &str) -> usize {
         self.service.seen().requests.get(path).copied().unwrap_or_default()
     }
 
     /// How many requests came at all.
-    #[must_use]
     pub fn all_requests(&self) -> usize {
         self.service.seen().requests.values().sum()
     }
 
     /// The `Authorization` that came last.
-    #[must_use]
     pub fn last_authorization(&self) -> Option<String> {
         self.service.seen().authorization.clone()
     }
 
     /// The record of a nest, unless it has expired.
-    #[must_use]
     pub fn record(&self, id: &str) -> Option<Record> {
         self.service.memory.peek(id)
     }
@@ -188,25 +174,21 @@ impl Mock {
     }
 
     /// An audio room of the embedded media server.
-    #[must_use]
     pub fn room(&self, id: &str) -> Option<Room> {
         self.embedded()?.room(id)
     }
 
     /// The identities of those in an audio room of the embedded media server.
-    #[must_use]
     pub fn participants(&self, id: &str) -> Vec<String> {
         self.embedded().map(|media| media.identities(id)).unwrap_or_default()
     }
 
     /// A token that the media server accepts, with these claims.
-    #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
         self.service.media.issuer().mint(claims)
     }
 
     /// The media server, the embedded one or the real one.
-    #[must_use]
     pub fn media(&self) -> Arc<dyn MediaServer> {
         self.service.media.clone()
     }

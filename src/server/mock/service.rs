@@ -43,7 +43,6 @@ pub(super) struct MockService {
     /// The same media server, if it is the embedded one.
     pub(super) embedded: Option<Arc<Embedded>>,
     pub(super) memory: Arc<Memory>,
-    /// What the relay remembers.
     pub(super) events: MemoryDatabase,
     relay: LocalRelay,
     rules: Arc<Rules>,
@@ -57,9 +56,7 @@ pub(super) struct MockService {
 /// What a test wants to know about the requests that came.
 #[derive(Debug, Default)]
 pub(super) struct SeenRequests {
-    /// How many came for each path.
     pub(super) requests: HashMap<String, usize>,
-    /// The last one that came.
     pub(super) authorization: Option<String>,
 }
 

@@ -50,7 +50,6 @@ const REQUEST: Duration = Duration::from_secs(15);
 pub(crate) struct ServeSettings {
     pub(crate) redis: RedisConfig,
     pub(crate) livekit: LivekitConfig,
-    /// Where clients find this API.
     pub(crate) origin: PublicOrigin,
     /// Where clients find LiveKit.
     pub(crate) endpoint: PublicEndpoint,

@@ -9,13 +9,11 @@ use url::{Host, Url};
 /// Why an address is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PublicUrlError {
-    /// Another scheme, a query, a fragment, a user.
     #[error("{0:?} is no {1} URL")]
     Url(String, &'static str),
     /// Clients cannot reach it.
     #[error("{0} is internal: clients elsewhere cannot reach it")]
     Internal(String),
-    /// Tokens and voices would be readable on their way.
     #[error("{0} is not encrypted: it has to begin with wss://")]
     Insecure(String),
 }

@@ -52,7 +52,6 @@ impl Leases {
 
 impl Memory {
     /// A store whose records live for `ttl` after each write.
-    #[must_use]
     pub fn new(ttl: Duration) -> Self {
         Self { ttl, contents: Mutex::default() }
     }

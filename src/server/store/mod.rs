@@ -22,12 +22,9 @@ pub const LEASE_TTL: Duration = Duration::from_secs(5);
 pub struct Record {
     /// The id of the nest, which is also the name of its LiveKit room.
     pub id: String,
-    /// The key that created the nest.
     pub host: String,
-    /// The keys that may speak.
     #[serde(default)]
     pub speakers: Vec<String>,
-    /// The keys that may change permissions.
     #[serde(default)]
     pub admins: Vec<String>,
     /// The relays that its event was published on.
@@ -36,13 +33,11 @@ pub struct Record {
     /// Whether an HLS stream was asked for.
     #[serde(default)]
     pub hls_stream: bool,
-    /// When the nest was created.
     #[serde(rename = "createdAt", default)]
     pub created_at: i64,
     /// `active`; `inactive` once LiveKit has told that the audio room is closed.
     #[serde(default = "active")]
     pub status: String,
-    /// When it was last restarted.
     #[serde(rename = "restartedAt", default, skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<i64>,
     /// What other servers remember besides; it is kept as it is.
@@ -74,7 +69,6 @@ pub enum LeaseAnswer {
     /// It is the caller's until [`RoomStore::finish_restart`], [`RoomStore::fail_restart`], [`RoomStore::delete`], or
     /// until [`LEASE_TTL`] has passed.
     Granted(u64),
-    /// Somebody else holds it.
     Held(u64),
     /// The lease that was waited for, or a later one, has led to a restart.
     Restarted,
