@@ -24,7 +24,9 @@ mod recreate;
 mod restart;
 mod restart_check;
 mod retries;
+mod screens;
 mod serve;
+mod snapshot;
 mod status;
 #[path = "../support/mod.rs"]
 mod support;

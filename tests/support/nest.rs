@@ -68,6 +68,12 @@ impl Nest {
         self
     }
 
+    /// What a person would have typed.
+    pub fn command_line(&self) -> String {
+        let args = self.command.get_args().map(|arg| arg.to_str().unwrap());
+        std::iter::once("nest").chain(args).collect::<Vec<_>>().join(" ")
+    }
+
     pub fn home(&self) -> &Path {
         self.home.path()
     }

@@ -1,0 +1,42 @@
+//! The text of a command as a file in `snapshots/`, without what differs from run to run.
+
+use std::fmt::Write as _;
+
+use crate::support::nest::{Nest, Output};
+
+/// What is replaced, in this order.
+const FILTERS: [(&str, &str); 12] = [
+    (r"\[::1\]:\d{4,5}|(127\.0\.0\.1|localhost):\d{4,5}", "HOST:PORT"),
+    (r"(npub|naddr|nsec)1[02-9ac-hj-np-z]{20,}", "${1}1…"),
+    (r"eyJ[A-Za-z0-9_.-]{20,}", "TOKEN"),
+    (r"\b[0-9a-f]{64}\b", "HEX"),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
+    (r"\bRM_\w+", "RM_x"),
+    (r"\bguest-[\w-]+", "guest-x"),
+    (r"\b20\d\d-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?", "DATE"),
+    (r"\b\d\d:\d\d(:\d\d)?\b", "hh:mm"),
+    (r"\b\d{10}\b", "UNIXTIME"),
+    (r"\b\d+(\.\d+)? m?s\b", "N s"),
+    (concat!("version ", env!("CARGO_PKG_VERSION")), "version VERSION"),
+];
+
+/// Runs it, and compares all that it says, and its exit code, with the snapshot of this name.
+#[track_caller]
+pub fn matches(name: &str, nest: Nest) -> Output {
+    let home = nest.home().to_str().unwrap().to_owned();
+    let mut seen = format!("$ {}\n", nest.command_line());
+    let output = nest.run();
+    for (heading, text) in [("", &output.stdout), ("stderr:\n", &output.stderr)] {
+        if !text.is_empty() {
+            write!(seen, "{heading}{text}").unwrap();
+        }
+    }
+    write!(seen, "exit code: {}", output.code).unwrap();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_filters(FILTERS);
+    settings.bind(|| insta::assert_snapshot!(name, seen.replace(&home, "HOME")));
+    output
+}
