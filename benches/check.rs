@@ -68,7 +68,7 @@ async fn checks(
 ) -> Vec<Duration> {
     let (guest, candidates, tls) = (token("demo", "guest-1"), server.candidates(), tls::client_config(&[]));
     let http = client(&tls);
-    let tools = Tools { http: &http, tls: &tls, ahead: None, clock: Clock::default(), reporter: &Silent };
+    let tools = Tools { http: &http, tls: &tls, preconnect: None, clock: Clock::default(), reporter: &Silent };
     let mut all = Vec::new();
     for _ in 0..ROUNDS {
         let request = Check { signal_only, transport, ..check("demo", &guest, &candidates) };

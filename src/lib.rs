@@ -7,14 +7,16 @@ pub mod commands;
 pub mod key;
 pub mod livekit;
 pub mod lock;
+#[doc(hidden)]
+pub mod net;
 pub mod nip98;
-pub mod quic;
+#[doc(hidden)]
 pub mod relay;
 pub mod report;
 pub mod reporter;
 pub mod room;
 pub mod secret;
 pub mod server;
-pub mod tls;
 
 pub use commands::Error;
+pub use net::tls;

@@ -86,7 +86,10 @@ async fn certificates_that_are_refused() {
         // The HTTP client says the same.
         let asked =
             validate::ask(&client(&tls), &candidates[0], &guest, Duration::from_secs(5), Clock::default()).await;
-        assert!(matches!(&asked, Err(validate::Error::Unreachable(text)) if text.contains(told_as)), "{asked:?}");
+        assert!(
+            matches!(&asked, Err(validate::ValidateError::Unreachable(text)) if text.contains(told_as)),
+            "{asked:?}"
+        );
     }
     let (port, root) = tls_front(server.port).await;
     let report = report_with(

@@ -4,7 +4,6 @@ pub mod address;
 pub mod answer;
 pub mod client;
 pub mod lost;
-pub mod proxy;
 pub mod retry;
 pub mod wire;
 
@@ -12,5 +11,6 @@ pub use address::{Base, RoomId};
 pub use answer::{Error, Missing};
 pub use client::{Call, Client, Network, Reply};
 pub use lost::{Layer, Lost, Route};
-pub use proxy::{Proxy, Via};
 pub use retry::Policy;
+
+pub use crate::net::proxy::{Proxy, Via};

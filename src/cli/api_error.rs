@@ -207,11 +207,11 @@ fn unreachable(host: &str, layer: &Layer, why: &str, route: &Route, url: &Url) -
     let advice = match layer {
         Layer::Dns => &advice::DNS,
         Layer::Tls(Some(failure)) => match **failure {
-            tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. } => &advice::EXPIRED,
-            tls::Failure::WrongName { .. } => &advice::WRONG_NAME,
-            tls::Failure::UnknownIssuer { .. } => &advice::UNKNOWN_ISSUER,
-            tls::Failure::NotTls => &advice::NOT_TLS,
-            tls::Failure::Other(_) => &advice::TLS,
+            tls::TlsFailure::Expired { .. } | tls::TlsFailure::NotValidYet { .. } => &advice::EXPIRED,
+            tls::TlsFailure::WrongName { .. } => &advice::WRONG_NAME,
+            tls::TlsFailure::UnknownIssuer { .. } => &advice::UNKNOWN_ISSUER,
+            tls::TlsFailure::NotTls => &advice::NOT_TLS,
+            tls::TlsFailure::Other(_) => &advice::TLS,
         },
         Layer::Tls(None) => &advice::TLS,
         Layer::Refused | Layer::Connect | Layer::Proxy => &advice::REFUSED,

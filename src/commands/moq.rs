@@ -5,11 +5,10 @@ use std::time::Duration;
 use futures_util::future::join;
 use url::Url;
 
-use crate::api::address::is_loopback;
 use crate::api::{Call, Client};
 use crate::clock::Clock;
 use crate::livekit::{CheckReport, Verdict};
-use crate::quic;
+use crate::net::{is_loopback, quic};
 use crate::relay::{MediaOverQuic, RoomEvent};
 use crate::report::{Status, Step};
 
@@ -63,7 +62,7 @@ async fn relay(named: Option<&str>, limit: Duration) -> Step {
         return Step::new(NAME, Status::Failed, format!("{text} is no address"));
     };
     match quic::ask(host.trim_matches(['[', ']']), port, limit).await {
-        Ok(quic::Answer { address, versions, elapsed }) => {
+        Ok(quic::QuicAnswer { address, versions, elapsed }) => {
             let versions = versions.iter().map(|version| match version {
                 1 => "1".to_owned(),
                 0x6b33_43cf => "2".to_owned(),

@@ -202,8 +202,6 @@ mod tests {
             room: "demo".into(),
             created: Some(Reading { ms: SENT - age_ms + MEDIA_MS, resolution_ms: 1 }),
             metadata: metadata.into(),
-            num_participants: 0,
-            empty_timeout_s: 1800,
             departure_timeout_s: 60,
             identity: "guest".into(),
             people: std::collections::BTreeSet::new(),

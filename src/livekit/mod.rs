@@ -1,23 +1,23 @@
 //! LiveKit as a client meets it: tokens, endpoints, the signal connection, and the check that strings them together.
 #![cfg_attr(not(feature = "media"), allow(dead_code, reason = "what only audio needs"))]
 
-mod ahead;
 pub mod check;
-pub mod dial;
-mod door;
+mod connector;
 pub mod endpoint;
 mod findings;
 pub mod fresh;
 pub mod media;
 pub mod offset;
 pub mod report;
+#[doc(hidden)]
 pub mod signal;
 pub mod token;
+#[doc(hidden)]
 pub mod validate;
 mod words;
 
-pub use ahead::Ahead;
 pub use check::Restarted;
+pub use connector::Preconnect;
 pub use media::Transport;
 pub use offset::Offset;
 pub use report::{CheckReport, Verdict};

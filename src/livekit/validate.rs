@@ -9,7 +9,8 @@ use url::Url;
 use super::endpoint::Candidate;
 use super::offset::Offset;
 use crate::clock::{Clock, parse_http_date};
-use crate::secret::{Secret, scrub};
+use crate::net::tls::TlsFailure;
+use crate::secret::{Secret, excerpt};
 
 /// A refusal echoes the token, and says why only after it.
 const MAX_BODY: usize = 64 * 1024;
@@ -49,12 +50,7 @@ pub enum Refusal {
     NoSuchRoom,
     /// Anything else, in the server's words, scrubbed.
     #[error("{text} (status {status})")]
-    Other {
-        /// HTTP status.
-        status: u16,
-        /// What it says.
-        text: String,
-    },
+    Other { status: u16, text: String },
 }
 
 impl Refusal {
@@ -92,33 +88,27 @@ impl Refusal {
     }
 }
 
-/// At most 200 characters of what a server said, scrubbed.
-pub(super) fn excerpt(text: &str) -> String {
-    scrub(text.trim()).chars().take(200).collect()
-}
-
 /// Why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum ValidateError {
     /// No connection, or it broke.
     #[error("{0}")]
     Unreachable(String),
-    /// Nothing came in time.
+    /// After this time.
     #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// Something answered that is no LiveKit server, or an error in front of one.
     #[error("what answers there is no LiveKit server (status {status})")]
     NotLiveKit {
-        /// HTTP status.
         status: u16,
-        /// Where it points to, for a redirect; scrubbed.
+        /// Where a redirect leads; scrubbed.
         location: Option<String>,
     },
 }
 
 /// What a media server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ValidateAnswer {
     /// Whether the token would be let in.
     pub verdict: Result<(), Refusal>,
     /// How far its clock is from the one here (its `Date` has whole seconds).
@@ -130,20 +120,20 @@ pub struct Answer {
 /// Shows a token to the media server at `candidate`; waits `limit` at most. `http` must not follow redirects.
 ///
 /// # Errors
-/// See [`Error`].
+/// See [`ValidateError`].
 pub async fn ask(
     http: &reqwest::Client,
     candidate: &Candidate,
     token: &Secret,
     limit: Duration,
     clock: Clock,
-) -> Result<Answer, Error> {
+) -> Result<ValidateAnswer, ValidateError> {
     let mut url = candidate.with_path("/rtc/validate", true);
     url.query_pairs_mut().append_pair("access_token", token.expose());
-    tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(Error::TimedOut(limit)))
+    tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(ValidateError::TimedOut(limit)))
 }
 
-async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<Answer, Error> {
+async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {
     let (started, sent_ms) = (Instant::now(), clock.now_ms());
     let mut response = http.get(url).send().await.map_err(unreachable)?;
     let received_ms = clock.now_ms();
@@ -160,13 +150,13 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<Answer, E
         }
     }
     let body = String::from_utf8_lossy(&body);
-    let no_livekit = || Error::NotLiveKit { status: status.as_u16(), location };
+    let no_livekit = || ValidateError::NotLiveKit { status: status.as_u16(), location };
     let verdict = match status {
         StatusCode::OK if body.trim() == "success" => Ok(()),
         StatusCode::OK => return Err(no_livekit()),
         _ => Err(Refusal::read(status.as_u16(), &body).ok_or_else(no_livekit)?),
     };
-    Ok(Answer {
+    Ok(ValidateAnswer {
         verdict,
         clock: date.map(|date| Offset::from_reading(date, 1000, sent_ms, received_ms)),
         elapsed: started.elapsed(),
@@ -175,15 +165,15 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<Answer, E
 
 /// The error without the URL, which holds the token.
 #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
-fn unreachable(error: reqwest::Error) -> Error {
-    if let Some(failure) = crate::tls::failure(&error) {
-        return Error::Unreachable(failure.to_string());
+fn unreachable(error: reqwest::Error) -> ValidateError {
+    if let Some(failure) = TlsFailure::behind(&error) {
+        return ValidateError::Unreachable(failure.to_string());
     }
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(deeper) = innermost.source() {
         innermost = deeper;
     }
-    Error::Unreachable(excerpt(&innermost.to_string()))
+    ValidateError::Unreachable(excerpt(&innermost.to_string()))
 }
 
 #[cfg(test)]

@@ -11,10 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::event::RoomEvent;
-use super::session::{Session, Settings};
-use super::trouble::Trouble;
-use super::{Failed, Room};
-use crate::api::address::is_loopback;
+use super::session::{Session, Settings, Trouble};
+use super::{Failed, each_once};
+use crate::net::is_loopback;
 use crate::room::{ROOM_KIND, RoomId};
 
 /// How long the others have to come up with a newer version once one relay has the nest.
@@ -25,6 +24,50 @@ const GRACE_ALL: Duration = Duration::from_secs(1);
 const OUTBOX_MAX: usize = 8;
 /// Nests of one host that are asked for.
 const LIST_MAX: usize = 500;
+/// An event can name any number of relays.
+const HOMES_MAX: usize = 20;
+
+/// The newest version of a nest's event, its signature checked, and where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub event: RoomEvent,
+    /// Who has it.
+    pub seen_on: Vec<RelayUrl>,
+    /// Who has only an older one.
+    pub stale_on: Vec<RelayUrl>,
+}
+
+impl Room {
+    /// `naddr1…` with hints that are known to be good; `None` for an id that is too long for one.
+    #[must_use]
+    pub fn naddr(&self) -> Option<String> {
+        self.event.naddr(&self.seen_on)
+    }
+
+    /// Where a new version belongs: wherever there is one already, and to the relays of the nest; 20 at most.
+    #[must_use]
+    pub fn homes(&self) -> Vec<RelayUrl> {
+        let all = self.seen_on.iter().chain(&self.stale_on).cloned().chain(self.event.relays());
+        each_once(all).into_iter().take(HOMES_MAX).collect()
+    }
+
+    /// Takes in what `relay` has.
+    fn merge(&mut self, event: RoomEvent, relay: &RelayUrl) {
+        if event.replaces(&self.event) {
+            self.stale_on.append(&mut self.seen_on);
+            self.event = event;
+        } else if event.event().id != self.event.event().id {
+            if !self.seen_on.contains(relay) && !self.stale_on.contains(relay) {
+                self.stale_on.push(relay.clone());
+            }
+            return;
+        }
+        self.stale_on.retain(|stale| stale != relay);
+        if !self.seen_on.contains(relay) {
+            self.seen_on.push(relay.clone());
+        }
+    }
+}
 
 /// How asking went, relay by relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +92,7 @@ pub(super) struct Question<'a> {
 /// time for newer versions; then of each that comes later, or in a newer version.
 pub(super) type Hear<'a> = dyn FnMut(&RoomEvent) + Send + 'a;
 
-enum Said {
+enum Arrival {
     Event(Box<Event>),
     End(Result<(), Trouble>),
 }
@@ -58,7 +101,7 @@ struct Gathering<'a> {
     question: Question<'a>,
     settings: &'a Settings,
     filters: [Filter; 2],
-    voices: UnboundedSender<(usize, Said)>,
+    arrivals: UnboundedSender<(usize, Arrival)>,
     tasks: JoinSet<()>,
     /// Whom was asked; with the end of the answer, once it has come.
     relays: Vec<(RelayUrl, Option<Result<(), Trouble>>)>,
@@ -78,7 +121,7 @@ pub(super) async fn gather<'a>(
     settings: &'a Settings,
     hear: &'a mut Hear<'a>,
 ) -> (Vec<Room>, Asked) {
-    let (voices, hearing) = unbounded_channel();
+    let (arrivals, hearing) = unbounded_channel();
     let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(question.host);
     let rooms = match question.id {
         Some(id) => rooms.identifier(id.as_str()),
@@ -90,7 +133,7 @@ pub(super) async fn gather<'a>(
         question,
         settings,
         filters: [rooms, outbox],
-        voices,
+        arrivals,
         tasks: JoinSet::new(),
         relays: Vec::new(),
         relays_max: usize::MAX,
@@ -115,21 +158,21 @@ impl Gathering<'_> {
         let who = self.relays.len();
         self.relays.push((relay.clone(), None));
         let (relay, settings, filters) = (relay.clone(), self.settings.clone(), self.filters.clone());
-        let voices = self.voices.clone();
+        let arrivals = self.arrivals.clone();
         // Nobody listens any more once there is enough.
-        let say = move |said| drop(voices.send((who, said)));
+        let say = move |arrival| drop(arrivals.send((who, arrival)));
         self.tasks.spawn(async move {
             let mut session = match Session::open(&relay, &settings).await {
                 Ok(session) => session,
-                Err(trouble) => return say(Said::End(Err(trouble))),
+                Err(trouble) => return say(Arrival::End(Err(trouble))),
             };
-            let end = session.ask(&filters, |event| say(Said::Event(Box::new(event)))).await;
-            say(Said::End(end));
+            let end = session.ask(&filters, |event| say(Arrival::Event(Box::new(event)))).await;
+            say(Arrival::End(end));
             session.close().await;
         });
     }
 
-    async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Said)>) -> (Vec<Room>, Asked) {
+    async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Arrival)>) -> (Vec<Room>, Asked) {
         let deadline = Instant::now() + self.settings.timeout;
         let mut until = deadline;
         let mut settled = None;
@@ -141,10 +184,10 @@ impl Gathering<'_> {
                 self.rooms.values().for_each(|room| (self.hear)(&room.event));
                 continue;
             }
-            let Ok(Some((who, said))) = next else { break };
-            let enough = match said {
-                Said::Event(event) => self.take(who, *event) && self.question.id.is_some(),
-                Said::End(end) => {
+            let Ok(Some((who, arrival))) = next else { break };
+            let enough = match arrival {
+                Arrival::Event(event) => self.take(who, *event) && self.question.id.is_some(),
+                Arrival::End(end) => {
                     let all_told = end.is_ok() && !self.rooms.is_empty();
                     self.relays[who].1 = Some(end);
                     all_told

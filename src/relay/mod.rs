@@ -4,26 +4,18 @@
 
 mod event;
 mod gather;
-mod person;
 mod rewrite;
-mod room;
 mod session;
-mod status;
-mod trouble;
 
 use futures_util::future::join_all;
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, PublicKey, RelayUrl};
 use url::Url;
 
-pub use event::{MediaOverQuic, NotARoom, RoomEvent};
-pub use gather::Asked;
-pub use person::{Person, Role};
+pub use event::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
+pub use gather::{Asked, Room};
 pub use rewrite::Rewrite;
-pub use room::Room;
-pub use session::{Settings, Signer, Signing};
-pub use status::Status;
-pub use trouble::Trouble;
+pub use session::{Settings, Signer, Signing, Trouble};
 
 use crate::room::RoomId;
 use gather::{Hear, Question, gather};
@@ -41,15 +33,9 @@ pub const DEFAULT_RELAYS: [&str; 5] = [
 /// Why nothing was learnt from relays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Not a relay's address.
+    /// Credentials are left out of `text`.
     #[error("{text:?} is not the address of a relay: {why}")]
-    BadUrl {
-        /// What was given, credentials left out.
-        text: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The list is empty.
+    BadUrl { text: String, why: &'static str },
     #[error("no relay to ask")]
     NoRelays,
     /// None answered. Whether the event exists is not known.
@@ -64,9 +50,7 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{relay}: {trouble}")]
 pub struct Failed {
-    /// Which.
     pub relay: RelayUrl,
-    /// Why.
     pub trouble: Trouble,
 }
 
@@ -75,7 +59,6 @@ pub struct Failed {
 pub struct Found {
     /// `None`: no relay that answered has it.
     pub room: Option<Room>,
-    /// How asking went.
     pub asked: Asked,
 }
 
@@ -84,14 +67,12 @@ pub struct Found {
 pub struct Listed {
     /// Each once, in its newest version; the one published last comes first.
     pub rooms: Vec<Room>,
-    /// How asking went.
     pub asked: Asked,
 }
 
 /// What a relay did with an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Which.
     pub relay: RelayUrl,
     /// `Ok`: it said that it has the event.
     pub outcome: Result<(), Trouble>,
@@ -108,29 +89,21 @@ impl Relays {
     /// These relays, each once.
     #[must_use]
     pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: Settings) -> Self {
-        Self { list: Vec::new(), settings }.also(list)
+        Self { list: each_once(list), settings }
     }
 
     /// The same with some more, such as the hints of a link.
     #[must_use]
-    pub fn also(mut self, more: impl IntoIterator<Item = RelayUrl>) -> Self {
-        for relay in more {
-            if !self.list.contains(&relay) {
-                self.list.push(relay);
-            }
-        }
-        self
+    pub fn also(self, more: impl IntoIterator<Item = RelayUrl>) -> Self {
+        Self { list: each_once(self.list.into_iter().chain(more)), ..self }
     }
 
     /// Others, reached in the same way: where an event was found, for instance.
-    #[must_use]
-    pub fn instead(&self, list: impl IntoIterator<Item = RelayUrl>) -> Self {
+    pub(crate) fn instead(&self, list: impl IntoIterator<Item = RelayUrl>) -> Self {
         Self::new(list, self.settings.clone())
     }
 
-    /// Which relays.
-    #[must_use]
-    pub fn list(&self) -> &[RelayUrl] {
+    pub(crate) fn list(&self) -> &[RelayUrl] {
         &self.list
     }
 
@@ -155,16 +128,13 @@ impl Relays {
     /// everything and had something to tell, or when the time is over.
     ///
     /// # Errors
-    /// [`Error::NoRelays`] and [`Error::AllFailed`].
+    /// [`Error::NoRelays`], [`Error::AllFailed`].
     pub async fn list_of(&self, host: PublicKey) -> Result<Listed, Error> {
         self.list_as_heard(host, |_| {}).await
     }
 
     /// The same; `hear` gets what is known 300 ms after the first relay has told everything, and whatever comes later.
-    ///
-    /// # Errors
-    /// Those of [`Relays::list_of`].
-    pub async fn list_as_heard(
+    pub(crate) async fn list_as_heard(
         &self,
         host: PublicKey,
         mut hear: impl FnMut(&RoomEvent) + Send,
@@ -206,6 +176,16 @@ impl Relays {
             Ok((rooms, asked))
         }
     }
+}
+
+fn each_once(relays: impl IntoIterator<Item = RelayUrl>) -> Vec<RelayUrl> {
+    let mut list = Vec::new();
+    for relay in relays {
+        if !list.contains(&relay) {
+            list.push(relay);
+        }
+    }
+    list
 }
 
 /// Reads the address of a relay as a person wrote it.

@@ -1,25 +1,23 @@
 //! One connection to one relay: ask for events, hand one in, say who asks when the relay wants to know (NIP-42).
 //!
-//! The caller sets the limit of time, by dropping the future.
+//! Connecting is limited in time here; for the rest the caller sets the limit, by dropping the future.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select_ok;
 use futures_util::{SinkExt, StreamExt};
 use nostr::{
     ClientMessage, Event, EventBuilder, EventId, Filter, JsonUtil, PublicKey, RelayMessage, RelayUrl, SubscriptionId,
     UnsignedEvent, message::MachineReadablePrefix as Prefix,
 };
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError, protocol::WebSocketConfig};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError};
 use url::Url;
 
-use super::trouble::{Trouble, words};
-use crate::api::address::is_loopback;
+use crate::net::dial::{self, DialCause, DialError, DialLimits, WebSocket};
+use crate::net::{io_text, is_loopback};
+use crate::secret::scrub;
 
 /// A room event has a few kilobytes; with hundreds of people in it a few dozen.
 const MESSAGE_MAX: usize = 1 << 20;
@@ -29,15 +27,64 @@ const ANSWER_MAX: usize = 16 << 20;
 const EVENTS_MAX: usize = 2_000;
 /// Messages that nobody can read before the relay is given up.
 const NONSENSE_MAX: usize = 10;
-/// Addresses of one name that are tried, all at once.
-const ADDRESSES_MAX: usize = 8;
+/// Longer words of a relay are cut: they are strangers' text.
+const WORDS_MAX: usize = 300;
 
 /// How long a relay has to say that it knows now who asks.
 const AUTH_VERDICT: Duration = Duration::from_secs(1);
 
 const SUBSCRIPTION: &str = "nest";
 
-/// A signature on its way.
+/// Why a relay was of no use. Its own words are scrubbed of secrets and cut; a terminal has to escape them still.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// `ws://` to another machine, without leave.
+    #[error("it is not encrypted (ws://)")]
+    Insecure,
+    /// DNS, TCP or TLS.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It speaks HTTP, but not WebSocket; the status that it answered with.
+    #[error("it answered with HTTP {0} instead of a WebSocket")]
+    NoWebSocket(u16),
+    /// Nothing, or not all, in the time that it had.
+    #[error("it did not answer within {} s", .0.as_secs_f32())]
+    Silent(Duration),
+    /// It ended the connection; with what it said last, if anything.
+    #[error("it ended the connection{}", said(.0))]
+    Lost(String),
+    #[error("what it sends is not Nostr's")]
+    Nonsense,
+    /// A message or an answer beyond all measure.
+    #[error("it sent more than can be believed")]
+    TooMuch,
+    /// It did not take the request or the event.
+    #[error("it refused{}", said(.0))]
+    Refused(String),
+    /// It wants to know who asks (NIP-42), and there is no signer.
+    #[error("it wants to know who asks{}", said(.0))]
+    AuthRequired(String),
+    /// It was told who asks, and refused.
+    #[error("it does not serve this key{}", said(.0))]
+    AuthRefused(String),
+    #[error("the signer did not answer the relay's challenge: {0}")]
+    NotSigned(String),
+}
+
+fn said(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
+}
+
+/// A stranger's words, fit to be kept.
+fn words(text: &str) -> String {
+    let text = scrub(text.trim());
+    match text.char_indices().nth(WORDS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.into_owned(),
+    }
+}
+
 pub type Signing = Pin<Box<dyn Future<Output = Result<Event, String>> + Send>>;
 
 /// Whoever answers when a relay wants to know who asks.
@@ -67,9 +114,8 @@ pub struct Settings {
     pub signer: Option<Signer>,
 }
 
-/// An open connection.
 pub(super) struct Session<'a> {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocket,
     url: &'a RelayUrl,
     signer: Option<&'a Signer>,
     challenge: Option<String>,
@@ -86,23 +132,24 @@ impl<'a> Session<'a> {
         if !(address.scheme() == "wss" || settings.allow_http || is_loopback(address)) {
             return Err(Trouble::Insecure);
         }
-        let tcp = connect(address).await.map_err(|e| Trouble::Unreachable(plain(&e)))?;
-        let limits = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
-        let mut tls = rustls::ClientConfig::clone(&settings.tls);
-        tls.alpn_protocols.clear();
-        let connector = Connector::Rustls(Arc::new(tls));
-        let (socket, _) = client_async_tls_with_config(address.as_str(), tcp, Some(limits), Some(connector))
-            .await
-            .map_err(|error| match error {
-                tungstenite::Error::Http(response) => Trouble::NoWebSocket(response.status().as_u16()),
-                tungstenite::Error::Io(error) => Trouble::Unreachable(plain(&error)),
-                other => Trouble::Unreachable(words(&other.to_string())),
-            })?;
-        let signer = settings.signer.as_ref();
+        let limits = DialLimits::within(settings.timeout);
+        let dialled = async {
+            let connection = dial::connect(address, &settings.tls, None, limits).await?;
+            connection.upgrade(address, MESSAGE_MAX, limits).await
+        };
+        let (socket, _) = dialled.await.map_err(|DialError { cause, .. }| match cause {
+            DialCause::NoWebSocket { status, .. } => Trouble::NoWebSocket(status),
+            DialCause::TimedOut(_) => Trouble::Silent(settings.timeout),
+            DialCause::NoConnection(mut tried) => {
+                Trouble::Unreachable(tried.pop().map_or(String::new(), |(_, why)| why))
+            }
+            DialCause::NoAddress(text) | DialCause::Broken(text) => Trouble::Unreachable(words(&text)),
+            DialCause::Tls(failure) => Trouble::Unreachable(words(&failure.to_string())),
+        })?;
         Ok(Self {
             socket,
             url,
-            signer,
+            signer: settings.signer.as_ref(),
             challenge: None,
             authenticated: false,
             notice: String::new(),
@@ -241,8 +288,8 @@ impl<'a> Session<'a> {
 
     fn lost(&self, error: &tungstenite::Error) -> Trouble {
         match error {
-            tungstenite::Error::Capacity(_) => Trouble::TooMuch,
-            tungstenite::Error::Io(error) if self.notice.is_empty() => Trouble::Lost(plain(error)),
+            tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => Trouble::TooMuch,
+            tungstenite::Error::Io(error) if self.notice.is_empty() => Trouble::Lost(words(&io_text(error))),
             tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
             | tungstenite::Error::ConnectionClosed
             | tungstenite::Error::AlreadyClosed
@@ -250,26 +297,6 @@ impl<'a> Session<'a> {
             _ => Trouble::Nonsense,
         }
     }
-}
-
-async fn connect(url: &Url) -> std::io::Result<TcpStream> {
-    let port = url.port_or_known_default().unwrap_or(443);
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let mut tries =
-        lookup_host((host, port)).await?.take(ADDRESSES_MAX).map(|at| Box::pin(TcpStream::connect(at))).peekable();
-    if tries.peek().is_none() {
-        return Err(std::io::Error::other("it has no address"));
-    }
-    let (tcp, _) = select_ok(tries).await?;
-    tcp.set_nodelay(true)?;
-    Ok(tcp)
-}
-
-/// The error without its number.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
-    words(text.split(" (os error").next().unwrap_or_default())
 }
 
 /// `["OK", "", false, "…"]`: some relays do not say which event they refuse. Only one is ever under way.

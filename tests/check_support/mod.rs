@@ -112,7 +112,7 @@ pub async fn report(check: &Check<'_>) -> CheckReport {
 }
 
 pub async fn report_with(check: &Check<'_>, tls: &Arc<rustls::ClientConfig>) -> CheckReport {
-    let tools = Tools { http: &client(tls), tls, ahead: None, clock: Clock::default(), reporter: &Silent };
+    let tools = Tools { http: &client(tls), tls, preconnect: None, clock: Clock::default(), reporter: &Silent };
     let report = run(check, &tools).await;
     println!("{}", serde_json::to_string_pretty(&report).unwrap());
     report

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::token as jwt;
-use crate::livekit::{Ahead, CheckReport, Transport, Verdict};
+use crate::livekit::{CheckReport, Preconnect, Transport, Verdict};
 use crate::relay;
 use crate::reporter::{Reporter, Step};
 use crate::room::RoomRef;
@@ -150,7 +150,7 @@ async fn nest(
         let on = move |info: Option<Info>| async move { finder.led(room, info.as_ref()).await };
         let hints = Hints { returned: &[], streaming: &[], api: Some(api.url()), allow_http: settings.allow_http };
         let likely = if options.as_host { Vec::new() } else { endpoint::candidates(hints) };
-        let ahead = Ahead::begin(&likely, false, &client.network().tls, limit);
+        let ahead = Preconnect::begin(&likely, false, &client.network().tls, limit);
         async move { (sight::look_on(client, &api, &room.id, limit, reporter, on).await, ahead) }
     };
     let Beside { event, api } = finder.beside(room, look).await?;
@@ -195,7 +195,8 @@ async fn nest(
     let streaming: Vec<_> = event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
     let hints = Hints { returned: &[], streaming: &streaming, api: Some(api.url()), allow_http: settings.allow_http };
     let candidates = endpoint::candidates(hints);
-    let ahead = if options.as_host { Ahead::begin(&candidates, true, &client.network().tls, left()) } else { ahead };
+    let ahead =
+        if options.as_host { Preconnect::begin(&candidates, true, &client.network().tls, left()) } else { ahead };
     let own = if options.as_host {
         // It was asked for, so a person may be asked for the key.
         let keys = Keys::new(settings, reporter);

@@ -9,7 +9,7 @@ use crate::api::{Base, Call, Client, RoomId, answer};
 use crate::clock::Clock;
 use crate::livekit::check::{self, Check, Joining, Tools};
 use crate::livekit::endpoint::{self, Candidate, Hints};
-use crate::livekit::{self, Ahead, CheckReport, Offset};
+use crate::livekit::{self, CheckReport, Offset, Preconnect};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
@@ -54,7 +54,7 @@ pub(in crate::commands) async fn session(
     let Session { endpoints: returned, streaming, allow_http, .. } = session;
     let candidates = endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
     let network = client.network();
-    let ahead = Ahead::begin(&candidates, options.as_host, &network.tls, network.timeout);
+    let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, network.timeout);
     let guest = if options.as_host { None } else { Some(guest(client, session.api, session.room).await) };
     let (join, no_token) = match &guest {
         Some(Ok(token)) => (Some(Joining { token, host: false }), None),
@@ -72,7 +72,7 @@ pub(in crate::commands) async fn session(
         api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
         ..options.on(session.room.as_str(), &candidates, left)
     };
-    carry_out(&check, ahead.as_ref(), client, reporter).await
+    carry_out(&check, preconnect.as_ref(), client, reporter).await
 }
 
 impl Options {
@@ -102,14 +102,15 @@ impl Options {
     }
 }
 
-/// Checks; `ahead` is the way to one of the candidates, begun before there was a token.
+/// Checks; `preconnect` leads to one of the candidates, and was begun before there was a token.
 pub(in crate::commands) async fn carry_out(
     check: &Check<'_>,
-    ahead: Option<&Ahead>,
+    preconnect: Option<&Preconnect>,
     client: &Client,
     reporter: &dyn Reporter,
 ) -> CheckReport {
-    let tools = Tools { http: client.http(), tls: &client.network().tls, ahead, clock: Clock::default(), reporter };
+    let tools =
+        Tools { http: client.http(), tls: &client.network().tls, preconnect, clock: Clock::default(), reporter };
     Box::pin(check::run(check, &tools)).await
 }
 

@@ -1,47 +1,34 @@
-//! The way to the API, layer by layer: DNS, proxy, TCP, TLS.
-
-use std::time::Duration;
+//! The connection to the API, layer by layer: DNS, proxy, TCP, TLS.
 
 use tokio::time::Instant;
 
 use crate::api::{Base, Client, Via};
-use crate::livekit::dial::{self, Failed, Patience, Timings};
-use crate::livekit::endpoint::{Candidate, Source};
-use crate::tls::Agreed;
+use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
+use crate::net::tls::TlsSession;
 
-/// For one layer.
-const LAYER_LIMIT: Duration = Duration::from_secs(10);
-
-/// A way to the API.
+/// How the API is reached.
 pub(super) enum Way {
     /// Through a proxy, which looks up the name and connects.
     Proxy(Via),
-    /// It stands.
-    Direct {
-        /// The address that answered.
-        peer: String,
-        /// How long each layer took.
-        timings: Timings,
-        /// What TLS agreed on; `None` for plain http.
-        tls: Option<Agreed>,
-    },
-    /// It ends here.
-    Ended(Failed),
+    /// `tls` is `None` for plain http.
+    Direct { remote_address: String, timings: Timings, tls: Option<TlsSession> },
+    /// It is not.
+    Ended(DialError),
 }
 
-/// Goes there and comes back; nothing is said on the connection.
+/// Connects, and says nothing on the connection.
 pub(super) async fn walk(client: &Client, api: &Base, until: Instant) -> Way {
-    if let Some(via) = client.network().proxy.as_ref().and_then(|proxy| proxy.via(api.url())) {
+    let network = client.network();
+    if let Some(via) = network.proxy.as_ref().and_then(|proxy| proxy.via(api.url())) {
         return Way::Proxy(via);
     }
-    let mut url = api.url().clone();
-    // All four are special schemes, between which this never fails.
-    let _ = url.set_scheme(if url.scheme() == "https" { "wss" } else { "ws" });
-    let candidate = Candidate { url, source: Source::Usual, internal: None, host_token: false, cleartext: false };
-    match dial::connect(&candidate, &client.network().tls, Patience { each: LAYER_LIMIT, until }).await {
-        Ok(connection) => {
-            Way::Direct { peer: connection.peer.to_string(), timings: connection.timings(), tls: connection.tls() }
-        }
-        Err(failed) => Way::Ended(failed),
+    let limits = DialLimits { each: LAYER_LIMIT, until };
+    match dial::connect(api.url(), &network.tls, Some("http/1.1"), limits).await {
+        Ok(connection) => Way::Direct {
+            remote_address: connection.remote_address.to_string(),
+            tls: connection.tls(),
+            timings: connection.timings,
+        },
+        Err(error) => Way::Ended(error),
     }
 }

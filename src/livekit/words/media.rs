@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::super::dial::milliseconds;
 use super::super::findings::{Findings, Speech};
 use super::super::media::offered::Offered;
 use super::super::media::{Connected, Failure, Finding, Silence, Spoken, Transport};
 use super::super::signal::Ending;
 use super::said::{self, fill};
 use super::way::away;
+use crate::net::dial::milliseconds;
 use crate::report::{Status, Step};
 
 const OPEN_PORTS: &str =

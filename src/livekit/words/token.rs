@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::super::findings::{Findings, Outcome};
 use super::super::offset::Offset;
 use super::super::token::{self, Claims, Problem};
-use super::super::validate::{Answer, Refusal};
+use super::super::validate::{Refusal, ValidateAnswer};
 use super::said::{self, fill};
 use super::{moment, span};
+use crate::net::dial::DialLayer;
 use crate::report::{Status, Step};
 use crate::secret::Secret;
 
@@ -39,15 +40,15 @@ pub(super) fn step(findings: &Findings<'_>) -> Step {
 /// How long a media server took to judge the token: the host's when asked, else the one that joins, by the upgrade.
 fn judged_after(findings: &Findings<'_>) -> Option<Duration> {
     let asked = findings.host_answer.as_ref().and_then(|answer| Some(answer.as_ref().ok()?.elapsed));
-    let joined = findings.entered.as_ref().and_then(|entered| entered.timings.websocket);
+    let joined = findings.entered.as_ref().and_then(|entered| entered.timings.of(DialLayer::WebSocket));
     let refused = || findings.tried.iter().find(|tried| tried.turned_away().is_some()).map(|tried| tried.elapsed);
     asked.or(joined).or_else(refused)
 }
 
 fn word_on_host<'a>(findings: &'a Findings<'_>) -> Word<'a> {
     match &findings.host_answer {
-        Some(Ok(Answer { verdict: Ok(()) | Err(Refusal::NoSuchRoom), .. })) => Word::Accepted,
-        Some(Ok(Answer { verdict: Err(refusal), .. })) => Word::Refused(refusal),
+        Some(Ok(ValidateAnswer { verdict: Ok(()) | Err(Refusal::NoSuchRoom), .. })) => Word::Accepted,
+        Some(Ok(ValidateAnswer { verdict: Err(refusal), .. })) => Word::Refused(refusal),
         Some(Err(error)) => Word::Silence(Some(error.to_string())),
         None => Word::Silence(None),
     }

@@ -1,14 +1,14 @@
 //! Steps 2 and 3: where the media server is, and whether it lets us in.
 
-use super::super::dial::{Cause, Failed, Layer, milliseconds};
 use super::super::endpoint::{Candidate, Internal, Source};
 use super::super::findings::{Findings, Outcome, Tried};
-use super::super::signal::DisconnectReason;
+use super::super::signal::{DisconnectReason, JoinError};
 use super::super::validate::Refusal;
 use super::moment;
 use super::said::{self, fill};
+use crate::net::dial::{DialCause, DialError, DialLayer, TimedOut, milliseconds};
+use crate::net::tls::TlsFailure;
 use crate::report::{Status, Step};
-use crate::tls;
 
 pub(super) fn endpoint(findings: &Findings<'_>) -> Step {
     const NAME: &str = "endpoint";
@@ -59,7 +59,7 @@ fn outcome(tried: &Tried<'_>) -> String {
     match &tried.outcome {
         Outcome::Joined => "answers".into(),
         Outcome::Failed(_) if reached(tried) => "answers".into(),
-        Outcome::Failed(failed) => why(failed),
+        Outcome::Failed(error) => why(error),
         Outcome::OnlyAsked => "was not joined: there is no usable token".into(),
         Outcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
         Outcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
@@ -68,36 +68,41 @@ fn outcome(tried: &Tried<'_>) -> String {
 }
 
 /// What went wrong on the way, as the predicate to an endpoint.
-fn why(failed: &Failed) -> String {
-    match &failed.cause {
-        Cause::NoAddress(text) => format!("cannot be found in DNS: {text}"),
-        Cause::NoConnection(tried) => {
-            let tried: Vec<_> = tried.iter().map(|(address, error)| format!("{address}: {error}")).collect();
-            format!("cannot be connected to ({})", tried.join(", "))
+fn why(error: &JoinError) -> String {
+    let DialError { layer, cause, .. } = match error {
+        JoinError::Dial(error) => error,
+        JoinError::Refused(refusal) => return format!("refuses the token: {refusal}"),
+        JoinError::SentAway(reason) => return format!("sends us away: {}", away(*reason)),
+        JoinError::Broken(text) => return format!("does not talk to us: {text}"),
+        JoinError::TimedOut(timed_out) => return silence("word from the room", *timed_out),
+    };
+    match cause {
+        DialCause::NoAddress(text) => format!("cannot be found in DNS: {text}"),
+        DialCause::NoConnection(_) => format!("cannot be connected to ({cause})"),
+        DialCause::Tls(failure) => format!("cannot be trusted: {failure}"),
+        DialCause::NoWebSocket { status, location: Some(location), .. } => {
+            format!("points elsewhere ({status}): {location}")
         }
-        Cause::Tls(failure) => format!("cannot be trusted: {failure}"),
-        Cause::Refused { refusal: Some(refusal), .. } => format!("refuses the token: {refusal}"),
-        Cause::Refused { status: status @ 502..=504, refusal: None } => {
+        DialCause::NoWebSocket { status: status @ 502..=504, .. } => {
             format!("answers {status}: the proxy there does not reach LiveKit")
         }
-        Cause::Refused { status, refusal: None } => format!("is no LiveKit server: it answers {status}"),
-        Cause::Redirected { status, location } => format!("points elsewhere ({status}): {location}"),
-        Cause::Broken(text) => format!("does not talk to us: {text}"),
-        Cause::SentAway(reason) => format!("sends us away: {}", away(*reason)),
-        Cause::TimedOut(time) => format!("does not answer: no {} within {}", layer(failed.layer), milliseconds(*time)),
-        Cause::OutOfTime(time) => {
-            format!("had not answered when the time was up: no {} within {}", layer(failed.layer), milliseconds(*time))
-        }
+        DialCause::NoWebSocket { status, .. } => format!("is no LiveKit server: it answers {status}"),
+        DialCause::Broken(_) => format!("does not talk to us: {cause}"),
+        DialCause::TimedOut(timed_out) => silence(awaited(*layer), *timed_out),
     }
 }
 
-fn layer(layer: Layer) -> &'static str {
+fn silence(awaited: &str, TimedOut { after, cut_short }: TimedOut) -> String {
+    let silent = if cut_short { "had not answered when the time was up" } else { "does not answer" };
+    format!("{silent}: no {awaited} within {}", milliseconds(after))
+}
+
+fn awaited(layer: DialLayer) -> &'static str {
     match layer {
-        Layer::Dns => "answer from DNS",
-        Layer::Tcp => "TCP connection",
-        Layer::Tls => "TLS handshake",
-        Layer::WebSocket => "WebSocket",
-        Layer::Join => "word from the room",
+        DialLayer::Dns => "answer from DNS",
+        DialLayer::Tcp => "TCP connection",
+        DialLayer::Tls => "TLS handshake",
+        DialLayer::WebSocket => "WebSocket",
     }
 }
 
@@ -124,29 +129,30 @@ fn hint(tried: &Tried<'_>) -> Option<String> {
             Some(_) => format!("{}; private addresses are not reachable from elsewhere", said::PUBLIC_ADDRESS),
         });
     }
-    let Outcome::Failed(failed) = &tried.outcome else {
+    let Outcome::Failed(error) = &tried.outcome else {
         return matches!(tried.outcome, Outcome::Cleartext).then(|| {
             "for the operator: put TLS in front of LiveKit; or, in a network that you trust, --allow-http".into()
         });
     };
-    let text = match &failed.cause {
-        Cause::NoAddress(_) => "try from another network; if it stays so, the operator has to mend the name in DNS",
-        Cause::NoConnection(_) | Cause::TimedOut(_) => {
+    let JoinError::Dial(DialError { cause, .. }) = error else { return None };
+    let text = match cause {
+        DialCause::NoAddress(_) => "try from another network; if it stays so, the operator has to mend the name in DNS",
+        DialCause::TimedOut(TimedOut { cut_short: true, .. }) => return None,
+        DialCause::NoConnection(_) | DialCause::TimedOut(_) => {
             "for the operator: is LiveKit running, and does the firewall let its port in?"
         }
-        Cause::Tls(tls::Failure::NotTls) => {
+        DialCause::Tls(TlsFailure::NotTls) => {
             "for the operator: LiveKit speaks plain HTTP on its own port; hand out the address of the TLS proxy in front of it"
         }
-        Cause::Tls(tls::Failure::UnknownIssuer { .. }) => {
+        DialCause::Tls(TlsFailure::UnknownIssuer { .. }) => {
             "browsers refuse it too; if it is the server's own CA, name that with --cacert"
         }
-        Cause::Tls(tls::Failure::NotValidYet { .. }) => "turn NTP on: the clock here is probably behind",
-        Cause::Tls(_) => "for the operator: renew the certificate for this name",
-        Cause::Refused { status: 502..=504, .. } => "for the operator: is LiveKit running behind its proxy?",
-        Cause::Refused { .. } | Cause::Redirected { .. } | Cause::Broken(_) => {
+        DialCause::Tls(TlsFailure::NotValidYet { .. }) => "turn NTP on: the clock here is probably behind",
+        DialCause::Tls(_) => "for the operator: renew the certificate for this name",
+        DialCause::NoWebSocket { status: 502..=504, .. } => "for the operator: is LiveKit running behind its proxy?",
+        DialCause::NoWebSocket { .. } | DialCause::Broken(_) => {
             "for the operator: the proxy must pass WebSockets on to LiveKit under this very address"
         }
-        Cause::SentAway(_) | Cause::OutOfTime(_) => return None,
     };
     Some(text.into())
 }
@@ -173,7 +179,7 @@ pub(super) fn signal(findings: &Findings<'_>) -> Step {
             None => step,
         };
     }
-    let Some((tried, failed)) = findings.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
+    let Some((tried, error)) = findings.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
         if findings.check.join.is_none() {
             let why = findings.check.no_token.unwrap_or("the API gave none");
             return Step::new(NAME, Status::NotChecked, format!("there is no token to join with: {why}"))
@@ -187,17 +193,19 @@ pub(super) fn signal(findings: &Findings<'_>) -> Step {
         return Step::new(NAME, Status::NotChecked, why);
     };
     let step = |status, detail: String| Step::new(NAME, status, detail).took(tried.elapsed);
-    match &failed.cause {
-        Cause::Refused { refusal: Some(Refusal::NoSuchRoom), .. } => step(
+    match error {
+        JoinError::Refused(Refusal::NoSuchRoom) => step(
             Status::Failed,
             format!("the media server has no room {:?}: the nest is not running there", findings.check.room),
         )
         .hint("restart the nest; if it was just restarted, the API talks to another LiveKit than this one"),
-        Cause::OutOfTime(_) => step(Status::NotChecked, format!("{} {}", tried.candidate.as_str(), why(failed)))
-            .hint("give it more time with --timeout"),
-        Cause::SentAway(DisconnectReason::DuplicateIdentity) => {
-            step(Status::Failed, format!("the media server {}", why(failed))).hint("try again")
+        JoinError::TimedOut(TimedOut { cut_short: true, .. }) => {
+            step(Status::NotChecked, format!("{} {}", tried.candidate.as_str(), why(error)))
+                .hint("give it more time with --timeout")
         }
-        _ => step(Status::Failed, format!("the media server {}", why(failed))),
+        JoinError::SentAway(DisconnectReason::DuplicateIdentity) => {
+            step(Status::Failed, format!("the media server {}", why(error))).hint("try again")
+        }
+        _ => step(Status::Failed, format!("the media server {}", why(error))),
     }
 }

@@ -6,9 +6,9 @@ use super::super::way::Way;
 use super::not_checked;
 use crate::api::{self, Layer as ApiLayer, Lost};
 use crate::clock::{Clock, rfc3339};
-use crate::livekit::dial::{Cause, Failed, Layer};
+use crate::net::dial::{DialCause, DialLayer};
+use crate::net::tls::{TlsFailure, TlsSession};
 use crate::report::Status;
-use crate::tls::{self, Agreed};
 
 /// A certificate that is not renewed by now will not be.
 const SOON_S: i64 = 3 * 24 * 60 * 60;
@@ -23,18 +23,19 @@ pub(super) fn dns(findings: &Findings) -> Link {
     let literal = !matches!(far.api.url().host(), Some(url::Host::Domain(_)));
     match &far.way {
         Way::Proxy(_) => not_checked(NAME, BY_PROXY),
-        Way::Ended(failed) if failed.layer == Layer::Dns => {
-            Link::new(NAME, Status::Failed, format!("{host} cannot be found: {}", why(failed)))
+        Way::Ended(failed) if failed.layer == DialLayer::Dns => {
+            Link::new(NAME, Status::Failed, format!("{host} cannot be found: {}", failed.cause))
                 .hint(format!("check the spelling of {host}, and that this machine is online"))
         }
         _ if literal => Link::new(NAME, Status::Passed, format!("{host} is an address already")),
         Way::Ended(failed) => {
             let link = Link::new(NAME, Status::Passed, format!("{host} has an address"));
-            took(link, failed.timings.dns)
+            took(link, failed.timings.of(DialLayer::Dns))
         }
-        Way::Direct { peer, timings, .. } => {
-            took(Link::new(NAME, Status::Passed, format!("{host} is at {}", without_port(peer))), timings.dns)
-        }
+        Way::Direct { remote_address, timings, .. } => took(
+            Link::new(NAME, Status::Passed, format!("{host} is at {}", without_port(remote_address))),
+            timings.of(DialLayer::Dns),
+        ),
     }
 }
 
@@ -58,13 +59,13 @@ pub(super) fn tcp(findings: &Findings) -> Link {
     match &far.way {
         Way::Proxy(_) => not_checked(NAME, BY_PROXY),
         Way::Ended(failed) => match failed.layer {
-            Layer::Dns => not_checked(NAME, "there is no address to connect to"),
-            Layer::Tcp => Link::new(NAME, Status::Failed, why(failed))
+            DialLayer::Dns => not_checked(NAME, "there is no address to connect to"),
+            DialLayer::Tcp => Link::new(NAME, Status::Failed, failed.cause.to_string())
                 .hint(format!("the server is down, or a firewall is in between: curl -v {}", far.api.health())),
-            _ => took(Link::new(NAME, Status::Passed, "connected"), failed.timings.tcp),
+            _ => took(Link::new(NAME, Status::Passed, "connected"), failed.timings.of(DialLayer::Tcp)),
         },
-        Way::Direct { peer, timings, .. } => {
-            took(Link::new(NAME, Status::Passed, format!("connected to {peer}")), timings.tcp)
+        Way::Direct { remote_address, timings, .. } => {
+            took(Link::new(NAME, Status::Passed, format!("connected to {remote_address}")), timings.of(DialLayer::Tcp))
         }
     }
 }
@@ -84,17 +85,17 @@ pub(super) fn tls(findings: &Findings) -> Link {
             Err(api::Error::Lost(Lost::Unreachable { .. })) => not_checked(NAME, super::NO_CONNECTION),
             _ => Link::new(NAME, Status::Passed, "the certificate is good; no more is seen through a proxy"),
         },
-        Way::Ended(failed) if failed.layer == Layer::Tls => {
-            let failure = if let Cause::Tls(failure) = &failed.cause { Some(failure) } else { None };
-            Link::new(NAME, Status::Failed, why(failed)).hint(hint(failure))
+        Way::Ended(failed) if failed.layer == DialLayer::Tls => {
+            let failure = if let DialCause::Tls(failure) = &failed.cause { Some(failure) } else { None };
+            Link::new(NAME, Status::Failed, failed.cause.to_string()).hint(hint(failure))
         }
         Way::Ended(_) => not_checked(NAME, super::NO_CONNECTION),
         Way::Direct { tls: None, .. } => not_checked(NAME, "plain http"),
-        Way::Direct { tls: Some(agreed), timings, .. } => took(certificate(agreed), timings.tls),
+        Way::Direct { tls: Some(agreed), timings, .. } => took(certificate(agreed), timings.of(DialLayer::Tls)),
     }
 }
 
-fn certificate(agreed: &Agreed) -> Link {
+fn certificate(agreed: &TlsSession) -> Link {
     let issuer = agreed.issuer.as_ref().map(|issuer| format!(", issued by {issuer:?}")).unwrap_or_default();
     let left_s = agreed.not_after.map(|end| end.saturating_sub(Clock::default().now_s()));
     let days = left_s.map(|left| match left / 86_400 {
@@ -112,16 +113,16 @@ fn certificate(agreed: &Agreed) -> Link {
     }
 }
 
-fn hint(failure: Option<&tls::Failure>) -> &'static str {
+fn hint(failure: Option<&TlsFailure>) -> &'static str {
     match failure {
-        Some(tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. }) => {
+        Some(TlsFailure::Expired { .. } | TlsFailure::NotValidYet { .. }) => {
             "for the operator: renew it. If the date here is wrong: timedatectl set-ntp true"
         }
-        Some(tls::Failure::WrongName { .. }) => "give the API by a name that is in the certificate: --api https://…",
-        Some(tls::Failure::UnknownIssuer { .. }) => {
+        Some(TlsFailure::WrongName { .. }) => "give the API by a name that is in the certificate: --api https://…",
+        Some(TlsFailure::UnknownIssuer { .. }) => {
             "for a private CA, or a proxy that opens TLS, name its certificate: --cacert PATH"
         }
-        Some(tls::Failure::NotTls) => "in a network that you trust: --api http://… --allow-http",
+        Some(TlsFailure::NotTls) => "in a network that you trust: --api http://… --allow-http",
         _ => "for the operator: look at the certificate and at the TLS set-up",
     }
 }
@@ -133,19 +134,6 @@ fn took(link: Link, time: Option<std::time::Duration>) -> Link {
     }
 }
 
-fn without_port(peer: &str) -> &str {
-    peer.rsplit_once(':').map_or(peer, |(address, _)| address)
-}
-
-/// What went wrong on the first three layers.
-fn why(failed: &Failed) -> String {
-    match &failed.cause {
-        Cause::NoAddress(text) | Cause::Broken(text) => text.clone(),
-        Cause::NoConnection(tried) => {
-            tried.iter().map(|(address, error)| format!("{address}: {error}")).collect::<Vec<_>>().join(", ")
-        }
-        Cause::Tls(failure) => failure.to_string(),
-        Cause::TimedOut(time) | Cause::OutOfTime(time) => format!("nothing happened for {} ms", time.as_millis()),
-        Cause::Refused { .. } | Cause::Redirected { .. } | Cause::SentAway(_) => "refused".into(),
-    }
+fn without_port(remote_address: &str) -> &str {
+    remote_address.rsplit_once(':').map_or(remote_address, |(address, _)| address)
 }
