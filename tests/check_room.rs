@@ -14,7 +14,7 @@ use nostr_nests::livekit::check::{Check, Restarted, Tools, run};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
-use nostr_nests::livekit::signal::{self, Ending};
+use nostr_nests::livekit::signal::{self, Ending, JoinMode};
 use nostr_nests::report::Status;
 use nostr_nests::reporter::Reporter;
 use nostr_nests::tls;
@@ -172,7 +172,15 @@ async fn the_last_words_are_heard() {
     // Whether it reads or speaks first is a matter of luck.
     for _ in 0..20 {
         let connection = candidates[0].connect(&tls, limits).await.unwrap();
-        let joining = signal::join(connection, &candidates[0], &guest, limits, Clock::default());
+        let joining = signal::join(
+            JoinMode::SignalOnly,
+            Vec::new(),
+            connection,
+            &candidates[0],
+            &guest,
+            limits,
+            Clock::default(),
+        );
         let mut session = joining.await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
         let ended = session.hold(Duration::from_secs(5)).await.unwrap_err();

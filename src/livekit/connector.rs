@@ -9,7 +9,6 @@
 //!
 //! Nothing is said on the early connection, so the server may have closed it meanwhile. Then another one is made.
 
-use std::fmt;
 use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::check::Tools;
 use super::endpoint::Candidate;
-use super::signal::{JoinError, Session, Shape, join_as};
+use super::signal::{self, JoinError, JoinMode, Session};
 use crate::net::dial::{self, Connection, DialCause, DialError, DialLayer, DialLimits};
 use crate::secret::Secret;
 
@@ -36,9 +35,6 @@ impl Candidate {
     }
 
     /// Connects to it, and says nothing yet.
-    ///
-    /// # Errors
-    /// See [`DialError`].
     pub async fn connect(&self, tls: &rustls::ClientConfig, limits: DialLimits) -> Result<Connection, DialError> {
         dial::connect(&self.url, tls, Some("http/1.1"), limits).await
     }
@@ -48,12 +44,6 @@ impl Candidate {
 pub struct Preconnect {
     candidate: Candidate,
     dialling: Mutex<JoinSet<Result<Connection, DialError>>>,
-}
-
-impl fmt::Debug for Preconnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Preconnect").field("to", &self.candidate.as_str()).finish_non_exhaustive()
-    }
 }
 
 impl Preconnect {
@@ -85,7 +75,7 @@ impl Preconnect {
 }
 
 /// A connection to an endpoint on which nobody has joined yet.
-pub(super) struct Connected {
+pub(super) struct Dialled {
     pub connection: Connection,
     /// It was made in advance: the server may have closed it meanwhile.
     early: bool,
@@ -104,46 +94,46 @@ pub(super) struct Connector<'a> {
 
 impl Connector<'_> {
     /// Takes the connection that was made in advance, if there is one, and else makes one.
-    pub async fn connect(&self) -> Result<Connected, DialError> {
+    pub async fn connect(&self) -> Result<Dialled, DialError> {
         let early = async { self.tools.preconnect?.take(self.candidate).await };
         match timeout_at(self.limits.until, early).await {
-            Ok(Some(early)) => self.connected(early, true),
-            // Where it has used up all the time, there is none for another.
+            Ok(Some(early)) => Ok(self.dialled(early?, true)),
+            // If waiting for it has used up the time, this fails at once.
             Ok(None) | Err(_) => self.connect_anew().await,
         }
     }
 
-    async fn connect_anew(&self) -> Result<Connected, DialError> {
-        self.connected(self.candidate.connect(self.tools.tls, self.limits).await, false)
+    async fn connect_anew(&self) -> Result<Dialled, DialError> {
+        Ok(self.dialled(self.candidate.connect(self.tools.tls, self.limits).await?, false))
     }
 
-    fn connected(&self, dialled: Result<Connection, DialError>, early: bool) -> Result<Connected, DialError> {
-        let connection = dialled?;
+    fn dialled(&self, connection: Connection, early: bool) -> Dialled {
         let told = format!("{} is {}", self.candidate.as_str(), connection.remote_address);
         self.tools.reporter.detail(2, &told);
-        Ok(Connected { connection, early })
+        Dialled { connection, early }
     }
 
     /// Joins without audio.
-    pub async fn join(&self, connected: Connected) -> Result<Session, JoinError> {
-        self.join_as(Shape::Signal, &[], connected).await
+    pub async fn join(&self, dialled: Dialled) -> Result<Session, JoinError> {
+        self.join_as(JoinMode::SignalOnly, &[], dialled).await
     }
 
     /// Joins and says `first`, which is an offer; servers that do not know this way are asked in the older one.
     #[cfg(feature = "media")]
-    pub async fn join_offering(&self, connected: Connected, first: &[Request]) -> Result<Session, JoinError> {
-        match self.join_as(Shape::Single, first, connected).await {
+    pub async fn join_offering(&self, dialled: Dialled, first: &[Request]) -> Result<Session, JoinError> {
+        match self.join_as(JoinMode::OneConnection, first, dialled).await {
             Err(JoinError::Dial(DialError { cause: DialCause::NoWebSocket { status: 400..=499, .. }, .. })) => {
-                self.join_as(Shape::Older, first, self.connect_anew().await?).await
+                self.join_as(JoinMode::Legacy, first, self.connect_anew().await?).await
             }
             done => done,
         }
     }
 
-    async fn join_as(&self, shape: Shape, first: &[Request], connected: Connected) -> Result<Session, JoinError> {
+    async fn join_as(&self, mode: JoinMode, first: &[Request], dialled: Dialled) -> Result<Session, JoinError> {
         let Self { candidate, token, tools, limits, .. } = *self;
-        let Connected { connection, early } = connected;
-        let joining = |connection| join_as(shape, first.to_vec(), connection, candidate, token, limits, tools.clock);
+        let Dialled { connection, early } = dialled;
+        let joining =
+            |connection| signal::join(mode, first.to_vec(), connection, candidate, token, limits, tools.clock);
         match joining(connection).await {
             // It was closed before anything was said: nobody has been asked.
             Err(JoinError::Dial(DialError { layer: DialLayer::WebSocket, cause: DialCause::Broken(_), .. }))

@@ -199,7 +199,6 @@ mod tests {
             version: None,
             region: None,
             sid: sid.into(),
-            room: "demo".into(),
             created: Some(Reading { ms: SENT - age_ms + MEDIA_MS, resolution_ms: 1 }),
             metadata: metadata.into(),
             departure_timeout_s: 60,

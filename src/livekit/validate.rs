@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use reqwest::header::{DATE, LOCATION};
+use reqwest::header::DATE;
 use url::Url;
 
 use super::endpoint::Candidate;
@@ -18,10 +18,8 @@ const MAX_BODY: usize = 64 * 1024;
 /// Why a media server does not let a token in. The texts are those of livekit-server 1.13.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Signed with another secret.
     #[error("it is signed with another secret than this media server's")]
     WrongSecret,
-    /// Signed by an API key that the server does not have.
     #[error("it is signed by the API key {0:?}, which this media server does not have")]
     UnknownKey(String),
     /// `exp` is past, by the media server's clock.
@@ -33,16 +31,13 @@ pub enum Refusal {
     /// `roomJoin` is missing.
     #[error("it does not allow to join a room")]
     MayNotJoin,
-    /// No JWT.
     #[error("it is no token to this media server")]
     NotAToken,
     /// No token arrived: something in between drops the query.
     #[error("it did not arrive")]
     NoToken,
-    /// The token names no room.
     #[error("it names no room")]
     NoRoomName,
-    /// The token names no participant.
     #[error("it names no participant")]
     NoIdentity,
     /// The room does not exist, and the server makes none on demand.
@@ -53,38 +48,32 @@ pub enum Refusal {
     Other { status: u16, text: String },
 }
 
+/// What is found in the reason of each refusal.
+const REASONS: [(&str, Refusal); 10] = [
+    ("signature is invalid", Refusal::WrongSecret),
+    ("error in cryptographic primitive", Refusal::WrongSecret),
+    ("is expired", Refusal::Expired),
+    ("not valid yet", Refusal::NotYetValid),
+    ("permissions denied", Refusal::MayNotJoin),
+    ("invalid authorization token", Refusal::NotAToken),
+    ("no permissions to access the room", Refusal::NoToken),
+    ("no room name", Refusal::NoRoomName),
+    ("identity cannot be empty", Refusal::NoIdentity),
+    ("requested room does not exist", Refusal::NoSuchRoom),
+];
+
 impl Refusal {
     /// Reads the reason out of a refusal; `None` when it does not come from a LiveKit server.
     #[must_use]
     pub fn read(status: u16, body: &str) -> Option<Self> {
         // What stands before is the token.
         let why = body.rsplit_once("error:").map_or(body, |(_, why)| why).trim();
-        let says = |text: &str| why.contains(text);
-        Some(if says("signature is invalid") || says("error in cryptographic primitive") {
-            Self::WrongSecret
-        } else if let Some((_, key)) = why.split_once("invalid API key:") {
-            Self::UnknownKey(excerpt(key.trim()))
-        } else if says("is expired") {
-            Self::Expired
-        } else if says("not valid yet") {
-            Self::NotYetValid
-        } else if says("permissions denied") {
-            Self::MayNotJoin
-        } else if says("invalid authorization token") {
-            Self::NotAToken
-        } else if says("no permissions to access the room") {
-            Self::NoToken
-        } else if says("no room name") {
-            Self::NoRoomName
-        } else if says("identity cannot be empty") {
-            Self::NoIdentity
-        } else if says("requested room does not exist") {
-            Self::NoSuchRoom
-        } else if matches!(status, 400 | 401 | 403) && !why.is_empty() && !why.contains('<') {
-            Self::Other { status, text: excerpt(why) }
-        } else {
-            return None;
-        })
+        if let Some((_, key)) = why.split_once("invalid API key:") {
+            return Some(Self::UnknownKey(excerpt(key.trim())));
+        }
+        let known = REASONS.iter().find(|(text, _)| why.contains(text)).map(|(_, refusal)| refusal.clone());
+        let told = matches!(status, 400 | 401 | 403) && !why.is_empty() && !why.contains('<');
+        known.or_else(|| told.then(|| Self::Other { status, text: excerpt(why) }))
     }
 }
 
@@ -98,12 +87,8 @@ pub enum ValidateError {
     #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// Something answered that is no LiveKit server, or an error in front of one.
-    #[error("what answers there is no LiveKit server (status {status})")]
-    NotLiveKit {
-        status: u16,
-        /// Where a redirect leads; scrubbed.
-        location: Option<String>,
-    },
+    #[error("what answers there is no LiveKit server (status {0})")]
+    NotLiveKit(u16),
 }
 
 /// What a media server said.
@@ -118,9 +103,6 @@ pub struct ValidateAnswer {
 }
 
 /// Shows a token to the media server at `candidate`; waits `limit` at most. `http` must not follow redirects.
-///
-/// # Errors
-/// See [`ValidateError`].
 pub async fn ask(
     http: &reqwest::Client,
     candidate: &Candidate,
@@ -138,9 +120,7 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateA
     let mut response = http.get(url).send().await.map_err(unreachable)?;
     let received_ms = clock.now_ms();
     let status = response.status();
-    let header = |name| response.headers().get(name)?.to_str().ok();
-    let date = header(DATE).and_then(parse_http_date);
-    let location = header(LOCATION).map(excerpt);
+    let date = response.headers().get(DATE).and_then(|date| parse_http_date(date.to_str().ok()?));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         let room = MAX_BODY - body.len();
@@ -150,11 +130,11 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateA
         }
     }
     let body = String::from_utf8_lossy(&body);
-    let no_livekit = || ValidateError::NotLiveKit { status: status.as_u16(), location };
+    let no_livekit = ValidateError::NotLiveKit(status.as_u16());
     let verdict = match status {
         StatusCode::OK if body.trim() == "success" => Ok(()),
-        StatusCode::OK => return Err(no_livekit()),
-        _ => Err(Refusal::read(status.as_u16(), &body).ok_or_else(no_livekit)?),
+        StatusCode::OK => return Err(no_livekit),
+        _ => Err(Refusal::read(status.as_u16(), &body).ok_or(no_livekit)?),
     };
     Ok(ValidateAnswer {
         verdict,

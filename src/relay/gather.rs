@@ -82,12 +82,6 @@ pub struct Asked {
     pub forging: Vec<RelayUrl>,
 }
 
-/// What is asked for: one nest of a host, or all.
-pub(super) struct Question<'a> {
-    pub host: PublicKey,
-    pub id: Option<&'a RoomId>,
-}
-
 /// Hears of each nest that is known when the first relay to tell everything has done so and the others have had a little
 /// time for newer versions; then of each that comes later, or in a newer version.
 pub(super) type Hear<'a> = dyn FnMut(&RoomEvent) + Send + 'a;
@@ -98,7 +92,9 @@ enum Arrival {
 }
 
 struct Gathering<'a> {
-    question: Question<'a>,
+    host: PublicKey,
+    /// `None`: all nests of the host are asked for.
+    id: Option<&'a RoomId>,
     settings: &'a Settings,
     filters: [Filter; 2],
     arrivals: UnboundedSender<(usize, Arrival)>,
@@ -116,21 +112,23 @@ struct Gathering<'a> {
 
 /// Asks all of `list`, and those of the host's own list: always for all nests, for one when it is not found at once.
 pub(super) async fn gather<'a>(
-    question: Question<'a>,
+    host: PublicKey,
+    id: Option<&'a RoomId>,
     list: &[RelayUrl],
     settings: &'a Settings,
     hear: &'a mut Hear<'a>,
 ) -> (Vec<Room>, Asked) {
     let (arrivals, hearing) = unbounded_channel();
-    let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(question.host);
-    let rooms = match question.id {
+    let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(host);
+    let rooms = match id {
         Some(id) => rooms.identifier(id.as_str()),
         None => rooms.limit(LIST_MAX),
     };
     // Without a limit: some relays would take it for that of both.
-    let outbox = Filter::new().kind(Kind::RelayList).author(question.host);
+    let outbox = Filter::new().kind(Kind::RelayList).author(host);
     let mut gathering = Gathering {
-        question,
+        host,
+        id,
         settings,
         filters: [rooms, outbox],
         arrivals,
@@ -186,7 +184,7 @@ impl Gathering<'_> {
             }
             let Ok(Some((who, arrival))) = next else { break };
             let enough = match arrival {
-                Arrival::Event(event) => self.take(who, *event) && self.question.id.is_some(),
+                Arrival::Event(event) => self.take(who, *event) && self.id.is_some(),
                 Arrival::End(end) => {
                     let all_told = end.is_ok() && !self.rooms.is_empty();
                     self.relays[who].1 = Some(end);
@@ -197,7 +195,7 @@ impl Gathering<'_> {
                 if !self.hearing {
                     settled.get_or_insert(Instant::now() + GRACE_ONE);
                 }
-                let grace = if self.question.id.is_some() { GRACE_ONE } else { GRACE_ALL };
+                let grace = if self.id.is_some() { GRACE_ONE } else { GRACE_ALL };
                 until = until.min(Instant::now() + grace);
             }
             self.widen();
@@ -209,7 +207,7 @@ impl Gathering<'_> {
     /// Whether the event is an answer to the question.
     fn take(&mut self, who: usize, event: Event) -> bool {
         let relay = &self.relays[who].0;
-        if event.pubkey != self.question.host {
+        if event.pubkey != self.host {
             return false;
         }
         if event.kind == Kind::RelayList {
@@ -220,7 +218,7 @@ impl Gathering<'_> {
             return false;
         }
         let Ok(room) = RoomEvent::new(event) else { return false };
-        if self.question.id.is_some_and(|id| id != room.id()) {
+        if self.id.is_some_and(|id| id != room.id()) {
             return false;
         }
         let known = self.rooms.get_mut(room.id());
@@ -244,7 +242,7 @@ impl Gathering<'_> {
     /// Turns to the relays of the host's list, if that is called for.
     fn widen(&mut self) {
         let told = self.relays.iter().any(|(_, end)| matches!(end, Some(Ok(()))));
-        if self.question.id.is_some() && !(told && self.rooms.is_empty()) {
+        if self.id.is_some() && !(told && self.rooms.is_empty()) {
             return;
         }
         let Some((outbox, from)) = self.outbox.take() else { return };

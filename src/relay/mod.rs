@@ -18,7 +18,7 @@ pub use rewrite::Rewrite;
 pub use session::{Settings, Signer, Signing, Trouble};
 
 use crate::room::RoomId;
-use gather::{Hear, Question, gather};
+use gather::{Hear, gather};
 use session::Session;
 
 /// The relays that the Nests web client uses when nobody names others.
@@ -99,7 +99,8 @@ impl Relays {
     }
 
     /// Others, reached in the same way: where an event was found, for instance.
-    pub(crate) fn instead(&self, list: impl IntoIterator<Item = RelayUrl>) -> Self {
+    #[must_use]
+    pub fn instead(&self, list: impl IntoIterator<Item = RelayUrl>) -> Self {
         Self::new(list, self.settings.clone())
     }
 
@@ -169,7 +170,7 @@ impl Relays {
         if self.list.is_empty() {
             return Err(Error::NoRelays);
         }
-        let (rooms, asked) = gather(Question { host, id }, &self.list, &self.settings, hear).await;
+        let (rooms, asked) = gather(host, id, &self.list, &self.settings, hear).await;
         if rooms.is_empty() && asked.answered.is_empty() {
             Err(Error::AllFailed(asked.failed))
         } else {

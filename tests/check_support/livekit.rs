@@ -8,7 +8,7 @@ use std::time::Duration;
 use nostr_nests::clock::Clock;
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::signal;
-use nostr_nests::livekit::signal::Session;
+use nostr_nests::livekit::signal::{JoinMode, Session};
 use nostr_nests::tls;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -114,6 +114,9 @@ impl LiveKit {
         let candidate = &self.candidates()[0];
         let limits = candidate.dial_limits(Duration::from_secs(5));
         let connection = candidate.connect(&tls::client_config(&[]), limits).await.unwrap();
-        signal::join(connection, candidate, &token(room, identity), limits, Clock::default()).await.unwrap()
+        let token = token(room, identity);
+        let joining =
+            signal::join(JoinMode::SignalOnly, vec![], connection, candidate, &token, limits, Clock::default());
+        joining.await.unwrap()
     }
 }

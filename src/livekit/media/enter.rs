@@ -60,7 +60,7 @@ struct Visit<'a> {
 
 /// Joins and connects.
 pub(in crate::livekit) async fn enter(connector: &Connector<'_>, wish: Wish) -> Result<Inside, JoinError> {
-    let connected = connector.connect().await?;
+    let dialled = connector.connect().await?;
     let relay = wish.transport == Some(Transport::Relay);
     let wanted = Wanted {
         udp: wish.transport != Some(Transport::Tcp),
@@ -70,11 +70,11 @@ pub(in crate::livekit) async fn enter(connector: &Connector<'_>, wish: Wish) -> 
     let mut peer = None;
     if !relay {
         let ways = Ways::Direct { udp: wanted.udp, tcp: wanted.tcp };
-        let near = connected.connection.local_ip.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical());
+        let near = dialled.connection.local_ip.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical());
         peer = Some(Peer::offering(ways, near, wish.publish).await.map_err(broken));
     }
     let opening = peer.as_ref().and_then(|peer| peer.as_ref().ok()).map(Peer::opening).unwrap_or_default();
-    let session = connector.join_offering(connected, &opening).await?;
+    let session = connector.join_offering(dialled, &opening).await?;
     let joined_at = Instant::now();
     let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
     let mut visit = Visit { connector, wish, seen: Seen::default(), session: Some(session), live: None };
@@ -186,8 +186,8 @@ impl Visit<'_> {
         }
         let lost =
             |_: JoinError| Failure::Ended(Ending::Lost("we left to try another way, and were not let in again".into()));
-        let connected = self.connector.connect().await.map_err(|error| lost(error.into()))?;
-        self.session = Some(self.connector.join_offering(connected, &[]).await.map_err(lost)?);
+        let dialled = self.connector.connect().await.map_err(|error| lost(error.into()))?;
+        self.session = Some(self.connector.join_offering(dialled, &[]).await.map_err(lost)?);
         Ok(())
     }
 }

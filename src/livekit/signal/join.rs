@@ -32,13 +32,12 @@ const USUAL_DEPARTURE_S: u32 = 20;
 
 /// How a client presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::livekit) enum Shape {
-    /// Signal alone.
-    Signal,
+pub enum JoinMode {
+    SignalOnly,
     /// One peer connection, and we offer. Servers before 1.9 or so do not know it.
-    Single,
+    OneConnection,
     /// We offer, as the very first clients did.
-    Older,
+    Legacy,
 }
 
 /// Why we are not in the room. All but the first come from a LiveKit server: the endpoint is right.
@@ -72,23 +71,10 @@ impl From<TimedOut> for JoinError {
     }
 }
 
-/// Joins the room that the token is for, without audio. The token travels in the URL, as every LiveKit client has it.
-///
-/// # Errors
-/// See [`JoinError`]. No text in it holds the token.
+/// Joins the room that the token is for, and says `first` before the server has said anything. The token travels in the
+/// URL, as every LiveKit client has it; no text of an error holds it.
 pub async fn join(
-    connection: Connection,
-    candidate: &Candidate,
-    token: &Secret,
-    limits: DialLimits,
-    clock: Clock,
-) -> Result<Session, JoinError> {
-    join_as(Shape::Signal, Vec::new(), connection, candidate, token, limits, clock).await
-}
-
-/// The same in another shape; `first` is said before the server has said anything.
-pub(in crate::livekit) async fn join_as(
-    shape: Shape,
+    mode: JoinMode,
     first: Vec<Request>,
     connection: Connection,
     candidate: &Candidate,
@@ -98,7 +84,7 @@ pub(in crate::livekit) async fn join_as(
 ) -> Result<Session, JoinError> {
     let remote_ip = connection.remote_address.ip().to_canonical();
     let sent_ms = clock.now_ms();
-    let (mut socket, mut timings) = connection.upgrade(&url(shape, candidate, token), MAX_MESSAGE, limits).await?;
+    let (mut socket, mut timings) = connection.upgrade(&url(mode, candidate, token), MAX_MESSAGE, limits).await?;
     let joining = async {
         for message in first {
             socket.send(written(message)).await.map_err(|error| JoinError::Broken(lost(&error)))?;
@@ -126,10 +112,10 @@ pub(in crate::livekit) async fn join_as(
     })
 }
 
-fn url(shape: Shape, candidate: &Candidate, token: &Secret) -> Url {
-    let mut url = candidate.with_path(if shape == Shape::Single { "/rtc/v1" } else { "/rtc" }, false);
+fn url(mode: JoinMode, candidate: &Candidate, token: &Secret) -> Url {
+    let mut url = candidate.with_path(if mode == JoinMode::OneConnection { "/rtc/v1" } else { "/rtc" }, false);
     url.query_pairs_mut().append_pair("access_token", token.expose());
-    if shape == Shape::Single {
+    if mode == JoinMode::OneConnection {
         let join = proto::JoinRequest {
             client_info: Some(proto::ClientInfo {
                 sdk: proto::client_info::Sdk::Rust.into(),
@@ -144,7 +130,8 @@ fn url(shape: Shape, candidate: &Candidate, token: &Secret) -> Url {
         url.query_pairs_mut().append_pair("join_request", &URL_SAFE.encode(wrapped.encode_to_vec()));
         return url;
     }
-    let (protocol, subscribe) = if shape == Shape::Signal { (PROTOCOL, "1") } else { (PROTOCOL_OF_OFFERERS, "0") };
+    let (protocol, subscribe) =
+        if mode == JoinMode::SignalOnly { (PROTOCOL, "1") } else { (PROTOCOL_OF_OFFERERS, "0") };
     url.query_pairs_mut()
         .append_pair("protocol", &protocol.to_string())
         .append_pair("sdk", "rust")

@@ -18,8 +18,7 @@ use proto::signal_response::Message as Response;
 use tokio::time::{Instant, Interval, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-pub use join::{JoinError, Joined, Reading, join};
-pub(super) use join::{Shape, join_as};
+pub use join::{JoinError, JoinMode, Joined, Reading, join};
 pub use proto::DisconnectReason;
 
 use crate::clock::Clock;
