@@ -127,7 +127,8 @@ impl Status {
         }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    #[must_use]
+    pub fn is_over(&self) -> bool {
         matches!(self, Self::Closed | Self::Ended)
     }
 

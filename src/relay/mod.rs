@@ -104,7 +104,8 @@ impl Relays {
         Self::new(list, self.settings.clone())
     }
 
-    pub(crate) fn list(&self) -> &[RelayUrl] {
+    #[must_use]
+    pub fn list(&self) -> &[RelayUrl] {
         &self.list
     }
 
