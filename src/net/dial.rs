@@ -251,9 +251,7 @@ pub(crate) fn websocket_text(error: &tungstenite::Error) -> String {
 }
 
 /// Connects to the host of a URL, by TLS if its scheme is `https` or `wss`; the rest of the URL does not matter.
-///
-/// # Errors
-/// [`DialError`] at one of the first three layers.
+/// TLS offers the protocol `alpn`, or none.
 pub async fn connect(
     url: &Url,
     tls: &rustls::ClientConfig,
@@ -272,7 +270,7 @@ pub async fn connect(
     let stream = if matches!(url.scheme(), "https" | "wss") {
         let mut config = tls.clone();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let stream = limits.layer(DialLayer::Tls, &mut timings, shake_hands(config, host, tcp)).await?;
+        let stream = limits.layer(DialLayer::Tls, &mut timings, tls_handshake(config, host, tcp)).await?;
         MaybeTlsStream::Rustls(stream)
     } else {
         MaybeTlsStream::Plain(tcp)
@@ -313,7 +311,7 @@ async fn first_to_answer(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketA
     }
 }
 
-async fn shake_hands(
+async fn tls_handshake(
     config: rustls::ClientConfig,
     host: &str,
     tcp: TcpStream,

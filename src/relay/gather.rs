@@ -1,4 +1,13 @@
 //! One question to many relays at once: newest version wins, nothing is believed that the host has not signed.
+//!
+//! When relays are not waited for any longer:
+//!
+//! ```text
+//! one nest    a relay has the event ── 300 ms ── done
+//! all nests   a relay has listed all it has ─┬─ 300 ms ── what is known is handed on, later what comes
+//!                                            └─ 1 s ── done
+//! both        settings.timeout ── done
+//! ```
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +25,7 @@ use super::{Failed, each_once};
 use crate::net::is_loopback;
 use crate::room::{ROOM_KIND, RoomId};
 
-/// How long the others have to come up with a newer version once one relay has the nest.
+/// How long the others have to send a newer version once one relay has the nest.
 const GRACE_ONE: Duration = Duration::from_millis(300);
 /// How long the others have to name more nests once one relay has listed all of its own.
 const GRACE_ALL: Duration = Duration::from_secs(1);
@@ -69,21 +78,21 @@ impl Room {
     }
 }
 
-/// How asking went, relay by relay.
+/// What became of the question, relay by relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// Told all that they have.
+    /// They sent all that they have.
     pub answered: Vec<RelayUrl>,
-    /// Did not: worth a warning.
+    /// They did not: worth a warning.
     pub failed: Vec<Failed>,
-    /// Were not waited for, because others had answered enough.
+    /// They were not waited for, because others had answered enough.
     pub unheard: Vec<RelayUrl>,
-    /// Passed on events whose id or signature does not hold; these were ignored.
+    /// They sent events whose id or signature does not hold; these were ignored.
     pub forging: Vec<RelayUrl>,
 }
 
-/// Hears of each nest that is known when the first relay to tell everything has done so and the others have had a little
-/// time for newer versions; then of each that comes later, or in a newer version.
+/// Is called with the nests that are known [`GRACE_ONE`] after the first relay has listed all it has; then with each that
+/// comes later, or in a newer version.
 pub(super) type Hear<'a> = dyn FnMut(&RoomEvent) + Send + 'a;
 
 enum Arrival {
