@@ -31,7 +31,7 @@ async fn main() {
         let url = RelayUrl::parse(&relay.url).unwrap();
         let timeout = Duration::from_secs(10);
         let network = Network { timeout, tls: tls::client_config(&[]), proxy: None };
-        let reach = relay::Settings { timeout, tls: network.tls.clone(), allow_http: true, signer: None };
+        let reach = relay::RelaySettings { timeout, tls: network.tls.clone(), allow_http: true, signer: None };
         let settings = Settings {
             network,
             api: ApiSources::default(),

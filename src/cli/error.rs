@@ -89,7 +89,7 @@ impl Failure {
                 .hint("name it with --api https://…, or set NEST_API"),
             Error::NoEvent { .. } => Self::new(Exit::NotFound, error.to_string())
                 .hint("name a relay that has it: --relay wss://…, or the API: --api https://…"),
-            Error::Relays(relay::Error::AllFailed(_)) => Self::new(Exit::Unreachable, error.to_string())
+            Error::Relays(relay::RelayError::AllFailed(_)) => Self::new(Exit::Unreachable, error.to_string())
                 .hint("name the API, and no relay is needed: --api https://…"),
             Error::Relays(_) => Self::new(Exit::Usage, error.to_string()),
             Error::MediaOverQuic { relay } => Self::new(Exit::Failed, error.to_string())

@@ -103,7 +103,7 @@ async fn close(settings: &Settings, request: &Request, reporter: &dyn Reporter) 
         None => None,
         Some(api) => Some(delete(api, &room, &key, &client, settings, reporter, &mut warnings).await?),
     };
-    let over = |event: &relay::Room| event.event.status().is_over();
+    let over = |event: &relay::FetchedEvent| event.event.status().is_over();
     let published = match event.as_ref().filter(|event| !over(event)) {
         None => None,
         Some(event) => {
@@ -126,7 +126,7 @@ async fn close(settings: &Settings, request: &Request, reporter: &dyn Reporter) 
 async fn confirm(
     room: &RoomRef,
     api: Option<&Base>,
-    event: Option<&relay::Room>,
+    event: Option<&relay::FetchedEvent>,
     client: &Client,
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {

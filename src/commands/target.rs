@@ -38,13 +38,13 @@ pub(super) struct Target {
     /// The API that serves it.
     pub api: Base,
     /// Its event, if relays were asked and have it.
-    pub event: Option<relay::Room>,
+    pub event: Option<relay::FetchedEvent>,
 }
 
 /// What relays and the API say of a nest, each with what went wrong.
 pub(super) struct Beside<T> {
     /// Its event; `None` if its name does not lead to one.
-    pub event: Result<Option<relay::Room>, Error>,
+    pub event: Result<Option<relay::FetchedEvent>, Error>,
     /// Its API, and what was found out there.
     pub api: Result<(Base, T), Error>,
 }
@@ -98,7 +98,7 @@ impl Finder<'_> {
         Ok(Beside { event, api })
     }
 
-    fn api(&self, named: Option<Base>, event: Option<&relay::Room>) -> Result<Base, Error> {
+    fn api(&self, named: Option<Base>, event: Option<&relay::FetchedEvent>) -> Result<Base, Error> {
         if named.is_none()
             && let Some(event) = event
         {
@@ -113,21 +113,21 @@ impl Finder<'_> {
     ///
     /// # Errors
     /// [`Error::NoEvent`], [`Error::Relays`].
-    pub async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::Room, Error> {
+    pub async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::FetchedEvent, Error> {
         let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
         self.fetch(room, &coordinate).await
     }
 
     /// The API of a nest whose event is in hand: what was given, the room's own URL, the environment, the event's
     /// `service`, the profile.
-    pub fn api_of(&self, room: &RoomRef, event: &relay::Room) -> Result<Base, Error> {
+    pub fn api_of(&self, room: &RoomRef, event: &relay::FetchedEvent) -> Result<Base, Error> {
         let named = self.settings.api_named(room)?;
         let api = named.or_else(|| event.event.api()).or_else(|| self.settings.api.profile.clone());
         Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
     }
 
     /// The event of a nest. A bare id is looked for among the host's own nests, unless the API is known already.
-    pub async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::Room>, Error> {
+    pub async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::FetchedEvent>, Error> {
         if let Some(coordinate) = room.coordinate() {
             return self.fetch(room, &coordinate).await.map(Some);
         }
@@ -145,7 +145,7 @@ impl Finder<'_> {
     ///
     /// # Errors
     /// Those of [`Self::event`], but not that there is none.
-    pub async fn led(&self, room: &RoomRef, info: Option<&Info>) -> Result<Option<relay::Room>, Error> {
+    pub async fn led(&self, room: &RoomRef, info: Option<&Info>) -> Result<Option<relay::FetchedEvent>, Error> {
         // Else the event has led to the API, not the other way round.
         let blind = self.settings.api_named(room)?.is_some() || self.settings.api.profile.is_some();
         let Some(led) = info.filter(|_| blind).and_then(|info| led_by(room, info)) else { return Ok(None) };
@@ -155,12 +155,12 @@ impl Finder<'_> {
         }
     }
 
-    async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::Room, Error> {
+    async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {
         let relays = self.relays(room);
         let first = relays.fetch(coordinate).await;
         let fallback = self.settings.relays.given.is_empty() && !relays.list().iter().eq(&defaults());
         let found = match first {
-            Ok(Found { room: None, .. }) | Err(relay::Error::AllFailed(_)) if fallback => {
+            Ok(Found { room: None, .. }) | Err(relay::RelayError::AllFailed(_)) if fallback => {
                 relays.instead(defaults()).fetch(coordinate).await?
             }
             found => found?,
@@ -176,7 +176,7 @@ impl Finder<'_> {
     }
 
     /// The relays to publish to, in the name of `key`.
-    pub fn homes(&self, room: &relay::Room, key: &HostKey) -> Relays {
+    pub fn homes(&self, room: &relay::FetchedEvent, key: &HostKey) -> Relays {
         relays(self.settings, &[], Some(signer_of(key))).instead(room.homes())
     }
 
@@ -198,7 +198,7 @@ fn led_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
 pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Signer>) -> Relays {
     let RelaySources { given, profile, timeout } = &settings.relays;
     let named = if given.is_empty() { [hints, profile].concat() } else { given.clone() };
-    let reach = relay::Settings {
+    let reach = relay::RelaySettings {
         timeout: *timeout,
         tls: Arc::clone(&settings.network.tls),
         allow_http: settings.allow_http,
@@ -230,7 +230,7 @@ pub(super) fn signer_of(key: &HostKey) -> Signer {
 }
 
 /// A nest on Media over QUIC has none.
-pub(super) fn has_audio_room(room: &relay::Room) -> Result<(), Error> {
+pub(super) fn has_audio_room(room: &relay::FetchedEvent) -> Result<(), Error> {
     match room.event.media_over_quic() {
         None => Ok(()),
         Some(media) => Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() }),

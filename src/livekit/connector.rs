@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::check::Tools;
 use super::endpoint::Candidate;
-use super::signal::{self, JoinError, JoinMode, Session};
+use super::signal::{self, JoinError, JoinMode, SignalSession};
 use crate::net::dial::{self, Connection, DialCause, DialError, DialLayer, DialLimits};
 use crate::secret::Secret;
 
@@ -114,13 +114,13 @@ impl Connector<'_> {
     }
 
     /// Joins without audio.
-    pub async fn join(&self, dialled: Dialled) -> Result<Session, JoinError> {
+    pub async fn join(&self, dialled: Dialled) -> Result<SignalSession, JoinError> {
         self.join_as(JoinMode::SignalOnly, &[], dialled).await
     }
 
     /// Joins and says `first`, which is an offer; servers that do not know this way are asked in the older one.
     #[cfg(feature = "media")]
-    pub async fn join_offering(&self, dialled: Dialled, first: &[Request]) -> Result<Session, JoinError> {
+    pub async fn join_offering(&self, dialled: Dialled, first: &[Request]) -> Result<SignalSession, JoinError> {
         match self.join_as(JoinMode::OneConnection, first, dialled).await {
             Err(JoinError::Dial(DialError { cause: DialCause::NoWebSocket { status: 400..=499, .. }, .. })) => {
                 self.join_as(JoinMode::Legacy, first, self.connect_anew().await?).await
@@ -129,7 +129,7 @@ impl Connector<'_> {
         }
     }
 
-    async fn join_as(&self, mode: JoinMode, first: &[Request], dialled: Dialled) -> Result<Session, JoinError> {
+    async fn join_as(&self, mode: JoinMode, first: &[Request], dialled: Dialled) -> Result<SignalSession, JoinError> {
         let Self { candidate, token, tools, limits, .. } = *self;
         let Dialled { connection, early } = dialled;
         let joining =

@@ -20,8 +20,8 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::event::RoomEvent;
-use super::session::{Session, Settings, Trouble};
-use super::{Failed, each_once};
+use super::session::{RelaySession, RelaySettings, RelayTrouble};
+use super::{FailedRelay, each_once};
 use crate::net::is_loopback;
 use crate::room::{ROOM_KIND, RoomId};
 
@@ -38,7 +38,7 @@ const HOMES_MAX: usize = 20;
 
 /// The newest version of a nest's event, its signature checked, and where it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct FetchedEvent {
     pub event: RoomEvent,
     /// Who has it.
     pub seen_on: Vec<RelayUrl>,
@@ -46,7 +46,7 @@ pub struct Room {
     pub stale_on: Vec<RelayUrl>,
 }
 
-impl Room {
+impl FetchedEvent {
     /// `naddr1…` with hints that are known to be good; `None` for an id that is too long for one.
     #[must_use]
     pub fn naddr(&self) -> Option<String> {
@@ -84,7 +84,7 @@ pub struct Asked {
     /// They sent all that they have.
     pub answered: Vec<RelayUrl>,
     /// They did not: worth a warning.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<FailedRelay>,
     /// They were not waited for, because others had answered enough.
     pub unheard: Vec<RelayUrl>,
     /// They sent events whose id or signature does not hold; these were ignored.
@@ -97,21 +97,21 @@ pub(super) type Hear<'a> = dyn FnMut(&RoomEvent) + Send + 'a;
 
 enum Arrival {
     Event(Box<Event>),
-    End(Result<(), Trouble>),
+    End(Result<(), RelayTrouble>),
 }
 
 struct Gathering<'a> {
     host: PublicKey,
     /// `None`: all nests of the host are asked for.
     id: Option<&'a RoomId>,
-    settings: &'a Settings,
+    settings: &'a RelaySettings,
     filters: [Filter; 2],
     arrivals: UnboundedSender<(usize, Arrival)>,
     tasks: JoinSet<()>,
     /// Whom was asked; with the end of the answer, once it has come.
-    relays: Vec<(RelayUrl, Option<Result<(), Trouble>>)>,
+    relays: Vec<(RelayUrl, Option<Result<(), RelayTrouble>>)>,
     relays_max: usize,
-    rooms: HashMap<RoomId, Room>,
+    rooms: HashMap<RoomId, FetchedEvent>,
     /// The host's list of relays (NIP-65), and who had it.
     outbox: Option<(Event, RelayUrl)>,
     forging: Vec<RelayUrl>,
@@ -124,9 +124,9 @@ pub(super) async fn gather<'a>(
     host: PublicKey,
     id: Option<&'a RoomId>,
     list: &[RelayUrl],
-    settings: &'a Settings,
+    settings: &'a RelaySettings,
     hear: &'a mut Hear<'a>,
-) -> (Vec<Room>, Asked) {
+) -> (Vec<FetchedEvent>, Asked) {
     let (arrivals, hearing) = unbounded_channel();
     let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(host);
     let rooms = match id {
@@ -169,7 +169,7 @@ impl Gathering<'_> {
         // Nobody listens any more once there is enough.
         let say = move |arrival| drop(arrivals.send((who, arrival)));
         self.tasks.spawn(async move {
-            let mut session = match Session::open(&relay, &settings).await {
+            let mut session = match RelaySession::open(&relay, &settings).await {
                 Ok(session) => session,
                 Err(trouble) => return say(Arrival::End(Err(trouble))),
             };
@@ -179,7 +179,7 @@ impl Gathering<'_> {
         });
     }
 
-    async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Arrival)>) -> (Vec<Room>, Asked) {
+    async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Arrival)>) -> (Vec<FetchedEvent>, Asked) {
         let deadline = Instant::now() + self.settings.timeout;
         let mut until = deadline;
         let mut settled = None;
@@ -243,7 +243,7 @@ impl Gathering<'_> {
             known.merge(room, relay);
         } else {
             let seen_on = vec![relay.clone()];
-            self.rooms.insert(room.id().clone(), Room { event: room, seen_on, stale_on: Vec::new() });
+            self.rooms.insert(room.id().clone(), FetchedEvent { event: room, seen_on, stale_on: Vec::new() });
         }
         true
     }
@@ -268,14 +268,14 @@ impl Gathering<'_> {
         }
     }
 
-    fn result(self, cut_short: bool) -> (Vec<Room>, Asked) {
+    fn result(self, cut_short: bool) -> (Vec<FetchedEvent>, Asked) {
         let mut asked = Asked { forging: self.forging, ..Asked::default() };
         for (relay, end) in self.relays {
             match end {
                 Some(Ok(())) => asked.answered.push(relay),
-                Some(Err(trouble)) => asked.failed.push(Failed { relay, trouble }),
+                Some(Err(trouble)) => asked.failed.push(FailedRelay { relay, trouble }),
                 None if cut_short => asked.unheard.push(relay),
-                None => asked.failed.push(Failed { relay, trouble: Trouble::Silent(self.settings.timeout) }),
+                None => asked.failed.push(FailedRelay { relay, trouble: RelayTrouble::Silent(self.settings.timeout) }),
             }
         }
         let mut rooms: Vec<_> = self.rooms.into_values().collect();

@@ -13,13 +13,13 @@ use nostr::{Event, PublicKey, RelayUrl};
 use url::Url;
 
 pub use event::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
-pub use gather::{Asked, Room};
+pub use gather::{Asked, FetchedEvent};
 pub use rewrite::Rewrite;
-pub use session::{Settings, Signer, Signing, Trouble};
+pub use session::{RelaySettings, RelayTrouble, Signer, Signing};
 
 use crate::room::RoomId;
 use gather::{Hear, gather};
-use session::Session;
+use session::RelaySession;
 
 /// The relays that the Nests web client uses when nobody names others.
 pub const DEFAULT_RELAYS: [&str; 5] = [
@@ -32,7 +32,7 @@ pub const DEFAULT_RELAYS: [&str; 5] = [
 
 /// Why nothing was learnt from relays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum RelayError {
     /// Credentials are left out of `text`.
     #[error("{text:?} is not the address of a relay: {why}")]
     BadUrl { text: String, why: &'static str },
@@ -40,7 +40,7 @@ pub enum Error {
     NoRelays,
     /// None answered. Whether the event exists is not known.
     #[error("none of the relays answered: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    AllFailed(Vec<Failed>),
+    AllFailed(Vec<FailedRelay>),
     /// A coordinate of another kind, or without a usable id.
     #[error("the coordinate {0} is not of a nest")]
     NotARoom(Coordinate),
@@ -49,16 +49,16 @@ pub enum Error {
 /// A relay that was of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{relay}: {trouble}")]
-pub struct Failed {
+pub struct FailedRelay {
     pub relay: RelayUrl,
-    pub trouble: Trouble,
+    pub trouble: RelayTrouble,
 }
 
 /// What became of one nest's event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// `None`: no relay that answered has it.
-    pub room: Option<Room>,
+    pub room: Option<FetchedEvent>,
     pub asked: Asked,
 }
 
@@ -66,7 +66,7 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Each once, in its newest version; the one published last comes first.
-    pub rooms: Vec<Room>,
+    pub rooms: Vec<FetchedEvent>,
     pub asked: Asked,
 }
 
@@ -75,20 +75,20 @@ pub struct Listed {
 pub struct Delivery {
     pub relay: RelayUrl,
     /// `Ok`: it said that it has the event.
-    pub outcome: Result<(), Trouble>,
+    pub outcome: Result<(), RelayTrouble>,
 }
 
 /// A list of relays, and how to reach them. Connections are made for each call, and closed after it.
 #[derive(Clone)]
 pub struct Relays {
     list: Vec<RelayUrl>,
-    settings: Settings,
+    settings: RelaySettings,
 }
 
 impl Relays {
     /// These relays, each once.
     #[must_use]
-    pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: Settings) -> Self {
+    pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: RelaySettings) -> Self {
         Self { list: each_once(list), settings }
     }
 
@@ -115,11 +115,12 @@ impl Relays {
     /// time is over. Where nobody has it, the relays that the host says to write to (NIP-65) are asked in the same time.
     ///
     /// # Errors
-    /// [`Error::NoRelays`], [`Error::NotARoom`], [`Error::AllFailed`]; a relay that fails beside others is data.
-    pub async fn fetch(&self, coordinate: &Coordinate) -> Result<Found, Error> {
+    /// [`RelayError::NoRelays`], [`RelayError::NotARoom`], [`RelayError::AllFailed`]; a relay that fails beside others is
+    /// data.
+    pub async fn fetch(&self, coordinate: &Coordinate) -> Result<Found, RelayError> {
         let is_room = coordinate.kind.as_u16() == crate::room::ROOM_KIND;
         let id = RoomId::new(&coordinate.identifier).ok().filter(|_| is_room);
-        let id = id.ok_or_else(|| Error::NotARoom(coordinate.clone()))?;
+        let id = id.ok_or_else(|| RelayError::NotARoom(coordinate.clone()))?;
         let (mut rooms, asked) = self.gather(coordinate.public_key, Some(&id), &mut |_| {}).await?;
         Ok(Found { room: rooms.pop(), asked })
     }
@@ -130,8 +131,8 @@ impl Relays {
     /// everything and had something to tell, or when the time is over.
     ///
     /// # Errors
-    /// [`Error::NoRelays`], [`Error::AllFailed`].
-    pub async fn list_of(&self, host: PublicKey) -> Result<Listed, Error> {
+    /// [`RelayError::NoRelays`], [`RelayError::AllFailed`].
+    pub async fn list_of(&self, host: PublicKey) -> Result<Listed, RelayError> {
         self.list_as_heard(host, |_| {}).await
     }
 
@@ -140,7 +141,7 @@ impl Relays {
         &self,
         host: PublicKey,
         mut hear: impl FnMut(&RoomEvent) + Send,
-    ) -> Result<Listed, Error> {
+    ) -> Result<Listed, RelayError> {
         let (rooms, asked) = self.gather(host, None, &mut hear).await?;
         Ok(Listed { rooms, asked })
     }
@@ -152,13 +153,13 @@ impl Relays {
 
     async fn hand_in(&self, relay: &RelayUrl, event: &Event) -> Delivery {
         let work = async {
-            let mut session = Session::open(relay, &self.settings).await?;
+            let mut session = RelaySession::open(relay, &self.settings).await?;
             session.publish(event).await?;
             session.close().await;
             Ok(())
         };
         let limit = self.settings.timeout;
-        let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(Trouble::Silent(limit)));
+        let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(RelayTrouble::Silent(limit)));
         Delivery { relay: relay.clone(), outcome }
     }
 
@@ -167,13 +168,13 @@ impl Relays {
         host: PublicKey,
         id: Option<&'a RoomId>,
         hear: &'a mut Hear<'a>,
-    ) -> Result<(Vec<Room>, Asked), Error> {
+    ) -> Result<(Vec<FetchedEvent>, Asked), RelayError> {
         if self.list.is_empty() {
-            return Err(Error::NoRelays);
+            return Err(RelayError::NoRelays);
         }
         let (rooms, asked) = gather(host, id, &self.list, &self.settings, hear).await;
         if rooms.is_empty() && asked.answered.is_empty() {
-            Err(Error::AllFailed(asked.failed))
+            Err(RelayError::AllFailed(asked.failed))
         } else {
             Ok((rooms, asked))
         }
@@ -193,10 +194,10 @@ fn each_once(relays: impl IntoIterator<Item = RelayUrl>) -> Vec<RelayUrl> {
 /// Reads the address of a relay as a person wrote it.
 ///
 /// # Errors
-/// [`Error::BadUrl`].
-pub fn parse_url(text: &str) -> Result<RelayUrl, Error> {
+/// [`RelayError::BadUrl`].
+pub fn parse_url(text: &str) -> Result<RelayUrl, RelayError> {
     let text = text.trim();
-    let bad = |text: &str, why| Error::BadUrl { text: text.to_owned(), why };
+    let bad = |text: &str, why| RelayError::BadUrl { text: text.to_owned(), why };
     let relay = RelayUrl::parse(text)
         .map_err(|_| bad(text.rsplit('@').next().unwrap_or_default(), "it must begin with wss://"))?;
     let url: &Url = (&relay).into();

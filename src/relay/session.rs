@@ -38,7 +38,7 @@ const SUBSCRIPTION: &str = "nest";
 /// Why a relay was of no use. Its own words are scrubbed of secrets and cut; a terminal has to escape them still.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum RelayTrouble {
     /// `ws://` to another machine, without leave.
     #[error("it is not encrypted (ws://)")]
     Insecure,
@@ -103,7 +103,7 @@ impl Signer {
 
 /// How relays are reached.
 #[derive(Clone)]
-pub struct Settings {
+pub struct RelaySettings {
     /// For all that one call does: connecting included, and relays that are only found on the way.
     pub timeout: Duration,
     /// Whom to trust; its ALPN does not matter.
@@ -114,7 +114,7 @@ pub struct Settings {
     pub signer: Option<Signer>,
 }
 
-pub(super) struct Session<'a> {
+pub(super) struct RelaySession<'a> {
     socket: WebSocket,
     url: &'a RelayUrl,
     signer: Option<&'a Signer>,
@@ -126,11 +126,11 @@ pub(super) struct Session<'a> {
     nonsense: usize,
 }
 
-impl<'a> Session<'a> {
-    pub async fn open(url: &'a RelayUrl, settings: &'a Settings) -> Result<Self, Trouble> {
+impl<'a> RelaySession<'a> {
+    pub async fn open(url: &'a RelayUrl, settings: &'a RelaySettings) -> Result<Self, RelayTrouble> {
         let address: &Url = url.into();
         if !(address.scheme() == "wss" || settings.allow_http || is_loopback(address)) {
-            return Err(Trouble::Insecure);
+            return Err(RelayTrouble::Insecure);
         }
         let limits = DialLimits::within(settings.timeout);
         let dialled = async {
@@ -138,13 +138,13 @@ impl<'a> Session<'a> {
             connection.upgrade(address, MESSAGE_MAX, limits).await
         };
         let (socket, _) = dialled.await.map_err(|DialError { cause, .. }| match cause {
-            DialCause::NoWebSocket { status, .. } => Trouble::NoWebSocket(status),
-            DialCause::TimedOut(_) => Trouble::Silent(settings.timeout),
+            DialCause::NoWebSocket { status, .. } => RelayTrouble::NoWebSocket(status),
+            DialCause::TimedOut(_) => RelayTrouble::Silent(settings.timeout),
             DialCause::NoConnection(mut tried) => {
-                Trouble::Unreachable(tried.pop().map_or(String::new(), |(_, why)| why))
+                RelayTrouble::Unreachable(tried.pop().map_or(String::new(), |(_, why)| why))
             }
-            DialCause::NoAddress(text) | DialCause::Broken(text) => Trouble::Unreachable(words(&text)),
-            DialCause::Tls(failure) => Trouble::Unreachable(words(&failure.to_string())),
+            DialCause::NoAddress(text) | DialCause::Broken(text) => RelayTrouble::Unreachable(words(&text)),
+            DialCause::Tls(failure) => RelayTrouble::Unreachable(words(&failure.to_string())),
         })?;
         Ok(Self {
             socket,
@@ -160,7 +160,7 @@ impl<'a> Session<'a> {
 
     /// Asks for the events that one of the filters fits, and hands over each one that the relay calls an answer:
     /// nothing about them has been checked.
-    pub async fn ask(&mut self, filters: &[Filter], mut heard: impl FnMut(Event)) -> Result<(), Trouble> {
+    pub async fn ask(&mut self, filters: &[Filter], mut heard: impl FnMut(Event)) -> Result<(), RelayTrouble> {
         let id = SubscriptionId::new(SUBSCRIPTION);
         let request = ClientMessage::req(id.clone(), filters.to_vec());
         self.send(&request).await?;
@@ -170,7 +170,7 @@ impl<'a> Session<'a> {
                 RelayMessage::Event { subscription_id, event } if *subscription_id == id => {
                     events += 1;
                     if events > EVENTS_MAX {
-                        return Err(Trouble::TooMuch);
+                        return Err(RelayTrouble::TooMuch);
                     }
                     heard(event.into_owned());
                     continue;
@@ -187,7 +187,7 @@ impl<'a> Session<'a> {
     }
 
     /// Hands the event in and waits until the relay has said that it took it.
-    pub async fn publish(&mut self, event: &Event) -> Result<(), Trouble> {
+    pub async fn publish(&mut self, event: &Event) -> Result<(), RelayTrouble> {
         let message = ClientMessage::event(event.clone());
         loop {
             self.send(&message).await?;
@@ -206,13 +206,13 @@ impl<'a> Session<'a> {
     }
 
     /// Says who asks, once, if that is why the relay refused.
-    async fn authenticate(&mut self, refusal: &str) -> Result<(), Trouble> {
+    async fn authenticate(&mut self, refusal: &str) -> Result<(), RelayTrouble> {
         let signer = match (Prefix::parse(refusal), self.signer) {
-            _ if self.authenticated => return Err(Trouble::Refused(words(refusal))),
-            (Some(Prefix::AuthRequired), None) => return Err(Trouble::AuthRequired(words(refusal))),
+            _ if self.authenticated => return Err(RelayTrouble::Refused(words(refusal))),
+            (Some(Prefix::AuthRequired), None) => return Err(RelayTrouble::AuthRequired(words(refusal))),
             (Some(Prefix::AuthRequired), Some(signer)) => signer,
             (Some(Prefix::Restricted), Some(signer)) if self.challenge.is_some() => signer,
-            _ => return Err(Trouble::Refused(words(refusal))),
+            _ => return Err(RelayTrouble::Refused(words(refusal))),
         };
         let challenge = loop {
             match self.challenge.take() {
@@ -221,11 +221,11 @@ impl<'a> Session<'a> {
             }
         };
         let unsigned = EventBuilder::auth(challenge, self.url.clone()).build(signer.key);
-        let event = (signer.sign)(unsigned).await.map_err(|why| Trouble::NotSigned(words(&why)))?;
+        let event = (signer.sign)(unsigned).await.map_err(|why| RelayTrouble::NotSigned(words(&why)))?;
         self.send(&ClientMessage::auth(event.clone())).await?;
         self.authenticated = true;
         match timeout(AUTH_VERDICT, self.verdict(event.id)).await {
-            Ok(Ok((false, reason))) => Err(Trouble::AuthRefused(words(&reason))),
+            Ok(Ok((false, reason))) => Err(RelayTrouble::AuthRefused(words(&reason))),
             Ok(Err(trouble)) => Err(trouble),
             // No answer is no refusal: some relays say nothing at all.
             Ok(Ok((true, _))) | Err(_) => Ok(()),
@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
     }
 
     /// What the relay says about an event that it was sent.
-    async fn verdict(&mut self, id: EventId) -> Result<(bool, String), Trouble> {
+    async fn verdict(&mut self, id: EventId) -> Result<(bool, String), RelayTrouble> {
         loop {
             if let RelayMessage::Ok { event_id, status, message } = self.next().await?
                 && (event_id == id || event_id == EventId::all_zeros())
@@ -243,12 +243,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn send(&mut self, message: &ClientMessage<'_>) -> Result<(), Trouble> {
+    async fn send(&mut self, message: &ClientMessage<'_>) -> Result<(), RelayTrouble> {
         self.socket.send(Message::text(message.as_json())).await.map_err(|error| self.lost(&error))
     }
 
     /// The next message that can be read; a challenge is kept for when it is needed, a notice for when all is lost.
-    async fn next(&mut self) -> Result<RelayMessage<'static>, Trouble> {
+    async fn next(&mut self) -> Result<RelayMessage<'static>, RelayTrouble> {
         loop {
             let text = match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => text,
@@ -259,14 +259,14 @@ impl<'a> Session<'a> {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = frame.map_or(String::new(), |frame| words(&frame.reason));
-                    return Err(Trouble::Lost(if reason.is_empty() { self.notice.clone() } else { reason }));
+                    return Err(RelayTrouble::Lost(if reason.is_empty() { self.notice.clone() } else { reason }));
                 }
                 Some(Err(error)) => return Err(self.lost(&error)),
-                None => return Err(Trouble::Lost(self.notice.clone())),
+                None => return Err(RelayTrouble::Lost(self.notice.clone())),
             };
             self.bytes += text.len();
             if self.bytes > ANSWER_MAX {
-                return Err(Trouble::TooMuch);
+                return Err(RelayTrouble::TooMuch);
             }
             let Some(message) = RelayMessage::from_json(text.as_bytes()).ok().or_else(|| unnamed_verdict(&text)) else {
                 self.unreadable()?;
@@ -281,20 +281,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn unreadable(&mut self) -> Result<(), Trouble> {
+    fn unreadable(&mut self) -> Result<(), RelayTrouble> {
         self.nonsense += 1;
-        if self.nonsense < NONSENSE_MAX { Ok(()) } else { Err(Trouble::Nonsense) }
+        if self.nonsense < NONSENSE_MAX { Ok(()) } else { Err(RelayTrouble::Nonsense) }
     }
 
-    fn lost(&self, error: &tungstenite::Error) -> Trouble {
+    fn lost(&self, error: &tungstenite::Error) -> RelayTrouble {
         match error {
-            tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => Trouble::TooMuch,
-            tungstenite::Error::Io(error) if self.notice.is_empty() => Trouble::Lost(words(&io_text(error))),
+            tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => RelayTrouble::TooMuch,
+            tungstenite::Error::Io(error) if self.notice.is_empty() => RelayTrouble::Lost(words(&io_text(error))),
             tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
             | tungstenite::Error::ConnectionClosed
             | tungstenite::Error::AlreadyClosed
-            | tungstenite::Error::Io(_) => Trouble::Lost(self.notice.clone()),
-            _ => Trouble::Nonsense,
+            | tungstenite::Error::Io(_) => RelayTrouble::Lost(self.notice.clone()),
+            _ => RelayTrouble::Nonsense,
         }
     }
 }

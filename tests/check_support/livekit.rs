@@ -8,7 +8,7 @@ use std::time::Duration;
 use nostr_nests::clock::Clock;
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::signal;
-use nostr_nests::livekit::signal::{JoinMode, Session};
+use nostr_nests::livekit::signal::{JoinMode, SignalSession};
 use nostr_nests::tls;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -110,7 +110,7 @@ impl LiveKit {
     }
 
     /// Somebody who sits in the room.
-    pub async fn guest(&self, room: &str, identity: &str) -> Session {
+    pub async fn guest(&self, room: &str, identity: &str) -> SignalSession {
         let candidate = &self.candidates()[0];
         let limits = candidate.dial_limits(Duration::from_secs(5));
         let connection = candidate.connect(&tls::client_config(&[]), limits).await.unwrap();

@@ -166,7 +166,7 @@ async fn nest(
         }
         (event, api) => Beside { event, api: api.map(|(api, ((sight, _), ahead))| (api, (sight, ahead))) },
     };
-    if let Ok(Some(relay::Room { event, .. })) = &found.event
+    if let Ok(Some(relay::FetchedEvent { event, .. })) = &found.event
         && let Some(media) = event.media_over_quic()
     {
         let report = moq::check(event, media, &client, settings.allow_http).await;
@@ -273,7 +273,7 @@ async fn is_ours(keys: &Keys<'_>, host: Option<PublicKey>) -> bool {
     matches!(keys.found(Some(host)).await, Some(Ok(key)) if key.public_key() == host)
 }
 
-fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::Room>) {
+fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::FetchedEvent>) {
     reporter.detail(1, &format!("API {api}"));
     let Some(room) = event else { return };
     let seen: Vec<_> = room.seen_on.iter().map(ToString::to_string).collect();

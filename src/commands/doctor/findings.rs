@@ -7,8 +7,8 @@ use futures_util::future::join4;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::connection::{self, ApiConnection};
 use super::media::{self, Media};
-use super::way::{self, Way};
 use crate::api::{self, Base, Call, Client, Lost, Missing, Policy, Reply, RoomId, answer};
 use crate::commands::keys::Keys;
 use crate::commands::quiet::Unasked;
@@ -31,7 +31,7 @@ pub(super) struct Findings {
     pub key: Option<Result<Arc<HostKey>, Arc<key::Error>>>,
     pub api: Result<Far, Error>,
     /// Its event; `None` if nothing leads to one.
-    pub event: Result<Option<relay::Room>, Error>,
+    pub event: Result<Option<relay::FetchedEvent>, Error>,
     pub event_elapsed: Duration,
     pub candidates: Vec<Candidate>,
     /// `None` where nobody can say where the media server is.
@@ -41,7 +41,7 @@ pub(super) struct Findings {
 /// What was found out at the API.
 pub(super) struct Far {
     pub api: Base,
-    pub way: Way,
+    pub connection: ApiConnection,
     pub health: Result<Health, api::Error>,
     pub health_elapsed: Duration,
     pub sight: Sight,
@@ -132,7 +132,7 @@ impl Findings {
     }
 
     /// The event, if there is one.
-    pub fn event(&self) -> Option<&relay::Room> {
+    pub fn event(&self) -> Option<&relay::FetchedEvent> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }
 }
@@ -176,8 +176,8 @@ impl Asker<'_> {
             let reply = self.client.send(Call::get(&health_url).within(left)).await;
             (reply, started.elapsed())
         };
-        let (way, (health, health_elapsed), sight, signature) = join4(
-            way::walk(self.client, &api, self.until),
+        let (connection, (health, health_elapsed), sight, signature) = join4(
+            connection::connect(self.client, &api, self.until),
             health,
             sight::look(self.client, &api, self.id, left, self.reporter),
             self.signature(&api),
@@ -185,7 +185,7 @@ impl Asker<'_> {
         .await;
         let clock = health.as_ref().ok().and_then(clock_of).or(sight.clock);
         let health = health.map_err(api::Error::from).and_then(|reply: Reply| answer::json(&reply, &health_url));
-        Far { api, way, health, health_elapsed, sight, clock, signature }
+        Far { api, connection, health, health_elapsed, sight, clock, signature }
     }
 
     /// Asks for a token, which changes nothing. That there is no such nest is found out only after the signature.

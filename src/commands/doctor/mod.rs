@@ -2,9 +2,9 @@
 //!
 //! Nothing is changed, and an empty nest is not joined: that would shorten its life.
 
+mod connection;
 mod findings;
 mod media;
-mod way;
 mod words;
 
 use serde::Serialize;

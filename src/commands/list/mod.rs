@@ -18,7 +18,7 @@ pub use super::owner::Whose;
 use super::target::Finder;
 use super::{Error, Settings, Stop};
 use crate::api::{self, Client};
-use crate::relay::Room;
+use crate::relay::FetchedEvent;
 use crate::reporter::{Reporter, Step};
 
 /// Under which name the reporter hears of it.
@@ -115,7 +115,7 @@ impl Looking<'_> {
             tokio::select! {
                 biased;
                 Some(event) = told.recv() => {
-                    asking.about(&Nest::new(Room { event, seen_on: Vec::new(), stale_on: Vec::new() }, settings)?);
+                    asking.about(&Nest::new(FetchedEvent { event, seen_on: Vec::new(), stale_on: Vec::new() }, settings)?);
                 }
                 listed = &mut listing => break listed?,
                 Some(answer) = asking.next() => answers.push(answer),

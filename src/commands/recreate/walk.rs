@@ -49,11 +49,11 @@ pub(super) struct Walk<'a> {
 /// Where a nest stands among those that took its place.
 struct Lineage {
     /// The last one, whose place may have to be taken.
-    old: relay::Room,
+    old: relay::FetchedEvent,
     /// What took it, if the work was begun and not finished.
-    heir: Option<relay::Room>,
+    heir: Option<relay::FetchedEvent>,
     /// The one before, if `old` is itself an heir whose work is finished.
-    before: Option<relay::Room>,
+    before: Option<relay::FetchedEvent>,
 }
 
 impl<'a> Walk<'a> {
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
         &self,
         begun: Recreated,
         api: &Base,
-        old: &relay::Room,
+        old: &relay::FetchedEvent,
         heir: &RoomEvent,
         journal: &Journal,
     ) -> Result<Done, Error> {
@@ -135,14 +135,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The room that an interrupted run has created and not published, if it is still there.
-    async fn begun(&self, api: &Base, old: &relay::Room, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
+    async fn begun(&self, api: &Base, old: &relay::FetchedEvent, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
         let created = journal.read(&old.event.coordinate(), api)?;
         let id = created.id()?;
         self.is_ours(api, &id).await.then_some((id, created.endpoints))
     }
 
     /// Follows the pointers from the nest that was named to the last one that took its place.
-    async fn lineage(&self, named: relay::Room) -> Result<Lineage, Error> {
+    async fn lineage(&self, named: relay::FetchedEvent) -> Result<Lineage, Error> {
         let relays = self.finder.relays(self.room).also(named.homes());
         let listed = relays.list_of(self.key.public_key()).await?;
         self.finder.tell(&listed.asked);
@@ -159,10 +159,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The nest that says that it took the place of `old`, or that `old` says so of.
-    async fn heir_of(&self, old: &relay::Room, mine: &[relay::Room]) -> Result<Option<relay::Room>, Error> {
+    async fn heir_of(
+        &self,
+        old: &relay::FetchedEvent,
+        mine: &[relay::FetchedEvent],
+    ) -> Result<Option<relay::FetchedEvent>, Error> {
         let own = |coordinate: &Coordinate| coordinate.public_key == self.key.public_key();
         let (this, successor) = (old.event.coordinate(), old.event.successor().filter(own));
-        let is_heir = |room: &&relay::Room| {
+        let is_heir = |room: &&relay::FetchedEvent| {
             let event = &room.event;
             event.predecessor().as_ref() == Some(&this) || successor.as_ref() == Some(&event.coordinate())
         };
@@ -176,7 +180,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether the server has lost the nest.
-    async fn is_gone(&self, api: &Base, old: &relay::Room) -> Result<bool, Error> {
+    async fn is_gone(&self, api: &Base, old: &relay::FetchedEvent) -> Result<bool, Error> {
         match self.info(api, old.event.id()).await {
             Ok(_) => Ok(false),
             Err(api::Error::NotFound { missing: Missing::Record, .. }) => Ok(true),
@@ -194,7 +198,7 @@ impl<'a> Walk<'a> {
         answer::json(&self.client.send(Call::get(&url)).await?, &url)
     }
 
-    async fn confirm(&self, old: &relay::Room) -> Result<(), Error> {
+    async fn confirm(&self, old: &relay::FetchedEvent) -> Result<(), Error> {
         if self.request.yes {
             return Ok(());
         }
@@ -210,7 +214,12 @@ impl<'a> Walk<'a> {
     }
 
     /// A new room with the old one's relays and HLS choice, remembered before anything else happens.
-    async fn create(&self, api: &Base, old: &relay::Room, journal: &Journal) -> Result<(RoomId, Vec<String>), Error> {
+    async fn create(
+        &self,
+        api: &Base,
+        old: &relay::FetchedEvent,
+        journal: &Journal,
+    ) -> Result<(RoomId, Vec<String>), Error> {
         let body = json!(wanted(old)).to_string();
         let sender = self.sender(Step::Create);
         let outcome = sender.send_body(api, &Method::PUT, api.url(), Some(body.as_bytes())).await.map_err(Arc::new)?;
@@ -231,7 +240,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Hands the new event to the relays that an interrupted run did not come to.
-    async fn spread(&self, old: &relay::Room, heir: &relay::Room) -> Option<Published> {
+    async fn spread(&self, old: &relay::FetchedEvent, heir: &relay::FetchedEvent) -> Option<Published> {
         let missing: Vec<_> = old.homes().into_iter().filter(|home| !heir.seen_on.contains(home)).collect();
         if missing.is_empty() {
             return None;
@@ -311,7 +320,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The new room as the old one was.
-fn wanted(old: &relay::Room) -> Create {
+fn wanted(old: &relay::FetchedEvent) -> Create {
     let own = old.event.relays();
     let relays = if own.is_empty() { old.homes() } else { own };
     Create {
@@ -321,7 +330,7 @@ fn wanted(old: &relay::Room) -> Create {
 }
 
 /// The nest that took the place of another, so far.
-fn recreated(api: &Base, old: &relay::Room, heir: &RoomEvent) -> Recreated {
+fn recreated(api: &Base, old: &relay::FetchedEvent, heir: &RoomEvent) -> Recreated {
     let naddr = heir.naddr(&old.seen_on);
     Recreated {
         room_id: heir.id().to_string(),
@@ -339,7 +348,7 @@ fn recreated(api: &Base, old: &relay::Room, heir: &RoomEvent) -> Recreated {
 }
 
 /// What would be sent.
-fn planned(api: &Base, old: &relay::Room) -> Planned {
+fn planned(api: &Base, old: &relay::FetchedEvent) -> Planned {
     let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
     let opened = old.event.heir(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
     let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);

@@ -15,7 +15,7 @@ pub(super) async fn put_right(
     finder: &Finder<'_>,
     room: &RoomRef,
     key: &HostKey,
-    event: Option<relay::Room>,
+    event: Option<relay::FetchedEvent>,
     restarted: &mut Restarted,
 ) -> Result<(), Error> {
     finder.reporter.step(room.id.as_str(), Step::Publish);
@@ -37,7 +37,7 @@ pub(super) async fn put_right(
 }
 
 /// The event as it should be: open, started now, with the endpoints that the API returned, if it returned any.
-fn rewrite(room: &relay::Room, endpoints: &[String], clock: Clock) -> Option<Rewrite> {
+fn rewrite(room: &relay::FetchedEvent, endpoints: &[String], clock: Clock) -> Option<Rewrite> {
     let event = &room.event;
     let over = event.is_over(clock.now_s());
     let moved = !endpoints.is_empty() && event.streaming() != endpoints;

@@ -148,7 +148,12 @@ impl Walk<'_> {
     }
 
     /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows.
-    async fn needs_room(&self, finder: &Finder<'_>, room: &RoomRef, event: Option<&relay::Room>) -> Result<(), Error> {
+    async fn needs_room(
+        &self,
+        finder: &Finder<'_>,
+        room: &RoomRef,
+        event: Option<&relay::FetchedEvent>,
+    ) -> Result<(), Error> {
         if let Some(event) = event {
             return has_audio_room(event);
         }
@@ -166,7 +171,7 @@ impl Walk<'_> {
         finder: &Finder<'_>,
         room: &RoomRef,
         key: &HostKey,
-        event: Option<relay::Room>,
+        event: Option<relay::FetchedEvent>,
         restarted: &mut Restarted,
     ) -> Result<(), Error> {
         status::put_right(finder, room, key, event, restarted).await.map_err(|error| match error {
@@ -257,7 +262,7 @@ fn times(outcome: &Outcome) -> livekit::check::Restarted {
 }
 
 /// Web clients believe the event, whatever the audio room does.
-fn over_warning(room: &relay::Room) -> Option<String> {
+fn over_warning(room: &relay::FetchedEvent) -> Option<String> {
     let over = room.event.is_over(Clock::default().now_s());
     over.then(|| {
         format!(

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 
 use super::{Failure, Finding, Inside, Seen, Silence, Spoken, Wish};
 use crate::livekit::connector::Connector;
-use crate::livekit::signal::{Ending, JoinError, Session};
+use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
 /// There is none.
 pub(in crate::livekit) struct Live(Infallible);
 
 impl Live {
-    pub async fn speak(&mut self, _: &mut Session, _: Instant) -> Result<Spoken, Silence> {
+    pub async fn speak(&mut self, _: &mut SignalSession, _: Instant) -> Result<Spoken, Silence> {
         match self.0 {}
     }
 

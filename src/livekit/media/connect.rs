@@ -15,7 +15,7 @@ use webrtc::peer_connection::RTCIceCandidateInit;
 use super::offered::Offered;
 use super::peer::{Event, Peer, source};
 use super::{Connected, Failure, Seen, Transport};
-use crate::livekit::signal::Session;
+use crate::livekit::signal::SignalSession;
 use crate::net::dial::DialLayer;
 use crate::net::io_text;
 use crate::secret::excerpt;
@@ -40,7 +40,7 @@ pub(super) struct Wanted {
 }
 
 struct Attempt<'a> {
-    session: &'a mut Session,
+    session: &'a mut SignalSession,
     peer: &'a mut Peer,
     wanted: Wanted,
     seen: &'a mut Seen,
@@ -55,7 +55,7 @@ struct Attempt<'a> {
 
 /// Connects `peer`, whose offer is on its way already.
 pub(super) async fn connect(
-    session: &mut Session,
+    session: &mut SignalSession,
     peer: &mut Peer,
     wanted: Wanted,
     until: Instant,

@@ -10,7 +10,7 @@ use super::peer::{Event, Peer, Ways};
 use super::turn::{self, Doorway, Turn};
 use super::{Connected, Failure, Finding, Inside, Seen, Silence, Spoken, Transport, Wish};
 use crate::livekit::connector::Connector;
-use crate::livekit::signal::{Ending, JoinError, Session};
+use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
 /// For a direct connection.
 const DIRECT_LIMIT: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub(in crate::livekit) struct Live {
 
 impl Live {
     /// Is silent for a second, audibly.
-    pub async fn speak(&mut self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
+    pub async fn speak(&mut self, session: &mut SignalSession, until: Instant) -> Result<Spoken, Silence> {
         match &mut self.peer.voice {
             Some(voice) => voice.speak(session, until).await,
             None => Err(Silence::NotAllowed),
@@ -54,7 +54,7 @@ struct Visit<'a> {
     connector: &'a Connector<'a>,
     wish: Wish,
     seen: Seen,
-    session: Option<Session>,
+    session: Option<SignalSession>,
     live: Option<Live>,
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::signal::{Ending, Joined, Session};
+use super::signal::{Ending, Joined, SignalSession};
 use crate::net::dial::Timings;
 use offered::Offered;
 use tokio::time::Instant;
@@ -166,7 +166,7 @@ pub(super) struct Inside {
     pub timings: Timings,
     pub joined_at: Instant,
     /// `None` when it ended while audio was tried.
-    pub session: Option<Session>,
+    pub session: Option<SignalSession>,
     /// `None` when audio was not asked for.
     pub finding: Option<Finding>,
     pub live: Option<Live>,
@@ -174,7 +174,7 @@ pub(super) struct Inside {
 
 impl Inside {
     /// Without audio.
-    pub fn silent(session: Session, finding: Option<Finding>) -> Self {
+    pub fn silent(session: SignalSession, finding: Option<Finding>) -> Self {
         let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
         Self { joined, timings, remote_ip, joined_at: Instant::now(), session: Some(session), finding, live: None }
     }

@@ -13,7 +13,7 @@ use proto::signal_response::Message as Response;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use url::Url;
 
-use super::{DisconnectReason, Ending, Session, is_person, lost, next, written};
+use super::{DisconnectReason, Ending, SignalSession, is_person, lost, next, written};
 use crate::clock::Clock;
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::offset::Offset;
@@ -81,7 +81,7 @@ pub async fn join(
     token: &Secret,
     limits: DialLimits,
     clock: Clock,
-) -> Result<Session, JoinError> {
+) -> Result<SignalSession, JoinError> {
     let remote_ip = connection.remote_address.ip().to_canonical();
     let sent_ms = clock.now_ms();
     let (mut socket, mut timings) = connection.upgrade(&url(mode, candidate, token), MAX_MESSAGE, limits).await?;
@@ -97,7 +97,7 @@ pub async fn join(
     let joined = Joined::read(answer, sent_ms, clock.now_ms());
     let mut ping = interval(joined.ping_interval.max(Duration::from_millis(100)));
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Ok(Session {
+    Ok(SignalSession {
         people: joined.people.clone(),
         socket,
         ping,

@@ -50,7 +50,7 @@ pub enum Ending {
 }
 
 /// A place in a room.
-pub struct Session {
+pub struct SignalSession {
     socket: WebSocket,
     ping: Interval,
     heard: Instant,
@@ -70,9 +70,12 @@ pub struct Session {
     people: BTreeSet<String>,
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for SignalSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("joined", &self.joined).field("timings", &self.timings).finish_non_exhaustive()
+        f.debug_struct("SignalSession")
+            .field("joined", &self.joined)
+            .field("timings", &self.timings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +119,7 @@ fn is_person(info: &proto::ParticipantInfo) -> bool {
     !matches!(Kind::try_from(info.kind), Ok(Kind::Agent | Kind::Egress))
 }
 
-impl Session {
+impl SignalSession {
     /// Stays for `time`; without media LiveKit ends the stay after a while by itself (see [`super::check::LONGEST_HOLD`]).
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The clock, the API and the signature in words.
 
+use super::super::connection::ApiConnection;
 use super::super::findings::{Far, Findings};
-use super::super::way::Way;
 use super::super::{Link, Request};
 use super::{NO_CONNECTION, named, not_checked};
 use crate::api::{self, Missing};
@@ -54,7 +54,7 @@ pub(super) fn api(findings: &Findings, request: &Request) -> Link {
                 .hint("use https://, or accept the risk with --allow-http");
         }
     };
-    if matches!(&far.way, Way::Ended(_)) || !far.is_reached() {
+    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
         return not_checked(NAME, NO_CONNECTION);
     }
     let address = far.api.as_str();
@@ -97,7 +97,7 @@ fn spoken(far: &Far) -> Result<(), &api::Error> {
 pub(super) fn signature(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "signature";
     let Some(far) = findings.far() else { return not_checked(NAME, "there is no API to show one to") };
-    if matches!(&far.way, Way::Ended(_)) || !far.is_reached() {
+    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
         return not_checked(NAME, NO_CONNECTION);
     }
     match (&findings.key, &far.signature) {

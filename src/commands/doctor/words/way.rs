@@ -1,8 +1,8 @@
 //! DNS, proxy, TCP and TLS in words.
 
 use super::super::Link;
+use super::super::connection::ApiConnection;
 use super::super::findings::Findings;
-use super::super::way::Way;
 use super::not_checked;
 use crate::api::{self, Layer as ApiLayer, Lost};
 use crate::clock::{Clock, rfc3339};
@@ -21,18 +21,18 @@ pub(super) fn dns(findings: &Findings) -> Link {
     let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
     let host = far.api.url().host_str().unwrap_or_default().to_owned();
     let literal = !matches!(far.api.url().host(), Some(url::Host::Domain(_)));
-    match &far.way {
-        Way::Proxy(_) => not_checked(NAME, BY_PROXY),
-        Way::Ended(failed) if failed.layer == DialLayer::Dns => {
+    match &far.connection {
+        ApiConnection::Proxy(_) => not_checked(NAME, BY_PROXY),
+        ApiConnection::Failed(failed) if failed.layer == DialLayer::Dns => {
             Link::new(NAME, Status::Failed, format!("{host} cannot be found: {}", failed.cause))
                 .hint(format!("check the spelling of {host}, and that this machine is online"))
         }
         _ if literal => Link::new(NAME, Status::Passed, format!("{host} is an address already")),
-        Way::Ended(failed) => {
+        ApiConnection::Failed(failed) => {
             let link = Link::new(NAME, Status::Passed, format!("{host} has an address"));
             took(link, failed.timings.of(DialLayer::Dns))
         }
-        Way::Direct { remote_address, timings, .. } => took(
+        ApiConnection::Direct { remote_address, timings, .. } => took(
             Link::new(NAME, Status::Passed, format!("{host} is at {}", without_port(remote_address))),
             timings.of(DialLayer::Dns),
         ),
@@ -42,7 +42,7 @@ pub(super) fn dns(findings: &Findings) -> Link {
 pub(super) fn proxy(findings: &Findings) -> Link {
     const NAME: &str = "proxy";
     let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
-    let Way::Proxy(via) = &far.way else { return Link::new(NAME, Status::Passed, "none on the way") };
+    let ApiConnection::Proxy(via) = &far.connection else { return Link::new(NAME, Status::Passed, "none on the way") };
     let through = format!("{} ({})", via.host, via.variable);
     match &far.health {
         Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
@@ -56,15 +56,15 @@ pub(super) fn proxy(findings: &Findings) -> Link {
 pub(super) fn tcp(findings: &Findings) -> Link {
     const NAME: &str = "tcp";
     let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
-    match &far.way {
-        Way::Proxy(_) => not_checked(NAME, BY_PROXY),
-        Way::Ended(failed) => match failed.layer {
+    match &far.connection {
+        ApiConnection::Proxy(_) => not_checked(NAME, BY_PROXY),
+        ApiConnection::Failed(failed) => match failed.layer {
             DialLayer::Dns => not_checked(NAME, "there is no address to connect to"),
             DialLayer::Tcp => Link::new(NAME, Status::Failed, failed.cause.to_string())
                 .hint(format!("the server is down, or a firewall is in between: curl -v {}", far.api.health())),
             _ => took(Link::new(NAME, Status::Passed, "connected"), failed.timings.of(DialLayer::Tcp)),
         },
-        Way::Direct { remote_address, timings, .. } => {
+        ApiConnection::Direct { remote_address, timings, .. } => {
             took(Link::new(NAME, Status::Passed, format!("connected to {remote_address}")), timings.of(DialLayer::Tcp))
         }
     }
@@ -77,21 +77,23 @@ pub(super) fn tls(findings: &Findings) -> Link {
         let where_to = if far.api.is_loopback() { "on this machine" } else { "which was allowed" };
         return not_checked(NAME, format!("plain http, {where_to}"));
     }
-    match &far.way {
-        Way::Proxy(_) => match &far.health {
+    match &far.connection {
+        ApiConnection::Proxy(_) => match &far.health {
             Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
                 Link::new(NAME, Status::Failed, why).hint(hint(None))
             }
             Err(api::Error::Lost(Lost::Unreachable { .. })) => not_checked(NAME, super::NO_CONNECTION),
             _ => Link::new(NAME, Status::Passed, "the certificate is good; no more is seen through a proxy"),
         },
-        Way::Ended(failed) if failed.layer == DialLayer::Tls => {
+        ApiConnection::Failed(failed) if failed.layer == DialLayer::Tls => {
             let failure = if let DialCause::Tls(failure) = &failed.cause { Some(failure) } else { None };
             Link::new(NAME, Status::Failed, failed.cause.to_string()).hint(hint(failure))
         }
-        Way::Ended(_) => not_checked(NAME, super::NO_CONNECTION),
-        Way::Direct { tls: None, .. } => not_checked(NAME, "plain http"),
-        Way::Direct { tls: Some(agreed), timings, .. } => took(certificate(agreed), timings.of(DialLayer::Tls)),
+        ApiConnection::Failed(_) => not_checked(NAME, super::NO_CONNECTION),
+        ApiConnection::Direct { tls: None, .. } => not_checked(NAME, "plain http"),
+        ApiConnection::Direct { tls: Some(agreed), timings, .. } => {
+            took(certificate(agreed), timings.of(DialLayer::Tls))
+        }
     }
 }
 

@@ -7,28 +7,31 @@ use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
 use crate::net::tls::TlsSession;
 
 /// How the API is reached.
-pub(super) enum Way {
+pub(super) enum ApiConnection {
     /// Through a proxy, which looks up the name and connects.
     Proxy(Via),
     /// `tls` is `None` for plain http.
-    Direct { remote_address: String, timings: Timings, tls: Option<TlsSession> },
-    /// It is not.
-    Ended(DialError),
+    Direct {
+        remote_address: String,
+        timings: Timings,
+        tls: Option<TlsSession>,
+    },
+    Failed(DialError),
 }
 
 /// Connects, and says nothing on the connection.
-pub(super) async fn walk(client: &Client, api: &Base, until: Instant) -> Way {
+pub(super) async fn connect(client: &Client, api: &Base, until: Instant) -> ApiConnection {
     let network = client.network();
     if let Some(via) = network.proxy.as_ref().and_then(|proxy| proxy.via(api.url())) {
-        return Way::Proxy(via);
+        return ApiConnection::Proxy(via);
     }
     let limits = DialLimits { each: LAYER_LIMIT, until };
     match dial::connect(api.url(), &network.tls, Some("http/1.1"), limits).await {
-        Ok(connection) => Way::Direct {
+        Ok(connection) => ApiConnection::Direct {
             remote_address: connection.remote_address.to_string(),
             tls: connection.tls(),
             timings: connection.timings,
         },
-        Err(error) => Way::Ended(error),
+        Err(error) => ApiConnection::Failed(error),
     }
 }
