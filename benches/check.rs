@@ -14,16 +14,16 @@ use check_support::{check, client, token};
 use nostr_nests::api::{Base, Network, Policy};
 use nostr_nests::clock::Clock;
 use nostr_nests::commands::restart::{self, Done, Request};
-use nostr_nests::commands::{ApiSources, RelaySources, Settings, Stop};
+use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::{Plan, Source};
 use nostr_nests::livekit::check::{Check, Tools, run};
 use nostr_nests::livekit::{CheckReport, Transport};
+use nostr_nests::net::tls;
 use nostr_nests::reporter::{Reporter, Silent, Step};
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::livekit::Config;
 use nostr_nests::server::{DEMO, Mock, Options};
-use nostr_nests::tls;
 
 const ROUNDS: usize = 20;
 
@@ -107,7 +107,8 @@ async fn restarts(server: &LiveKit) -> Duration {
         for _ in 0..ROUNDS {
             let (watch, proved) = (Stopwatch::default(), Mutex::new(Duration::ZERO));
             let started = Instant::now();
-            restart::run(&settings, &request, &watch, &Stop::never(), &|_, result| {
+            let job = Job::new(settings.clone(), &watch).unwrap();
+            restart::run(&job, &request, &Stop::never(), &|_, result| {
                 let Ok(Done::Restarted(nest)) = result else { panic!("{result:?}") };
                 let report = nest.check.unwrap();
                 let check_began = watch.0.lock().unwrap().unwrap();

@@ -1,21 +1,14 @@
 //! What a restart costs inside the process: naming the room, signing, and the whole call against the in-process server.
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
-use std::time::Duration;
-
 use divan::{Bencher, black_box};
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{Keys, Kind, RelayUrl};
-use nostr_nests::api::{Base, Network, Policy};
-use nostr_nests::commands::restart::{self, Request};
-use nostr_nests::commands::{ApiSources, RelaySources, Settings, Stop};
-use nostr_nests::key::{HostKey, Origin, Plan, Source};
-use nostr_nests::reporter::Silent;
+use nostr_nests::key::{HostKey, Origin};
 use nostr_nests::room::{ROOM_KIND, RoomRef};
-use nostr_nests::secret::Secret;
 use nostr_nests::server::{DEMO, Mock, Options};
-use nostr_nests::{nip98, tls};
+use nostr_nests::{Nests, nip98};
 
 fn main() {
     divan::main();
@@ -56,27 +49,8 @@ fn parse(bencher: Bencher, form: &str) {
 #[divan::bench(sample_count = 50)]
 fn restart_against_the_bundled_server(bencher: Bencher) {
     let mock = Mock::start(Options::default()).unwrap();
-    let settings = Settings {
-        network: Network { timeout: Duration::from_secs(30), tls: tls::client_config(&[]), proxy: None },
-        api: ApiSources { given: Some(Base::parse(&mock.api()).unwrap()), ..ApiSources::default() },
-        relays: RelaySources { given: Vec::new(), profile: Vec::new(), timeout: Duration::from_secs(5) },
-        allow_http: false,
-        key: Plan {
-            explicit: vec![Source::Env(Secret::new(mock.host().secret_key().to_secret_hex()))],
-            ..Plan::default()
-        },
-        retry: Policy { retries: 0, max_wait: Duration::ZERO },
-        jobs: 1,
-        state_dir: None,
-        interactive: false,
-    };
-    let request = Request::new(vec![RoomRef::parse(DEMO).unwrap()]);
-    let (runtime, stop) = (runtime(), Stop::never());
-    bencher.bench_local(|| {
-        runtime
-            .block_on(restart::run(&settings, &request, &Silent, &stop, &|_, result| {
-                result.unwrap();
-            }))
-            .unwrap();
-    });
+    let key = mock.host().secret_key().to_secret_hex();
+    let nests = Nests::builder().api(mock.api()).key(key).retries(0).build().unwrap();
+    let runtime = runtime();
+    bencher.bench_local(|| runtime.block_on(nests.restart(DEMO)).unwrap());
 }

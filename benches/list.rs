@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use nostr_nests::api::{Network, Policy};
 use nostr_nests::commands::list::{self, Nest, Request, Watch, Whose};
-use nostr_nests::commands::{ApiSources, RelaySources, Settings, Stop};
+use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::Plan;
-use nostr_nests::relay::Relays;
+use nostr_nests::net::tls;
+use nostr_nests::relay::{self, Relays};
 use nostr_nests::reporter::Silent;
 use nostr_nests::server::{Mock, Options};
-use nostr_nests::{relay, tls};
 use nostr_sdk::{Keys, RelayUrl};
 use outside::{Relay, event};
 
@@ -51,7 +51,8 @@ async fn main() {
             assert_eq!(relays.list_of(host.public_key()).await.unwrap().rooms.len(), usize::try_from(NESTS).unwrap());
             alone.push(started.elapsed());
             let (started, rows) = (Instant::now(), Rows::default());
-            list::run(&settings, &request, &Silent, &Stop::never(), &rows).await.unwrap();
+            let job = Job::new(settings.clone(), &Silent).unwrap();
+            list::run(&job, &request, &Stop::never(), &rows).await.unwrap();
             assert_eq!(rows.0.get(), NESTS);
             whole.push(started.elapsed());
         }

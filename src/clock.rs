@@ -26,6 +26,11 @@ impl Clock {
     }
 }
 
+/// Whole milliseconds of a length of time.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// RFC 3339 in UTC with whole seconds; `None` for a time outside the calendar.
 #[must_use]
 pub fn rfc3339(unix_ms: i64) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::secret::Secret;
 
@@ -35,6 +36,64 @@ pub enum Step {
     Close,
 }
 
+/// How far a request that changes something has come, for whoever has to say it when the work is cut short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Nothing was sent.
+    #[default]
+    NothingSent,
+    /// What was sent was refused.
+    Refused,
+    /// A request went out, and nobody has said that it was not carried out.
+    MayBeDone,
+}
+
+/// Something that the user should know although the work goes on. What is text here was said by others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The clock here is so many seconds ahead of the server's (negative: behind); signed again with the server's time.
+    ClockRepaired { ahead_s: i64 },
+    /// A later attempt did not reach the server; the answer to an earlier one stands.
+    AttemptFailed { attempt: u32, why: String },
+    /// The lock file cannot be used; a folder that cannot be written is no reason to leave a nest dead.
+    NoLock { why: String },
+    /// The event says that the nest is over, and clients believe it.
+    EventIsOver { status: String },
+    /// The answer to the restart was lost, and there is proof that it was carried out.
+    AnswerLost { why: String },
+    /// Relays were of no use, or have no event.
+    Relays { why: String },
+    /// A relay has not taken an event.
+    NotTaken { relay: String, why: String },
+    /// A new room cannot be written down for the case that this run is interrupted.
+    NotRemembered { why: String },
+    /// The server does not let this person (hex public key) speak in a new room.
+    MayNotSpeak { person: String, why: String },
+    /// A nest of a sweep was not checked.
+    NotChecked { nest: String, why: String },
+    /// The passphrase that was typed does not open the key.
+    WrongPassphrase,
+}
+
+/// What a person is asked before something that cannot be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Question<'a> {
+    /// So many people would be disconnected.
+    Restart { people: u64 },
+    /// A check found no audio room, and the key at hand is the host's.
+    RestartInactive,
+    /// So many people would be disconnected, for good.
+    Close { nest: &'a str, people: u64 },
+    /// The server has lost the nest.
+    Recreate { nest: &'a str },
+    /// Takes the key of this npub out of the keyring.
+    RemoveKey { npub: &'a str },
+    /// Shows the secret key of this npub, encrypted or plain.
+    ExportKey { npub: &'a str, plain: bool },
+}
+
 /// An answer that a person gives later; `None` when there is nobody to ask.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Option<T>> + Send + 'a>>;
 
@@ -44,18 +103,13 @@ pub trait Reporter: Send + Sync {
     fn step(&self, _room: &str, _step: Step) {}
 
     /// Something that the user should know although the work goes on.
-    fn warning(&self, _text: &str) {}
+    fn warning(&self, _warning: &Warning) {}
 
     /// For those who asked for detail: level 1 with `-v`, 2 with `-vv`.
     fn detail(&self, _level: u8, _text: &str) {}
 
     /// A yes-or-no question; no answer but yes is a yes.
-    fn confirm<'a>(&'a self, _question: &'a str) -> Answer<'a, bool> {
-        Box::pin(ready(None))
-    }
-
-    /// One of several: the index of what was chosen.
-    fn choose<'a>(&'a self, _question: &'a str, _items: &'a [String]) -> Answer<'a, usize> {
+    fn confirm<'a>(&'a self, _question: Question<'a>) -> Answer<'a, bool> {
         Box::pin(ready(None))
     }
 
@@ -70,3 +124,80 @@ pub trait Reporter: Send + Sync {
 pub struct Silent;
 
 impl Reporter for Silent {}
+
+/// Speaks through another reporter, and asks nobody for a secret: for commands that look.
+pub(crate) struct NonInteractive<'a> {
+    pub reporter: &'a dyn Reporter,
+    /// Otherwise warnings are only detail: what they say is part of the result.
+    pub warnings: bool,
+}
+
+impl Reporter for NonInteractive<'_> {
+    fn step(&self, room: &str, step: Step) {
+        self.reporter.step(room, step);
+    }
+
+    fn warning(&self, warning: &Warning) {
+        if self.warnings {
+            self.reporter.warning(warning);
+        } else {
+            self.reporter.detail(1, &format!("{warning:?}"));
+        }
+    }
+
+    fn detail(&self, level: u8, text: &str) {
+        self.reporter.detail(level, text);
+    }
+
+    fn confirm<'a>(&'a self, question: Question<'a>) -> Answer<'a, bool> {
+        self.reporter.confirm(question)
+    }
+}
+
+/// What the work on one room has to say, and how far it has come. It outlives the work: an interruption reads it.
+pub(crate) struct RoomReporter<'a> {
+    reporter: &'a dyn Reporter,
+    room: &'a str,
+    progress: Mutex<Progress>,
+    warnings: Mutex<Vec<Warning>>,
+}
+
+impl<'a> RoomReporter<'a> {
+    pub fn new(reporter: &'a dyn Reporter, room: &'a str) -> Self {
+        Self { reporter, room, progress: Mutex::default(), warnings: Mutex::default() }
+    }
+
+    pub fn step(&self, step: Step) {
+        self.reporter.step(self.room, step);
+    }
+
+    pub fn detail(&self, level: u8, text: &str) {
+        self.reporter.detail(level, text);
+    }
+
+    /// Tells it now, and keeps it for the result.
+    pub fn warn(&self, warning: Warning) {
+        self.reporter.warning(&warning);
+        locked(&self.warnings).push(warning);
+    }
+
+    pub fn take_warnings(&self) -> Vec<Warning> {
+        std::mem::take(&mut locked(&self.warnings))
+    }
+
+    pub fn progress(&self) -> Progress {
+        *locked(&self.progress)
+    }
+
+    pub fn advance(&self, progress: Progress) {
+        *locked(&self.progress) = progress;
+    }
+
+    pub async fn confirm(&self, question: Question<'_>) -> Option<bool> {
+        self.reporter.confirm(question).await
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -31,6 +31,11 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// For the one field of a document that is a token which was asked for.
+pub(crate) fn exposed<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
 /// Replaces by stars whatever looks like a secret of this field: base64 of JSON (NIP-98 values, JWTs), `nsec1…`,
 /// `ncryptsec1…`, and the values of `access_token=` and `secret=`.
 ///

@@ -12,8 +12,8 @@ use check_support::{certificate, check, report_with, step, token};
 use nostr_nests::livekit::Transport;
 use nostr_nests::livekit::check::Check;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
+use nostr_nests::net::tls;
 use nostr_nests::report::Status;
-use nostr_nests::tls;
 
 const NODE_IP: &str = ", node_ip: 10.77.0.1";
 

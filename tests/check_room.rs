@@ -15,9 +15,9 @@ use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
 use nostr_nests::livekit::signal::{self, Ending, JoinMode};
+use nostr_nests::net::tls;
 use nostr_nests::report::Status;
-use nostr_nests::reporter::Reporter;
-use nostr_nests::tls;
+use nostr_nests::reporter::{Reporter, Warning};
 use proto::DisconnectReason as Reason;
 use serde_json::json;
 
@@ -225,8 +225,8 @@ async fn sent_away_at_the_door() {
 struct Everything(Mutex<String>);
 
 impl Reporter for Everything {
-    fn warning(&self, text: &str) {
-        self.0.lock().unwrap().push_str(text);
+    fn warning(&self, warning: &Warning) {
+        self.0.lock().unwrap().push_str(&format!("{warning:?}"));
     }
 
     fn detail(&self, _level: u8, text: &str) {

@@ -12,9 +12,9 @@ use nostr_nests::livekit::check::{Check, Joining};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::report::{CheckReport, Verdict};
 use nostr_nests::livekit::validate;
+use nostr_nests::net::tls;
 use nostr_nests::report::Status;
 use nostr_nests::secret::Secret;
-use nostr_nests::tls;
 
 /// Candidates as a local API and an event name them.
 fn near(returned: &[&str], streaming: &[&str]) -> Vec<Candidate> {

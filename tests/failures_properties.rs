@@ -91,9 +91,7 @@ proptest! {
                 prop_assert_eq!(error.status(), Some(status).filter(|_| !matches!(error, answer::Error::OtherRoom { .. })).or(Some(200)));
             }
         }
-        let _ = answer::fresh_token(&reply, &url);
         prop_assert!(reply.text().chars().count() <= 301);
-        let _ = answer::is_unanswered(&Ok(reply));
     }
 
     #[test]

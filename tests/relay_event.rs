@@ -213,7 +213,8 @@ fn an_heir_takes_over_and_the_old_one_points_to_it() {
     ];
     let old = RoomEvent::new(room(&keys, "old:id", 5, &tags)).unwrap();
 
-    let heir = old.heir(&RoomId::new("new").unwrap(), Some(&relay), clock).set_service(&Base::parse(API).unwrap());
+    let heir =
+        old.successor_with(&RoomId::new("new").unwrap(), Some(&relay), clock).set_service(&Base::parse(API).unwrap());
     let heir = of(heir.set_streaming(["wss+livekit://a.example"]).build());
     assert_eq!((heir.id().as_str(), heir.title(), heir.status()), ("new", Some("Weekly"), Status::Live));
     assert_eq!((heir.service(), heir.streaming()), (Some(API), vec!["wss+livekit://a.example"]));
@@ -227,7 +228,7 @@ fn an_heir_takes_over_and_the_old_one_points_to_it() {
     assert_eq!(last.event().tags.iter().filter(|tag| tag.as_slice()[0] == "a").count(), 2);
 
     // The heir of an heir has one pointer back, and the second farewell one pointer on.
-    let third = of(heir.heir(&RoomId::new("third").unwrap(), None, clock).build());
+    let third = of(heir.successor_with(&RoomId::new("third").unwrap(), None, clock).build());
     assert_eq!(third.predecessor(), Some(heir.coordinate()));
     assert_eq!(third.event().tags.iter().filter(|tag| tag.as_slice()[0] == "a").count(), 2);
     let again = of(last.farewell(&third.coordinate(), None, clock).build());
@@ -300,7 +301,7 @@ proptest! {
         let changed = event.rewrite(Clock::default()).set_open().set_streaming(["wss://s"]).set_service(&base).set_starts(1);
         let changed = changed.build();
         prop_assert_eq!(kept(texts(&changed)), kept(texts(&same)));
-        let heir = event.heir(&RoomId::new("new").unwrap(), None, Clock::default()).build();
+        let heir = event.successor_with(&RoomId::new("new").unwrap(), None, Clock::default()).build();
         prop_assert_eq!(kept(texts(&heir)), kept(texts(&same)));
         let last = event.farewell(&event.coordinate(), None, Clock::default()).build();
         prop_assert_eq!(kept(texts(&last)), kept(texts(&same)));

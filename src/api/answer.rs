@@ -9,7 +9,7 @@ use super::address::RoomId;
 use super::client::Reply;
 use super::lost::Lost;
 use super::retry::Policy;
-use super::wire::{Session, TokenAnswer};
+use super::wire::Session;
 use crate::secret::{Secret, scrub};
 
 /// An answer that is not the one asked for.
@@ -119,6 +119,13 @@ impl std::fmt::Display for Missing {
 }
 
 impl Error {
+    /// Whether a question about a nest was answered with no. Only a 404 of the API's own about a nest says that: one of
+    /// another kind (no such endpoint, an answer that broke off) and all other failures say nothing.
+    #[must_use]
+    pub fn says_absent(&self) -> bool {
+        matches!(self, Self::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
+    }
+
     /// The HTTP status behind it, where there was an answer.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
@@ -136,14 +143,10 @@ impl Error {
     }
 }
 
-/// Whether an answer leaves open what happened: a gateway that gave up waiting may have passed the request on.
-#[must_use]
-pub fn is_unanswered(outcome: &Result<Reply, Lost>) -> bool {
-    match outcome {
-        // The last two are Cloudflare's: an empty answer from the server behind, and none in time.
-        Ok(reply) => matches!(reply.status, 504 | 520 | 524),
-        Err(lost) => matches!(lost, Lost::Unanswered(_)),
-    }
+/// Whether an answer leaves open what happened: a gateway that gave up waiting may have passed the request on. 520 and 524
+/// are Cloudflare's: an empty answer from the server behind, and none in time.
+pub(super) fn is_unanswered(reply: &Reply) -> bool {
+    matches!(reply.status, 504 | 520 | 524)
 }
 
 /// The JSON of a success, or what the failure means. `url` is what was asked.
@@ -217,16 +220,8 @@ pub fn session(reply: &Reply, url: &Url, asked: &RoomId) -> Result<(Session, Sec
     Ok((session, token))
 }
 
-/// A token that the API was asked for.
-///
-/// # Errors
-/// As [`json`]; [`Error::Nonsense`] without a usable token.
-pub fn fresh_token(reply: &Reply, url: &Url) -> Result<Secret, Error> {
-    token(&json::<TokenAnswer>(reply, url)?.token, reply.status)
-}
-
 /// A JWT is three parts of base64 (RFC 7519); an old commit of the server sent `{}`.
-fn token(value: &serde_json::Value, status: u16) -> Result<Secret, Error> {
+pub(super) fn token(value: &serde_json::Value, status: u16) -> Result<Secret, Error> {
     let is_jwt = |text: &&str| {
         text.split('.').count() == 3
             && text.len() < 16_384

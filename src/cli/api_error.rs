@@ -11,8 +11,9 @@ use super::exit::Exit;
 use crate::api::address::API_PATH;
 use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
 use crate::clock::{self, Clock};
+use crate::commands::ServerSigns;
+use crate::net::tls;
 use crate::room::RoomRef;
-use crate::tls;
 
 /// A clock that is further off does not run wrong: it was never set. Seconds.
 const A_DAY: u64 = 24 * 60 * 60;
@@ -115,13 +116,35 @@ pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
 }
 
 /// What to show for a 5xx, with what was `seen` of the server afterwards.
-pub(super) fn server(error: &Error, attempts: u32, seen: &[String], room: &str) -> Failure {
+pub(super) fn server(error: &Error, attempts: u32, signs: &ServerSigns, room: &str) -> Failure {
     let mut failure = failure(error, Asking::restart(room));
     let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
     let status = error.status().map(|status| format!(" with status {status}")).unwrap_or_default();
     failure.message = format!("the restart failed{status}{tried}");
-    failure.causes.extend(seen.iter().cloned());
+    failure.causes.extend(seen(signs));
     failure
+}
+
+/// What can be seen of a server that failed, one line each.
+fn seen(signs: &ServerSigns) -> [String; 3] {
+    let health = match &signs.health {
+        Ok(()) => "/health: the API is up, which says nothing of Redis and LiveKit".into(),
+        Err(error) => match error.status() {
+            Some(status) => format!("/health: status {status}"),
+            None => format!("/health: {error}"),
+        },
+    };
+    let guest = match &signs.audio_room {
+        Ok(true) => "/guest: there is an audio room, perhaps the old one".into(),
+        Ok(false) => "/guest: there is no audio room, or LiveKit is down".into(),
+        Err(error) => format!("/guest: {error}"),
+    };
+    let media = match &signs.media {
+        None => "media server: nobody says where it is".into(),
+        Some((endpoint, Ok(()))) => format!("{endpoint}: LiveKit answers"),
+        Some((endpoint, Err(error))) => format!("{endpoint}: {error}"),
+    };
+    [health, guest, media]
 }
 
 /// What to show when the restart was proved, and its token is missing.

@@ -11,7 +11,7 @@ use super::{render, restart, rooms};
 use crate::commands::check::{self, Checked, Done, Options};
 use crate::commands::pick::Purpose;
 use crate::commands::restart::Done as RestartDone;
-use crate::commands::{Error, Settings, Stop};
+use crate::commands::{Error, Job, Stop};
 use crate::key::file;
 use crate::room::RoomRef;
 use crate::secret::Secret;
@@ -23,6 +23,7 @@ const MAX_TOKEN: u64 = 64 * 1024;
 pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     rooms::no_token(ui)?;
     let settings = context.settings(&args.server, &args.key, 1)?;
+    let job = rooms::job(settings, ui)?;
     let options = Options {
         hold: args.hold,
         as_host: args.as_host,
@@ -32,15 +33,15 @@ pub(super) async fn run(context: &Context<'_>, args: &CheckArgs, ui: &Ui, stop: 
     };
     if let (Some(url), Some(path)) = (&args.url, &args.token_file) {
         let token = read_token(path).await?;
-        let result = check::endpoint(&settings, url, &token, options, ui, stop).await;
+        let result = check::endpoint(&job, url, &token, options, stop).await;
         return Ok(show(ui, None, &result));
     }
-    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Check, &settings, ui, stop).await?;
-    nest(&settings, &room, options, ui, stop).await
+    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Check, &job, ui, stop).await?;
+    nest(&job, &room, options, ui, stop).await
 }
 
-async fn nest(settings: &Settings, room: &RoomRef, options: Options, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
-    let result = match check::run(settings, room, options, ui, stop).await {
+async fn nest(job: &Job<'_>, room: &RoomRef, options: Options, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
+    let result = match check::run(job, room, options, stop).await {
         Ok(Done::Joinable(checked)) => Ok(*checked),
         // A person wanted a restart in between: what came of that is the result.
         Ok(Done::Restarted(restarted)) => {

@@ -1,14 +1,13 @@
 //! `nest close`, between the arguments and the terminal.
 
-use serde_json::json;
-
 use super::args::{CloseArgs, Format};
 use super::context::{Context, policy};
 use super::error::Failure;
 use super::style::{Paint, clean};
 use super::ui::Ui;
 use super::{render, rooms};
-use crate::commands::close::{self, Closed, Request};
+use crate::commands::close::{self, Closed};
+use crate::commands::pick::Purpose;
 use crate::commands::{Settings, Stop};
 use crate::report::Status;
 
@@ -16,16 +15,16 @@ use crate::report::Status;
 pub(super) async fn run(context: &Context<'_>, args: &CloseArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     rooms::no_token(ui)?;
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
-    let room = rooms::one(context, args.room.as_ref())?;
-    let request = Request { room: room.clone(), yes: args.yes };
-    let result = close::run(&settings, &request, ui, stop).await;
+    let job = rooms::job(settings, ui)?;
+    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Close, &job, ui, stop).await?;
+    let result = close::run(&job, &room, args.yes, stop).await;
     ui.end_rows();
     let closed = match result {
         Ok(closed) => closed,
-        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), room.as_ref(), &error)),
+        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), Some(&room), &error)),
     };
     match ui.manner().format {
-        Format::Json => ui.result(&render::document(&json!(closed), false)),
+        Format::Json => ui.result(&render::document(&render::with_warnings(&closed, &closed.warnings), false)),
         _ if ui.manner().quiet => {}
         _ => ui.result(&text(&closed, ui.manner().out)),
     }

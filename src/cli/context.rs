@@ -13,9 +13,10 @@ use super::serve::ServeFile;
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{Keyring, Plan, Source};
+use crate::net::tls;
+use crate::relay;
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
-use crate::{relay, tls};
 
 /// The variables that the program reads.
 pub mod vars {

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context<'_>, args: DoctorArgs, ui: &Ui, stop: 
     let named = args.room.unwrap_or_default();
     let room = if named.is_empty() { None } else { Some(context.room(&named)?) };
     let request = Request { room, named, config: context.origin().to_owned() };
-    let result = doctor::run(&settings, &request, ui, stop).await;
+    let result = doctor::run(&rooms::job(settings, ui)?, &request, stop).await;
     ui.end_rows();
     let report = result.map_err(|error| Failure::of(&error, &request.named))?;
     match ui.manner().format {

@@ -11,8 +11,7 @@ use super::api_error::Asking;
 use super::exit::Exit;
 use super::{api_error, check_error, key_error, nest_error};
 use crate::api;
-use crate::commands::restart::Progress;
-use crate::commands::{Error, Signal};
+use crate::commands::{Error, Progress, Signal};
 use crate::livekit::CheckReport;
 use crate::report::Status;
 use crate::{lock, relay, room};
@@ -98,14 +97,15 @@ impl Failure {
             Error::ApiConflict { .. } => Self::new(Exit::Usage, error.to_string()).hint("leave out --api"),
             Error::Unavailable(why) => check_error::unavailable(why, room),
             Error::Unjoinable(checked) => check_error::unjoinable(checked),
-            Error::NoSession(_) => {
-                Self::new(Exit::Usage, error.to_string()).hint("nest check --url wss://… --token-file PATH")
-            }
+            Error::NotAToken => Self::new(Exit::Usage, "what --token-file names is no token")
+                .hint("nest check --url wss://… --token-file PATH"),
+            Error::NotAMediaServer => Self::new(Exit::Usage, "what --url names is no media server")
+                .hint("nest check --url wss://… --token-file PATH"),
             Error::Key(error) => key_error::failure(error),
             Error::NotHost { you, host, asked } => not_host(*you, *host, *asked, room),
             Error::Api(error) => api_error::failure(error, Asking::restart(room)),
             Error::NotRestarted(error) => api_error::not_restarted(error, room),
-            Error::Server { source, attempts, seen } => api_error::server(source, *attempts, seen, room),
+            Error::Server { source, attempts, signs } => api_error::server(source, *attempts, signs, room),
             Error::NoToken(source) => api_error::no_token(source, room),
             Error::Unknown { why } => {
                 Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far, it may still happen")

@@ -17,7 +17,7 @@ use super::ui::Ui;
 use super::{render, rooms};
 use crate::clock::{self, Clock};
 use crate::commands::Stop;
-use crate::commands::list::{self, Nest, Request, State, Watch, Whose};
+use crate::commands::list::{self, Nest, NestState, Request, Watch, Whose};
 use crate::reporter::Reporter as _;
 
 /// The widest title that is shown to a terminal.
@@ -47,15 +47,11 @@ pub(super) async fn run(context: &Context<'_>, args: &ListArgs, ui: &Ui, stop: &
     let whose = args.host.as_deref().map(whose).transpose()?.unwrap_or_default();
     let request = Request { whose, inactive: args.inactive };
     let table = Table { ui, widths: OnceLock::new() };
-    let hidden = list::run(&settings, &request, ui, stop, &table).await;
+    let hidden = list::run(&rooms::job(settings, ui)?, &request, stop, &table).await;
     ui.end_row(list::ROW);
     let hidden = hidden.map_err(|error| Failure::of(&error, "ROOM"))?;
     for nest in &hidden {
-        ui.warning(&format!(
-            "{}: not known whether it is inactive: {}",
-            nest.name(),
-            nest.why.as_deref().unwrap_or("")
-        ));
+        ui.warn(&format!("{}: not known whether it is inactive: {}", nest.name(), nest.why.as_deref().unwrap_or("")));
     }
     Ok(0)
 }
@@ -157,19 +153,19 @@ type Cell = (String, fn(Paint, &str) -> String);
 
 fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
     let (state, paint): Cell = match (nest.state, nest.record) {
-        (State::Running, Some(false)) => ("running".into(), Paint::warn),
-        (State::Running, _) => ("running".into(), Paint::good),
-        (State::Inactive, _) => ("inactive".into(), Paint::warn),
-        (State::Gone, _) => ("gone".into(), Paint::bad),
-        (State::Over, _) => ("–".into(), Paint::dim),
-        (State::MediaOverQuic, _) => ("MoQ".into(), Paint::dim),
-        (State::NotChecked, _) => ("not checked".into(), Paint::dim),
-        (State::Unknown, _) => ("no answer".into(), Paint::warn),
+        (NestState::Running, Some(false)) => ("running".into(), Paint::warn),
+        (NestState::Running, _) => ("running".into(), Paint::good),
+        (NestState::Inactive, _) => ("inactive".into(), Paint::warn),
+        (NestState::Gone, _) => ("gone".into(), Paint::bad),
+        (NestState::Over, _) => ("–".into(), Paint::dim),
+        (NestState::MediaOverQuic, _) => ("MoQ".into(), Paint::dim),
+        (NestState::NotChecked, _) => ("not checked".into(), Paint::dim),
+        (NestState::Unknown, _) => ("no answer".into(), Paint::warn),
     };
     let people = nest.people.map_or_else(|| "–".to_owned(), |people| people.to_string());
     let age = clock.now_s().saturating_sub(nest.since_s);
     let age = if age < 0 { "to come".to_owned() } else { clock::span(age.saturating_mul(1000)) };
-    let over = nest.state == State::Over;
+    let over = nest.state == NestState::Over;
     let quiet: fn(Paint, &str) -> String = if over { Paint::dim } else { |_, text| text.to_owned() };
     [
         (clean(nest.name()), if over { Paint::dim } else { Paint::strong }),

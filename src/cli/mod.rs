@@ -14,6 +14,7 @@ pub mod exit;
 mod key;
 mod key_error;
 mod list;
+pub mod messages;
 mod mock;
 mod nest_error;
 mod open;

@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::style::clean;
 use super::ui::Ui;
 use super::{render, rooms};
+use crate::commands::pick::Purpose;
 use crate::commands::{Stop, open};
 
 /// What shows a page, by the platform's own choice of a browser.
@@ -32,12 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) async fn run(context: &Context<'_>, args: &OpenArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     rooms::no_token(ui)?;
     let settings = context.settings(&args.server, &args.key, 1)?;
-    let room = rooms::one(context, args.room.as_ref())?;
-    let link = open::link(&settings, room.as_ref(), ui, stop).await;
+    let job = rooms::job(settings, ui)?;
+    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Open, &job, ui, stop).await?;
+    let link = open::link(&job, &room, stop).await;
     ui.end_rows();
     let link = match link {
         Ok(link) => link,
-        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), room.as_ref(), &error)),
+        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), Some(&room), &error)),
     };
     match ui.manner().format {
         Format::Json => ui.result(&render::document(&json!({ "link": link }), false)),

@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::style::{Paint, clean, clean_json};
 use super::ui::Ui;
 use super::{render, rooms};
+use crate::commands::pick::Purpose;
 use crate::commands::recreate::{self, Done, Planned, Recreated, Request};
 use crate::commands::{Settings, Stop};
 use crate::report::Status;
@@ -16,16 +17,17 @@ use crate::report::Status;
 pub(super) async fn run(context: &Context<'_>, args: &RecreateArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     rooms::no_token(ui)?;
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
-    let room = rooms::one(context, args.room.as_ref())?;
-    let request = Request { room: room.clone(), yes: args.yes, dry_run: args.dry_run };
-    let result = recreate::run(&settings, &request, ui, stop).await;
+    let job = rooms::job(settings, ui)?;
+    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Recreate, &job, ui, stop).await?;
+    let request = Request { room, yes: args.yes, dry_run: args.dry_run };
+    let result = recreate::run(&job, &request, stop).await;
     ui.end_rows();
     let done = match result {
         Ok(done) => done,
-        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), room.as_ref(), &error)),
+        Err(error) => return Ok(rooms::failed(ui, args.room.as_ref(), Some(&request.room), &error)),
     };
     let document = match &done {
-        Done::Recreated(recreated) => json!(recreated),
+        Done::Recreated(recreated) => render::with_warnings(recreated, &recreated.warnings),
         Done::Planned(planned) => json!(planned),
     };
     match ui.manner().format {

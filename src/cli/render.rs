@@ -2,6 +2,7 @@
 
 mod look;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use self::look::{
@@ -10,10 +11,11 @@ pub use self::look::{
 
 use super::advice::{self, Advice};
 use super::error::Failure;
+use super::messages::notices;
 use super::style::{Paint, clean, clean_json};
 use crate::clock;
 use crate::commands::restart::{Done, Planned, Restarted};
-use crate::commands::{Error, Published};
+use crate::commands::{Error, Published, Warning};
 use crate::livekit::{CheckReport, Verdict};
 use crate::report::{Status, Step};
 use crate::secret::Secret;
@@ -34,13 +36,21 @@ pub fn restart_document(room: &str, result: &Result<Done, Error>, failure: Optio
             Error::Unhealthy(restarted)
             | Error::Interrupted { done: Some(restarted), .. }
             | Error::NotPublished { done: Some(restarted), .. },
-        ) => json!(restarted),
+        ) => with_warnings(restarted, &restarted.warnings),
         Ok(Done::Planned(planned)) => json!(planned),
         Err(_) => json!({ "roomId": room }),
     };
     if let Some(failure) = failure {
         document["error"] = failure.json();
     }
+    document
+}
+
+/// A document with the texts of its warnings.
+#[must_use]
+pub fn with_warnings(outcome: &impl Serialize, warnings: &[Warning]) -> Value {
+    let mut document = json!(outcome);
+    document["warnings"] = warnings.iter().map(notices::warning).collect();
     document
 }
 

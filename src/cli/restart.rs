@@ -12,15 +12,16 @@ use super::exit::{self, Exit};
 use super::ui::Ui;
 use super::{open, render, rooms};
 use crate::api::Base;
+use crate::commands::pick::Purpose;
 use crate::commands::restart::{self, Done, Request, Restarted, Which};
 use crate::commands::{Error, Settings, Stop, check, list, open as open_page};
-use crate::reporter::Reporter as _;
 use crate::room::RoomRef;
 
 /// Restarts the rooms; the exit code is the common one of those that failed.
 pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, args.jobs)? };
-    let rooms = rooms::several(context, &args.rooms, &settings)?;
+    let job = rooms::job(settings, ui)?;
+    let rooms = rooms::several(context, &args.rooms, job.settings())?;
     let several = rooms.len() > 1 || args.all_inactive;
     if several && ui.manner().format == Format::Token {
         return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are meant")
@@ -29,7 +30,9 @@ pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop
     let request = Request {
         which: match rooms {
             _ if args.all_inactive => Which::AllInactive,
-            rooms if rooms.is_empty() => Which::Chosen,
+            rooms if rooms.is_empty() => {
+                Which::Named(vec![rooms::one_or_chosen(context, None, Purpose::Restart, &job, ui, stop).await?])
+            }
             rooms => Which::Named(rooms),
         },
         check: args.check.then_some(check::Options {
@@ -57,7 +60,7 @@ pub(super) async fn run(context: &Context<'_>, args: &RestartArgs, ui: &Ui, stop
             failed.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
         }
     };
-    let told = restart::run(&settings, &request, ui, stop, &done).await;
+    let told = restart::run(&job, &request, stop, &done).await;
     ui.end_row(list::ROW);
     told.map_err(|error| Failure::of(&error, "ROOM"))?;
     for (room, restarted) in back.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -84,10 +87,10 @@ fn page(context: &Context<'_>, written: &[String], room: &RoomRef, restarted: &R
 /// Opens a page; that it does not open changes nothing about the restart.
 async fn show_page(page: Option<String>, ui: &Ui) {
     match page {
-        None => ui.warning("nobody knows the address of the nest's page"),
+        None => ui.warn("nobody knows the address of the nest's page"),
         Some(page) => {
             if let Err(why) = open::show(&page).await {
-                ui.warning(&format!("no browser was opened: {why}; open {page} yourself"));
+                ui.warn(&format!("no browser was opened: {why}; open {page} yourself"));
             }
         }
     }

@@ -6,10 +6,11 @@ use super::args::{Command, Format};
 use super::context::Context;
 use super::error::Failure;
 use super::exit::Exit;
+use super::messages::notices;
 use super::render;
 use super::ui::Ui;
-use crate::commands::pick::{self, Purpose};
-use crate::commands::{Error, Settings, Stop};
+use crate::commands::pick::{self, Choice, Purpose};
+use crate::commands::{Error, Job, Settings, Stop};
 use crate::room::RoomRef;
 
 /// Reads the names; the same room twice is one room.
@@ -44,26 +45,37 @@ pub(super) fn named(command: &Command) -> Option<String> {
     Some(RoomRef::parse(&written).map_or(written, |room| room.id.to_string()))
 }
 
-/// Reads the name, where there is one.
-pub(super) fn one(context: &Context<'_>, name: Option<&String>) -> Result<Option<RoomRef>, Failure> {
-    name.map(|name| context.room(name)).transpose()
-}
-
 /// Reads the name; without one, a person at the terminal chooses.
 pub(super) async fn one_or_chosen(
     context: &Context<'_>,
     name: Option<&String>,
     purpose: Purpose,
-    settings: &Settings,
+    job: &Job<'_>,
     ui: &Ui,
     stop: &Stop,
 ) -> Result<RoomRef, Failure> {
     if let Some(name) = name {
         return context.room(name);
     }
-    let chosen = pick::one(purpose, settings, ui, stop).await;
+    let choice = pick::choice(job, purpose, stop).await;
     ui.end_rows();
-    chosen.map_err(|error| Failure::of(&error, "ROOM"))
+    let failed = |error| Failure::of(&error, "ROOM");
+    let Choice { nests, only_first_suits } = choice.map_err(failed)?;
+    let asked = async {
+        if only_first_suits {
+            return Ok(ui.yes_or_no(&notices::this_one(purpose, &nests[0])).await.filter(|yes| *yes).map(|_| 0));
+        }
+        let items: Vec<_> = nests.iter().map(notices::choice).collect();
+        Ok(ui.choose(notices::which(purpose), &items).await)
+    };
+    let chosen = stop.unless(asked).await.map_err(failed)?;
+    let nest = chosen.and_then(|at| nests.get(at)).ok_or_else(|| failed(Error::Cancelled))?;
+    Ok(nest.reference())
+}
+
+/// What the command works with.
+pub(super) fn job(settings: Settings, ui: &Ui) -> Result<Job<'_>, Failure> {
+    Job::new(settings, ui).map_err(|error| Failure::of(&error, "ROOM"))
 }
 
 /// Refuses `--output token` where there is no token.

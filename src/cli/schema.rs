@@ -28,12 +28,23 @@ enum Restart {
     Failed(FailureDocument),
 }
 
+/// An outcome with the texts of its warnings.
+#[derive(JsonSchema)]
+#[schemars(rename = "{T}")]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+struct Warned<T: JsonSchema> {
+    #[schemars(flatten)]
+    outcome: T,
+    /// What the user should know although it worked.
+    warnings: Vec<String>,
+}
+
 /// What `nest recreate --json` prints.
 #[derive(JsonSchema)]
 #[schemars(rename = "RecreateDocument", untagged)]
 #[expect(dead_code, reason = "the schema is all that is wanted of it")]
 enum Recreate {
-    Recreated(Recreated),
+    Recreated(Warned<Recreated>),
     Planned(recreate::Planned),
     Failed(FailureDocument),
 }
@@ -52,7 +63,7 @@ enum List {
 #[schemars(rename = "CloseDocument", untagged)]
 #[expect(dead_code, reason = "the schema is all that is wanted of it")]
 enum Close {
-    Closed(Closed),
+    Closed(Warned<Closed>),
     Failed(FailureDocument),
 }
 
@@ -63,6 +74,8 @@ enum Close {
 struct RestartedDocument {
     #[schemars(flatten)]
     restarted: Restarted,
+    /// What the user should know although it worked.
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
 }
@@ -125,7 +138,7 @@ struct StandingDocument {
 #[schemars(rename = "TokenDocument", untagged)]
 #[expect(dead_code, reason = "the schema is all that is wanted of it")]
 enum Token {
-    Fetched(Fetched),
+    Fetched(Warned<Fetched>),
     Failed(FailureDocument),
 }
 

@@ -18,7 +18,6 @@ use super::ui::Ui;
 use crate::commands::Stop;
 use crate::commands::serve::{self, Error, Event};
 use crate::key::file;
-use crate::reporter::Reporter as _;
 use crate::secret::Secret;
 use crate::server::media::livekit;
 use crate::server::serve::{Endpoint, Network, Origin, Quota, Settings};
@@ -93,7 +92,7 @@ pub(super) async fn run(context: &Context<'_>, args: ServeArgs, ui: &Arc<Ui>, st
         Event::State(state) => {
             for (name, result) in [("Redis", &state.redis), ("LiveKit", &state.livekit)] {
                 if let Err(why) = result {
-                    ui.warning(&format!("{name} is not there yet: {why}"));
+                    ui.warn(&format!("{name} is not there yet: {why}"));
                 }
             }
         }

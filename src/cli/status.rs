@@ -10,8 +10,9 @@ use super::exit::{self, Exit};
 use super::ui::Ui;
 use super::{render, rooms};
 use crate::api::Missing;
+use crate::commands::list::NestState;
 use crate::commands::pick::Purpose;
-use crate::commands::status::{self, Standing, State};
+use crate::commands::status::{self, Standing};
 use crate::commands::{Error, Stop};
 use crate::room::RoomRef;
 
@@ -19,9 +20,10 @@ use crate::room::RoomRef;
 pub(super) async fn run(context: &Context<'_>, args: &StatusArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     rooms::no_token(ui)?;
     let settings = context.settings(&args.server, &KeyArgs::default(), args.jobs)?;
+    let job = rooms::job(settings, ui)?;
     let rooms = match args.rooms.as_slice() {
-        [] => vec![rooms::one_or_chosen(context, None, Purpose::Status, &settings, ui, stop).await?],
-        names => rooms::several(context, names, &settings)?,
+        [] => vec![rooms::one_or_chosen(context, None, Purpose::Status, &job, ui, stop).await?],
+        names => rooms::several(context, names, job.settings())?,
     };
     let several = rooms.len() > 1;
     let failed = Mutex::new(Vec::new());
@@ -30,7 +32,7 @@ pub(super) async fn run(context: &Context<'_>, args: &StatusArgs, ui: &Ui, stop:
             failed.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
         }
     };
-    status::run(&settings, &rooms, ui, stop, &done).await;
+    status::run(&job, &rooms, stop, &done).await;
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mixed = failed.contains(&Exit::Usage) && failed.contains(&Exit::Unhealthy);
     Ok(if mixed { Exit::Unhealthy.code() } else { exit::common(&failed) })
@@ -55,7 +57,7 @@ fn show(ui: &Ui, room: &str, result: &Result<Standing, Error>, several: bool) ->
         _ => {}
     }
     // That a nest does not run is no failure of this program; that it is not known may be one.
-    let known = matches!(result, Ok(standing) if standing.state != State::Unknown);
+    let known = matches!(result, Ok(standing) if standing.state != NestState::Unknown);
     if let Some(failure) = failure.as_ref().filter(|_| !known) {
         ui.failure(several.then_some(room), failure);
     }
@@ -66,18 +68,18 @@ fn show(ui: &Ui, room: &str, result: &Result<Standing, Error>, several: bool) ->
 fn failure(standing: &Standing, room: &str) -> Option<Failure> {
     let new = |message: &str| Failure::new(Exit::Unhealthy, message);
     Some(match standing.state {
-        State::Running => return None,
-        State::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
-        State::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
+        NestState::Running => return None,
+        NestState::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
+        NestState::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
             .hint("to reopen it, publish its event again from the web app"),
-        State::Inactive => {
+        NestState::Inactive => {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
         }
-        State::Gone => check_error::gone(room),
-        State::Over => new("this nest is over: its event says so")
+        NestState::Gone => check_error::gone(room),
+        NestState::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room} --check")),
-        State::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
-        State::Unknown => {
+        NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
+        NestState::NotChecked | NestState::Unknown => {
             let failure = new("whether this nest runs is not known");
             let failure = standing.troubles.iter().fold(failure, Failure::cause);
             failure.hint(format!("see which link is broken: nest doctor {room}"))

@@ -8,14 +8,14 @@ use super::ui::Ui;
 use super::{render, rooms};
 use crate::commands::pick::Purpose;
 use crate::commands::{Error, Settings, Stop, token};
-use serde_json::json;
 
 /// Fetches a token and shows it.
 pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: &Stop) -> Result<u8, Failure> {
     let settings = Settings { retry: policy(&args.retry), ..context.settings(&args.server, &args.key, 1)? };
-    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Token, &settings, ui, stop).await?;
+    let job = rooms::job(settings, ui)?;
+    let room = rooms::one_or_chosen(context, args.room.as_ref(), Purpose::Token, &job, ui, stop).await?;
     let name = room.id.as_str();
-    let result = token::run(&settings, &room, ui, stop).await;
+    let result = token::run(&job, &room, stop).await;
     ui.end_row(name);
     let fetched = match result {
         Ok(fetched) => fetched,
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context<'_>, args: &TokenArgs, ui: &Ui, stop: 
         }
     };
     match ui.manner().format {
-        Format::Json => ui.result(&render::document(&json!(fetched), false)),
+        Format::Json => ui.result(&render::document(&render::with_warnings(&fetched, &fetched.warnings), false)),
         Format::Token => ui.result(fetched.token.expose()),
         Format::Text if ui.manner().quiet => {}
         Format::Text => ui.result(&render::token_text(&fetched, ui.manner().out)),

@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use self::drain::Drain;
 use super::args::Format;
 use super::error::Failure;
+use super::messages::notices;
 use super::style::{self, Paint, clean};
 use crate::commands::Signal;
-use crate::reporter::{Answer, Reporter, Step};
+use crate::reporter::{Answer, Question, Reporter, Step, Warning};
 use crate::secret::{Secret, scrub};
 
 /// How long a signal takes from this process to itself, at most.
@@ -126,6 +127,26 @@ impl Ui {
     /// The signal because of which a result was left unwritten that nobody reads, if there was one.
     pub fn given_up(&self) -> Option<Signal> {
         self.out.given_up()
+    }
+
+    /// A yes-or-no question; no answer but yes is a yes.
+    pub fn yes_or_no(&self, question: &str) -> Answer<'_, bool> {
+        let question = clean(question);
+        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
+    }
+
+    /// One of several: the index of what was chosen.
+    pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
+        let question = clean(question);
+        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
+        self.cursor_hidden.store(self.manner.interactive, Ordering::Relaxed);
+        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
+        self.ask(move || answered(select()).flatten())
+    }
+
+    /// Something that the user should know although the work goes on.
+    pub fn warn(&self, text: &str) {
+        self.line(&format!("{} {}", self.manner.err.warn("warning:"), harmless(text)));
     }
 
     /// A status line, for people, on stderr.
@@ -239,8 +260,8 @@ impl Reporter for Ui {
         row.set_message(style::step(step));
     }
 
-    fn warning(&self, text: &str) {
-        self.line(&format!("{} {}", self.manner.err.warn("warning:"), harmless(text)));
+    fn warning(&self, warning: &Warning) {
+        self.warn(&notices::warning(warning));
     }
 
     fn detail(&self, level: u8, text: &str) {
@@ -249,17 +270,8 @@ impl Reporter for Ui {
         }
     }
 
-    fn confirm<'a>(&'a self, question: &'a str) -> Answer<'a, bool> {
-        let question = clean(question);
-        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
-    }
-
-    fn choose<'a>(&'a self, question: &'a str, items: &'a [String]) -> Answer<'a, usize> {
-        let question = clean(question);
-        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
-        self.cursor_hidden.store(self.manner.interactive, Ordering::Relaxed);
-        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
-        self.ask(move || answered(select()).flatten())
+    fn confirm<'a>(&'a self, question: Question<'a>) -> Answer<'a, bool> {
+        self.yes_or_no(&notices::question(question))
     }
 
     fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {

@@ -1,33 +1,17 @@
 //! `nest close`: ends a nest, in the API and in the words of its own event.
 
-use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use reqwest::Method;
 use serde::Serialize;
 
-use super::keys::Keys;
-use super::pick::{Purpose, pick};
 use super::publish::{Published, publish};
-use super::restart::Progress;
-use super::restart::attempt::Sender;
-use super::target::Finder;
-use super::{Error, Settings, Stop, sight};
-use crate::api::{self, Base, Client, Missing, answer};
+use super::{Error, Job, Stop};
+use crate::api::{Base, Error as ApiError, Missing};
 use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::relay;
-use crate::reporter::{Reporter, Step};
+use crate::reporter::{Question, RoomReporter, Step, Warning};
 use crate::room::RoomRef;
-
-/// What to close.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// The nest; without it, a person at the terminal chooses.
-    pub room: Option<RoomRef>,
-    /// Ask nobody.
-    pub yes: bool,
-}
 
 /// A nest that is over.
 #[derive(Clone, Debug, Serialize)]
@@ -49,67 +33,46 @@ pub struct Closed {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// What the user should know although it worked.
-    pub warnings: Vec<String>,
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
 }
 
-/// Closes one nest. Repeated, it does what is left.
+/// Closes one nest; a person at the terminal is asked first, unless `yes`. Repeated, it does what is left.
 ///
 /// # Errors
 /// Whatever stops it: the event stays as it is unless the API has let the nest go.
-pub async fn run(
-    settings: &Settings,
-    request: &Request,
-    reporter: &dyn Reporter,
-    stop: &Stop,
-) -> Result<Closed, Error> {
-    tokio::select! {
-        biased;
-        done = close(settings, request, reporter) => done,
-        signal = stop.requested() => Err(Error::Stopped(signal)),
-    }
+pub async fn run(job: &Job<'_>, room: &RoomRef, yes: bool, stop: &Stop) -> Result<Closed, Error> {
+    stop.or_stopped(close(job, room, yes)).await
 }
 
-async fn close(settings: &Settings, request: &Request, reporter: &dyn Reporter) -> Result<Closed, Error> {
-    let keys = Keys::new(settings, reporter);
-    let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
-    let room = match &request.room {
-        Some(room) => room.clone(),
-        None => pick(Purpose::Close, settings, &keys, &client, reporter).await?,
-    };
-    let key = keys.of(room.host).await?;
-    if let Some(host) = room.host.filter(|host| *host != key.public_key()) {
-        return Err(Error::NotHost { you: key.public_key(), host: Some(host), asked: false });
-    }
-    let finder = Finder { settings, keys: &keys, reporter };
-    reporter.step(room.id.as_str(), Step::Relays);
-    let mut warnings = Vec::new();
-    let event = match finder.event_of(&room, key.public_key()).await {
-        Err(error @ Error::NoEvent { .. }) if settings.api_named(&room)?.is_some() => {
-            reporter.warning(&error.to_string());
-            warnings.push(error.to_string());
+async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error> {
+    let reporter = RoomReporter::new(job.reporter, room.id.as_str());
+    let key = job.host_key(room).await?;
+    reporter.step(Step::Relays);
+    let event = match job.event_of(room, key.public_key()).await {
+        Err(error @ Error::NoEvent { .. }) if job.settings.api_named(room)?.is_some() => {
+            reporter.warn(Warning::Relays { why: error.to_string() });
             None
         }
         event => Some(event?),
     };
     let api = match &event {
         Some(event) if event.event.media_over_quic().is_some() => None,
-        Some(event) => Some(finder.api_of(&room, event)?),
-        None => settings.api_named(&room)?,
+        event => Some(job.api(room, event.as_ref())?),
     };
-    if settings.interactive && !request.yes {
-        confirm(&room, api.as_ref(), event.as_ref(), &client, reporter).await?;
+    if job.settings.interactive && !yes {
+        confirm(job, room, api.as_ref(), event.as_ref(), &reporter).await?;
     }
     let deleted = match &api {
         None => None,
-        Some(api) => Some(delete(api, &room, &key, &client, settings, reporter, &mut warnings).await?),
+        Some(api) => Some(delete(job, api, room, &key, &reporter).await?),
     };
-    let over = |event: &relay::FetchedEvent| event.event.status().is_over();
-    let published = match event.as_ref().filter(|event| !over(event)) {
+    let published = match event.as_ref().filter(|event| !event.event.status().is_over()) {
         None => None,
         Some(event) => {
-            reporter.step(room.id.as_str(), Step::Publish);
+            reporter.step(Step::Publish);
             let last = event.event.rewrite(Clock::default()).set_over().build();
-            Some(publish(last, &key, &finder.homes(event, &key), reporter).await?.1)
+            Some(publish(last, &key, &job.home_relays(event, &key), job.reporter).await?.1)
         }
     };
     let status = published.as_ref().map(|published| published.status.clone());
@@ -119,59 +82,40 @@ async fn close(settings: &Settings, request: &Request, reporter: &dyn Reporter) 
         deleted,
         status: status.or_else(|| event.map(|event| event.event.status().as_str().to_owned())),
         published,
-        warnings,
+        warnings: reporter.take_warnings(),
     })
 }
 
 async fn confirm(
+    job: &Job<'_>,
     room: &RoomRef,
     api: Option<&Base>,
     event: Option<&relay::FetchedEvent>,
-    client: &Client,
-    reporter: &dyn Reporter,
+    reporter: &RoomReporter<'_>,
 ) -> Result<(), Error> {
-    let record = match api {
-        Some(api) => sight::record(client, api, &room.id, sight::GLANCE).await,
-        None => None,
+    let people = match api {
+        Some(api) => job.people_inside(api, &room.id).await,
+        None => 0,
     };
-    let name = event.and_then(|event| event.event.title()).unwrap_or(room.id.as_str());
-    let question = match record.map_or(0, |record| record.participant_count) {
-        0 => format!("Close {name} for good?"),
-        1 => format!("One person is in {name} and will be disconnected. Close it for good?"),
-        n => format!("{n} people are in {name} and will be disconnected. Close it for good?"),
-    };
-    if reporter.confirm(&question).await == Some(true) { Ok(()) } else { Err(Error::Cancelled) }
+    let nest = event.and_then(|event| event.event.title()).unwrap_or(room.id.as_str());
+    match reporter.confirm(Question::Close { nest, people }).await {
+        Some(true) => Ok(()),
+        _ => Err(Error::Cancelled),
+    }
 }
 
 /// Whether there was something to delete.
 async fn delete(
+    job: &Job<'_>,
     api: &Base,
     room: &RoomRef,
     key: &HostKey,
-    client: &Client,
-    settings: &Settings,
-    reporter: &dyn Reporter,
-    warnings: &mut Vec<String>,
+    reporter: &RoomReporter<'_>,
 ) -> Result<bool, Error> {
-    let progress = Mutex::new(Progress::default());
-    let sender = Sender {
-        client,
-        key,
-        policy: settings.retry,
-        reporter,
-        room: room.id.as_str(),
-        step: Step::Close,
-        progress: &progress,
-        shift_s: AtomicI64::default(),
-    };
-    let url = api.room(&room.id, "");
-    let outcome = sender.send(api, &Method::DELETE, &url).await.map_err(Arc::new)?;
-    warnings.extend(outcome.warnings.iter().cloned());
-    let reply = outcome.settled()?;
-    match answer::done(&reply, &url) {
+    match job.signed(api, key, reporter).delete(&room.id).await.map_err(Arc::new)?.result {
         Ok(()) => Ok(true),
-        Err(api::Error::NotFound { missing: Missing::Record, .. }) => Ok(false),
-        Err(api::Error::Forbidden { .. }) => Err(Error::NotHost { you: key.public_key(), host: None, asked: true }),
+        Err(ApiError::NotFound { missing: Missing::Record, .. }) => Ok(false),
+        Err(ApiError::Forbidden { .. }) => Err(Error::NotHost { you: key.public_key(), host: None, asked: true }),
         Err(error) => Err(error.into()),
     }
 }

@@ -7,8 +7,10 @@ use nostr::PublicKey;
 use nostr::nips::nip01::Coordinate;
 
 use super::check::{Checked, Unavailable};
-use super::restart::{Progress, Restarted};
+use super::restart::Restarted;
+pub use super::restart::ServerSigns;
 use super::stop::Signal;
+use crate::reporter::Progress;
 use crate::{api, key, lock, relay, room};
 
 /// Everything that can go wrong, one variant for each case that a caller would treat differently.
@@ -81,9 +83,12 @@ pub enum Error {
     /// An endpoint was tried, and people cannot join.
     #[error("this nest is not well")]
     Unjoinable(Box<Checked>),
-    /// The address of a media server that is none, or a token that is none.
-    #[error("{0}")]
-    NoSession(&'static str),
+    /// The text to join a media server with is no token.
+    #[error("that is no token")]
+    NotAToken,
+    /// The address is not that of a media server.
+    #[error("that is not the address of a media server")]
+    NotAMediaServer,
     /// No usable key.
     #[error(transparent)]
     Key(#[from] Arc<key::Error>),
@@ -110,8 +115,8 @@ pub enum Error {
         source: api::Error,
         /// How often it was tried.
         attempts: u32,
-        /// What `/health` and `/guest` say, one line each.
-        seen: Vec<String>,
+        /// What was seen of it afterwards.
+        signs: Box<ServerSigns>,
     },
     /// The request was sent, and nobody knows whether it was carried out.
     #[error("no answer to the restart: {why}; it was not seen to have happened so far")]

@@ -7,7 +7,7 @@ use nostr::{Keys, PublicKey, SecretKey};
 use crate::key::parse::{self, Key};
 use crate::key::source::{self, Opener};
 use crate::key::{self, Keyring, Origin, Plan, Source, file, keyring, npub};
-use crate::reporter::Reporter;
+use crate::reporter::{Question, Reporter};
 use crate::secret::Secret;
 
 /// Why a command about keys did not do what it should.
@@ -193,8 +193,7 @@ pub async fn remove(
         (None, keys) => return Err(Error::WhichOne { npubs: keys.iter().map(npub).collect() }),
     };
     let npub = npub(&key);
-    let question = format!("Remove the secret key of {npub} from the OS keyring? Without a copy, it is lost for good.");
-    if !yes && reporter.confirm(&question).await != Some(true) {
+    if !yes && reporter.confirm(Question::RemoveKey { npub: &npub }).await != Some(true) {
         return Err(Error::NotConfirmed { npub, what: "removed" });
     }
     keyring.remove(key).await?;
@@ -208,12 +207,8 @@ pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter
         None => keyring.choose(None)?.ok_or(keyring::Error::Empty)?,
     };
     let npub = npub(&public_key);
-    let question = if request.plain {
-        format!("Print the secret key of {npub}? Whoever sees it can do everything in this name, for ever.")
-    } else {
-        format!("Print the secret key of {npub}, encrypted?")
-    };
-    if !request.yes && reporter.confirm(&question).await != Some(true) {
+    let question = Question::ExportKey { npub: &npub, plain: request.plain };
+    if !request.yes && reporter.confirm(question).await != Some(true) {
         return Err(Error::NotConfirmed { npub, what: "exported" });
     }
     let secret = Opener { passphrase_file: None, reporter }.open_stored(keyring, public_key).await?;

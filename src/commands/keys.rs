@@ -6,42 +6,26 @@ use std::sync::Arc;
 use nostr::PublicKey;
 use tokio::sync::Mutex;
 
-use super::Settings;
-use crate::key::{self, HostKey};
+use crate::key::{self, HostKey, Plan};
 use crate::reporter::Reporter;
 
-type Loaded = Result<Arc<HostKey>, Arc<key::Error>>;
+pub(super) type LoadedKey = Result<Arc<HostKey>, Arc<key::Error>>;
 
 /// Loads on first use; whoever comes second waits for the first and gets the same, failures included.
-pub(super) struct Keys<'a> {
-    settings: &'a Settings,
-    reporter: &'a dyn Reporter,
-    loaded: Mutex<HashMap<Option<PublicKey>, Loaded>>,
-}
+#[derive(Default)]
+pub(super) struct Keys(Mutex<HashMap<Option<PublicKey>, LoadedKey>>);
 
-impl<'a> Keys<'a> {
-    pub fn new(settings: &'a Settings, reporter: &'a dyn Reporter) -> Self {
-        Self { settings, reporter, loaded: Mutex::default() }
-    }
-
+impl Keys {
     /// The key for a room of `host`, where the host is known.
-    pub async fn of(&self, host: Option<PublicKey>) -> Loaded {
-        let plan = &self.settings.key;
+    pub async fn load(&self, plan: &Plan, host: Option<PublicKey>, reporter: &dyn Reporter) -> LoadedKey {
         // An explicit key is the same for all rooms, and standard input can be read only once.
         let wanted = if plan.named().is_some() { None } else { host };
-        let mut loaded = self.loaded.lock().await;
+        let mut loaded = self.0.lock().await;
         if let Some(key) = loaded.get(&wanted) {
             return key.clone();
         }
-        let key = key::load(plan, wanted, self.reporter).await.map(Arc::new).map_err(Arc::new);
+        let key = key::load(plan, wanted, reporter).await.map(Arc::new).map_err(Arc::new);
         loaded.insert(wanted, key.clone());
         key
-    }
-
-    /// The same, where there is one to be found without asking anybody to type it.
-    pub async fn found(&self, host: Option<PublicKey>) -> Option<Loaded> {
-        let plan = &self.settings.key;
-        let kept = || plan.keyring.as_ref().is_some_and(|keyring| !matches!(keyring.choose(host), Ok(None)));
-        if plan.named().is_some() || kept() { Some(self.of(host).await) } else { None }
     }
 }

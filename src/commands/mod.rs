@@ -13,11 +13,9 @@ pub mod open;
 mod owner;
 pub mod pick;
 mod publish;
-mod quiet;
 pub mod recreate;
 pub mod restart;
 pub mod serve;
-mod sight;
 pub mod status;
 mod stop;
 mod sweep;
@@ -25,14 +23,25 @@ mod target;
 pub mod token;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-pub use self::error::Error;
+use nostr::PublicKey;
+
+pub use self::error::{Error, ServerSigns};
+use self::keys::{Keys, LoadedKey};
 pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
-use crate::api::{Base, Network, Policy};
-use crate::key::Plan;
-use crate::room::RoomRef;
+use crate::api::{self, Base, Client, Network, Policy, Probe, SignedClient};
+use crate::key::{HostKey, Plan};
+use crate::lock::{self, RoomLock};
+use crate::reporter::{NonInteractive, Reporter, RoomReporter, Step};
+pub use crate::reporter::{Progress, Warning};
+use crate::room::{RoomId, RoomRef};
+
+/// What `/info` may take when a person is waiting for the question.
+const QUESTION_LIMIT: Duration = Duration::from_secs(1);
 
 /// Everything that is decided before the work begins. Plain values; nothing here reads a file or the environment.
 #[derive(Clone, Debug)]
@@ -69,12 +78,6 @@ pub struct ApiSources {
 }
 
 impl Settings {
-    /// The same for work that is to end within one time-out: relays are asked at most twice, one time after the other.
-    fn hurried(&self) -> Self {
-        let timeout = self.relays.timeout.min(self.network.timeout / 2);
-        Self { relays: RelaySources { timeout, ..self.relays.clone() }, ..self.clone() }
-    }
-
     /// The API that serves `room`, as far as the call, the room's own URL and the environment say it.
     ///
     /// # Errors
@@ -88,5 +91,121 @@ impl Settings {
         }
         let first = [given, &room.api, environment].into_iter().flatten().next().cloned();
         Ok(first.map(|base| base.secure(self.allow_http)).transpose().map_err(crate::room::Error::from)?)
+    }
+}
+
+/// One run of a command: its settings, its connections and its keys. Whatever is asked twice is fetched once.
+#[derive(Clone)]
+pub struct Job<'a> {
+    settings: Settings,
+    client: Client,
+    keys: Arc<Keys>,
+    reporter: &'a dyn Reporter,
+}
+
+impl<'a> Job<'a> {
+    /// Nothing is connected, and no key is loaded yet.
+    ///
+    /// # Errors
+    /// When the TLS or proxy settings do not fit together.
+    pub fn new(settings: Settings, reporter: &'a dyn Reporter) -> Result<Self, Error> {
+        let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
+        Ok(Self { settings, client, keys: Arc::default(), reporter })
+    }
+
+    /// The plain values that it works with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The same for work that is to end within one time-out: relays are asked at most twice, one time after the other.
+    fn within_one_timeout(&self) -> Self {
+        let mut job = self.clone();
+        job.settings.relays.timeout = self.settings.relays.timeout.min(self.settings.network.timeout / 2);
+        job
+    }
+
+    /// The same, where nobody is asked for a secret.
+    fn reporting_to<'b>(&self, reporter: &'b NonInteractive<'b>) -> Job<'b>
+    where
+        'a: 'b,
+    {
+        Job { reporter, ..self.clone() }
+    }
+
+    fn asking_nobody(&self) -> NonInteractive<'a> {
+        NonInteractive { reporter: self.reporter, warnings: true }
+    }
+
+    /// The key for a room of `host`, where the host is known.
+    async fn key_of(&self, host: Option<PublicKey>) -> LoadedKey {
+        self.keys.load(&self.settings.key, host, self.reporter).await
+    }
+
+    /// The key of a room's host.
+    ///
+    /// # Errors
+    /// [`Error::Key`], and [`Error::NotHost`] where the room's name says that it is somebody else's.
+    async fn host_key(&self, room: &RoomRef) -> Result<Arc<HostKey>, Error> {
+        let key = self.key_of(room.host).await?;
+        match room.host.filter(|host| *host != key.public_key()) {
+            Some(host) => Err(Error::NotHost { you: key.public_key(), host: Some(host), asked: false }),
+            None => Ok(key),
+        }
+    }
+
+    /// The key for a room of `host`, where there is one to be found without asking anybody to type it.
+    async fn key_at_hand(&self, host: Option<PublicKey>) -> Option<LoadedKey> {
+        let plan = &self.settings.key;
+        let kept = || plan.keyring.as_ref().is_some_and(|keyring| !matches!(keyring.choose(host), Ok(None)));
+        if plan.named().is_some() || kept() {
+            Some(self.keys.load(plan, host, &self.asking_nobody()).await)
+        } else {
+            None
+        }
+    }
+
+    fn probe<'b>(&'b self, api: &'b Base) -> Probe<'b> {
+        Probe::new(&self.client, api, self.reporter)
+    }
+
+    /// How many people are in a nest, for the question whether to throw them out; a person waits for it.
+    async fn people_inside(&self, api: &Base, id: &RoomId) -> u64 {
+        let info = self.probe(api).within(QUESTION_LIMIT).info(id).await;
+        info.result.map_or(0, |info| info.participant_count)
+    }
+
+    fn signed<'b>(&'b self, api: &'b Base, key: &'b HostKey, reporter: &'b RoomReporter<'b>) -> SignedClient<'b> {
+        SignedClient::new(&self.client, api, key, self.settings.retry, reporter)
+    }
+
+    /// One restart of a room at a time on one machine; a folder that cannot be written is no reason to leave a nest dead.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when somebody else has had the lock for as long as `wait`.
+    async fn lock(
+        &self,
+        api: &Base,
+        id: &RoomId,
+        wait: Duration,
+        reporter: &RoomReporter<'_>,
+    ) -> Result<Option<RoomLock>, Error> {
+        let Some(folder) = self.settings.state_dir.as_ref().map(|folder| folder.join("rooms")) else { return Ok(None) };
+        let name = api.room(id, "/restart");
+        let acquire = |wait| RoomLock::acquire(&folder, name.as_str(), wait);
+        let mut locked = acquire(Duration::ZERO).await;
+        if matches!(locked, Err(lock::Error::Busy)) && !wait.is_zero() {
+            reporter.step(Step::Lock);
+            locked = acquire(wait).await;
+        }
+        match locked {
+            Ok(lock) => Ok(Some(lock)),
+            Err(source @ lock::Error::Busy) => Err(Error::Busy { source, waited: wait }),
+            Err(error @ lock::Error::File { .. }) => {
+                reporter.warn(Warning::NoLock { why: error.to_string() });
+                Ok(None)
+            }
+        }
     }
 }

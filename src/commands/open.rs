@@ -2,30 +2,17 @@
 
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 
-use super::keys::Keys;
 use super::list::page;
-use super::pick::{Purpose, pick};
-use super::target::Finder;
-use super::{Error, Settings, Stop};
-use crate::api::{self, Base, Client};
-use crate::reporter::Reporter;
+use super::{Error, Job, Stop};
+use crate::api::Base;
 use crate::room::RoomRef;
 
-/// The address of the page of `room`, or of one that a person chooses.
+/// The address of the page of `room`.
 ///
 /// # Errors
 /// When no relay has the event.
-pub async fn link(
-    settings: &Settings,
-    room: Option<&RoomRef>,
-    reporter: &dyn Reporter,
-    stop: &Stop,
-) -> Result<String, Error> {
-    tokio::select! {
-        biased;
-        link = find(settings, room, reporter) => link,
-        signal = stop.requested() => Err(Error::Stopped(signal)),
-    }
+pub async fn link(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<String, Error> {
+    stop.or_stopped(find(job, room)).await
 }
 
 /// The page of a nest whose host and API are known: nobody is asked.
@@ -37,20 +24,13 @@ pub fn page_of(room: &RoomRef, api: &Base) -> Option<String> {
     Some(page(&naddr, Some(api)))
 }
 
-async fn find(settings: &Settings, room: Option<&RoomRef>, reporter: &dyn Reporter) -> Result<String, Error> {
-    let keys = Keys::new(settings, reporter);
-    let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
-    let room = match room {
-        Some(room) => room.clone(),
-        None => pick(Purpose::Open, settings, &keys, &client, reporter).await?,
-    };
-    let finder = Finder { settings, keys: &keys, reporter };
+async fn find(job: &Job<'_>, room: &RoomRef) -> Result<String, Error> {
     let host = match room.host {
         Some(host) => host,
-        None => keys.of(None).await?.public_key(),
+        None => job.key_of(None).await?.public_key(),
     };
-    let event = finder.event_of(&room, host).await?;
-    let api = match finder.api_of(&room, &event) {
+    let event = job.event_of(room, host).await?;
+    let api = match job.api(room, Some(&event)) {
         // A nest without an API has a page all the same.
         Err(Error::NoApi) => None,
         api => Some(api?),

@@ -5,9 +5,8 @@ use std::time::Duration;
 use nostr::nips::nip05::{Nip05Address, Nip05Profile};
 use nostr::{PublicKey, RelayUrl};
 
-use super::keys::Keys;
 use super::target::{self, signer, signer_of};
-use super::{Error, Settings};
+use super::{Error, Job};
 use crate::api::{Call, Client, Error as ApiError};
 use crate::relay::{Relays, Signer};
 
@@ -35,22 +34,22 @@ pub(super) struct Owner {
 
 impl Owner {
     /// Finds out who it is. A key in the keyring stays there: its public part is known.
-    pub async fn find(whose: &Whose, settings: &Settings, keys: &Keys<'_>, client: &Client) -> Result<Self, Error> {
+    pub async fn find(whose: &Whose, job: &Job<'_>) -> Result<Self, Error> {
         let (key, hints) = match whose {
-            Whose::Mine => return Self::mine(settings, keys).await,
+            Whose::Mine => return Self::mine(job).await,
             Whose::Key(key, hints) => (*key, hints.clone()),
             Whose::Address(address) => {
-                let profile = ask(address, client).await?;
+                let profile = ask(address, &job.client).await?;
                 (profile.public_key, profile.relays)
             }
         };
         Ok(Self { key, hints, signer: None })
     }
 
-    async fn mine(settings: &Settings, keys: &Keys<'_>) -> Result<Self, Error> {
-        let plan = &settings.key;
+    async fn mine(job: &Job<'_>) -> Result<Self, Error> {
+        let plan = &job.settings.key;
         if plan.named().is_some() {
-            let key = keys.of(None).await?;
+            let key = job.key_of(None).await?;
             return Ok(Self { key: key.public_key(), hints: Vec::new(), signer: Some(signer_of(&key)) });
         }
         let choose = |keyring: &crate::key::Keyring| keyring.choose(None);
@@ -61,8 +60,8 @@ impl Owner {
     }
 
     /// The relays to ask for the host's events.
-    pub fn relays(&self, settings: &Settings) -> Relays {
-        target::relays(settings, &self.hints, self.signer.clone())
+    pub fn relays(&self, job: &Job<'_>) -> Relays {
+        target::relays(&job.settings, &self.hints, self.signer.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Error;
 use crate::key::HostKey;
 use crate::relay::{Delivery, Relays, RoomEvent};
-use crate::reporter::Reporter;
+use crate::reporter::{Reporter, Warning};
 
 /// What relays did with an event.
 #[derive(Clone, Debug, Serialize)]
@@ -66,8 +66,9 @@ pub(super) async fn hand_in(room: &RoomEvent, relays: &Relays, reporter: &dyn Re
         match outcome {
             Ok(()) => published.accepted.push(relay.to_string()),
             Err(trouble) => {
-                reporter.warning(&format!("{relay} has not taken the event: {trouble}"));
-                published.refused.push(Refusal { relay: relay.to_string(), why: trouble.to_string() });
+                let (relay, why) = (relay.to_string(), trouble.to_string());
+                reporter.warning(&Warning::NotTaken { relay: relay.clone(), why: why.clone() });
+                published.refused.push(Refusal { relay, why });
             }
         }
     }

@@ -4,39 +4,18 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use nostr::PublicKey;
 use serde::Serialize;
 
-use super::keys::Keys;
-use super::quiet::Unasked;
-use super::sight::{self, Sight};
-use super::target::{Beside, Finder};
-use super::{Error, Settings, Stop};
-use crate::api::{self, Client};
+use super::list::NestState;
+use super::target::EventAndApi;
+use super::{Error, Job, Stop};
+use crate::api::{self, Base, NestProbe};
 use crate::clock::{Clock, rfc3339};
 use crate::livekit::Offset;
 use crate::relay;
-use crate::reporter::{Reporter, Step};
+use crate::reporter::{NonInteractive, Step};
 use crate::room::RoomRef;
 
 /// Upstream's: how long an audio room stays that nobody has joined since it was made.
 const EMPTY_TIMEOUT_MS: i64 = 1_800_000;
-
-/// In one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub enum State {
-    /// There is an audio room.
-    Running,
-    /// There is none, and a restart would bring it back.
-    Inactive,
-    /// There is none, and no record either: no restart can bring it back.
-    Gone,
-    /// There is none, and its event says that there is to be none.
-    Over,
-    /// It runs on Media over QUIC, where its event alone makes it live.
-    MediaOverQuic,
-    /// The API does not say.
-    Unknown,
-}
 
 /// What is known of a nest.
 #[derive(Clone, Debug, Serialize)]
@@ -46,7 +25,7 @@ pub struct Standing {
     /// The nest.
     pub room_id: String,
     /// In one word.
-    pub state: State,
+    pub state: NestState,
     /// The API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
@@ -99,42 +78,36 @@ pub struct Event {
 
 /// Looks at all nests, `settings.jobs` at a time. `done` hears of each as it ends.
 pub async fn run(
-    settings: &Settings,
+    job: &Job<'_>,
     rooms: &[RoomRef],
-    reporter: &dyn Reporter,
     stop: &Stop,
     done: &(dyn Fn(&RoomRef, Result<Standing, Error>) + Sync),
 ) {
-    let client = match Client::new(settings.network.clone()) {
-        Ok(client) => client,
-        Err(lost) => return rooms.iter().for_each(|room| done(room, Err(api::Error::from(lost.clone()).into()))),
-    };
-    // What goes wrong on the way is part of the result.
-    let unasked = Unasked { reporter, muffled: true };
-    let keys = Keys::new(settings, &unasked);
-    let finder = Finder { settings, keys: &keys, reporter: &unasked };
+    // What relays and the API do not say is part of the result.
+    let reporter = NonInteractive { reporter: job.reporter, warnings: false };
+    let job = job.reporting_to(&reporter);
     futures_util::stream::iter(rooms)
-        .map(|room| stop.unless(one(&client, finder, room)).map(move |result| (room, result)))
-        .buffer_unordered(settings.jobs)
+        .map(|room| stop.unless(of_one(&job, room)).map(move |result| (room, result)))
+        .buffer_unordered(job.settings.jobs)
         .for_each(|(room, result)| async { done(room, result) })
         .await;
 }
 
-async fn one(client: &Client, finder: Finder<'_>, room: &RoomRef) -> Result<Standing, Error> {
-    finder.reporter.step(room.id.as_str(), Step::Look);
-    let limit = client.network().timeout;
-    let look = |api| async move { sight::look(client, &api, &room.id, limit, finder.reporter).await };
-    let mut found = finder.beside(room, look).await?;
+/// Looks at one nest.
+pub(crate) async fn of_one(job: &Job<'_>, room: &RoomRef) -> Result<Standing, Error> {
+    job.reporter.step(room.id.as_str(), Step::Look);
+    let probe = |api: Base| async move { job.probe(&api).nest(&room.id).await };
+    let mut found = job.event_and_api(room, probe).await?;
     // Where there is an audio room, that says it all.
-    if let (Ok(None), Ok((_, sight))) = (&found.event, &found.api)
-        && sight.audio_room() != Some(true)
+    if let (Ok(None), Ok((_, probe))) = (&found.event, &found.api)
+        && probe.has_audio_room() != Some(true)
     {
-        found.event = finder.led(room, sight.info.as_ref().ok()).await.or(Ok(None));
+        found.event = job.event_by_record(room, probe.info.as_ref().ok()).await.or(Ok(None));
     }
     Ok(standing(room, found))
 }
 
-fn standing(room: &RoomRef, found: Beside<Sight>) -> Standing {
+fn standing(room: &RoomRef, found: EventAndApi<NestProbe>) -> Standing {
     let mut troubles = Vec::new();
     let event = found.event.unwrap_or_else(|error| {
         if !matches!(error, Error::NoApi) {
@@ -145,7 +118,7 @@ fn standing(room: &RoomRef, found: Beside<Sight>) -> Standing {
     let host = room.host.or_else(|| Some(event.as_ref()?.event.host()));
     let blank = Standing {
         room_id: room.id.to_string(),
-        state: State::Unknown,
+        state: NestState::Unknown,
         api: None,
         host: host.map(|host| host.to_hex()),
         event: event.as_ref().map(described),
@@ -158,8 +131,8 @@ fn standing(room: &RoomRef, found: Beside<Sight>) -> Standing {
         no_api: matches!(found.api, Err(Error::NoApi)),
     };
     match found.api {
-        Ok((api, sight)) => with_sight(Standing { api: Some(api.to_string()), ..blank }, &sight, host),
-        Err(Error::MediaOverQuic { .. }) => Standing { state: State::MediaOverQuic, ..blank },
+        Ok((api, probe)) => with_probe(Standing { api: Some(api.to_string()), ..blank }, &probe, host),
+        Err(Error::MediaOverQuic { .. }) => Standing { state: NestState::MediaOverQuic, ..blank },
         Err(Error::NoApi) => blank,
         Err(error) => {
             let troubles = blank.troubles.iter().cloned().chain([error.to_string()]).collect();
@@ -168,34 +141,34 @@ fn standing(room: &RoomRef, found: Beside<Sight>) -> Standing {
     }
 }
 
-fn with_sight(mut standing: Standing, sight: &Sight, host: Option<PublicKey>) -> Standing {
+fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>) -> Standing {
     let unsaid = |error: &api::Error| !matches!(error, api::Error::NotFound { .. });
-    let guest = sight.guest.as_ref().err().filter(|error| sight.audio_room().is_none() || unsaid(error));
-    let info = sight.info.as_ref().err().filter(|error| sight.record().is_none() || unsaid(error));
+    let guest = probe.guest.as_ref().err().filter(|error| probe.has_audio_room().is_none() || unsaid(error));
+    let info = probe.info.as_ref().err().filter(|error| probe.has_record().is_none() || unsaid(error));
     standing.troubles.extend(guest.map(|error| format!("audio room: {error}")));
     // Both questions fail in the same way when nobody answers.
     let same = guest.zip(info).is_some_and(|(guest, info)| guest.to_string() == info.to_string());
     standing.troubles.extend(info.filter(|_| !same).map(|error| format!("record: {error}")));
-    standing.audio_room = sight.audio_room();
-    standing.record = sight.record();
-    standing.host = host.or(sight.host()).map(|host| host.to_hex());
+    standing.audio_room = probe.has_audio_room();
+    standing.record = probe.has_record();
+    standing.host = host.or(probe.host()).map(|host| host.to_hex());
     let over = standing.event.as_ref().is_some_and(|event| event.over);
     let over_quic = standing.event.as_ref().is_some_and(|event| event.media_over_quic.is_some());
     standing.state = match (standing.audio_room, standing.record) {
-        (Some(true), _) => State::Running,
-        _ if over_quic => State::MediaOverQuic,
-        (Some(false), _) if over => State::Over,
-        (Some(false), Some(false)) => State::Gone,
-        (Some(false), Some(true)) => State::Inactive,
-        _ => State::Unknown,
+        (Some(true), _) => NestState::Running,
+        _ if over_quic => NestState::MediaOverQuic,
+        (Some(false), _) if over => NestState::Over,
+        (Some(false), Some(false)) => NestState::Gone,
+        (Some(false), Some(true)) => NestState::Inactive,
+        _ => NestState::Unknown,
     };
-    if let Ok(info) = &sight.info {
+    if let Ok(info) = &probe.info {
         let since = info.restarted_at.filter(|at| *at > 0).unwrap_or(info.created_at);
         standing.since_at = Some(since).filter(|since| *since > 0).and_then(rfc3339);
-        if standing.state == State::Running {
+        if standing.state == NestState::Running {
             standing.participants = Some(info.participant_count);
             let closes = info.restarted_at.map(|at| at.saturating_add(EMPTY_TIMEOUT_MS));
-            let there_ms = Clock::default().now_ms().saturating_add(sight.clock.map_or(0, Offset::middle_ms));
+            let there_ms = Clock::default().now_ms().saturating_add(probe.clock.map_or(0, Offset::middle_ms));
             let closes = closes.filter(|at| info.participant_count == 0 && *at > there_ms);
             standing.closes_at = closes.and_then(rfc3339);
         }

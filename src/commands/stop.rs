@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::sync::watch;
 
 use super::Error;
-use super::restart::Progress;
+use crate::reporter::Progress;
 
 /// What interrupted a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +45,22 @@ impl Stop {
     }
 
     /// The outcome of work that changes nothing, unless it is interrupted.
-    pub(super) async fn unless<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(crate) async fn unless<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
             biased;
             done = work => done,
             signal = self.requested() => {
                 Err(Error::Interrupted { signal, progress: Progress::NothingSent, done: None })
             }
+        }
+    }
+
+    /// The outcome of work all of which can be repeated, unless it is interrupted.
+    pub(super) async fn or_stopped<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            signal = self.requested() => Err(Error::Stopped(signal)),
         }
     }
 

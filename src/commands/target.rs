@@ -10,13 +10,12 @@ use nostr::{Kind, PublicKey, RelayUrl};
 
 use tokio::time::timeout;
 
-use super::keys::Keys;
-use super::{Error, Settings};
+use super::{Error, Job, Settings};
 use crate::api::Base;
 use crate::api::wire::Info;
 use crate::key::{self, HostKey, Plan};
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
-use crate::reporter::{Reporter, Silent};
+use crate::reporter::{Silent, Warning};
 use crate::room::{ROOM_KIND, RoomRef};
 
 /// Where relays may be named, beside the nest's own address.
@@ -42,101 +41,85 @@ pub(super) struct Target {
 }
 
 /// What relays and the API say of a nest, each with what went wrong.
-pub(super) struct Beside<T> {
+pub(super) struct EventAndApi<T> {
     /// Its event; `None` if its name does not lead to one.
     pub event: Result<Option<relay::FetchedEvent>, Error>,
     /// Its API, and what was found out there.
     pub api: Result<(Base, T), Error>,
 }
 
-/// Finds targets.
-#[derive(Clone, Copy)]
-pub(super) struct Finder<'a> {
-    pub settings: &'a Settings,
-    pub keys: &'a Keys<'a>,
-    pub reporter: &'a dyn Reporter,
-}
-
-impl Finder<'_> {
-    /// The API of `room`: what was given, the room's own URL, the environment, its event's `service`, the profile.
-    /// Relays are asked only when nothing else says it: a restart is one round trip.
-    pub async fn target(&self, room: &RoomRef) -> Result<Target, Error> {
-        let named = self.settings.api_named(room)?;
-        let event = match named {
-            Some(_) => None,
-            None => match self.event(room, false).await {
+impl Job<'_> {
+    /// Where `room` is. Relays are asked only when nothing else says which API serves it: a restart is one round trip.
+    pub(super) async fn target(&self, room: &RoomRef) -> Result<Target, Error> {
+        let named = self.settings.api_named(room)?.is_some();
+        let event = if named {
+            None
+        } else {
+            match self.event(room, false).await {
                 // The profile comes after the event: it also stands in for it.
                 Err(error) if self.settings.api.profile.is_some() => {
-                    self.reporter.warning(&error.to_string());
+                    self.reporter.warning(&Warning::Relays { why: error.to_string() });
                     None
                 }
                 event => event?,
-            },
+            }
         };
-        let api = self.api(named, event.as_ref())?;
-        Ok(Target { room: room.clone(), api, event })
+        event.as_ref().map_or(Ok(()), has_audio_room)?;
+        Ok(Target { room: room.clone(), api: self.api(room, event.as_ref())?, event })
     }
 
     /// The event of `room`, and what `ask` finds out at its API: side by side where the API is known beforehand.
     ///
     /// # Errors
     /// What [`Settings::api_named`] says against the name.
-    pub async fn beside<T, F>(&self, room: &RoomRef, ask: impl FnOnce(Base) -> F) -> Result<Beside<T>, Error>
+    pub(super) async fn event_and_api<T, F>(
+        &self,
+        room: &RoomRef,
+        ask: impl FnOnce(Base) -> F,
+    ) -> Result<EventAndApi<T>, Error>
     where
         F: Future<Output = T>,
     {
         if let Some(api) = self.settings.api_named(room)? {
             let (event, found) = join(self.event(room, true), ask(api.clone())).await;
-            return Ok(Beside { event, api: Ok((api, found)) });
+            return Ok(EventAndApi { event, api: Ok((api, found)) });
         }
         let event = self.event(room, false).await;
         let known = event.as_ref().ok().and_then(Option::as_ref);
-        let api = match self.api(None, known) {
+        let api = match known.map_or(Ok(()), has_audio_room).and_then(|()| self.api(room, known)) {
             Ok(api) => Ok((api.clone(), ask(api).await)),
             Err(error) => Err(error),
         };
-        Ok(Beside { event, api })
+        Ok(EventAndApi { event, api })
     }
 
-    fn api(&self, named: Option<Base>, event: Option<&relay::FetchedEvent>) -> Result<Base, Error> {
-        if named.is_none()
-            && let Some(event) = event
-        {
-            has_audio_room(event)?;
-        }
-        let service = event.and_then(|room| room.event.api());
-        let api = named.or(service).or_else(|| self.settings.api.profile.clone()).ok_or(Error::NoApi)?;
-        Ok(api.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
+    /// The API of `room`: what was given, the room's own URL, the environment, its event's `service`, the profile.
+    pub(super) fn api(&self, room: &RoomRef, event: Option<&relay::FetchedEvent>) -> Result<Base, Error> {
+        let named = self.settings.api_named(room)?;
+        let api = named.or_else(|| event?.event.api()).or_else(|| self.settings.api.profile.clone());
+        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
     }
 
     /// The event of a nest whose host is known, from relays in any case.
     ///
     /// # Errors
     /// [`Error::NoEvent`], [`Error::Relays`].
-    pub async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::FetchedEvent, Error> {
+    pub(super) async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::FetchedEvent, Error> {
         let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
         self.fetch(room, &coordinate).await
     }
 
-    /// The API of a nest whose event is in hand: what was given, the room's own URL, the environment, the event's
-    /// `service`, the profile.
-    pub fn api_of(&self, room: &RoomRef, event: &relay::FetchedEvent) -> Result<Base, Error> {
-        let named = self.settings.api_named(room)?;
-        let api = named.or_else(|| event.event.api()).or_else(|| self.settings.api.profile.clone());
-        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
-    }
-
     /// The event of a nest. A bare id is looked for among the host's own nests, unless the API is known already.
-    pub async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::FetchedEvent>, Error> {
+    pub(super) async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::FetchedEvent>, Error> {
         if let Some(coordinate) = room.coordinate() {
             return self.fetch(room, &coordinate).await.map(Some);
         }
         if api_known || self.settings.api.profile.is_some() {
             return Ok(None);
         }
-        let Some(Ok(key)) = self.keys.found(None).await else { return Err(Error::NoApi) };
+        let Some(Ok(key)) = self.key_at_hand(None).await else { return Err(Error::NoApi) };
         let listed = self.relays(room).list_of(key.public_key()).await?;
-        self.tell(&listed.asked);
+        self.warn_of_failed(&listed.asked);
         Ok(listed.rooms.into_iter().find(|listed| *listed.event.id() == room.id))
     }
 
@@ -145,11 +128,15 @@ impl Finder<'_> {
     ///
     /// # Errors
     /// Those of [`Self::event`], but not that there is none.
-    pub async fn led(&self, room: &RoomRef, info: Option<&Info>) -> Result<Option<relay::FetchedEvent>, Error> {
+    pub(super) async fn event_by_record(
+        &self,
+        room: &RoomRef,
+        info: Option<&Info>,
+    ) -> Result<Option<relay::FetchedEvent>, Error> {
         // Else the event has led to the API, not the other way round.
         let blind = self.settings.api_named(room)?.is_some() || self.settings.api.profile.is_some();
-        let Some(led) = info.filter(|_| blind).and_then(|info| led_by(room, info)) else { return Ok(None) };
-        match timeout(self.settings.relays.timeout, self.event(&led, true)).await {
+        let Some(named) = info.filter(|_| blind).and_then(|info| named_by(room, info)) else { return Ok(None) };
+        match timeout(self.settings.relays.timeout, self.event(&named, true)).await {
             Err(_) | Ok(Err(Error::NoEvent { .. })) => Ok(None),
             Ok(event) => event,
         }
@@ -165,30 +152,30 @@ impl Finder<'_> {
             }
             found => found?,
         };
-        self.tell(&found.asked);
+        self.warn_of_failed(&found.asked);
         found.room.ok_or_else(|| Error::NoEvent { coordinate: Box::new(coordinate.clone()) })
     }
 
     /// The relays to ask about a nest.
-    pub fn relays(&self, room: &RoomRef) -> Relays {
+    pub(super) fn relays(&self, room: &RoomRef) -> Relays {
         let signer = room.host.and_then(|host| signer(&self.settings.key, host));
-        relays(self.settings, &room.relays, signer)
+        relays(&self.settings, &room.relays, signer)
     }
 
     /// The relays to publish to, in the name of `key`.
-    pub fn homes(&self, room: &relay::FetchedEvent, key: &HostKey) -> Relays {
-        relays(self.settings, &[], Some(signer_of(key))).instead(room.homes())
+    pub(super) fn home_relays(&self, room: &relay::FetchedEvent, key: &HostKey) -> Relays {
+        relays(&self.settings, &[], Some(signer_of(key))).instead(room.homes())
     }
 
-    pub fn tell(&self, asked: &relay::Asked) {
+    pub(super) fn warn_of_failed(&self, asked: &relay::Asked) {
         for failed in &asked.failed {
-            self.reporter.warning(&failed.to_string());
+            self.reporter.warning(&Warning::Relays { why: failed.to_string() });
         }
     }
 }
 
 /// A nest's whole address, where its name is not that.
-fn led_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
+fn named_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
     let host = PublicKey::from_hex(&info.host).ok().filter(|_| room.host.is_none())?;
     let link = RoomRef::parse(&info.link).ok().filter(|link| link.host == Some(host) && link.id == room.id);
     Some(RoomRef { host: Some(host), relays: link.map(|link| link.relays).unwrap_or_default(), ..room.clone() })

@@ -1,24 +1,18 @@
 //! `nest token`: a fresh token without a restart. The nest goes on as it is.
 
-use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use reqwest::Method;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::keys::Keys;
-use super::restart::Progress;
-use super::restart::attempt::Sender;
-use super::target::Finder;
-use super::{Error, Settings, Stop};
-use crate::api::{self, Base, Client, RoomId, answer};
+use super::{Error, Job, Stop, Warning};
+use crate::api::{Base, RoomId};
 use crate::clock;
 use crate::key::HostKey;
 use crate::livekit::token::{self, Claims};
-use crate::reporter::{Reporter, Step};
+use crate::reporter::{RoomReporter, Step};
 use crate::room::RoomRef;
-use crate::secret::Secret;
+use crate::secret::{Secret, exposed};
 
 /// A token that was asked for.
 #[derive(Clone, Debug, Serialize)]
@@ -47,26 +41,21 @@ pub struct Fetched {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     /// What the user should know although it worked.
-    pub warnings: Vec<String>,
-}
-
-fn exposed<S: serde::Serializer>(token: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(token.expose())
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
 }
 
 /// Fetches a token for the key of the settings.
 ///
 /// # Errors
 /// See [`Error`]; nothing is restarted in any case.
-pub async fn run(settings: &Settings, room: &RoomRef, reporter: &dyn Reporter, stop: &Stop) -> Result<Fetched, Error> {
+pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, Error> {
     let work = async {
         let since = Instant::now();
-        let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
-        let keys = Keys::new(settings, reporter);
-        let target = Finder { settings, keys: &keys, reporter }.target(room).await?;
-        reporter.step(room.id.as_str(), Step::Key);
-        let key = keys.of(room.host).await?;
-        let (token, attempts, warnings) = fetch(settings, &client, &target.api, &room.id, &key, reporter).await?;
+        let target = job.target(room).await?;
+        job.reporter.step(room.id.as_str(), Step::Key);
+        let key = job.key_of(room.host).await?;
+        let (token, attempts, warnings) = fetch(job, &target.api, &room.id, &key).await?;
         let claims = token::decode(token.expose()).unwrap_or_default();
         Ok(Fetched {
             room_id: room.id.to_string(),
@@ -75,7 +64,7 @@ pub async fn run(settings: &Settings, room: &RoomRef, reporter: &dyn Reporter, s
             may_publish: claims.may_publish(),
             is_admin: claims.video.as_ref().is_some_and(|video| video.room_admin),
             attempts,
-            elapsed_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: clock::millis(since.elapsed()),
             expires_at: expires_at(&claims),
             warnings,
             token,
@@ -86,31 +75,17 @@ pub async fn run(settings: &Settings, room: &RoomRef, reporter: &dyn Reporter, s
 
 /// Asks for the token of `key`: the token, the number of requests, and warnings that were told already.
 pub(super) async fn fetch(
-    settings: &Settings,
-    client: &Client,
+    job: &Job<'_>,
     api: &Base,
     id: &RoomId,
     key: &HostKey,
-    reporter: &dyn Reporter,
-) -> Result<(Secret, u32, Vec<String>), Error> {
-    let progress = Mutex::<Progress>::default();
-    let sender = Sender {
-        client,
-        key,
-        policy: settings.retry,
-        reporter,
-        room: id.as_str(),
-        step: Step::Look,
-        progress: &progress,
-        shift_s: AtomicI64::default(),
-    };
-    let url = api.room(id, "");
-    let outcome = sender.send(api, &Method::GET, &url).await.map_err(Arc::new)?;
-    let reply = outcome.reply.map_err(api::Error::from)?;
-    let token = answer::fresh_token(&reply, &url).map_err(|error| sender.blamed(error))?;
-    Ok((token, outcome.attempts, outcome.warnings))
+) -> Result<(Secret, u32, Vec<Warning>), Error> {
+    let reporter = RoomReporter::new(job.reporter, id.as_str());
+    let sent = job.signed(api, key, &reporter).token(id).await.map_err(Arc::new)?;
+    Ok((sent.result?, sent.attempts, reporter.take_warnings()))
 }
 
-fn expires_at(claims: &Claims) -> Option<String> {
+/// When a token ends, RFC 3339, where it says so.
+pub(super) fn expires_at(claims: &Claims) -> Option<String> {
     clock::rfc3339(claims.exp?.saturating_mul(1000))
 }

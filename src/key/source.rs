@@ -8,7 +8,7 @@ use nostr::{PublicKey, SecretKey};
 use super::keyring::{self, Keyring};
 use super::parse::{self, Key};
 use super::{Error, HostKey, file};
-use crate::reporter::Reporter;
+use crate::reporter::{Reporter, Warning};
 use crate::secret::Secret;
 
 /// How often a person may mistype a passphrase.
@@ -178,7 +178,7 @@ impl Opener<'_> {
             let Some(passphrase) = self.reporter.secret(&question).await else { break };
             match parse::decrypt(encrypted, passphrase).await {
                 Err(parse::Error::WrongPassphrase) if attempt < ATTEMPTS => {
-                    self.reporter.warning("the passphrase is wrong");
+                    self.reporter.warning(&Warning::WrongPassphrase);
                 }
                 result => return result.map_err(unusable),
             }

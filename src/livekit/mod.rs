@@ -9,10 +9,8 @@ pub mod fresh;
 pub mod media;
 pub mod offset;
 pub mod report;
-#[doc(hidden)]
 pub mod signal;
 pub mod token;
-#[doc(hidden)]
 pub mod validate;
 mod words;
 

@@ -115,6 +115,16 @@ pub async fn ask(
     tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(ValidateError::TimedOut(limit)))
 }
 
+/// Whether a LiveKit server is at `candidate`: without a token it refuses, in its own words.
+pub(crate) async fn ask_without_token(
+    http: &reqwest::Client,
+    candidate: &Candidate,
+    limit: Duration,
+) -> Result<(), ValidateError> {
+    let asked = get(http, candidate.with_path("/rtc/validate", true), Clock::default());
+    tokio::time::timeout(limit, asked).await.unwrap_or(Err(ValidateError::TimedOut(limit))).map(drop)
+}
+
 async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {
     let (started, sent_ms) = (Instant::now(), clock.now_ms());
     let mut response = http.get(url).send().await.map_err(unreachable)?;
@@ -152,6 +162,9 @@ fn unreachable(error: reqwest::Error) -> ValidateError {
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(deeper) = innermost.source() {
         innermost = deeper;
+    }
+    if innermost.downcast_ref().is_some_and(hyper::Error::is_incomplete_message) {
+        return ValidateError::Unreachable("the connection was lost before there was an answer".into());
     }
     ValidateError::Unreachable(excerpt(&innermost.to_string()))
 }

@@ -41,7 +41,7 @@ impl RoomEvent {
     /// The event of a nest that takes the place of this one: the same tags, but its own id, open, starting now, and a
     /// pointer back. `service` and `streaming` are the caller's to set.
     #[must_use]
-    pub fn heir(&self, id: &RoomId, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
+    pub fn successor_with(&self, id: &RoomId, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
         let mut heir = self.rewrite(clock);
         heir.newer_than = None;
         let now = heir.now_s;

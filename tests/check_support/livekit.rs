@@ -9,7 +9,7 @@ use nostr_nests::clock::Clock;
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::signal;
 use nostr_nests::livekit::signal::{JoinMode, SignalSession};
-use nostr_nests::tls;
+use nostr_nests::net::tls;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 

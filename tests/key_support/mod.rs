@@ -11,8 +11,9 @@ use std::sync::Mutex;
 
 use nostr::nips::nip19::ToBech32;
 use nostr::{Keys, PublicKey};
+use nostr_nests::cli::messages::notices;
 use nostr_nests::key::keyring::{Reason, Vault};
-use nostr_nests::reporter::{Answer, Reporter};
+use nostr_nests::reporter::{Answer, Question, Reporter, Warning};
 use nostr_nests::secret::Secret;
 
 /// NIP-49's own vector; the passphrase is `nostr`.
@@ -76,12 +77,12 @@ impl Person {
 }
 
 impl Reporter for Person {
-    fn warning(&self, text: &str) {
-        self.hears(text);
+    fn warning(&self, warning: &Warning) {
+        self.hears(&notices::warning(warning));
     }
 
-    fn confirm<'a>(&'a self, question: &'a str) -> Answer<'a, bool> {
-        self.hears(question);
+    fn confirm<'a>(&'a self, question: Question<'a>) -> Answer<'a, bool> {
+        self.hears(&notices::question(question));
         Box::pin(std::future::ready(self.yes))
     }
 

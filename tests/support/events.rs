@@ -4,10 +4,10 @@
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{EventBuilder, Kind, RelayUrl, Tag, Timestamp};
+use nostr_nests::net::tls;
 use nostr_nests::relay::{RelaySettings, Relays};
 use nostr_nests::room::ROOM_KIND;
 use nostr_nests::server::Mock;
-use nostr_nests::tls;
 
 /// The nest as a link names it: its host, its id, the mock's relay.
 pub fn naddr(mock: &Mock) -> String {

@@ -7,7 +7,8 @@ use super::super::style::{Paint, clean};
 use super::{closes, failed_steps, joinable, local_time, step_line};
 use crate::commands::check::Checked;
 use crate::commands::doctor;
-use crate::commands::status::{Standing, State};
+use crate::commands::list::NestState;
+use crate::commands::status::Standing;
 use crate::commands::token::Fetched;
 use crate::livekit::Verdict;
 use crate::report::Status;
@@ -72,14 +73,14 @@ pub fn checked_text(checked: &Checked, paint: Paint) -> String {
 pub fn standing_text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
     let event_over = standing.event.as_ref().is_some_and(|event| event.over);
     let (mark, word) = match standing.state {
-        State::Running if event_over || standing.record == Some(false) => (Status::Warned, paint.warn("running")),
-        State::Running => (Status::Passed, paint.good("running")),
-        State::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
-        State::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
-        State::Inactive => (Status::Failed, paint.bad("inactive")),
-        State::Gone => (Status::Failed, paint.bad("gone")),
-        State::Over => (Status::NotChecked, "over".into()),
-        State::Unknown => (Status::Warned, paint.warn("not known")),
+        NestState::Running if event_over || standing.record == Some(false) => (Status::Warned, paint.warn("running")),
+        NestState::Running => (Status::Passed, paint.good("running")),
+        NestState::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
+        NestState::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
+        NestState::Inactive => (Status::Failed, paint.bad("inactive")),
+        NestState::Gone => (Status::Failed, paint.bad("gone")),
+        NestState::Over => (Status::NotChecked, "over".into()),
+        NestState::NotChecked | NestState::Unknown => (Status::Warned, paint.warn("not known")),
     };
     let mut parts = vec![paint.strong(&clean(&standing.room_id)), word];
     parts.extend(standing.event.as_ref().map(|event| {
@@ -103,11 +104,11 @@ pub fn standing_text(standing: &Standing, failure: Option<&Failure>, paint: Pain
     let mut lines = vec![format!("{} {}", paint.mark(mark), parts.join(" · "))];
     let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));
     match standing.state {
-        State::Running if event_over => hint("its event says that it is over: clients will not show it as live"),
-        State::Running if standing.record == Some(false) => {
+        NestState::Running if event_over => hint("its event says that it is over: clients will not show it as live"),
+        NestState::Running if standing.record == Some(false) => {
             hint("its record has expired: it runs, but no restart can bring it back once it has closed");
         }
-        State::Unknown => {}
+        NestState::NotChecked | NestState::Unknown => {}
         _ => failure.iter().flat_map(|failure| &failure.hints).for_each(|text| hint(text)),
     }
     lines.join("\n")

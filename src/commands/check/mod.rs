@@ -2,31 +2,26 @@
 
 mod session;
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nostr::PublicKey;
 use tokio::time::Instant;
 
-use super::keys::Keys;
-use super::quiet::Unasked;
 use super::restart::{self, Restarted};
-use super::sight::{self, Sight};
-use super::target::{Beside, Finder};
-use super::{Error, Settings, Stop, moq, token};
-use crate::api::wire::Info;
-use crate::api::{self, Base, Client, Missing};
+use super::target::EventAndApi;
+use super::{Error, Job, Stop, moq, token};
+use crate::api::{self, Base, Missing, NestProbe};
 use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining};
-use crate::livekit::endpoint::{self, Hints};
+use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::token as jwt;
 use crate::livekit::{CheckReport, Preconnect, Transport, Verdict};
 use crate::relay;
-use crate::reporter::{Reporter, Step};
+use crate::reporter::{Question, Reporter, Step, Warning};
 use crate::room::RoomRef;
 use crate::secret::Secret;
 
-pub(super) use session::{Restart, Session, carry_out, session};
+pub(super) use session::{RestartTimes, carry_out, restarted_session};
 
 /// How to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,19 +76,12 @@ pub enum Done {
 ///
 /// # Errors
 /// See [`Error`]; those of a restart only if one was wanted.
-pub async fn run(
-    settings: &Settings,
-    room: &RoomRef,
-    options: Options,
-    reporter: &dyn Reporter,
-    stop: &Stop,
-) -> Result<Done, Error> {
-    match stop.unless(Box::pin(nest(settings, room, options, reporter))).await {
-        Err(Error::Unavailable(why)) if why.can_be_restarted() && settings.interactive => {
-            let question = "This nest has no audio room, and it is yours. Restart this nest now?";
-            let answer = stop.unless(async { Ok(reporter.confirm(question).await) }).await?;
+pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -> Result<Done, Error> {
+    match stop.unless(Box::pin(nest(job, room, options))).await {
+        Err(Error::Unavailable(why)) if why.can_be_restarted() && job.settings.interactive => {
+            let answer = stop.unless(async { Ok(job.reporter.confirm(Question::RestartInactive).await) }).await?;
             if answer == Some(true) {
-                Box::pin(restarted(settings, room, options, reporter, stop)).await
+                Box::pin(restarted(job, room, options, stop)).await
             } else {
                 Err(Error::Unavailable(why))
             }
@@ -110,100 +98,77 @@ impl Unavailable {
     }
 }
 
-async fn restarted(
-    settings: &Settings,
-    room: &RoomRef,
-    options: Options,
-    reporter: &dyn Reporter,
-    stop: &Stop,
-) -> Result<Done, Error> {
+async fn restarted(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -> Result<Done, Error> {
     // Nobody is inside, and the question was asked already.
-    let request = restart::Request { check: Some(options), yes: true, ..restart::Request::new(vec![room.clone()]) };
-    let result = Mutex::new(None);
-    restart::run(settings, &request, reporter, stop, &|_, done| {
-        *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
-    })
-    .await?;
-    match result.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(Ok(restart::Done::Restarted(restarted))) => Ok(Done::Restarted(restarted)),
-        Some(Err(error)) => Err(error),
-        Some(Ok(restart::Done::Planned(_))) | None => Err(Error::Declined),
+    let request = restart::Request { check: Some(options), yes: true, ..restart::Request::new(Vec::new()) };
+    match restart::restart_room(job, &request, room, stop).await? {
+        restart::Done::Restarted(restarted) => Ok(Done::Restarted(restarted)),
+        restart::Done::Planned(_) => Err(Error::Declined),
     }
 }
 
-async fn nest(
-    settings: &Settings,
-    room: &RoomRef,
-    options: Options,
-    reporter: &dyn Reporter,
-) -> Result<Checked, Error> {
-    let settings = &settings.hurried();
-    let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
-    let until = Instant::now() + settings.network.timeout;
+async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Checked, Error> {
+    let reporter = asking.asking_nobody();
+    let job = &asking.within_one_timeout().reporting_to(&reporter);
+    let (client, allow_http) = (&job.client, job.settings.allow_http);
+    let until = Instant::now() + job.settings.network.timeout;
     let left = || until.saturating_duration_since(Instant::now());
-    let unasked = Unasked { reporter, muffled: false };
-    let keys = Keys::new(settings, &unasked);
-    let finder = Finder { settings, keys: &keys, reporter: &unasked };
-    reporter.step(room.id.as_str(), Step::Look);
-    let look = |api: Base| {
-        let (client, limit) = (&client, left());
-        let on = move |info: Option<Info>| async move { finder.led(room, info.as_ref()).await };
-        let hints = Hints { returned: &[], streaming: &[], api: Some(api.url()), allow_http: settings.allow_http };
-        let likely = if options.as_host { Vec::new() } else { endpoint::candidates(hints) };
-        let ahead = Preconnect::begin(&likely, false, &client.network().tls, limit);
-        async move { (sight::look_on(client, &api, &room.id, limit, reporter, on).await, ahead) }
+    job.reporter.step(room.id.as_str(), Step::Look);
+    // The usual place is dialled while the API is still being asked for a token.
+    let ask = |api: Base| {
+        let limit = left();
+        let usual = if options.as_host { Vec::new() } else { candidates(&[], Some(&api), allow_http) };
+        let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
+        async move {
+            let next = |info: Option<api::wire::Info>| async move { job.event_by_record(room, info.as_ref()).await };
+            let (probe, by_record) = job.probe(&api).within(limit).nest_and(&room.id, next).await;
+            (probe, by_record, preconnect)
+        }
     };
-    let Beside { event, api } = finder.beside(room, look).await?;
+    let EventAndApi { event, api } = job.event_and_api(room, ask).await?;
+    // Nobody has named a relay: that none answers matters only where no endpoint is found without.
     let mut unheard = None;
-    let found = match (event, api) {
-        (Ok(None), Ok((api, ((sight, led), ahead)))) => {
-            // Nobody has named a relay: that none answers matters only where the way is not found without.
-            let led = led.unwrap_or_else(|error| {
+    let (event, api) = match (event, api) {
+        (Ok(None), Ok((api, (probe, by_record, preconnect)))) => {
+            let event = by_record.unwrap_or_else(|error| {
                 unheard = Some(error.to_string());
                 None
             });
-            Beside { event: Ok(led), api: Ok((api, (sight, ahead))) }
+            (Ok(event), Ok((api, probe, preconnect)))
         }
-        (event, api) => Beside { event, api: api.map(|(api, ((sight, _), ahead))| (api, (sight, ahead))) },
+        (event, api) => (event, api.map(|(api, (probe, _, preconnect))| (api, probe, preconnect))),
     };
-    if let Ok(Some(relay::FetchedEvent { event, .. })) = &found.event
+    if let Ok(Some(relay::FetchedEvent { event, .. })) = &event
         && let Some(media) = event.media_over_quic()
     {
-        let report = moq::check(event, media, &client, settings.allow_http).await;
+        let report = moq::check(event, media, client, allow_http).await;
         return concluded(report, room.id.as_str(), Some(event.host()));
     }
-    let (event, api, (sight, ahead)) = match found {
-        Beside { event: Err(error), api: Err(Error::NoApi) } | Beside { api: Err(error), .. } => return Err(error),
-        Beside { event, api: Ok((api, seen)) } => (event, api, seen),
-    };
+    let (api, probe, preconnect) = api?;
     let event = event.unwrap_or_else(|error| {
-        reporter.warning(&error.to_string());
+        job.reporter.warning(&Warning::Relays { why: error.to_string() });
         None
     });
-    tell(reporter, &api, event.as_ref());
-    let host = room.host.or(sight.host());
-    let clock = sight.clock;
-    let guest = match audio_room(sight) {
+    tell(job.reporter, &api, event.as_ref());
+    let host = room.host.or(probe.host());
+    let clock = probe.clock;
+    let guest = match audio_room(probe) {
         Ok(guest) => guest,
         Err(source) => {
             let over = event.as_ref().filter(|room| room.event.is_over(Clock::default().now_s()));
             let over = over.map(|room| room.event.status().as_str().to_owned());
-            let ours = is_ours(&keys, host).await;
+            let ours = is_ours(job, host).await;
             return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over })));
         }
     };
-    let streaming: Vec<_> = event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
-    let hints = Hints { returned: &[], streaming: &streaming, api: Some(api.url()), allow_http: settings.allow_http };
-    let candidates = endpoint::candidates(hints);
-    let ahead =
-        if options.as_host { Preconnect::begin(&candidates, true, &client.network().tls, left()) } else { ahead };
-    let own = if options.as_host {
+    let candidates = candidates(&streaming(event.as_ref()), Some(&api), allow_http);
+    let (preconnect, own) = if options.as_host {
+        let preconnect = Preconnect::begin(&candidates, true, &client.network().tls, left());
         // It was asked for, so a person may be asked for the key.
-        let keys = Keys::new(settings, reporter);
-        let key = keys.of(host).await?;
-        Some(token::fetch(settings, &client, &api, &room.id, &key, reporter).await?.0)
+        let key = asking.key_of(host).await?;
+        (preconnect, Some(token::fetch(asking, &api, &room.id, &key).await?.0))
     } else {
-        None
+        (preconnect, None)
     };
     let join = own.as_ref().map_or(Joining { token: &guest, host: false }, |token| Joining { token, host: true });
     let check = Check {
@@ -212,41 +177,48 @@ async fn nest(
         api_clock: clock,
         ..options.on(room.id.as_str(), &candidates, left())
     };
-    let report = carry_out(&check, ahead.as_ref(), &client, reporter).await;
+    let report = carry_out(&check, preconnect.as_ref(), client, job.reporter).await;
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
-        reporter.warning(&why);
+        job.reporter.warning(&Warning::Relays { why });
     }
     concluded(report, room.id.as_str(), host)
+}
+
+/// Where an event says that the media server is.
+pub(super) fn streaming(event: Option<&relay::FetchedEvent>) -> Vec<String> {
+    event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect()
+}
+
+fn candidates(streaming: &[String], api: Option<&Base>, allow_http: bool) -> Vec<Candidate> {
+    endpoint::candidates(Hints { returned: &[], streaming, api: api.map(Base::url), allow_http })
 }
 
 /// Checks a session at `url` with a token for it, whoever gave it out.
 ///
 /// # Errors
-/// [`Error::NoSession`] before anything is dialled, else [`Error::Unjoinable`].
+/// [`Error::NotAToken`] and [`Error::NotAMediaServer`] before anything is dialled, else [`Error::Unjoinable`].
 pub async fn endpoint(
-    settings: &Settings,
+    job: &Job<'_>,
     url: &str,
     token: &Secret,
     options: Options,
-    reporter: &dyn Reporter,
     stop: &Stop,
 ) -> Result<Checked, Error> {
-    let claims = jwt::decode(token.expose()).map_err(|_| Error::NoSession("what --token-file names is no token"))?;
+    let claims = jwt::decode(token.expose()).map_err(|_| Error::NotAToken)?;
     let returned = [url.to_owned()];
-    let hints = Hints { returned: &returned, streaming: &[], api: None, allow_http: settings.allow_http };
+    let hints = Hints { returned: &returned, streaming: &[], api: None, allow_http: job.settings.allow_http };
     let candidates = endpoint::candidates(hints);
     if candidates.is_empty() {
-        return Err(Error::NoSession("what --url names is no media server"));
+        return Err(Error::NotAMediaServer);
     }
-    let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
     let grants = claims.video.unwrap_or_default();
     let name = grants.room.unwrap_or_default();
     let check = Check {
         join: Some(Joining { token, host: grants.room_admin }),
         any_room: true,
-        ..options.on(&name, &candidates, client.network().timeout)
+        ..options.on(&name, &candidates, job.settings.network.timeout)
     };
-    let work = async { Ok(carry_out(&check, None, &client, reporter).await) };
+    let work = async { Ok(carry_out(&check, None, &job.client, job.reporter).await) };
     concluded(stop.unless(work).await?, &name, None)
 }
 
@@ -257,8 +229,8 @@ fn concluded(report: CheckReport, room: &str, host: Option<PublicKey>) -> Result
 }
 
 /// The guest's token, or what its absence means: `/guest` does not tell a record that is gone from a room that is.
-fn audio_room(sight: Sight) -> Result<Secret, api::Error> {
-    match (sight.guest, sight.info) {
+fn audio_room(probe: NestProbe) -> Result<Secret, api::Error> {
+    match (probe.guest, probe.info) {
         (
             Err(api::Error::NotFound { missing: Missing::AudioRoom, .. }),
             Err(gone @ api::Error::NotFound { missing: Missing::Record | Missing::Endpoint, .. }),
@@ -268,9 +240,9 @@ fn audio_room(sight: Sight) -> Result<Secret, api::Error> {
 }
 
 /// Whether the key at hand is the host's. Nobody is asked for one.
-async fn is_ours(keys: &Keys<'_>, host: Option<PublicKey>) -> bool {
+async fn is_ours(job: &Job<'_>, host: Option<PublicKey>) -> bool {
     let Some(host) = host else { return false };
-    matches!(keys.found(Some(host)).await, Some(Ok(key)) if key.public_key() == host)
+    matches!(job.key_at_hand(Some(host)).await, Some(Ok(key)) if key.public_key() == host)
 }
 
 fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::FetchedEvent>) {

@@ -4,75 +4,68 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Options;
-use crate::api::{Base, Call, Client, RoomId, answer};
+use super::{Options, streaming};
+use crate::api::{Client, Sent};
 use crate::clock::Clock;
+use crate::commands::Job;
+use crate::commands::restart::Restarted;
+use crate::commands::target::Target;
 use crate::livekit::check::{self, Check, Joining, Tools};
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::{self, CheckReport, Offset, Preconnect};
 use crate::reporter::Reporter;
-use crate::secret::Secret;
 
-/// A session to check.
+/// When a restart was carried out.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::commands) struct Session<'a> {
-    /// Who gave it out.
-    pub api: &'a Base,
-    /// The nest.
-    pub room: &'a RoomId,
-    /// As the API returned them.
-    pub endpoints: &'a [String],
-    /// As its event names them.
-    pub streaming: &'a [String],
-    /// Plain `ws://` may leave this machine.
-    pub allow_http: bool,
-    /// The host's.
-    pub token: Option<&'a Secret>,
-    /// What is known of the restart that made it.
-    pub restart: Restart<'a>,
+pub(in crate::commands) struct RestartTimes {
+    /// Between which moments of the clock here.
+    here: livekit::Restarted,
+    api_clock: Option<Offset>,
 }
 
-/// What is known of a restart.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::commands) struct Restart<'a> {
-    /// When, by the clock here.
-    pub times: livekit::Restarted,
-    /// What the API's clock showed when it answered, in milliseconds since the Unix epoch, cut to seconds.
-    pub api_date_ms: Option<i64>,
-    /// The SID that this machine last saw.
-    pub sid_before: Option<&'a str>,
+impl RestartTimes {
+    pub fn of<T>(sent: &Sent<T>) -> Self {
+        let Sent { sent_ms, answered_ms, date_ms, .. } = *sent;
+        let api_clock = date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms));
+        Self { here: livekit::Restarted { sent_ms, answered_ms }, api_clock }
+    }
 }
 
-/// Joins as a guest (or as the host, if that is wanted) and reports what was found.
-pub(in crate::commands) async fn session(
-    client: &Client,
+/// Joins the session that a restart gave out, as a guest (or as the host, if that is wanted), and reports what was found.
+pub(in crate::commands) async fn restarted_session(
+    job: &Job<'_>,
     options: Options,
-    session: Session<'_>,
-    reporter: &dyn Reporter,
+    target: &Target,
+    restarted: &Restarted,
+    times: RestartTimes,
 ) -> CheckReport {
-    let until = Instant::now() + client.network().timeout;
-    let Session { endpoints: returned, streaming, allow_http, .. } = session;
-    let candidates = endpoint::candidates(Hints { returned, streaming, api: Some(session.api.url()), allow_http });
-    let network = client.network();
+    let network = &job.settings.network;
+    let until = Instant::now() + network.timeout;
+    let streaming = streaming(target.event.as_ref());
+    let candidates = endpoint::candidates(Hints {
+        returned: &restarted.endpoints,
+        streaming: &streaming,
+        api: Some(target.api.url()),
+        allow_http: job.settings.allow_http,
+    });
+    // The media server is dialled while the API is still being asked for a guest's token.
     let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, network.timeout);
-    let guest = if options.as_host { None } else { Some(guest(client, session.api, session.room).await) };
+    let guest = if options.as_host { None } else { Some(job.probe(&target.api).guest(&target.room.id).await.result) };
     let (join, no_token) = match &guest {
         Some(Ok(token)) => (Some(Joining { token, host: false }), None),
-        Some(Err(why)) => (None, Some(why.as_str())),
-        None => (session.token.map(|token| Joining { token, host: true }), None),
+        Some(Err(error)) => (None, Some(error.to_string())),
+        None => (restarted.token.as_ref().map(|token| Joining { token, host: true }), None),
     };
-    let livekit::Restarted { sent_ms, answered_ms } = session.restart.times;
-    let left = until.saturating_duration_since(Instant::now());
     let check = Check {
         join,
-        no_token,
-        host_token: session.token,
-        restarted: Some(session.restart.times),
-        sid_before: session.restart.sid_before,
-        api_clock: session.restart.api_date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms)),
-        ..options.on(session.room.as_str(), &candidates, left)
+        no_token: no_token.as_deref(),
+        host_token: restarted.token.as_ref(),
+        restarted: Some(times.here),
+        sid_before: restarted.sid_before.as_deref(),
+        api_clock: times.api_clock,
+        ..options.on(target.room.id.as_str(), &candidates, until.saturating_duration_since(Instant::now()))
     };
-    carry_out(&check, preconnect.as_ref(), client, reporter).await
+    carry_out(&check, preconnect.as_ref(), &job.client, job.reporter).await
 }
 
 impl Options {
@@ -112,14 +105,4 @@ pub(in crate::commands) async fn carry_out(
     let tools =
         Tools { http: client.http(), tls: &client.network().tls, preconnect, clock: Clock::default(), reporter };
     Box::pin(check::run(check, &tools)).await
-}
-
-/// A listener's token, or why there is none; the check itself says what that means.
-async fn guest(client: &Client, api: &Base, room: &RoomId) -> Result<Secret, String> {
-    let url = api.room(room, "/guest");
-    let token = match client.send(Call::get(&url)).await {
-        Ok(reply) => answer::fresh_token(&reply, &url),
-        Err(lost) => Err(lost.into()),
-    };
-    token.map_err(|error| error.to_string())
 }

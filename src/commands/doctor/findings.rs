@@ -4,22 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join4;
-use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{self, ApiConnection};
 use super::media::{self, Media};
-use crate::api::{self, Base, Call, Client, Lost, Missing, Policy, Reply, RoomId, answer};
-use crate::commands::keys::Keys;
-use crate::commands::quiet::Unasked;
-use crate::commands::sight::{self, Sight, clock_of};
-use crate::commands::target::{Beside, Finder};
-use crate::commands::{Error, Settings, token};
+use crate::api::probe::{Answer, Health};
+use crate::api::{self, Base, Lost, NestProbe, Policy, RoomId};
+use crate::commands::check::streaming;
+use crate::commands::target::EventAndApi;
+use crate::commands::{Error, Job, Warning, token};
 use crate::key::{self, HostKey};
 use crate::livekit::Offset;
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::relay;
-use crate::reporter::{Reporter, Step};
+use crate::reporter::{NonInteractive, Step};
 use crate::room::RoomRef;
 
 /// A room that nobody has: what stands in for one where no nest is named.
@@ -42,9 +40,8 @@ pub(super) struct Findings {
 pub(super) struct Far {
     pub api: Base,
     pub connection: ApiConnection,
-    pub health: Result<Health, api::Error>,
-    pub health_elapsed: Duration,
-    pub sight: Sight,
+    pub health: Answer<Health>,
+    pub nest: NestProbe,
     /// How far its clock is from the one here.
     pub clock: Option<Offset>,
     /// `None`: nobody signed.
@@ -55,70 +52,61 @@ impl Far {
     /// Whether anything was sent to it at all.
     pub fn is_reached(&self) -> bool {
         let lost = |error: Option<&api::Error>| matches!(error, Some(api::Error::Lost(Lost::Unreachable { .. })));
-        !(lost(self.health.as_ref().err()) && lost(self.sight.guest.as_ref().err()))
+        !(lost(self.health.result.as_ref().err()) && lost(self.nest.guest.as_ref().err()))
     }
-}
-
-/// What `/health` says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Health {
-    pub status: Option<String>,
-    pub version: Option<String>,
 }
 
 /// A signature that was accepted.
 pub(super) struct Signature {
     /// It was, but only with the server's time.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     pub elapsed: Duration,
 }
 
 impl Findings {
     /// Looks at everything.
-    pub async fn gather(settings: &Settings, room: Option<&RoomRef>, reporter: &dyn Reporter) -> Result<Self, Error> {
+    pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
+        let mut job = asking.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
-        let settings = &Settings { retry: Policy { retries: 0, ..settings.retry }, ..settings.hurried() };
-        let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
-        let nobodys =
+        job.settings.retry = Policy { retries: 0, ..job.settings.retry };
+        let stand_in =
             RoomRef { id: RoomId::new(NOBODYS).map_err(room_error)?, host: None, relays: Vec::new(), api: None };
-        let subject = room.unwrap_or(&nobodys);
+        let subject = room.unwrap_or(&stand_in);
         let name = subject.id.as_str();
-        let keys = Keys::new(settings, reporter);
-        reporter.step(name, Step::Key);
-        let key = keys.found(subject.host).await;
-        reporter.step(name, Step::Look);
+        job.reporter.step(name, Step::Key);
+        let key = job.key_at_hand(subject.host).await;
+        job.reporter.step(name, Step::Look);
 
-        let muffled = Unasked { reporter, muffled: true };
-        let finder = Finder { settings, keys: &keys, reporter: &muffled };
-        let until = Instant::now() + settings.network.timeout;
-        let asker =
-            Asker { settings, client: &client, id: &subject.id, key: signer(key.as_ref()), reporter: &muffled, until };
+        let reporter = NonInteractive { reporter: job.reporter, warnings: false };
+        let job = job.reporting_to(&reporter);
+        let until = Instant::now() + job.settings.network.timeout;
+        let signer = key.as_ref().and_then(|key| key.as_deref().ok());
+        let ask = |api: Base| ask(&job, api, &subject.id, signer, until);
         let started = Instant::now();
-        let Beside { mut event, api } = match room {
-            Some(room) => finder.beside(room, |api| asker.ask(api)).await?,
-            None => asker.alone().await?,
+        let EventAndApi { mut event, api } = match room {
+            Some(room) => job.event_and_api(room, ask).await?,
+            None => {
+                let api = match job.api(subject, None) {
+                    Ok(api) => Ok((api.clone(), ask(api).await)),
+                    Err(Error::NoApi) => Err(Error::NoApi),
+                    Err(error) => return Err(error),
+                };
+                EventAndApi { event: Ok(None), api }
+            }
         };
         let mut event_elapsed = started.elapsed();
         let api = api.map(|(_, far)| far);
-        if let (Some(room), Ok(None), Ok(Far { sight: Sight { info: Ok(info), .. }, .. })) = (room, &event, &api) {
+        if let (Some(room), Ok(None), Ok(Far { nest: NestProbe { info: Ok(info), .. }, .. })) = (room, &event, &api) {
             let started = Instant::now();
-            event = timeout_at(until, finder.led(room, Some(info))).await.unwrap_or(Ok(None));
+            event = timeout_at(until, job.event_by_record(room, Some(info))).await.unwrap_or(Ok(None));
             event_elapsed = started.elapsed();
         }
         let (candidates, media) = match (&api, room) {
             (Ok(far), Some(_)) => {
-                let known = event.as_ref().ok().and_then(Option::as_ref);
-                let streaming: Vec<_> =
-                    known.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect();
-                let hints = Hints {
-                    returned: &[],
-                    streaming: &streaming,
-                    api: Some(far.api.url()),
-                    allow_http: settings.allow_http,
-                };
-                let candidates = endpoint::candidates(hints);
-                let media = media::look(&client, name, &candidates, far, reporter, until).await;
+                let streaming = streaming(event.as_ref().ok().and_then(Option::as_ref));
+                let (api, allow_http) = (Some(far.api.url()), job.settings.allow_http);
+                let candidates = endpoint::candidates(Hints { returned: &[], streaming: &streaming, api, allow_http });
+                let media = media::probe(&job, name, &candidates, far, until).await;
                 (candidates, Some(media))
             }
             _ => (Vec::new(), None),
@@ -141,66 +129,34 @@ fn room_error(error: api::address::Error) -> Error {
     Error::Room(error.into())
 }
 
-fn signer(key: Option<&Result<Arc<HostKey>, Arc<key::Error>>>) -> Option<&HostKey> {
-    key.and_then(|key| key.as_deref().ok())
-}
-
 /// Asks the API everything.
-struct Asker<'a> {
-    settings: &'a Settings,
-    client: &'a Client,
-    id: &'a RoomId,
-    key: Option<&'a HostKey>,
-    reporter: &'a dyn Reporter,
-    until: Instant,
+async fn ask(job: &Job<'_>, api: Base, id: &RoomId, key: Option<&HostKey>, until: Instant) -> Far {
+    let probe = job.probe(&api).within(until.saturating_duration_since(Instant::now()));
+    let (connection, health, nest, signature) = join4(
+        connection::connect(&job.client, &api, until),
+        probe.health(),
+        probe.nest(id),
+        signature(job, &api, id, key, until),
+    )
+    .await;
+    let clock = health.clock.or(nest.clock);
+    Far { api, connection, health, nest, clock, signature }
 }
 
-impl Asker<'_> {
-    /// The API that was given, without any nest.
-    async fn alone(&self) -> Result<Beside<Far>, Error> {
-        let sources = &self.settings.api;
-        let named = [&sources.given, &sources.environment, &sources.profile].into_iter().flatten().next().cloned();
-        let secure = named.map(|api| api.secure(self.settings.allow_http)).transpose().map_err(room_error)?;
-        let api = match secure {
-            Some(api) => Ok((api.clone(), self.ask(api).await)),
-            None => Err(Error::NoApi),
-        };
-        Ok(Beside { event: Ok(None), api })
-    }
-
-    async fn ask(&self, api: Base) -> Far {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let started = Instant::now();
-        let health_url = api.health();
-        let health = async {
-            let reply = self.client.send(Call::get(&health_url).within(left)).await;
-            (reply, started.elapsed())
-        };
-        let (connection, (health, health_elapsed), sight, signature) = join4(
-            connection::connect(self.client, &api, self.until),
-            health,
-            sight::look(self.client, &api, self.id, left, self.reporter),
-            self.signature(&api),
-        )
-        .await;
-        let clock = health.as_ref().ok().and_then(clock_of).or(sight.clock);
-        let health = health.map_err(api::Error::from).and_then(|reply: Reply| answer::json(&reply, &health_url));
-        Far { api, connection, health, health_elapsed, sight, clock, signature }
-    }
-
-    /// Asks for a token, which changes nothing. That there is no such nest is found out only after the signature.
-    async fn signature(&self, api: &Base) -> Option<Result<Signature, Error>> {
-        let key = self.key?;
-        let started = Instant::now();
-        let fetched = token::fetch(self.settings, self.client, api, self.id, key, self.reporter);
-        let fetched = timeout_at(self.until, fetched).await.ok()?;
-        let accepted = |warnings| Signature { warnings, elapsed: started.elapsed() };
-        Some(match fetched {
-            Ok((_, _, warnings)) => Ok(accepted(warnings)),
-            Err(Error::Api(api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })) => {
-                Ok(accepted(Vec::new()))
-            }
-            Err(error) => Err(error),
-        })
-    }
+/// Asks for a token, which changes nothing. That there is no such nest is found out only after the signature.
+async fn signature(
+    job: &Job<'_>,
+    api: &Base,
+    id: &RoomId,
+    key: Option<&HostKey>,
+    until: Instant,
+) -> Option<Result<Signature, Error>> {
+    let started = Instant::now();
+    let fetched = timeout_at(until, token::fetch(job, api, id, key?)).await.ok()?;
+    let accepted = |warnings| Signature { warnings, elapsed: started.elapsed() };
+    Some(match fetched {
+        Ok((_, _, warnings)) => Ok(accepted(warnings)),
+        Err(Error::Api(error)) if error.says_absent() => Ok(accepted(Vec::new())),
+        Err(error) => Err(error),
+    })
 }

@@ -5,14 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::findings::Far;
-use crate::api::{Call, Client};
 use crate::clock::Clock;
+use crate::commands::Job;
 use crate::commands::check::{Options, carry_out};
 use crate::livekit::CheckReport;
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::validate::{self, Refusal};
-use crate::reporter::Reporter;
 
 /// For each endpoint.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -30,27 +29,20 @@ pub(super) enum Media {
 }
 
 /// Joins where people are inside; else asks who is there, and shows a listener's token if there is one.
-pub(super) async fn look(
-    client: &Client,
-    room: &str,
-    candidates: &[Candidate],
-    far: &Far,
-    reporter: &dyn Reporter,
-    until: Instant,
-) -> Media {
+pub(super) async fn probe(job: &Job<'_>, room: &str, candidates: &[Candidate], far: &Far, until: Instant) -> Media {
     let left = || until.saturating_duration_since(Instant::now());
     if left().is_zero() {
         return Media::NoTime;
     }
-    let inside = far.sight.info.as_ref().is_ok_and(|info| info.participant_count > 0);
-    let token = far.sight.guest.as_ref().ok();
+    let inside = far.nest.info.as_ref().is_ok_and(|info| info.participant_count > 0);
+    let token = far.nest.guest.as_ref().ok();
     if let Some(token) = token.filter(|_| inside) {
         let check = Check {
             join: Some(Joining { token, host: false }),
             api_clock: far.clock,
             ..Options::default().on(room, candidates, left())
         };
-        return Media::Joined(Box::new(carry_out(&check, None, client, reporter).await));
+        return Media::Joined(Box::new(carry_out(&check, None, &job.client, job.reporter).await));
     }
     // Where the API cannot be reached, neither can its neighbour.
     let beside = |candidate: &Candidate| candidate.source == Source::Usual;
@@ -59,17 +51,12 @@ pub(super) async fn look(
     for candidate in candidates.iter().filter(|candidate| !hopeless(candidate)) {
         let limit = LIMIT.min(left());
         let started = Instant::now();
+        let http = job.client.http();
         let seen = match token {
-            Some(token) => validate::ask(client.http(), candidate, token, limit, Clock::default())
-                .await
-                .map(|answer| Some(answer.verdict))
-                .map_err(|error| error.to_string()),
-            // Without a token it refuses: that is how LiveKit sounds.
-            None => match client.send(Call::get(&candidate.with_path("/rtc/validate", true)).within(limit)).await {
-                Ok(reply) if Refusal::read(reply.status, &reply.text()).is_some() => Ok(None),
-                Ok(reply) => Err(format!("what answers there is no LiveKit server (status {})", reply.status)),
-                Err(lost) => Err(lost.to_string()),
-            },
+            Some(token) => {
+                validate::ask(http, candidate, token, limit, Clock::default()).await.map(|answer| Some(answer.verdict))
+            }
+            None => validate::ask_without_token(http, candidate, limit).await.map(|()| None),
         };
         match seen {
             Ok(verdict) => {

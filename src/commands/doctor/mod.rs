@@ -10,9 +10,8 @@ mod words;
 use serde::Serialize;
 
 use self::findings::Findings;
-use super::{Error, Settings, Stop};
+use super::{Error, Job, Stop};
 use crate::report::{Status, Step};
-use crate::reporter::Reporter;
 use crate::room::RoomRef;
 
 /// What to look at.
@@ -78,15 +77,10 @@ impl Link {
 /// Looks at everything; ends within about the time-out, once the key is there.
 ///
 /// # Errors
-/// [`Error::Interrupted`], and what [`Settings::api_named`] says against the name.
-pub async fn run(
-    settings: &Settings,
-    request: &Request,
-    reporter: &dyn Reporter,
-    stop: &Stop,
-) -> Result<Report, Error> {
+/// [`Error::Interrupted`], and what [`super::Settings::api_named`] says against the name.
+pub async fn run(job: &Job<'_>, request: &Request, stop: &Stop) -> Result<Report, Error> {
     stop.unless(async {
-        let findings = Box::pin(Findings::gather(settings, request.room.as_ref(), reporter)).await?;
+        let findings = Box::pin(Findings::gather(job, request.room.as_ref())).await?;
         Ok(report(words::links(&findings, request), request))
     })
     .await

@@ -4,7 +4,7 @@ use nostr::nips::nip19::ToBech32 as _;
 use serde::Serialize;
 use url::Url;
 
-use super::asking::{Answer, Key};
+use super::probes::{Key, NestAnswer};
 use crate::api::{self, Base};
 use crate::clock::{self, Clock};
 use crate::commands::{Error, Settings};
@@ -18,7 +18,7 @@ const WEB: &str = "https://nostrnests.com/";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum NestState {
     /// Open, and there is an audio room.
     Running,
     /// Open, and there is no audio room: a restart mends that.
@@ -48,7 +48,7 @@ pub struct Nest {
     /// As its event has it: `open`, `private`, `closed`, `planned`, `live`, `ended`, or anything else.
     pub status: String,
     /// How it is, all in all.
-    pub state: State,
+    pub state: NestState,
     /// Why it was not checked, or why nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -99,15 +99,15 @@ impl Nest {
         let refused = base.as_ref().and_then(|base| base.clone().secure(settings.allow_http).err());
         let now_s = Clock::default().now_s();
         let (state, why) = if event.is_over(now_s) {
-            (State::Over, None)
+            (NestState::Over, None)
         } else if quic {
-            (State::MediaOverQuic, None)
+            (NestState::MediaOverQuic, None)
         } else if !event.is_open(now_s) {
-            (State::NotChecked, Some("its event does not say whether it is open".into()))
+            (NestState::NotChecked, Some("its event does not say whether it is open".into()))
         } else if base.is_none() {
-            (State::NotChecked, Some("its event names no API".into()))
+            (NestState::NotChecked, Some("its event names no API".into()))
         } else {
-            (State::NotChecked, refused.map(|error| error.to_string()))
+            (NestState::NotChecked, refused.map(|error| error.to_string()))
         };
         let at = |seconds: i64| clock::rfc3339(seconds.saturating_mul(1000));
         let published_s = i64::try_from(event.created_at()).unwrap_or(i64::MAX);
@@ -135,25 +135,25 @@ impl Nest {
 
     /// Of whom the API has something to say.
     pub(super) fn to_be_checked(&self) -> Option<Key> {
-        let open = self.state == State::NotChecked && self.why.is_none();
+        let open = self.state == NestState::NotChecked && self.why.is_none();
         Some((self.base.clone().filter(|_| open)?, self.room.event.id().clone()))
     }
 
     /// Open, and without an audio room.
     #[must_use]
     pub fn is_inactive(&self) -> bool {
-        matches!(self.state, State::Inactive | State::Gone)
+        matches!(self.state, NestState::Inactive | NestState::Gone)
     }
 
     /// The same with what its API says.
-    pub(super) fn with(self, answer: Answer) -> Self {
+    pub(super) fn with_answer(self, answer: NestAnswer) -> Self {
         match answer {
-            Answer::Failed(error) => self.failed(error),
-            Answer::Known { running, record, people } => {
+            NestAnswer::Failed(error) => self.failed(error),
+            NestAnswer::Known { running, record, people } => {
                 let state = match (running, record) {
-                    (true, _) => State::Running,
-                    (false, Some(false)) => State::Gone,
-                    (false, _) => State::Inactive,
+                    (true, _) => NestState::Running,
+                    (false, Some(false)) => NestState::Gone,
+                    (false, _) => NestState::Inactive,
                 };
                 Self { state, record, people, ..self }
             }
@@ -161,7 +161,8 @@ impl Nest {
     }
 
     fn failed(self, error: api::Error) -> Self {
-        let state = if matches!(error, api::Error::RateLimited { .. }) { State::NotChecked } else { State::Unknown };
+        let state =
+            if matches!(error, api::Error::RateLimited { .. }) { NestState::NotChecked } else { NestState::Unknown };
         Self { state, why: Some(error.to_string()), error: Some(error), ..self }
     }
 

@@ -3,27 +3,23 @@
 //! Room, event, people, and at last the old event: each step is looked for before it is done, so that a run that was
 //! interrupted anywhere is finished by the next one.
 
+mod flow;
 mod journal;
-mod walk;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use self::walk::Walk;
-use super::keys::Keys;
-use super::pick::{Purpose, pick};
+use self::flow::Recreation;
 use super::publish::Published;
-use super::target::Finder;
-use super::{Error, Settings, Stop};
-use crate::api::{self, Client};
-use crate::reporter::Reporter;
+use super::{Error, Job, Stop, Warning};
+use crate::reporter::RoomReporter;
 use crate::room::RoomRef;
 
 /// What to recreate, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Request {
-    /// The nest; without it, a person at the terminal chooses.
-    pub room: Option<RoomRef>,
+    /// The nest.
+    pub room: RoomRef,
     /// Ask nobody.
     pub yes: bool,
     /// Create and publish nothing; show what would be.
@@ -69,7 +65,8 @@ pub struct Recreated {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Published>,
     /// What the user should know although it worked.
-    pub warnings: Vec<String>,
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
 }
 
 /// Requests and events that were not sent.
@@ -96,24 +93,11 @@ pub const NEW_ID: &str = "NEW-ID";
 ///
 /// # Errors
 /// Whatever stops it; what was done by then stays done, and the next run goes on from there.
-pub async fn run(settings: &Settings, request: &Request, reporter: &dyn Reporter, stop: &Stop) -> Result<Done, Error> {
-    let keys = Keys::new(settings, reporter);
-    let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
+pub async fn run(job: &Job<'_>, request: &Request, stop: &Stop) -> Result<Done, Error> {
     let work = async {
-        let room = match &request.room {
-            Some(room) => room.clone(),
-            None => pick(Purpose::Recreate, settings, &keys, &client, reporter).await?,
-        };
-        let key = keys.of(room.host).await?;
-        if let Some(host) = room.host.filter(|host| *host != key.public_key()) {
-            return Err(Error::NotHost { you: key.public_key(), host: Some(host), asked: false });
-        }
-        let finder = Finder { settings, keys: &keys, reporter };
-        Walk::new(request, &room, &key, &client, finder).go().await
+        let key = job.host_key(&request.room).await?;
+        let reporter = RoomReporter::new(job.reporter, request.room.id.as_str());
+        Recreation { job, request, key: &key, reporter: &reporter }.run().await
     };
-    tokio::select! {
-        biased;
-        done = work => done,
-        signal = stop.requested() => Err(Error::Stopped(signal)),
-    }
+    stop.or_stopped(work).await
 }

@@ -1,33 +1,24 @@
 //! `nest restart`: the main job.
 
-pub(super) mod attempt;
-mod conclude;
-mod look;
-mod status;
-mod walk;
+mod flow;
+mod proof;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::{Serialize, Serializer};
 
-pub use self::attempt::Progress;
-use self::walk::Walk;
-use super::keys::Keys;
-use super::pick::{Purpose, pick};
+pub(crate) use self::flow::restart_room;
+pub use self::proof::ServerSigns;
 use super::publish::Published;
-use super::{Error, Settings, Stop, sweep};
-use crate::api::Client;
+use super::{Error, Job, Stop, Warning};
 use crate::livekit::CheckReport;
-use crate::reporter::Reporter;
 use crate::room::RoomRef;
-use crate::secret::Secret;
+use crate::secret::{Secret, exposed};
 
 /// Which nests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
     /// These.
     Named(Vec<RoomRef>),
-    /// One that a person at the terminal chooses.
-    Chosen,
     /// All of the host's that are inactive, and no others.
     AllInactive,
 }
@@ -86,7 +77,7 @@ pub struct Restarted {
     /// As the API gave them.
     pub endpoints: Vec<String>,
     /// The host's new token; absent if nothing was sent.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed_if_any")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub token: Option<Secret>,
     /// As the API gave it.
@@ -107,7 +98,8 @@ pub struct Restarted {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closes_at: Option<String>,
     /// What the user should know although it worked.
-    pub warnings: Vec<String>,
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
     /// What relays did with the event, if it had to be put right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
@@ -138,65 +130,38 @@ pub struct Planned {
 
 // Serde hands over a reference to the field.
 #[expect(clippy::ref_option)]
-fn exposed<S: Serializer>(token: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    token.as_ref().map(Secret::expose).serialize(serializer)
+fn exposed_if_any<S: Serializer>(token: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    match token {
+        Some(token) => exposed(token, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Restarts the nests; `done` hears of each of them, in the order in which they are finished.
 ///
 /// # Errors
-/// Where it cannot be told which nests are meant: those of [`Which::Chosen`] and [`Which::AllInactive`].
+/// Where it cannot be told which nests a sweep means.
 pub async fn run(
-    settings: &Settings,
+    job: &Job<'_>,
     request: &Request,
-    reporter: &dyn Reporter,
     stop: &Stop,
     done: &(dyn Fn(&RoomRef, Result<Done, Error>) + Sync),
 ) -> Result<(), Error> {
-    let client = match (Client::new(settings.network.clone()), &request.which) {
-        (Ok(client), _) => client,
-        (Err(lost), Which::Named(rooms)) => {
-            for room in rooms {
-                done(room, Err(crate::api::Error::from(lost.clone()).into()));
+    let (rooms, if_inactive) = match &request.which {
+        Which::Named(rooms) => (rooms.clone(), request.if_inactive),
+        Which::AllInactive => {
+            let sweep = stop.or_stopped(job.sweep()).await?;
+            for (room, error) in sweep.unknown {
+                done(&room, Err(Error::NotRestarted(error)));
             }
-            return Ok(());
+            (sweep.inactive, true)
         }
-        (Err(lost), _) => return Err(crate::api::Error::from(lost).into()),
     };
-    let keys = Keys::new(settings, reporter);
-    let sweep = request.which == Which::AllInactive;
-    let request = Request { if_inactive: request.if_inactive || sweep, ..request.clone() };
-    let rooms = tokio::select! {
-        biased;
-        rooms = which(&request.which, settings, &keys, &client, reporter, done) => rooms?,
-        signal = stop.requested() => return Err(Error::Stopped(signal)),
-    };
-    let walk = Walk { settings, request: &request, reporter, client: &client, keys: &keys };
+    let request = Request { if_inactive, ..request.clone() };
     futures_util::stream::iter(&rooms)
-        .map(|room| walk.room(room, stop).map(move |result| (room, result)))
-        .buffer_unordered(settings.jobs)
+        .map(|room| restart_room(job, &request, room, stop).map(move |result| (room, result)))
+        .buffer_unordered(job.settings.jobs)
         .for_each(|(room, result)| async { done(room, result) })
         .await;
     Ok(())
-}
-
-async fn which(
-    which: &Which,
-    settings: &Settings,
-    keys: &Keys<'_>,
-    client: &Client,
-    reporter: &dyn Reporter,
-    done: &(dyn Fn(&RoomRef, Result<Done, Error>) + Sync),
-) -> Result<Vec<RoomRef>, Error> {
-    match which {
-        Which::Named(rooms) => Ok(rooms.clone()),
-        Which::Chosen => Ok(vec![pick(Purpose::Restart, settings, keys, client, reporter).await?]),
-        Which::AllInactive => {
-            let found = sweep::look(settings, keys, client, reporter).await?;
-            for (room, error) in found.unknown {
-                done(&room, Err(Error::NotRestarted(error)));
-            }
-            Ok(found.inactive)
-        }
-    }
 }

@@ -63,16 +63,16 @@ pub(super) fn event(findings: &Findings, request: &Request) -> Link {
 pub(super) fn record(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "record";
     let Some(far) = findings.far() else { return not_checked(NAME, "there is no API to have one") };
-    match &far.sight.info {
+    match &far.nest.info {
         Ok(info) => {
             let since = info.restarted_at.map_or_else(
                 || format!("created {}", when(info.created_at)),
                 |at| format!("last restarted {}", when(at)),
             );
-            Link::new(NAME, Status::Passed, format!("it is there, {since}")).took(far.sight.elapsed)
+            Link::new(NAME, Status::Passed, format!("it is there, {since}")).took(far.nest.elapsed)
         }
-        Err(_) if far.sight.record() == Some(false) => {
-            let runs = if far.sight.audio_room() == Some(true) { "the nest still runs, but " } else { "" };
+        Err(_) if far.nest.has_record() == Some(false) => {
+            let runs = if far.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
             Link::new(
                 NAME,
                 Status::Failed,
@@ -87,7 +87,7 @@ pub(super) fn record(findings: &Findings, request: &Request) -> Link {
 
 pub(super) fn host(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "host";
-    let recorded = findings.far().and_then(|far| far.sight.host());
+    let recorded = findings.far().and_then(|far| far.nest.host());
     let published = findings.event().map(|room| room.event.host());
     let named_host = request.room.as_ref().and_then(|room| room.host);
     let Some(host) = recorded.or(published).or(named_host) else {
@@ -118,7 +118,7 @@ fn not_yours(host: &PublicKey, you: &PublicKey, request: &Request) -> Link {
 pub(super) fn room(findings: &Findings, request: &Request) -> Link {
     const NAME: &str = "room";
     let Some(far) = findings.far() else { return not_checked(NAME, "there is no API to ask for it") };
-    let sight = &far.sight;
+    let sight = &far.nest;
     match &sight.guest {
         Ok(_) => {
             let inside = match sight.info.as_ref().map(|info| info.participant_count) {
@@ -129,10 +129,10 @@ pub(super) fn room(findings: &Findings, request: &Request) -> Link {
             };
             Link::new(NAME, Status::Passed, format!("there is an audio room{inside}")).took(sight.elapsed)
         }
-        Err(_) if sight.audio_room() == Some(false) && sight.record() == Some(false) => {
+        Err(_) if sight.has_audio_room() == Some(false) && sight.has_record() == Some(false) => {
             not_checked(NAME, "there is none, as there is no record")
         }
-        Err(_) if sight.audio_room() == Some(false) => {
+        Err(_) if sight.has_audio_room() == Some(false) => {
             let over = findings.event().is_some_and(|room| room.event.is_over(Clock::default().now_s()));
             let detail = "there is no audio room, or the API's media server is down";
             if over {

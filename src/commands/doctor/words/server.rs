@@ -58,15 +58,15 @@ pub(super) fn api(findings: &Findings, request: &Request) -> Link {
         return not_checked(NAME, NO_CONNECTION);
     }
     let address = far.api.as_str();
-    match (&far.health, spoken(far)) {
+    match (&far.health.result, spoken(far)) {
         (Ok(health), _) if health.version.is_some() || health.status.is_some() => {
             let version = health.version.as_deref().map_or_else(String::new, |version| format!(", version {version}"));
             let status =
                 health.status.as_deref().map_or_else(String::new, |status| format!(", it calls itself {status}"));
-            Link::new(NAME, Status::Passed, format!("{address} answers{version}{status}")).took(far.health_elapsed)
+            Link::new(NAME, Status::Passed, format!("{address} answers{version}{status}")).took(far.health.elapsed)
         }
         (_, Ok(())) => Link::new(NAME, Status::Passed, format!("{address} answers; it does not say which build it is"))
-            .took(far.sight.elapsed),
+            .took(far.nest.elapsed),
         (_, Err(error)) => Link::new(NAME, Status::Failed, format!("{address}: {error}")).hint(match error {
             api::Error::NotFound { missing: Missing::Unsaid, .. } => {
                 "the rest of its answer is lost: try again in a moment"
@@ -87,7 +87,7 @@ fn spoken(far: &Far) -> Result<(), &api::Error> {
     let nests = |error: &api::Error| {
         matches!(error, api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     };
-    match (far.sight.guest.as_ref().err(), far.sight.info.as_ref().err()) {
+    match (far.nest.guest.as_ref().err(), far.nest.info.as_ref().err()) {
         (None, _) | (_, None) => Ok(()),
         (Some(guest), Some(info)) if nests(guest) || nests(info) => Ok(()),
         (Some(guest), _) => Err(guest),

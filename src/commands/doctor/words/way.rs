@@ -44,7 +44,7 @@ pub(super) fn proxy(findings: &Findings) -> Link {
     let Some(far) = findings.far() else { return not_checked(NAME, NO_API) };
     let ApiConnection::Proxy(via) = &far.connection else { return Link::new(NAME, Status::Passed, "none on the way") };
     let through = format!("{} ({})", via.host, via.variable);
-    match &far.health {
+    match &far.health.result {
         Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
             Link::new(NAME, Status::Failed, format!("the way leads through {through}, and that failed: {why}"))
                 .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
@@ -78,7 +78,7 @@ pub(super) fn tls(findings: &Findings) -> Link {
         return not_checked(NAME, format!("plain http, {where_to}"));
     }
     match &far.connection {
-        ApiConnection::Proxy(_) => match &far.health {
+        ApiConnection::Proxy(_) => match &far.health.result {
             Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
                 Link::new(NAME, Status::Failed, why).hint(hint(None))
             }

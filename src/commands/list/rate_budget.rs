@@ -1,23 +1,24 @@
-//! What one API may still be asked: never more than it announces, and nothing more once it has failed.
+//! How many requests one API still takes: never more than it announces, and none once it has failed.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
-use url::Url;
 
-use crate::api::{self, Call, Client, Lost, Reply};
+use crate::api::Error as ApiError;
+use crate::api::probe::Answer;
 
 /// Requests that are left for whatever the host does next.
 const RESERVE: u32 = 5;
 
-/// The limit of one request: a table is looked at, not waited for.
-const LIMIT: Duration = Duration::from_secs(5);
+/// The limit of one request: nobody waits longer for a row of a table.
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// Lets requests to one API through, the first one alone: its answer tells how many there may be.
-pub(super) struct Gate {
-    state: Mutex<State>,
+pub(super) struct RateBudget {
+    state: Mutex<BudgetState>,
     heard: Notify,
     /// Nests that still have to be asked for.
     waiting: AtomicU32,
@@ -28,17 +29,17 @@ pub(super) struct Gate {
 }
 
 #[derive(Default)]
-struct State {
+struct BudgetState {
     asked: bool,
     heard: bool,
     /// As announced, less what was sent since; `None`: nothing was announced.
     left: Option<u32>,
-    closed: Option<api::Error>,
+    closed: Option<ApiError>,
     /// What only completes the picture is not asked for any more.
     terse: bool,
 }
 
-impl Gate {
+impl RateBudget {
     pub fn new(places: Arc<Semaphore>, all: watch::Receiver<bool>) -> Self {
         Self { state: Mutex::default(), heard: Notify::new(), waiting: AtomicU32::default(), places, all }
     }
@@ -49,22 +50,22 @@ impl Gate {
     }
 
     /// Asks what has to be known of a nest.
-    pub async fn ask(&self, client: &Client, url: &Url) -> Result<Reply, api::Error> {
+    pub async fn ask<T>(&self, probe: impl Future<Output = Answer<T>>) -> Result<T, ApiError> {
         let admitted = self.admit().await;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         admitted?;
         let _place = self.places.acquire().await;
-        if let Some(error) = self.closed() {
-            return Err(error);
+        if let Some(error) = &self.lock().closed {
+            return Err(error.clone());
         }
-        let reply = client.send(Call::get(url).within(LIMIT)).await;
-        self.hear(&reply, |state, error| state.closed = Some(error));
-        Ok(reply?)
+        let answer = probe.await;
+        self.hear(&answer, |state, error| state.closed = Some(error));
+        answer.result
     }
 
     /// Asks what only completes the picture; not at the expense of nests that nothing is known of.
-    pub async fn complete(&self, client: &Client, url: &Url) -> Option<Reply> {
-        // Whoever would say it has gone when this fails.
+    pub async fn complete<T>(&self, probe: impl Future<Output = Answer<T>>) -> Option<Result<T, ApiError>> {
+        // An error means that whoever would say it has gone.
         let _ = self.all.clone().wait_for(|all| *all).await;
         let _place = self.places.acquire().await;
         {
@@ -75,12 +76,12 @@ impl Gate {
             }
             state.left = state.left.map(|left| left - 1);
         }
-        let reply = client.send(Call::get(url).within(LIMIT)).await;
-        self.hear(&reply, |state, _| state.terse = true);
-        reply.ok()
+        let answer = probe.await;
+        self.hear(&answer, |state, _| state.terse = true);
+        Some(answer.result)
     }
 
-    async fn admit(&self) -> Result<(), api::Error> {
+    async fn admit(&self) -> Result<(), ApiError> {
         loop {
             let heard = self.heard.notified();
             {
@@ -100,7 +101,7 @@ impl Gate {
                         return Ok(());
                     }
                     Some(_) => {
-                        return Err(api::Error::RateLimited { said: String::new(), retry_after: None, policy: None });
+                        return Err(ApiError::RateLimited { said: String::new(), retry_after: None, policy: None });
                     }
                 }
             }
@@ -108,29 +109,21 @@ impl Gate {
         }
     }
 
-    fn hear(&self, reply: &Result<Reply, Lost>, fail: impl FnOnce(&mut State, api::Error)) {
+    fn hear<T>(&self, answer: &Answer<T>, fail: impl FnOnce(&mut BudgetState, ApiError)) {
         let mut state = self.lock();
         state.heard = true;
-        match reply {
-            Err(lost) => fail(&mut state, lost.clone().into()),
-            Ok(reply) => {
-                if reply.status == 429 {
-                    let (said, retry_after) = (reply.text(), reply.retry_after);
-                    state.closed = Some(api::Error::RateLimited { said, retry_after, policy: None });
-                }
-                // What is on its way is not in the server's number yet, but it is in ours.
-                state.left = [state.left, reply.remaining].into_iter().flatten().min();
-            }
+        match &answer.result {
+            Err(error @ ApiError::Lost(_)) => fail(&mut state, error.clone()),
+            Err(error @ ApiError::RateLimited { .. }) => state.closed = Some(error.clone()),
+            _ => {}
         }
+        // What is on its way is not in the server's number yet, but it is in ours.
+        state.left = [state.left, answer.remaining].into_iter().flatten().min();
         drop(state);
         self.heard.notify_waiters();
     }
 
-    fn closed(&self) -> Option<api::Error> {
-        self.lock().closed.clone()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BudgetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

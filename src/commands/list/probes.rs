@@ -8,10 +8,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, watch};
 
-use super::gate::Gate;
+use super::rate_budget::{LIMIT, RateBudget};
 use super::{Depth, Nest};
-use crate::api::wire::Info;
-use crate::api::{self, Base, Client, Missing, RoomId, answer};
+use crate::api::probe::presence;
+use crate::api::{Base, Error as ApiError, RoomId};
+use crate::commands::Job;
 
 /// Requests under way at the same time.
 const JOBS: usize = 8;
@@ -20,31 +21,31 @@ const JOBS: usize = 8;
 pub(super) type Key = (Base, RoomId);
 
 /// What an API says of a nest.
-pub(super) enum Answer {
+pub(super) enum NestAnswer {
     /// Whether there is an audio room, and what more was asked.
     Known { running: bool, record: Option<bool>, people: Option<u64> },
     /// Nothing that could be understood.
-    Failed(api::Error),
+    Failed(ApiError),
 }
 
 /// Questions under way.
-pub(super) struct Asking<'a> {
-    client: &'a Client,
+pub(super) struct Probes<'a> {
+    job: &'a Job<'a>,
     depth: Depth,
-    gates: HashMap<Base, Arc<Gate>>,
+    budgets: HashMap<Base, Arc<RateBudget>>,
     asked: HashSet<Key>,
     places: Arc<Semaphore>,
     /// Whether all nests have been named: what only completes the picture has to wait for that.
     all: watch::Sender<bool>,
-    answers: FuturesUnordered<BoxFuture<'a, (Key, Answer)>>,
+    answers: FuturesUnordered<BoxFuture<'a, (Key, NestAnswer)>>,
 }
 
-impl<'a> Asking<'a> {
-    pub fn new(depth: Depth, client: &'a Client) -> Self {
+impl<'a> Probes<'a> {
+    pub fn new(job: &'a Job<'a>, depth: Depth) -> Self {
         Self {
-            client,
+            job,
             depth,
-            gates: HashMap::new(),
+            budgets: HashMap::new(),
             asked: HashSet::new(),
             places: Arc::new(Semaphore::new(JOBS)),
             all: watch::Sender::new(false),
@@ -58,12 +59,13 @@ impl<'a> Asking<'a> {
         if !self.asked.insert(key.clone()) {
             return;
         }
-        let gate = self.gates.entry(key.0.clone());
-        let gate = gate.or_insert_with(|| Arc::new(Gate::new(self.places.clone(), self.all.subscribe()))).clone();
-        gate.expect();
-        let (client, depth) = (self.client, self.depth);
+        let budget = self.budgets.entry(key.0.clone());
+        let new = || Arc::new(RateBudget::new(self.places.clone(), self.all.subscribe()));
+        let budget = budget.or_insert_with(new).clone();
+        budget.expect();
+        let (job, depth) = (self.job, self.depth);
         self.answers.push(Box::pin(async move {
-            let answer = ask(&key, &gate, depth, client).await.unwrap_or_else(Answer::Failed);
+            let answer = ask(job, &key, &budget, depth).await.unwrap_or_else(NestAnswer::Failed);
             (key, answer)
         }));
     }
@@ -74,28 +76,20 @@ impl<'a> Asking<'a> {
     }
 
     /// The next answer; `None` when nothing is under way.
-    pub async fn next(&mut self) -> Option<(Key, Answer)> {
+    pub async fn next(&mut self) -> Option<(Key, NestAnswer)> {
         self.answers.next().await
     }
 }
 
-async fn ask((base, id): &Key, gate: &Gate, depth: Depth, client: &Client) -> Result<Answer, api::Error> {
-    let guest = base.room(id, "/guest");
-    let running = match gate.ask(client, &guest).await.and_then(|reply| answer::fresh_token(&reply, &guest)) {
-        Ok(_) => true,
-        Err(api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. }) => false,
-        Err(error) => return Err(error),
-    };
+async fn ask(job: &Job<'_>, (api, id): &Key, budget: &RateBudget, depth: Depth) -> Result<NestAnswer, ApiError> {
+    let probe = job.probe(api).within(LIMIT);
+    let running = presence(budget.ask(probe.guest(id)).await)?;
     let (mut record, mut people) = (None, None);
-    let url = base.room(id, "/info");
     if depth == Depth::Whole
-        && let Some(reply) = gate.complete(client, &url).await
+        && let Some(info) = budget.complete(probe.info(id)).await
     {
-        match answer::json::<Info>(&reply, &url) {
-            Ok(info) => (record, people) = (Some(true), running.then_some(info.participant_count)),
-            Err(api::Error::NotFound { missing: Missing::Record, .. }) => record = Some(false),
-            Err(_) => {}
-        }
+        people = info.as_ref().ok().filter(|_| running).map(|info| info.participant_count);
+        record = presence(info).ok();
     }
-    Ok(Answer::Known { running, record, people })
+    Ok(NestAnswer::Known { running, record, people })
 }

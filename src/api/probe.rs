@@ -1,0 +1,177 @@
+//! What anybody may ask of the API: no key, nobody joins. The one place that says what a 404 to such a question means.
+
+use std::future::{Future, ready};
+use std::time::Duration;
+
+use futures_util::future::join;
+use nostr::PublicKey;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use url::Url;
+
+use super::answer::{self, Error};
+use super::client::{Call, Client, Reply};
+use super::wire::{Info, TokenAnswer};
+use super::{Base, RoomId};
+use crate::livekit::Offset;
+use crate::reporter::Reporter;
+use crate::secret::Secret;
+
+/// Asks one API.
+#[derive(Clone, Copy)]
+pub struct Probe<'a> {
+    client: &'a Client,
+    api: &'a Base,
+    reporter: &'a dyn Reporter,
+    /// Of each question.
+    limit: Duration,
+}
+
+/// An answer, and what came with it.
+#[derive(Debug)]
+pub struct Answer<T> {
+    pub result: Result<T, Error>,
+    /// How far the API's clock is from the one here.
+    pub clock: Option<Offset>,
+    /// How many more requests the server says that it takes from this address for now.
+    pub remaining: Option<u32>,
+    pub elapsed: Duration,
+}
+
+/// What `/health` says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    pub status: Option<String>,
+    pub version: Option<String>,
+}
+
+/// What the API says of one nest.
+#[derive(Debug)]
+pub struct NestProbe {
+    /// `/guest`: a listener's token, if there is an audio room.
+    pub guest: Result<Secret, Error>,
+    /// `/info`: the record.
+    pub info: Result<Info, Error>,
+    /// How far the API's clock is from the one here.
+    pub clock: Option<Offset>,
+    /// Until both answers were there.
+    pub elapsed: Duration,
+}
+
+impl NestProbe {
+    /// Whether there is an audio room, as far as it is known.
+    #[must_use]
+    pub fn has_audio_room(&self) -> Option<bool> {
+        known(&self.guest)
+    }
+
+    /// Whether there is a record, as far as it is known.
+    #[must_use]
+    pub fn has_record(&self) -> Option<bool> {
+        known(&self.info)
+    }
+
+    /// Whose nest it is, by its record.
+    #[must_use]
+    pub fn host(&self) -> Option<PublicKey> {
+        PublicKey::from_hex(&self.info.as_ref().ok()?.host).ok()
+    }
+}
+
+/// Whether what was asked for is there, or why that is not known.
+pub fn presence<T>(result: Result<T, Error>) -> Result<bool, Error> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.says_absent() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn known<T>(result: &Result<T, Error>) -> Option<bool> {
+    match result {
+        Ok(_) => Some(true),
+        Err(error) => error.says_absent().then_some(false),
+    }
+}
+
+impl<'a> Probe<'a> {
+    /// One whose questions wait as long as the network's settings say.
+    #[must_use]
+    pub fn new(client: &'a Client, api: &'a Base, reporter: &'a dyn Reporter) -> Self {
+        Self { client, api, reporter, limit: client.network().timeout }
+    }
+
+    /// The same, with a limit for each question.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// The limit of each question.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// A listener's token; there is one if there is an audio room.
+    pub async fn guest(&self, id: &RoomId) -> Answer<Secret> {
+        self.get(&self.api.room(id, "/guest"), |answer: TokenAnswer, status| answer::token(&answer.token, status)).await
+    }
+
+    /// The record.
+    pub async fn info(&self, id: &RoomId) -> Answer<Info> {
+        self.get(&self.api.room(id, "/info"), |info, _| Ok(info)).await
+    }
+
+    /// Whether the API is up.
+    pub async fn health(&self) -> Answer<Health> {
+        self.get(&self.api.health(), |health, _| Ok(health)).await
+    }
+
+    /// Audio room and record, side by side.
+    pub async fn nest(&self, id: &RoomId) -> NestProbe {
+        self.nest_and(id, |_| ready(())).await.0
+    }
+
+    /// The same, and what `next` makes of the record while the audio room is still asked for.
+    pub async fn nest_and<T, F: Future<Output = T>>(
+        &self,
+        id: &RoomId,
+        next: impl FnOnce(Option<Info>) -> F,
+    ) -> (NestProbe, T) {
+        let info = async {
+            let info = self.info(id).await;
+            let next = next(info.result.as_ref().ok().cloned()).await;
+            (info, next)
+        };
+        let (guest, (info, next)) = join(self.guest(id), info).await;
+        let (clock, elapsed) = (guest.clock.or(info.clock), guest.elapsed.max(info.elapsed));
+        (NestProbe { guest: guest.result, info: info.result, clock, elapsed }, next)
+    }
+
+    async fn get<W: DeserializeOwned, T>(&self, url: &Url, read: impl FnOnce(W, u16) -> Result<T, Error>) -> Answer<T> {
+        let started = Instant::now();
+        let reply = self.client.send(Call::get(url).within(self.limit)).await;
+        self.reporter.detail(
+            1,
+            &match &reply {
+                Ok(reply) if reply.status < 300 => format!("GET {url}: {}", reply.status),
+                Ok(reply) => format!("GET {url}: {} {}", reply.status, reply.text()),
+                Err(lost) => format!("GET {url}: {lost}"),
+            },
+        );
+        Answer {
+            clock: reply.as_ref().ok().and_then(clock),
+            remaining: reply.as_ref().ok().and_then(|reply| reply.remaining),
+            elapsed: started.elapsed(),
+            result: reply.map_err(Error::from).and_then(|reply| read(answer::json(&reply, url)?, reply.status)),
+        }
+    }
+}
+
+/// The server's clock, by the `Date` of its answer.
+fn clock(reply: &Reply) -> Option<Offset> {
+    reply.date_ms.map(|date| Offset::from_reading(date, 1000, reply.sent_ms, reply.received_ms))
+}

@@ -1,0 +1,250 @@
+//! The calls that are signed (NIP-98): a fresh event for every attempt, the pauses between them, and one repair of the
+//! clock.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use nostr::UnsignedEvent;
+use reqwest::Method;
+use serde_json::json;
+use url::Url;
+
+use super::answer::{self, Error, is_unanswered};
+use super::client::{Call, Client, Reply};
+use super::retry::{Next, Policy};
+use super::wire::{Create, Permissions, Session, TokenAnswer};
+use super::{Base, Lost, RoomId};
+use crate::clock::Clock;
+use crate::key::{self, HostKey};
+use crate::nip98;
+use crate::reporter::{Progress, RoomReporter, Step, Warning};
+use crate::secret::Secret;
+
+/// Below this the difference cannot be why a signature was refused; servers allow a minute, some half of it. Seconds.
+const CLOCK_AHEAD_MIN: u64 = 20;
+
+/// Above this it is not a clock that runs wrong, but one that lies. Seconds.
+const CLOCK_AHEAD_MAX: u64 = 24 * 60 * 60;
+
+/// The API as the host may use it. One for all calls about one room: a clock that was found to be wrong stays repaired.
+pub(crate) struct SignedClient<'a> {
+    client: &'a Client,
+    api: &'a Base,
+    key: &'a HostKey,
+    policy: Policy,
+    reporter: &'a RoomReporter<'a>,
+    /// Seconds to add to the clock here, once it was found to be wrong.
+    shift_s: AtomicI64,
+}
+
+/// What came of all attempts of one call.
+pub(crate) struct Sent<T> {
+    pub result: Result<T, Error>,
+    /// It is certain that nothing was done: every request was refused, or none was sent.
+    pub not_done: bool,
+    /// How many requests were sent, or tried.
+    pub attempts: u32,
+    /// The local clock just before the first request that may have been carried out, or else before the last, in
+    /// milliseconds since the Unix epoch.
+    pub sent_ms: i64,
+    /// The local clock when the last answer was there, or when it was given up.
+    pub answered_ms: i64,
+    /// What the API's clock showed when it answered, in milliseconds since the Unix epoch, cut to seconds.
+    pub date_ms: Option<i64>,
+}
+
+impl<T> Sent<T> {
+    fn map<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> Sent<U> {
+        let Self { result, not_done, attempts, sent_ms, answered_ms, date_ms } = self;
+        Sent { result: result.and_then(read), not_done, attempts, sent_ms, answered_ms, date_ms }
+    }
+}
+
+impl<'a> SignedClient<'a> {
+    pub fn new(
+        client: &'a Client,
+        api: &'a Base,
+        key: &'a HostKey,
+        policy: Policy,
+        reporter: &'a RoomReporter<'a>,
+    ) -> Self {
+        Self { client, api, key, policy, reporter, shift_s: AtomicI64::default() }
+    }
+
+    /// `POST /:id/restart`: the new session, and the host's token for it.
+    pub async fn restart(&self, id: &RoomId) -> Result<Sent<(Session, Secret)>, key::Error> {
+        let url = self.restart_url(id);
+        let sent = self.send(&Method::POST, &url, None, Step::Restart).await?;
+        let sent = sent.map(|reply| answer::session(&reply, &url, id));
+        Ok(Sent { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
+    }
+
+    /// Where [`Self::restart`] goes.
+    pub fn restart_url(&self, id: &RoomId) -> Url {
+        self.api.room(id, "/restart")
+    }
+
+    /// `GET /:id`: a fresh token of the key's own. Nothing is changed.
+    pub async fn token(&self, id: &RoomId) -> Result<Sent<Secret>, key::Error> {
+        let url = self.api.room(id, "");
+        let sent = self.send(&Method::GET, &url, None, Step::Look).await?;
+        let token = |reply: Reply| answer::token(&answer::json::<TokenAnswer>(&reply, &url)?.token, reply.status);
+        let sent = sent.map(token);
+        Ok(Sent { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
+    }
+
+    /// `PUT /`: a new room. The status is that of the answer.
+    pub async fn create(&self, wanted: &Create) -> Result<Sent<(Session, u16)>, key::Error> {
+        let (url, body) = (self.api.url(), json!(wanted).to_string());
+        let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Step::Create).await?;
+        Ok(sent.map(|reply| Ok((answer::json(&reply, url)?, reply.status))))
+    }
+
+    /// `POST /:id/permissions`.
+    pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<Sent<()>, key::Error> {
+        let (url, body) = (self.api.room(id, "/permissions"), json!(wanted).to_string());
+        let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Step::Grant).await?;
+        Ok(sent.map(|reply| answer::done(&reply, &url)))
+    }
+
+    /// `DELETE /:id`.
+    pub async fn delete(&self, id: &RoomId) -> Result<Sent<()>, key::Error> {
+        let url = self.api.room(id, "");
+        let sent = self.send(&Method::DELETE, &url, None, Step::Close).await?;
+        Ok(sent.map(|reply| answer::done(&reply, &url)))
+    }
+
+    /// The event that is signed for a request now.
+    pub fn event(&self, method: &Method, url: &Url, body: Option<&[u8]>) -> UnsignedEvent {
+        let created_at = Clock::default().now_s().saturating_add(self.shift_s());
+        let request = nip98::Request { method: method.as_str(), url: url.as_str(), body };
+        nip98::event(request, self.key.public_key(), created_at, &nonce())
+    }
+
+    /// Sends until there is an answer to keep. The body is JSON. A GET that a gateway gave up on is a failure like any other;
+    /// all else may have been carried out then.
+    async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&[u8]>,
+        step: Step,
+    ) -> Result<Sent<Reply>, key::Error> {
+        let reporter = self.reporter;
+        let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
+        let mut earlier = None;
+        let reply = loop {
+            attempts += 1;
+            reporter.step(Step::Sign);
+            let signed = self.key.sign(self.event(method, url, body)).await?;
+            let authorization = nip98::authorization(&signed);
+            reporter.step(step);
+            reporter.detail(1, &format!("{method} {url} (attempt {attempts})"));
+            let before = reporter.progress();
+            reporter.advance(Progress::MayBeDone);
+            if before < Progress::MayBeDone || attempts == 1 {
+                sent_ms = Clock::default().now_ms();
+            }
+            let call = Call { method, url, authorization: Some(&authorization), body, limit: None };
+            let reply = self.client.send(call).await;
+            reporter.advance(before.max(progress_after(&reply)));
+            reporter.detail(1, &described(&reply));
+            if self.shift_s() == 0
+                && let Some(ahead_s) = self.repairable(&reply)
+            {
+                self.shift_s.store(-ahead_s, Ordering::Relaxed);
+                reporter.warn(Warning::ClockRepaired { ahead_s });
+                continue;
+            }
+            retries += 1;
+            let next = self.policy.next(&reply, retries, random());
+            match (next, reply, earlier.take()) {
+                (Next::Again(pause), reply, before) => {
+                    earlier = reply.ok().or(before);
+                    self.wait(pause).await;
+                }
+                // An answer says more than that a later attempt did not come through.
+                (Next::Stop, Err(lost @ Lost::Unreachable { .. }), Some(answer)) => {
+                    reporter.warn(Warning::AttemptFailed { attempt: attempts, why: lost.to_string() });
+                    break Ok(answer);
+                }
+                (Next::Stop, reply, _) => break reply,
+            }
+        };
+        let answered_ms = reply.as_ref().map_or_else(|_| Clock::default().now_ms(), |reply| reply.received_ms);
+        let date_ms = reply.as_ref().ok().and_then(|reply| reply.date_ms);
+        let refused_as_signed = self.shift_s() != 0 && reply.as_ref().is_ok_and(|reply| reply.status == 401);
+        let not_done = refused_as_signed || reporter.progress() < Progress::MayBeDone;
+        let result = match reply {
+            Ok(reply) if *method != Method::GET && is_unanswered(&reply) => {
+                Err(Lost::Unanswered(format!("the gateway gave up waiting (status {})", reply.status)).into())
+            }
+            reply => reply.map_err(Error::from),
+        };
+        Ok(Sent { result, not_done, attempts, sent_ms, answered_ms, date_ms })
+    }
+
+    /// Seconds that were added to the clock here when signing; none as long as nothing was wrong with it.
+    fn shift_s(&self) -> i64 {
+        self.shift_s.load(Ordering::Relaxed)
+    }
+
+    /// How far our clock is ahead, in seconds, if that may be why the signature was refused and the answer can be
+    /// believed.
+    fn repairable(&self, reply: &Result<Reply, Lost>) -> Option<i64> {
+        let reply = reply.as_ref().ok().filter(|reply| reply.status == 401 && self.api.is_trusted_path())?;
+        let range = CLOCK_AHEAD_MIN..=CLOCK_AHEAD_MAX;
+        reply.clock_ahead_s().filter(|ahead| range.contains(&ahead.unsigned_abs()))
+    }
+
+    /// The same error, with what is known of the attempts that led to it.
+    fn with_policy(&self, error: Error) -> Error {
+        match error {
+            // Signed with the server's own time: the clock is not why it was refused.
+            Error::Unauthorized { said, url, .. } if self.shift_s() != 0 => {
+                Error::Unauthorized { said, url, clock_ahead_s: None }
+            }
+            Error::RateLimited { said, retry_after, .. } => {
+                Error::RateLimited { said, retry_after, policy: Some(self.policy) }
+            }
+            other => other,
+        }
+    }
+
+    async fn wait(&self, pause: Duration) {
+        self.reporter.step(Step::Wait);
+        self.reporter.detail(1, &format!("next attempt in {pause:.1?}"));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn described(reply: &Result<Reply, Lost>) -> String {
+    match reply {
+        Ok(reply) if reply.status < 300 => format!("answer {} ({} bytes)", reply.status, reply.body.len()),
+        Ok(reply) => format!("answer {} {}", reply.status, reply.text()),
+        Err(lost) => lost.to_string(),
+    }
+}
+
+/// What an answer to a request that changes something, or its absence, says about whether it was carried out.
+fn progress_after(reply: &Result<Reply, Lost>) -> Progress {
+    match reply {
+        Err(Lost::Unreachable { .. } | Lost::Unusable(_)) => Progress::NothingSent,
+        Ok(reply) if matches!(reply.status, 300..=499 | 503) => Progress::Refused,
+        _ => Progress::MayBeDone,
+    }
+}
+
+/// Sixteen random bytes in hex.
+fn nonce() -> String {
+    format!("{:016x}{:016x}", random_u64(), random_u64())
+}
+
+/// In `0.0..1.0`.
+fn random() -> f64 {
+    f64::from(u32::try_from(random_u64() >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
+}
+
+fn random_u64() -> u64 {
+    getrandom::u64().expect("the operating system has randomness")
+}

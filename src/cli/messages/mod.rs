@@ -1,0 +1,3 @@
+//! Every sentence that a person reads. The only place that names a flag.
+
+pub mod notices;

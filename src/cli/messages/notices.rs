@@ -1,0 +1,110 @@
+//! What is said while the work goes on: warnings, and the questions to a person at the terminal.
+
+use crate::clock::{self, Clock};
+use crate::commands::list::{Nest, NestState};
+use crate::commands::pick::Purpose;
+use crate::reporter::{Question, Warning};
+
+/// What the user should know although the work goes on.
+pub fn warning(warning: &Warning) -> String {
+    match warning {
+        Warning::ClockRepaired { ahead_s } => {
+            let (apart, side) = apart(*ahead_s);
+            format!(
+                "your clock is {apart} {side} the server's; signed again with the server's time. \
+                 Set the clock right: timedatectl set-ntp true"
+            )
+        }
+        Warning::AttemptFailed { attempt, why } => format!("attempt {attempt}: {why}"),
+        Warning::NoLock { why } => format!("{why}; going on without a lock"),
+        Warning::EventIsOver { status } => {
+            format!(
+                "the event says {status}: clients will still show the nest as over; --publish-status puts that right"
+            )
+        }
+        Warning::AnswerLost { why } => {
+            format!("{why}, but the nest was restarted; the token was fetched afterwards")
+        }
+        Warning::Relays { why } => why.clone(),
+        Warning::NotTaken { relay, why } => format!("{relay} has not taken the event: {why}"),
+        Warning::NotRemembered { why } => format!("cannot remember the new room: {why}; do not interrupt this"),
+        Warning::MayNotSpeak { person, why } => format!("{person} may not speak: {why}"),
+        Warning::NotChecked { nest, why } => format!("{nest}: not checked: {why}"),
+        Warning::WrongPassphrase => "the passphrase is wrong".into(),
+    }
+}
+
+/// How far a clock is off, and to which side; seconds that it is ahead.
+pub fn apart(ahead_s: i64) -> (String, &'static str) {
+    (clock::span(ahead_s.saturating_abs().saturating_mul(1000)), if ahead_s > 0 { "ahead of" } else { "behind" })
+}
+
+/// What a person is asked.
+pub fn question(question: Question<'_>) -> String {
+    let disconnected = |people, nest: &str| match people {
+        1 => format!("One person is in {nest} and will be disconnected."),
+        n => format!("{n} people are in {nest} and will be disconnected."),
+    };
+    match question {
+        Question::Restart { people } => format!("{} Restart?", disconnected(people, "this nest")),
+        Question::RestartInactive => "This nest has no audio room, and it is yours. Restart this nest now?".into(),
+        Question::Close { nest, people: 0 } => format!("Close {nest} for good?"),
+        Question::Close { nest, people } => format!("{} Close it for good?", disconnected(people, nest)),
+        Question::Recreate { nest } => format!(
+            "The server has lost {nest}. Open a new nest with its title, people and relays, and close this one?"
+        ),
+        Question::RemoveKey { npub } => {
+            format!("Remove the secret key of {npub} from the OS keyring? Without a copy, it is lost for good.")
+        }
+        Question::ExportKey { npub, plain: true } => {
+            format!("Print the secret key of {npub}? Whoever sees it can do everything in this name, for ever.")
+        }
+        Question::ExportKey { npub, plain: false } => format!("Print the secret key of {npub}, encrypted?"),
+    }
+}
+
+/// Which of several nests is meant.
+pub fn which(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Restart => "Restart which nest",
+        Purpose::Recreate => "Recreate which nest",
+        Purpose::Close => "Close which nest",
+        Purpose::Open => "Open which nest",
+        Purpose::Status => "Look at which nest",
+        Purpose::Check => "Check which nest",
+        Purpose::Token => "A token for which nest",
+    }
+}
+
+/// Whether the only nest that suits is meant.
+pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
+    let action = match purpose {
+        Purpose::Restart => "Restart it?",
+        Purpose::Recreate => "Recreate it?",
+        Purpose::Close => "Close it?",
+        Purpose::Open => "Open it?",
+        Purpose::Status => "Look at it?",
+        Purpose::Check => "Check it?",
+        Purpose::Token => "Fetch a token for it?",
+    };
+    format!("{} is {}. {action}", nest.name(), state(nest))
+}
+
+/// A nest among others to choose from.
+pub fn choice(nest: &Nest) -> String {
+    let age = clock::span((Clock::default().now_s() - nest.since_s).saturating_mul(1000));
+    format!("{} · {} · {} · {age}", nest.name(), nest.status, state(nest))
+}
+
+fn state(nest: &Nest) -> String {
+    match (nest.state, nest.people) {
+        (NestState::Running, Some(0)) => "running, nobody inside".into(),
+        (NestState::Running, Some(people)) => format!("running, {people} inside"),
+        (NestState::Running, None) => "running".into(),
+        (NestState::Inactive, _) => "inactive".into(),
+        (NestState::Gone, _) => "gone from its server".into(),
+        (NestState::Over, _) => "over".into(),
+        (NestState::MediaOverQuic, _) => "on Media over QUIC".into(),
+        (NestState::NotChecked | NestState::Unknown, _) => "not checked".into(),
+    }
+}

@@ -1,0 +1,327 @@
+//! One room's way from its name to a nest that is back, in four phases: prepare, send, conclude, prove.
+//!
+//! ```text
+//! prepare   API, lock, key; whether it runs; the question to a person     nothing has been sent
+//! send      sign, POST, repeat where that is safe                         from here on it may have restarted
+//! conclude  what the answer means; without one, look for proof            restarted, or an error
+//! prove     join the new session; put the event right
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::proof::{restart_was_seen, server_signs};
+use super::{Done, Planned, Request, Restarted};
+use crate::api::probe::presence;
+use crate::api::wire::Session;
+use crate::api::{Error as ApiError, Lost, Sent, SignedClient};
+use crate::clock::{self, Clock};
+use crate::commands::publish::publish;
+use crate::commands::target::{Target, has_audio_room};
+use crate::commands::{Error, Job, Stop, check, token};
+use crate::key::HostKey;
+use crate::livekit::{Verdict, token as jwt};
+use crate::lock::RoomLock;
+use crate::relay;
+use crate::reporter::{Question, RoomReporter, Step, Warning};
+use crate::room::RoomRef;
+use crate::secret::{MASK, Secret, scrub};
+
+/// The longest that a restart waits for another one of the same room.
+const LOCK_WAIT: Duration = Duration::from_mins(5);
+
+/// What asking further may take after a failure.
+pub(super) const FOLLOW_UP_LIMIT: Duration = Duration::from_secs(2);
+
+/// The restart of one room.
+struct RoomRestart<'a> {
+    job: &'a Job<'a>,
+    request: &'a Request,
+    room: &'a RoomRef,
+    reporter: &'a RoomReporter<'a>,
+    since: Instant,
+    /// Once it is done: an interruption of the proof does not lose it.
+    restarted: &'a Mutex<Option<Restarted>>,
+}
+
+/// What the restart of one room begins with.
+enum Prepared {
+    /// Nothing has to be sent: it runs, or only the plan was asked for.
+    Nothing(Box<Done>),
+    Ready(Ready),
+}
+
+struct Ready {
+    target: Target,
+    key: Arc<HostKey>,
+    /// Held until the end.
+    lock: Option<RoomLock>,
+    /// `None`: nobody has asked.
+    was_running: Option<bool>,
+}
+
+/// Restarts a room, unless it is interrupted: then it says how far it has come.
+pub(crate) async fn restart_room(job: &Job<'_>, request: &Request, room: &RoomRef, stop: &Stop) -> Result<Done, Error> {
+    let (reporter, restarted) = (RoomReporter::new(job.reporter, room.id.as_str()), Mutex::new(None));
+    let flow = RoomRestart { job, request, room, reporter: &reporter, since: Instant::now(), restarted: &restarted };
+    tokio::select! {
+        biased;
+        done = flow.run() => done,
+        signal = stop.requested() => {
+            let done = restarted.lock().unwrap_or_else(PoisonError::into_inner).take().map(Box::new);
+            Err(Error::Interrupted { signal, progress: reporter.progress(), done })
+        }
+    }
+}
+
+impl RoomRestart<'_> {
+    async fn run(&self) -> Result<Done, Error> {
+        let ready = match self.prepare().await? {
+            Prepared::Nothing(done) => return Ok(*done),
+            Prepared::Ready(ready) => ready,
+        };
+        let client = self.job.signed(&ready.target.api, &ready.key, self.reporter);
+        let sent = client.restart(&self.room.id).await.map_err(Arc::new)?;
+        let restart = check::RestartTimes::of(&sent);
+        let mut restarted = self.conclude(&client, &ready, sent).await?;
+        restarted.sid_before = ready.lock.as_ref().and_then(RoomLock::last_sid);
+        restarted = self.finished(restarted);
+        *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
+        self.prove(&ready, restart, restarted).await
+    }
+
+    /// Everything that is found out before something is sent.
+    async fn prepare(&self) -> Result<Prepared, Error> {
+        let Self { job, request, room, reporter, .. } = *self;
+        let target = job.target(room).await?;
+        let wait = if request.no_wait { Duration::ZERO } else { LOCK_WAIT };
+        let (mut lock, mut was_running) = (None, None);
+        if request.if_inactive {
+            if !request.dry_run {
+                // Whoever else restarts this nest right now has to be done: what is seen has to hold until the end.
+                lock = job.lock(&target.api, &room.id, wait, reporter).await?;
+            }
+            reporter.step(Step::Look);
+            let guest = job.probe(&target.api).guest(&room.id).await.result;
+            if presence(guest).map_err(Error::NotRestarted)? {
+                return self.already_running(target).await;
+            }
+            was_running = Some(false);
+        }
+        reporter.step(Step::Key);
+        let key = job.host_key(room).await?;
+        if request.dry_run {
+            let planned = planned(room, &job.signed(&target.api, &key, reporter));
+            return Ok(Prepared::Nothing(Box::new(Done::Planned(planned))));
+        }
+        let over = target.event.as_ref().filter(|event| event.event.is_over(Clock::default().now_s()));
+        if let Some(event) = over.filter(|_| !request.publish_status) {
+            reporter.warn(Warning::EventIsOver { status: event.event.status().as_str().to_owned() });
+        }
+        if !request.if_inactive {
+            lock = job.lock(&target.api, &room.id, wait, reporter).await?;
+        }
+        self.confirm(&target).await?;
+        Ok(Prepared::Ready(Ready { target, key, lock, was_running }))
+    }
+
+    /// Nothing is sent for a nest that runs; its event may have to be put right all the same.
+    async fn already_running(&self, target: Target) -> Result<Prepared, Error> {
+        let message = "The nest is running; nothing was sent".into();
+        let mut found = Restarted { message, ..self.blank(&target) };
+        if self.request.publish_status {
+            let key = self.job.key_of(self.room.host).await?;
+            self.publish_status(&key, target.event, &mut found).await?;
+        }
+        Ok(Prepared::Nothing(Box::new(Done::Restarted(Box::new(self.finished(found))))))
+    }
+
+    /// With a person there and people in the nest: whether to throw them out.
+    async fn confirm(&self, target: &Target) -> Result<(), Error> {
+        if self.request.yes || !self.job.settings.interactive {
+            return Ok(());
+        }
+        self.reporter.step(Step::Look);
+        let people = self.job.people_inside(&target.api, &self.room.id).await;
+        if people > 0 && self.reporter.confirm(Question::Restart { people }).await != Some(true) {
+            return Err(Error::Declined);
+        }
+        Ok(())
+    }
+
+    /// What the last answer means, and what else there is to find out.
+    async fn conclude(
+        &self,
+        client: &SignedClient<'_>,
+        ready: &Ready,
+        sent: Sent<(Session, Secret)>,
+    ) -> Result<Restarted, Error> {
+        let Sent { result, not_done, attempts, sent_ms, .. } = sent;
+        let probe = self.job.probe(&ready.target.api);
+        let error = match result {
+            Ok((session, token)) => {
+                let endpoints = session.endpoints.iter().map(|text| scrub(text).into_owned()).collect();
+                let message = scrub(&session.message.unwrap_or_default()).into_owned();
+                return Ok(Restarted { endpoints, message, attempts, ..self.with_token(ready, token) });
+            }
+            Err(error) => error,
+        };
+        match error {
+            ApiError::Lost(Lost::Unanswered(why)) => {
+                self.reporter.step(Step::Look);
+                self.reporter.detail(1, &format!("{why}; looking whether it was restarted"));
+                if !restart_was_seen(&probe, &self.room.id, ready.was_running, sent_ms).await {
+                    return Err(Error::Unknown { why });
+                }
+                let token = client.token(&self.room.id).await.map_err(Arc::new)?.result.map_err(Error::NoToken)?;
+                self.reporter.warn(Warning::AnswerLost { why });
+                let message = "The answer was lost; the nest was seen to have been restarted".into();
+                Ok(Restarted { message, attempts, ..self.with_token(ready, token) })
+            }
+            ApiError::Forbidden { .. } => {
+                let info = probe.within(FOLLOW_UP_LIMIT).info(&self.room.id).await.result.ok();
+                let host = info.and_then(|info| nostr::PublicKey::from_hex(&info.host).ok());
+                Err(Error::NotHost { you: ready.key.public_key(), host, asked: true })
+            }
+            source @ ApiError::Server { status: 500.., .. } => {
+                let signs = server_signs(self.job, &ready.target.api, &self.room.id).await;
+                Err(Error::Server { source, attempts, signs: Box::new(signs) })
+            }
+            error @ ApiError::NotFound { .. } => {
+                self.needs_room(ready.target.event.as_ref()).await?;
+                Err(Error::NotRestarted(error))
+            }
+            error if not_done => Err(Error::NotRestarted(error)),
+            error => Err(error.into()),
+        }
+    }
+
+    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows.
+    async fn needs_room(&self, event: Option<&relay::FetchedEvent>) -> Result<(), Error> {
+        if let Some(event) = event {
+            return has_audio_room(event);
+        }
+        let Some(coordinate) = self.room.coordinate() else { return Ok(()) };
+        let relays = self.job.relays(self.room);
+        match tokio::time::timeout(FOLLOW_UP_LIMIT, relays.fetch(&coordinate)).await {
+            Ok(Ok(relay::Found { room: Some(event), .. })) => has_audio_room(&event),
+            _ => Ok(()),
+        }
+    }
+
+    /// The connection check and the event, as far as they were asked for.
+    async fn prove(
+        &self,
+        ready: &Ready,
+        restart: check::RestartTimes,
+        mut restarted: Restarted,
+    ) -> Result<Done, Error> {
+        if let Some(options) = self.request.check {
+            let report = check::restarted_session(self.job, options, &ready.target, &restarted, restart).await;
+            if let (Some(lock), Some(room)) = (&ready.lock, &report.room)
+                && let Err(error) = lock.remember_sid(&room.sid)
+            {
+                self.reporter.detail(1, &format!("cannot remember the SID: {error}"));
+            }
+            restarted.closes_at = report.room.as_ref().and_then(|room| room.closes_at.clone());
+            let joinable = report.verdict == Verdict::Joinable;
+            restarted.check = Some(report);
+            restarted = self.finished(restarted);
+            if !joinable {
+                return Err(Error::Unhealthy(Box::new(restarted)));
+            }
+        }
+        if self.request.publish_status {
+            self.publish_status(&ready.key, ready.target.event.clone(), &mut restarted).await?;
+        }
+        Ok(Done::Restarted(Box::new(restarted)))
+    }
+
+    /// Web clients believe the event: it is made to say that the nest is open, and where. The restart is not lost when
+    /// that fails.
+    async fn publish_status(
+        &self,
+        key: &HostKey,
+        event: Option<relay::FetchedEvent>,
+        restarted: &mut Restarted,
+    ) -> Result<(), Error> {
+        self.reporter.step(Step::Publish);
+        let published = async {
+            let event = match event {
+                Some(event) => event,
+                None => self.job.event_of(self.room, key.public_key()).await?,
+            };
+            let Some(next) = as_restarted(&event, &restarted.endpoints) else {
+                self.reporter.detail(1, "the event is right as it is");
+                return Ok(None);
+            };
+            let relays = self.job.home_relays(&event, key);
+            Ok(Some(publish(next.build(), key, &relays, self.job.reporter).await?.1))
+        };
+        let failed = |refused| Error::NotPublished { refused, done: Some(Box::new(restarted.clone())) };
+        restarted.published = published.await.map_err(|error| match error {
+            Error::NotPublished { refused, .. } => failed(refused),
+            error @ (Error::NoEvent { .. } | Error::Relays(_)) => failed(vec![error.to_string()]),
+            other => other,
+        })?;
+        Ok(())
+    }
+
+    fn blank(&self, target: &Target) -> Restarted {
+        Restarted {
+            room_id: self.room.id.to_string(),
+            endpoints: Vec::new(),
+            token: None,
+            message: String::new(),
+            api: target.api.to_string(),
+            host: None,
+            attempts: 0,
+            elapsed_ms: 0,
+            expires_at: None,
+            closes_at: None,
+            warnings: Vec::new(),
+            published: None,
+            check: None,
+            sid_before: None,
+        }
+    }
+
+    fn with_token(&self, ready: &Ready, token: Secret) -> Restarted {
+        let expires_at = jwt::decode(token.expose()).ok().as_ref().and_then(token::expires_at);
+        let host = Some(ready.key.public_key().to_hex());
+        Restarted { expires_at, token: Some(token), host, ..self.blank(&ready.target) }
+    }
+
+    fn finished(&self, restarted: Restarted) -> Restarted {
+        let warnings = [restarted.warnings, self.reporter.take_warnings()].concat();
+        Restarted { elapsed_ms: clock::millis(self.since.elapsed()), warnings, ..restarted }
+    }
+}
+
+/// The event as it should be: open, started now, with the endpoints that the API returned, if it returned any. `None` where
+/// it is right already.
+fn as_restarted(room: &relay::FetchedEvent, endpoints: &[String]) -> Option<relay::Rewrite> {
+    let (event, clock) = (&room.event, Clock::default());
+    let over = event.is_over(clock.now_s());
+    let moved = !endpoints.is_empty() && event.streaming() != endpoints;
+    let next = event.rewrite(clock);
+    let next = if moved { next.set_streaming(endpoints.iter().map(String::as_str)) } else { next };
+    (over || moved).then(|| next.set_open().set_starts(clock.now_s()))
+}
+
+/// What would be sent, with everything that makes it valid masked.
+fn planned(room: &RoomRef, client: &SignedClient<'_>) -> Planned {
+    let url = client.restart_url(&room.id);
+    let mut event = json!(client.event(&Method::POST, &url, None));
+    event["sig"] = json!(MASK);
+    Planned {
+        room_id: room.id.to_string(),
+        method: "POST".into(),
+        url: url.to_string(),
+        headers: vec![("authorization", format!("Nostr {MASK}")), ("content-length", "0".into())],
+        event,
+    }
+}
