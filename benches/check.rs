@@ -2,15 +2,13 @@
 //! connection and beside LiveKit's own Python client. Needs `target/tools/server`; `cargo bench --bench check`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "figures are for people")]
 
-#[path = "../tests/check_support/mod.rs"]
-mod check_support;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use check_support::livekit::{KEY, LiveKit, SECRET, Spec};
-use check_support::{check, client, token};
 use nostr_nests::api::{Base, Network, Policy};
 use nostr_nests::clock::Clock;
 use nostr_nests::commands::restart::{self, Done, Request};
@@ -24,6 +22,8 @@ use nostr_nests::room::RoomRef;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::livekit::Config;
 use nostr_nests::server::{DEMO, Mock, Options};
+use support::check::{check, client, token};
+use support::livekit::{KEY, LiveKit, SECRET, Spec};
 
 const ROUNDS: usize = 20;
 

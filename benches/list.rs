@@ -2,8 +2,8 @@
 //! loopback; `cargo bench --bench list`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "figures are for people")]
 
-#[path = "../tests/support/outside.rs"]
-mod outside;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use nostr_nests::relay::{self, Relays};
 use nostr_nests::reporter::Silent;
 use nostr_nests::server::{Mock, Options};
 use nostr_sdk::{Keys, RelayUrl};
-use outside::{Relay, event};
+use support::nostr_client::{Relay, event};
 
 const NESTS: u64 = 200;
 const ROUNDS: usize = 10;

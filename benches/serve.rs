@@ -3,39 +3,25 @@
 //! `NEST_BIN=target/dist/nest cargo bench --bench serve` measures that build.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "figures are for people")]
 
-#[path = "../tests/support/livekit.rs"]
-mod livekit;
-#[path = "../tests/support/nests_api.rs"]
-mod nests_api;
-#[path = "../tests/support/port.rs"]
-mod port;
-#[path = "../tests/support/process.rs"]
-mod process;
-#[path = "../tests/support/redis.rs"]
-mod redis_server;
-#[path = "../tests/support/serve.rs"]
-mod serve;
-#[path = "../tests/support/signal.rs"]
-mod signal;
-#[path = "../tests/support/tap.rs"]
-mod tap;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use livekit::LiveKit;
-use nests_api::{Draft, client};
 use nostr::Keys;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::livekit::Config;
 use nostr_nests::server::media::{Livekit, MediaServer, NewRoom};
 use nostr_nests::server::store::{Record, Redis, RoomStore, Turn, redis};
-use redis_server::Redis as RedisServer;
 use serde_json::Value;
-use serve::{KEY, SECRET, Serve, Setup};
-use signal::Signal;
-use tap::Tap;
+use support::livekit::LiveKit;
+use support::nests_api::{Draft, client};
+use support::redis::Redis as RedisServer;
+use support::serve::{KEY, SECRET, Serve, Setup};
+use support::signal::Signal;
+use support::tap::Tap;
 use tokio::sync::watch;
 
 const ROOMS: usize = 200;

@@ -78,7 +78,9 @@ fn said(words: &str) -> String {
 
 /// A stranger's words, fit to be kept.
 fn words(text: &str) -> String {
-    let text = scrub(text.trim());
+    let text = text.trim();
+    // A megabyte is not searched for secrets where a few words of it are kept.
+    let text = scrub(&text[..text.floor_char_boundary(8 * WORDS_MAX)]);
     match text.char_indices().nth(WORDS_MAX) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.into_owned(),

@@ -1,6 +1,4 @@
 //! Files that the program writes and the repository keeps.
-#![allow(dead_code, reason = "each user takes a part")]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

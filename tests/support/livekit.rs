@@ -1,12 +1,11 @@
 //! A real LiveKit server on loopback. The binary is `target/tools/server`.
-#![allow(dead_code)] // Every test file uses a part of it.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use super::port;
+use super::{nests_api, port};
 
 /// The API key of every server that is started here.
 pub const KEY: &str = "devkey";
@@ -47,6 +46,7 @@ pub struct LiveKit {
     pub tcp: u16,
     /// Of everything by UDP.
     pub udp: u16,
+    pub http: reqwest::Client,
     process: Child,
     namespace: Option<String>,
     /// Holds the configuration.
@@ -72,7 +72,16 @@ impl LiveKit {
         std::fs::write(folder.path().join("livekit.yaml"), text).unwrap();
         let process = run(namespace, &folder);
         let url = format!("ws://{ip}:{port}");
-        Self { url, port, tcp, udp, process, namespace: namespace.map(str::to_owned), folder }
+        Self {
+            url,
+            port,
+            tcp,
+            udp,
+            http: nests_api::client(),
+            process,
+            namespace: namespace.map(str::to_owned),
+            folder,
+        }
     }
 
     /// Its process, for signals.

@@ -1,5 +1,4 @@
 //! A plain client of the Nests API that shares nothing with the crate's: reqwest and the nostr crate.
-#![allow(dead_code)] // Every test file uses a part of it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

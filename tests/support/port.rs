@@ -1,5 +1,4 @@
 //! Ports for servers that have to be told theirs.
-#![allow(dead_code, reason = "every test file uses a part of it")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 

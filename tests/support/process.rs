@@ -1,5 +1,4 @@
 //! Signals to processes that a test has started.
-#![allow(dead_code)] // Every test file uses a part of it.
 
 use std::process::Command;
 

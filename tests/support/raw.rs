@@ -1,5 +1,4 @@
-//! A server that says one thing, whatever it is asked.
-#![allow(dead_code, reason = "each test file uses a part")]
+//! A server that gives one answer, whatever it is asked.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

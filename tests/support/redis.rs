@@ -1,5 +1,4 @@
 //! A real Redis on loopback, which can be frozen, stopped and started again on its port.
-#![allow(dead_code)] // Every test file uses a part of it.
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,4 @@
-//! What no output may hold, and whether it does.
-#![allow(dead_code, reason = "each test file uses a part")]
+//! What no output may contain, and whether it does.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

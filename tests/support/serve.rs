@@ -1,5 +1,4 @@
 //! `nest serve` as a process of its own.
-#![allow(dead_code)] // Every test file uses a part of it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -28,6 +27,11 @@ pub struct Setup {
 impl Setup {
     pub fn new(redis: &str, livekit: &str) -> Self {
         Self::of(env!("CARGO_BIN_EXE_nest"), redis, livekit)
+    }
+
+    /// With nothing behind it: nothing listens at these ports.
+    pub fn alone() -> Self {
+        Self::new("redis://127.0.0.1:9", "ws://127.0.0.1:9")
     }
 
     /// Of another build of the program.

@@ -1,5 +1,4 @@
 //! A plain client of LiveKit's signal endpoint.
-#![allow(dead_code)] // Every test file uses a part of it.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol::signal_request::Message as Ask;

@@ -1,5 +1,4 @@
-//! A proxy before LiveKit that sees every call to `RoomService`, and can do something before one goes on.
-#![allow(dead_code)] // Every test file uses a part of it.
+//! A proxy in front of LiveKit that sees every call to `RoomService` and can delay, swallow or stop it.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,4 @@
 //! TLS in front of a plain server, with certificates that are right or wrong, and a proxy that does as it likes.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,57 @@
+//! Aliases: `@weekly` for whatever the configuration says, and what a shell makes of them.
+
+use crate::support::nest::{Nest, mock};
+use crate::support::nostr_client::{Relay, event, naddr};
+use crate::support::shell::offered;
+
+const CONFIG: &str = ".config/nest/config.toml";
+
+#[test]
+fn an_alias_stands_for_any_name_of_a_nest() {
+    let mock = mock(&[]);
+    let url = format!("{}/api/v1/nests/demo", mock.api());
+    let own = event(mock.host(), "demo", 5, &[&["title", "Demo"], &["status", "live"], &["service", &mock.api()]]);
+    let relay = Relay::with(vec![own.clone()]);
+    let link = format!("https://nests.example/{}", naddr(&own, &[&relay.url]));
+    let config =
+        format!("[alias]\nweekly = '{url}'\nlink = '{link}'\nbare = 'demo'\n[profile.other.alias]\nweekly = 'gone'\n");
+    let with = |args: &[&str]| Nest::new(&mock).without("NEST_API").file(CONFIG, &config, 0o600).args(args);
+    // The same room by three names is one room.
+    let output = with(&["restart", "@weekly", "--json"]).run().expect(0);
+    assert_eq!(output.document()["roomId"], "demo");
+    with(&["restart", "@link"]).run().expect(0);
+    let all = with(&["restart", "@weekly", "@bare", "demo", "--json"]).env("NEST_API", mock.api()).run().expect(0);
+    assert_eq!(all.documents().len(), 1);
+    with(&["restart", "@weekly", "--profile", "other"]).env("NEST_API", mock.api()).run().expect(6);
+
+    let unknown = with(&["restart", "@monthly"]).run().expect(2);
+    assert!(unknown.stderr.contains("@bare @link @weekly"), "{}", unknown.stderr);
+    let none = Nest::new(&mock).args(["restart", "@weekly"]).run().expect(2);
+    assert!(none.stderr.contains("[alias]"), "{}", none.stderr);
+    let wrong =
+        Nest::new(&mock).file(CONFIG, "alias.old = 'naddr1qqqq'", 0o600).args(["restart", "@old"]).run().expect(2);
+    assert!(wrong.stderr.contains("@old stands for"), "{}", wrong.stderr);
+
+    assert_eq!(with(&["list", "--aliases"]).run().expect(0).stdout, "@bare\n@link\n@weekly\n");
+    let json = with(&["list", "--aliases", "--json"]).run().expect(0).document();
+    assert_eq!(json["aliases"][2], "@weekly");
+    assert_eq!(Nest::alone().args(["list", "--aliases"]).run().expect(0).stdout, "");
+}
+
+#[test]
+fn bash_completes_aliases_whether_it_breaks_words_at_them_or_not() {
+    let ask = |words: &str, before: &str| {
+        let line = "nest restart --check @week";
+        let script = format!(
+            "{before}; source ./nest.bash; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({words}); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _nest nest \"${{COMP_WORDS[COMP_CWORD]}}\" x; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let offered = offered("bash", &["--norc", "-c"], &script);
+        offered.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let broken = ask("nest restart --check @ week", r#"COMP_WORDBREAKS=$' \t\n"@><=;|&(:'"#);
+    assert_eq!(broken, ["weekend", "weekly"]);
+    let whole = ask("nest restart --check @week", "COMP_WORDBREAKS=' '");
+    assert_eq!(whole, ["@weekend", "@weekly"]);
+}

@@ -1,0 +1,82 @@
+//! `nest close`: the end of a nest, in the API and in the words of its own event.
+
+use nostr_nests::server::Mock;
+use nostr_sdk::Keys;
+
+use crate::support::nest::{Nest, mock};
+use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, remember, tags_without, value};
+
+fn close(mock: &Mock, room: &str) -> Nest {
+    Nest::new(mock).without("NEST_API").env("NEST_RELAYS", mock.relay()).args(["close", room, "--json"])
+}
+
+#[test]
+fn api_and_event_in_its_own_words() {
+    let mock = mock(&[]);
+    let outside = NostrClient::at(&mock.relay());
+    for (id, name, open, over) in [("a", "room", "private", "closed"), ("b", "title", "live", "ended")] {
+        remember(&mock, id);
+        let host = mock.host();
+        let old =
+            event(host, id, 50, &[&["x", "1", "2"], &[name, "Weekly"], &["status", open], &["service", &mock.api()]]);
+        outside.publish(&old);
+        Nest::new(&mock).args(["restart", id]).run().expect(0);
+        let document = close(&mock, id).run().expect(0).document();
+        assert_eq!((&document["deleted"], &document["status"]), (&true.into(), &over.into()));
+        assert!(mock.record(id).is_none() && mock.room(id).is_none());
+        let last = outside.nest(old.pubkey, id);
+        assert_eq!(value(&last, "status"), Some(over));
+        assert_eq!(tags_without(&last, &["status"]), tags_without(&old, &["status"]));
+        assert_eq!(document["published"]["eventId"], last.id.to_hex());
+
+        let again = close(&mock, id).run().expect(0).document();
+        assert_eq!((&again["deleted"], again.get("published")), (&false.into(), None));
+        assert_eq!(outside.nest(old.pubkey, id).id, last.id);
+    }
+}
+
+#[test]
+fn a_nest_that_cannot_be_closed_in_the_api_stays_open_in_its_event() {
+    let mock = mock(&["status=500x9@delete"]);
+    close(&mock, "demo").args(["--retries", "0"]).run().expect(7);
+    let host = mock.host().public_key();
+    assert_eq!(value(&NostrClient::at(&mock.relay()).nest(host, "demo"), "status"), Some("open"));
+    close(&mock, "demo").env("NEST_RELAYS", "ws://127.0.0.1:9").run().expect(8);
+    assert!(mock.record("demo").is_some());
+    let stranger = Keys::generate().secret_key().to_secret_hex();
+    let room = format!("30312:{}:demo", host.to_hex());
+    close(&mock, &room).env("NEST_KEY", stranger.clone()).run().expect(5);
+    // Nobody else has an event of that name: where the API is known, it is asked, and knows better.
+    mock.set_faults(Vec::new());
+    let refused = close(&mock, "demo").env("NEST_KEY", stranger).env("NEST_API", mock.api()).run().expect(5);
+    assert_eq!(refused.document()["error"]["status"], 403);
+    assert!(mock.record("demo").is_some());
+}
+
+#[test]
+fn without_an_event_the_api_is_enough_where_it_is_named() {
+    let mock = mock(&[]);
+    let nothing = Relay::with(Vec::new());
+    close(&mock, "demo").env("NEST_RELAYS", &nothing.url).run().expect(6);
+    assert!(mock.record("demo").is_some());
+    let output = close(&mock, "demo").env("NEST_RELAYS", &nothing.url).env("NEST_API", mock.api()).run().expect(0);
+    assert!(mock.record("demo").is_none());
+    assert_eq!(output.document()["warnings"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn media_over_quic_has_an_event_only() {
+    let mock = mock(&[]);
+    let old = event(
+        mock.host(),
+        "quic",
+        9,
+        &[&["title", "Quic"], &["status", "live"], &["streaming", "https://moq.example"]],
+    );
+    let outside = NostrClient::at(&mock.relay());
+    outside.publish(&old);
+    let document = close(&mock, &coordinate(&old)).env("NEST_API", mock.api()).run().expect(0).document();
+    assert_eq!((document.get("api"), &document["status"]), (None, &"ended".into()));
+    assert_eq!(value(&outside.nest(old.pubkey, "quic"), "status"), Some("ended"));
+    assert_eq!(mock.requests("/api/v1/nests/quic"), 0);
+}

@@ -1,0 +1,33 @@
+//! The real program, as users and scripts call it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and show what it saw")]
+
+mod alias;
+mod all_inactive;
+mod api_errors;
+mod arbitrary_answers;
+mod check;
+mod check_preconnect;
+mod close;
+mod doctor;
+mod key;
+mod key_errors;
+mod leaks;
+mod leaks_unsent;
+mod list;
+mod media_over_quic;
+mod mock;
+mod network;
+mod pick;
+mod process;
+mod publish_status;
+mod recreate;
+mod restart;
+mod restart_check;
+mod retries;
+mod serve;
+mod status;
+#[path = "../support/mod.rs"]
+mod support;
+mod terminal;
+mod token;
+mod unanswered;

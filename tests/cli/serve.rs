@@ -1,0 +1,329 @@
+//! What `nest serve` does before it needs anything behind it: settings, limits, signatures, logs.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use nostr::Keys;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::nest::Nest;
+use crate::support::nests_api::{Draft, client};
+use crate::support::process;
+use crate::support::serve::{Reply, SECRET, Serve, Setup};
+
+fn exchange(serve: &Serve, request: &str) -> String {
+    let mut stream = TcpStream::connect(serve.origin.trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    // The server may have answered and closed before it has read everything.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Settings that would do.
+fn settings() -> Nest {
+    Nest::alone().file("secret", SECRET, 0o600).args(["serve", "--listen", "256.0.0.1:1"])
+}
+
+const GOOD: [&str; 12] = [
+    "--redis",
+    "redis://127.0.0.1",
+    "--livekit",
+    "ws://livekit:7880",
+    "--livekit-key",
+    "k",
+    "--livekit-secret-file",
+    "secret",
+    "--public-url",
+    "https://nests.example",
+    "--public-livekit-url",
+    "wss://nests.example/livekit",
+];
+
+/// The flags above with one changed or, without a value, left out.
+fn but(name: &str, value: Option<&str>) -> Vec<String> {
+    let pairs = GOOD.chunks(2).map(|pair| (pair[0], if pair[0] == name { value } else { Some(pair[1]) }));
+    pairs.filter_map(|(name, value)| Some([name.to_owned(), value?.to_owned()])).flatten().collect()
+}
+
+#[test]
+fn it_does_not_start_with_settings_that_cannot_be_meant() {
+    // The address is the last thing that is looked at, and no address at all.
+    let good = settings().args(GOOD).run().expect(2);
+    assert!(good.stderr.contains("listen: invalid socket address"), "{}", good.stderr);
+    let bound = Nest::alone().file("secret", SECRET, 0o600);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let failed = bound.args(["serve", "--listen", &address]).args(GOOD).run().expect(1);
+    assert!(failed.stderr.contains(&format!("cannot listen on {address}")), "{}", failed.stderr);
+
+    for (args, says) in [
+        (but("--redis", None), "--redis is missing"),
+        (but("--livekit", None), "--livekit is missing"),
+        (but("--livekit-key", None), "--livekit-key is missing"),
+        (but("--livekit-secret-file", None), "--livekit-secret-file is missing"),
+        (but("--public-url", None), "--public-url is missing"),
+        (but("--public-livekit-url", None), "--public-livekit-url is missing"),
+        (but("--redis", Some("http://127.0.0.1")), "no redis:// or unix:// URL"),
+        (but("--livekit", Some("livekit:7880")), "is no ws:// or wss:// URL"),
+        (but("--livekit-secret-file", Some("none")), "there is no file none"),
+        (but("--public-url", Some("nests.example")), "is no https:// URL"),
+        (but("--public-livekit-url", Some("wss://livekit:7880")), "is internal: clients elsewhere cannot reach it"),
+        (but("--public-livekit-url", Some("wss://10.0.0.4")), "is internal"),
+        (but("--public-livekit-url", Some("ws://nests.example")), "is not encrypted"),
+        (
+            [but("", None), vec!["--trusted-proxy".into(), "proxy".into()]].concat(),
+            "trusted-proxy: \"proxy\" is no address",
+        ),
+        ([but("", None), vec!["--record-ttl".into(), "5s".into()]].concat(), "must be between 1m and a year"),
+    ] {
+        let output = Nest::alone().file("secret", SECRET, 0o600).args(["serve", "--listen", "127.0.0.1:0"]).args(&args);
+        let output = output.run().expect(2);
+        assert!(output.stderr.contains(says), "{args:?}: {}", output.stderr);
+        assert!(!output.stderr.contains(SECRET));
+    }
+}
+
+#[test]
+fn secrets_are_no_arguments_and_nobody_elses() {
+    let args = but("--redis", Some("redis://:hunter2@127.0.0.1"));
+    let output = Nest::alone().file("secret", SECRET, 0o600).args(["serve"]).args(args).run().expect(2);
+    assert!(output.stderr.contains("a Redis password among the arguments"), "{}", output.stderr);
+    assert!(!output.stderr.contains("hunter2"));
+    let open = Nest::alone().file("secret", SECRET, 0o644).args(["serve"]).args(GOOD).run().expect(2);
+    assert!(open.stderr.contains("is open to others (mode 0644)"), "{}", open.stderr);
+    let help = Nest::alone().args(["serve", "--help"]).run().expect(0).stdout;
+    assert!(!help.contains("--livekit-secret ") && !help.contains("--redis-password "), "{help}");
+}
+
+#[test]
+fn settings_come_from_flags_variables_or_a_file() {
+    // Each is found, and each is tried in its turn: what is wrong says so.
+    let file = "[serve]\nlisten = 'file'\nredis = 'redis://127.0.0.1'\nlivekit = 'ws://livekit:7880'\nlivekit-key = 'k'\n\
+                livekit-secret-file = 'secret'\npublic-url = 'https://nests.example'\nallow-internal-endpoint = true\n\
+                public-livekit-url = 'ws://livekit'\nrecord-ttl = '48h'\ntrusted-proxy = ['10.0.0.0/8']\n";
+    let nest =
+        || Nest::alone().file(".config/nest/config.toml", file, 0o644).file(".config/nest/secret", SECRET, 0o600);
+    let says = |nest: Nest| nest.run().expect(2).stderr;
+    let from_file = says(nest().args(["serve"]));
+    assert!(from_file.contains("listen: invalid socket address"), "{from_file}");
+    // Settings are read before the address is used; only the last of these gets so far.
+    let usable = |nest: Nest| nest.env("NEST_SERVE_LISTEN", "127.0.0.1:0");
+    for (name, value, complaint) in [
+        ("NEST_SERVE_TRUSTED_PROXY", "10.0.0.1, nonsense", "trusted-proxy: \"nonsense\""),
+        ("NEST_SERVE_RECORD_TTL", "nonsense", "record-ttl: \"nonsense\" is no time"),
+        ("NEST_SERVE_ALLOW_INTERNAL_ENDPOINT", "false", "public-livekit-url: ws://livekit is internal"),
+        ("NEST_SERVE_RATE_LIMIT", "many", "rate-limit: invalid digit"),
+        ("NEST_SERVE_LOG_FORMAT", "xml", "log-format: invalid variant"),
+        ("NEST_SERVE_LIVEKIT_SECRET_FILE", "elsewhere", "there is no file elsewhere"),
+    ] {
+        let output = says(usable(nest().args(["serve"])).env(name, value));
+        assert!(output.contains(complaint), "{name}: {output}");
+    }
+    let flag =
+        says(usable(nest().args(["serve", "--public-url", "nonsense"])).env("NEST_SERVE_PUBLIC_URL", "https://a.b"));
+    assert!(flag.contains("\"nonsense\" is no https:// URL"), "{flag}");
+    let unknown = Nest::alone().file(".config/nest/config.toml", "[serve]\nlistne = 'x'\n", 0o644).args(["serve"]);
+    assert!(says(unknown).contains("listne"));
+}
+
+#[tokio::test]
+async fn a_systemd_credential_is_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("livekit-secret"), SECRET).unwrap();
+    let nest = Nest::alone().env("CREDENTIALS_DIRECTORY", folder.path());
+    let nest = nest.args(["serve", "--listen", "127.0.0.1:0"]).args(but("--livekit-secret-file", None));
+    let (mut command, _home) = nest.into_parts();
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    assert!(line.starts_with("listening on 127.0.0.1:"), "{line}");
+    process::signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn too_much_is_refused_in_json() {
+    let serve = Setup::alone().start();
+    let path = "/api/v1/nests/a/restart";
+    let error = |answer: &str| {
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+        serde_json::from_str::<Value>(&body).unwrap_or_else(|e| panic!("{e}: {answer}"))["error"].clone()
+    };
+    let headed = |header: &str| {
+        exchange(&serve, &format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n\r\n"))
+    };
+    let long = headed(&format!("authorization: Nostr {}\r\ncontent-length: 0", "x".repeat(20_000)));
+    assert!(long.starts_with("HTTP/1.1 431 "), "{long}");
+    assert_eq!(error(&long), "Request header fields too large");
+    let endless = headed(&format!("authorization: Nostr {}\r\ncontent-length: 0", "x".repeat(200_000)));
+    assert!(endless.is_empty() || endless.starts_with("HTTP/1.1 431 "), "{endless}");
+    let body = headed(&format!("content-length: 100000\r\n\r\n{}", "x".repeat(100_000)));
+    assert!(body.starts_with("HTTP/1.1 413 "), "{body}");
+    assert_eq!(error(&body), "request entity too large");
+    let nowhere = serve.get("/api/v1/nests/a/b/c").await.expect(404);
+    assert_eq!(nowhere.json()["error"], "Endpoint not found");
+    assert_eq!(serve.get("/rtc").await.expect(404).json()["error"], "Endpoint not found");
+}
+
+#[tokio::test]
+async fn requests_are_counted_for_each_address() {
+    let serve = Setup::alone().args(["--rate-limit", "3", "--trusted-proxy", "127.0.0.0/8"]).start();
+    let from = async |address: &str| {
+        let request = client().post(serve.url("/api/v1/nests/a/restart")).header("x-forwarded-for", address);
+        Reply::of(request.send().await.unwrap()).await
+    };
+    for left in ["2", "1", "0"] {
+        let reply = from("203.0.113.7").await.expect(401);
+        assert_eq!((reply.header("ratelimit-limit"), reply.header("ratelimit-remaining")), ("3", left));
+        assert_eq!(reply.header("ratelimit-policy"), "3;w=60");
+    }
+    let refused = from("203.0.113.7").await.expect(429);
+    assert_eq!(refused.json()["error"], "Too many requests, please try again later");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait) && refused.header("ratelimit-reset") == refused.header("retry-after"));
+    from("203.0.113.8").await.expect(401);
+    // Whatever a client writes to the left of what the proxy adds.
+    from("1.1.1.1, 203.0.113.7").await.expect(429);
+    // One network of IPv6 is one client.
+    for n in 1..=3 {
+        from(&format!("2001:db8::{n}")).await.expect(401);
+    }
+    from("2001:db8::4").await.expect(429);
+    // Those who look after it are not counted.
+    for _ in 0..5 {
+        serve.get("/health/alive").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn forwarded_addresses_of_strangers_are_not_believed() {
+    let serve = Setup::alone().args(["--rate-limit", "1"]).start();
+    for (n, status) in [401, 429, 429].into_iter().enumerate() {
+        let request =
+            client().post(serve.url("/api/v1/nests/a/restart")).header("x-forwarded-for", format!("1.1.1.{n}"));
+        Reply::of(request.send().await.unwrap()).await.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_for_each_key() {
+    let serve = Setup::alone().args(["--key-rate-limit", "2"]).start();
+    let (one, other) = (Keys::generate(), Keys::generate());
+    // Redis is not there, which a key gets to know as often as it may ask.
+    for left in ["1", "0"] {
+        assert_eq!(serve.restart(&one, "a").await.expect(503).header("ratelimit-remaining"), left);
+    }
+    let refused = serve.restart(&one, "a").await.expect(429);
+    assert_eq!(refused.header("ratelimit-limit"), "2");
+    serve.restart(&other, "a").await.expect(503);
+    // A stranger cannot use up what a key may ask for.
+    let victim = Keys::generate();
+    for _ in 0..3 {
+        let header = Draft::new("POST", "https://elsewhere.example/", b"").header(&victim);
+        let request = client().post(serve.url("/api/v1/nests/a/restart")).header("authorization", header);
+        Reply::of(request.send().await.unwrap()).await.expect(401);
+    }
+    serve.restart(&victim, "a").await.expect(503);
+}
+
+#[tokio::test]
+async fn there_are_so_many_connections_and_no_more() {
+    let serve = Setup::alone().args(["--max-connections", "2"]).start();
+    let address = serve.origin.trim_start_matches("http://").to_owned();
+    let held = [TcpStream::connect(&address).unwrap(), TcpStream::connect(&address).unwrap()];
+    let begun = Instant::now();
+    loop {
+        let answer = exchange(&serve, "GET /health/alive HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        if answer.starts_with("HTTP/1.1 503 ") {
+            assert!(answer.ends_with("{\"error\":\"Too many connections\"}"), "{answer}");
+            assert!(answer.contains("retry-after: 2\r\n"));
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "{answer}");
+    }
+    drop(held);
+    while !exchange(&serve, "GET /health/alive HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").contains(" 200 ") {
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+}
+
+/// Every way to get a signature wrong is in `library/server_nip98.rs`; here is what a public URL changes about it.
+#[tokio::test]
+async fn clients_sign_the_public_url() {
+    let serve = Setup::alone().public("https://example.org/nests/").start();
+    let keys = Keys::generate();
+    let path = "/api/v1/nests/a%20b?x=1";
+    for (url, status) in [
+        ("https://example.org/nests/api/v1/nests/a%20b?x=1", 503),
+        ("https://example.org/api/v1/nests/a%20b?x=1", 401),
+        ("http://example.org/nests/api/v1/nests/a%20b?x=1", 401),
+        ("https://example.org/nests/api/v1/nests/a b?x=1", 401),
+        ("https://example.org/nests/api/v1/nests/a%20b", 401),
+        ("https://example.org:443/nests/api/v1/nests/a%20b?x=1", 401),
+        (&format!("{}{path}", serve.origin), 401),
+    ] {
+        let header = Draft::new("GET", url, b"").header(&keys);
+        let request = client().get(serve.url(path)).header("authorization", header).header("host", "example.org");
+        let reply = Reply::of(request.send().await.unwrap()).await;
+        assert_eq!(reply.status, status, "{url}: {}", reply.text);
+        if status == 401 {
+            let says = "Event is for another URL, this is https://example.org/nests/api/v1/nests/a%20b?x=1";
+            assert_eq!(reply.json()["error"], says);
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_without_secrets() {
+    let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
+    for format in ["text", "json"] {
+        let serve = Setup::alone().args(["--log-format", format]).start();
+        let keys = Keys::generate();
+        let header = Draft::new("GET", "https://nests.example/api/v1/nests/a", b"").header(&keys);
+        for path in [format!("/api/v1/nests/a?access_token={token}"), format!("/api/v1/nests/{token}%1b%0a/info")] {
+            let request = client().get(serve.url(&path)).header("authorization", &header);
+            Reply::of(request.send().await.unwrap()).await;
+        }
+        let lines = serve.lines_with("nests/", 2);
+        assert!(lines[0].contains("401") && lines[1].contains("503"), "one line each: {lines:?}");
+        let all = lines.concat();
+        assert!(!all.contains(token) && !all.contains(header.trim_start_matches("Nostr ")), "{all}");
+        assert!(!all.contains(SECRET) && !all.contains('\u{1b}'));
+        if format == "json" {
+            let line: Value = serde_json::from_str(&lines[0]).unwrap();
+            assert_eq!(
+                (&line["status"], &line["method"], &line["path"]),
+                (&401.into(), &"GET".into(), &"/api/v1/nests/a".into())
+            );
+            assert_eq!(line["address"], "127.0.0.1");
+        } else {
+            assert!(
+                lines[0].contains(" 401 GET /api/v1/nests/a ") && lines[0].contains(" ms 127.0.0.1 · Event is"),
+                "{all}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn metrics_count_what_was_answered() {
+    let serve = Setup::alone().start();
+    serve.call(&Keys::generate(), Method::POST, "/api/v1/nests/a/restart", None).await.expect(503);
+    serve.get("/api/v1/nests/a/info").await.expect(503);
+    let metrics = serve.get("/metrics").await.expect(200);
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    for line in [
+        "nest_serve_requests_total{call=\"restart\",status=\"503\"} 1",
+        "nest_serve_requests_total{call=\"info\",status=\"503\"} 1",
+        "nest_serve_request_seconds_count{call=\"restart\"} 1",
+        "nest_serve_up{service=\"redis\"} 0",
+        "nest_serve_up{service=\"livekit\"} 0",
+    ] {
+        assert!(metrics.text.lines().any(|is| is == line), "{line}\n{}", metrics.text);
+    }
+}

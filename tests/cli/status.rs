@@ -1,0 +1,184 @@
+//! `nest status`, as users and scripts see it.
+
+use std::time::Duration;
+
+use nostr_nests::server::{Mock, Options};
+use serde_json::{Value, json};
+
+use crate::support::nest::{self, Nest, mock};
+use crate::support::room_event;
+use crate::support::signal::Signal;
+
+fn status(mock: &Mock, room: &str) -> Nest {
+    Nest::new(mock).without("NEST_KEY").args(["status", room])
+}
+
+fn document(mock: &Mock, room: &str, code: i32) -> Value {
+    status(mock, room).args(["--json"]).run().expect(code).document()
+}
+
+fn restart(mock: &Mock) -> String {
+    Nest::new(mock).args(["restart", "demo", "--output", "token"]).run().expect(0).stdout.trim().to_owned()
+}
+
+#[test]
+fn a_dead_nest_is_inactive_and_nobody_signs_or_joins() {
+    let mock = mock(&[]);
+    let document = document(&mock, "demo", 10);
+    assert_eq!(document["state"], "inactive");
+    assert_eq!((&document["record"], &document["audioRoom"]), (&json!(true), &json!(false)));
+    assert_eq!(document["host"], mock.host().public_key().to_hex());
+    assert_eq!(document["error"]["kind"], "unhealthy");
+    assert_eq!(document["error"]["hints"], json!(["restart it: nest restart demo --check"]));
+    assert_eq!(mock.all_requests(), 2, "/guest and /info");
+    assert_eq!(mock.last_authorization(), None);
+
+    let output = status(&mock, "demo").run().expect(10);
+    assert!(output.stdout.starts_with("✗ demo · inactive · record since "), "{output:?}");
+    assert!(
+        output.stdout.ends_with(" · no audio room\n    hint: restart it: nest restart demo --check\n"),
+        "{output:?}"
+    );
+    assert_eq!(output.stderr, "");
+}
+
+#[tokio::test]
+async fn people_are_counted() {
+    let mock = mock(&[]);
+    let token = restart(&mock);
+    let empty = document(&mock, "demo", 0);
+    assert_eq!((&empty["state"], &empty["participants"]), (&json!("running"), &json!(0)));
+    let time = |name: &str| empty[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!((time("closesAt") - time("sinceAt")).get_seconds(), 1800, "nobody has been inside yet");
+    assert!(empty.get("error").is_none());
+    let inside = Signal::join(mock.livekit(), &token).await.unwrap();
+    let full = document(&mock, "demo", 0);
+    assert_eq!(full["participants"], 1);
+    assert!(full.get("closesAt").is_none());
+    assert!(status(&mock, "demo").run().expect(0).stdout.contains(" · audio room · 1 person inside\n"));
+    drop(inside);
+}
+
+#[tokio::test]
+async fn the_event_is_shown_beside_it() {
+    let mock = mock(&[]);
+    let naddr = room_event::naddr(&mock);
+    let open = document(&mock, &naddr, 10);
+    assert_eq!((&open["event"]["status"], &open["event"]["over"]), (&json!("open"), &json!(false)));
+    assert_eq!(open["event"]["title"], "Demo nest");
+    assert_eq!(open["event"]["relays"], json!([mock.relay()]));
+
+    let service = format!("{}/api/v1/nests", mock.api());
+    room_event::publish(&mock, &[&["status", "closed"], &["service", &service]]).await;
+    // The event alone says which API it is.
+    let over = Nest::alone().args(["status", &naddr, "--json"]).run().expect(10).document();
+    assert_eq!((&over["state"], &over["event"]["over"]), (&json!("over"), &json!(true)));
+    restart(&mock);
+    let output = status(&mock, &naddr).run().expect(0);
+    assert!(output.stdout.starts_with("! demo · running · event closed · "), "{output:?}");
+    assert!(output.stdout.contains("clients will not show it as live"), "{output:?}");
+}
+
+/// A bare name does not lead to the event; the record does.
+#[tokio::test]
+async fn what_is_over_is_over_by_its_bare_name_too() {
+    let mock = mock(&[]);
+    room_event::publish(&mock, &[&["status", "closed"]]).await;
+    let document = status(&mock, "demo").args(["--relay", &mock.relay(), "--json"]).run().expect(10).document();
+    assert_eq!(document["state"], "over", "{document:#}");
+    assert_eq!(document["event"]["status"], "closed");
+}
+
+#[tokio::test]
+async fn media_over_quic_needs_no_audio_room() {
+    let mock = mock(&[]);
+    let naddr = room_event::naddr(&mock);
+    let media = ["streaming", "https://moq.example/anon"];
+    room_event::publish(&mock, &[&["status", "live"], &media]).await;
+    let live = Nest::alone().args(["status", &naddr, "--json"]).run().expect(0).document();
+    assert_eq!(live["state"], "mediaOverQuic");
+    assert_eq!(live["event"]["mediaOverQuic"], "https://moq.example/anon");
+    // An API that is named all the same knows nothing of it.
+    mock.forget("demo");
+    assert_eq!(document(&mock, &naddr, 0)["state"], "mediaOverQuic");
+}
+
+#[test]
+fn a_nest_without_a_record_is_gone() {
+    let mock = mock(&["lost-record"]);
+    let document = document(&mock, "demo", 10);
+    assert_eq!(document["state"], "gone");
+    assert!(document["error"]["message"].as_str().unwrap().contains("records live 24 h"), "{document}");
+    assert!(document["error"]["hints"][0].as_str().unwrap().ends_with("nest recreate demo"), "{document}");
+    // It may still run.
+    mock.set_faults(Vec::new());
+    restart(&mock);
+    mock.set_faults(nest::parse(&["lost-record"]));
+    let output = status(&mock, "demo").run().expect(0);
+    assert!(output.stdout.starts_with("! demo · running · no record · audio room\n"), "{output:?}");
+}
+
+#[test]
+fn several_are_looked_at_together() {
+    let mock = mock(&[]);
+    restart(&mock);
+    let output = status(&mock, "demo").args(["gone", "demo", "--json", "-j2"]).run().expect(10);
+    assert_eq!(output.stdout.lines().count(), 2, "the same room twice is one: {output:?}");
+    let mut states: Vec<_> = output.documents().iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect();
+    states.sort_unstable();
+    assert_eq!(states, ["gone", "running"]);
+}
+
+#[test]
+fn what_is_not_known_is_not_called_dead() {
+    let mock = mock(&["status=500@guest"]);
+    let document = document(&mock, "demo", 10);
+    assert_eq!((&document["state"], &document["record"]), (&json!("unknown"), &json!(true)));
+    assert!(document.get("audioRoom").is_none());
+    assert_eq!(document["troubles"], json!(["audio room: the API failed with status 500"]));
+
+    let nobody = Nest::alone().args(["status", "demo", "--api", "http://127.0.0.1:1"]);
+    let output = nobody.args(["-q"]).run().expect(10);
+    assert_eq!(output.stdout, "");
+    assert!(
+        output.stderr.starts_with("error: whether this nest runs is not known; audio room: cannot reach 127.0.0.1:1: "),
+        "{output:?}"
+    );
+    assert!(output.stderr.ends_with("; hint: see which link is broken: nest doctor demo\n"), "{output:?}");
+    let output = Nest::alone().args(["status", "demo"]).run().expect(2);
+    assert!(output.stderr.starts_with("error: which server is this nest on?"), "{output:?}");
+}
+
+#[test]
+fn quiet_leaves_the_exit_code() {
+    let mock = mock(&[]);
+    let output = status(&mock, "demo").args(["-q"]).run().expect(10);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
+    let output = status(&mock, "demo").args(["--output", "token"]).run().expect(2);
+    assert!(output.stderr.contains("nest token ROOM"), "{output:?}");
+}
+
+/// What only looks leaves an empty nest its half hour; what joins says when it closes, and it does.
+#[test]
+fn looking_does_not_shorten_the_life_of_an_empty_nest() {
+    let departure_timeout = Duration::from_secs(1);
+    let mock = Mock::start(Options { departure_timeout, ..Options::default() }).unwrap();
+    restart(&mock);
+    for looking in [["status", "demo"], ["doctor", "demo"], ["token", "demo"], ["restart", "--if-inactive"]] {
+        Nest::new(&mock).args(looking).args(looking.contains(&"restart").then_some("demo")).run().expect(0);
+    }
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(mock.room("demo").is_some());
+    assert_eq!(mock.requests("/rtc"), 0, "nobody joined");
+
+    let check = Nest::new(&mock).args(["check", "demo", "--json"]).run().expect(0).document();
+    let closes: jiff::Timestamp = check["room"]["closesAt"].as_str().unwrap().parse().unwrap();
+    let hint = check["steps"][2]["hint"].as_str().unwrap();
+    assert!(hint.contains("it closes at "), "{hint}");
+    while mock.room("demo").is_some() {
+        assert!(jiff::Timestamp::now() < closes + Duration::from_secs(4), "the room lives on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(jiff::Timestamp::now() >= closes);
+    assert_eq!(document(&mock, "demo", 10)["state"], "inactive");
+}

@@ -1,0 +1,332 @@
+//! Which source of the key answers, and what is said when it does not.
+
+use std::fs::{self, Permissions};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nostr::{Event, EventBuilder, Keys, Kind, NostrSigner, PublicKey, UnsignedEvent};
+use nostr_nests::key::keyring::{self, Keyring};
+use nostr_nests::key::{Error, HostKey, Origin, Plan, Source, file, load, npub, parse};
+use nostr_nests::reporter::Silent;
+use nostr_nests::secret::Secret;
+use tempfile::TempDir;
+
+use crate::support::keys::{MemoryVault, NCRYPTSEC, NCRYPTSEC_HEX, Person, in_child, is_child, new_key};
+
+fn write(folder: &TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+fn plan(explicit: impl Into<Vec<Source>>) -> Plan {
+    Plan { explicit: explicit.into(), ..Plan::default() }
+}
+
+async fn loaded(plan: &Plan) -> Result<(PublicKey, String), Error> {
+    load(plan, None, &Silent).await.map(|key| (key.public_key(), key.source().to_string()))
+}
+
+#[tokio::test]
+async fn the_first_source_answers_and_says_what_it_is_called() {
+    let folder = TempDir::new().unwrap();
+    let (alice, nsec) = new_key();
+    let path = write(&folder, "k", &format!("{}\n", nsec.expose()), 0o600);
+    let text = path.display();
+    let other = Source::Env(new_key().1);
+    for (source, name) in [
+        (Source::KeyFile(path.clone()), format!("--key-file {text}")),
+        (Source::EnvFile(path.clone()), format!("NEST_KEY_FILE {text}")),
+        (Source::Env(nsec.clone()), "NEST_KEY".into()),
+        (Source::Credential(path.clone()), format!("the systemd credential {text}")),
+        (Source::Profile(path.clone()), format!("the profile's key file {text}")),
+    ] {
+        assert_eq!(loaded(&plan([source, other.clone()])).await.unwrap(), (alice, name));
+    }
+}
+
+#[tokio::test]
+async fn the_error_of_an_explicit_source_is_final() {
+    let folder = TempDir::new().unwrap();
+    let missing = folder.path().join("missing");
+    let all = plan([Source::EnvFile(missing.clone()), Source::Env(new_key().1)]);
+    match load(&all, None, &Person::who_types(&[NCRYPTSEC_HEX])).await.unwrap_err() {
+        Error::Unreadable { origin: Origin::EnvFile(at), cause: file::Error::NotFound(path) } => {
+            assert_eq!((at, path), (missing.clone(), missing));
+        }
+        other => panic!("{other:?}"),
+    }
+    let empty = loaded(&plan([Source::Env(Secret::new(" \n")), Source::Env(new_key().1)])).await;
+    assert!(matches!(empty, Err(Error::Unusable { origin: Origin::Env, cause: parse::Error::Empty })));
+}
+
+#[tokio::test]
+async fn a_credential_that_is_not_there_does_not_count() {
+    let folder = TempDir::new().unwrap();
+    let (alice, nsec) = new_key();
+    let all = plan([Source::Credential(folder.path().join("nest-key")), Source::Env(nsec)]);
+    assert_eq!(loaded(&all).await.unwrap(), (alice, "NEST_KEY".into()));
+}
+
+#[tokio::test]
+async fn an_explicit_source_leaves_the_keyring_alone() {
+    let folder = TempDir::new().unwrap();
+    let (alice, nsec) = new_key();
+    // A list that cannot even be read would be an error if anybody looked.
+    let index = write(&folder, "keys.json", "{", 0o600);
+    let keyring = Keyring::over(Arc::new(MemoryVault::default()), index);
+    let mut all = Plan { keyring: Some(keyring), ..plan([Source::Env(nsec)]) };
+    assert_eq!(loaded(&all).await.unwrap().0, alice);
+    all.explicit.clear();
+    assert!(matches!(loaded(&all).await, Err(Error::Keyring(keyring::Error::Index(_)))));
+}
+
+#[tokio::test]
+async fn a_file_that_others_can_read_is_refused_with_its_mode() {
+    let folder = TempDir::new().unwrap();
+    let (alice, nsec) = new_key();
+    for mode in [0o644, 0o640, 0o604, 0o660] {
+        let path = write(&folder, "open", nsec.expose(), mode);
+        match loaded(&plan([Source::KeyFile(path.clone())])).await.unwrap_err() {
+            Error::Unreadable { cause: file::Error::TooOpen { path: at, mode: seen }, .. } => {
+                assert_eq!((at, seen), (path, mode));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let path = write(&folder, "open", nsec.expose(), 0o640);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let error = loaded(&plan([Source::Profile(link)])).await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable { cause: file::Error::TooOpen { mode: 0o640, .. }, .. }));
+    // systemd guards its credentials with access lists.
+    assert_eq!(loaded(&plan([Source::Credential(path)])).await.unwrap().0, alice);
+    for mode in [0o600, 0o400, 0o700] {
+        let path = write(&folder, &format!("{mode:o}"), nsec.expose(), mode);
+        assert_eq!(loaded(&plan([Source::KeyFile(path)])).await.unwrap().0, alice);
+    }
+}
+
+#[tokio::test]
+async fn pipes_may_be_open_to_all() {
+    let folder = TempDir::new().unwrap();
+    let (alice, nsec) = new_key();
+    let fifo = folder.path().join("fifo");
+    assert!(Command::new("mkfifo").args(["-m", "666"]).arg(&fifo).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let (fifo, nsec) = (fifo.clone(), nsec.clone());
+        move || fs::write(fifo, nsec.expose()).unwrap()
+    });
+    assert_eq!(loaded(&plan([Source::KeyFile(fifo)])).await.unwrap().0, alice);
+    writer.join().unwrap();
+
+    // What a shell makes of <(command).
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, nsec.expose().as_bytes()).unwrap();
+    drop(writer);
+    let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+    assert_eq!(loaded(&plan([Source::KeyFile(path)])).await.unwrap().0, alice);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_apart() {
+    let folder = TempDir::new().unwrap();
+    let read = async |path: &Path| match loaded(&plan([Source::KeyFile(path.into())])).await.unwrap_err() {
+        Error::Unreadable { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(read(folder.path()).await, file::Error::Directory(_)));
+    assert!(matches!(read(&folder.path().join("no")).await, file::Error::NotFound(_)));
+    assert!(matches!(read(Path::new("/dev/zero")).await, file::Error::TooLong(_)));
+    let binary = folder.path().join("binary");
+    fs::write(&binary, b"\xff\xfe\x00").unwrap();
+    fs::set_permissions(&binary, Permissions::from_mode(0o600)).unwrap();
+    assert!(matches!(read(&binary).await, file::Error::NotText(_)));
+    let exact = write(&folder, "exact", &" ".repeat(parse::MAX_BYTES), 0o600);
+    assert!(matches!(
+        loaded(&plan([Source::KeyFile(exact)])).await,
+        Err(Error::Unusable { cause: parse::Error::Empty, .. })
+    ));
+    let closed = write(&folder, "closed", "x", 0o000);
+    if fs::File::open(&closed).is_err() {
+        // Not so for root.
+        assert!(matches!(read(&closed).await, file::Error::Denied(_)));
+    }
+}
+
+#[test]
+fn stdin_is_read_once() {
+    let (alice, nsec) = new_key();
+    if !is_child() {
+        let text = format!("{}\n", nsec.expose());
+        return in_child("key_sources::stdin_is_read_once", None, &text, |child| {
+            child.env("HOST", npub(&alice));
+        });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stdin = plan([Source::KeyFile("-".into())]);
+        let (key, name) = loaded(&stdin).await.unwrap();
+        assert_eq!((npub(&key), name), (std::env::var("HOST").unwrap(), "stdin".into()));
+        let again = loaded(&stdin).await;
+        assert!(matches!(again, Err(Error::Unreadable { cause: file::Error::StdinTaken, .. })), "{again:?}");
+    });
+}
+
+#[tokio::test]
+async fn the_passphrase_comes_from_a_file_or_a_person_or_not_at_all() {
+    let folder = TempDir::new().unwrap();
+    let key = write(&folder, "k", NCRYPTSEC, 0o600);
+    let sealed = |passphrase_file| Plan { passphrase_file, ..plan([Source::KeyFile(key.clone())]) };
+    let host = Keys::parse(NCRYPTSEC_HEX).unwrap().public_key();
+
+    for text in ["nostr", "nostr\n", "nostr\r\n"] {
+        let file = write(&folder, "p", text, 0o600);
+        assert_eq!(loaded(&sealed(Some(file))).await.unwrap().0, host);
+    }
+    let wrong = write(&folder, "p", " nostr", 0o600);
+    let error = loaded(&sealed(Some(wrong))).await.unwrap_err();
+    assert!(matches!(error, Error::Unusable { cause: parse::Error::WrongPassphrase, .. }));
+    let open = write(&folder, "p", "nostr", 0o644);
+    let error = loaded(&sealed(Some(open))).await.unwrap_err();
+    assert!(matches!(error, Error::Passphrase(file::Error::TooOpen { .. })));
+
+    let person = Person::who_types(&["oops", "nostr"]);
+    assert_eq!(load(&sealed(None), None, &person).await.unwrap().public_key(), host);
+    let question = format!("Passphrase of the host key from --key-file {}", key.display());
+    assert_eq!(person.heard(), [question.clone(), "the passphrase is wrong".into(), question]);
+
+    let error = load(&sealed(None), None, &Person::who_types(&["a", "b", "c", "nostr"])).await.unwrap_err();
+    assert!(matches!(error, Error::Unusable { cause: parse::Error::WrongPassphrase, .. }));
+    assert!(matches!(loaded(&sealed(None)).await, Err(Error::PassphraseNeeded { origin: Origin::KeyFile(_) })));
+}
+
+#[tokio::test]
+async fn a_person_is_asked_last_and_no_key_is_invented() {
+    let folder = TempDir::new().unwrap();
+    let keyring = Keyring::over(Arc::new(MemoryVault::default()), folder.path().join("keys.json"));
+    let all = Plan { keyring: Some(keyring.clone()), ..Plan::default() };
+    assert!(matches!(loaded(&all).await, Err(Error::Missing)));
+    let typed = load(&all, None, &Person::who_types(&[NCRYPTSEC_HEX])).await.unwrap();
+    assert_eq!((typed.public_key().to_hex(), typed.source().to_string()), {
+        (Keys::parse(NCRYPTSEC_HEX).unwrap().public_key().to_hex(), "the prompt".into())
+    });
+    let (alice, nsec) = new_key();
+    keyring.put(alice, nsec).await.unwrap();
+    let person = Person::who_types(&[NCRYPTSEC_HEX]);
+    let stored = load(&all, None, &person).await.unwrap();
+    assert_eq!((stored.public_key(), stored.source()), (alice, &Origin::Keyring));
+    assert!(person.heard().is_empty());
+}
+
+#[tokio::test]
+async fn no_error_and_no_debug_shows_the_key() {
+    let (_, nsec) = new_key();
+    let body = &nsec.expose()[10..60];
+    let damaged = format!("{}x", nsec.expose());
+    for text in [damaged, format!("NEST_KEY={}", nsec.expose())] {
+        let all = plan([Source::Env(Secret::new(text))]);
+        let error = loaded(&all).await.unwrap_err();
+        assert!(!format!("{all:?} {error:?} {error}").contains(body));
+    }
+    let key = load(&plan([Source::Env(nsec.clone())]), None, &Silent).await.unwrap();
+    let debug = format!("{key:?}");
+    assert!(debug.contains(&key.npub()) && debug.contains("Env") && !debug.contains(body), "{debug}");
+    let hex = Keys::parse(nsec.expose()).unwrap().secret_key().to_secret_hex();
+    assert!(!debug.contains(&hex));
+}
+
+#[tokio::test]
+async fn a_new_key_file_is_its_owners_alone_and_nothing_is_overwritten() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("new");
+    let (alice, nsec) = new_key();
+    file::create(&path, &nsec).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(loaded(&plan([Source::KeyFile(path.clone())])).await.unwrap().0, alice);
+    assert!(matches!(file::create(&path, &new_key().1), Err(file::Error::Exists(_))));
+    assert_eq!(loaded(&plan([Source::KeyFile(path)])).await.unwrap().0, alice);
+    assert!(matches!(file::create(&folder.path().join("no/new"), &nsec), Err(file::Error::Io { .. })));
+}
+
+fn unsigned(author: PublicKey) -> UnsignedEvent {
+    EventBuilder::new(Kind::HttpAuth, "").build(author)
+}
+
+#[tokio::test]
+async fn a_local_key_signs_in_its_own_name() {
+    let (alice, nsec) = new_key();
+    let key = load(&plan([Source::Env(nsec)]), None, &Silent).await.unwrap();
+    for author in [alice, new_key().0] {
+        let event = key.sign(unsigned(author)).await.unwrap();
+        assert_eq!(event.pubkey, alice);
+        event.verify().unwrap();
+    }
+}
+
+/// Signs with `keys`, or refuses in these words, or never answers.
+#[derive(Debug)]
+enum Far {
+    Signs(Keys),
+    Tampers(Keys),
+    Refuses(&'static str),
+    Sleeps,
+}
+
+type Answer<'a, T> = nostr::util::BoxedFuture<'a, Result<T, nostr::signer::SignerError>>;
+
+impl NostrSigner for Far {
+    fn backend(&self) -> nostr::signer::SignerBackend<'_> {
+        nostr::signer::SignerBackend::NostrConnect
+    }
+    fn get_public_key(&self) -> Answer<'_, PublicKey> {
+        unreachable!()
+    }
+    fn sign_event(&self, mut event: UnsignedEvent) -> Answer<'_, Event> {
+        Box::pin(async move {
+            match self {
+                Self::Signs(keys) => Ok(event.sign_with_keys(keys).unwrap()),
+                Self::Tampers(keys) => {
+                    event.id = None;
+                    event.content = "more".into();
+                    Ok(event.sign_with_keys(keys).unwrap())
+                }
+                Self::Refuses(why) => Err((*why).into()),
+                Self::Sleeps => std::future::pending().await,
+            }
+        })
+    }
+    fn nip04_encrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
+        unreachable!()
+    }
+    fn nip04_decrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
+        unreachable!()
+    }
+    fn nip44_encrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
+        unreachable!()
+    }
+    fn nip44_decrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
+        unreachable!()
+    }
+}
+
+#[tokio::test]
+async fn a_signer_far_away_is_waited_for_but_not_trusted() {
+    let keys = Keys::generate();
+    let alice = keys.public_key();
+    let ask = async |signer: Far| {
+        let limit = Duration::from_millis(20);
+        let key = HostKey::remote(alice, Arc::new(signer), limit, Origin::Signer("npub1b".into()));
+        key.sign(unsigned(alice)).await
+    };
+    assert_eq!(ask(Far::Signs(keys.clone())).await.unwrap().pubkey, alice);
+    assert!(matches!(ask(Far::Tampers(keys)).await, Err(Error::Forged { .. })));
+    assert!(matches!(ask(Far::Sleeps).await, Err(Error::Silent { .. })));
+    let refused = ask(Far::Refuses("no: secret=hunter2")).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the signer npub1b did not sign: no: secret=***");
+}

@@ -1,0 +1,308 @@
+//! What a nest's event says, in either vocabulary, and what stays of it in a new version.
+
+use nostr::nips::nip19::{FromBech32, Nip19Coordinate};
+use nostr::{Event, EventId, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
+use nostr_nests::api::address::Base;
+use nostr_nests::clock::Clock;
+use nostr_nests::relay::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
+use nostr_nests::room::{RoomId, RoomRef};
+use proptest::prelude::*;
+
+use crate::support::relays::{NOW, room, signed, tags};
+
+const API: &str = "https://api.example/api/v1/nests";
+
+fn event(more: &[&[&str]]) -> RoomEvent {
+    RoomEvent::new(room(&Keys::generate(), "weekly", 5, more)).unwrap()
+}
+
+fn now() -> i64 {
+    i64::try_from(NOW).unwrap()
+}
+
+fn texts(event: &UnsignedEvent) -> Vec<Vec<&str>> {
+    event.tags.iter().map(|tag| tag.as_slice().iter().map(String::as_str).collect()).collect()
+}
+
+#[test]
+fn both_vocabularies_are_read() {
+    let guest = Keys::generate().public_key();
+    let event = event(&[
+        &["room", "Weekly"],
+        &["summary", "about"],
+        &["image", "https://h.example/i.png"],
+        &["status", " Private "],
+        &["service", "https://api.example"],
+        &["streaming", "wss+livekit://a.example"],
+        &["streaming"],
+        &["streaming", "ws+livekit://b.example"],
+        &["relays", "wss://r.example", "nonsense", "wss://r.example", "wss://s.example"],
+        &["t", "nostr"],
+        &["t", "audio"],
+        &["p", &guest.to_hex(), "", "Moderator"],
+        &["p", &guest.to_hex(), "", "SPEAKER"],
+        &["p", "nobody", "", "host"],
+        &["p", &guest.to_hex()],
+        &["starts", "1795400000"],
+        &["ends", "1795400010000"],
+    ]);
+    assert_eq!((event.title(), event.summary()), (Some("Weekly"), Some("about")));
+    assert_eq!((event.image(), event.topics()), (Some("https://h.example/i.png"), vec!["nostr", "audio"]));
+    assert_eq!(event.status(), Status::Private);
+    assert_eq!(event.service(), Some("https://api.example"));
+    assert_eq!(event.api().unwrap().as_str(), API);
+    assert_eq!(event.streaming(), ["wss+livekit://a.example", "ws+livekit://b.example"]);
+    assert_eq!(event.relays().iter().map(RelayUrl::as_str).collect::<Vec<_>>(), ["wss://r.example", "wss://s.example"]);
+    let roles = [Role::Admin, Role::Speaker, Role::Other(String::new())];
+    assert_eq!(event.people(), roles.map(|role| Person { key: guest, role }));
+    assert_eq!((event.starts(), event.ends()), (Some(1_795_400_000), Some(1_795_400_010)));
+    assert_eq!(event.reference().coordinate(), Some(event.coordinate()));
+
+    let other = self::event(&[&["title", "T"], &["room", "R"], &["service", API], &["starts", "soon"]]);
+    assert_eq!((other.title(), other.api().unwrap().as_str(), other.starts()), (Some("T"), API, None));
+    assert_eq!(other.status(), Status::Unknown(String::new()));
+}
+
+#[test]
+fn over_open_or_neither() {
+    for (status, ends, over, open) in [
+        ("open", None, false, true),
+        ("private", None, false, true),
+        ("planned", None, false, true),
+        ("LIVE", Some(NOW + 1), false, true),
+        ("live", Some(NOW), true, false),
+        ("closed", None, true, false),
+        ("ended", Some(NOW + 1), true, false),
+        ("paused", None, false, false),
+        ("paused", Some(NOW - 1), true, false),
+    ] {
+        let mut list = vec![vec!["status".to_owned(), status.to_owned()]];
+        list.extend(ends.map(|at| vec!["ends".to_owned(), at.to_string()]));
+        let list: Vec<Vec<&str>> = list.iter().map(|tag| tag.iter().map(String::as_str).collect()).collect();
+        let event = event(&list.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        assert_eq!((event.is_over(now()), event.is_open(now())), (over, open), "{status} {ends:?}");
+    }
+}
+
+#[test]
+fn what_is_no_nest_is_refused() {
+    let keys = Keys::generate();
+    assert_eq!(RoomEvent::new(signed(&keys, 30311, 1, tags(&[&["d", "x"]]))), Err(NotARoom::Kind(30311)));
+    for d in ["", ".", ".."] {
+        assert_eq!(RoomEvent::new(room(&keys, d, 1, &[])), Err(NotARoom::NoId));
+    }
+    assert_eq!(RoomEvent::new(signed(&keys, 30312, 1, Vec::new())), Err(NotARoom::NoId));
+}
+
+#[test]
+fn media_over_quic_is_recognised() {
+    let relay = "https://moq.example:4443";
+    let auth = "https://auth.example";
+    let here = |relay, auth| Some(MediaOverQuic { relay, auth });
+    for (tags, expected) in [
+        (vec![["streaming", relay], ["auth", auth]], here(Some(relay), Some(auth))),
+        (vec![["service", " "], ["streaming", relay]], here(Some(relay), None)),
+        (vec![["auth", auth]], here(None, Some(auth))),
+        (vec![["service", API], ["streaming", relay], ["auth", auth]], None),
+        (vec![["streaming", relay], ["streaming", "WSS+livekit://a.example"]], None),
+        (vec![["streaming", "https://cdn.example/live.m3u8"]], None),
+        (vec![], None),
+    ] {
+        let list: Vec<&[&str]> = tags.iter().map(<[&str; 2]>::as_slice).collect();
+        assert_eq!(event(&list).media_over_quic(), expected, "{tags:?}");
+    }
+}
+
+#[test]
+fn an_naddr_leads_back() {
+    let seen = RelayUrl::parse("wss://seen.example").unwrap();
+    let event = event(&[&["relays", "wss://a.example", "wss://seen.example", "wss://b.example", "wss://c.example"]]);
+    let naddr = event.naddr(std::slice::from_ref(&seen)).unwrap();
+    let read = Nip19Coordinate::from_bech32(&naddr).unwrap();
+    assert_eq!(read.coordinate, event.coordinate());
+    let hints: Vec<_> = read.relays.iter().map(RelayUrl::as_str).collect();
+    assert_eq!(hints, ["wss://seen.example", "wss://a.example", "wss://b.example"]);
+    assert_eq!(RoomRef::parse(&naddr).unwrap().host, Some(event.host()));
+
+    // Its length would not fit into the one byte that it has.
+    let long = RoomEvent::new(room(&Keys::generate(), &"x".repeat(256), 5, &[])).unwrap();
+    assert_eq!(long.naddr(&[]), None);
+}
+
+#[test]
+fn a_new_version_keeps_what_it_does_not_change() {
+    let base = Base::parse("https://new.example").unwrap();
+    let old = event(&[
+        &["room", "Weekly", "extra"],
+        &["streaming", "wss+livekit://old.example"],
+        &["x", "unknown"],
+        &["status", "closed"],
+        &["streaming", "wss+livekit://older.example"],
+        &["service", "https://old.example/"],
+        &["ends", "1"],
+    ]);
+    let new = old
+        .rewrite(Clock::default())
+        .set_open()
+        .set_streaming(["wss+livekit://a.example", "wss+livekit://b.example"])
+        .set_service(&base)
+        .set_starts(7)
+        .build();
+    assert_eq!(
+        texts(&new),
+        [
+            &["d", "weekly"][..],
+            &["room", "Weekly", "extra"],
+            &["streaming", "wss+livekit://a.example"],
+            &["streaming", "wss+livekit://b.example"],
+            &["x", "unknown"],
+            &["status", "open"],
+            &["service", "https://new.example"],
+            &["starts", "7"],
+        ]
+    );
+    assert_eq!((new.pubkey, new.kind), (old.host(), old.event().kind));
+    assert!(new.created_at > old.event().created_at);
+}
+
+#[test]
+fn every_event_keeps_its_vocabulary() {
+    for (list, open, over) in [
+        (vec![["status", "open"]], "open", "closed"),
+        (vec![["status", "closed"], ["title", "t"]], "open", "closed"),
+        (vec![["status", "private"]], "private", "closed"),
+        (vec![["status", "planned"]], "live", "ended"),
+        (vec![["status", "ended"], ["room", "r"]], "live", "ended"),
+        (vec![["status", "Live"]], "Live", "ended"),
+        (vec![["status", "odd"], ["room", "r"]], "open", "closed"),
+        (vec![["room", "r"], ["title", "t"]], "live", "ended"),
+        (vec![], "live", "ended"),
+    ] {
+        let tags: Vec<&[&str]> = list.iter().map(<[&str; 2]>::as_slice).collect();
+        let event = event(&tags);
+        let status = |event: UnsignedEvent| texts(&event).iter().find(|tag| tag[0] == "status").unwrap()[1].to_owned();
+        assert_eq!(status(event.rewrite(Clock::default()).set_open().build()), open, "{list:?}");
+        assert_eq!(status(event.rewrite(Clock::default()).set_over().build()), over, "{list:?}");
+    }
+}
+
+#[test]
+fn a_new_version_is_newer_even_when_the_clock_is_behind() {
+    let behind = Clock { offset_ms: -10_000_000_000 };
+    let old = event(&[]);
+    let next = old.rewrite(behind).build();
+    assert_eq!(next.created_at, old.event().created_at + 1);
+}
+
+#[test]
+fn an_heir_takes_over_and_the_old_one_points_to_it() {
+    let clock = Clock::default();
+    let relay = RelayUrl::parse("wss://r.example").unwrap();
+    let keys = Keys::generate();
+    let of = |unsigned: UnsignedEvent| RoomEvent::new(unsigned.sign_with_keys(&keys).unwrap()).unwrap();
+    let guest = keys.public_key().to_hex();
+    let tags: [&[&str]; 6] = [
+        &["title", "Weekly"],
+        &["p", &guest, "", "speaker"],
+        &["status", "ended"],
+        &["service", "https://old.example/api/v1/nests"],
+        &["ends", "1"],
+        &["a", "30312:x:y"],
+    ];
+    let old = RoomEvent::new(room(&keys, "old:id", 5, &tags)).unwrap();
+
+    let heir =
+        old.successor_with(&RoomId::new("new").unwrap(), Some(&relay), clock).set_service(&Base::parse(API).unwrap());
+    let heir = of(heir.set_streaming(["wss+livekit://a.example"]).build());
+    assert_eq!((heir.id().as_str(), heir.title(), heir.status()), ("new", Some("Weekly"), Status::Live));
+    assert_eq!((heir.service(), heir.streaming()), (Some(API), vec!["wss+livekit://a.example"]));
+    assert_eq!((heir.people().len(), heir.ends()), (1, None));
+    assert!((clock.now_s() - heir.starts().unwrap()) < 60);
+    assert_eq!((heir.predecessor(), heir.successor()), (Some(old.coordinate()), None));
+
+    let last = of(old.farewell(&heir.coordinate(), Some(&relay), clock).build());
+    assert_eq!((last.id(), last.status(), last.successor()), (old.id(), Status::Ended, Some(heir.coordinate())));
+    assert!(last.replaces(&old) && !old.replaces(&last));
+    assert_eq!(last.event().tags.iter().filter(|tag| tag.as_slice()[0] == "a").count(), 2);
+
+    // The heir of an heir has one pointer back, and the second farewell one pointer on.
+    let third = of(heir.successor_with(&RoomId::new("third").unwrap(), None, clock).build());
+    assert_eq!(third.predecessor(), Some(heir.coordinate()));
+    assert_eq!(third.event().tags.iter().filter(|tag| tag.as_slice()[0] == "a").count(), 2);
+    let again = of(last.farewell(&third.coordinate(), None, clock).build());
+    assert_eq!(again.successor(), Some(third.coordinate()));
+}
+
+const NAMES: [&str; 16] = [
+    "d",
+    "room",
+    "title",
+    "status",
+    "service",
+    "streaming",
+    "relays",
+    "p",
+    "starts",
+    "ends",
+    "image",
+    "summary",
+    "t",
+    "a",
+    "auth",
+    "x",
+];
+
+fn any_tag() -> impl Strategy<Value = Vec<String>> {
+    let word = prop_oneof![
+        any::<String>(),
+        proptest::sample::select(vec!["open", "closed", "live", "ended", "wss://r.example", API, "1795400000", "-1"])
+            .prop_map(str::to_owned),
+    ];
+    (proptest::sample::select(&NAMES[..]), proptest::collection::vec(word, 0..5))
+        .prop_map(|(name, rest)| std::iter::once(name.to_owned()).chain(rest).collect())
+}
+
+fn unsigned_room(list: &[Vec<String>], created_at: u64) -> RoomEvent {
+    let author = PublicKey::from_byte_array([1; 32]);
+    let mut all = tags(&[&["d", "weekly"]]);
+    all.extend(list.iter().map(|tag| Tag::parse(tag).unwrap()));
+    let signature = room(&Keys::generate(), "x", 0, &[]).sig;
+    let kind = Kind::from(30312);
+    RoomEvent::new(Event::new(EventId::all_zeros(), author, Timestamp::from(created_at), kind, all, "", signature))
+        .unwrap()
+}
+
+proptest! {
+    #[test]
+    fn any_tags_are_read_without_a_panic(list in proptest::collection::vec(any_tag(), 0..12), at in any::<u64>(), now in any::<i64>()) {
+        let event = unsigned_room(&list, at);
+        let _ = (event.title(), event.summary(), event.image(), event.topics(), event.status(), event.people());
+        let _ = (event.api(), event.streaming(), event.relays(), event.starts(), event.ends(), event.media_over_quic());
+        let _ = (event.successor(), event.predecessor(), event.reference(), event.replaces(&event));
+        prop_assert!(!(event.is_open(now) && event.is_over(now)));
+        prop_assert!(event.naddr(&event.relays()).is_some());
+    }
+
+    #[test]
+    fn any_tags_are_kept(list in proptest::collection::vec(any_tag(), 0..12), at in 0..u64::MAX) {
+        let event = unsigned_room(&list, at);
+        let kept = |tags: Vec<Vec<&str>>| -> Vec<Vec<String>> {
+            let changed = ["d", "status", "streaming", "service", "starts", "ends", "a"];
+            let kept = tags.into_iter().filter(|tag| !changed.contains(&tag[0]));
+            kept.map(|tag| tag.into_iter().map(str::to_owned).collect()).collect()
+        };
+        let same = event.rewrite(Clock::default()).build();
+        prop_assert_eq!(&same.tags, &event.event().tags);
+        prop_assert!(same.created_at > event.event().created_at);
+
+        let base = Base::parse(API).unwrap();
+        let changed = event.rewrite(Clock::default()).set_open().set_streaming(["wss://s"]).set_service(&base).set_starts(1);
+        let changed = changed.build();
+        prop_assert_eq!(kept(texts(&changed)), kept(texts(&same)));
+        let heir = event.successor_with(&RoomId::new("new").unwrap(), None, Clock::default()).build();
+        prop_assert_eq!(kept(texts(&heir)), kept(texts(&same)));
+        let last = event.farewell(&event.coordinate(), None, Clock::default()).build();
+        prop_assert_eq!(kept(texts(&last)), kept(texts(&same)));
+        prop_assert!(last.tags.iter().any(|tag| Status::parse(tag.content().unwrap_or_default()).is_over()));
+    }
+}

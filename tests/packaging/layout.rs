@@ -1,0 +1,47 @@
+//! Every file of a test is part of a test binary, and of the right one.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::current::root;
+
+/// What is in a folder: names of files and of folders.
+fn inside(folder: &Path) -> impl Iterator<Item = String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
+}
+
+/// The modules that lie in a folder, with their text.
+fn modules(folder: &Path) -> impl Iterator<Item = (String, String)> {
+    let names = inside(folder).filter_map(|file| file.strip_suffix(".rs").map(str::to_owned));
+    names.map(|name| (name.clone(), fs::read_to_string(folder.join(format!("{name}.rs"))).unwrap()))
+}
+
+#[test]
+fn every_file_is_a_module_of_its_binary() {
+    for name in inside(&root("tests")) {
+        let folder = root("tests").join(&name);
+        assert!(folder.is_dir(), "tests/{name} belongs to no binary");
+        // Cargo finds each `tests/*/main.rs` by itself; `support` is part of all of them.
+        let main = if name == "support" { "mod" } else { "main" };
+        let text = fs::read_to_string(folder.join(format!("{main}.rs"))).unwrap();
+        for (module, _) in modules(&folder).filter(|(module, _)| module != main) {
+            let included = text.lines().any(|line| line.trim_start_matches("pub ") == format!("mod {module};"));
+            assert!(included, "tests/{name}/{main}.rs has no `mod {module};`");
+        }
+    }
+}
+
+#[test]
+fn what_needs_more_than_rust_is_in_its_own_binary() {
+    for name in inside(&root("tests")).filter(|name| name != "support") {
+        for (module, text) in modules(&root("tests").join(&name)) {
+            let attributes = |start: &str| text.lines().filter(|line| line.trim_start().starts_with(start)).count();
+            let (ignored, tests) = (attributes("#[ignore"), attributes("#[test]") + attributes("#[tokio::test"));
+            let wanted = if name == "real" { tests } else { 0 };
+            assert_eq!(
+                ignored, wanted,
+                "tests/{name}/{module}.rs: `#[ignore]` is for all tests in tests/real, and only there"
+            );
+        }
+    }
+}
