@@ -187,6 +187,7 @@ pub struct Connection {
     stream: MaybeTlsStream<TcpStream>,
     pub(crate) timings: Timings,
     pub(crate) remote_address: SocketAddr,
+    #[cfg_attr(not(feature = "media"), allow(dead_code, reason = "audio leaves from there"))]
     pub(crate) local_ip: Option<IpAddr>,
 }
 
