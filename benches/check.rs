@@ -16,12 +16,12 @@ use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::{KeyPlan, KeySource};
 use nostr_nests::livekit::check::{Check, Tools, run};
 use nostr_nests::livekit::{CheckReport, Transport};
+use nostr_nests::net::tls;
 use nostr_nests::reporter::{Reporter, Silent, Step};
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{DEMO, Mock, Options};
-use nostr_nests::tls;
 use support::check::{check, client, token};
 use support::livekit::{KEY, LiveKit, SECRET, Spec};
 
@@ -68,7 +68,7 @@ async fn checks(
 ) -> Vec<Duration> {
     let (guest, candidates, tls) = (token("demo", "guest-1"), server.candidates(), tls::client_config(&[]));
     let http = client(&tls);
-    let tools = Tools { http: &http, tls: &tls, ahead: None, clock: Clock::default(), reporter: &Silent };
+    let tools = Tools { http: &http, tls: &tls, preconnect: None, clock: Clock::default(), reporter: &Silent };
     let mut all = Vec::new();
     for _ in 0..ROUNDS {
         let request = Check { signal_only, transport, ..check("demo", &guest, &candidates) };

@@ -12,10 +12,10 @@ use nostr_nests::api::{Network, Policy};
 use nostr_nests::commands::list::{self, Nest, Request, Watch, Whose};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::KeyPlan;
-use nostr_nests::relay::Relays;
+use nostr_nests::net::tls;
+use nostr_nests::relay::{self, Relays};
 use nostr_nests::reporter::Silent;
 use nostr_nests::server::{Mock, Options};
-use nostr_nests::{relay, tls};
 use nostr_sdk::{Keys, RelayUrl};
 use support::nostr_client::{Relay, event};
 
@@ -31,7 +31,7 @@ async fn main() {
         let url = RelayUrl::parse(&relay.url).unwrap();
         let timeout = Duration::from_secs(10);
         let network = Network { timeout, tls: tls::client_config(&[]), proxy: None };
-        let reach = relay::Settings { timeout, tls: network.tls.clone(), allow_http: true, signer: None };
+        let reach = relay::RelaySettings { timeout, tls: network.tls.clone(), allow_http: true, signer: None };
         let settings = Settings {
             network,
             api: ApiSources::default(),

@@ -33,9 +33,9 @@ pub mod livekit;
 pub mod lock;
 mod nests;
 #[doc(hidden)]
-pub mod nip98;
+pub mod net;
 #[doc(hidden)]
-pub mod quic;
+pub mod nip98;
 #[doc(hidden)]
 pub mod relay;
 #[doc(hidden)]
@@ -48,8 +48,6 @@ pub mod room;
 pub mod secret;
 #[doc(hidden)]
 pub mod server;
-#[doc(hidden)]
-pub mod tls;
 
 #[doc(inline)]
 pub use commands::check::Checked;

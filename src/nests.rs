@@ -9,11 +9,11 @@ use crate::commands::restart::{self, Done, Request, Restarted};
 use crate::commands::status::{self, Standing};
 use crate::commands::{ApiSources, Error, Job, RelaySources, Settings, Stop};
 use crate::key::{KeyPlan, KeySource};
+use crate::net::tls;
 use crate::relay;
 use crate::reporter::{Reporter, Silent};
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
-use crate::tls;
 
 /// The nests of one host, or those that a listener can see when there is no key.
 ///

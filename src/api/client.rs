@@ -9,8 +9,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderM
 use url::{Host, Url};
 
 use super::lost::{self, Lost, Route};
-use super::proxy::Proxy;
 use crate::clock::{self, Clock};
+use crate::net::proxy::Proxy;
 use crate::secret::{Secret, scrub};
 
 /// The largest body that is read, in bytes.

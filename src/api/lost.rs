@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::proxy::{Via, host_and_port};
+use crate::net::proxy::{Via, host_and_port};
+use crate::net::tls::TlsFailure;
 use crate::secret::scrub;
-use crate::tls;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum Layer {
     /// No connection in time, or no way there.
     Connect,
     /// The certificate, or the TLS handshake.
-    Tls(Option<Box<tls::Failure>>),
+    Tls(Option<Box<TlsFailure>>),
     /// The way through the proxy.
     Proxy,
 }
@@ -92,7 +92,7 @@ fn rounded(limit: Duration) -> Duration {
 
 fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
     let whole = chain(error);
-    if let Some(failure) = tls::failure(error) {
+    if let Some(failure) = TlsFailure::behind(error) {
         let why = failure.to_string();
         return (Layer::Tls(Some(Box::new(failure))), why);
     }

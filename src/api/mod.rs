@@ -5,7 +5,6 @@ pub mod answer;
 pub mod client;
 pub mod lost;
 pub mod probe;
-pub mod proxy;
 pub mod retry;
 pub(crate) mod signed;
 pub mod wire;
@@ -15,6 +14,7 @@ pub use answer::{Error, Missing};
 pub use client::{Call, Client, Network, Reply};
 pub use lost::{Layer, Lost, Route};
 pub use probe::{NestProbe, Probe};
-pub use proxy::{Proxy, Via};
 pub use retry::Policy;
 pub(crate) use signed::{SignedClient, SignedReply};
+
+pub use crate::net::proxy::{Proxy, Via};

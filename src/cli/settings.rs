@@ -14,9 +14,10 @@ use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{Base, Network, Policy, Proxy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{KeyPlan, KeySource, Keyring};
+use crate::net::tls;
+use crate::relay;
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
-use crate::{relay, tls};
 
 /// The variables that the program reads.
 pub(super) mod vars {

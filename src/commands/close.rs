@@ -90,7 +90,7 @@ async fn confirm(
     job: &Job<'_>,
     room: &RoomRef,
     api: Option<&Base>,
-    event: Option<&relay::Room>,
+    event: Option<&relay::FetchedEvent>,
     reporter: &RoomReporter<'_>,
 ) -> Result<(), Error> {
     let people = match api {

@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// Relays were asked and did not answer.
     #[error(transparent)]
-    Relays(#[from] relay::Error),
+    Relays(#[from] relay::RelayError),
     /// The nest needs no audio room: its event alone makes it live.
     #[error("this nest runs on Media over QUIC: there is no audio room to restart")]
     MediaOverQuic { relay: String },

@@ -6,11 +6,10 @@ use futures_util::future::join;
 use serde::Serialize;
 use url::Url;
 
-use crate::api::address::is_loopback;
 use crate::api::{Call, Client, Lost};
 use crate::clock::Clock;
 use crate::livekit::Verdict;
-use crate::quic;
+use crate::net::{is_loopback, quic};
 use crate::relay::{MediaOverQuic, RoomEvent};
 use crate::report::{Status, Step};
 
@@ -44,7 +43,7 @@ pub enum Finding {
     Relay {
         relay: String,
         port: u16,
-        answer: Result<quic::Answer, quic::Error>,
+        answer: Result<quic::QuicAnswer, quic::QuicError>,
     },
     NoAuth,
     NoAuthAddress(String),

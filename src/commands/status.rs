@@ -176,7 +176,7 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
     standing
 }
 
-fn described(room: &relay::Room) -> Event {
+fn described(room: &relay::FetchedEvent) -> Event {
     let event = &room.event;
     let media = event.media_over_quic().and_then(|media| media.relay.or(media.auth));
     Event {

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use crate::net::is_loopback;
+
 /// Who named an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -161,13 +163,6 @@ fn websocket(scheme: &str, address: &str) -> Option<Url> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Some(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        _ => address(url).is_some_and(|ip| ip.is_loopback()),
-    }
 }
 
 fn address(url: &Url) -> Option<IpAddr> {

@@ -4,8 +4,7 @@ use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32};
 use nostr::{Event, PublicKey, RelayUrl, Tag};
 
-use super::person::{Person, Role};
-use super::status::Status;
+use super::each_once;
 use crate::api::address::Base;
 use crate::room::{ROOM_KIND, RoomId, RoomRef};
 
@@ -46,6 +45,107 @@ pub struct MediaOverQuic<'a> {
     pub auth: Option<&'a str>,
 }
 
+/// What a `p` tag makes of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Runs the nest.
+    Host,
+    /// May mute and invite.
+    Admin,
+    /// May speak.
+    Speaker,
+    /// Anything else, as it is written.
+    Other(String),
+}
+
+/// Somebody named in the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub key: PublicKey,
+    pub role: Role,
+}
+
+impl Role {
+    fn parse(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "host" => Self::Host,
+            "admin" | "moderator" => Self::Admin,
+            "speaker" => Self::Speaker,
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+}
+
+/// Whether a nest is open, as its event says it, in one of two [vocabularies](Vocabulary).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    Open,
+    Private,
+    Closed,
+    Planned,
+    Live,
+    Ended,
+    /// Anything else as it is written; empty when there is no status.
+    Unknown(String),
+}
+
+/// Clients write the status in one of two sets of words, which go with the two names of the tag for a title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vocabulary {
+    /// The title is in `room`; the status is `open`, `private` or `closed`.
+    Room,
+    /// The title is in `title`; the status is `planned`, `live` or `ended`.
+    Title,
+}
+
+impl Status {
+    /// Reads the value of a `status` tag, in whatever case.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "open" => Self::Open,
+            "private" => Self::Private,
+            "closed" => Self::Closed,
+            "planned" => Self::Planned,
+            "live" => Self::Live,
+            "ended" => Self::Ended,
+            _ => Self::Unknown(text.to_owned()),
+        }
+    }
+
+    /// As it stands in the tag.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Open => "open",
+            Self::Private => "private",
+            Self::Closed => "closed",
+            Self::Planned => "planned",
+            Self::Live => "live",
+            Self::Ended => "ended",
+            Self::Unknown(text) => text,
+        }
+    }
+
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Closed | Self::Ended)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Open | Self::Private | Self::Planned | Self::Live)
+    }
+
+    /// Whose word it is; `None` for a word of neither.
+    pub(super) fn vocabulary(&self) -> Option<Vocabulary> {
+        match self {
+            Self::Open | Self::Private | Self::Closed => Some(Vocabulary::Room),
+            Self::Planned | Self::Live | Self::Ended => Some(Vocabulary::Title),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
 impl RoomEvent {
     /// Takes an event of a nest.
     ///
@@ -61,13 +161,11 @@ impl RoomEvent {
         Ok(Self { event, id })
     }
 
-    /// The event itself.
     #[must_use]
     pub fn event(&self) -> &Event {
         &self.event
     }
 
-    /// Which nest.
     #[must_use]
     pub fn id(&self) -> &RoomId {
         &self.id
@@ -92,12 +190,8 @@ impl RoomEvent {
         if self.id.as_str().len() > TLV_MAX {
             return None;
         }
-        let mut relays: Vec<RelayUrl> = Vec::new();
-        for relay in seen_on.iter().cloned().chain(self.relays()) {
-            if relay.as_str().len() <= TLV_MAX && !relays.contains(&relay) {
-                relays.push(relay);
-            }
-        }
+        let fitting = seen_on.iter().cloned().chain(self.relays()).filter(|relay| relay.as_str().len() <= TLV_MAX);
+        let mut relays = each_once(fitting);
         relays.truncate(HINTS_MAX);
         Nip19Coordinate { coordinate: self.coordinate(), relays }.to_bech32().ok()
     }
@@ -126,25 +220,21 @@ impl RoomEvent {
         self.value("title").or_else(|| self.value("room"))
     }
 
-    /// What it is about.
     #[must_use]
     pub fn summary(&self) -> Option<&str> {
         self.value("summary")
     }
 
-    /// URL of a picture.
     #[must_use]
     pub fn image(&self) -> Option<&str> {
         self.value("image")
     }
 
-    /// Hashtags.
     #[must_use]
     pub fn topics(&self) -> Vec<&str> {
         self.values("t").collect()
     }
 
-    /// What the event says of itself.
     #[must_use]
     pub fn status(&self) -> Status {
         Status::parse(self.value("status").unwrap_or_default())
@@ -185,13 +275,7 @@ impl RoomEvent {
     #[must_use]
     pub fn relays(&self) -> Vec<RelayUrl> {
         let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "relays"));
-        let mut relays: Vec<RelayUrl> = Vec::new();
-        for relay in tags.flat_map(|tag| &tag[1..]).filter_map(|url| RelayUrl::parse(url).ok()) {
-            if !relays.contains(&relay) {
-                relays.push(relay);
-            }
-        }
-        relays
+        each_once(tags.flat_map(|tag| &tag[1..]).filter_map(|url| RelayUrl::parse(url).ok()))
     }
 
     /// Everybody named, with a role or without.

@@ -3,8 +3,7 @@
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
 
-use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, is};
-use super::status::{Status, Vocabulary};
+use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, Status, Vocabulary, is};
 use crate::api::address::Base;
 use crate::api::wire::API_PATH;
 use crate::clock::Clock;

@@ -105,7 +105,7 @@ impl Failure {
                 };
                 refused.iter().fold(failure, Self::cause)
             }
-            Error::Relays(relay::Error::AllFailed(_)) => {
+            Error::Relays(relay::RelayError::AllFailed(_)) => {
                 new(Exit::Unreachable).hint("name the API, and no relay is needed: --api https://…")
             }
             Error::Relays(_) => new(Exit::Usage),

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::token as jwt;
-use crate::livekit::{Ahead, CheckReport, Transport, Verdict};
+use crate::livekit::{CheckReport, Preconnect, Transport, Verdict};
 use crate::relay;
 use crate::reporter::{Question, Reporter, Step, Warning};
 use crate::room::RoomRef;
@@ -132,33 +132,33 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
     let ask = |api: Base| {
         let limit = left();
         let usual = if options.as_host { Vec::new() } else { candidates(&[], Some(&api), allow_http) };
-        let ahead = Ahead::begin(&usual, false, &client.network().tls, limit);
+        let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
         async move {
             let next = |info: Option<api::wire::Info>| async move { job.event_by_record(room, info.as_ref()).await };
             let (probe, by_record) = job.probe(&api).within(limit).nest_and(&room.id, next).await;
-            (probe, by_record, ahead)
+            (probe, by_record, preconnect)
         }
     };
     let EventAndApi { event, api } = job.event_and_api(room, ask).await?;
     // Nobody has named a relay: that none answers matters only where no endpoint is found without.
     let mut unheard = None;
     let (event, api) = match (event, api) {
-        (Ok(None), Ok((api, (probe, by_record, ahead)))) => {
+        (Ok(None), Ok((api, (probe, by_record, preconnect)))) => {
             let event = by_record.unwrap_or_else(|error| {
                 unheard = Some(error.to_string());
                 None
             });
-            (Ok(event), Ok((api, probe, ahead)))
+            (Ok(event), Ok((api, probe, preconnect)))
         }
-        (event, api) => (event, api.map(|(api, (probe, _, ahead))| (api, probe, ahead))),
+        (event, api) => (event, api.map(|(api, (probe, _, preconnect))| (api, probe, preconnect))),
     };
-    if let Ok(Some(relay::Room { event, .. })) = &event
+    if let Ok(Some(relay::FetchedEvent { event, .. })) = &event
         && let Some(media) = event.media_over_quic()
     {
         let report = moq::check(event, media, client, allow_http).await;
         return concluded(Report::OverQuic(report), room.id.as_str(), Some(event.host()));
     }
-    let (api, probe, ahead) = api?;
+    let (api, probe, preconnect) = api?;
     let event = event.unwrap_or_else(|error| {
         job.reporter.warning(&Warning::Relays { why: error.to_string() });
         None
@@ -176,13 +176,13 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
         }
     };
     let candidates = candidates(&streaming(event.as_ref()), Some(&api), allow_http);
-    let (ahead, own) = if options.as_host {
-        let ahead = Ahead::begin(&candidates, true, &client.network().tls, left());
+    let (preconnect, own) = if options.as_host {
+        let preconnect = Preconnect::begin(&candidates, true, &client.network().tls, left());
         // It was asked for, so a person may be asked for the key.
         let key = asking.key_of(host).await?;
-        (ahead, Some(token::fetch(asking, &api, &room.id, &key).await?.0))
+        (preconnect, Some(token::fetch(asking, &api, &room.id, &key).await?.0))
     } else {
-        (ahead, None)
+        (preconnect, None)
     };
     let join = own.as_ref().map_or(Joining { token: &guest, host: false }, |token| Joining { token, host: true });
     let check = Check {
@@ -191,7 +191,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
         api_clock: clock,
         ..options.on(room.id.as_str(), &candidates, left())
     };
-    let report = carry_out(&check, ahead.as_ref(), client, job.reporter).await;
+    let report = carry_out(&check, preconnect.as_ref(), client, job.reporter).await;
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         job.reporter.warning(&Warning::Relays { why });
     }
@@ -199,7 +199,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
 }
 
 /// Where an event says that the media server is.
-pub(super) fn streaming(event: Option<&relay::Room>) -> Vec<String> {
+pub(super) fn streaming(event: Option<&relay::FetchedEvent>) -> Vec<String> {
     event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect()
 }
 
@@ -259,7 +259,7 @@ async fn is_ours(job: &Job<'_>, host: Option<PublicKey>) -> bool {
     matches!(job.key_at_hand(Some(host)).await, Some(Ok(key)) if key.public_key() == host)
 }
 
-fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::Room>) {
+fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::FetchedEvent>) {
     reporter.detail(1, &format!("API {api}"));
     let Some(room) = event else { return };
     let seen: Vec<_> = room.seen_on.iter().map(ToString::to_string).collect();

@@ -12,7 +12,7 @@ use crate::commands::restart::Restarted;
 use crate::commands::target::Target;
 use crate::livekit::check::{self, Check, Joining, Tools};
 use crate::livekit::endpoint::{self, Candidate, Hints};
-use crate::livekit::{self, Ahead, CheckReport, Offset};
+use crate::livekit::{self, CheckReport, Offset, Preconnect};
 use crate::reporter::Reporter;
 
 /// When a restart was carried out.
@@ -49,7 +49,7 @@ pub(in crate::commands) async fn restarted_session(
         allow_http: job.settings.allow_http,
     });
     // The media server is dialled while the API is still being asked for a guest's token.
-    let ahead = Ahead::begin(&candidates, options.as_host, &network.tls, network.timeout);
+    let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, network.timeout);
     let guest = if options.as_host { None } else { Some(job.probe(&target.api).guest(&target.room.id).await.result) };
     let (join, no_token) = match &guest {
         Some(Ok(token)) => (Some(Joining { token, host: false }), None),
@@ -65,7 +65,7 @@ pub(in crate::commands) async fn restarted_session(
         api_clock: times.api_clock,
         ..options.on(target.room.id.as_str(), &candidates, until.saturating_duration_since(Instant::now()))
     };
-    carry_out(&check, ahead.as_ref(), &job.client, job.reporter).await
+    carry_out(&check, preconnect.as_ref(), &job.client, job.reporter).await
 }
 
 impl Options {
@@ -81,13 +81,14 @@ impl Options {
     }
 }
 
-/// Checks; `ahead` is the way to one of the candidates, begun before there was a token.
+/// Checks; `preconnect` leads to one of the candidates, and was begun before there was a token.
 pub(in crate::commands) async fn carry_out(
     check: &Check<'_>,
-    ahead: Option<&Ahead>,
+    preconnect: Option<&Preconnect>,
     client: &Client,
     reporter: &dyn Reporter,
 ) -> CheckReport {
-    let tools = Tools { http: client.http(), tls: &client.network().tls, ahead, clock: Clock::default(), reporter };
+    let tools =
+        Tools { http: client.http(), tls: &client.network().tls, preconnect, clock: Clock::default(), reporter };
     Box::pin(check::run(check, &tools)).await
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join4;
 use tokio::time::{Instant, timeout_at};
 
+use super::connection::{self, ApiConnection};
 use super::media::{self, Media};
-use super::way::{self, Way};
 use crate::api::probe::{Answer, Health};
 use crate::api::{self, Base, Lost, NestProbe, Policy, RoomId};
 use crate::commands::check::streaming;
@@ -29,7 +29,7 @@ pub(crate) struct DoctorFindings {
     pub key: Option<Result<Arc<HostKey>, Arc<key::KeyError>>>,
     pub api: Result<Far, Error>,
     /// Its event; `None` if nothing leads to one.
-    pub event: Result<Option<relay::Room>, Error>,
+    pub event: Result<Option<relay::FetchedEvent>, Error>,
     pub event_elapsed: Duration,
     pub candidates: Vec<Candidate>,
     /// `None` where nobody can say where the media server is.
@@ -38,7 +38,7 @@ pub(crate) struct DoctorFindings {
 
 pub(crate) struct Far {
     pub api: Base,
-    pub way: Way,
+    pub connection: ApiConnection,
     pub health: Answer<Health>,
     pub nest: NestProbe,
     /// How far its clock is from the one here.
@@ -114,7 +114,7 @@ impl DoctorFindings {
         self.api.as_ref().ok()
     }
 
-    pub fn event(&self) -> Option<&relay::Room> {
+    pub fn event(&self) -> Option<&relay::FetchedEvent> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }
 }
@@ -126,15 +126,15 @@ fn room_error(error: api::address::Error) -> Error {
 /// Asks the API everything.
 async fn ask(job: &Job<'_>, api: Base, id: &RoomId, key: Option<&HostKey>, until: Instant) -> Far {
     let probe = job.probe(&api).within(until.saturating_duration_since(Instant::now()));
-    let (way, health, nest, signature) = join4(
-        way::walk(&job.client, &api, until),
+    let (connection, health, nest, signature) = join4(
+        connection::connect(&job.client, &api, until),
         probe.health(),
         probe.nest(id),
         signature(job, &api, id, key, until),
     )
     .await;
     let clock = health.clock.or(nest.clock);
-    Far { api, way, health, nest, clock, signature }
+    Far { api, connection, health, nest, clock, signature }
 }
 
 /// Asks for a token, which changes nothing. That there is no such nest is found out only after the signature.

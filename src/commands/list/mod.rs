@@ -15,7 +15,7 @@ use self::probes::Probes;
 use super::owner::Owner;
 pub use super::owner::Whose;
 use super::{Error, Job, Stop};
-use crate::relay::Room;
+use crate::relay::FetchedEvent;
 use crate::reporter::Step;
 
 /// Under which name the reporter hears of it.
@@ -88,7 +88,7 @@ impl Job<'_> {
             tokio::select! {
                 biased;
                 Some(event) = told.recv() => {
-                    probes.about(&Nest::new(Room { event, seen_on: Vec::new(), stale_on: Vec::new() }, &self.settings)?);
+                    probes.about(&Nest::new(FetchedEvent { event, seen_on: Vec::new(), stale_on: Vec::new() }, &self.settings)?);
                 }
                 listed = &mut listing => break listed?,
                 Some(answer) = probes.next() => answers.push(answer),

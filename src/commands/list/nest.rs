@@ -80,7 +80,7 @@ pub struct Nest {
     pub since_s: i64,
     /// The event behind it.
     #[serde(skip)]
-    pub room: relay::Room,
+    pub room: relay::FetchedEvent,
     /// The API behind `api`.
     #[serde(skip)]
     pub base: Option<Base>,
@@ -91,7 +91,7 @@ pub struct Nest {
 
 impl Nest {
     /// As the event alone has it; open ones with an API are still to be checked.
-    pub(super) fn new(room: relay::Room, settings: &Settings) -> Result<Self, Error> {
+    pub(super) fn new(room: relay::FetchedEvent, settings: &Settings) -> Result<Self, Error> {
         let event = &room.event;
         let named = settings.api_named(&RoomRef { api: None, ..event.reference() })?;
         let quic = event.media_over_quic().is_some();

@@ -42,11 +42,11 @@ pub(super) struct Recreation<'a> {
 /// Where a nest stands among those that took its place.
 struct Lineage {
     /// The last one, whose place may have to be taken.
-    old: relay::Room,
+    old: relay::FetchedEvent,
     /// What took it, if the work was begun and not finished.
-    successor: Option<relay::Room>,
+    successor: Option<relay::FetchedEvent>,
     /// The one before, if `old` is itself a successor whose work is finished.
-    before: Option<relay::Room>,
+    before: Option<relay::FetchedEvent>,
 }
 
 impl Recreation<'_> {
@@ -98,7 +98,7 @@ impl Recreation<'_> {
         &self,
         begun: Recreated,
         api: &Base,
-        old: &relay::Room,
+        old: &relay::FetchedEvent,
         successor: &RoomEvent,
         journal: &Journal,
     ) -> Result<Done, Error> {
@@ -119,14 +119,14 @@ impl Recreation<'_> {
     }
 
     /// The room that an interrupted run has created and not published, if it is still there.
-    async fn begun(&self, api: &Base, old: &relay::Room, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
+    async fn begun(&self, api: &Base, old: &relay::FetchedEvent, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
         let created = journal.read(&old.event.coordinate(), api)?;
         let id = created.id()?;
         self.is_ours(api, &id).await.then_some((id, created.endpoints))
     }
 
     /// Follows the pointers from the nest that was named to the last one that took its place.
-    async fn lineage(&self, named: relay::Room) -> Result<Lineage, Error> {
+    async fn lineage(&self, named: relay::FetchedEvent) -> Result<Lineage, Error> {
         let relays = self.job.relays(&self.request.room).also(named.homes());
         let listed = relays.list_of(self.key.public_key()).await?;
         self.job.warn_of_failed(&listed.asked);
@@ -143,10 +143,14 @@ impl Recreation<'_> {
     }
 
     /// The nest that says that it took the place of `old`, or that `old` says so of.
-    async fn successor_of(&self, old: &relay::Room, mine: &[relay::Room]) -> Result<Option<relay::Room>, Error> {
+    async fn successor_of(
+        &self,
+        old: &relay::FetchedEvent,
+        mine: &[relay::FetchedEvent],
+    ) -> Result<Option<relay::FetchedEvent>, Error> {
         let own = |coordinate: &Coordinate| coordinate.public_key == self.key.public_key();
         let (this, successor) = (old.event.coordinate(), old.event.successor().filter(own));
-        let is_successor = |room: &&relay::Room| {
+        let is_successor = |room: &&relay::FetchedEvent| {
             let event = &room.event;
             event.predecessor().as_ref() == Some(&this) || successor.as_ref() == Some(&event.coordinate())
         };
@@ -165,7 +169,7 @@ impl Recreation<'_> {
         info.is_ok_and(|info| info.host == self.key.public_key().to_hex())
     }
 
-    async fn confirm(&self, old: &relay::Room) -> Result<(), Error> {
+    async fn confirm(&self, old: &relay::FetchedEvent) -> Result<(), Error> {
         if self.request.yes {
             return Ok(());
         }
@@ -178,7 +182,12 @@ impl Recreation<'_> {
     }
 
     /// A new room with the old one's relays and HLS choice, remembered before anything else happens.
-    async fn create(&self, api: &Base, old: &relay::Room, journal: &Journal) -> Result<(RoomId, Vec<String>), Error> {
+    async fn create(
+        &self,
+        api: &Base,
+        old: &relay::FetchedEvent,
+        journal: &Journal,
+    ) -> Result<(RoomId, Vec<String>), Error> {
         let client = self.job.signed(api, self.key, self.reporter);
         let (session, status) = client.create(&wanted(old)).await.map_err(Arc::new)?.result?;
         let nonsense = |why: &str| api::Error::Nonsense { status, why: why.into() };
@@ -195,7 +204,7 @@ impl Recreation<'_> {
     }
 
     /// Hands the new event to the relays that an interrupted run did not come to.
-    async fn spread(&self, old: &relay::Room, successor: &relay::Room) -> Option<Published> {
+    async fn spread(&self, old: &relay::FetchedEvent, successor: &relay::FetchedEvent) -> Option<Published> {
         let missing: Vec<_> = old.homes().into_iter().filter(|home| !successor.seen_on.contains(home)).collect();
         if missing.is_empty() {
             return None;
@@ -242,7 +251,7 @@ impl Recreation<'_> {
 }
 
 /// The new room as the old one was.
-fn wanted(old: &relay::Room) -> Create {
+fn wanted(old: &relay::FetchedEvent) -> Create {
     let own = old.event.relays();
     let relays = if own.is_empty() { old.homes() } else { own };
     Create {
@@ -252,7 +261,7 @@ fn wanted(old: &relay::Room) -> Create {
 }
 
 /// The nest that took the place of another, so far.
-fn recreated(api: &Base, old: &relay::Room, successor: &RoomEvent) -> Recreated {
+fn recreated(api: &Base, old: &relay::FetchedEvent, successor: &RoomEvent) -> Recreated {
     let naddr = successor.naddr(&old.seen_on);
     Recreated {
         room_id: successor.id().to_string(),
@@ -270,7 +279,7 @@ fn recreated(api: &Base, old: &relay::Room, successor: &RoomEvent) -> Recreated 
 }
 
 /// What would be sent.
-fn planned(api: &Base, old: &relay::Room) -> Planned {
+fn planned(api: &Base, old: &relay::FetchedEvent) -> Planned {
     let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
     let opened = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
     let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);

@@ -200,7 +200,7 @@ impl RoomRestart<'_> {
     }
 
     /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows.
-    async fn needs_room(&self, event: Option<&relay::Room>) -> Result<(), Error> {
+    async fn needs_room(&self, event: Option<&relay::FetchedEvent>) -> Result<(), Error> {
         if let Some(event) = event {
             return has_audio_room(event);
         }
@@ -245,7 +245,7 @@ impl RoomRestart<'_> {
     async fn publish_status(
         &self,
         key: &HostKey,
-        event: Option<relay::Room>,
+        event: Option<relay::FetchedEvent>,
         restarted: &mut Restarted,
     ) -> Result<(), Error> {
         self.reporter.step(Step::Publish);
@@ -303,7 +303,7 @@ impl RoomRestart<'_> {
 
 /// The event as it should be: open, started now, with the endpoints that the API returned, if it returned any. `None` where
 /// it is right already.
-fn as_restarted(room: &relay::Room, endpoints: &[String]) -> Option<relay::Rewrite> {
+fn as_restarted(room: &relay::FetchedEvent, endpoints: &[String]) -> Option<relay::Rewrite> {
     let (event, clock) = (&room.event, Clock::default());
     let over = event.is_over(clock.now_s());
     let moved = !endpoints.is_empty() && event.streaming() != endpoints;

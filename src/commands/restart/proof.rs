@@ -56,7 +56,7 @@ pub struct ServerSigns {
     /// Whether it gives out tokens for the room.
     pub audio_room: Result<bool, ApiError>,
     /// The usual place of the media server, and what answers there; `None` where nobody says where it is.
-    pub media: Option<(String, Result<(), validate::Error>)>,
+    pub media: Option<(String, Result<(), validate::ValidateError>)>,
 }
 
 /// Asks the API and its media server side by side.
