@@ -44,10 +44,6 @@ fn the_old_room_still_runs() {
   hint: For the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have everybody leave: 60 s later the old room is gone, and a restart makes a new one
 ",
     );
-    let text = again(&mock, "old-room-kept", &["--check"]).stdout;
-    let proof = plain(text.lines().last().unwrap(), &mock);
-    assert_eq!(proof, "not well · RM_x · failed: fresh · closes at hh:mm while empty");
-    assert!(text.starts_with("! demo · Nest restarted successfully\n"), "{text}");
 }
 
 #[test]
@@ -108,12 +104,6 @@ fn when_an_empty_nest_closes_is_said_and_nobody_joins_unasked() {
     Nest::new(&mock).args(["restart", "demo", "--if-inactive"]).run().expect(0);
     assert_eq!(mock.requests("/rtc") + mock.requests("/livekit/rtc") + mock.requests("/rtc/validate"), 0);
 
-    let output = Nest::new(&mock).args(["restart", "demo", "--check"]).run().expect(0);
-    let said = plain(&output.stdout, &mock);
-    let hint = "hint: The nest is empty, and this check has joined and left it: it closes at hh:mm unless somebody joins \
-                before\n";
-    assert!(said.contains(hint), "{said}");
-    assert!(said.ends_with(" · closes at hh:mm while empty\n"), "{said}");
     let document = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
     let closes: jiff::Timestamp = document["closesAt"].as_str().unwrap().parse().unwrap();
     let left = closes.duration_since(jiff::Timestamp::now()).as_secs();

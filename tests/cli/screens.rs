@@ -1,6 +1,7 @@
 //! What a person sees of each command, as a snapshot.
 
 use nostr::Keys;
+use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::Mock;
 
 use crate::snapshot::matches;
@@ -24,9 +25,7 @@ fn stranger() -> String {
 fn restart() {
     let mock = mock(&[]);
     matches("restart", Nest::new(&mock).args(["restart", "demo"])).expect(0);
-    // One at a time, so that they end in their order.
-    matches("restart-several", Nest::new(&mock).args(["restart", "demo", "nope", "-j1"])).expect(6);
-    matches("restart-dry-run", Nest::new(&mock).args(["restart", "demo", "--dry-run"])).expect(0);
+    matches("restart-several", Nest::new(&mock).args(["restart", "demo", "nope"])).expect(6);
     matches("restart-wrong-key", Nest::new(&mock).env("NEST_KEY", stranger()).args(["restart", "demo"])).expect(5);
     mock.set_faults(parse(&["clock=2001"]));
     matches("restart-wrong-clock", Nest::new(&mock).args(["restart", "demo"])).expect(4);
@@ -37,6 +36,8 @@ fn restart_with_a_check() {
     let mock = mock(&[]);
     let home = tempfile::tempdir().unwrap();
     let restart = || Nest::new(&mock).env("XDG_STATE_HOME", home.path()).args(["restart", "demo", "--check"]);
+    // With another room before it, the new one is told by its SID, however slow this machine is.
+    restart().run().expect(0);
     matches("restart-check", restart()).expect(0);
     mock.set_faults(parse(&["old-room-kept"]));
     matches("restart-old-room-kept", restart()).expect(10);
@@ -44,7 +45,8 @@ fn restart_with_a_check() {
 
 #[test]
 fn check() {
-    let listener = |mock: &Mock| Nest::new(mock).without("NEST_KEY").args(["check", "demo"]);
+    let listener =
+        |mock: &Mock| Nest::new(mock).without("NEST_KEY").env("NEST_RELAYS", mock.relay()).args(["check", "demo"]);
     matches("check-joinable", listener(&running(&[]))).expect(0);
     matches("check-unhealthy", listener(&running(&["wrong-secret"]))).expect(10);
     matches("check-inactive", listener(&mock(&[]))).expect(6);
@@ -67,16 +69,15 @@ async fn status() {
 #[test]
 fn list() {
     let mock = running(&[]);
-    let (outside, api) = (NostrClient::at(&mock.relay()), mock.api());
-    outside.publish(&event(
-        mock.host(),
-        "weekly",
-        100,
-        &[&["title", "Weekly"], &["status", "live"], &["service", &api]],
-    ));
-    outside.publish(&event(mock.host(), "past", 100, &[&["room", "日本語の部屋"], &["status", "closed"]]));
-    matches("list", Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(["list"])).expect(0);
-    matches("list-whose", Nest::alone().args(["list"])).expect(2);
+    let outside = NostrClient::at(&mock.relay());
+    // The API is asked about one of them only: rows appear as its answers arrive.
+    for (id, age_s, tags) in [
+        ("past", 7200, [["room", "日本語の部屋"], ["status", "closed"]]),
+        ("homeless", 90_000, [["title", "Weekly"], ["status", "open"]]),
+    ] {
+        outside.publish(&event(mock.host(), id, age_s, &tags.each_ref().map(|tag| &tag[..])));
+    }
+    matches("list", Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", mock.relay()).args(["list"])).expect(0);
 }
 
 #[test]
@@ -98,7 +99,6 @@ fn close_and_recreate() {
 #[test]
 fn token() {
     let mock = running(&[]);
-    matches("token", Nest::new(&mock).args(["token", "demo"])).expect(0);
     mock.set_faults(parse(&["echo-authorization@token"]));
     matches("token-refused", Nest::new(&mock).args(["token", "demo"])).expect(4);
 }
@@ -106,8 +106,10 @@ fn token() {
 #[test]
 fn key() {
     matches("key-generate", Nest::alone().args(["key", "generate", "--to-file", "host.key"])).expect(0);
-    matches("key-list-empty", Nest::alone().args(["key", "list"]));
-    matches("key-missing", Nest::new(&mock(&[])).without("NEST_KEY").args(["restart", "demo"])).expect(3);
+    let npubs = [(); 2].map(|()| Keys::generate().public_key().to_bech32().unwrap());
+    let keys = serde_json::json!({ "default": npubs[0], "keys": npubs }).to_string();
+    matches("key-list", Nest::alone().file(".local/state/nest/keys.json", &keys, 0o600).args(["key", "list"]))
+        .expect(0);
 }
 
 #[test]

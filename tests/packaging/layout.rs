@@ -45,3 +45,13 @@ fn what_needs_more_than_rust_is_in_its_own_binary() {
         }
     }
 }
+
+/// A snapshot that is missing or differs fails in its own test.
+#[test]
+fn every_snapshot_is_compared_by_a_test() {
+    let tests: String = modules(&root("tests/cli")).map(|(_, text)| text).collect();
+    for file in inside(&root("tests/cli/snapshots")) {
+        let name = file.strip_suffix(".snap").unwrap_or_else(|| panic!("tests/cli/snapshots/{file} is no snapshot"));
+        assert!(tests.contains(&format!("\"{name}\"")), "no test names the snapshot {name}: delete it");
+    }
+}
