@@ -115,6 +115,11 @@ impl Base {
         url
     }
 
+    /// The URL that restarts a room.
+    pub fn restart(&self, id: &RoomId) -> Url {
+        self.room(id, "/restart")
+    }
+
     /// The URL of `/health`, which lies beside the API.
     pub fn health(&self) -> Url {
         let mut url = self.0.clone();
@@ -128,6 +133,11 @@ impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Whether a URL is one that restarts a room.
+pub(crate) fn is_restart(url: &str) -> bool {
+    url.ends_with("/restart")
 }
 
 fn without_credentials(text: &str) -> String {

@@ -73,15 +73,10 @@ impl<'a> SignedClient<'a> {
 
     /// `POST /:id/restart`: the new session, and the host's token for it.
     pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::KeyError> {
-        let url = self.restart_url(id);
+        let url = self.api.restart(id);
         let sent = self.send(&Method::POST, &url, None, Step::Restart).await?;
         let sent = sent.map(|reply| answer::session(&reply, &url, id));
         Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
-    }
-
-    /// Where [`Self::restart`] goes.
-    pub fn restart_url(&self, id: &RoomId) -> Url {
-        self.api.room(id, "/restart")
     }
 
     /// `GET /:id`: a fresh token of the key's own. Nothing is changed.

@@ -187,7 +187,7 @@ impl<'a> Job<'a> {
         reporter: &RoomReporter<'_>,
     ) -> Result<Option<RoomLock>, Error> {
         let Some(folder) = self.settings.state_dir.as_ref().map(|folder| folder.join("rooms")) else { return Ok(None) };
-        let name = api.room(id, "/restart");
+        let name = api.restart(id);
         let acquire = |wait| RoomLock::acquire(&folder, name.as_str(), wait);
         let mut locked = acquire(Duration::ZERO).await;
         if matches!(locked, Err(lock::Error::Busy)) && !wait.is_zero() {

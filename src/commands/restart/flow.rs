@@ -114,7 +114,7 @@ impl RoomRestart<'_> {
         reporter.step(Step::Key);
         let key = job.host_key(room).await?;
         if request.dry_run {
-            let planned = planned(room, &job.signed(&target.api, &key, reporter));
+            let planned = planned(&target, &job.signed(&target.api, &key, reporter));
             return Ok(Prepared::Nothing(Box::new(Done::Planned(planned))));
         }
         let over = target.event.as_ref().filter(|event| event.event.is_over(Clock::default().now_s()));
@@ -313,8 +313,8 @@ fn as_restarted(room: &relay::FetchedEvent, endpoints: &[String]) -> Option<rela
 }
 
 /// What would be sent, with everything that makes it valid masked.
-fn planned(room: &RoomRef, client: &SignedClient<'_>) -> Planned {
-    let url = client.restart_url(&room.id);
+fn planned(Target { room, api, .. }: &Target, client: &SignedClient<'_>) -> Planned {
+    let url = api.restart(&room.id);
     let mut event = json!(client.event(&Method::POST, &url, None));
     event["sig"] = json!(MASK);
     Planned {

@@ -7,7 +7,7 @@ use url::Url;
 use super::super::{notices, of_tls};
 use super::Failure;
 use super::troubles::{self, Trouble};
-use crate::api::address::API_PATH;
+use crate::api::address::{self, API_PATH};
 use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
 use crate::cli::exit::Exit;
 use crate::cli::settings::{MAX_WAIT, RETRIES};
@@ -67,7 +67,7 @@ pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
         Error::Forbidden { .. } => new(Exit::NotHost),
         Error::NotFound { missing, url, .. } => {
             let mut failure = new(Exit::NotFound);
-            if *missing == Missing::Endpoint && url.ends_with("/restart") {
+            if *missing == Missing::Endpoint && address::is_restart(url) {
                 failure.message = "this server has no restart endpoint".into();
             }
             failure.because(match missing {
@@ -100,7 +100,7 @@ pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
 /// The same, where it is certain that nothing was restarted.
 pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
     // Before that only guests' requests are sent.
-    let signed = !matches!(error, Error::Unauthorized { url, .. } if !url.ends_with("/restart"));
+    let signed = !matches!(error, Error::Unauthorized { url, .. } if !address::is_restart(url));
     let failure = failure(error, Asking { signed, ..Asking::restart(room) });
     match error {
         Error::Lost(Lost::Unreachable { .. } | Lost::Unusable(_)) => failure,
