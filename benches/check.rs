@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use nostr_nests::api::{Base, Network, Policy};
+use nostr_nests::api::{ApiUrl, Network, RetryPolicy};
 use nostr_nests::clock::Clock;
 use nostr_nests::commands::restart::{self, Done, Request};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
@@ -90,11 +90,11 @@ async fn restarts(server: &LiveKit) -> Duration {
     let network = Network { timeout: Duration::from_secs(30), tls: tls::client_config(&[]), proxy: None };
     let settings = Settings {
         network,
-        api: ApiSources { given: Some(Base::parse(&mock.api()).unwrap()), ..ApiSources::default() },
+        api: ApiSources { given: Some(ApiUrl::parse(&mock.api()).unwrap()), ..ApiSources::default() },
         relays: RelaySources { given: vec![], profile: vec![], timeout: Duration::from_secs(5) },
         allow_http: true,
         key: KeyPlan { explicit: vec![KeySource::KeyFile(PathBuf::from(&key))], ..KeyPlan::default() },
-        retry: Policy { retries: 0, max_wait: Duration::ZERO },
+        retry: RetryPolicy { retries: 0, max_wait: Duration::ZERO },
         jobs: 1,
         state_dir: None,
         interactive: false,

@@ -8,7 +8,7 @@ mod support;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use nostr_nests::api::{Network, Policy};
+use nostr_nests::api::{Network, RetryPolicy};
 use nostr_nests::commands::list::{self, Nest, Request, Watch, Whose};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::KeyPlan;
@@ -38,7 +38,7 @@ async fn main() {
             relays: RelaySources { given: vec![url.clone()], profile: vec![], timeout },
             allow_http: true,
             key: KeyPlan::default(),
-            retry: Policy { retries: 0, max_wait: Duration::ZERO },
+            retry: RetryPolicy { retries: 0, max_wait: Duration::ZERO },
             jobs: 1,
             state_dir: None,
             interactive: false,

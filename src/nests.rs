@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::{Base, Network, Policy};
+use crate::api::{ApiUrl, Network, RetryPolicy};
 use crate::commands::check::{self, Checked, Options};
 use crate::commands::restart::{self, Done, Request, Restarted};
 use crate::commands::status::{self, Standing};
@@ -175,7 +175,7 @@ impl NestsBuilder {
     /// # Errors
     /// An API or a relay whose address is none.
     pub fn build(self) -> Result<Nests, Error> {
-        let api = self.api.map(|url| Base::parse(&url)).transpose().map_err(room::Error::from)?;
+        let api = self.api.map(|url| ApiUrl::parse(&url)).transpose().map_err(room::RoomRefError::from)?;
         let relays = self.relays.iter().map(|url| relay::parse_url(url)).collect::<Result<_, _>>()?;
         let settings = Settings {
             network: Network { timeout: self.timeout, tls: tls::client_config(&[]), proxy: None },
@@ -187,7 +187,7 @@ impl NestsBuilder {
                 passphrase_file: self.passphrase_file,
                 ..KeyPlan::default()
             },
-            retry: Policy { retries: self.retries, max_wait: Duration::from_mins(1) },
+            retry: RetryPolicy { retries: self.retries, max_wait: Duration::from_mins(1) },
             jobs: 1,
             state_dir: None,
             interactive: false,

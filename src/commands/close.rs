@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::publish::{Published, publish};
 use super::{Error, Job, Stop};
-use crate::api::{Base, Error as ApiError, Missing};
+use crate::api::{ApiError, ApiUrl, Missing};
 use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::relay;
@@ -89,7 +89,7 @@ async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error
 async fn confirm(
     job: &Job<'_>,
     room: &RoomRef,
-    api: Option<&Base>,
+    api: Option<&ApiUrl>,
     event: Option<&relay::FetchedEvent>,
     reporter: &RoomReporter<'_>,
 ) -> Result<(), Error> {
@@ -107,7 +107,7 @@ async fn confirm(
 /// Whether there was something to delete.
 async fn delete(
     job: &Job<'_>,
-    api: &Base,
+    api: &ApiUrl,
     room: &RoomRef,
     key: &HostKey,
     reporter: &RoomReporter<'_>,

@@ -6,7 +6,7 @@ use futures_util::future::join;
 use serde::Serialize;
 use url::Url;
 
-use crate::api::{Call, Client, Lost};
+use crate::api::{HttpClient, HttpRequest, TransportError};
 use crate::clock::Clock;
 use crate::livekit::Verdict;
 use crate::net::{is_loopback, quic};
@@ -50,7 +50,7 @@ pub enum Finding {
     /// It was not asked: tokens would travel in the clear.
     AuthCleartext(String),
     /// The auth service's HTTP status, or why it could not be asked.
-    Auth(String, Result<u16, Lost>),
+    Auth(String, Result<u16, TransportError>),
     /// Nobody has listened: `nest` does not speak Media over QUIC.
     NotSpoken,
 }
@@ -58,7 +58,12 @@ pub enum Finding {
 type Judged = (Status, Finding, Option<Duration>);
 
 /// Asks the relay and its auth service.
-pub(super) async fn check(event: &RoomEvent, media: MediaOverQuic<'_>, client: &Client, allow_http: bool) -> MoqReport {
+pub(super) async fn check(
+    event: &RoomEvent,
+    media: MediaOverQuic<'_>,
+    client: &HttpClient,
+    allow_http: bool,
+) -> MoqReport {
     let limit = LIMIT.min(client.network().timeout);
     let (relay, auth) = join(relay(media.relay, limit), auth(media.auth, client, allow_http, limit)).await;
     let spoken = (Status::NotChecked, Finding::NotSpoken, None);
@@ -93,7 +98,7 @@ async fn relay(named: Option<&str>, limit: Duration) -> Judged {
     (status, Finding::Relay { relay: text.into(), port, answer }, elapsed)
 }
 
-async fn auth(named: Option<&str>, client: &Client, allow_http: bool, limit: Duration) -> Judged {
+async fn auth(named: Option<&str>, client: &HttpClient, allow_http: bool, limit: Duration) -> Judged {
     let Some(text) = named else { return (Status::NotChecked, Finding::NoAuth, None) };
     let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
         return (Status::Failed, Finding::NoAuthAddress(text.into()), None);
@@ -102,7 +107,7 @@ async fn auth(named: Option<&str>, client: &Client, allow_http: bool, limit: Dur
         return (Status::Failed, Finding::AuthCleartext(text.into()), None);
     }
     let started = tokio::time::Instant::now();
-    let answer = client.send(Call::get(&url).within(limit)).await.map(|reply| reply.status);
+    let answer = client.send(HttpRequest::get(&url).within(limit)).await.map(|reply| reply.status);
     // It may well want more than a bare question.
     let well = matches!(answer, Ok(..500));
     let status = if well { Status::Passed } else { Status::Failed };

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Error, Job, Stop, Warning};
-use crate::api::{Base, RoomId};
+use crate::api::{ApiUrl, RoomId};
 use crate::clock;
 use crate::key::HostKey;
 use crate::livekit::token::{self, Claims};
@@ -76,7 +76,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
 /// Asks for the token of `key`: the token, the number of requests, and warnings that were told already.
 pub(super) async fn fetch(
     job: &Job<'_>,
-    api: &Base,
+    api: &ApiUrl,
     id: &RoomId,
     key: &HostKey,
 ) -> Result<(Secret, u32, Vec<Warning>), Error> {

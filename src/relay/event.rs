@@ -5,7 +5,7 @@ use nostr::nips::nip19::{Nip19Coordinate, ToBech32};
 use nostr::{Event, PublicKey, RelayUrl, Tag};
 
 use super::each_once;
-use crate::api::address::Base;
+use crate::api::address::ApiUrl;
 use crate::room::{ROOM_KIND, RoomId, RoomRef};
 
 /// What marks the pointer from a closed nest to the one that took its place; stands behind the relay of an `a` tag.
@@ -261,8 +261,8 @@ impl RoomEvent {
 
     /// The API that `service` names, in either spelling; `None` too when it cannot be read.
     #[must_use]
-    pub fn api(&self) -> Option<Base> {
-        Base::parse(self.service()?).ok()
+    pub fn api(&self) -> Option<ApiUrl> {
+        ApiUrl::parse(self.service()?).ok()
     }
 
     /// The media endpoints, as they are written.

@@ -4,7 +4,7 @@ use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
 
 use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, Status, Vocabulary, is};
-use crate::api::address::Base;
+use crate::api::address::ApiUrl;
 use crate::api::wire::API_PATH;
 use crate::clock::Clock;
 use crate::room::RoomId;
@@ -98,7 +98,7 @@ impl Rewrite {
 
     /// Names the API, spelt as the event spelt it: as an origin, or in full.
     #[must_use]
-    pub fn set_service(mut self, api: &Base) -> Self {
+    pub fn set_service(mut self, api: &ApiUrl) -> Self {
         let full = api.as_str();
         let mut old = self.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "service"));
         let old = old.find_map(|tag| tag.get(1)).map(|text| text.trim_end_matches('/'));

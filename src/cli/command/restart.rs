@@ -8,7 +8,7 @@ use nostr::PublicKey;
 
 use super::report::{closes, failed, joinable, joined, local_time, step_line};
 use super::{App, published_row};
-use crate::api::Base;
+use crate::api::ApiUrl;
 use crate::cli::args::{Format, JobsArg, KeyArgs, RetryArgs, RoomsArg, ServerArgs, Transport, duration, exit_help};
 use crate::cli::document;
 use crate::cli::exit::{self, Exit};
@@ -146,7 +146,7 @@ fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &R
     }
     // Where its name does not say it, the host is whose key has restarted it.
     let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
-    open::page_of(&RoomRef { host, ..room.clone() }, &Base::parse(&restarted.api).ok()?)
+    open::page_of(&RoomRef { host, ..room.clone() }, &ApiUrl::parse(&restarted.api).ok()?)
 }
 
 /// Opens a page; that it does not open changes nothing about the restart.

@@ -498,7 +498,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Said {
             ))
         }
         Ending::SentAway(reason) => said(format!("we were sent away after {after}: {}", away(*reason))),
-        Ending::Lost(text) => said(format!("the connection was lost after {after}: {text}"))
+        Ending::TransportError(text) => said(format!("the connection was lost after {after}: {text}"))
             .hint("check again: a proxy, the network or the media server has cut it"),
         Ending::Deaf => said(format!("the audio connection broke after {after}"))
             .hint("check again: the network or the media server has cut it"),
@@ -512,7 +512,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Said {
 fn ending(how: &Ending) -> String {
     match how {
         Ending::SentAway(reason) => away(*reason).into(),
-        Ending::Lost(text) => text.clone(),
+        Ending::TransportError(text) => text.clone(),
         Ending::Silent(_) => "the media server stopped answering".into(),
         Ending::Deaf => "the audio connection broke".into(),
     }

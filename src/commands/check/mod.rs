@@ -11,7 +11,7 @@ use super::moq::{self, MoqReport};
 use super::restart::{self, Restarted};
 use super::target::EventAndApi;
 use super::{Error, Job, Stop, token};
-use crate::api::{self, Base, Missing, NestProbe};
+use crate::api::{self, ApiUrl, Missing, NestProbe};
 use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{self, Candidate, Hints};
@@ -69,7 +69,7 @@ impl Report {
 /// A nest without anything to join, or whose API does not say.
 #[derive(Debug)]
 pub struct Unavailable {
-    pub source: api::Error,
+    pub source: api::ApiError,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
     /// Whether it is the nest of the key that is at hand.
@@ -108,7 +108,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -
 impl Unavailable {
     /// A restart by the key at hand would bring it back.
     pub fn can_be_restarted(&self) -> bool {
-        self.ours && matches!(self.source, api::Error::NotFound { missing: Missing::AudioRoom, .. })
+        self.ours && matches!(self.source, api::ApiError::NotFound { missing: Missing::AudioRoom, .. })
     }
 }
 
@@ -129,7 +129,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
     let left = || until.saturating_duration_since(Instant::now());
     job.reporter.step(room.id.as_str(), Step::Look);
     // The usual place is dialled while the API is still being asked for a token.
-    let ask = |api: Base| {
+    let ask = |api: ApiUrl| {
         let limit = left();
         let usual = if options.as_host { Vec::new() } else { candidates(&[], Some(&api), allow_http) };
         let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
@@ -203,8 +203,8 @@ pub(super) fn streaming(event: Option<&relay::FetchedEvent>) -> Vec<String> {
     event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect()
 }
 
-fn candidates(streaming: &[String], api: Option<&Base>, allow_http: bool) -> Vec<Candidate> {
-    endpoint::candidates(Hints { returned: &[], streaming, api: api.map(Base::url), allow_http })
+fn candidates(streaming: &[String], api: Option<&ApiUrl>, allow_http: bool) -> Vec<Candidate> {
+    endpoint::candidates(Hints { returned: &[], streaming, api: api.map(ApiUrl::url), allow_http })
 }
 
 /// Checks a session at `url` with a token for it, whoever gave it out.
@@ -243,11 +243,11 @@ fn concluded(report: Report, room: &str, host: Option<PublicKey>) -> Result<Chec
 }
 
 /// The guest's token, or what its absence means: `/guest` does not tell a record that is gone from a room that is.
-fn audio_room(probe: NestProbe) -> Result<Secret, api::Error> {
+fn audio_room(probe: NestProbe) -> Result<Secret, api::ApiError> {
     match (probe.guest, probe.info) {
         (
-            Err(api::Error::NotFound { missing: Missing::AudioRoom, .. }),
-            Err(gone @ api::Error::NotFound { missing: Missing::Record | Missing::Endpoint, .. }),
+            Err(api::ApiError::NotFound { missing: Missing::AudioRoom, .. }),
+            Err(gone @ api::ApiError::NotFound { missing: Missing::Record | Missing::Endpoint, .. }),
         ) => Err(gone),
         (guest, _) => guest,
     }
@@ -259,7 +259,7 @@ async fn is_ours(job: &Job<'_>, host: Option<PublicKey>) -> bool {
     matches!(job.key_at_hand(Some(host)).await, Some(Ok(key)) if key.public_key() == host)
 }
 
-fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::FetchedEvent>) {
+fn tell(reporter: &dyn Reporter, api: &ApiUrl, event: Option<&relay::FetchedEvent>) {
     reporter.detail(1, &format!("API {api}"));
     let Some(room) = event else { return };
     let seen: Vec<_> = room.seen_on.iter().map(ToString::to_string).collect();

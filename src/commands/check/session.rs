@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Options, streaming};
-use crate::api::{Client, SignedReply};
+use crate::api::{HttpClient, SignedReply};
 use crate::clock::Clock;
 use crate::commands::Job;
 use crate::commands::restart::Restarted;
@@ -85,7 +85,7 @@ impl Options {
 pub(in crate::commands) async fn carry_out(
     check: &Check<'_>,
     preconnect: Option<&Preconnect>,
-    client: &Client,
+    client: &HttpClient,
     reporter: &dyn Reporter,
 ) -> CheckReport {
     let tools =

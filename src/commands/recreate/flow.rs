@@ -11,7 +11,7 @@ use super::journal::{Created, Journal};
 use super::{Done, NEW_ID, Planned, Recreated, Request};
 use crate::api::probe::presence;
 use crate::api::wire::{Create, Permissions};
-use crate::api::{self, Base, RoomId};
+use crate::api::{self, ApiUrl, RoomId};
 use crate::clock::Clock;
 use crate::commands::list::page;
 use crate::commands::publish::{Published, hand_in, publish};
@@ -97,7 +97,7 @@ impl Recreation<'_> {
     async fn finish(
         &self,
         begun: Recreated,
-        api: &Base,
+        api: &ApiUrl,
         old: &relay::FetchedEvent,
         successor: &RoomEvent,
         journal: &Journal,
@@ -119,7 +119,7 @@ impl Recreation<'_> {
     }
 
     /// The room that an interrupted run has created and not published, if it is still there.
-    async fn begun(&self, api: &Base, old: &relay::FetchedEvent, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
+    async fn begun(&self, api: &ApiUrl, old: &relay::FetchedEvent, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
         let created = journal.read(&old.event.coordinate(), api)?;
         let id = created.id()?;
         self.is_ours(api, &id).await.then_some((id, created.endpoints))
@@ -164,7 +164,7 @@ impl Recreation<'_> {
     }
 
     /// Whether a room that was created before is still there.
-    async fn is_ours(&self, api: &Base, id: &RoomId) -> bool {
+    async fn is_ours(&self, api: &ApiUrl, id: &RoomId) -> bool {
         let info = self.job.probe(api).info(id).await.result;
         info.is_ok_and(|info| info.host == self.key.public_key().to_hex())
     }
@@ -184,13 +184,13 @@ impl Recreation<'_> {
     /// A new room with the old one's relays and HLS choice, remembered before anything else happens.
     async fn create(
         &self,
-        api: &Base,
+        api: &ApiUrl,
         old: &relay::FetchedEvent,
         journal: &Journal,
     ) -> Result<(RoomId, Vec<String>), Error> {
         let client = self.job.signed(api, self.key, self.reporter);
         let (session, status) = client.create(&wanted(old)).await.map_err(Arc::new)?.result?;
-        let nonsense = |why: &str| api::Error::Nonsense { status, why: why.into() };
+        let nonsense = |why: &str| api::ApiError::Nonsense { status, why: why.into() };
         let id = RoomId::new(&*session.room_id).map_err(|_| nonsense("without the id of the new room"))?;
         if id == *old.event.id() {
             return Err(nonsense("with the id of the old room").into());
@@ -215,7 +215,7 @@ impl Recreation<'_> {
     }
 
     /// Lets the speakers and admins of the event speak, and the admins rule.
-    async fn grant(&self, api: &Base, event: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
+    async fn grant(&self, api: &ApiUrl, event: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
         let client = self.job.signed(api, self.key, self.reporter);
         let mut granted = Vec::new();
         for person in event.people() {
@@ -235,8 +235,8 @@ impl Recreation<'_> {
             match client.permissions(event.id(), &wanted).await.map_err(Arc::new)?.result {
                 Ok(()) => granted.push(person.key),
                 // The server does not want this one; the others may speak all the same.
-                Err(api::Error::Server { status: status @ 400..=499, said, .. }) => {
-                    let why = format!("the API failed with status {status}: {said}");
+                Err(api::ApiError::Server { status: status @ 400..=499, server_text, .. }) => {
+                    let why = format!("the API failed with status {status}: {server_text}");
                     self.reporter.warn(Warning::MayNotSpeak { person: person.key.to_hex(), why });
                 }
                 Err(error) => return Err(error.into()),
@@ -261,7 +261,7 @@ fn wanted(old: &relay::FetchedEvent) -> Create {
 }
 
 /// The nest that took the place of another, so far.
-fn recreated(api: &Base, old: &relay::FetchedEvent, successor: &RoomEvent) -> Recreated {
+fn recreated(api: &ApiUrl, old: &relay::FetchedEvent, successor: &RoomEvent) -> Recreated {
     let naddr = successor.naddr(&old.seen_on);
     Recreated {
         room_id: successor.id().to_string(),
@@ -279,7 +279,7 @@ fn recreated(api: &Base, old: &relay::FetchedEvent, successor: &RoomEvent) -> Re
 }
 
 /// What would be sent.
-fn planned(api: &Base, old: &relay::FetchedEvent) -> Planned {
+fn planned(api: &ApiUrl, old: &relay::FetchedEvent) -> Planned {
     let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
     let opened = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
     let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);

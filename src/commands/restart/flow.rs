@@ -17,7 +17,7 @@ use super::proof::{restart_was_seen, server_signs};
 use super::{Done, Planned, Request, Restarted};
 use crate::api::probe::presence;
 use crate::api::wire::Session;
-use crate::api::{Error as ApiError, Lost, SignedClient, SignedReply};
+use crate::api::{ApiError, SignedClient, SignedReply, TransportError};
 use crate::clock::{self, Clock};
 use crate::commands::publish::publish;
 use crate::commands::target::{Target, has_audio_room};
@@ -170,7 +170,7 @@ impl RoomRestart<'_> {
             Err(error) => error,
         };
         match error {
-            ApiError::Lost(Lost::Unanswered(why)) => {
+            ApiError::TransportError(TransportError::Unanswered(why)) => {
                 self.reporter.step(Step::Look);
                 self.reporter.detail(1, &format!("{why}; looking whether it was restarted"));
                 if !restart_was_seen(&probe, &self.room.id, ready.was_running, sent_ms).await {

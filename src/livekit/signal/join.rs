@@ -145,7 +145,7 @@ async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, Joi
         match next(socket).await {
             Ok(Response::Join(join)) => return Ok(join),
             Err(Ending::SentAway(reason)) => return Err(JoinError::SentAway(reason)),
-            Err(Ending::Lost(text)) => return Err(JoinError::Broken(text)),
+            Err(Ending::TransportError(text)) => return Err(JoinError::Broken(text)),
             // Reading does not measure silence, and there is no audio yet.
             Ok(_) | Err(Ending::Silent(_) | Ending::Deaf) => {}
         }
