@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use nostr_nests::api::{Network, RetryPolicy};
-use nostr_nests::commands::list::{self, Nest, Request, Watch, Whose};
+use nostr_nests::commands::list::{self, ListRequest, Nest, Watch, Whose};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::KeyPlan;
 use nostr_nests::net::tls;
@@ -43,7 +43,7 @@ async fn main() {
             state_dir: None,
             interactive: false,
         };
-        let request = Request { whose: Whose::Key(host.public_key(), vec![]), ..Request::default() };
+        let request = ListRequest { whose: Whose::Key(host.public_key(), vec![]), ..ListRequest::default() };
         let relays = Relays::new([url], reach);
         let (mut alone, mut whole) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {

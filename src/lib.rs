@@ -61,4 +61,4 @@ pub use commands::{Error, Warning};
 pub use livekit::{CheckReport, Verdict};
 pub use nests::{Nests, NestsBuilder};
 #[doc(inline)]
-pub use reporter::{Reporter, Step};
+pub use reporter::{Reporter, Stage};

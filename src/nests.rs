@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::{ApiUrl, Network, RetryPolicy};
-use crate::commands::check::{self, Checked, Options};
-use crate::commands::restart::{self, Done, Request, Restarted};
+use crate::commands::check::{self, CheckOptions, Checked};
+use crate::commands::restart::{self, RestartOutcome, RestartRequest, Restarted};
 use crate::commands::status::{self, Standing};
 use crate::commands::{ApiSources, Error, Job, RelaySources, Settings, Stop};
 use crate::key::{KeyPlan, KeySource};
@@ -77,7 +77,7 @@ impl Nests {
     /// # Errors
     /// Those of [`Nests::restart`], and [`Error::Unhealthy`] with the restart and the check in it.
     pub async fn restart_and_check(&self, room: &str) -> Result<Restarted, Error> {
-        self.restart_with(room, Some(Options::default())).await
+        self.restart_with(room, Some(CheckOptions::default())).await
     }
 
     /// Joins a nest as a listener would, and leaves it again. Leaving an empty nest shortens its life to a minute.
@@ -86,9 +86,9 @@ impl Nests {
     /// [`Error::Unavailable`] when there is nothing to join, [`Error::Unjoinable`] with what was found.
     pub async fn check(&self, room: &str) -> Result<Checked, Error> {
         let room = RoomRef::parse(room)?;
-        match check::run(&self.job()?, &room, Options::default(), &Stop::never()).await? {
-            check::Done::Joinable(checked) => Ok(*checked),
-            check::Done::Restarted(_) => Err(Error::Declined),
+        match check::run(&self.job()?, &room, CheckOptions::default(), &Stop::never()).await? {
+            check::CheckOutcome::Joinable(checked) => Ok(*checked),
+            check::CheckOutcome::Restarted(_) => Err(Error::Declined),
         }
     }
 
@@ -100,12 +100,12 @@ impl Nests {
         status::of_one(&self.job()?, &RoomRef::parse(room)?).await
     }
 
-    async fn restart_with(&self, room: &str, check: Option<Options>) -> Result<Restarted, Error> {
+    async fn restart_with(&self, room: &str, check: Option<CheckOptions>) -> Result<Restarted, Error> {
         let room = RoomRef::parse(room)?;
-        let request = Request { check, ..Request::new(Vec::new()) };
+        let request = RestartRequest { check, ..RestartRequest::new(Vec::new()) };
         match restart::restart_room(&self.job()?, &request, &room, &Stop::never()).await? {
-            Done::Restarted(restarted) => Ok(*restarted),
-            Done::Planned(_) => Err(Error::Declined),
+            RestartOutcome::Restarted(restarted) => Ok(*restarted),
+            RestartOutcome::Planned(_) => Err(Error::Declined),
         }
     }
 

@@ -17,7 +17,7 @@ use super::{ApiUrl, RoomId, TransportError};
 use crate::clock::Clock;
 use crate::key::{self, HostKey};
 use crate::nip98;
-use crate::reporter::{Progress, RoomReporter, Step, Warning};
+use crate::reporter::{Progress, RoomReporter, Stage, Warning};
 use crate::secret::Secret;
 
 /// Below this the difference cannot be why a signature was refused; servers allow a minute, some half of it. Seconds.
@@ -74,7 +74,7 @@ impl<'a> SignedClient<'a> {
     /// `POST /:id/restart`: the new session, and the host's token for it.
     pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::KeyError> {
         let url = self.api.restart(id);
-        let sent = self.send(&Method::POST, &url, None, Step::Restart).await?;
+        let sent = self.send(&Method::POST, &url, None, Stage::Restart).await?;
         let sent = sent.map(|reply| answer::session(&reply, &url, id));
         Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
     }
@@ -82,7 +82,7 @@ impl<'a> SignedClient<'a> {
     /// `GET /:id`: a fresh token of the key's own. Nothing is changed.
     pub async fn token(&self, id: &RoomId) -> Result<SignedReply<Secret>, key::KeyError> {
         let url = self.api.room(id, "");
-        let sent = self.send(&Method::GET, &url, None, Step::Look).await?;
+        let sent = self.send(&Method::GET, &url, None, Stage::Look).await?;
         let token = |reply: HttpReply| answer::token(&answer::json::<TokenAnswer>(&reply, &url)?.token, reply.status);
         let sent = sent.map(token);
         Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
@@ -91,21 +91,21 @@ impl<'a> SignedClient<'a> {
     /// `PUT /`: a new room. The status is that of the answer.
     pub async fn create(&self, wanted: &Create) -> Result<SignedReply<(Session, u16)>, key::KeyError> {
         let (url, body) = (self.api.url(), json!(wanted).to_string());
-        let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Step::Create).await?;
+        let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Stage::Create).await?;
         Ok(sent.map(|reply| Ok((answer::json(&reply, url)?, reply.status))))
     }
 
     /// `POST /:id/permissions`.
     pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<SignedReply<()>, key::KeyError> {
         let (url, body) = (self.api.room(id, "/permissions"), json!(wanted).to_string());
-        let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Step::Grant).await?;
+        let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Stage::Grant).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
     }
 
     /// `DELETE /:id`.
     pub async fn delete(&self, id: &RoomId) -> Result<SignedReply<()>, key::KeyError> {
         let url = self.api.room(id, "");
-        let sent = self.send(&Method::DELETE, &url, None, Step::Close).await?;
+        let sent = self.send(&Method::DELETE, &url, None, Stage::Close).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
     }
 
@@ -123,14 +123,14 @@ impl<'a> SignedClient<'a> {
         method: &Method,
         url: &Url,
         body: Option<&[u8]>,
-        step: Step,
+        step: Stage,
     ) -> Result<SignedReply<HttpReply>, key::KeyError> {
         let reporter = self.reporter;
         let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
         let mut earlier = None;
         let reply = loop {
             attempts += 1;
-            reporter.step(Step::Sign);
+            reporter.step(Stage::Sign);
             let signed = self.key.sign(self.event(method, url, body)).await?;
             let authorization = nip98::authorization(&signed);
             reporter.step(step);
@@ -207,7 +207,7 @@ impl<'a> SignedClient<'a> {
     }
 
     async fn wait(&self, pause: Duration) {
-        self.reporter.step(Step::Wait);
+        self.reporter.step(Stage::Wait);
         self.reporter.detail(1, &format!("next attempt in {pause:.1?}"));
         tokio::time::sleep(pause).await;
     }

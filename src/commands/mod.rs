@@ -36,7 +36,7 @@ pub use self::target::RelaySources;
 use crate::api::{self, ApiUrl, HttpClient, Network, Probe, RetryPolicy, SignedClient};
 use crate::key::{HostKey, KeyPlan};
 use crate::lock::{self, RoomLock};
-use crate::reporter::{NonInteractive, Reporter, RoomReporter, Step};
+use crate::reporter::{NonInteractive, Reporter, RoomReporter, Stage};
 pub use crate::reporter::{Progress, Warning};
 use crate::room::{RoomId, RoomRef};
 
@@ -191,7 +191,7 @@ impl<'a> Job<'a> {
         let acquire = |wait| RoomLock::acquire(&folder, name.as_str(), wait);
         let mut locked = acquire(Duration::ZERO).await;
         if matches!(locked, Err(lock::LockError::Busy)) && !wait.is_zero() {
-            reporter.step(Step::Lock);
+            reporter.step(Stage::Lock);
             locked = acquire(wait).await;
         }
         match locked {

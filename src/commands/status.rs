@@ -11,7 +11,7 @@ use crate::api::{self, ApiUrl, NestProbe};
 use crate::clock::{Clock, rfc3339};
 use crate::livekit::Offset;
 use crate::relay;
-use crate::reporter::{NonInteractive, Step};
+use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
 
 /// Upstream's: how long an audio room stays that nobody has joined since it was made.
@@ -95,7 +95,7 @@ pub async fn run(
 
 /// Looks at one nest.
 pub(crate) async fn of_one(job: &Job<'_>, room: &RoomRef) -> Result<Standing, Error> {
-    job.reporter.step(room.id.as_str(), Step::Look);
+    job.reporter.step(room.id.as_str(), Stage::Look);
     let probe = |api: ApiUrl| async move { job.probe(&api).nest(&room.id).await };
     let mut found = job.event_and_api(room, probe).await?;
     // Where there is an audio room, that says it all.

@@ -10,7 +10,7 @@ use crate::api::{ApiUrl, RoomId};
 use crate::clock;
 use crate::key::HostKey;
 use crate::livekit::token::{self, Claims};
-use crate::reporter::{RoomReporter, Step};
+use crate::reporter::{RoomReporter, Stage};
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
 
@@ -53,7 +53,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
     let work = async {
         let since = Instant::now();
         let target = job.target(room).await?;
-        job.reporter.step(room.id.as_str(), Step::Key);
+        job.reporter.step(room.id.as_str(), Stage::Key);
         let key = job.key_of(room.host).await?;
         let (token, attempts, warnings) = fetch(job, &target.api, &room.id, &key).await?;
         let claims = token::decode(token.expose()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nostr_nests::api::retry::Next;
-use nostr_nests::api::{ApiUrl, Reply, RetryPolicy, RoomId, TransportError, answer};
+use nostr_nests::api::{ApiUrl, HttpReply, RetryPolicy, RoomId, TransportError, answer};
 use nostr_nests::livekit::token;
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::scrub;
@@ -12,8 +12,8 @@ use url::Url;
 
 use crate::support::arbitrary::body;
 
-fn reply(status: u16, body: Vec<u8>) -> Reply {
-    Reply {
+fn reply(status: u16, body: Vec<u8>) -> HttpReply {
+    HttpReply {
         status,
         date_ms: None,
         sent_ms: 0,
@@ -66,7 +66,7 @@ proptest! {
         date_ms in any::<Option<i64>>(), sent_ms in any::<i64>(),
     ) {
         let url = Url::parse("https://h.example/api/v1/nests/demo/restart").unwrap();
-        let reply = Reply { html, location, date_ms, sent_ms, ..reply(status, body) };
+        let reply = HttpReply { html, location, date_ms, sent_ms, ..reply(status, body) };
         let asked = RoomId::new("demo").unwrap();
         match answer::session(&reply, &url, &asked) {
             Ok((session, token)) => {
@@ -115,7 +115,7 @@ proptest! {
         let max_wait = Duration::from_millis(max_ms);
         let policy = RetryPolicy { retries, max_wait };
         let retry_after = after_s.map(Duration::from_secs);
-        let outcome = Ok(Reply { retry_after, ..reply(status, Vec::new()) });
+        let outcome = Ok(HttpReply { retry_after, ..reply(status, Vec::new()) });
         match policy.next(&outcome, attempt, random) {
             Next::Again(pause) => {
                 prop_assert!(attempt <= retries && matches!(status, 429 | 500 | 502 | 503));
@@ -127,7 +127,7 @@ proptest! {
         let failed = Ok(reply(500, Vec::new()));
         let pause = |random| policy.next(&failed, 1, random);
         prop_assert!(retries == 0 || max_ms < 500 || pause(0.0) != pause(0.9), "not all at once");
-        let sent: Result<Reply, TransportError> = Err(TransportError::Unanswered("x".into()));
+        let sent: Result<HttpReply, TransportError> = Err(TransportError::Unanswered("x".into()));
         prop_assert_eq!(policy.next(&sent, 1, random), Next::Stop, "what was sent is never sent again");
     }
 }

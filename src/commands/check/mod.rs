@@ -18,7 +18,7 @@ use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::token as jwt;
 use crate::livekit::{CheckReport, Preconnect, Transport, Verdict};
 use crate::relay;
-use crate::reporter::{Question, Reporter, Step, Warning};
+use crate::reporter::{Question, Reporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::Secret;
 
@@ -26,7 +26,7 @@ pub(super) use session::{RestartTimes, carry_out, restarted_session};
 
 /// How to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct CheckOptions {
     pub hold: Option<Duration>,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
@@ -80,7 +80,7 @@ pub struct Unavailable {
 
 /// What came of it.
 #[derive(Debug)]
-pub enum Done {
+pub enum CheckOutcome {
     Joinable(Box<Checked>),
     /// There was no audio room; a person wanted a restart, and the new session can be joined.
     Restarted(Box<Restarted>),
@@ -91,7 +91,7 @@ pub enum Done {
 ///
 /// # Errors
 /// See [`Error`]; those of a restart only if one was wanted.
-pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -> Result<Done, Error> {
+pub async fn run(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &Stop) -> Result<CheckOutcome, Error> {
     match stop.unless(Box::pin(nest(job, room, options))).await {
         Err(Error::Unavailable(why)) if why.can_be_restarted() && job.settings.interactive => {
             let answer = stop.unless(async { Ok(job.reporter.confirm(Question::RestartInactive).await) }).await?;
@@ -101,7 +101,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -
                 Err(Error::Unavailable(why))
             }
         }
-        other => other.map(|checked| Done::Joinable(Box::new(checked))),
+        other => other.map(|checked| CheckOutcome::Joinable(Box::new(checked))),
     }
 }
 
@@ -112,22 +112,23 @@ impl Unavailable {
     }
 }
 
-async fn restarted(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -> Result<Done, Error> {
+async fn restarted(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &Stop) -> Result<CheckOutcome, Error> {
     // Nobody is inside, and the question was asked already.
-    let request = restart::Request { check: Some(options), yes: true, ..restart::Request::new(Vec::new()) };
+    let request =
+        restart::RestartRequest { check: Some(options), yes: true, ..restart::RestartRequest::new(Vec::new()) };
     match restart::restart_room(job, &request, room, stop).await? {
-        restart::Done::Restarted(restarted) => Ok(Done::Restarted(restarted)),
-        restart::Done::Planned(_) => Err(Error::Declined),
+        restart::RestartOutcome::Restarted(restarted) => Ok(CheckOutcome::Restarted(restarted)),
+        restart::RestartOutcome::Planned(_) => Err(Error::Declined),
     }
 }
 
-async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Checked, Error> {
+async fn nest(asking: &Job<'_>, room: &RoomRef, options: CheckOptions) -> Result<Checked, Error> {
     let reporter = asking.asking_nobody();
     let job = &asking.within_one_timeout().reporting_to(&reporter);
     let (client, allow_http) = (&job.client, job.settings.allow_http);
     let until = Instant::now() + job.settings.network.timeout;
     let left = || until.saturating_duration_since(Instant::now());
-    job.reporter.step(room.id.as_str(), Step::Look);
+    job.reporter.step(room.id.as_str(), Stage::Look);
     // The usual place is dialled while the API is still being asked for a token.
     let ask = |api: ApiUrl| {
         let limit = left();
@@ -215,7 +216,7 @@ pub async fn endpoint(
     job: &Job<'_>,
     url: &str,
     token: &Secret,
-    options: Options,
+    options: CheckOptions,
     stop: &Stop,
 ) -> Result<Checked, Error> {
     let claims = jwt::decode(token.expose()).map_err(|_| Error::NotAToken)?;

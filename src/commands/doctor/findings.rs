@@ -17,7 +17,7 @@ use crate::key::{self, HostKey};
 use crate::livekit::Offset;
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::relay;
-use crate::reporter::{NonInteractive, Step};
+use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
 
 /// A room that nobody has: what stands in for one where no nest is named.
@@ -72,9 +72,9 @@ impl DoctorFindings {
             RoomRef { id: RoomId::new(NOBODYS).map_err(room_error)?, host: None, relays: Vec::new(), api: None };
         let subject = room.unwrap_or(&stand_in);
         let name = subject.id.as_str();
-        job.reporter.step(name, Step::Key);
+        job.reporter.step(name, Stage::Key);
         let key = job.key_at_hand(subject.host).await;
-        job.reporter.step(name, Step::Look);
+        job.reporter.step(name, Stage::Look);
 
         let reporter = NonInteractive { reporter: job.reporter, warnings: false };
         let job = job.reporting_to(&reporter);
