@@ -13,14 +13,14 @@ use nostr_nests::api::{Base, Network, Policy};
 use nostr_nests::clock::Clock;
 use nostr_nests::commands::restart::{self, Done, Request};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
-use nostr_nests::key::{Plan, Source};
+use nostr_nests::key::{KeyPlan, KeySource};
 use nostr_nests::livekit::check::{Check, Tools, run};
 use nostr_nests::livekit::{CheckReport, Transport};
 use nostr_nests::net::tls;
 use nostr_nests::reporter::{Reporter, Silent, Step};
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{DEMO, Mock, Options};
 use support::check::{check, client, token};
 use support::livekit::{KEY, LiveKit, SECRET, Spec};
@@ -80,7 +80,7 @@ async fn checks(
 /// `nest restart --check` from the question to the proof: the API deletes and creates the room on LiveKit. Returns how
 /// long it takes with audio.
 async fn restarts(server: &LiveKit) -> Duration {
-    let config = Config { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
+    let config = LivekitConfig { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
     let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
@@ -93,7 +93,7 @@ async fn restarts(server: &LiveKit) -> Duration {
         api: ApiSources { given: Some(Base::parse(&mock.api()).unwrap()), ..ApiSources::default() },
         relays: RelaySources { given: vec![], profile: vec![], timeout: Duration::from_secs(5) },
         allow_http: true,
-        key: Plan { explicit: vec![Source::KeyFile(PathBuf::from(&key))], ..Plan::default() },
+        key: KeyPlan { explicit: vec![KeySource::KeyFile(PathBuf::from(&key))], ..KeyPlan::default() },
         retry: Policy { retries: 0, max_wait: Duration::ZERO },
         jobs: 1,
         state_dir: None,

@@ -5,7 +5,7 @@ use divan::{Bencher, black_box};
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{Keys, Kind, RelayUrl};
-use nostr_nests::key::{HostKey, Origin};
+use nostr_nests::key::{HostKey, KeyOrigin};
 use nostr_nests::room::{ROOM_KIND, RoomRef};
 use nostr_nests::server::{DEMO, Mock, Options};
 use nostr_nests::{Nests, nip98};
@@ -21,7 +21,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// From the request to the value of the `Authorization` header.
 #[divan::bench]
 fn sign(bencher: Bencher) {
-    let key = HostKey::local(Keys::generate().secret_key().clone(), Origin::Prompt);
+    let key = HostKey::local(Keys::generate().secret_key().clone(), KeyOrigin::Prompt);
     let runtime = runtime();
     let url = "https://nostrnests.com/api/v1/nests/2f9a6c1e-7d3b-4a55-9a0e-0d6b1c2e3f40/restart";
     bencher.bench_local(|| {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nostr_nests::api::{Network, Policy};
 use nostr_nests::commands::list::{self, Nest, Request, Watch, Whose};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
-use nostr_nests::key::Plan;
+use nostr_nests::key::KeyPlan;
 use nostr_nests::net::tls;
 use nostr_nests::relay::{self, Relays};
 use nostr_nests::reporter::Silent;
@@ -37,7 +37,7 @@ async fn main() {
             api: ApiSources::default(),
             relays: RelaySources { given: vec![url.clone()], profile: vec![], timeout },
             allow_http: true,
-            key: Plan::default(),
+            key: KeyPlan::default(),
             retry: Policy { retries: 0, max_wait: Duration::ZERO },
             jobs: 1,
             state_dir: None,

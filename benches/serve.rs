@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use nostr::Keys;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
-use nostr_nests::server::media::{Livekit, MediaServer, NewRoom};
-use nostr_nests::server::store::{Record, Redis, RoomStore, Turn, redis};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer, NewRoom};
+use nostr_nests::server::store::{LeaseAnswer, Record, Redis, RedisConfig, RoomStore};
 use serde_json::Value;
 use support::livekit::LiveKit;
 use support::nests_api::{Draft, client};
@@ -61,12 +60,12 @@ impl Scene {
     }
 
     fn media(&self) -> Livekit {
-        let config = Config { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+        let config = LivekitConfig { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
         Livekit::new(config).unwrap()
     }
 
     fn store(&self) -> Redis {
-        let config = redis::Config { url: Secret::new(self.redis.url()), password: None };
+        let config = RedisConfig { url: Secret::new(self.redis.url()), password: None };
         Redis::new(&config, Duration::from_secs(86_400)).unwrap()
     }
 
@@ -151,7 +150,7 @@ async fn questions(media: &Livekit, store: &Redis, room: &NewRoom, n: usize) {
     let id = &room.name;
     assert!(store.first_use(&format!("{id}-{n}"), Duration::from_secs(150)).await.unwrap());
     store.get(id).await.unwrap();
-    let Turn::Mine(turn) = store.turn(id, None).await.unwrap() else { panic!("somebody else's turn") };
+    let LeaseAnswer::Granted(lease) = store.acquire_lease(id, None).await.unwrap() else { panic!("it is held") };
     let record: Record = store.get(id).await.unwrap().unwrap();
     let old = media.find(id).await.unwrap().unwrap();
     media.participants(id).await.unwrap();
@@ -159,7 +158,7 @@ async fn questions(media: &Livekit, store: &Redis, room: &NewRoom, n: usize) {
     while media.find(id).await.unwrap().is_some_and(|room| room.sid == old.sid) {}
     media.create(room).await.unwrap();
     media.find(id).await.unwrap().unwrap();
-    assert!(store.finish(turn, &record).await.unwrap());
+    assert!(store.finish_restart(lease, &record).await.unwrap());
 }
 
 /// From the call that deletes the room, on its way to LiveKit, to the answer that lets somebody into the new one.

@@ -13,14 +13,12 @@ pub struct Clock {
 
 impl Clock {
     /// Milliseconds since the Unix epoch.
-    #[must_use]
     pub fn now_ms(self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(self.offset_ms)
     }
 
     /// Seconds since the Unix epoch.
-    #[must_use]
     pub fn now_s(self) -> i64 {
         self.now_ms().div_euclid(1000)
     }
@@ -32,26 +30,22 @@ pub(crate) fn millis(time: Duration) -> u64 {
 }
 
 /// RFC 3339 in UTC with whole seconds; `None` for a time outside the calendar.
-#[must_use]
 pub fn rfc3339(unix_ms: i64) -> Option<String> {
     Timestamp::from_second(unix_ms.div_euclid(1000)).ok().map(|t| t.to_string())
 }
 
 /// A time of [`rfc3339`] back in milliseconds since the Unix epoch.
-#[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
 /// The hour and minute on the clock on the wall here, `14:32`; `None` for a time outside the calendar.
-#[must_use]
 pub fn local_hour_minute(unix_ms: i64) -> Option<String> {
     let zoned = Timestamp::from_millisecond(unix_ms).ok()?.to_zoned(jiff::tz::TimeZone::system());
     Some(zoned.strftime("%H:%M").to_string())
 }
 
 /// A length of time in one unit: `12 s`, `5 min`, `2 h`, `3 days`.
-#[must_use]
 pub fn span(ms: i64) -> String {
     let s = ms.max(0).saturating_add(500) / 1000;
     match s {
@@ -63,14 +57,12 @@ pub fn span(ms: i64) -> String {
 }
 
 /// An HTTP date (RFC 9110, 5.6.7) in milliseconds since the Unix epoch.
-#[must_use]
 pub fn parse_http_date(text: &str) -> Option<i64> {
     let time = httpdate::parse_http_date(text).ok()?;
     i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 /// The HTTP date of a time in milliseconds since the Unix epoch.
-#[must_use]
 pub fn http_date(unix_ms: i64) -> String {
     let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or_default());
     httpdate::fmt_http_date(UNIX_EPOCH + since)

@@ -17,17 +17,11 @@ const MAX_NOTE: u64 = 256;
 /// Why there is no lock.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Somebody else has it.
     #[error("another restart of this room is running on this machine")]
     Busy,
     /// The file cannot be used.
     #[error("cannot lock {path}: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: String, source: io::Error },
 }
 
 /// Held until it is dropped, or the process ends.
@@ -60,7 +54,6 @@ impl RoomLock {
     }
 
     /// The SID that the last check of this room on this machine saw.
-    #[must_use]
     pub fn last_sid(&self) -> Option<String> {
         let mut note = String::new();
         (&self.file).rewind().ok()?;

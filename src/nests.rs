@@ -8,7 +8,7 @@ use crate::commands::check::{self, Checked, Options};
 use crate::commands::restart::{self, Done, Request, Restarted};
 use crate::commands::status::{self, Standing};
 use crate::commands::{ApiSources, Error, Job, RelaySources, Settings, Stop};
-use crate::key::{Plan, Source};
+use crate::key::{KeyPlan, KeySource};
 use crate::net::tls;
 use crate::relay;
 use crate::reporter::{Reporter, Silent};
@@ -40,7 +40,7 @@ pub struct NestsBuilder {
     api: Option<String>,
     relays: Vec<String>,
     allow_http: bool,
-    key: Option<Source>,
+    key: Option<KeySource>,
     passphrase_file: Option<PathBuf>,
     timeout: Duration,
     retries: u32,
@@ -137,13 +137,13 @@ impl NestsBuilder {
     /// The host's key as nsec, hex or ncryptsec.
     #[must_use]
     pub fn key(self, key: impl Into<String>) -> Self {
-        Self { key: Some(Source::Env(Secret::new(key))), ..self }
+        Self { key: Some(KeySource::Env(Secret::new(key))), ..self }
     }
 
     /// A file with the host's key that nobody else can read (mode 0600).
     #[must_use]
     pub fn key_file(self, path: impl Into<PathBuf>) -> Self {
-        Self { key: Some(Source::KeyFile(path.into())), ..self }
+        Self { key: Some(KeySource::KeyFile(path.into())), ..self }
     }
 
     /// A file with the passphrase of an ncryptsec.
@@ -182,10 +182,10 @@ impl NestsBuilder {
             api: ApiSources { given: api, ..ApiSources::default() },
             relays: RelaySources { given: relays, profile: Vec::new(), timeout: Duration::from_secs(5) },
             allow_http: self.allow_http,
-            key: Plan {
+            key: KeyPlan {
                 explicit: self.key.into_iter().collect(),
                 passphrase_file: self.passphrase_file,
-                ..Plan::default()
+                ..KeyPlan::default()
             },
             retry: Policy { retries: self.retries, max_wait: Duration::from_mins(1) },
             jobs: 1,

@@ -15,13 +15,11 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// The URL exactly as it is sent.
     pub url: &'a str,
-    /// The body, if there is one.
     pub body: Option<&'a [u8]>,
 }
 
 /// The event for one attempt at `request`. The `nonce` makes two events of the same second differ, so that a server
 /// that refuses replays accepts both. `created_at` is in seconds since the Unix epoch.
-#[must_use]
 pub fn event(request: Request<'_>, author: PublicKey, created_at: i64, nonce: &str) -> UnsignedEvent {
     let tag = |name: &str, value: &str| Tag::custom(TagKind::custom(name), [value]);
     let mut tags = vec![tag("u", request.url), tag("method", request.method), tag("nonce", nonce)];
@@ -35,7 +33,6 @@ pub fn event(request: Request<'_>, author: PublicKey, created_at: i64, nonce: &s
 }
 
 /// The value of the `Authorization` header: padded standard base64.
-#[must_use]
 pub fn authorization(event: &Event) -> Secret {
     Secret::new(format!("Nostr {}", STANDARD.encode(event.as_json())))
 }

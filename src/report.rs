@@ -1,4 +1,6 @@
-//! Diagnosis as data: steps with a verdict each. Printing comes later and elsewhere.
+//! Diagnosis as data: steps, how each ended and what it found. The words for it are made elsewhere.
+
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -17,42 +19,13 @@ pub enum Status {
     NotChecked,
 }
 
-/// One link of the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
+/// One link of a chain. What was found there is of the type of whoever looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step<F> {
     /// A stable name, such as `signal`.
     pub name: &'static str,
-    /// How it ended.
     pub status: Status,
-    /// How long it took, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub elapsed_ms: Option<u64>,
-    /// What was seen, in a few words.
-    pub detail: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}
-
-impl Step {
-    /// A step without time and hint.
-    pub fn new(name: &'static str, status: Status, detail: impl Into<String>) -> Self {
-        Self { name, status, elapsed_ms: None, detail: detail.into(), hint: None }
-    }
-
-    /// The same with the time it took.
-    #[must_use]
-    pub fn took(mut self, time: std::time::Duration) -> Self {
-        self.elapsed_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        self
-    }
-
-    /// The same with what to do about it.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
+    /// How long looking took, where that says something.
+    pub elapsed: Option<Duration>,
+    pub finding: F,
 }

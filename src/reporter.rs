@@ -12,7 +12,6 @@ use crate::secret::Secret;
 pub enum Step {
     /// Waiting for another restart of this room on this machine.
     Lock,
-    /// Loading the host's key.
     Key,
     /// Asking the API what is the case, before or after the restart.
     Look,
@@ -22,15 +21,12 @@ pub enum Step {
     Restart,
     /// Waiting before the next attempt.
     Wait,
-    /// The connection check.
     Check,
-    /// Asking relays.
     Relays,
     /// Creating a room in the API.
     Create,
     /// Letting people speak in a new room.
     Grant,
-    /// Publishing an event.
     Publish,
     /// Closing a room in the API.
     Close,
@@ -39,7 +35,6 @@ pub enum Step {
 /// How far a request that changes something has come, for whoever has to say it when the work is cut short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
-    /// Nothing was sent.
     #[default]
     NothingSent,
     /// What was sent was refused.

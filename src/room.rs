@@ -15,21 +15,14 @@ pub const ROOM_KIND: u16 = 30312;
 /// Why a text names no nest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The link or coordinate is of an event of another kind.
     #[error("this names an event of kind {0}, and a nest has kind {ROOM_KIND}")]
     WrongKind(u16),
     /// Looks like an event address or a coordinate, but does not decode.
     #[error("{text:?} cannot be read as an event address: {why}")]
-    BadAddress {
-        /// What was given.
-        text: String,
-        /// What the decoder says.
-        why: String,
-    },
+    BadAddress { text: String, why: String },
     /// `npub1…`, `nevent1…` and the like, which name something else.
     #[error("{0}… names something else than a nest")]
     OtherEntity(&'static str),
-    /// A web address with neither an naddr nor the path of the API in it.
     #[error("{0:?} is a web address that names no nest")]
     LinkWithoutNest(String),
     /// The id or the API cannot be used.
@@ -38,7 +31,6 @@ pub enum Error {
 }
 
 /// The name of an alias, `weekly` of `@weekly`; what it stands for is the configuration's to say.
-#[must_use]
 pub fn alias(text: &str) -> Option<&str> {
     text.strip_prefix('@')
 }
@@ -46,7 +38,6 @@ pub fn alias(text: &str) -> Option<&str> {
 /// A nest as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomRef {
-    /// Which nest.
     pub id: RoomId,
     /// The author of the event, where the name says it: the host.
     pub host: Option<PublicKey>,
@@ -59,9 +50,6 @@ pub struct RoomRef {
 impl RoomRef {
     /// Reads any of the ways to name a nest: a bare id, `naddr1…`, `nostr:naddr1…`, a web page with an naddr in its
     /// address, the API URL of the room, `30312:<pubkey>:<d>`.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         let plain = strip_prefix_ignoring_case(text, "nostr:").unwrap_or(text);
         if strip_prefix_ignoring_case(plain, "naddr1").is_some() {
@@ -119,7 +107,6 @@ impl RoomRef {
     }
 
     /// The address of the event as relays index it, where the author is known.
-    #[must_use]
     pub fn coordinate(&self) -> Option<Coordinate> {
         self.host.map(|host| Coordinate::new(Kind::from(ROOM_KIND), host).identifier(self.id.as_str()))
     }

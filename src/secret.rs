@@ -19,7 +19,6 @@ impl Secret {
     }
 
     /// The text itself, for the one place that needs it.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -40,7 +39,6 @@ pub(crate) fn exposed<S: serde::Serializer>(secret: &Secret, serializer: S) -> R
 /// `ncryptsec1…`, and the values of `access_token=` and `secret=`.
 ///
 /// Servers echo what they were sent; every text of theirs passes here before it is kept.
-#[must_use]
 pub fn scrub(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let (mut at, mut kept) = (0, 0);

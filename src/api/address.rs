@@ -19,13 +19,7 @@ pub enum Error {
     NotAnId(String),
     /// Not a URL, or one with parts that an API address cannot have.
     #[error("{text:?} is not the address of a Nests API: {why}")]
-    Malformed {
-        /// What was given, credentials left out.
-        text: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// Plain http to another machine.
+    Malformed { text: String, why: &'static str },
     #[error("{0} would send the signature in the clear")]
     Insecure(Base),
 }
@@ -45,13 +39,11 @@ impl RoomId {
     }
 
     /// The id as it is.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The id as one segment of a path, percent-encoded once.
-    #[must_use]
     pub fn path_segment(&self) -> String {
         utf8_percent_encode(&self.0, PATH_SEGMENT).to_string()
     }
@@ -69,9 +61,6 @@ pub struct Base(Url);
 
 impl Base {
     /// Reads an origin (with or without a prefix) or a full `…/api/v1/nests`.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         let malformed = |why| Error::Malformed { text: without_credentials(text), why };
         let mut url = Url::parse(text.trim()).map_err(|_| malformed("it is no URL"))?;
@@ -91,9 +80,6 @@ impl Base {
     }
 
     /// The same, if it may be talked to: `https`, loopback, or the user allowed plain http.
-    ///
-    /// # Errors
-    /// [`Error::Insecure`].
     pub fn secure(self, allow_http: bool) -> Result<Self, Error> {
         if self.0.scheme() == "https" || allow_http || self.is_loopback() {
             Ok(self)
@@ -103,31 +89,26 @@ impl Base {
     }
 
     /// Whether it is on this machine.
-    #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
     }
 
     /// Whether what it says can be believed: nobody in between can have changed it.
-    #[must_use]
     pub fn is_trusted_path(&self) -> bool {
         self.0.scheme() == "https" || self.is_loopback()
     }
 
     /// The URL as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
     /// The URL of the API itself.
-    #[must_use]
     pub fn url(&self) -> &Url {
         &self.0
     }
 
     /// The URL of a room, followed by `action` (such as `/restart`, or nothing).
-    #[must_use]
     pub fn room(&self, id: &RoomId, action: &str) -> Url {
         let mut url = self.0.clone();
         url.set_path(&format!("{}/{}{action}", self.0.path(), id.path_segment()));
@@ -135,7 +116,6 @@ impl Base {
     }
 
     /// The URL of `/health`, which lies beside the API.
-    #[must_use]
     pub fn health(&self) -> Url {
         let mut url = self.0.clone();
         let prefix = self.0.path().strip_suffix(API_PATH).unwrap_or_default();

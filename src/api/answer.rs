@@ -19,33 +19,25 @@ pub enum Error {
     /// 401: the signature was not accepted.
     #[error("the API rejected the signature")]
     Unauthorized {
-        /// What the server says.
         said: String,
-        /// The URL that was signed.
         url: String,
         /// How far our clock is ahead of the server's, in seconds.
         clock_ahead_s: Option<i64>,
     },
     /// 403: somebody else's nest.
     #[error("the API says that this key is not the host's")]
-    Forbidden {
-        /// What the server says.
-        said: String,
-    },
+    Forbidden { said: String },
     /// 404, in its several meanings.
     #[error("{missing}")]
     NotFound {
         /// What is not there.
         missing: Missing,
-        /// What was asked.
         url: String,
-        /// What the server says.
         said: String,
     },
     /// 429.
     #[error("the API takes no more requests from this address for now")]
     RateLimited {
-        /// What the server says.
         said: String,
         /// How long it asks us to wait.
         retry_after: Option<Duration>,
@@ -55,7 +47,6 @@ pub enum Error {
     /// 5xx, or a 4xx that has no meaning of its own here.
     #[error("the API failed with status {status}")]
     Server {
-        /// The status code.
         status: u16,
         /// What the server says; empty for HTML.
         said: String,
@@ -64,31 +55,11 @@ pub enum Error {
     },
     /// 3xx. Following it would turn POST into GET or hand the signature to somebody else.
     #[error("the API redirects to {target}, and redirects are not followed")]
-    Redirect {
-        /// The status code.
-        status: u16,
-        /// What was asked.
-        url: String,
-        /// Where to.
-        target: String,
-    },
-    /// A success that makes no sense.
+    Redirect { status: u16, url: String, target: String },
     #[error("the API answered {status} {why}")]
-    Nonsense {
-        /// The status code.
-        status: u16,
-        /// Completes the sentence.
-        why: String,
-    },
-    /// A success for a room that nobody asked for.
+    Nonsense { status: u16, why: String },
     #[error("the API created a new room {new}; your links still point to {asked}")]
-    OtherRoom {
-        /// What it answered.
-        new: String,
-        /// What it was asked.
-        asked: String,
-    },
-    /// No answer.
+    OtherRoom { new: String, asked: String },
     #[error(transparent)]
     Lost(#[from] Lost),
 }
@@ -121,13 +92,11 @@ impl std::fmt::Display for Missing {
 impl Error {
     /// Whether a question about a nest was answered with no. Only a 404 of the API's own about a nest says that: one of
     /// another kind (no such endpoint, an answer that broke off) and all other failures say nothing.
-    #[must_use]
     pub fn says_absent(&self) -> bool {
         matches!(self, Self::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     }
 
     /// The HTTP status behind it, where there was an answer.
-    #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Unauthorized { .. } => Some(401),
@@ -172,9 +141,6 @@ pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
 }
 
 /// What a success without anything to read means, or a failure.
-///
-/// # Errors
-/// As [`json`].
 pub fn done(reply: &Reply, url: &Url) -> Result<(), Error> {
     if (200..300).contains(&reply.status) { Ok(()) } else { json::<serde::de::IgnoredAny>(reply, url).map(drop) }
 }

@@ -39,13 +39,10 @@ pub struct Network {
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
-    /// What is done.
     pub method: &'a Method,
-    /// To what.
     pub url: &'a Url,
     /// The NIP-98 value, where the call needs one.
     pub authorization: Option<&'a Secret>,
-    /// JSON.
     pub body: Option<&'a [u8]>,
     /// A limit of this call alone, below the network's own.
     pub limit: Option<Duration>,
@@ -53,13 +50,11 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A GET that anybody may send.
-    #[must_use]
     pub fn get(url: &'a Url) -> Self {
         Self { method: &Method::GET, url, authorization: None, body: None, limit: None }
     }
 
     /// The same with a limit.
-    #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
@@ -69,7 +64,6 @@ impl<'a> Call<'a> {
 /// An answer, whatever it says.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The status code.
     pub status: u16,
     /// When the server says that it answered, in milliseconds since the Unix epoch, cut to seconds.
     pub date_ms: Option<i64>,
@@ -81,7 +75,6 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// How many more requests the server says that it takes from this address for now.
     pub remaining: Option<u32>,
-    /// Where a redirect points.
     pub location: Option<String>,
     /// Whether the body calls itself HTML.
     pub html: bool,
@@ -95,14 +88,12 @@ pub struct Reply {
 
 impl Reply {
     /// How far our clock is ahead of the server's, in seconds (negative: behind).
-    #[must_use]
     pub fn clock_ahead_s(&self) -> Option<i64> {
         let ours = self.sent_ms.midpoint(self.received_ms);
         self.date_ms.map(|date| ours.saturating_sub(date).div_euclid(1000))
     }
 
     /// Whether the body is all that the server had to say.
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         if self.oversized || self.cut {
             return false;
@@ -112,7 +103,6 @@ impl Reply {
     }
 
     /// What an error answer says, one line, without what may be secret: `{"error": …}`, or plain text.
-    #[must_use]
     pub fn text(&self) -> String {
         if self.html && !self.body.starts_with(b"{") && self.status != 429 {
             return String::new();
@@ -169,13 +159,11 @@ impl Client {
     }
 
     /// The settings that it was made with.
-    #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
     }
 
     /// The plain HTTP client below, for requests that are not the API's.
-    #[must_use]
     pub fn http(&self) -> &reqwest::Client {
         &self.inner
     }

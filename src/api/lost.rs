@@ -20,13 +20,9 @@ pub enum Lost {
     Unreachable {
         /// Host and port that were tried.
         host: String,
-        /// The layer that failed.
         layer: Layer,
-        /// What it says.
         why: String,
-        /// How it was tried.
         route: Box<Route>,
-        /// What was to be reached.
         url: Box<Url>,
     },
     /// The request may have been carried out: it was sent, and the answer is missing or cut off.
@@ -52,7 +48,6 @@ pub struct Route {
 pub enum Layer {
     /// The name has no address.
     Dns,
-    /// Nobody listens.
     Refused,
     /// No connection in time, or no way there.
     Connect,

@@ -15,6 +15,6 @@ pub use client::{Call, Client, Network, Reply};
 pub use lost::{Layer, Lost, Route};
 pub use probe::{NestProbe, Probe};
 pub use retry::Policy;
-pub(crate) use signed::{Sent, SignedClient};
+pub(crate) use signed::{SignedClient, SignedReply};
 
 pub use crate::net::proxy::{Proxy, Via};

@@ -24,7 +24,6 @@ pub struct Probe<'a> {
     client: &'a Client,
     api: &'a Base,
     reporter: &'a dyn Reporter,
-    /// Of each question.
     limit: Duration,
 }
 
@@ -62,19 +61,16 @@ pub struct NestProbe {
 
 impl NestProbe {
     /// Whether there is an audio room, as far as it is known.
-    #[must_use]
     pub fn has_audio_room(&self) -> Option<bool> {
         known(&self.guest)
     }
 
     /// Whether there is a record, as far as it is known.
-    #[must_use]
     pub fn has_record(&self) -> Option<bool> {
         known(&self.info)
     }
 
     /// Whose nest it is, by its record.
-    #[must_use]
     pub fn host(&self) -> Option<PublicKey> {
         PublicKey::from_hex(&self.info.as_ref().ok()?.host).ok()
     }
@@ -98,19 +94,16 @@ fn known<T>(result: &Result<T, Error>) -> Option<bool> {
 
 impl<'a> Probe<'a> {
     /// One whose questions wait as long as the network's settings say.
-    #[must_use]
     pub fn new(client: &'a Client, api: &'a Base, reporter: &'a dyn Reporter) -> Self {
         Self { client, api, reporter, limit: client.network().timeout }
     }
 
     /// The same, with a limit for each question.
-    #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
     /// The limit of each question.
-    #[must_use]
     pub fn limit(&self) -> Duration {
         self.limit
     }
@@ -120,7 +113,6 @@ impl<'a> Probe<'a> {
         self.get(&self.api.room(id, "/guest"), |answer: TokenAnswer, status| answer::token(&answer.token, status)).await
     }
 
-    /// The record.
     pub async fn info(&self, id: &RoomId) -> Answer<Info> {
         self.get(&self.api.room(id, "/info"), |info, _| Ok(info)).await
     }

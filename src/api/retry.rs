@@ -13,7 +13,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub struct Policy {
     /// Attempts after the first.
     pub retries: u32,
-    /// The longest pause that is accepted.
     pub max_wait: Duration,
 }
 
@@ -22,7 +21,6 @@ pub struct Policy {
 pub enum Next {
     /// Send it again after this pause.
     Again(Duration),
-    /// This is the outcome.
     Stop,
 }
 
@@ -31,7 +29,6 @@ impl Policy {
     ///
     /// Sent again: a connection that was never made, 429 and 503 (after `Retry-After`), 500 and 502. Not sent again:
     /// whatever was sent and not answered, which includes 504, and all other answers.
-    #[must_use]
     pub fn next(&self, outcome: &Result<Reply, Lost>, attempt: u32, random: f64) -> Next {
         if attempt > self.retries {
             return Next::Stop;

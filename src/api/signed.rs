@@ -38,7 +38,7 @@ pub(crate) struct SignedClient<'a> {
 }
 
 /// What came of all attempts of one call.
-pub(crate) struct Sent<T> {
+pub(crate) struct SignedReply<T> {
     pub result: Result<T, Error>,
     /// It is certain that nothing was done: every request was refused, or none was sent.
     pub not_done: bool,
@@ -53,10 +53,10 @@ pub(crate) struct Sent<T> {
     pub date_ms: Option<i64>,
 }
 
-impl<T> Sent<T> {
-    fn map<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> Sent<U> {
+impl<T> SignedReply<T> {
+    fn map<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> SignedReply<U> {
         let Self { result, not_done, attempts, sent_ms, answered_ms, date_ms } = self;
-        Sent { result: result.and_then(read), not_done, attempts, sent_ms, answered_ms, date_ms }
+        SignedReply { result: result.and_then(read), not_done, attempts, sent_ms, answered_ms, date_ms }
     }
 }
 
@@ -72,11 +72,11 @@ impl<'a> SignedClient<'a> {
     }
 
     /// `POST /:id/restart`: the new session, and the host's token for it.
-    pub async fn restart(&self, id: &RoomId) -> Result<Sent<(Session, Secret)>, key::Error> {
+    pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::KeyError> {
         let url = self.restart_url(id);
         let sent = self.send(&Method::POST, &url, None, Step::Restart).await?;
         let sent = sent.map(|reply| answer::session(&reply, &url, id));
-        Ok(Sent { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
+        Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
     }
 
     /// Where [`Self::restart`] goes.
@@ -85,30 +85,30 @@ impl<'a> SignedClient<'a> {
     }
 
     /// `GET /:id`: a fresh token of the key's own. Nothing is changed.
-    pub async fn token(&self, id: &RoomId) -> Result<Sent<Secret>, key::Error> {
+    pub async fn token(&self, id: &RoomId) -> Result<SignedReply<Secret>, key::KeyError> {
         let url = self.api.room(id, "");
         let sent = self.send(&Method::GET, &url, None, Step::Look).await?;
         let token = |reply: Reply| answer::token(&answer::json::<TokenAnswer>(&reply, &url)?.token, reply.status);
         let sent = sent.map(token);
-        Ok(Sent { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
+        Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
     }
 
     /// `PUT /`: a new room. The status is that of the answer.
-    pub async fn create(&self, wanted: &Create) -> Result<Sent<(Session, u16)>, key::Error> {
+    pub async fn create(&self, wanted: &Create) -> Result<SignedReply<(Session, u16)>, key::KeyError> {
         let (url, body) = (self.api.url(), json!(wanted).to_string());
         let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Step::Create).await?;
         Ok(sent.map(|reply| Ok((answer::json(&reply, url)?, reply.status))))
     }
 
     /// `POST /:id/permissions`.
-    pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<Sent<()>, key::Error> {
+    pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<SignedReply<()>, key::KeyError> {
         let (url, body) = (self.api.room(id, "/permissions"), json!(wanted).to_string());
         let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Step::Grant).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
     }
 
     /// `DELETE /:id`.
-    pub async fn delete(&self, id: &RoomId) -> Result<Sent<()>, key::Error> {
+    pub async fn delete(&self, id: &RoomId) -> Result<SignedReply<()>, key::KeyError> {
         let url = self.api.room(id, "");
         let sent = self.send(&Method::DELETE, &url, None, Step::Close).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
@@ -129,7 +129,7 @@ impl<'a> SignedClient<'a> {
         url: &Url,
         body: Option<&[u8]>,
         step: Step,
-    ) -> Result<Sent<Reply>, key::Error> {
+    ) -> Result<SignedReply<Reply>, key::KeyError> {
         let reporter = self.reporter;
         let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
         let mut earlier = None;
@@ -181,7 +181,7 @@ impl<'a> SignedClient<'a> {
             }
             reply => reply.map_err(Error::from),
         };
-        Ok(Sent { result, not_done, attempts, sent_ms, answered_ms, date_ms })
+        Ok(SignedReply { result, not_done, attempts, sent_ms, answered_ms, date_ms })
     }
 
     /// Seconds that were added to the clock here when signing; none as long as nothing was wrong with it.

@@ -18,7 +18,6 @@ pub struct Session {
     /// A JWT. An old commit answered `{}`.
     #[serde(default)]
     pub token: Value,
-    /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -26,7 +25,6 @@ pub struct Session {
 /// 200 to `GET /:id` and `GET /:id/guest`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenAnswer {
-    /// A JWT.
     #[serde(default)]
     pub token: Value,
 }
@@ -70,13 +68,10 @@ pub struct Create {
 pub struct Permissions {
     /// Hex public key.
     pub participant: String,
-    /// May speak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub can_publish: Option<bool>,
-    /// Is muted now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute_microphone: Option<bool>,
-    /// May administer the nest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_admin: Option<bool>,
 }
@@ -84,6 +79,5 @@ pub struct Permissions {
 /// Any error that is JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
-    /// What went wrong, for people.
     pub error: String,
 }

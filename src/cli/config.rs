@@ -1,46 +1,27 @@
 //! The configuration file: settings for all calls, and profiles that differ from them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::error::Failure;
+use super::command::ServeArgs;
 use super::exit::Exit;
-use super::serve::ServeFile;
+use super::messages::errors::Failure;
 
-/// What a configuration or one of its profiles can say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Config {
-    /// The Nests API.
+pub(super) struct Config {
     pub api: Option<String>,
-    /// Relays to look for events on.
     pub relays: Option<Vec<String>>,
-    /// A file with the host's key.
     pub key_file: Option<PathBuf>,
-    /// A file with the passphrase of an encrypted key.
     pub passphrase_file: Option<PathBuf>,
     /// Short names for nests, written with an `@` before them.
     pub alias: BTreeMap<String, String>,
-    /// Settings of `nest serve`.
-    pub serve: Option<ServeFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(clippy::struct_field_names, reason = "as the file has them")]
-struct File {
-    api: Option<String>,
-    relays: Option<Vec<String>>,
-    key_file: Option<PathBuf>,
-    passphrase_file: Option<PathBuf>,
-    serve: Option<ServeFile>,
-    #[serde(default)]
-    alias: BTreeMap<String, String>,
-    #[serde(default)]
-    profile: HashMap<String, Config>,
+    pub serve: Option<ServeArgs>,
+    /// A profile has no profiles of its own.
+    profile: BTreeMap<String, Config>,
 }
 
 impl Config {
@@ -52,6 +33,18 @@ impl Config {
             passphrase_file: self.passphrase_file.or(other.passphrase_file),
             alias: other.alias.into_iter().chain(self.alias).collect(),
             serve: self.serve.or(other.serve),
+            profile: BTreeMap::new(),
+        }
+    }
+
+    /// Relative paths count from the folder of the file.
+    fn below(self, folder: &Path) -> Self {
+        let join = |path: PathBuf| folder.join(path);
+        Self {
+            key_file: self.key_file.map(join),
+            passphrase_file: self.passphrase_file.map(join),
+            serve: self.serve.map(|serve| serve.below(folder)),
+            ..self
         }
     }
 }
@@ -70,30 +63,20 @@ pub(super) fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> R
         }
     };
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    parse(&text, profile).map(|config| below(config, folder)).map_err(|why| {
+    parse(&text, profile).map(|config| config.below(folder)).map_err(|why| {
         let path = file.unwrap_or(Path::new("")).display();
         Failure::new(Exit::Usage, format!("the configuration {path} has a mistake: {why}"))
     })
 }
 
 fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
-    let File { api, relays, key_file, passphrase_file, serve, alias, profile: mut profiles } =
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    let common = Config { api, relays, key_file, passphrase_file, alias, serve };
-    let Some(name) = profile else { return Ok(common) };
-    let own = profiles.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
-    Ok(own.or(common))
-}
-
-/// Relative paths count from the folder of the file.
-fn below(config: Config, folder: &Path) -> Config {
-    let join = |path: PathBuf| folder.join(path);
-    Config {
-        key_file: config.key_file.map(join),
-        passphrase_file: config.passphrase_file.map(join),
-        serve: config.serve.map(|serve| serve.below(folder)),
-        ..config
+    let mut config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    if config.profile.values().any(|profile| !profile.profile.is_empty()) {
+        return Err("a profile in it has profiles of its own".into());
     }
+    let Some(name) = profile else { return Ok(config) };
+    let own = config.profile.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
+    Ok(own.or(config))
 }
 
 #[cfg(test)]
@@ -109,6 +92,7 @@ mod tests {
         assert_eq!((work.api.as_deref(), work.key_file), (Some("https://b"), Some("k".into())));
         assert!(parse(TEXT, Some("home")).unwrap_err().contains("home"));
         assert!(parse("apo = 'x'", None).unwrap_err().contains("apo"));
+        assert!(parse("[profile.a.profile.b]\napi = 'x'", None).unwrap_err().contains("of its own"));
     }
 
     #[test]

@@ -1,155 +1,99 @@
 //! Everything that knows clap, the terminal and the environment.
 
-pub mod advice;
-mod api_error;
 mod args;
-mod check;
-mod check_error;
-mod close;
+mod command;
 mod config;
-mod context;
-mod doctor;
-mod error;
+pub mod document;
 pub mod exit;
-mod key;
-mod key_error;
-mod list;
 pub mod messages;
-mod mock;
-mod nest_error;
-mod open;
-mod recreate;
-mod render;
-mod restart;
-mod rooms;
 #[cfg(test)]
 mod schema;
-mod serve;
-mod shell;
-mod status;
-mod style;
-mod token;
-mod ui;
+mod settings;
+mod terminal;
 
 use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::Parser as _;
 
-use self::args::{Cli, Command, Format, OutputArgs};
-use self::context::{Context, Terminal};
-use self::error::Failure;
+use self::args::{Cli, Color, Format, OutputArgs};
+use self::command::App;
 use self::exit::Exit;
-use self::style::Paint;
-use self::ui::{Manner, Ui};
+use self::messages::errors::Failure;
+use self::messages::troubles;
+use self::settings::{Env, Sources, output_style, paint};
+use self::terminal::{Streams, Terminal};
 use crate::commands::{Signal, Stop};
 
 /// The whole program: arguments in, exit code out.
-#[must_use]
 pub fn main(args: &[OsString]) -> u8 {
     forbid_core_dumps();
-    let env: context::Env<'_> = &|name| std::env::var_os(name);
-    let terminal = context::terminal();
+    let env: Env<'_> = &|name| std::env::var_os(name);
+    let streams = Streams::of_process();
     if args.iter().skip(1).any(|arg| crate::key::found_in_argument(arg)) {
         let failure = Failure::new(Exit::Usage, "a secret key among the arguments; nothing was done")
-            .because(&advice::KEY_ARGUMENT);
-        return refuse(args, &failure, env, terminal);
+            .because(troubles::key_argument());
+        let terminal = Terminal::new(output_style(&unparsed_output(args), env, streams));
+        return finish(&terminal, None, Err(failure));
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return misunderstood(args, &error, env, terminal),
+        Err(error) => return misunderstood(args, &error, env, streams),
     };
-    let ui = Arc::new(ui(&cli.output, env, terminal));
-    let named = rooms::named(&cli.command);
-    let named = named.as_deref();
-    let context = match Context::load(env, &cli.output, terminal) {
-        Ok(context) => context,
-        Err(failure) => return finish(&ui, named, Err(failure)),
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return finish(&ui, named, Err(Failure::new(Exit::Failed, format!("cannot start: {error}")))),
-    };
+    let terminal = Arc::new(Terminal::new(output_style(&cli.output, env, streams)));
+    let room = cli.command.room();
+    let result = run(cli, env, streams, &terminal);
+    let code = finish(&terminal, room.as_deref(), result);
+    // A result that nobody reads is not delivered, however well the work went.
+    terminal.given_up().map_or(code, |signal| Exit::from(signal).code())
+}
+
+fn run(cli: Cli, env: Env<'_>, streams: Streams, terminal: &Arc<Terminal>) -> Result<u8, Failure> {
+    let sources = Sources::load(env, &cli.output, streams)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
     // Where it is forbidden to listen, the system's own way of ending a program remains.
-    let _ = ui.heed_signals();
+    let _ = terminal.heed_signals();
     let result = runtime.block_on(async {
-        let stop = signals();
-        match cli.command {
-            Command::Restart(args) => restart::run(&context, &args, &ui, &stop).await,
-            Command::Status(args) => status::run(&context, &args, &ui, &stop).await,
-            Command::Check(args) => check::run(&context, &args, &ui, &stop).await,
-            Command::Doctor(args) => doctor::run(&context, args.0, &ui, &stop).await,
-            Command::Token(args) => token::run(&context, &args, &ui, &stop).await,
-            Command::List(args) => list::run(&context, &args, &ui, &stop).await,
-            Command::Recreate(args) => recreate::run(&context, &args, &ui, &stop).await,
-            Command::Close(args) => close::run(&context, &args, &ui, &stop).await,
-            Command::Open(args) => open::run(&context, &args, &ui, &stop).await,
-            Command::Key(command) => key::run(&context, command, &ui, &stop).await,
-            Command::Mock(args) => mock::run(&context, args.0, &ui, &stop).await,
-            Command::Serve(args) => serve::run(&context, args.0, &ui, &stop).await,
-            Command::Completions { shell } => Ok(shell::completions(shell, &ui)),
-            Command::Man { command } => shell::man(&command, &ui),
-        }
+        let app = App { sources, terminal: terminal.clone(), stop: signals() };
+        cli.command.run(&app).await
     });
     // Threads that wait for a name server or a keyring must not keep the process.
     runtime.shutdown_background();
-    let code = finish(&ui, named, result);
-    // A result that nobody reads is not delivered, however well the work went.
-    ui.given_up().map_or(code, |signal| Exit::from(signal).code())
+    result
 }
 
 /// Tells a failure that came before the work on any room, and one of stdout; returns the exit code.
-fn finish(ui: &Ui, room: Option<&str>, result: Result<u8, Failure>) -> u8 {
-    ui.restore();
+fn finish(terminal: &Terminal, room: Option<&str>, result: Result<u8, Failure>) -> u8 {
+    terminal.restore();
     let code = result.unwrap_or_else(|failure| {
-        if ui.manner().format == Format::Json {
-            ui.result(&render::document(&render::failure_document(room, &failure), false));
+        if terminal.style.format == Format::Json {
+            terminal.document(&document::failure(room, &failure), false);
         }
-        ui.failure(None, &failure);
+        terminal.failure(None, &failure);
         failure.exit.code()
     });
-    match ui.output_failure() {
+    match terminal.output_failure() {
         None => code,
         Some(error) => {
             let failure = Failure::new(Exit::Failed, format!("the result could not be written: {error}"));
-            ui.failure(None, &failure.hint("what was done is done; only its result is missing here"));
+            terminal.failure(None, &failure.hint("what was done is done; only its result is missing here"));
             if code == 0 { Exit::Failed.code() } else { code }
         }
     }
 }
 
-fn ui(output: &OutputArgs, env: context::Env<'_>, terminal: Terminal) -> Ui {
-    let paint = |is_terminal| Paint { on: context::colours(env, output.color, is_terminal) };
-    Ui::new(Manner {
-        format: if output.json { Format::Json } else { output.output },
-        quiet: output.quiet,
-        verbose: output.verbose,
-        interactive: terminal.stdin && terminal.stderr,
-        progress: terminal.stderr,
-        together: terminal.stdout && terminal.stderr,
-        columns: terminal.stdout.then(context::columns).flatten(),
-        out: paint(terminal.stdout),
-        err: paint(terminal.stderr),
-    })
-}
-
-/// A refusal before anything was parsed.
-fn refuse(args: &[OsString], failure: &Failure, env: context::Env<'_>, terminal: Terminal) -> u8 {
-    let ui = ui(&unparsed_output(args), env, terminal);
-    finish(&ui, None, Err(failure.clone()))
-}
-
 /// What clap says about wrong arguments, or help and version, which are no mistakes.
-fn misunderstood(args: &[OsString], error: &clap::Error, env: context::Env<'_>, terminal: Terminal) -> u8 {
+fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: Streams) -> u8 {
     let output = unparsed_output(args);
-    let is_terminal = if error.use_stderr() { terminal.stderr } else { terminal.stdout };
-    ui::clap_message(error, Paint { on: context::colours(env, output.color, is_terminal) });
+    let is_terminal = if error.use_stderr() { streams.stderr } else { streams.stdout };
+    terminal::clap_message(error, paint(output.color, env, is_terminal));
     if !error.use_stderr() {
         return 0;
     }
     if output.json {
-        let document = render::failure_document(None, &mistake(&error.to_string()));
-        ui(&output, env, terminal).result(&render::document(&document, false));
+        let mistake = document::failure(None, &mistake(&error.to_string()));
+        Terminal::new(output_style(&output, env, streams)).document(&mistake, false);
     }
     Exit::Usage.code()
 }
@@ -171,15 +115,7 @@ fn unparsed_output(args: &[OsString]) -> OutputArgs {
     let own = args.iter().take_while(|arg| *arg != "--").collect::<Vec<_>>();
     let json = own.iter().any(|arg| *arg == "--json" || *arg == "--output=json")
         || own.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
-    OutputArgs {
-        output: Format::Text,
-        json,
-        quiet: false,
-        verbose: 0,
-        color: args::Color::Auto,
-        config: None,
-        profile: None,
-    }
+    OutputArgs { output: Format::Text, json, quiet: false, verbose: 0, color: Color::Auto, config: None, profile: None }
 }
 
 /// Listens for Ctrl-C and SIGTERM from here on: not first when the work pauses for the first time.

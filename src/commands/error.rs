@@ -25,10 +25,7 @@ pub enum Error {
     NoApi,
     /// Relays were asked for the event and none of them has it.
     #[error("no relay that answered has the event of this nest")]
-    NoEvent {
-        /// The event's address.
-        coordinate: Box<Coordinate>,
-    },
+    NoEvent { coordinate: Box<Coordinate> },
     /// Nobody says whose nests are meant.
     #[error("whose nests?")]
     NoHost,
@@ -43,19 +40,13 @@ pub enum Error {
     NothingToChoose,
     /// A NIP-05 address leads to nobody.
     #[error("{address} leads to no Nostr key: {why}")]
-    Address {
-        /// As it was given.
-        address: String,
-        /// What is wrong.
-        why: String,
-    },
+    Address { address: String, why: String },
     /// The record is still there: a restart would do.
     #[error("the server still has this nest")]
     StillThere,
     /// No relay took the event.
     #[error("no relay took the event")]
     NotPublished {
-        /// Why not, one line each.
         refused: Vec<String>,
         /// What was done in spite of that.
         done: Option<Box<Restarted>>,
@@ -65,18 +56,10 @@ pub enum Error {
     Relays(#[from] relay::RelayError),
     /// The nest needs no audio room: its event alone makes it live.
     #[error("this nest runs on Media over QUIC: there is no audio room to restart")]
-    MediaOverQuic {
-        /// Its media relay.
-        relay: String,
-    },
+    MediaOverQuic { relay: String },
     /// The room's own URL and the `--api` that was given are of different servers.
     #[error("the room is on {room}, and the API was given as {given}")]
-    ApiConflict {
-        /// From the room.
-        room: Box<api::Base>,
-        /// From the flag.
-        given: Box<api::Base>,
-    },
+    ApiConflict { room: Box<api::Base>, given: Box<api::Base> },
     /// There is nothing to join, or the API does not say.
     #[error("this nest cannot be joined at the moment")]
     Unavailable(Box<Unavailable>),
@@ -91,11 +74,10 @@ pub enum Error {
     NotAMediaServer,
     /// No usable key.
     #[error(transparent)]
-    Key(#[from] Arc<key::Error>),
+    Key(#[from] Arc<key::KeyError>),
     /// The key is of somebody else than the host.
     #[error("this key is not the host's")]
     NotHost {
-        /// Whose key it is.
         you: PublicKey,
         /// Whose nest it is, if that is known.
         host: Option<PublicKey>,
@@ -110,31 +92,16 @@ pub enum Error {
     NotRestarted(api::Error),
     /// 5xx with what else could be found out about the server.
     #[error("{source}")]
-    Server {
-        /// The answer.
-        source: api::Error,
-        /// How often it was tried.
-        attempts: u32,
-        /// What was seen of it afterwards.
-        signs: Box<ServerSigns>,
-    },
+    Server { source: api::Error, attempts: u32, signs: Box<ServerSigns> },
     /// The request was sent, and nobody knows whether it was carried out.
     #[error("no answer to the restart: {why}; it was not seen to have happened so far")]
-    Unknown {
-        /// How the answer was lost.
-        why: String,
-    },
+    Unknown { why: String },
     /// The request was sent, its answer was lost, it was carried out, and yet there is no token.
     #[error("the nest was restarted, but its token could not be fetched")]
     NoToken(#[source] api::Error),
     /// Another restart of this room has the lock.
     #[error("{source}")]
-    Busy {
-        /// Who has it.
-        source: lock::Error,
-        /// How long was waited for it.
-        waited: Duration,
-    },
+    Busy { source: lock::Error, waited: Duration },
     /// A person was asked and did not say yes.
     #[error("not restarted, as you answered")]
     Declined,
@@ -153,7 +120,6 @@ pub enum Error {
     /// Ctrl-C or SIGTERM.
     #[error("interrupted")]
     Interrupted {
-        /// By what.
         signal: Signal,
         /// How far it had come by then.
         progress: Progress,

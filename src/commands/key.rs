@@ -5,65 +5,43 @@ use std::path::{Path, PathBuf};
 use nostr::{Keys, PublicKey, SecretKey};
 
 use crate::key::parse::{self, Key};
-use crate::key::source::{self, Opener};
-use crate::key::{self, Keyring, Origin, Plan, Source, file, keyring, npub};
+use crate::key::source::{self, KeyOpener};
+use crate::key::{self, KeySource, Keyring, file, keyring, npub};
 use crate::reporter::{Question, Reporter};
 use crate::secret::Secret;
 
 /// Why a command about keys did not do what it should.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// The key, where it comes from, or the keyring.
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum KeyCommandError {
     #[error(transparent)]
-    Key(#[from] key::Error),
-    /// Somebody said no, or there was nobody to say yes.
+    Key(#[from] key::KeyError),
     #[error("{npub} was not {what}: nobody confirmed it")]
-    NotConfirmed {
-        /// Whose key.
-        npub: String,
-        /// What was to be done with it.
-        what: &'static str,
-    },
-    /// Several keys, and what removes one wants to be told which.
+    NotConfirmed { npub: String, what: &'static str },
     #[error("there are {} keys in the OS keyring: which one?", npubs.len())]
-    WhichOne {
-        /// The keys to choose from.
-        npubs: Vec<String>,
-    },
-    /// The key is to be encrypted, and nobody has given a passphrase.
+    WhichOne { npubs: Vec<String> },
     #[error("the key is to be encrypted, and there is no passphrase for it")]
     NoPassphrase,
     /// What was typed the second time is not what was typed first.
     #[error("the two passphrases are not the same")]
     Mistyped,
-    /// The new key has no place.
     #[error("the new key was not kept")]
-    NotWritten(#[source] file::Error),
-    /// The key cannot be encrypted.
+    NotWritten(#[source] file::SecretFileError),
     #[error("the key was not encrypted: {0}")]
-    NotEncrypted(#[source] parse::Error),
+    NotEncrypted(#[source] parse::KeyParseError),
 }
 
-impl From<keyring::Error> for Error {
-    fn from(error: keyring::Error) -> Self {
+impl From<keyring::KeyringError> for KeyCommandError {
+    fn from(error: keyring::KeyringError) -> Self {
         Self::Key(error.into())
     }
-}
-
-/// The public part of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// Whose key it is.
-    pub public_key: PublicKey,
-    /// Where it came from.
-    pub origin: Origin,
 }
 
 /// A key in the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Whose key it is.
+    /// Its public half; the secret stays in the keyring.
     pub public_key: PublicKey,
     /// Whether it is the one that is used when nothing else is said.
     pub default: bool,
@@ -74,9 +52,8 @@ pub struct Stored {
 /// A secret key as text, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Whose key it is.
+    /// The public half of what is in `text`.
     pub public_key: PublicKey,
-    /// nsec or ncryptsec.
     pub text: Secret,
 }
 
@@ -97,7 +74,7 @@ pub struct Export {
 #[derive(Clone, Debug, Default)]
 pub struct Import {
     /// Where the key is; a person is asked for it otherwise.
-    pub from: Option<Source>,
+    pub from: Option<KeySource>,
     /// Keep an ncryptsec as it is, so that its passphrase is needed every time.
     pub keep_encrypted: bool,
     /// What opens an encrypted key; a person is asked otherwise.
@@ -105,12 +82,9 @@ pub struct Import {
 }
 
 /// Puts a key into the keyring. The first becomes the default; the same key again is fine.
-pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored, Error> {
-    let opener = Opener { passphrase_file: request.passphrase_file.as_deref(), reporter };
-    let (text, origin) = match &request.from {
-        Some(source) => (source.read().await?, source.origin()),
-        None => (opener.ask_key().await?, Origin::Prompt),
-    };
+pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored, KeyCommandError> {
+    let opener = KeyOpener { passphrase_file: request.passphrase_file.as_deref(), reporter };
+    let (text, origin) = opener.read(request.from.as_ref()).await?;
     let key = opener.open(&text, &origin).await?;
     let encrypted = matches!(parse::parse(text.expose()), Ok(Key::Encrypted(_)));
     let keep = if request.keep_encrypted && encrypted { Secret::new(text.expose().trim()) } else { parse::nsec(&key) };
@@ -118,7 +92,7 @@ pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter
 }
 
 /// Makes a new key and puts it into the keyring.
-pub async fn generate(keyring: &Keyring) -> Result<Stored, Error> {
+pub async fn generate(keyring: &Keyring) -> Result<Stored, KeyCommandError> {
     let key = SecretKey::generate();
     let nsec = parse::nsec(&key);
     store(keyring, key, nsec).await
@@ -130,44 +104,42 @@ pub async fn generate_file(
     path: &Path,
     passphrase_file: Option<&Path>,
     reporter: &dyn Reporter,
-) -> Result<Written, Error> {
+) -> Result<Written, KeyCommandError> {
     let key = SecretKey::generate();
     let question = "Passphrase for the new key (empty: none)";
     let text = match new_passphrase(question, passphrase_file, reporter).await {
-        Err(Error::NoPassphrase) => parse::nsec(&key),
-        passphrase => parse::encrypt(key.clone(), passphrase?).await.map_err(Error::NotEncrypted)?,
+        Err(KeyCommandError::NoPassphrase) => parse::nsec(&key),
+        passphrase => parse::encrypt(key.clone(), passphrase?).await.map_err(KeyCommandError::NotEncrypted)?,
     };
-    file::create(path, &text).map_err(Error::NotWritten)?;
+    file::create(path, &text).map_err(KeyCommandError::NotWritten)?;
     Ok(Written { public_key: Keys::new(key).public_key(), text })
 }
 
 /// A passphrase that is used from now on: from the file, or typed twice.
-async fn new_passphrase(question: &str, from: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret, Error> {
+async fn new_passphrase(
+    question: &str,
+    from: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<Secret, KeyCommandError> {
     if let Some(path) = from {
         return Ok(source::passphrase(path).await?);
     }
-    let typed = reporter.secret(question).await.ok_or(Error::NoPassphrase)?;
+    let typed = reporter.secret(question).await.ok_or(KeyCommandError::NoPassphrase)?;
     if reporter.secret("The same passphrase again").await.as_ref() == Some(&typed) {
         Ok(typed)
     } else {
-        Err(Error::Mistyped)
+        Err(KeyCommandError::Mistyped)
     }
 }
 
-async fn store(keyring: &Keyring, key: SecretKey, text: Secret) -> Result<Stored, Error> {
+async fn store(keyring: &Keyring, key: SecretKey, text: Secret) -> Result<Stored, KeyCommandError> {
     let public_key = Keys::new(key).public_key();
     let new = keyring.put(public_key, text).await?;
     Ok(Stored { public_key, default: keyring.index()?.default_key() == Some(public_key), new })
 }
 
-/// The public part of the key that the other commands would use.
-pub async fn show(plan: &Plan, reporter: &dyn Reporter) -> Result<Shown, Error> {
-    let key = key::load(plan, None, reporter).await?;
-    Ok(Shown { public_key: key.public_key(), origin: key.source().clone() })
-}
-
 /// The keys in the keyring, which is not touched.
-pub fn list(keyring: &Keyring) -> Result<Vec<Stored>, Error> {
+pub fn list(keyring: &Keyring) -> Result<Vec<Stored>, KeyCommandError> {
     let index = keyring.index()?;
     let default = index.default_key();
     let stored = |key: &PublicKey| Stored { public_key: *key, default: default == Some(*key), new: false };
@@ -175,7 +147,7 @@ pub fn list(keyring: &Keyring) -> Result<Vec<Stored>, Error> {
 }
 
 /// Makes a key the default.
-pub fn default(keyring: &Keyring, key: PublicKey) -> Result<(), Error> {
+pub fn default(keyring: &Keyring, key: PublicKey) -> Result<(), KeyCommandError> {
     Ok(keyring.set_default(key)?)
 }
 
@@ -185,33 +157,33 @@ pub async fn remove(
     key: Option<PublicKey>,
     yes: bool,
     reporter: &dyn Reporter,
-) -> Result<PublicKey, Error> {
+) -> Result<PublicKey, KeyCommandError> {
     let key = match (key, keyring.index()?.keys()) {
         (Some(key), _) => key,
         (None, [only]) => *only,
-        (None, []) => return Err(keyring::Error::Empty.into()),
-        (None, keys) => return Err(Error::WhichOne { npubs: keys.iter().map(npub).collect() }),
+        (None, []) => return Err(keyring::KeyringError::Empty.into()),
+        (None, keys) => return Err(KeyCommandError::WhichOne { npubs: keys.iter().map(npub).collect() }),
     };
     let npub = npub(&key);
     if !yes && reporter.confirm(Question::RemoveKey { npub: &npub }).await != Some(true) {
-        return Err(Error::NotConfirmed { npub, what: "removed" });
+        return Err(KeyCommandError::NotConfirmed { npub, what: "removed" });
     }
     keyring.remove(key).await?;
     Ok(key)
 }
 
 /// Takes a secret key out of the keyring once somebody has confirmed it: as ncryptsec under a new passphrase, or as nsec.
-pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter) -> Result<Written, Error> {
+pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter) -> Result<Written, KeyCommandError> {
     let public_key = match request.key {
         Some(key) => key,
-        None => keyring.choose(None)?.ok_or(keyring::Error::Empty)?,
+        None => keyring.choose(None)?.ok_or(keyring::KeyringError::Empty)?,
     };
     let npub = npub(&public_key);
     let question = Question::ExportKey { npub: &npub, plain: request.plain };
     if !request.yes && reporter.confirm(question).await != Some(true) {
-        return Err(Error::NotConfirmed { npub, what: "exported" });
+        return Err(KeyCommandError::NotConfirmed { npub, what: "exported" });
     }
-    let secret = Opener { passphrase_file: None, reporter }.open_stored(keyring, public_key).await?;
+    let secret = KeyOpener { passphrase_file: None, reporter }.open_stored(keyring, public_key).await?;
     let text = if request.plain {
         parse::nsec(&secret)
     } else {
@@ -222,21 +194,22 @@ pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter
 
 /// Encrypts the key of a source (typed, if there is none) as ncryptsec under a new passphrase.
 pub async fn encrypt(
-    from: Option<&Source>,
+    from: Option<&KeySource>,
     passphrase_file: Option<&Path>,
     reporter: &dyn Reporter,
-) -> Result<Written, Error> {
-    let opener = Opener { passphrase_file: None, reporter };
-    let (text, origin) = match from {
-        Some(source) => (source.read().await?, source.origin()),
-        None => (opener.ask_key().await?, Origin::Prompt),
-    };
+) -> Result<Written, KeyCommandError> {
+    let opener = KeyOpener { passphrase_file: None, reporter };
+    let (text, origin) = opener.read(from).await?;
     let key = opener.open(&text, &origin).await?;
     let public_key = Keys::new(key.clone()).public_key();
     Ok(Written { public_key, text: encrypted(key, passphrase_file, reporter).await? })
 }
 
-async fn encrypted(key: SecretKey, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret, Error> {
+async fn encrypted(
+    key: SecretKey,
+    passphrase_file: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<Secret, KeyCommandError> {
     let passphrase = new_passphrase("New passphrase", passphrase_file, reporter).await?;
-    parse::encrypt(key, passphrase).await.map_err(Error::NotEncrypted)
+    parse::encrypt(key, passphrase).await.map_err(KeyCommandError::NotEncrypted)
 }

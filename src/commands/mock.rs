@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -11,11 +11,11 @@ use tokio::process::Child;
 
 use super::stop::{Signal, Stop};
 use crate::secret::Secret;
-use crate::server::media::livekit;
+use crate::server::media::LivekitConfig;
 use crate::server::{DEMO, Fault, LogSink, Mock, Options};
 
 /// What the command gets to see of the environment: nothing that leads it away from the mock.
-pub const REMOVED: [&str; 11] = [
+const REMOVED: [&str; 11] = [
     "NEST_KEY_FILE",
     "NEST_CONFIG",
     "NEST_PROFILE",
@@ -29,42 +29,29 @@ pub const REMOVED: [&str; 11] = [
     "no_proxy",
 ];
 
-/// What the user asked for.
 #[derive(Clone)]
-pub struct Request {
-    /// Where to listen: on loopback.
-    pub listen: SocketAddr,
-    /// What goes wrong on purpose.
-    pub faults: Vec<Fault>,
+pub(crate) struct MockRequest {
+    pub(crate) listen: SocketAddr,
+    pub(crate) faults: Vec<Fault>,
     /// A real LiveKit server in place of the embedded one.
-    pub livekit: Option<livekit::Config>,
+    pub(crate) livekit: Option<LivekitConfig>,
     /// What to run against the server; empty: serve until interrupted.
-    pub command: Vec<OsString>,
-    /// Hears of every request.
-    pub log: Option<LogSink>,
-}
-
-impl Default for Request {
-    /// A free port, no faults, no command.
-    fn default() -> Self {
-        let listen = (Ipv4Addr::LOCALHOST, 0).into();
-        Self { listen, faults: Vec::new(), livekit: None, command: Vec::new(), log: None }
-    }
+    pub(crate) command: Vec<OsString>,
+    pub(crate) log: Option<LogSink>,
 }
 
 /// Where commands are found.
 #[derive(Clone, Debug, Default)]
-pub struct SearchPath {
+pub(crate) struct SearchPath {
     /// The folder of this very binary, which comes first.
-    pub own: Option<PathBuf>,
+    pub(crate) own: Option<PathBuf>,
     /// `PATH` as it is.
-    pub path: OsString,
+    pub(crate) path: OsString,
 }
 
 /// Why the mock or its command did not run.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The mock has no place where others can reach it.
+pub(crate) enum MockError {
     #[error("{0} is not on loopback, and the mock serves nobody else")]
     NotLoopback(SocketAddr),
     /// The port is taken, most likely.
@@ -75,29 +62,23 @@ pub enum Error {
     Start(#[source] io::Error),
     /// Not found, or not executable.
     #[error("cannot run {program}")]
-    Command {
-        /// What was to be run.
-        program: String,
-        /// Why not.
-        source: io::Error,
-    },
+    Command { program: String, source: io::Error },
 }
 
-/// What is served.
+/// What is served, and how a command finds it.
 #[derive(Clone, Debug)]
-pub struct Announcement {
-    /// The Nests API: `NEST_API`.
-    pub api: String,
-    /// The host of the nest: `NEST_KEY`, a key that lives as long as the mock.
-    pub key: Secret,
-    /// The relay: `NEST_RELAYS`.
-    pub relays: String,
-    /// The media server.
-    pub livekit: String,
-    /// The nest that is there.
-    pub room: &'static str,
+pub(crate) struct Announcement {
+    /// For `NEST_API`.
+    pub(crate) api: String,
+    /// For `NEST_KEY`: the host of the nest, a key that lives as long as the mock.
+    key: Secret,
+    /// For `NEST_RELAYS`.
+    pub(crate) relays: String,
+    pub(crate) livekit: String,
+    /// The id of the nest that is there.
+    pub(crate) room: &'static str,
     /// Whether it has an audio room.
-    pub runs: bool,
+    pub(crate) runs: bool,
 }
 
 impl Announcement {
@@ -114,14 +95,12 @@ impl Announcement {
     }
 
     /// The environment that leads to the mock.
-    #[must_use]
-    pub fn environment(&self) -> [(&'static str, &str); 3] {
+    fn environment(&self) -> [(&'static str, &str); 3] {
         [("NEST_API", &self.api), ("NEST_KEY", self.key.expose()), ("NEST_RELAYS", &self.relays)]
     }
 
     /// The same, to paste into a shell. Holds the throwaway key.
-    #[must_use]
-    pub fn shell(&self) -> String {
+    pub(crate) fn shell(&self) -> String {
         let set = self.environment().map(|(name, value)| format!("{name}='{value}'"));
         format!("export {}\nunset {}", set.join(" "), REMOVED.join(" "))
     }
@@ -130,29 +109,26 @@ impl Announcement {
 /// Serves until interrupted, or until the command has ended; its exit code then (128 + n when signal n ended it).
 ///
 /// `announce` is told what is served before anything is run.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn run(
-    request: Request,
+pub(crate) async fn run(
+    request: MockRequest,
     search: &SearchPath,
     announce: impl FnOnce(&Announcement),
     stop: &Stop,
-) -> Result<u8, Error> {
-    let Request { listen, faults, livekit, command, log } = request;
+) -> Result<u8, MockError> {
+    let MockRequest { listen, faults, livekit, command, log } = request;
     if !listen.ip().to_canonical().is_loopback() {
-        return Err(Error::NotLoopback(listen));
+        return Err(MockError::NotLoopback(listen));
     }
-    let listener = TcpListener::bind(listen).map_err(|e| Error::Listen(listen, e))?;
+    let listener = TcpListener::bind(listen).map_err(|e| MockError::Listen(listen, e))?;
     let options = Options { faults: faults.clone(), livekit, log, ..Options::default() };
-    let mock = Mock::on(listener, options).map_err(Error::Start)?;
+    let mock = Mock::on(listener, options).map_err(MockError::Start)?;
     let announcement = Announcement::of(&mock, &faults);
     announce(&announcement);
     let Some((program, arguments)) = command.split_first() else {
         stop.requested().await;
         return Ok(0);
     };
-    let failed = |source| Error::Command { program: program.to_string_lossy().into_owned(), source };
+    let failed = |source| MockError::Command { program: program.to_string_lossy().into_owned(), source };
     let command = around(program, arguments, search, &announcement);
     let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
     wait(&mut child, stop.clone()).await.map(exit_code).map_err(failed)
@@ -213,10 +189,18 @@ fn exit_code(status: ExitStatus) -> u8 {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    fn shell(script: &str) -> Request {
-        Request { command: ["sh", "-c", script].map(Into::into).to_vec(), ..Request::default() }
+    /// A free port, no faults.
+    fn request(command: Vec<OsString>) -> MockRequest {
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        MockRequest { listen, faults: Vec::new(), livekit: None, command, log: None }
+    }
+
+    fn shell(script: &str) -> MockRequest {
+        request(["sh", "-c", script].map(Into::into).to_vec())
     }
 
     fn usual() -> SearchPath {
@@ -232,7 +216,7 @@ mod tests {
         assert_eq!(code("exit 0").await, Some(0));
         assert_eq!(code("exit 7").await, Some(7));
         assert_eq!(code("kill -TERM $$").await, Some(143));
-        let nothing = Request { command: vec!["no-such-program".into()], ..Request::default() };
+        let nothing = request(vec!["no-such-program".into()]);
         let error = run(nothing, &usual(), |_| {}, &Stop::never()).await.unwrap_err();
         assert_eq!(error.to_string(), "cannot run no-such-program");
     }
@@ -244,11 +228,10 @@ mod tests {
         let out = folder.path().join("out");
         let script = "printf '%s %s %s' \"$NEST_API\" \"$NEST_KEY\" \"$NEST_RELAYS\" > \"$0\"";
         let command = vec!["nest".into(), "-c".into(), script.into(), out.clone().into()];
-        let request = Request { command, ..Request::default() };
         let search = SearchPath { own: Some(folder.path().into()), ..usual() };
         let mut expected = String::new();
         let announce = |a: &Announcement| expected = a.environment().map(|(_, value)| value.to_owned()).join(" ");
-        assert_eq!(run(request, &search, announce, &Stop::never()).await.unwrap(), 0);
+        assert_eq!(run(request(command), &search, announce, &Stop::never()).await.unwrap(), 0);
         assert_eq!(std::fs::read_to_string(out).unwrap(), expected);
         assert!(expected.contains("http://127.0.0.1:") && expected.contains("nsec1"), "{expected}");
     }
@@ -294,7 +277,7 @@ mod tests {
             std::net::TcpStream::connect(address).unwrap();
             sender.send(Some(Signal::Interrupt)).unwrap();
         };
-        assert_eq!(run(Request::default(), &usual(), announce, &stop).await.unwrap(), 0);
+        assert_eq!(run(request(Vec::new()), &usual(), announce, &stop).await.unwrap(), 0);
         // A test beside this one may have the port for a moment: by the luck of the draw, or while it starts a program.
         let (since, limit) = (std::time::Instant::now(), std::time::Duration::from_secs(10));
         while std::net::TcpStream::connect(api.trim_start_matches("http://")).is_ok() {
@@ -305,8 +288,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_serves_nobody_else() {
-        let request = Request { listen: "0.0.0.0:0".parse().unwrap(), ..Request::default() };
+        let request = MockRequest { listen: "0.0.0.0:0".parse().unwrap(), ..request(Vec::new()) };
         let error = run(request, &usual(), |_| {}, &Stop::never()).await.unwrap_err();
-        assert!(matches!(error, Error::NotLoopback(_)));
+        assert!(matches!(error, MockError::NotLoopback(_)));
     }
 }

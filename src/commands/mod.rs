@@ -8,7 +8,7 @@ pub mod key;
 mod keys;
 pub mod list;
 pub mod mock;
-mod moq;
+pub mod moq;
 pub mod open;
 mod owner;
 pub mod pick;
@@ -34,7 +34,7 @@ pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
 use crate::api::{self, Base, Client, Network, Policy, Probe, SignedClient};
-use crate::key::{HostKey, Plan};
+use crate::key::{HostKey, KeyPlan};
 use crate::lock::{self, RoomLock};
 use crate::reporter::{NonInteractive, Reporter, RoomReporter, Step};
 pub use crate::reporter::{Progress, Warning};
@@ -46,17 +46,13 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(1);
 /// Everything that is decided before the work begins. Plain values; nothing here reads a file or the environment.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How the network is used.
     pub network: Network,
     /// Where the API is said to be.
     pub api: ApiSources,
-    /// Where relays are named.
     pub relays: RelaySources,
     /// Whether plain http to other machines is accepted.
     pub allow_http: bool,
-    /// Where the key comes from.
-    pub key: Plan,
-    /// When a request is sent again.
+    pub key: KeyPlan,
     pub retry: Policy,
     /// Rooms in work at the same time, at least one.
     pub jobs: usize,
@@ -114,7 +110,6 @@ impl<'a> Job<'a> {
     }
 
     /// The plain values that it works with.
-    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

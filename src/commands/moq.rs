@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join;
+use serde::Serialize;
 use url::Url;
 
-use crate::api::{Call, Client};
+use crate::api::{Call, Client, Lost};
 use crate::clock::Clock;
-use crate::livekit::{CheckReport, Verdict};
+use crate::livekit::Verdict;
 use crate::net::{is_loopback, quic};
 use crate::relay::{MediaOverQuic, RoomEvent};
 use crate::report::{Status, Step};
@@ -15,88 +16,95 @@ use crate::report::{Status, Step};
 /// Limit of each question.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// What was seen of what such a nest needs. As JSON it is without its steps, whose words are made elsewhere.
+#[derive(Debug, Serialize)]
+pub struct MoqReport {
+    /// Nothing is joined: `Joinable` says that all that was asked is there.
+    pub verdict: Verdict,
+    /// The media relay, as the event names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Event, relay, auth service, media.
+    #[serde(skip)]
+    pub steps: Vec<Step<Finding>>,
+}
+
+/// What a step found. Whether that is good or bad, the step's status says.
+#[derive(Debug)]
+pub enum Finding {
+    /// The event alone makes such a nest live. `over`: closed, ended, or past its end.
+    Event {
+        status: String,
+        over: bool,
+    },
+    NoRelay,
+    NoRelayAddress(String),
+    /// Whether it speaks QUIC on that UDP port.
+    Relay {
+        relay: String,
+        port: u16,
+        answer: Result<quic::QuicAnswer, quic::QuicError>,
+    },
+    NoAuth,
+    NoAuthAddress(String),
+    /// It was not asked: tokens would travel in the clear.
+    AuthCleartext(String),
+    /// The auth service's HTTP status, or why it could not be asked.
+    Auth(String, Result<u16, Lost>),
+    /// Nobody has listened: `nest` does not speak Media over QUIC.
+    NotSpoken,
+}
+
+type Judged = (Status, Finding, Option<Duration>);
+
 /// Asks the relay and its auth service.
-pub(super) async fn check(
-    event: &RoomEvent,
-    media: MediaOverQuic<'_>,
-    client: &Client,
-    allow_http: bool,
-) -> CheckReport {
+pub(super) async fn check(event: &RoomEvent, media: MediaOverQuic<'_>, client: &Client, allow_http: bool) -> MoqReport {
     let limit = LIMIT.min(client.network().timeout);
     let (relay, auth) = join(relay(media.relay, limit), auth(media.auth, client, allow_http, limit)).await;
-    let spoken = Step::new("media", Status::NotChecked, "nest does not speak Media over QUIC: nobody has listened");
-    let steps = vec![said(event), relay, auth, spoken];
-    let failed = steps.iter().any(|step| step.status == Status::Failed);
-    CheckReport {
+    let spoken = (Status::NotChecked, Finding::NotSpoken, None);
+    let steps = [("event", said(event)), ("relay", relay), ("auth", auth), ("media", spoken)];
+    let failed = steps.iter().any(|(_, (status, ..))| *status == Status::Failed);
+    MoqReport {
         verdict: if failed { Verdict::Unhealthy } else { Verdict::Joinable },
         endpoint: media.relay.map(str::to_owned),
-        server: None,
-        room: None,
-        media: None,
-        steps,
-        joined_after: None,
-        media_after: None,
-        closes_at_ms: None,
+        steps: steps.map(|(name, (status, finding, elapsed))| Step { name, status, elapsed, finding }).into(),
     }
 }
 
-/// The event alone makes such a nest live.
-fn said(event: &RoomEvent) -> Step {
-    let status = event.status();
-    let says = format!("its status is {:?}", status.as_str());
-    if event.is_over(Clock::default().now_s()) {
-        return Step::new("event", Status::Failed, format!("{says}: the nest is over"))
-            .hint("to reopen it, its host publishes its event again from the web app");
-    }
-    Step::new("event", if status.is_open() { Status::Passed } else { Status::Warned }, says)
-}
-
-async fn relay(named: Option<&str>, limit: Duration) -> Step {
-    const NAME: &str = "relay";
-    let Some(text) = named else {
-        return Step::new(NAME, Status::Failed, "the event names no media relay")
-            .hint("its host publishes its event again from the web app");
+fn said(event: &RoomEvent) -> Judged {
+    let over = event.is_over(Clock::default().now_s());
+    let status = match event.status().is_open() {
+        _ if over => Status::Failed,
+        true => Status::Passed,
+        false => Status::Warned,
     };
+    (status, Finding::Event { status: event.status().as_str().to_owned(), over }, None)
+}
+
+async fn relay(named: Option<&str>, limit: Duration) -> Judged {
+    let Some(text) = named else { return (Status::Failed, Finding::NoRelay, None) };
     let url = Url::parse(text).ok();
     let Some((host, port)) = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?))) else {
-        return Step::new(NAME, Status::Failed, format!("{text} is no address"));
+        return (Status::Failed, Finding::NoRelayAddress(text.into()), None);
     };
-    match quic::ask(host.trim_matches(['[', ']']), port, limit).await {
-        Ok(quic::QuicAnswer { address, versions, elapsed }) => {
-            let versions = versions.iter().map(|version| match version {
-                1 => "1".to_owned(),
-                0x6b33_43cf => "2".to_owned(),
-                other => format!("{other:#x}"),
-            });
-            let versions = versions.collect::<Vec<_>>().join(", ");
-            let detail = format!("{text} answers by UDP at {address} and speaks QUIC ({versions})");
-            Step::new(NAME, Status::Passed, detail).took(elapsed)
-        }
-        Err(error) => Step::new(NAME, Status::Failed, format!("{text} {error}")).hint(format!(
-            "Media over QUIC needs UDP to port {port}: try from another network; if it is the same there, ask whoever runs that relay"
-        )),
-    }
+    let answer = quic::ask(host.trim_matches(['[', ']']), port, limit).await;
+    let status = if answer.is_ok() { Status::Passed } else { Status::Failed };
+    let elapsed = answer.as_ref().ok().map(|answer| answer.elapsed);
+    (status, Finding::Relay { relay: text.into(), port, answer }, elapsed)
 }
 
-async fn auth(named: Option<&str>, client: &Client, allow_http: bool, limit: Duration) -> Step {
-    const NAME: &str = "auth";
-    let Some(text) = named else { return Step::new(NAME, Status::NotChecked, "the event names no auth service") };
+async fn auth(named: Option<&str>, client: &Client, allow_http: bool, limit: Duration) -> Judged {
+    let Some(text) = named else { return (Status::NotChecked, Finding::NoAuth, None) };
     let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
-        return Step::new(NAME, Status::Failed, format!("{text} is no web address"));
+        return (Status::Failed, Finding::NoAuthAddress(text.into()), None);
     };
     if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
-        return Step::new(NAME, Status::Failed, format!("{text} was not asked: tokens would travel in the clear"));
+        return (Status::Failed, Finding::AuthCleartext(text.into()), None);
     }
     let started = tokio::time::Instant::now();
-    let failed = |detail| {
-        Step::new(NAME, Status::Failed, detail).hint("without it nobody gets a token: ask whoever runs the media relay")
-    };
-    match client.send(Call::get(&url).within(limit)).await {
-        // It may well want more than a bare question.
-        Ok(reply) if reply.status < 500 => {
-            Step::new(NAME, Status::Passed, format!("{text} answers")).took(started.elapsed())
-        }
-        Ok(reply) => failed(format!("{text} fails with status {}", reply.status)),
-        Err(lost) => failed(format!("{text}: {lost}")),
-    }
+    let answer = client.send(Call::get(&url).within(limit)).await.map(|reply| reply.status);
+    // It may well want more than a bare question.
+    let well = matches!(answer, Ok(..500));
+    let status = if well { Status::Passed } else { Status::Failed };
+    (status, Finding::Auth(text.into(), answer), well.then(|| started.elapsed()))
 }

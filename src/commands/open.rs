@@ -16,7 +16,6 @@ pub async fn link(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<String, 
 }
 
 /// The page of a nest whose host and API are known: nobody is asked.
-#[must_use]
 pub fn page_of(room: &RoomRef, api: &Base) -> Option<String> {
     let coordinate = room.coordinate()?;
     let relays = room.relays.iter().take(3).cloned().collect();

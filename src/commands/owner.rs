@@ -54,7 +54,7 @@ impl Owner {
         }
         let choose = |keyring: &crate::key::Keyring| keyring.choose(None);
         let chosen = plan.keyring.as_ref().map(choose).transpose();
-        let chosen = chosen.map_err(|error| std::sync::Arc::new(crate::key::Error::from(error)))?.flatten();
+        let chosen = chosen.map_err(|error| std::sync::Arc::new(crate::key::KeyError::from(error)))?.flatten();
         let key = chosen.ok_or(Error::NoHost)?;
         Ok(Self { key, hints: Vec::new(), signer: signer(plan, key) })
     }

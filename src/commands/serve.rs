@@ -7,59 +7,61 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::stop::Stop;
-use crate::server::serve::{self, Server, Settings, State};
+use crate::server::BackendError;
+use crate::server::serve::{BackendHealth, NestServer, ServeSettings};
 
 /// How long requests may go on once the server is to stop. systemd waits for 90 s.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum ServeError {
     /// The port is taken, most likely.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
-    /// Something about the settings.
     #[error("cannot serve")]
-    Settings(#[from] serve::Error),
+    Settings(#[from] BackendError),
 }
 
 /// What happens while a server runs.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// It listens here.
+pub(crate) enum ServeEvent<'a> {
     Listening(SocketAddr),
-    /// What is behind it, at the start.
-    State(&'a State),
+    /// Whether Redis and LiveKit answer, at the start.
+    Backends(&'a BackendHealth),
     /// It finishes what is under way; a second signal ends it at once.
     Stopping,
 }
 
-/// Serves until `stop`, then finishes what is under way.
-///
-/// # Errors
-/// See [`Error`]. Redis and LiveKit may be down: they may come later.
-pub async fn run(listen: SocketAddr, settings: Settings, tell: impl Fn(Event<'_>), stop: &Stop) -> Result<(), Error> {
-    let server = Server::new(settings)?;
-    let listener = TcpListener::bind(listen).await.map_err(|e| Error::Listen(listen, e))?;
-    tell(Event::Listening(listener.local_addr().map_err(|e| Error::Listen(listen, e))?));
+/// Serves until `stop`, then finishes what is under way. That Redis and LiveKit are down is no error: they may come
+/// later.
+pub(crate) async fn run(
+    listen: SocketAddr,
+    settings: ServeSettings,
+    tell: impl Fn(ServeEvent<'_>),
+    stop: &Stop,
+) -> Result<(), ServeError> {
+    let server = NestServer::new(settings)?;
+    let listener = TcpListener::bind(listen).await.map_err(|e| ServeError::Listen(listen, e))?;
+    tell(ServeEvent::Listening(listener.local_addr().map_err(|e| ServeError::Listen(listen, e))?));
     let mut signals = stop.clone();
     let stopped = async {
         signals.next().await;
-        tell(Event::Stopping);
+        tell(ServeEvent::Stopping);
     };
-    let again = async {
+    let stopped_twice = async {
         let mut signals = stop.clone();
         signals.next().await;
         signals.next().await;
     };
-    let looked = async {
-        tell(Event::State(&server.state().await));
+    let checked = async {
+        tell(ServeEvent::Backends(&server.backend_health().await));
         std::future::pending::<()>().await;
     };
     tokio::select! {
         () = server.run(listener, stopped, GRACE) => {}
-        () = again => {}
-        () = looked => {}
+        () = stopped_twice => {}
+        () = checked => {}
     }
     Ok(())
 }

@@ -10,9 +10,7 @@ use crate::reporter::Progress;
 /// What interrupted a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT, Ctrl-C.
     Interrupt,
-    /// SIGTERM.
     Terminate,
 }
 
@@ -22,13 +20,11 @@ pub struct Stop(watch::Receiver<Option<Signal>>);
 
 impl Stop {
     /// One that never comes.
-    #[must_use]
     pub fn never() -> Self {
         Self(watch::channel(None).1)
     }
 
     /// One, and the sender that sets it off.
-    #[must_use]
     pub fn channel() -> (watch::Sender<Option<Signal>>, Self) {
         let (sender, receiver) = watch::channel(None);
         (sender, Self(receiver))

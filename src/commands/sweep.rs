@@ -10,7 +10,6 @@ use crate::room::RoomRef;
 /// The nests of a host that are not known to run.
 #[derive(Default)]
 pub(super) struct Sweep {
-    /// To be restarted.
     pub inactive: Vec<RoomRef>,
     /// Open, and nobody knows whether they run.
     pub unknown: Vec<(RoomRef, api::Error)>,

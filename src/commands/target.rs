@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{Error, Job, Settings};
 use crate::api::Base;
 use crate::api::wire::Info;
-use crate::key::{self, HostKey, Plan};
+use crate::key::{self, HostKey, KeyPlan};
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
 use crate::reporter::{Silent, Warning};
 use crate::room::{ROOM_KIND, RoomRef};
@@ -32,9 +32,7 @@ pub struct RelaySources {
 /// A nest, and where it is.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// As it was named.
     pub room: RoomRef,
-    /// The API that serves it.
     pub api: Base,
     /// Its event, if relays were asked and have it.
     pub event: Option<relay::FetchedEvent>,
@@ -101,9 +99,6 @@ impl Job<'_> {
     }
 
     /// The event of a nest whose host is known, from relays in any case.
-    ///
-    /// # Errors
-    /// [`Error::NoEvent`], [`Error::Relays`].
     pub(super) async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::FetchedEvent, Error> {
         let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
         self.fetch(room, &coordinate).await
@@ -195,9 +190,9 @@ pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Sig
 }
 
 /// Answers relays that want to know who asks. The key is loaded only then, and nobody is asked for it.
-pub(super) fn signer(plan: &Plan, host: PublicKey) -> Option<Signer> {
+pub(super) fn signer(plan: &KeyPlan, host: PublicKey) -> Option<Signer> {
     // What stands in a pipe can be read only once.
-    let plan = Some(plan.clone()).filter(|plan| !plan.named().is_some_and(key::Source::is_stdin))?;
+    let plan = Some(plan.clone()).filter(|plan| !plan.named().is_some_and(key::KeySource::is_stdin))?;
     Some(Signer::new(host, move |event| {
         let plan = plan.clone();
         Box::pin(async move {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::on_thread;
 use super::parse::MAX_BYTES;
-use super::thread;
 use crate::secret::Secret;
 
 /// How long the writer of a pipe may take; a password manager may have to ask a person first.
@@ -21,55 +21,32 @@ const CREDENTIALS: &str = "/run/credentials/";
 /// Why a secret cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// There is no such file.
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum SecretFileError {
     #[error("there is no file {}", .0.display())]
     NotFound(PathBuf),
-    /// A directory.
     #[error("{} is a directory", .0.display())]
     Directory(PathBuf),
     /// The user may not read it, or may not write there.
     #[error("no permission for {}", .0.display())]
     Denied(PathBuf),
-    /// Others than the owner have rights to it.
     #[error("{} is open to others (mode {mode:04o})", path.display())]
-    TooOpen {
-        /// Which file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Longer than any key or passphrase.
+    TooOpen { path: PathBuf, mode: u32 },
     #[error("{} is longer than {MAX_BYTES} bytes", name(.0))]
     TooLong(PathBuf),
-    /// Not UTF-8.
     #[error("{} is not text", name(.0))]
     NotText(PathBuf),
-    /// A pipe that nothing came out of.
     #[error("nothing came from {} within {} s", name(path), limit.as_secs())]
-    Silent {
-        /// Which file.
-        path: PathBuf,
-        /// How long it was waited for.
-        limit: Duration,
-    },
-    /// Two things were to be read from stdin.
+    Silent { path: PathBuf, limit: Duration },
     #[error("stdin was read already")]
     StdinTaken,
-    /// A new file was to be written, and there is one.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    /// Anything else that the system says.
     #[error("{}: {cause}", name(path))]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// In the system's words.
-        cause: io::Error,
-    },
+    Io { path: PathBuf, cause: io::Error },
 }
 
-impl Error {
+impl SecretFileError {
     fn io(path: &Path, cause: io::Error) -> Self {
         let path = path.to_owned();
         match cause.kind() {
@@ -85,48 +62,42 @@ impl Error {
 /// Reads a secret from a file, or from stdin when the path is `-`, which works once.
 ///
 /// A regular file has to be its owner's alone. Pipes, stdin and systemd's credentials are exempt.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn read(path: &Path) -> Result<Secret, Error> {
+pub async fn read(path: &Path) -> Result<Secret, SecretFileError> {
     read_within(PATIENCE, path, path.starts_with(CREDENTIALS)).await
 }
 
 /// Like [`read`] for a systemd credential, wherever it is: who may read it is systemd's business.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn read_credential(path: &Path) -> Result<Secret, Error> {
+pub async fn read_credential(path: &Path) -> Result<Secret, SecretFileError> {
     read_within(PATIENCE, path, true).await
 }
 
-async fn read_within(limit: Duration, path: &Path, exempt: bool) -> Result<Secret, Error> {
+async fn read_within(limit: Duration, path: &Path, exempt: bool) -> Result<Secret, SecretFileError> {
     // Only a pipe keeps its reader waiting; a thread for the other case takes longer than the file itself.
     if fs::metadata(path).is_ok_and(|about| about.is_file()) {
         return read_now(path, exempt);
     }
     let owned = path.to_owned();
-    let read = thread::run(move || read_now(&owned, exempt));
+    let read = on_thread(move || read_now(&owned, exempt));
     match tokio::time::timeout(limit, read).await {
         Ok(Ok(result)) => result,
-        Ok(Err(cause)) => Err(Error::io(path, cause)),
-        Err(_) => Err(Error::Silent { path: path.to_owned(), limit }),
+        Ok(Err(cause)) => Err(SecretFileError::io(path, cause)),
+        Err(_) => Err(SecretFileError::Silent { path: path.to_owned(), limit }),
     }
 }
 
-fn read_now(path: &Path, exempt: bool) -> Result<Secret, Error> {
+fn read_now(path: &Path, exempt: bool) -> Result<Secret, SecretFileError> {
     static STDIN_TAKEN: AtomicBool = AtomicBool::new(false);
     if path == Path::new("-") {
         if STDIN_TAKEN.swap(true, Ordering::Relaxed) {
-            return Err(Error::StdinTaken);
+            return Err(SecretFileError::StdinTaken);
         }
         return read_bounded(io::stdin().lock(), path);
     }
     // What is looked at is what is read: the open file, not its name.
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let about = file.metadata().map_err(|e| Error::io(path, e))?;
+    let file = File::open(path).map_err(|e| SecretFileError::io(path, e))?;
+    let about = file.metadata().map_err(|e| SecretFileError::io(path, e))?;
     if about.is_dir() {
-        return Err(Error::Directory(path.to_owned()));
+        return Err(SecretFileError::Directory(path.to_owned()));
     }
     if !exempt && about.is_file() {
         private(path, &about)?;
@@ -135,55 +106,52 @@ fn read_now(path: &Path, exempt: bool) -> Result<Secret, Error> {
 }
 
 #[cfg(unix)]
-fn private(path: &Path, about: &fs::Metadata) -> Result<(), Error> {
+fn private(path: &Path, about: &fs::Metadata) -> Result<(), SecretFileError> {
     use std::os::unix::fs::PermissionsExt;
     const OTHERS: u32 = 0o077;
     let mode = about.permissions().mode() & 0o7777;
-    if mode & OTHERS == 0 { Ok(()) } else { Err(Error::TooOpen { path: path.to_owned(), mode }) }
+    if mode & OTHERS == 0 { Ok(()) } else { Err(SecretFileError::TooOpen { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same shape as on unix")]
-fn private(_: &Path, _: &fs::Metadata) -> Result<(), Error> {
+fn private(_: &Path, _: &fs::Metadata) -> Result<(), SecretFileError> {
     Ok(())
 }
 
-fn read_bounded(from: impl Read, path: &Path) -> Result<Secret, Error> {
+fn read_bounded(from: impl Read, path: &Path) -> Result<Secret, SecretFileError> {
     // With all the room it can need from the start, the buffer never moves and leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 2));
-    from.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    from.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|e| SecretFileError::io(path, e))?;
     if bytes.len() > MAX_BYTES {
-        return Err(Error::TooLong(path.to_owned()));
+        return Err(SecretFileError::TooLong(path.to_owned()));
     }
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(text) => Ok(Secret::new(text)),
         Err(error) => {
             drop(Zeroizing::new(error.into_bytes()));
-            Err(Error::NotText(path.to_owned()))
+            Err(SecretFileError::NotText(path.to_owned()))
         }
     }
 }
 
 /// Writes a secret and a line end to a new file that only its owner can read (mode 0600). Nothing is ever overwritten.
-///
-/// # Errors
-/// [`Error::Exists`] and what the system says.
-pub fn create(path: &Path, secret: &Secret) -> Result<(), Error> {
+pub fn create(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(|e| match e.kind() {
         // It is the folder that is missing.
-        io::ErrorKind::NotFound => Error::Io { path: path.to_owned(), cause: e },
-        _ => Error::io(path, e),
+        io::ErrorKind::NotFound => SecretFileError::Io { path: path.to_owned(), cause: e },
+        _ => SecretFileError::io(path, e),
     })?;
     let written =
         file.write_all(secret.expose().as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
     written.map_err(|e| {
         // Half a key is of no use, and would be in the way of the next attempt.
         let _ = fs::remove_file(path);
-        Error::io(path, e)
+        SecretFileError::io(path, e)
     })
 }
 
@@ -203,6 +171,6 @@ mod tests {
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let limit = Duration::from_millis(20);
         let silent = read_within(limit, &fifo, false).await;
-        assert!(matches!(silent, Err(Error::Silent { path, limit: l }) if path == fifo && l == limit));
+        assert!(matches!(silent, Err(SecretFileError::Silent { path, limit: l }) if path == fifo && l == limit));
     }
 }

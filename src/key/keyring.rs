@@ -4,16 +4,18 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::keyring::v1::{Entry, Error as StoreError};
 use nostr::PublicKey;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::index::{self, Index};
-use super::{npub, thread};
+use super::{npub, on_thread};
 use crate::secret::Secret;
 
 /// The name of the service under which the keys are filed.
@@ -28,26 +30,21 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Why the keyring does not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Reason {
-    /// No D-Bus session, as under cron or over ssh.
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum VaultError {
     #[error("there is no session bus: {0}")]
     NoSessionBus(String),
-    /// A session bus, and nothing on it that keeps secrets.
     #[error("no program on the session bus keeps secrets: {0}")]
     NoService(String),
-    /// Not even the connection came about.
     #[error("it did not answer within {} s", .0.as_secs_f32())]
     Silent(Duration),
     /// It answered, but not with the key: most likely it asks somebody to unlock it, somewhere.
     #[error("it is locked or stuck: nothing came within {} s", .0.as_secs_f32())]
     Waiting(Duration),
-    /// It is locked, and nobody unlocked it, or there is no collection to unlock.
     #[error("it is locked, or was never set up: {0}")]
     Locked(String),
-    /// More than one entry is filed under this name.
     #[error("it has {0} entries of the same name")]
     Ambiguous(usize),
-    /// Anything else, in the system's words.
     #[error("{0}")]
     Other(String),
 }
@@ -55,54 +52,45 @@ pub enum Reason {
 /// Why no key came out of the keyring, or none went in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// The keyring itself.
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum KeyringError {
     #[error("the OS keyring cannot be used")]
-    Unusable(#[source] Reason),
-    /// The list says that the key is there, the keyring says that it is not.
+    Unusable(#[source] VaultError),
     #[error("the key of {npub} is no longer in the OS keyring")]
-    Gone {
-        /// Whose key.
-        npub: String,
-    },
+    Gone { npub: String },
     /// What is filed under this npub is another key, or not what was just put there.
     #[error("the OS keyring has something else in place of the key of {npub}")]
-    Mixed {
-        /// Whose key it should be.
-        npub: String,
-    },
-    /// Several keys, none of them the room's host, and no default.
+    Mixed { npub: String },
     #[error("there are {} keys in the OS keyring and none is the default", npubs.len())]
-    Undecided {
-        /// The keys to choose from.
-        npubs: Vec<String>,
-    },
-    /// No such key has been imported.
+    Undecided { npubs: Vec<String> },
+    /// No such key has been imported; `npubs` are those that have.
     #[error("{npub} is not in the OS keyring")]
-    Unknown {
-        /// The key that was asked for.
-        npub: String,
-        /// Those that are there.
-        npubs: Vec<String>,
-    },
-    /// No key at all has been imported.
+    Unknown { npub: String, npubs: Vec<String> },
     #[error("there is no key in the OS keyring")]
     Empty,
-    /// The list of what is in the keyring.
-    #[error(transparent)]
-    Index(#[from] index::Error),
+    /// The list of keys is not what this program writes.
+    #[error("the list of keys {} is damaged: {why}", path.display())]
+    Damaged { path: PathBuf, why: String },
+    /// `verb` is `read` or `written`.
+    #[error("the list of keys {} cannot be {verb}", path.display())]
+    List {
+        path: PathBuf,
+        verb: &'static str,
+        #[source]
+        cause: io::Error,
+    },
 }
 
 /// What keeps the secrets. All calls may block, some for ever.
 pub trait Vault: Send + Sync {
     /// Connects, without touching anything that may be locked.
-    fn open(&self) -> Result<(), Reason>;
+    fn open(&self) -> Result<(), VaultError>;
     /// What is filed under the name, if anything is.
-    fn get(&self, name: &str) -> Result<Option<Secret>, Reason>;
+    fn get(&self, name: &str) -> Result<Option<Secret>, VaultError>;
     /// Files a secret, in place of what was there.
-    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason>;
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError>;
     /// Removes what is filed under the name. False if nothing was.
-    fn delete(&self, name: &str) -> Result<bool, Reason>;
+    fn delete(&self, name: &str) -> Result<bool, VaultError>;
 }
 
 /// Keys in a vault, and the list of them, with a limit on every wait.
@@ -125,47 +113,34 @@ impl Keyring {
     }
 
     /// The same with a person there who can unlock it: [`PATIENCE`] instead of [`LIMIT`], once it has answered at all.
-    #[must_use]
     pub fn patient(self) -> Self {
         Self { limit: PATIENCE, ..self }
     }
 
     /// The list of keys.
-    ///
-    /// # Errors
-    /// [`Error::Index`].
-    pub fn index(&self) -> Result<Index, Error> {
-        Ok(Index::load(&self.index)?)
+    pub(crate) fn index(&self) -> Result<Index, KeyringError> {
+        Index::load(&self.index)
     }
 
     /// The key to use: the one that is `wanted`, or the default, or the only one. `None` if there is none at all. The
     /// keyring itself is not touched.
-    ///
-    /// # Errors
-    /// [`Error::Undecided`], [`Error::Index`].
-    pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, Error> {
+    pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, KeyringError> {
         let index = self.index()?;
         match wanted.filter(|key| index.keys().contains(key)).or(index.default_key()) {
-            None if !index.keys().is_empty() => Err(Error::Undecided { npubs: npubs(&index) }),
+            None if !index.keys().is_empty() => Err(KeyringError::Undecided { npubs: npubs(&index) }),
             chosen => Ok(chosen),
         }
     }
 
     /// What is filed for this key: an nsec or an ncryptsec.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`], [`Error::Gone`].
-    pub async fn get(&self, key: PublicKey) -> Result<Secret, Error> {
+    pub async fn get(&self, key: PublicKey) -> Result<Secret, KeyringError> {
         let npub = npub(&key);
         let name = npub.clone();
-        self.ask(move |vault| vault.get(&name)).await?.ok_or(Error::Gone { npub })
+        self.ask(move |vault| vault.get(&name)).await?.ok_or(KeyringError::Gone { npub })
     }
 
     /// Files a key, reads it back, and puts it on the list. False if it was on the list before.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`], [`Error::Mixed`], [`Error::Index`].
-    pub async fn put(&self, key: PublicKey, secret: Secret) -> Result<bool, Error> {
+    pub async fn put(&self, key: PublicKey, secret: Secret) -> Result<bool, KeyringError> {
         let mut index = self.index()?;
         let npub = npub(&key);
         let name = npub.clone();
@@ -176,7 +151,7 @@ impl Keyring {
             })
             .await?;
         if !kept {
-            return Err(Error::Mixed { npub });
+            return Err(KeyringError::Mixed { npub });
         }
         let new = index.add(key);
         index.save(&self.index)?;
@@ -184,42 +159,36 @@ impl Keyring {
     }
 
     /// Makes a key the default.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`], [`Error::Index`].
-    pub fn set_default(&self, key: PublicKey) -> Result<(), Error> {
+    pub fn set_default(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
         if !index.set_default(key) {
-            return Err(Error::Unknown { npub: npub(&key), npubs: npubs(&index) });
+            return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
         }
-        Ok(index.save(&self.index)?)
+        index.save(&self.index)
     }
 
     /// Removes a key from the keyring and the list; one of the two is enough.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`], [`Error::Unknown`], [`Error::Index`].
-    pub async fn remove(&self, key: PublicKey) -> Result<(), Error> {
+    pub async fn remove(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
         let name = npub(&key);
         let deleted = self.ask(move |vault| vault.delete(&name)).await?;
         if index.remove(key) {
             index.save(&self.index)?;
         } else if !deleted {
-            return Err(Error::Unknown { npub: npub(&key), npubs: npubs(&index) });
+            return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
         }
         Ok(())
     }
 
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&dyn Vault) -> Result<T, Reason> + Send + 'static,
-    ) -> Result<T, Error> {
+        question: impl FnOnce(&dyn Vault) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, KeyringError> {
         let start = Instant::now();
         let vault = Arc::clone(&self.vault);
-        within(start + LIMIT, Reason::Silent(LIMIT), move || vault.open()).await?;
+        within(start + LIMIT, VaultError::Silent(LIMIT), move || vault.open()).await?;
         let vault = Arc::clone(&self.vault);
-        within(start + self.limit, Reason::Waiting(self.limit), move || question(&*vault)).await
+        within(start + self.limit, VaultError::Waiting(self.limit), move || question(&*vault)).await
     }
 }
 
@@ -231,19 +200,121 @@ impl fmt::Debug for Keyring {
 
 async fn within<T: Send + 'static>(
     deadline: Instant,
-    late: Reason,
-    work: impl FnOnce() -> Result<T, Reason> + Send + 'static,
-) -> Result<T, Error> {
-    let result = match timeout_at(deadline, thread::run(work)).await {
+    late: VaultError,
+    work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, KeyringError> {
+    let result = match timeout_at(deadline, on_thread(work)).await {
         Ok(Ok(result)) => result,
-        Ok(Err(died)) => Err(Reason::Other(died.to_string())),
+        Ok(Err(died)) => Err(VaultError::Other(died.to_string())),
         Err(_) => Err(late),
     };
-    result.map_err(Error::Unusable)
+    result.map_err(KeyringError::Unusable)
 }
 
 fn npubs(index: &Index) -> Vec<String> {
     index.keys().iter().map(npub).collect()
+}
+
+/// The keys in the keyring, in the order in which they came, and which of them is meant when nothing else is said. It is
+/// kept in a JSON file of npubs, for a keyring cannot be listed without being unlocked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    keys: Vec<PublicKey>,
+    default: Option<PublicKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OnDisk {
+    default: Option<String>,
+    keys: Vec<String>,
+}
+
+impl Index {
+    /// Reads the list; a missing file is an empty list.
+    pub fn load(path: &Path) -> Result<Self, KeyringError> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(cause) => return Err(KeyringError::List { path: path.to_owned(), verb: "read", cause }),
+        };
+        let damaged = |why: String| KeyringError::Damaged { path: path.to_owned(), why };
+        let disk: OnDisk = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let read = |npub: &String| PublicKey::parse(npub).map_err(|_| damaged(format!("{npub:?} is no npub")));
+        let mut index = Self::default();
+        for key in &disk.keys {
+            index.add(read(key)?);
+        }
+        index.default = disk.default.as_ref().map(read).transpose()?.filter(|key| index.keys.contains(key));
+        Ok(index)
+    }
+
+    /// Writes the list, all of it or nothing.
+    pub fn save(&self, path: &Path) -> Result<(), KeyringError> {
+        let disk = OnDisk { default: self.default.as_ref().map(npub), keys: self.keys.iter().map(npub).collect() };
+        let written = serde_json::to_vec_pretty(&disk).map_err(io::Error::from).and_then(|json| replace(path, &json));
+        written.map_err(|cause| KeyringError::List { path: path.to_owned(), verb: "written", cause })
+    }
+
+    /// All keys, in that order.
+    pub fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+
+    /// The key that is meant when nothing else is said: the one that was chosen, or the only one.
+    pub fn default_key(&self) -> Option<PublicKey> {
+        match self.keys[..] {
+            [only] => Some(only),
+            _ => self.default,
+        }
+    }
+
+    /// Adds a key; the first becomes the default. False if it was there.
+    pub fn add(&mut self, key: PublicKey) -> bool {
+        if self.keys.contains(&key) {
+            return false;
+        }
+        if self.keys.is_empty() {
+            self.default = Some(key);
+        }
+        self.keys.push(key);
+        true
+    }
+
+    /// Makes a key the default. False if it is not in the list.
+    pub fn set_default(&mut self, key: PublicKey) -> bool {
+        let known = self.keys.contains(&key);
+        if known {
+            self.default = Some(key);
+        }
+        known
+    }
+
+    /// Takes a key out. False if it was not there.
+    pub fn remove(&mut self, key: PublicKey) -> bool {
+        let before = self.keys.len();
+        self.keys.retain(|other| *other != key);
+        self.default = self.default.filter(|default| *default != key);
+        self.keys.len() < before
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}.new", std::process::id()));
+    let draft = PathBuf::from(draft);
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&draft)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written
 }
 
 /// The keyring of this machine's operating system.
@@ -251,19 +322,19 @@ fn npubs(index: &Index) -> Vec<String> {
 struct OsVault;
 
 impl Vault for OsVault {
-    fn open(&self) -> Result<(), Reason> {
+    fn open(&self) -> Result<(), VaultError> {
         Entry::store_status().as_ref().map(|&()| ()).map_err(|error| {
             let text = words(error);
             // With a bus, it is the bus that says by a name of its own why there is no service.
-            if text.contains("org.freedesktop.DBus.Error.") {
-                Reason::NoService(text)
+            if text.contains("org.freedesktop.DBus.KeyringError.") {
+                VaultError::NoService(text)
             } else {
-                Reason::NoSessionBus(text)
+                VaultError::NoSessionBus(text)
             }
         })
     }
 
-    fn get(&self, name: &str) -> Result<Option<Secret>, Reason> {
+    fn get(&self, name: &str) -> Result<Option<Secret>, VaultError> {
         match entry(name)?.get_password() {
             Ok(text) => Ok(Some(Secret::new(text))),
             Err(StoreError::NoEntry) => Ok(None),
@@ -271,11 +342,11 @@ impl Vault for OsVault {
         }
     }
 
-    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason> {
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError> {
         entry(name)?.set_password(secret.expose()).map_err(reason)
     }
 
-    fn delete(&self, name: &str) -> Result<bool, Reason> {
+    fn delete(&self, name: &str) -> Result<bool, VaultError> {
         match entry(name)?.delete_credential() {
             Ok(()) => Ok(true),
             Err(StoreError::NoEntry) => Ok(false),
@@ -284,15 +355,15 @@ impl Vault for OsVault {
     }
 }
 
-fn entry(name: &str) -> Result<Entry, Reason> {
+fn entry(name: &str) -> Result<Entry, VaultError> {
     Entry::new(SERVICE, name).map_err(reason)
 }
 
-fn reason(error: StoreError) -> Reason {
+fn reason(error: StoreError) -> VaultError {
     match error {
-        StoreError::NoStorageAccess(_) => Reason::Locked(words(&error)),
-        StoreError::Ambiguous(entries) => Reason::Ambiguous(entries.len()),
-        other => Reason::Other(words(&other)),
+        StoreError::NoStorageAccess(_) => VaultError::Locked(words(&error)),
+        StoreError::Ambiguous(entries) => VaultError::Ambiguous(entries.len()),
+        other => VaultError::Other(words(&other)),
     }
 }
 

@@ -1,52 +1,48 @@
 //! Keys as text: nsec, 64 hex digits, ncryptsec (NIP-49). No error repeats the text.
 
+use std::ffi::OsStr;
 use std::fmt;
 
 use nostr::SecretKey;
 use nostr::nips::nip19::{FromBech32, ToBech32};
 use nostr::nips::nip49::{self, EncryptedSecretKey};
 
-use super::thread;
+use super::on_thread;
 use crate::secret::Secret;
 
 /// The longest text that is looked at, in bytes. An ncryptsec has 162.
 pub const MAX_BYTES: usize = 4096;
 
+/// A secret key's own characters are 58 and more; so many are enough to be worth hiding.
+const TELLING: usize = 12;
+
 /// Why a text is no key, or an encrypted key does not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// A passphrase that encrypts nothing.
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum KeyParseError {
     #[error("the passphrase is empty")]
     NoPassphrase,
-    /// Nothing but whitespace.
     #[error("it is empty")]
     Empty,
-    /// More than [`MAX_BYTES`].
     #[error("it is longer than {MAX_BYTES} bytes, too long for a key")]
     TooLong,
-    /// An npub, a nostr address, a bunker's address.
     #[error("it is {0}, not a secret key")]
     SomethingElse(&'static str),
-    /// Begins like a key, but its checksum or length is wrong.
     #[error("it begins with {0} but is damaged: a character is wrong or missing")]
     Damaged(&'static str),
-    /// Hex digits, but not 64.
     #[error("it has {0} hex digits, and a key has 64")]
     HexLength(usize),
-    /// 64 hex digits that are no key on the curve, such as zeroes.
+    /// Not on the curve, such as zeroes.
     #[error("its 64 hex digits are not a valid key")]
     NotOnCurve,
-    /// None of all these. The file has to contain the key alone.
     #[error("it is none of nsec1…, ncryptsec1… and 64 hex digits")]
     NotAKey,
-    /// The passphrase does not open it.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
     /// Opening it would take more memory than is reasonable (2^`log_n` KiB).
     #[error("its encryption is set to cost 2^{0} rounds, more than nest will spend")]
     TooCostly(u8),
-    /// The encryption failed in another way.
     #[error("it cannot be encrypted or decrypted: {0}")]
     Cipher(String),
 }
@@ -54,9 +50,7 @@ pub enum Error {
 /// A key as it was written down.
 #[derive(Clone)]
 pub enum Key {
-    /// Ready for use.
     Plain(SecretKey),
-    /// Needs a passphrase.
     Encrypted(EncryptedSecretKey),
 }
 
@@ -67,24 +61,23 @@ impl fmt::Debug for Key {
 }
 
 /// Reads a key; whitespace around it is tolerated.
-///
-/// # Errors
-/// See [`Error`].
-pub fn parse(text: &str) -> Result<Key, Error> {
+pub fn parse(text: &str) -> Result<Key, KeyParseError> {
     if text.len() > MAX_BYTES {
-        return Err(Error::TooLong);
+        return Err(KeyParseError::TooLong);
     }
     // Windows editors begin a file with a byte order mark.
     let text = text.trim_start_matches('\u{feff}').trim();
     let begins = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     if text.is_empty() {
-        return Err(Error::Empty);
+        return Err(KeyParseError::Empty);
     }
     if begins("nsec1") {
-        return SecretKey::from_bech32(text).map(Key::Plain).map_err(|_| Error::Damaged("nsec1"));
+        return SecretKey::from_bech32(text).map(Key::Plain).map_err(|_| KeyParseError::Damaged("nsec1"));
     }
     if begins("ncryptsec1") {
-        return EncryptedSecretKey::from_bech32(text).map(Key::Encrypted).map_err(|_| Error::Damaged("ncryptsec1"));
+        return EncryptedSecretKey::from_bech32(text)
+            .map(Key::Encrypted)
+            .map_err(|_| KeyParseError::Damaged("ncryptsec1"));
     }
     for (prefix, what) in [
         ("npub1", "an npub, the public half of a key"),
@@ -93,56 +86,63 @@ pub fn parse(text: &str) -> Result<Key, Error> {
         ("bunker://", "the address of a remote signer"),
     ] {
         if begins(prefix) {
-            return Err(Error::SomethingElse(what));
+            return Err(KeyParseError::SomethingElse(what));
         }
     }
     if text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return match text.len() {
-            64 => SecretKey::from_hex(text).map(Key::Plain).map_err(|_| Error::NotOnCurve),
-            other => Err(Error::HexLength(other)),
+            64 => SecretKey::from_hex(text).map(Key::Plain).map_err(|_| KeyParseError::NotOnCurve),
+            other => Err(KeyParseError::HexLength(other)),
         };
     }
-    Err(Error::NotAKey)
+    Err(KeyParseError::NotAKey)
+}
+
+/// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not: `ps` and
+/// the shell's history would keep it.
+///
+/// Hex is not refused: 64 digits may be the id of a room.
+pub fn found_in_argument(argument: &OsStr) -> bool {
+    let bytes = argument.as_encoded_bytes();
+    [&b"nsec1"[..], b"ncryptsec1"].iter().any(|mark| {
+        bytes.windows(mark.len() + TELLING).any(|window| {
+            let (head, body) = window.split_at(mark.len());
+            head.eq_ignore_ascii_case(mark) && body.iter().all(u8::is_ascii_alphanumeric)
+        })
+    })
 }
 
 /// The key as `nsec1…`.
-#[must_use]
 pub fn nsec(key: &SecretKey) -> Secret {
     let Ok(nsec) = key.to_bech32();
     Secret::new(nsec)
 }
 
 /// Opens an encrypted key. Takes a fraction of a second and up to 256 MiB, as its author chose.
-///
-/// # Errors
-/// [`Error::WrongPassphrase`], [`Error::TooCostly`], [`Error::Cipher`].
-pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<SecretKey, Error> {
-    thread::run(move || key.decrypt(passphrase.expose()))
+pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<SecretKey, KeyParseError> {
+    on_thread(move || key.decrypt(passphrase.expose()))
         .await
-        .map_err(|e| Error::Cipher(e.to_string()))?
+        .map_err(|e| KeyParseError::Cipher(e.to_string()))?
         .map_err(cipher)
 }
 
 /// Encrypts a key as `ncryptsec1…`.
-///
-/// # Errors
-/// [`Error::NoPassphrase`], [`Error::Cipher`].
-pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, Error> {
+pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, KeyParseError> {
     if passphrase.expose().is_empty() {
-        return Err(Error::NoPassphrase);
+        return Err(KeyParseError::NoPassphrase);
     }
-    let encrypted = thread::run(move || key.encrypt(passphrase.expose()))
+    let encrypted = on_thread(move || key.encrypt(passphrase.expose()))
         .await
-        .map_err(|e| Error::Cipher(e.to_string()))?
+        .map_err(|e| KeyParseError::Cipher(e.to_string()))?
         .map_err(cipher)?;
-    encrypted.to_bech32().map(Secret::new).map_err(|e| Error::Cipher(e.to_string()))
+    encrypted.to_bech32().map(Secret::new).map_err(|e| KeyParseError::Cipher(e.to_string()))
 }
 
-fn cipher(error: nip49::Error) -> Error {
+fn cipher(error: nip49::Error) -> KeyParseError {
     match error {
-        nip49::Error::ChaCha20Poly1305(_) => Error::WrongPassphrase,
-        nip49::Error::LogNTooBig { log_n, .. } => Error::TooCostly(log_n),
-        other => Error::Cipher(other.to_string()),
+        nip49::Error::ChaCha20Poly1305(_) => KeyParseError::WrongPassphrase,
+        nip49::Error::LogNTooBig { log_n, .. } => KeyParseError::TooCostly(log_n),
+        other => KeyParseError::Cipher(other.to_string()),
     }
 }
 
@@ -191,23 +191,23 @@ mod tests {
     fn what_is_no_key_is_told_by_name_and_not_repeated() {
         let damaged = NSEC.replace("vl029", "vl028");
         for (text, error) in [
-            (String::new(), Error::Empty),
-            (" \r\n".into(), Error::Empty),
+            (String::new(), KeyParseError::Empty),
+            (" \r\n".into(), KeyParseError::Empty),
             (
                 "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg".into(),
-                Error::SomethingElse("an npub, the public half of a key"),
+                KeyParseError::SomethingElse("an npub, the public half of a key"),
             ),
-            ("bunker://abc?secret=hunter2".into(), Error::SomethingElse("the address of a remote signer")),
-            (damaged, Error::Damaged("nsec1")),
-            (NSEC[..62].into(), Error::Damaged("nsec1")),
-            (NCRYPTSEC[..100].into(), Error::Damaged("ncryptsec1")),
-            (format!("{NSEC}\n{NSEC}"), Error::Damaged("nsec1")),
-            (HEX[1..].into(), Error::HexLength(63)),
-            ("0".repeat(64), Error::NotOnCurve),
-            ("f".repeat(64), Error::NotOnCurve),
-            (format!("NEST_KEY={NSEC}"), Error::NotAKey),
-            (format!("# mine\n{NSEC}"), Error::NotAKey),
-            (" ".repeat(MAX_BYTES + 1), Error::TooLong),
+            ("bunker://abc?secret=hunter2".into(), KeyParseError::SomethingElse("the address of a remote signer")),
+            (damaged, KeyParseError::Damaged("nsec1")),
+            (NSEC[..62].into(), KeyParseError::Damaged("nsec1")),
+            (NCRYPTSEC[..100].into(), KeyParseError::Damaged("ncryptsec1")),
+            (format!("{NSEC}\n{NSEC}"), KeyParseError::Damaged("nsec1")),
+            (HEX[1..].into(), KeyParseError::HexLength(63)),
+            ("0".repeat(64), KeyParseError::NotOnCurve),
+            ("f".repeat(64), KeyParseError::NotOnCurve),
+            (format!("NEST_KEY={NSEC}"), KeyParseError::NotAKey),
+            (format!("# mine\n{NSEC}"), KeyParseError::NotAKey),
+            (" ".repeat(MAX_BYTES + 1), KeyParseError::TooLong),
         ] {
             let got = parse(&text).unwrap_err();
             assert_eq!(got, error);
@@ -219,7 +219,7 @@ mod tests {
     async fn a_passphrase_opens_an_encrypted_key_and_another_does_not() {
         let key = encrypted(NCRYPTSEC);
         assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap().to_secret_hex(), NCRYPTSEC_HEX);
-        assert_eq!(decrypt(key, Secret::new("wrong")).await.unwrap_err(), Error::WrongPassphrase);
+        assert_eq!(decrypt(key, Secret::new("wrong")).await.unwrap_err(), KeyParseError::WrongPassphrase);
     }
 
     #[tokio::test]
@@ -228,7 +228,7 @@ mod tests {
         let text = encrypt(key.clone(), Secret::new("pass phrase")).await.unwrap();
         let back = decrypt(encrypted(text.expose()), Secret::new("pass phrase")).await.unwrap();
         assert_eq!(back, key);
-        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), Error::NoPassphrase);
+        assert_eq!(encrypt(key, Secret::new("")).await.unwrap_err(), KeyParseError::NoPassphrase);
     }
 
     #[tokio::test]
@@ -236,7 +236,7 @@ mod tests {
         let mut bytes = encrypted(NCRYPTSEC).as_vec();
         bytes[1] = 60;
         let key = EncryptedSecretKey::from_slice(&bytes).unwrap();
-        assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap_err(), Error::TooCostly(60));
+        assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap_err(), KeyParseError::TooCostly(60));
     }
 
     #[test]
@@ -244,7 +244,44 @@ mod tests {
         assert_eq!(format!("{:?} {:?}", parse(HEX), parse(NCRYPTSEC)), "Ok(Plain(***)) Ok(Encrypted(***))");
     }
 
+    #[test]
+    fn secret_keys_are_found_wherever_they_hide() {
+        for text in [
+            NSEC.to_owned(),
+            NSEC.to_uppercase(),
+            format!("--key={NSEC}"),
+            format!("https://h/?key={NSEC}&x=1"),
+            format!("\"{NSEC}\""),
+            NSEC[..40].to_owned(),
+            "nCryptSec1QGG9947rlpvqu76pj5ecreduf9jxhselq2nae2kg".to_owned(),
+        ] {
+            assert!(found_in_argument(OsStr::new(&text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_passes() {
+        for text in ["", "nsec1", "nsec1…", "my-nsec1-room", "ncryptsec", "npub1aaaaaaaaaaaaaaaaaaaa", &"a0".repeat(32)]
+        {
+            assert!(!found_in_argument(OsStr::new(text)), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_hide_nothing() {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = [b"\xff\xfe", NSEC.as_bytes(), b"\xff"].concat();
+        assert!(found_in_argument(OsStr::from_bytes(&bytes)));
+    }
+
     proptest! {
+        #[test]
+        fn nothing_around_it_hides_a_key(before in ".*", after in ".*") {
+            let text = format!("{before}{NSEC}{after}");
+            prop_assert!(found_in_argument(OsStr::new(&text)));
+        }
+
         #[test]
         fn any_text_is_read_or_refused(text in any::<String>()) {
             let _ = parse(&text);

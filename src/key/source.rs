@@ -7,7 +7,7 @@ use nostr::{PublicKey, SecretKey};
 
 use super::keyring::{self, Keyring};
 use super::parse::{self, Key};
-use super::{Error, HostKey, file};
+use super::{HostKey, KeyError, file};
 use crate::reporter::{Reporter, Warning};
 use crate::secret::Secret;
 
@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 3;
 
 /// A place that the user named.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum KeySource {
     /// `--key-file`; `-` is stdin.
     KeyFile(PathBuf),
     /// `NEST_KEY_FILE`; `-` is stdin.
@@ -32,26 +32,20 @@ pub enum Source {
 /// Where a key came from, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Origin {
-    /// `--key-file`.
+#[allow(missing_docs, reason = "what each is called says it")]
+pub enum KeyOrigin {
     KeyFile(PathBuf),
-    /// `NEST_KEY_FILE`.
     EnvFile(PathBuf),
-    /// `NEST_KEY`.
     Env,
-    /// A systemd credential.
     Credential(PathBuf),
-    /// The profile's key file.
     Profile(PathBuf),
-    /// The OS keyring.
     Keyring,
-    /// A person typed it.
     Prompt,
     /// A remote signer, by its public key or address without secrets.
     Signer(String),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for KeyOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyFile(path) | Self::EnvFile(path) if path == Path::new("-") => f.write_str("stdin"),
@@ -67,34 +61,29 @@ impl fmt::Display for Origin {
     }
 }
 
-impl Source {
+impl KeySource {
     /// What it is called.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> KeyOrigin {
         match self {
-            Self::KeyFile(path) => Origin::KeyFile(path.clone()),
-            Self::EnvFile(path) => Origin::EnvFile(path.clone()),
-            Self::Env(_) => Origin::Env,
-            Self::Credential(path) => Origin::Credential(path.clone()),
-            Self::Profile(path) => Origin::Profile(path.clone()),
+            Self::KeyFile(path) => KeyOrigin::KeyFile(path.clone()),
+            Self::EnvFile(path) => KeyOrigin::EnvFile(path.clone()),
+            Self::Env(_) => KeyOrigin::Env,
+            Self::Credential(path) => KeyOrigin::Credential(path.clone()),
+            Self::Profile(path) => KeyOrigin::Profile(path.clone()),
         }
     }
 
     /// The text that it holds.
-    ///
-    /// # Errors
-    /// [`Error::Unreadable`].
-    pub async fn read(&self) -> Result<Secret, Error> {
+    pub async fn read(&self) -> Result<Secret, KeyError> {
         let text = match self {
             Self::Env(text) => Ok(text.clone()),
             Self::Credential(path) => file::read_credential(path).await,
             Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) => file::read(path).await,
         };
-        text.map_err(|cause| Error::Unreadable { origin: self.origin(), cause })
+        text.map_err(|cause| KeyError::Unreadable { origin: self.origin(), cause })
     }
 
     /// Whether it can be read only once.
-    #[must_use]
     pub fn is_stdin(&self) -> bool {
         matches!(self, Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) if path == Path::new("-"))
     }
@@ -106,66 +95,56 @@ impl Source {
 
 /// Where to look for the host's key, as the settings have it.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
+pub struct KeyPlan {
     /// What the user named, in the order in which it counts. The first answers, and its error is final.
-    pub explicit: Vec<Source>,
+    pub explicit: Vec<KeySource>,
     /// Asked only when nothing was named.
     pub keyring: Option<Keyring>,
     /// What opens an encrypted key; without it, a person is asked.
     pub passphrase_file: Option<PathBuf>,
 }
 
-impl Plan {
+impl KeyPlan {
     /// The source that answers, if the user named one: the key is then the same for every room.
-    #[must_use]
-    pub fn named(&self) -> Option<&Source> {
+    pub fn named(&self) -> Option<&KeySource> {
         self.explicit.iter().find(|source| source.is_there())
     }
 }
 
 /// Finds the host's key. `wanted` is the host of the room, if it is known: it decides between several keys in the keyring.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn load(plan: &Plan, wanted: Option<PublicKey>, reporter: &dyn Reporter) -> Result<HostKey, Error> {
-    let opener = Opener { passphrase_file: plan.passphrase_file.as_deref(), reporter };
-    if let Some(source) = plan.named() {
-        let text = source.read().await?;
-        return Ok(HostKey::local(opener.open(&text, &source.origin()).await?, source.origin()));
-    }
-    if let Some(keyring) = &plan.keyring
+pub async fn load(plan: &KeyPlan, wanted: Option<PublicKey>, reporter: &dyn Reporter) -> Result<HostKey, KeyError> {
+    let opener = KeyOpener { passphrase_file: plan.passphrase_file.as_deref(), reporter };
+    let named = plan.named();
+    if let (None, Some(keyring)) = (named, &plan.keyring)
         && let Some(chosen) = keyring.choose(wanted)?
     {
-        return Ok(HostKey::local(opener.open_stored(keyring, chosen).await?, Origin::Keyring));
+        return Ok(HostKey::local(opener.open_stored(keyring, chosen).await?, KeyOrigin::Keyring));
     }
-    let text = opener.ask_key().await?;
-    Ok(HostKey::local(opener.open(&text, &Origin::Prompt).await?, Origin::Prompt))
+    let (text, origin) = opener.read(named).await?;
+    Ok(HostKey::local(opener.open(&text, &origin).await?, origin))
 }
 
 /// Opens keys, with the passphrase from a file or else from a person.
 #[derive(Clone, Copy)]
-pub struct Opener<'a> {
+pub struct KeyOpener<'a> {
     /// Holds the passphrase on its only line.
     pub passphrase_file: Option<&'a Path>,
-    /// Who can be asked.
     pub reporter: &'a dyn Reporter,
 }
 
-impl Opener<'_> {
-    /// Asks for a key that is not shown while it is typed.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when there is nobody to ask.
-    pub async fn ask_key(&self) -> Result<Secret, Error> {
-        self.reporter.secret("Host key (nsec, ncryptsec or hex; not shown)").await.ok_or(Error::Missing)
+impl KeyOpener<'_> {
+    /// The text of a key: from the source, or typed by a person, without being shown.
+    pub(crate) async fn read(&self, source: Option<&KeySource>) -> Result<(Secret, KeyOrigin), KeyError> {
+        if let Some(source) = source {
+            return Ok((source.read().await?, source.origin()));
+        }
+        let typed = self.reporter.secret("Host key (nsec, ncryptsec or hex; not shown)").await;
+        Ok((typed.ok_or(KeyError::Missing)?, KeyOrigin::Prompt))
     }
 
     /// Makes a secret key of a text, asking for the passphrase if there is one.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`], [`Error::Passphrase`], [`Error::PassphraseNeeded`].
-    pub async fn open(&self, text: &Secret, origin: &Origin) -> Result<SecretKey, Error> {
-        let unusable = |cause| Error::Unusable { origin: origin.clone(), cause };
+    pub async fn open(&self, text: &Secret, origin: &KeyOrigin) -> Result<SecretKey, KeyError> {
+        let unusable = |cause| KeyError::Unusable { origin: origin.clone(), cause };
         let encrypted = match parse::parse(text.expose()).map_err(unusable)? {
             Key::Plain(key) => return Ok(key),
             Key::Encrypted(encrypted) => encrypted,
@@ -177,35 +156,29 @@ impl Opener<'_> {
             let question = format!("Passphrase of the host key from {origin}");
             let Some(passphrase) = self.reporter.secret(&question).await else { break };
             match parse::decrypt(encrypted, passphrase).await {
-                Err(parse::Error::WrongPassphrase) if attempt < ATTEMPTS => {
+                Err(parse::KeyParseError::WrongPassphrase) if attempt < ATTEMPTS => {
                     self.reporter.warning(&Warning::WrongPassphrase);
                 }
                 result => return result.map_err(unusable),
             }
         }
-        Err(Error::PassphraseNeeded { origin: origin.clone() })
+        Err(KeyError::PassphraseNeeded { origin: origin.clone() })
     }
 
     /// Takes a key out of the keyring and opens it.
-    ///
-    /// # Errors
-    /// [`Error::Keyring`] and those of [`Opener::open`].
-    pub async fn open_stored(&self, keyring: &Keyring, key: PublicKey) -> Result<SecretKey, Error> {
-        let opened = self.open(&keyring.get(key).await?, &Origin::Keyring).await?;
+    pub async fn open_stored(&self, keyring: &Keyring, key: PublicKey) -> Result<SecretKey, KeyError> {
+        let opened = self.open(&keyring.get(key).await?, &KeyOrigin::Keyring).await?;
         if nostr::Keys::new(opened.clone()).public_key() == key {
             Ok(opened)
         } else {
-            Err(keyring::Error::Mixed { npub: super::npub(&key) }.into())
+            Err(keyring::KeyringError::Mixed { npub: super::npub(&key) }.into())
         }
     }
 }
 
 /// Reads a passphrase. Editors end a file with a line end; all other whitespace belongs to the passphrase.
-///
-/// # Errors
-/// [`Error::Passphrase`].
-pub async fn passphrase(path: &Path) -> Result<Secret, Error> {
-    let text = file::read(path).await.map_err(Error::Passphrase)?;
+pub async fn passphrase(path: &Path) -> Result<Secret, KeyError> {
+    let text = file::read(path).await.map_err(KeyError::Passphrase)?;
     let text = text.expose();
     let line = text.strip_suffix('\n').unwrap_or(text);
     Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))

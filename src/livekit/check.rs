@@ -29,14 +29,12 @@ pub const LONGEST_HOLD: Duration = Duration::from_secs(55);
 /// For the second of two questions that were asked side by side, once the first is answered.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What to check.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Check<'a> {
     /// The room's name: the id of the nest.
     pub room: &'a str,
     /// The token that joins: a guest's, unless the user wants to be the host there. `None` when none could be had.
     pub join: Option<Joining<'a>>,
-    /// Why there is none.
     pub no_token: Option<&'a str>,
     /// The host's token as a restart returned it: shown to the media server, never used to join.
     pub host_token: Option<&'a Secret>,
@@ -65,13 +63,11 @@ pub struct Check<'a> {
 /// A token to join with.
 #[derive(Clone, Copy, Debug)]
 pub struct Joining<'a> {
-    /// The token.
     pub token: &'a Secret,
     /// It is the host's: it goes only where a host's token may go, and ejects a host who is inside.
     pub host: bool,
 }
 
-/// What the check works with.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
     /// Follows no redirects.
@@ -80,7 +76,6 @@ pub struct Tools<'a> {
     pub tls: &'a rustls::ClientConfig,
     /// A connection that was begun before there was a token.
     pub preconnect: Option<&'a Preconnect>,
-    /// The clock here.
     pub clock: Clock,
     /// Who hears of progress.
     pub reporter: &'a dyn Reporter,
@@ -129,11 +124,8 @@ async fn enter<'a>(
             match Box::pin(attempt(check, tools, findings, candidate, connector, limits)).await {
                 Ok(Some(inside)) => {
                     tools.reporter.detail(2, &inside.timings.describe());
-                    findings.tried.push(Tried {
-                        candidate,
-                        outcome: Outcome::Joined,
-                        elapsed: inside.timings.connecting(),
-                    });
+                    let elapsed = inside.timings.connecting();
+                    findings.tried.push(Tried { candidate: candidate.clone(), outcome: Outcome::Joined, elapsed });
                     findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
                     return Some(inside);
                 }
@@ -141,7 +133,7 @@ async fn enter<'a>(
                 Err(error) => Outcome::Failed(error),
             }
         };
-        findings.tried.push(Tried { candidate, outcome, elapsed: tried_at.elapsed() });
+        findings.tried.push(Tried { candidate: candidate.clone(), outcome, elapsed: tried_at.elapsed() });
     }
     None
 }

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::said;
 use crate::net::is_loopback;
 
 /// Who named an endpoint.
@@ -39,7 +38,7 @@ pub enum Internal {
 impl fmt::Display for Internal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BareName => said::INTERNAL_NAME,
+            Self::BareName => "an internal name, known only in the server's own network",
             Self::LocalName => "a name of a local network",
             Self::Loopback => "an address that means the caller's own machine",
             Self::Private => "an address of a private network",
@@ -66,20 +65,17 @@ pub struct Candidate {
 
 impl Candidate {
     /// The endpoint as people write it.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         let url = self.url.as_str();
         if self.url.path() == "/" { url.trim_end_matches('/') } else { url }
     }
 
     /// Whether a token may be sent there: the host's, if `host`.
-    #[must_use]
     pub fn takes(&self, host: bool) -> bool {
         !self.cleartext && (!host || self.host_token)
     }
 
     /// The endpoint with `rest` (such as `/rtc`) after its path; `http` instead of `ws` when `http` is set.
-    #[must_use]
     pub fn with_path(&self, rest: &str, http: bool) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{rest}", self.url.path().trim_end_matches('/')));
@@ -106,7 +102,6 @@ pub struct Hints<'a> {
 }
 
 /// All endpoints worth a try, the likeliest first, none twice. Playlists (`.m3u8`) and unknown schemes are left out.
-#[must_use]
 pub fn candidates(hints: Hints<'_>) -> Vec<Candidate> {
     let returned = hints.returned.iter().map(|text| (read(text, hints.allow_http), Source::Api));
     let streaming = hints.streaming.iter().map(|text| (read(text, hints.allow_http), Source::Event));

@@ -6,19 +6,18 @@ use std::time::Duration;
 use super::check::{Check, LONGEST_HOLD};
 use super::endpoint::Candidate;
 use super::fresh;
-use super::media::{Connected, Failure, Finding, Silence, Spoken};
+use super::judge;
+use super::media::{AudioFinding, Connected, Failure, Silence, Spoken};
 use super::offset::{Offset, Span};
 use super::report::{CheckReport, Media, Room, Server, Verdict};
 use super::signal::{Closed, Ending, JoinError, Joined};
 use super::validate::{Refusal, ValidateAnswer, ValidateError};
-use super::words;
 use crate::clock::{Clock, rfc3339};
 use crate::net::dial::{DialCause, DialError, Timings};
 use crate::report::Status;
 
-/// What came of a candidate.
-#[derive(Debug)]
-pub(super) enum Outcome {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
     Joined,
     Failed(JoinError),
     /// There was no token to join with.
@@ -32,16 +31,17 @@ pub(super) enum Outcome {
 }
 
 /// A candidate and what came of it.
-#[derive(Debug)]
-pub(super) struct Tried<'a> {
-    pub candidate: &'a Candidate,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub candidate: Candidate,
     pub outcome: Outcome,
+    /// Until that was known; for one that let us in, until the connection stood.
     pub elapsed: Duration,
 }
 
-impl Tried<'_> {
+impl Tried {
     /// The failure, if it came from a LiveKit server: the endpoint is right, and yet we were not let in.
-    pub fn turned_away(&self) -> Option<&JoinError> {
+    pub(crate) fn turned_away(&self) -> Option<&JoinError> {
         match &self.outcome {
             Outcome::Failed(JoinError::Dial(_)) => None,
             Outcome::Failed(error) => Some(error),
@@ -49,8 +49,13 @@ impl Tried<'_> {
         }
     }
 
+    /// Whether a LiveKit server answers there, whatever it says.
+    pub(crate) fn answers(&self) -> bool {
+        self.outcome == Outcome::Joined || self.turned_away().is_some()
+    }
+
     /// Whether time ran out before this candidate could show anything.
-    pub fn cut_short(&self) -> bool {
+    pub(super) fn cut_short(&self) -> bool {
         match &self.outcome {
             Outcome::NoTime => true,
             Outcome::Failed(
@@ -62,7 +67,6 @@ impl Tried<'_> {
     }
 }
 
-/// A room that we were in.
 #[derive(Debug)]
 pub(super) struct Entered {
     pub joined: Joined,
@@ -71,7 +75,6 @@ pub(super) struct Entered {
     pub peer: Option<IpAddr>,
 }
 
-/// What the room's age shows.
 #[derive(Debug)]
 pub(super) struct Freshness {
     pub verdict: fresh::Verdict,
@@ -79,19 +82,17 @@ pub(super) struct Freshness {
     pub last_restart: Option<Span>,
 }
 
-/// What came of speaking.
 #[derive(Debug)]
 pub(super) struct Speech {
     pub result: Result<Spoken, Silence>,
     pub elapsed: Duration,
 }
 
-/// Everything seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Findings<'a> {
-    pub check: &'a Check<'a>,
+    pub check: Check<'a>,
     pub clock: Clock,
-    pub tried: Vec<Tried<'a>>,
+    pub tried: Vec<Tried>,
     pub joined_after: Option<Duration>,
     /// What a media server says of the host's token.
     pub host_answer: Option<Result<ValidateAnswer, ValidateError>>,
@@ -100,33 +101,18 @@ pub(super) struct Findings<'a> {
     pub entered: Option<Entered>,
     pub freshness: Option<Freshness>,
     /// What came of audio, if it was tried.
-    pub media: Option<Finding>,
+    pub media: Option<AudioFinding>,
     /// What came of speaking, if it was tried.
     pub speech: Option<Speech>,
     pub held: Option<Result<(), Closed>>,
-    /// When the hold ended.
     pub ended_ms: Option<i64>,
     /// When we left, and how many people were inside then.
     pub left: Option<(i64, usize)>,
 }
 
 impl<'a> Findings<'a> {
-    pub fn new(check: &'a Check<'a>, clock: Clock) -> Self {
-        Self {
-            check,
-            clock,
-            tried: Vec::new(),
-            joined_after: None,
-            host_answer: None,
-            media_clock: None,
-            entered: None,
-            freshness: None,
-            media: None,
-            speech: None,
-            held: None,
-            ended_ms: None,
-            left: None,
-        }
+    pub fn new(check: &Check<'a>, clock: Clock) -> Self {
+        Self { check: check.clone(), clock, ..Self::default() }
     }
 
     /// Keeps what a media server says of the host's token; a verdict is not replaced by silence.
@@ -181,7 +167,6 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// How long to stay.
     pub fn hold(&self) -> Option<Duration> {
         let hold = self.check.hold?;
         Some(if self.connected().is_some() { hold } else { hold.min(LONGEST_HOLD) })
@@ -201,11 +186,11 @@ impl<'a> Findings<'a> {
     }
 
     pub fn report(self) -> CheckReport {
-        let steps = words::steps(&self);
+        let steps = judge::steps(&self);
         let any = |status| steps.iter().any(|step| step.status == status);
         let closes_at_ms = self.closes_at_ms();
         let joined = self.entered.as_ref().map(|entered| &entered.joined);
-        let endpoint = self.tried.iter().find(|tried| matches!(tried.outcome, Outcome::Joined));
+        let endpoint = self.tried.iter().find(|tried| tried.outcome == Outcome::Joined);
         CheckReport {
             verdict: match joined {
                 _ if any(Status::Failed) => Verdict::Unhealthy,

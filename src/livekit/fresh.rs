@@ -15,33 +15,24 @@ const NARROW_MS: i64 = 100;
 pub struct Restarted {
     /// Just before the request, by the clock here, in milliseconds since the Unix epoch.
     pub sent_ms: i64,
-    /// When its answer was there.
     pub answered_ms: i64,
 }
 
-/// Everything known.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// The restart, if there was one.
     pub restarted: Option<Restarted>,
-    /// The room's SID before the restart.
     pub sid_before: Option<&'a str>,
     /// Any room will do, a nest's or not.
     pub any_room: bool,
-    /// The API's clock.
     pub api_clock: Option<Offset>,
     /// The media server's clock, by its HTTP `Date`.
     pub media_clock: Option<Offset>,
-    /// What the media server said.
     pub joined: &'a Joined,
 }
 
-/// What the evidence amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// No restart to prove.
     NoRestart,
-    /// The restarted room.
     Fresh(Proof),
     /// A room from before the restart.
     Old(Sign),
@@ -51,11 +42,9 @@ pub enum Verdict {
     Foreign,
     /// Made around the time of the restart, give or take so many milliseconds.
     Unsure(i64),
-    /// Nothing to go by.
     NoEvidence,
 }
 
-/// What shows that a room is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Another SID than before.
@@ -68,10 +57,8 @@ pub enum Proof {
     Moment(i64),
 }
 
-/// What shows that a room is old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// The SID that it had before.
     Sid,
     /// Made before the request.
     Created,
@@ -100,7 +87,6 @@ enum Leaning {
 }
 
 /// When the room was made, by the clock here; `None` when the server does not say or its clock is not known.
-#[must_use]
 pub fn created_here(joined: &Joined, media_clock: Option<Offset>) -> Option<Span> {
     // The moment of our joining is exact to milliseconds, and of the very server that has the room.
     let clock = joined.clock.or(media_clock)?;
@@ -115,7 +101,6 @@ fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span
 }
 
 /// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
-#[must_use]
 pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
     match evidence.restarted {
         Some(Restarted { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
@@ -123,8 +108,6 @@ pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
     }
 }
 
-/// Weighs the evidence.
-#[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let joined = evidence.joined;
     if evidence.any_room {

@@ -1,10 +1,17 @@
-//! What the connection check found, as the document that scripts read.
+//! What the connection check found.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::media::Transport;
+use super::findings::Tried;
+use super::fresh;
+use super::media::{AudioFinding, Silence, Spoken, Transport};
+use super::signal::Closed;
+use super::token::{Claims, Malformed, Problem};
+use super::validate::{self, Refusal};
+use crate::net::dial::Timings;
 use crate::report::{Status, Step};
 
 /// What it all amounts to.
@@ -65,7 +72,7 @@ pub struct Media {
     pub rtt_ms: Option<f64>,
 }
 
-/// The check's document.
+/// What a check came to. As JSON it is without its steps, whose words are made elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -84,8 +91,9 @@ pub struct CheckReport {
     /// The audio connection, where one was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Media>,
-    /// Seven of them, always in the same order; others for a nest on Media over QUIC.
-    pub steps: Vec<Step>,
+    /// Seven of them, always in the same order.
+    #[serde(skip)]
+    pub steps: Vec<Step<Finding>>,
     /// From the beginning of the check until the room had let us in.
     #[serde(skip)]
     pub joined_after: Option<Duration>,
@@ -99,8 +107,75 @@ pub struct CheckReport {
 
 impl CheckReport {
     /// The first step that failed.
-    #[must_use]
-    pub fn failed(&self) -> Option<&Step> {
+    pub fn failed(&self) -> Option<&Step<Finding>> {
         self.steps.iter().find(|step| step.status == Status::Failed)
     }
+}
+
+/// What a step of the check found. Whether that is good or bad, the step's status says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    NoToken,
+    /// If there were two tokens, the one that matters more.
+    Token(Whose, TokenFinding),
+    NoEndpoint,
+    /// For want of a usable token to join with.
+    NothingDialled,
+    /// Those that were tried, up to the one that answered.
+    Endpoints(Vec<Tried>),
+    Joined(Timings),
+    /// The room's name, and why there is none, where that is known.
+    NoTokenToJoin(String, Option<String>),
+    NotReached,
+    NoSuchRoom(String),
+    /// A media server answered, and did not let us in.
+    TurnedAway(Tried),
+    NotEntered,
+    /// Whether the room is the restarted one.
+    Freshness {
+        verdict: fresh::Verdict,
+        age_ms: Option<i64>,
+        sid_before: Option<String>,
+        /// Seconds until the room closes once everybody has left it.
+        closes_after_s: u32,
+    },
+    AudioNotTried,
+    Audio {
+        /// The one way that was to be taken; any, if there is none.
+        wanted: Option<Transport>,
+        /// The media server's address, as the signal connection sees it.
+        signal: Option<IpAddr>,
+        found: Box<AudioFinding>,
+    },
+    SpeechNotAsked,
+    Speech(Result<Spoken, Silence>),
+    HoldNotAsked,
+    /// Nothing closed the room for so long; it was to be longer, which a check without audio cannot do.
+    Held(Duration, bool),
+    /// The room was closed so soon after the restart (milliseconds) that LiveKit was still deleting the old one.
+    LateTeardown(i64),
+    /// Our stay was ended; so many milliseconds after the nest's last restart, where one is known of.
+    Ended(Closed, Option<i64>),
+}
+
+/// To whom a token was given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Host,
+    Guest,
+}
+
+/// What is known of a token, by its own words and by the media server's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenFinding {
+    Malformed(Malformed),
+    /// It was shown to nobody.
+    OtherRoom(Problem),
+    /// LiveKit's clock is so many milliseconds ahead of the API's, where that is too many.
+    Refused(Refusal, Option<i64>),
+    /// Nobody has judged it, but it cannot be of use.
+    Useless(Problem),
+    Accepted(Claims),
+    /// Nothing speaks against it, but no media server has judged it; why, if one was asked.
+    Unjudged(Claims, Option<validate::ValidateError>),
 }

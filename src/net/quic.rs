@@ -26,7 +26,7 @@ const RESEND_AFTER: Duration = Duration::from_millis(300);
 const ADDRESSES_MAX: usize = 6;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct QuicAnswer {
+pub struct QuicAnswer {
     pub address: SocketAddr,
     /// Without those that only keep clients flexible (RFC 9000, 15).
     pub versions: Vec<u32>,
@@ -35,7 +35,7 @@ pub(crate) struct QuicAnswer {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum QuicError {
+pub enum QuicError {
     #[error("cannot be found in DNS: {0}")]
     NoAddress(io::Error),
     /// No address lets packets in; of those that were tried, the first.

@@ -10,28 +10,31 @@ use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::limit::Standing;
+use super::rate_limit::RateAllowance;
 use crate::api::wire::Failure;
-use crate::clock::http_date;
+use crate::clock::{Clock, http_date};
+
+/// When to come back after an outage, in seconds.
+pub(super) const RETRY_S: u64 = 2;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// What an answer carries.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Empty,
     Json(Value),
+    /// The `Content-Type` and the text.
     Text(&'static str, String),
 }
 
 /// How an answer reaches the client.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Delivery {
+pub(super) enum BodyDelivery {
     #[default]
     Whole,
     /// A byte at a time.
@@ -42,28 +45,30 @@ pub(super) enum Delivery {
     Huge(u64),
 }
 
-/// The answer to a request.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, String)>,
     pub(super) content: Content,
-    pub(super) delivery: Delivery,
-    /// A few words for the log.
+    pub(super) delivery: BodyDelivery,
+    /// For the access log: what was done, or why it was not.
     pub(super) note: String,
-    /// Where the key stands that has signed.
-    pub(super) standing: Option<Standing>,
+    /// What the key that has signed the request may still ask for.
+    pub(super) key_budget: Option<RateAllowance>,
+    /// What the `Date` header is taken from; a fault may have set it wrong.
+    pub(super) clock: Clock,
 }
 
-impl Answer {
+impl HttpAnswer {
     pub(super) fn empty(status: StatusCode) -> Self {
         Self {
             status,
             headers: Vec::new(),
             content: Content::Empty,
-            delivery: Delivery::Whole,
+            delivery: BodyDelivery::Whole,
             note: String::new(),
-            standing: None,
+            key_budget: None,
+            clock: Clock::default(),
         }
     }
 
@@ -85,9 +90,26 @@ impl Answer {
         self
     }
 
-    pub(super) fn limited(mut self, standing: Standing) -> Self {
-        let headers = standing.headers().map(|(name, value)| (HeaderName::from_static(name), value));
-        self.headers.extend(headers);
+    pub(super) fn no_endpoint() -> Self {
+        Self::error(StatusCode::NOT_FOUND, "Endpoint not found")
+    }
+
+    /// The store or the media server cannot be reached.
+    pub(super) fn unavailable() -> Self {
+        let text = format!("Temporarily unavailable, try again in {RETRY_S} seconds");
+        Self::error(StatusCode::SERVICE_UNAVAILABLE, text).header(RETRY_AFTER, RETRY_S)
+    }
+
+    /// Whoever asks has used up the budget.
+    pub(super) fn too_many(budget: RateAllowance) -> Self {
+        let answer = Self::error(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later");
+        answer.header(RETRY_AFTER, budget.reset_s).note("rate limit")
+    }
+
+    /// Tells how much may still be asked for.
+    pub(super) fn with_budget(mut self, budget: Option<RateAllowance>) -> Self {
+        let headers = budget.into_iter().flat_map(RateAllowance::headers);
+        self.headers.extend(headers.map(|(name, value)| (HeaderName::from_static(name), value)));
         self
     }
 
@@ -98,36 +120,35 @@ impl Answer {
 
     /// Changes every text but those that a client has to compare or to hand on: ids and tokens.
     pub(super) fn map_texts(&mut self, change: impl Fn(&str) -> String) {
-        fn walk(value: &mut Value, change: &impl Fn(&str) -> String) {
+        fn map(value: &mut Value, change: &impl Fn(&str) -> String) {
             match value {
                 Value::String(text) => *text = change(text),
-                Value::Array(items) => items.iter_mut().for_each(|item| walk(item, change)),
+                Value::Array(items) => items.iter_mut().for_each(|item| map(item, change)),
                 Value::Object(fields) => {
                     let texts = fields.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "roomId" | "token"));
-                    texts.for_each(|(_, field)| walk(field, change));
+                    texts.for_each(|(_, field)| map(field, change));
                 }
                 _ => {}
             }
         }
         match &mut self.content {
-            Content::Json(value) => walk(value, &change),
+            Content::Json(value) => map(value, &change),
             Content::Text(_, text) => *text = change(text),
             Content::Empty => {}
         }
     }
 
-    /// The answer as hyper writes it, dated `now_ms`.
-    pub(super) fn into_response(self, now_ms: i64) -> Response<Body> {
+    pub(super) fn into_response(self) -> Response<Body> {
         let (kind, bytes) = match self.content {
             Content::Empty => (None, Bytes::new()),
             Content::Json(value) => (Some("application/json; charset=utf-8"), Bytes::from(value.to_string())),
             Content::Text(kind, text) => (Some(kind), Bytes::from(text)),
         };
-        let length = if let Delivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
+        let length = if let BodyDelivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
         let mut response = Response::new(deliver(bytes, self.delivery));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(DATE, value(&http_date(now_ms)));
+        headers.insert(DATE, value(&http_date(self.clock.now_ms())));
         if let Some(kind) = kind {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
@@ -145,22 +166,19 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn deliver(bytes: Bytes, delivery: Delivery) -> Body {
+fn deliver(bytes: Bytes, delivery: BodyDelivery) -> Body {
     const BLANKS: &[u8] = &[b' '; 64 * 1024];
     let frame = |bytes| Ok(Frame::data(bytes));
     match delivery {
-        Delivery::Whole => Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync(),
-        Delivery::Slow(pause) => {
-            let pieces = stream::iter(0..bytes.len()).then(move |at| {
-                let piece = bytes.slice(at..=at);
-                async move {
-                    tokio::time::sleep(pause).await;
-                    frame(piece)
-                }
+        BodyDelivery::Whole => Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync(),
+        BodyDelivery::Slow(pause) => {
+            let pieces = stream::iter(bytes).then(move |byte| async move {
+                tokio::time::sleep(pause).await;
+                frame(Bytes::from(vec![byte]))
             });
             StreamBody::new(pieces).boxed_unsync()
         }
-        Delivery::Half => {
+        BodyDelivery::Half => {
             let half = bytes.slice(..bytes.len() / 2);
             let cut = stream::once(async {
                 // Time for the first half to leave before the connection does.
@@ -169,7 +187,7 @@ fn deliver(bytes: Bytes, delivery: Delivery) -> Body {
             });
             StreamBody::new(stream::iter([frame(half)]).chain(cut)).boxed_unsync()
         }
-        Delivery::Huge(length) => {
+        BodyDelivery::Huge(length) => {
             let pieces = stream::unfold(length, move |left| {
                 let len = usize::try_from(left).unwrap_or(usize::MAX).min(BLANKS.len());
                 ready((len > 0).then(|| (frame(Bytes::from_static(&BLANKS[..len])), left - len as u64)))

@@ -1,7 +1,5 @@
 //! Which call a request is.
 
-use std::fmt;
-
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
@@ -9,7 +7,7 @@ use crate::api::wire::API_PATH;
 
 /// The calls of the Nests API, and the signal endpoint of the embedded media server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(super) enum ApiCall {
     /// `PUT /api/v1/nests`
     Create,
     /// `POST /:id/restart`
@@ -32,49 +30,33 @@ pub enum Call {
     Webhook,
 }
 
-impl Call {
-    /// All calls that faults can strike.
-    pub const ALL: [Self; 9] = [
-        Self::Create,
-        Self::Restart,
-        Self::Token,
-        Self::Guest,
-        Self::Info,
-        Self::Permissions,
-        Self::Delete,
-        Self::Health,
-        Self::Signal,
-    ];
+/// Each call in the order of [`ApiCall`], its name in `--fault …@NAME` and in metrics, and what a 500 to it says.
+const CALLS: [(ApiCall, &str, &str); 10] = [
+    (ApiCall::Create, "create", "Failed to create nest"),
+    (ApiCall::Restart, "restart", "Failed to restart nest"),
+    (ApiCall::Token, "token", "Failed to join nest"),
+    (ApiCall::Guest, "guest", "Failed to join nest as guest"),
+    (ApiCall::Info, "info", "Failed to get nest info"),
+    (ApiCall::Permissions, "permissions", "Failed to update permissions"),
+    (ApiCall::Delete, "delete", "Failed to delete nest"),
+    (ApiCall::Health, "health", "Internal server error"),
+    (ApiCall::Signal, "signal", "Internal server error"),
+    (ApiCall::Webhook, "webhook", "Internal server error"),
+];
 
-    /// The name in `--fault …@NAME` and in the log.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Restart => "restart",
-            Self::Token => "token",
-            Self::Guest => "guest",
-            Self::Info => "info",
-            Self::Permissions => "permissions",
-            Self::Delete => "delete",
-            Self::Health => "health",
-            Self::Signal => "signal",
-            Self::Webhook => "webhook",
-        }
+impl ApiCall {
+    /// All calls that faults can strike.
+    pub(super) fn all_with_faults() -> impl Iterator<Item = Self> {
+        CALLS.into_iter().map(|(call, ..)| call).filter(|call| *call != Self::Webhook)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        CALLS[self as usize].1
     }
 
     /// What a 500 to this call says.
     pub(super) fn failure(self) -> &'static str {
-        match self {
-            Self::Create => "Failed to create nest",
-            Self::Restart => "Failed to restart nest",
-            Self::Token => "Failed to join nest",
-            Self::Guest => "Failed to join nest as guest",
-            Self::Info => "Failed to get nest info",
-            Self::Permissions => "Failed to update permissions",
-            Self::Delete => "Failed to delete nest",
-            Self::Health | Self::Signal | Self::Webhook => "Internal server error",
-        }
+        CALLS[self as usize].2
     }
 
     pub(super) fn needs_signature(self) -> bool {
@@ -86,28 +68,20 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum HttpRoute {
     /// A call of the API and the room that it is about (empty for `create` and `health`).
-    Api(Call, String),
+    Api(ApiCall, String),
     /// The WebSocket of the media server.
     Signal,
     /// The same checks, without joining.
     Validate,
-    /// The Nostr relay.
     Relay,
-    /// Nothing is there.
     Nowhere,
 }
 
-impl Route {
+impl HttpRoute {
     pub(super) fn of(method: &Method, path: &str) -> Self {
         match path.strip_prefix("/livekit").unwrap_or(path) {
             "/rtc" => return Self::Signal,
@@ -116,23 +90,23 @@ impl Route {
         }
         match path {
             "/relay" => return Self::Relay,
-            "/health" if method == Method::GET => return Self::Api(Call::Health, String::new()),
+            "/health" if method == Method::GET => return Self::Api(ApiCall::Health, String::new()),
             _ => {}
         }
         let Some(rest) = path.strip_prefix(API_PATH) else { return Self::Nowhere };
         if matches!(rest, "" | "/") {
-            return if method == Method::PUT { Self::Api(Call::Create, String::new()) } else { Self::Nowhere };
+            return if method == Method::PUT { Self::Api(ApiCall::Create, String::new()) } else { Self::Nowhere };
         }
         let Some(rest) = rest.strip_prefix('/') else { return Self::Nowhere };
         let (id, action) = rest.split_once('/').unwrap_or((rest, ""));
         let call = match (method.as_str(), action) {
-            ("POST", "restart") => Call::Restart,
-            ("GET", "") => Call::Token,
-            ("GET", "guest") => Call::Guest,
-            ("GET", "info") => Call::Info,
-            ("POST", "permissions") => Call::Permissions,
-            ("DELETE", "") => Call::Delete,
-            ("POST", "") if id == "webhook" => Call::Webhook,
+            ("POST", "restart") => ApiCall::Restart,
+            ("GET", "") => ApiCall::Token,
+            ("GET", "guest") => ApiCall::Guest,
+            ("GET", "info") => ApiCall::Info,
+            ("POST", "permissions") => ApiCall::Permissions,
+            ("DELETE", "") => ApiCall::Delete,
+            ("POST", "") if id == "webhook" => ApiCall::Webhook,
             _ => return Self::Nowhere,
         };
         match percent_decode_str(id).decode_utf8() {
@@ -147,28 +121,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn calls_are_listed_in_their_order() {
+        assert!(CALLS.iter().enumerate().all(|(index, (call, ..))| *call as usize == index));
+    }
+
+    #[test]
     fn requests_find_their_call() {
-        let api = |call, id: &str| Route::Api(call, id.into());
+        let api = |call, id: &str| HttpRoute::Api(call, id.into());
         for (method, path, route) in [
-            ("PUT", "/api/v1/nests", api(Call::Create, "")),
-            ("POST", "/api/v1/nests/a/restart", api(Call::Restart, "a")),
-            ("GET", "/api/v1/nests/a%20b%2Fc", api(Call::Token, "a b/c")),
-            ("GET", "/api/v1/nests/a/guest", api(Call::Guest, "a")),
-            ("GET", "/api/v1/nests/a/info", api(Call::Info, "a")),
-            ("POST", "/api/v1/nests/a/permissions", api(Call::Permissions, "a")),
-            ("DELETE", "/api/v1/nests/a", api(Call::Delete, "a")),
-            ("POST", "/api/v1/nests/webhook", api(Call::Webhook, "webhook")),
-            ("GET", "/health", api(Call::Health, "")),
-            ("GET", "/rtc", Route::Signal),
-            ("GET", "/livekit/rtc/validate", Route::Validate),
-            ("GET", "/rtc/v1", Route::Nowhere),
-            ("GET", "/relay", Route::Relay),
-            ("GET", "/api/v1/nests/a/restart", Route::Nowhere),
-            ("POST", "/api/v1/nestsa/restart", Route::Nowhere),
-            ("GET", "/api/v1/nests/%ff", Route::Nowhere),
-            ("GET", "/", Route::Nowhere),
+            ("PUT", "/api/v1/nests", api(ApiCall::Create, "")),
+            ("POST", "/api/v1/nests/a/restart", api(ApiCall::Restart, "a")),
+            ("GET", "/api/v1/nests/a%20b%2Fc", api(ApiCall::Token, "a b/c")),
+            ("GET", "/api/v1/nests/a/guest", api(ApiCall::Guest, "a")),
+            ("GET", "/api/v1/nests/a/info", api(ApiCall::Info, "a")),
+            ("POST", "/api/v1/nests/a/permissions", api(ApiCall::Permissions, "a")),
+            ("DELETE", "/api/v1/nests/a", api(ApiCall::Delete, "a")),
+            ("POST", "/api/v1/nests/webhook", api(ApiCall::Webhook, "webhook")),
+            ("GET", "/health", api(ApiCall::Health, "")),
+            ("GET", "/rtc", HttpRoute::Signal),
+            ("GET", "/livekit/rtc/validate", HttpRoute::Validate),
+            ("GET", "/rtc/v1", HttpRoute::Nowhere),
+            ("GET", "/relay", HttpRoute::Relay),
+            ("GET", "/api/v1/nests/a/restart", HttpRoute::Nowhere),
+            ("POST", "/api/v1/nestsa/restart", HttpRoute::Nowhere),
+            ("GET", "/api/v1/nests/%ff", HttpRoute::Nowhere),
+            ("GET", "/", HttpRoute::Nowhere),
         ] {
-            assert_eq!(Route::of(&method.parse().unwrap(), path), route, "{method} {path}");
+            assert_eq!(HttpRoute::of(&method.parse().unwrap(), path), route, "{method} {path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The bundled server: a Nests API, the signal endpoint of a media server, and a Nostr relay, on one listener.
+//! The bundled server: the Nests API, and for tests the signal endpoint of a media server and a Nostr relay.
 //!
 //! | path | what |
 //! |---|---|
@@ -6,110 +6,66 @@
 //! | `/rtc`, `/rtc/validate`, also below `/livekit` | the embedded media server, unless a real one is used |
 //! | `/relay` | the relay |
 //!
-//! [`run`] serves until it is told to stop; [`Mock`] does so on a thread of its own, with a nest to play with.
-//! [`serve`] puts the same API on Redis and LiveKit.
+//! It is used in two ways, on one HTTP front: [`Mock`] serves everything from memory on a thread of its own, with a
+//! nest to play with and with faults; [`serve`] puts the API on Redis and LiveKit.
 
+mod access_log;
 mod answer;
 mod api;
-mod app;
 mod call;
 pub mod faults;
-mod limit;
+mod http;
 pub mod media;
 mod mock;
-pub mod nip98;
-mod random;
-pub mod serve;
-mod signal;
+mod nip98;
+mod rate_limit;
+pub(crate) mod serve;
 pub mod store;
 pub mod token;
-mod websocket;
 
-use std::fmt;
-use std::future::Future;
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::net::TcpListener;
-
-use app::App;
-pub use call::Call;
+pub use access_log::{AccessLogEntry, LogSink};
 pub use faults::Fault;
-pub use mock::{DEMO, Mock};
+pub use mock::{DEMO, Mock, Options};
 
-/// How a server is to be.
-#[derive(Clone)]
-pub struct Options {
-    /// What goes wrong on purpose.
-    pub faults: Vec<Fault>,
-    /// A real LiveKit server in place of the embedded one.
-    pub livekit: Option<media::livekit::Config>,
-    /// Settings of the embedded media server.
-    pub media: media::embedded::Settings,
-    /// How long a record lives after its last write.
-    pub record_ttl: Duration,
-    /// How long a room of a nest stays while nobody was ever in it.
-    pub empty_timeout: Duration,
-    /// How long a room of a nest stays once the last one has left.
-    pub departure_timeout: Duration,
-    /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
-    pub public_origin: Option<String>,
-    /// Hears of every request.
-    pub log: Option<LogSink>,
+/// Why the room store or the media server did not do what it was asked; which of them, and why.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BackendError {
+    /// It cannot be asked, does not answer in time, or is not well.
+    #[error("{0}: {1}")]
+    Unreachable(&'static str, String),
+    #[error("{0}: {1}")]
+    Broken(&'static str, String),
 }
 
-impl Default for Options {
-    /// As upstream.
-    fn default() -> Self {
-        Self {
-            faults: Vec::new(),
-            livekit: None,
-            media: media::embedded::Settings::default(),
-            record_ttl: Duration::from_secs(24 * 3600),
-            empty_timeout: Duration::from_secs(1800),
-            departure_timeout: Duration::from_secs(60),
-            public_origin: None,
-            log: None,
-        }
+/// Random bytes. The operating system's source does not fail in practice.
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness");
+    bytes
+}
+
+/// Random capital letters and digits, as in LiveKit's SIDs.
+fn random_text(len: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+    (0..len).map(|_| char::from(ALPHABET[usize::from(random_bytes::<1>()[0] & 31)])).collect()
+}
+
+/// A UUID of version 4.
+fn random_uuid() -> String {
+    let number = u128::from_be_bytes(random_bytes());
+    let number = (number & !(0xf << 76) & !(0b11 << 62)) | (4 << 76) | (0b10 << 62);
+    let hex = format!("{number:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn uuids_are_of_version_4() {
+        let uuid = super::random_uuid();
+        let parts: Vec<_> = uuid.split('-').map(str::len).collect();
+        assert_eq!(parts, [8, 4, 4, 4, 12]);
+        assert!(uuid.as_bytes()[14] == b'4' && b"89ab".contains(&uuid.as_bytes()[19]), "{uuid}");
+        assert_ne!(uuid, super::random_uuid());
     }
-}
-
-/// Where log lines go.
-pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
-
-/// A request that was answered, or not. Holds no secrets (neither query strings nor headers), but words of strangers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// As it came.
-    pub method: String,
-    /// As it came, without the query.
-    pub path: String,
-    /// `None`: the connection was dropped.
-    pub status: Option<u16>,
-    /// Milliseconds from the head of the request to that of the answer.
-    pub elapsed_ms: u64,
-    /// What happened, in a few words; may be empty.
-    pub note: String,
-}
-
-impl fmt::Display for LogLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.status {
-            Some(status) => write!(f, "{status}")?,
-            None => f.write_str("---")?,
-        }
-        write!(f, " {} {} {} ms", self.method, self.path, self.elapsed_ms)?;
-        if self.note.is_empty() { Ok(()) } else { write!(f, " · {}", self.note) }
-    }
-}
-
-/// Serves until `shutdown` is ready; what is under way then is cut off.
-///
-/// # Errors
-/// When the listener has no address, or the LiveKit URL cannot be used.
-pub async fn run(listener: TcpListener, options: Options, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let app = App::new(listener.local_addr()?, options, None)?;
-    app.serve(listener, shutdown).await;
-    Ok(())
 }

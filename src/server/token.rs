@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::secret::Secret;
@@ -16,28 +17,20 @@ const LEEWAY_S: i64 = 60;
 #[serde(rename_all = "camelCase", default)]
 pub struct Grants {
     /// The room that the other grants are about.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<String>,
-    /// May join the room.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the participant may join the room.
     pub room_join: Option<bool>,
-    /// May publish tracks.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the participant may publish tracks.
     pub can_publish: Option<bool>,
-    /// May subscribe to tracks.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the participant may subscribe to tracks.
     pub can_subscribe: Option<bool>,
-    /// May administer the room.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the bearer may administer the room.
     pub room_admin: Option<bool>,
-    /// May record the room.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the bearer may record the room.
     pub room_record: Option<bool>,
-    /// May create and delete rooms.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the bearer may create and delete rooms.
     pub room_create: Option<bool>,
-    /// May list rooms.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the bearer may list rooms.
     pub room_list: Option<bool>,
 }
 
@@ -54,9 +47,7 @@ pub struct RoomConfig {
 }
 
 impl RoomConfig {
-    /// What this room is like.
-    #[must_use]
-    pub fn of(room: &livekit_protocol::Room) -> Self {
+    pub(super) fn of(room: &livekit_protocol::Room) -> Self {
         let livekit_protocol::Room { empty_timeout, departure_timeout, max_participants, .. } = *room;
         Self { empty_timeout, departure_timeout, max_participants }
     }
@@ -66,82 +57,68 @@ impl RoomConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Claims {
-    /// Identity of the participant.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub sub: String,
     /// The API key whose secret signed the token.
     pub iss: String,
-    /// Not valid after; a token without one never expires.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Not valid after this time; a token without one never expires.
     pub exp: Option<i64>,
-    /// Not valid before.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Not valid before this time.
     pub nbf: Option<i64>,
-    /// Shown to others in the room.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// The name that others in the room see.
     pub name: String,
-    /// What the token allows.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The grants, under the name that LiveKit has for them.
     pub video: Option<Grants>,
     /// The room, where LiveKit has to make it.
-    #[serde(rename = "roomConfig", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "roomConfig")]
     pub room_config: Option<RoomConfig>,
     /// For the application: here a JSON object as text.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub metadata: String,
     /// Of a webhook: the base64 of the hash of its body.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub sha256: String,
 }
 
 /// Why a token is not accepted, in LiveKit's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No JWT.
+pub(super) enum TokenError {
     #[error("invalid authorization token")]
     Malformed,
-    /// Signed by another server, or for another one.
     #[error("invalid API key: {0}")]
     UnknownKey(String),
     /// LiveKit echoes the whole token.
     #[error("invalid token: {token}, error: {why}")]
-    Invalid {
-        /// The token as it came.
-        token: String,
-        /// The reason.
-        why: String,
-    },
+    Invalid { token: String, why: String },
 }
 
 /// An API key and its secret, which mint and verify tokens.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// The name of the key: `iss`.
+    /// The name of the key, which is the `iss` of its tokens.
     pub key: String,
-    /// The shared secret.
+    /// The secret that is shared with LiveKit.
     pub secret: Secret,
 }
 
 impl Issuer {
     /// A token with these claims, `iss` being this key.
-    #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
         let claims = Claims { iss: self.key.clone(), ..claims.clone() };
-        let json = serde_json::json!(claims).to_string();
-        let signed =
-            format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#), URL_SAFE_NO_PAD.encode(json));
+        let mut json = serde_json::json!(claims);
+        leave_out_empty(&mut json);
+        let [header, json] =
+            [r#"{"alg":"HS256","typ":"JWT"}"#, &json.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let signed = format!("{header}.{json}");
         let signature = URL_SAFE_NO_PAD.encode(self.mac(&signed).finalize().into_bytes());
         format!("{signed}.{signature}")
     }
 
     /// The claims of a token of this issuer that is valid at `now_s`.
-    pub fn verify(&self, token: &str, now_s: i64) -> Result<Claims, Refusal> {
-        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
-        let (alg, claims) = read(signed).ok_or(Refusal::Malformed)?;
+    pub(super) fn verify(&self, token: &str, now_s: i64) -> Result<Claims, TokenError> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (alg, claims) = read(signed).ok_or(TokenError::Malformed)?;
         if claims.iss != self.key {
-            return Err(Refusal::UnknownKey(claims.iss));
+            return Err(TokenError::UnknownKey(claims.iss));
         }
-        let invalid = |why: &str| Err(Refusal::Invalid { token: token.to_owned(), why: why.to_owned() });
+        let invalid = |why: &str| Err(TokenError::Invalid { token: token.to_owned(), why: why.to_owned() });
         if alg != "HS256" {
             return invalid(&format!("token signature is invalid: signing method {alg} is invalid"));
         }
@@ -163,6 +140,14 @@ impl Issuer {
             Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("HMAC takes keys of any length");
         mac.update(signed.as_bytes());
         mac
+    }
+}
+
+/// Leaves out what a token does not say.
+fn leave_out_empty(json: &mut Value) {
+    if let Value::Object(fields) = json {
+        fields.retain(|_, value| !value.is_null() && value != "");
+        fields.values_mut().for_each(leave_out_empty);
     }
 }
 
@@ -212,7 +197,7 @@ mod tests {
         }
         assert!(issuer("secret").verify(&token, 1059).is_ok());
         assert!(issuer("secret").verify(&token, 440).is_ok());
-        assert_eq!(issuer("x").verify("no.jwt.at all", 0), Err(Refusal::Malformed));
+        assert_eq!(issuer("x").verify("no.jwt.at all", 0), Err(TokenError::Malformed));
         let foreign = Issuer { key: "other".into(), secret: Secret::new("secret") }.mint(&claims);
         assert_eq!(issuer("secret").verify(&foreign, 700).unwrap_err().to_string(), "invalid API key: other");
     }

@@ -18,7 +18,7 @@ use crate::support::secrets::{PASSPHRASE, PASSWORD, Secrets, tokens};
 use crate::support::tls::{self, Authority};
 
 fn all_faults() -> Vec<String> {
-    let values = |row: &faults::Row| match row.argument {
+    let values = |row: &faults::FaultRow| match row.argument {
         "" | "[=TIME]" | "[=COUNT]" | "[=BYTES]" | "[=HOST:PORT]" => vec![""],
         "=TIME" => vec!["=100ms"],
         "=CODE[,TIME]" => vec!["=401", "=403", "=404", "=429", "=429,1s", "=500", "=503,1s"],

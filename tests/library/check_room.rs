@@ -1,5 +1,6 @@
 //! Inside the room: whether it is the restarted one, whether it stays, when it closes, and that nothing is left behind.
 
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ fn room(change: impl FnOnce(&mut proto::Room)) -> proto::JoinResponse {
 #[tokio::test]
 async fn the_document_has_the_names_of_the_contract() {
     let report = restarted(Script::joining(join(), &[Act::Serve]), 5000, None).await;
-    let document = serde_json::to_value(&report).unwrap();
+    let document = nostr_nests::cli::document::report(&report);
     let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&document), ["verdict", "endpoint", "server", "room", "steps"]);
     assert_eq!(names(&document["server"]), ["version", "region"]);
@@ -67,7 +68,7 @@ async fn an_old_room() {
         "The server reports success, but LiveKit still runs the old room (RM_fake_livekit, created 2 h ago). Nobody was \
          disconnected."
     );
-    assert_eq!(report.failed(), Some(step(&report, "fresh")));
+    assert_eq!(report.failed().map(|step| step.name), Some("fresh"));
 }
 
 /// Older servers tell times in whole seconds: then nothing is claimed that cannot be known.
@@ -223,7 +224,7 @@ struct Everything(Mutex<String>);
 
 impl Reporter for Everything {
     fn warning(&self, warning: &Warning) {
-        self.0.lock().unwrap().push_str(&format!("{warning:?}"));
+        write!(self.0.lock().unwrap(), "{warning:?}").unwrap();
     }
 
     fn detail(&self, _level: u8, text: &str) {

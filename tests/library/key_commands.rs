@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nostr::{Keys, PublicKey};
-use nostr_nests::commands::key::{self as command, Error, Export, Import, Stored};
-use nostr_nests::key::keyring::{self, Keyring, LIMIT, Reason, Vault};
-use nostr_nests::key::source::Opener;
-use nostr_nests::key::{self, Origin, Plan, Source, index, npub, parse};
+use nostr_nests::commands::key::{self as command, Export, Import, KeyCommandError, Stored};
+use nostr_nests::key::keyring::{self, Keyring, LIMIT, Vault, VaultError};
+use nostr_nests::key::source::KeyOpener;
+use nostr_nests::key::{self, KeyOrigin, KeyPlan, KeySource, npub, parse};
 use nostr_nests::reporter::{Reporter, Silent};
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
@@ -20,11 +20,11 @@ fn keyring(folder: &TempDir) -> Keyring {
 }
 
 fn from(text: &str) -> Import {
-    Import { from: Some(Source::Env(Secret::new(text))), ..Import::default() }
+    Import { from: Some(KeySource::Env(Secret::new(text))), ..Import::default() }
 }
 
-fn asking(reporter: &dyn Reporter) -> Opener<'_> {
-    Opener { passphrase_file: None, reporter }
+fn asking(reporter: &dyn Reporter) -> KeyOpener<'_> {
+    KeyOpener { passphrase_file: None, reporter }
 }
 
 async fn three(keyring: &Keyring) -> [PublicKey; 3] {
@@ -36,9 +36,9 @@ async fn three(keyring: &Keyring) -> [PublicKey; 3] {
 }
 
 /// The keyring's own error under a command's.
-fn keyring_error(error: Error) -> keyring::Error {
+fn keyring_error(error: KeyCommandError) -> keyring::KeyringError {
     match error {
-        Error::Key(key::Error::Keyring(error)) => error,
+        KeyCommandError::Key(key::KeyError::Keyring(error)) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -56,14 +56,14 @@ async fn the_first_key_becomes_the_default_and_the_same_again_is_fine() {
     let listed: Vec<_> = command::list(&keyring).unwrap().iter().map(|key| (key.public_key, key.default)).collect();
     assert_eq!(listed, [(alice, true), (bob, false)]);
 
-    let plan = Plan { keyring: Some(keyring.clone()), ..Plan::default() };
-    let shown = command::show(&plan, &Silent).await.unwrap();
-    assert_eq!((shown.public_key, shown.origin), (alice, Origin::Keyring));
+    let plan = KeyPlan { keyring: Some(keyring.clone()), ..KeyPlan::default() };
+    let shown = key::load(&plan, None, &Silent).await.unwrap();
+    assert_eq!((shown.public_key(), shown.source()), (alice, &KeyOrigin::Keyring));
     command::default(&keyring, bob).unwrap();
-    assert_eq!(command::show(&plan, &Silent).await.unwrap().public_key, bob);
+    assert_eq!(key::load(&plan, None, &Silent).await.unwrap().public_key(), bob);
     let stranger = new_key().0;
     match keyring_error(command::default(&keyring, stranger).unwrap_err()) {
-        keyring::Error::Unknown { npub: unknown, npubs } => {
+        keyring::KeyringError::Unknown { npub: unknown, npubs } => {
             assert_eq!((unknown, npubs), (npub(&stranger), vec![npub(&alice), npub(&bob)]));
         }
         other => panic!("{other:?}"),
@@ -85,14 +85,14 @@ async fn the_host_of_the_room_decides_between_several() {
 
     keyring.remove(alice).await.unwrap();
     match keyring.choose(None).unwrap_err() {
-        keyring::Error::Undecided { npubs } => assert_eq!(npubs, [npub(&bob), npub(&carol)]),
+        keyring::KeyringError::Undecided { npubs } => assert_eq!(npubs, [npub(&bob), npub(&carol)]),
         other => panic!("{other:?}"),
     }
     assert_eq!(keyring.choose(Some(bob)).unwrap(), Some(bob));
     keyring.remove(carol).await.unwrap();
     assert_eq!(keyring.choose(None).unwrap(), Some(bob));
 
-    let plan = Plan { keyring: Some(keyring.clone()), ..Plan::default() };
+    let plan = KeyPlan { keyring: Some(keyring.clone()), ..KeyPlan::default() };
     assert_eq!(key::load(&plan, Some(bob), &Silent).await.unwrap().public_key(), bob);
 }
 
@@ -101,22 +101,22 @@ async fn a_key_is_removed_when_somebody_says_so() {
     let folder = TempDir::new().unwrap();
     let keyring = keyring(&folder);
     let nothing = command::remove(&keyring, None, true, &Silent).await.unwrap_err();
-    assert!(matches!(keyring_error(nothing), keyring::Error::Empty));
+    assert!(matches!(keyring_error(nothing), keyring::KeyringError::Empty));
     let [alice, bob, carol] = three(&keyring).await;
 
     let which = command::remove(&keyring, None, true, &Silent).await;
-    assert!(matches!(which, Err(Error::WhichOne { npubs }) if npubs.len() == 3));
+    assert!(matches!(which, Err(KeyCommandError::WhichOne { npubs }) if npubs.len() == 3));
     for person in [&Person::who_says(false) as &dyn Reporter, &Silent] {
         let kept = command::remove(&keyring, Some(bob), false, person).await;
-        assert!(matches!(kept, Err(Error::NotConfirmed { .. })), "{kept:?}");
+        assert!(matches!(kept, Err(KeyCommandError::NotConfirmed { .. })), "{kept:?}");
     }
     assert!(keyring.get(bob).await.is_ok());
     let person = Person::who_says(true);
     assert_eq!(command::remove(&keyring, Some(bob), false, &person).await.unwrap(), bob);
     assert!(person.heard()[0].contains(&npub(&bob)));
-    assert!(matches!(keyring.get(bob).await, Err(keyring::Error::Gone { npub: gone }) if gone == npub(&bob)));
+    assert!(matches!(keyring.get(bob).await, Err(keyring::KeyringError::Gone { npub: gone }) if gone == npub(&bob)));
     let again = command::remove(&keyring, Some(bob), true, &Silent).await.unwrap_err();
-    assert!(matches!(keyring_error(again), keyring::Error::Unknown { .. }));
+    assert!(matches!(keyring_error(again), keyring::KeyringError::Unknown { .. }));
 
     command::remove(&keyring, Some(carol), true, &Silent).await.unwrap();
     assert_eq!(command::remove(&keyring, None, true, &Silent).await.unwrap(), alice);
@@ -133,10 +133,10 @@ async fn an_encrypted_key_is_kept_as_it_was_given_or_opened() {
     let kept = Import { keep_encrypted: true, ..from(&format!("{NCRYPTSEC}\n")) };
     assert_eq!(command::import(&keyring, &kept, &passphrase()).await.unwrap().public_key, host.public_key());
     assert_eq!(keyring.get(host.public_key()).await.unwrap().expose(), NCRYPTSEC);
-    let plan = Plan { keyring: Some(keyring.clone()), ..Plan::default() };
+    let plan = KeyPlan { keyring: Some(keyring.clone()), ..KeyPlan::default() };
     assert_eq!(key::load(&plan, None, &passphrase()).await.unwrap().public_key(), host.public_key());
     let alone = key::load(&plan, None, &Silent).await;
-    assert!(matches!(alone, Err(key::Error::PassphraseNeeded { origin: Origin::Keyring })));
+    assert!(matches!(alone, Err(key::KeyError::PassphraseNeeded { origin: KeyOrigin::Keyring })));
     let nsec = parse::nsec(host.secret_key());
     let bare = Export { plain: true, yes: true, ..Export::default() };
     assert_eq!(command::export(&keyring, &bare, &passphrase()).await.unwrap().text, nsec);
@@ -152,7 +152,7 @@ async fn a_new_key_can_be_taken_out_and_brought_back() {
     let ring = keyring(&folder);
     let plain = Export { plain: true, yes: true, ..Export::default() };
     let nothing = command::export(&ring, &plain, &Silent).await.unwrap_err();
-    assert!(matches!(keyring_error(nothing), keyring::Error::Empty));
+    assert!(matches!(keyring_error(nothing), keyring::KeyringError::Empty));
     let made = command::generate(&ring).await.unwrap();
     assert!(made.default && made.new);
 
@@ -160,35 +160,35 @@ async fn a_new_key_can_be_taken_out_and_brought_back() {
     let asked = Export { key: Some(made.public_key), ..plain.clone() };
     for person in [&Person::who_says(false) as &dyn Reporter, &Silent] {
         let kept = command::export(&ring, &Export { yes: false, ..asked.clone() }, person).await;
-        assert!(matches!(kept, Err(Error::NotConfirmed { what: "exported", .. })), "{kept:?}");
+        assert!(matches!(kept, Err(KeyCommandError::NotConfirmed { what: "exported", .. })), "{kept:?}");
     }
     let nsec = command::export(&ring, &asked, &Silent).await.unwrap().text;
     assert_eq!(Keys::parse(nsec.expose()).unwrap().public_key(), made.public_key);
     let sealed = async |person: &Person| {
         command::export(&ring, &Export { yes: true, ..Export::default() }, person).await.map(|written| written.text)
     };
-    assert!(matches!(sealed(&Person::who_types(&[])).await, Err(Error::NoPassphrase)));
-    assert!(matches!(sealed(&Person::who_types(&["pw", "px"])).await, Err(Error::Mistyped)));
+    assert!(matches!(sealed(&Person::who_types(&[])).await, Err(KeyCommandError::NoPassphrase)));
+    assert!(matches!(sealed(&Person::who_types(&["pw", "px"])).await, Err(KeyCommandError::Mistyped)));
     let sealed = sealed(&Person::who_types(&["pw", "pw"])).await.unwrap();
     assert!(sealed.expose().starts_with("ncryptsec1"));
     let second = TempDir::new().unwrap();
     let back = command::import(&keyring(&second), &from(sealed.expose()), &Person::who_types(&["pw"])).await.unwrap();
     assert_eq!(back.public_key, made.public_key);
 
-    let source = Source::Env(nsec.clone());
+    let source = KeySource::Env(nsec.clone());
     let sealed = command::encrypt(Some(&source), None, &Person::who_types(&["pw", "pw"])).await.unwrap();
     assert_eq!(sealed.public_key, made.public_key);
-    let opened = asking(&Person::who_types(&["pw"])).open(&sealed.text, &Origin::Env).await.unwrap();
+    let opened = asking(&Person::who_types(&["pw"])).open(&sealed.text, &KeyOrigin::Env).await.unwrap();
     assert_eq!(Keys::new(opened).public_key(), made.public_key);
     // Another passphrase for a key that has one.
-    let source = Source::Env(sealed.text);
+    let source = KeySource::Env(sealed.text);
     let again = command::encrypt(Some(&source), None, &Person::who_types(&["pw", "new", "new"])).await.unwrap();
-    let opened = asking(&Person::who_types(&["new"])).open(&again.text, &Origin::Env).await.unwrap();
+    let opened = asking(&Person::who_types(&["new"])).open(&again.text, &KeyOrigin::Env).await.unwrap();
     assert_eq!(Keys::new(opened).public_key(), made.public_key);
     let bare = folder.path().join("bare");
     key::file::create(&bare, &Secret::new("")).unwrap();
-    let bare = command::encrypt(Some(&Source::Env(nsec)), Some(&bare), &Silent).await;
-    assert!(matches!(bare, Err(Error::NotEncrypted(parse::Error::NoPassphrase))));
+    let bare = command::encrypt(Some(&KeySource::Env(nsec)), Some(&bare), &Silent).await;
+    assert!(matches!(bare, Err(KeyCommandError::NotEncrypted(parse::KeyParseError::NoPassphrase))));
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn an_imported_key_is_asked_for_when_it_is_nowhere_else() {
     let stored = command::import(&keyring(&folder), &Import::default(), &person).await.unwrap();
     assert_eq!(stored.public_key, Keys::parse(NCRYPTSEC_HEX).unwrap().public_key());
     let nobody = command::import(&keyring(&folder), &Import::default(), &Silent).await;
-    assert!(matches!(nobody, Err(Error::Key(key::Error::Missing))));
+    assert!(matches!(nobody, Err(KeyCommandError::Key(key::KeyError::Missing))));
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn a_damaged_list_is_named_and_left_alone() {
     for text in ["", "[]", "{\"keys\":[\"npub1x\"]}", "{\"default\":1,\"keys\":[]}", "\u{0}"] {
         fs::write(&path, text).unwrap();
         match keyring_error(command::generate(&keyring).await.unwrap_err()) {
-            keyring::Error::Index(index::Error::Damaged { path: at, .. }) => assert_eq!(at, path),
+            keyring::KeyringError::Damaged { path: at, .. } => assert_eq!(at, path),
             other => panic!("{other:?}"),
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
@@ -227,9 +227,9 @@ async fn a_keyring_that_holds_another_key_is_not_believed() {
     let keyring = Keyring::over(vault.clone(), folder.path().join("keys.json"));
     let [alice, ..] = three(&keyring).await;
     vault.set(&npub(&alice), &new_key().1).unwrap();
-    let plan = Plan { keyring: Some(keyring), ..Plan::default() };
+    let plan = KeyPlan { keyring: Some(keyring), ..KeyPlan::default() };
     match key::load(&plan, None, &Silent).await.unwrap_err() {
-        key::Error::Keyring(keyring::Error::Mixed { npub: of }) => assert_eq!(of, npub(&alice)),
+        key::KeyError::Keyring(keyring::KeyringError::Mixed { npub: of }) => assert_eq!(of, npub(&alice)),
         other => panic!("{other:?}"),
     }
 }
@@ -241,20 +241,20 @@ enum Broken {
 }
 
 impl Vault for Broken {
-    fn open(&self) -> Result<(), Reason> {
+    fn open(&self) -> Result<(), VaultError> {
         Ok(())
     }
-    fn get(&self, _: &str) -> Result<Option<Secret>, Reason> {
+    fn get(&self, _: &str) -> Result<Option<Secret>, VaultError> {
         if matches!(self, Self::Hangs) {
             std::thread::sleep(Duration::from_secs(600));
         }
         Ok(None)
     }
-    fn set(&self, _: &str, _: &Secret) -> Result<(), Reason> {
+    fn set(&self, _: &str, _: &Secret) -> Result<(), VaultError> {
         Ok(())
     }
-    fn delete(&self, _: &str) -> Result<bool, Reason> {
-        Err(Reason::Locked("the prompt was dismissed".into()))
+    fn delete(&self, _: &str) -> Result<bool, VaultError> {
+        Err(VaultError::Locked("the prompt was dismissed".into()))
     }
 }
 
@@ -263,10 +263,10 @@ async fn an_import_that_cannot_be_read_back_is_an_error() {
     let folder = TempDir::new().unwrap();
     let keyring = Keyring::over(Arc::new(Broken::Forgets), folder.path().join("keys.json"));
     let lost = keyring_error(command::generate(&keyring).await.unwrap_err());
-    assert!(matches!(lost, keyring::Error::Mixed { .. }));
+    assert!(matches!(lost, keyring::KeyringError::Mixed { .. }));
     assert!(command::list(&keyring).unwrap().is_empty());
     let locked = keyring_error(command::remove(&keyring, Some(new_key().0), true, &Silent).await.unwrap_err());
-    assert!(matches!(locked, keyring::Error::Unusable(Reason::Locked(_))));
+    assert!(matches!(locked, keyring::KeyringError::Unusable(VaultError::Locked(_))));
 }
 
 #[tokio::test]
@@ -275,6 +275,6 @@ async fn a_keyring_that_hangs_is_given_three_seconds() {
     let keyring = Keyring::over(Arc::new(Broken::Hangs), folder.path().join("keys.json"));
     let start = Instant::now();
     let hung = keyring.get(new_key().0).await;
-    assert!(matches!(hung, Err(keyring::Error::Unusable(Reason::Waiting(LIMIT)))), "{hung:?}");
+    assert!(matches!(hung, Err(keyring::KeyringError::Unusable(VaultError::Waiting(LIMIT)))), "{hung:?}");
     assert!((LIMIT..LIMIT + Duration::from_secs(2)).contains(&start.elapsed()));
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nostr::{Event, EventBuilder, Keys, Kind, NostrSigner, PublicKey, UnsignedEvent};
 use nostr_nests::key::keyring::{self, Keyring};
-use nostr_nests::key::{Error, HostKey, Origin, Plan, Source, file, load, npub, parse};
+use nostr_nests::key::{HostKey, KeyError, KeyOrigin, KeyPlan, KeySource, file, load, npub, parse};
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
@@ -24,11 +24,11 @@ fn write(folder: &TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
     path
 }
 
-fn plan(explicit: impl Into<Vec<Source>>) -> Plan {
-    Plan { explicit: explicit.into(), ..Plan::default() }
+fn plan(explicit: impl Into<Vec<KeySource>>) -> KeyPlan {
+    KeyPlan { explicit: explicit.into(), ..KeyPlan::default() }
 }
 
-async fn loaded(plan: &Plan) -> Result<(PublicKey, String), Error> {
+async fn loaded(plan: &KeyPlan) -> Result<(PublicKey, String), KeyError> {
     load(plan, None, &Silent).await.map(|key| (key.public_key(), key.source().to_string()))
 }
 
@@ -38,13 +38,13 @@ async fn the_first_source_answers_and_says_what_it_is_called() {
     let (alice, nsec) = new_key();
     let path = write(&folder, "k", &format!("{}\n", nsec.expose()), 0o600);
     let text = path.display();
-    let other = Source::Env(new_key().1);
+    let other = KeySource::Env(new_key().1);
     for (source, name) in [
-        (Source::KeyFile(path.clone()), format!("--key-file {text}")),
-        (Source::EnvFile(path.clone()), format!("NEST_KEY_FILE {text}")),
-        (Source::Env(nsec.clone()), "NEST_KEY".into()),
-        (Source::Credential(path.clone()), format!("the systemd credential {text}")),
-        (Source::Profile(path.clone()), format!("the profile's key file {text}")),
+        (KeySource::KeyFile(path.clone()), format!("--key-file {text}")),
+        (KeySource::EnvFile(path.clone()), format!("NEST_KEY_FILE {text}")),
+        (KeySource::Env(nsec.clone()), "NEST_KEY".into()),
+        (KeySource::Credential(path.clone()), format!("the systemd credential {text}")),
+        (KeySource::Profile(path.clone()), format!("the profile's key file {text}")),
     ] {
         assert_eq!(loaded(&plan([source, other.clone()])).await.unwrap(), (alice, name));
     }
@@ -54,22 +54,22 @@ async fn the_first_source_answers_and_says_what_it_is_called() {
 async fn the_error_of_an_explicit_source_is_final() {
     let folder = TempDir::new().unwrap();
     let missing = folder.path().join("missing");
-    let all = plan([Source::EnvFile(missing.clone()), Source::Env(new_key().1)]);
+    let all = plan([KeySource::EnvFile(missing.clone()), KeySource::Env(new_key().1)]);
     match load(&all, None, &Person::who_types(&[NCRYPTSEC_HEX])).await.unwrap_err() {
-        Error::Unreadable { origin: Origin::EnvFile(at), cause: file::Error::NotFound(path) } => {
+        KeyError::Unreadable { origin: KeyOrigin::EnvFile(at), cause: file::SecretFileError::NotFound(path) } => {
             assert_eq!((at, path), (missing.clone(), missing));
         }
         other => panic!("{other:?}"),
     }
-    let empty = loaded(&plan([Source::Env(Secret::new(" \n")), Source::Env(new_key().1)])).await;
-    assert!(matches!(empty, Err(Error::Unusable { origin: Origin::Env, cause: parse::Error::Empty })));
+    let empty = loaded(&plan([KeySource::Env(Secret::new(" \n")), KeySource::Env(new_key().1)])).await;
+    assert!(matches!(empty, Err(KeyError::Unusable { origin: KeyOrigin::Env, cause: parse::KeyParseError::Empty })));
 }
 
 #[tokio::test]
 async fn a_credential_that_is_not_there_does_not_count() {
     let folder = TempDir::new().unwrap();
     let (alice, nsec) = new_key();
-    let all = plan([Source::Credential(folder.path().join("nest-key")), Source::Env(nsec)]);
+    let all = plan([KeySource::Credential(folder.path().join("nest-key")), KeySource::Env(nsec)]);
     assert_eq!(loaded(&all).await.unwrap(), (alice, "NEST_KEY".into()));
 }
 
@@ -80,10 +80,10 @@ async fn an_explicit_source_leaves_the_keyring_alone() {
     // A list that cannot even be read would be an error if anybody looked.
     let index = write(&folder, "keys.json", "{", 0o600);
     let keyring = Keyring::over(Arc::new(MemoryVault::default()), index);
-    let mut all = Plan { keyring: Some(keyring), ..plan([Source::Env(nsec)]) };
+    let mut all = KeyPlan { keyring: Some(keyring), ..plan([KeySource::Env(nsec)]) };
     assert_eq!(loaded(&all).await.unwrap().0, alice);
     all.explicit.clear();
-    assert!(matches!(loaded(&all).await, Err(Error::Keyring(keyring::Error::Index(_)))));
+    assert!(matches!(loaded(&all).await, Err(KeyError::Keyring(keyring::KeyringError::Damaged { .. }))));
 }
 
 #[tokio::test]
@@ -92,8 +92,8 @@ async fn a_file_that_others_can_read_is_refused_with_its_mode() {
     let (alice, nsec) = new_key();
     for mode in [0o644, 0o640, 0o604, 0o660] {
         let path = write(&folder, "open", nsec.expose(), mode);
-        match loaded(&plan([Source::KeyFile(path.clone())])).await.unwrap_err() {
-            Error::Unreadable { cause: file::Error::TooOpen { path: at, mode: seen }, .. } => {
+        match loaded(&plan([KeySource::KeyFile(path.clone())])).await.unwrap_err() {
+            KeyError::Unreadable { cause: file::SecretFileError::TooOpen { path: at, mode: seen }, .. } => {
                 assert_eq!((at, seen), (path, mode));
             }
             other => panic!("{other:?}"),
@@ -102,13 +102,13 @@ async fn a_file_that_others_can_read_is_refused_with_its_mode() {
     let path = write(&folder, "open", nsec.expose(), 0o640);
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    let error = loaded(&plan([Source::Profile(link)])).await.unwrap_err();
-    assert!(matches!(error, Error::Unreadable { cause: file::Error::TooOpen { mode: 0o640, .. }, .. }));
+    let error = loaded(&plan([KeySource::Profile(link)])).await.unwrap_err();
+    assert!(matches!(error, KeyError::Unreadable { cause: file::SecretFileError::TooOpen { mode: 0o640, .. }, .. }));
     // systemd guards its credentials with access lists.
-    assert_eq!(loaded(&plan([Source::Credential(path)])).await.unwrap().0, alice);
+    assert_eq!(loaded(&plan([KeySource::Credential(path)])).await.unwrap().0, alice);
     for mode in [0o600, 0o400, 0o700] {
         let path = write(&folder, &format!("{mode:o}"), nsec.expose(), mode);
-        assert_eq!(loaded(&plan([Source::KeyFile(path)])).await.unwrap().0, alice);
+        assert_eq!(loaded(&plan([KeySource::KeyFile(path)])).await.unwrap().0, alice);
     }
 }
 
@@ -122,7 +122,7 @@ async fn pipes_may_be_open_to_all() {
         let (fifo, nsec) = (fifo.clone(), nsec.clone());
         move || fs::write(fifo, nsec.expose()).unwrap()
     });
-    assert_eq!(loaded(&plan([Source::KeyFile(fifo)])).await.unwrap().0, alice);
+    assert_eq!(loaded(&plan([KeySource::KeyFile(fifo)])).await.unwrap().0, alice);
     writer.join().unwrap();
 
     // What a shell makes of <(command).
@@ -130,32 +130,32 @@ async fn pipes_may_be_open_to_all() {
     std::io::Write::write_all(&mut writer, nsec.expose().as_bytes()).unwrap();
     drop(writer);
     let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
-    assert_eq!(loaded(&plan([Source::KeyFile(path)])).await.unwrap().0, alice);
+    assert_eq!(loaded(&plan([KeySource::KeyFile(path)])).await.unwrap().0, alice);
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_told_apart() {
     let folder = TempDir::new().unwrap();
-    let read = async |path: &Path| match loaded(&plan([Source::KeyFile(path.into())])).await.unwrap_err() {
-        Error::Unreadable { cause, .. } => cause,
+    let read = async |path: &Path| match loaded(&plan([KeySource::KeyFile(path.into())])).await.unwrap_err() {
+        KeyError::Unreadable { cause, .. } => cause,
         other => panic!("{other:?}"),
     };
-    assert!(matches!(read(folder.path()).await, file::Error::Directory(_)));
-    assert!(matches!(read(&folder.path().join("no")).await, file::Error::NotFound(_)));
-    assert!(matches!(read(Path::new("/dev/zero")).await, file::Error::TooLong(_)));
+    assert!(matches!(read(folder.path()).await, file::SecretFileError::Directory(_)));
+    assert!(matches!(read(&folder.path().join("no")).await, file::SecretFileError::NotFound(_)));
+    assert!(matches!(read(Path::new("/dev/zero")).await, file::SecretFileError::TooLong(_)));
     let binary = folder.path().join("binary");
     fs::write(&binary, b"\xff\xfe\x00").unwrap();
     fs::set_permissions(&binary, Permissions::from_mode(0o600)).unwrap();
-    assert!(matches!(read(&binary).await, file::Error::NotText(_)));
+    assert!(matches!(read(&binary).await, file::SecretFileError::NotText(_)));
     let exact = write(&folder, "exact", &" ".repeat(parse::MAX_BYTES), 0o600);
     assert!(matches!(
-        loaded(&plan([Source::KeyFile(exact)])).await,
-        Err(Error::Unusable { cause: parse::Error::Empty, .. })
+        loaded(&plan([KeySource::KeyFile(exact)])).await,
+        Err(KeyError::Unusable { cause: parse::KeyParseError::Empty, .. })
     ));
     let closed = write(&folder, "closed", "x", 0o000);
     if fs::File::open(&closed).is_err() {
         // Not so for root.
-        assert!(matches!(read(&closed).await, file::Error::Denied(_)));
+        assert!(matches!(read(&closed).await, file::SecretFileError::Denied(_)));
     }
 }
 
@@ -170,11 +170,14 @@ fn stdin_is_read_once() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let stdin = plan([Source::KeyFile("-".into())]);
+        let stdin = plan([KeySource::KeyFile("-".into())]);
         let (key, name) = loaded(&stdin).await.unwrap();
         assert_eq!((npub(&key), name), (std::env::var("HOST").unwrap(), "stdin".into()));
         let again = loaded(&stdin).await;
-        assert!(matches!(again, Err(Error::Unreadable { cause: file::Error::StdinTaken, .. })), "{again:?}");
+        assert!(
+            matches!(again, Err(KeyError::Unreadable { cause: file::SecretFileError::StdinTaken, .. })),
+            "{again:?}"
+        );
     });
 }
 
@@ -182,7 +185,7 @@ fn stdin_is_read_once() {
 async fn the_passphrase_comes_from_a_file_or_a_person_or_not_at_all() {
     let folder = TempDir::new().unwrap();
     let key = write(&folder, "k", NCRYPTSEC, 0o600);
-    let sealed = |passphrase_file| Plan { passphrase_file, ..plan([Source::KeyFile(key.clone())]) };
+    let sealed = |passphrase_file| KeyPlan { passphrase_file, ..plan([KeySource::KeyFile(key.clone())]) };
     let host = Keys::parse(NCRYPTSEC_HEX).unwrap().public_key();
 
     for text in ["nostr", "nostr\n", "nostr\r\n"] {
@@ -191,10 +194,10 @@ async fn the_passphrase_comes_from_a_file_or_a_person_or_not_at_all() {
     }
     let wrong = write(&folder, "p", " nostr", 0o600);
     let error = loaded(&sealed(Some(wrong))).await.unwrap_err();
-    assert!(matches!(error, Error::Unusable { cause: parse::Error::WrongPassphrase, .. }));
+    assert!(matches!(error, KeyError::Unusable { cause: parse::KeyParseError::WrongPassphrase, .. }));
     let open = write(&folder, "p", "nostr", 0o644);
     let error = loaded(&sealed(Some(open))).await.unwrap_err();
-    assert!(matches!(error, Error::Passphrase(file::Error::TooOpen { .. })));
+    assert!(matches!(error, KeyError::Passphrase(file::SecretFileError::TooOpen { .. })));
 
     let person = Person::who_types(&["oops", "nostr"]);
     assert_eq!(load(&sealed(None), None, &person).await.unwrap().public_key(), host);
@@ -202,16 +205,16 @@ async fn the_passphrase_comes_from_a_file_or_a_person_or_not_at_all() {
     assert_eq!(person.heard(), [question.clone(), "the passphrase is wrong".into(), question]);
 
     let error = load(&sealed(None), None, &Person::who_types(&["a", "b", "c", "nostr"])).await.unwrap_err();
-    assert!(matches!(error, Error::Unusable { cause: parse::Error::WrongPassphrase, .. }));
-    assert!(matches!(loaded(&sealed(None)).await, Err(Error::PassphraseNeeded { origin: Origin::KeyFile(_) })));
+    assert!(matches!(error, KeyError::Unusable { cause: parse::KeyParseError::WrongPassphrase, .. }));
+    assert!(matches!(loaded(&sealed(None)).await, Err(KeyError::PassphraseNeeded { origin: KeyOrigin::KeyFile(_) })));
 }
 
 #[tokio::test]
 async fn a_person_is_asked_last_and_no_key_is_invented() {
     let folder = TempDir::new().unwrap();
     let keyring = Keyring::over(Arc::new(MemoryVault::default()), folder.path().join("keys.json"));
-    let all = Plan { keyring: Some(keyring.clone()), ..Plan::default() };
-    assert!(matches!(loaded(&all).await, Err(Error::Missing)));
+    let all = KeyPlan { keyring: Some(keyring.clone()), ..KeyPlan::default() };
+    assert!(matches!(loaded(&all).await, Err(KeyError::Missing)));
     let typed = load(&all, None, &Person::who_types(&[NCRYPTSEC_HEX])).await.unwrap();
     assert_eq!((typed.public_key().to_hex(), typed.source().to_string()), {
         (Keys::parse(NCRYPTSEC_HEX).unwrap().public_key().to_hex(), "the prompt".into())
@@ -220,7 +223,7 @@ async fn a_person_is_asked_last_and_no_key_is_invented() {
     keyring.put(alice, nsec).await.unwrap();
     let person = Person::who_types(&[NCRYPTSEC_HEX]);
     let stored = load(&all, None, &person).await.unwrap();
-    assert_eq!((stored.public_key(), stored.source()), (alice, &Origin::Keyring));
+    assert_eq!((stored.public_key(), stored.source()), (alice, &KeyOrigin::Keyring));
     assert!(person.heard().is_empty());
 }
 
@@ -230,11 +233,11 @@ async fn no_error_and_no_debug_shows_the_key() {
     let body = &nsec.expose()[10..60];
     let damaged = format!("{}x", nsec.expose());
     for text in [damaged, format!("NEST_KEY={}", nsec.expose())] {
-        let all = plan([Source::Env(Secret::new(text))]);
+        let all = plan([KeySource::Env(Secret::new(text))]);
         let error = loaded(&all).await.unwrap_err();
         assert!(!format!("{all:?} {error:?} {error}").contains(body));
     }
-    let key = load(&plan([Source::Env(nsec.clone())]), None, &Silent).await.unwrap();
+    let key = load(&plan([KeySource::Env(nsec.clone())]), None, &Silent).await.unwrap();
     let debug = format!("{key:?}");
     assert!(debug.contains(&key.npub()) && debug.contains("Env") && !debug.contains(body), "{debug}");
     let hex = Keys::parse(nsec.expose()).unwrap().secret_key().to_secret_hex();
@@ -248,10 +251,10 @@ async fn a_new_key_file_is_its_owners_alone_and_nothing_is_overwritten() {
     let (alice, nsec) = new_key();
     file::create(&path, &nsec).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(loaded(&plan([Source::KeyFile(path.clone())])).await.unwrap().0, alice);
-    assert!(matches!(file::create(&path, &new_key().1), Err(file::Error::Exists(_))));
-    assert_eq!(loaded(&plan([Source::KeyFile(path)])).await.unwrap().0, alice);
-    assert!(matches!(file::create(&folder.path().join("no/new"), &nsec), Err(file::Error::Io { .. })));
+    assert_eq!(loaded(&plan([KeySource::KeyFile(path.clone())])).await.unwrap().0, alice);
+    assert!(matches!(file::create(&path, &new_key().1), Err(file::SecretFileError::Exists(_))));
+    assert_eq!(loaded(&plan([KeySource::KeyFile(path)])).await.unwrap().0, alice);
+    assert!(matches!(file::create(&folder.path().join("no/new"), &nsec), Err(file::SecretFileError::Io { .. })));
 }
 
 fn unsigned(author: PublicKey) -> UnsignedEvent {
@@ -261,7 +264,7 @@ fn unsigned(author: PublicKey) -> UnsignedEvent {
 #[tokio::test]
 async fn a_local_key_signs_in_its_own_name() {
     let (alice, nsec) = new_key();
-    let key = load(&plan([Source::Env(nsec)]), None, &Silent).await.unwrap();
+    let key = load(&plan([KeySource::Env(nsec)]), None, &Silent).await.unwrap();
     for author in [alice, new_key().0] {
         let event = key.sign(unsigned(author)).await.unwrap();
         assert_eq!(event.pubkey, alice);
@@ -321,12 +324,12 @@ async fn a_signer_far_away_is_waited_for_but_not_trusted() {
     let alice = keys.public_key();
     let ask = async |signer: Far| {
         let limit = Duration::from_millis(20);
-        let key = HostKey::remote(alice, Arc::new(signer), limit, Origin::Signer("npub1b".into()));
+        let key = HostKey::remote(alice, Arc::new(signer), limit, KeyOrigin::Signer("npub1b".into()));
         key.sign(unsigned(alice)).await
     };
     assert_eq!(ask(Far::Signs(keys.clone())).await.unwrap().pubkey, alice);
-    assert!(matches!(ask(Far::Tampers(keys)).await, Err(Error::Forged { .. })));
-    assert!(matches!(ask(Far::Sleeps).await, Err(Error::Silent { .. })));
+    assert!(matches!(ask(Far::Tampers(keys)).await, Err(KeyError::Forged { .. })));
+    assert!(matches!(ask(Far::Sleeps).await, Err(KeyError::Silent { .. })));
     let refused = ask(Far::Refuses("no: secret=hunter2")).await.unwrap_err();
     assert_eq!(refused.to_string(), "the signer npub1b did not sign: no: secret=***");
 }

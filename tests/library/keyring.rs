@@ -5,7 +5,7 @@
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use nostr_nests::key::keyring::{self, LIMIT, Reason};
+use nostr_nests::key::keyring::{self, LIMIT, VaultError};
 use tempfile::TempDir;
 
 use crate::support::keys::{ask_keyring, in_child, is_child};
@@ -25,7 +25,7 @@ fn no_session_bus_is_named_at_once() {
         return;
     }
     let (error, took) = ask_keyring();
-    assert!(matches!(error, keyring::Error::Unusable(Reason::NoSessionBus(_))), "{error:?}");
+    assert!(matches!(error, keyring::KeyringError::Unusable(VaultError::NoSessionBus(_))), "{error:?}");
     assert!(took < Duration::from_secs(1));
 }
 
@@ -44,6 +44,6 @@ fn a_bus_that_never_answers_is_given_three_seconds() {
         return;
     }
     let (error, took) = ask_keyring();
-    assert!(matches!(error, keyring::Error::Unusable(Reason::Silent(LIMIT))), "{error:?}");
+    assert!(matches!(error, keyring::KeyringError::Unusable(VaultError::Silent(LIMIT))), "{error:?}");
     assert!((LIMIT..LIMIT + Duration::from_secs(1)).contains(&took));
 }

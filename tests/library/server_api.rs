@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nostr::Keys;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{DEMO, Mock, Options};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -284,7 +284,7 @@ async fn requests_are_logged_without_secrets() {
 #[tokio::test]
 async fn a_livekit_that_is_not_there_is_told_as_upstream_does() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = Config { url: format!("ws://{nobody}"), key: "key".into(), secret: Secret::new("hunter2") };
+    let config = LivekitConfig { url: format!("ws://{nobody}"), key: "key".into(), secret: Secret::new("hunter2") };
     assert!(!format!("{config:?}").contains("hunter2"));
     let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
     let base = format!("{}/api/v1/nests/{DEMO}", mock.api());

@@ -8,3 +8,4 @@ mod schema;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
+mod words;

@@ -66,7 +66,7 @@ async fn by_udp_and_nothing_stays_behind() {
     assert!(media.rtt_ms.unwrap() < 100.0);
     assert!(report.media_after.unwrap() > report.joined_after.unwrap());
     println!("joined after {:?}, media after {:?}", report.joined_after.unwrap(), report.media_after.unwrap());
-    let document = serde_json::to_value(&report).unwrap();
+    let document = nostr_nests::cli::document::report(&report);
     assert_eq!(document["media"]["protocol"], "udp");
     assert!(document["media"]["rttMs"].is_number());
     assert_eq!(server.settled("demo", 0).await, 0, "the check has left");

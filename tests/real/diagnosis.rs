@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{Mock, Options};
 use serde_json::Value;
 
@@ -144,7 +144,7 @@ async fn the_verdict_is_the_truth() {
             ),
             ..Spec::default()
         });
-        let config = Config { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
+        let config = LivekitConfig { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
         let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
         let mut inside = Vec::new();
         let mut authority = None;

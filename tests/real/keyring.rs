@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use nostr::{EventBuilder, Keys, Kind};
 use nostr_nests::commands::key::{self as command, Export, Import};
-use nostr_nests::key::keyring::{self, Keyring, LIMIT, Reason};
-use nostr_nests::key::{self, Origin, Plan, Source};
+use nostr_nests::key::keyring::{self, Keyring, LIMIT, VaultError};
+use nostr_nests::key::{self, KeyOrigin, KeyPlan, KeySource};
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
@@ -17,11 +17,11 @@ use tempfile::TempDir;
 use crate::support::keys::{NCRYPTSEC, NCRYPTSEC_HEX, Person, ask_keyring, in_child, is_child, new_key};
 
 fn from(text: &str) -> Import {
-    Import { from: Some(Source::Env(Secret::new(text))), ..Import::default() }
+    Import { from: Some(KeySource::Env(Secret::new(text))), ..Import::default() }
 }
 
-fn plan(keyring: &Keyring) -> Plan {
-    Plan { keyring: Some(keyring.clone()), ..Plan::default() }
+fn plan(keyring: &Keyring) -> KeyPlan {
+    KeyPlan { keyring: Some(keyring.clone()), ..KeyPlan::default() }
 }
 
 #[tokio::test]
@@ -34,14 +34,14 @@ async fn a_key_is_imported_once_and_signs_from_then_on() {
     assert!(!command::import(&keyring, &from(nsec.expose()), &Silent).await.unwrap().new);
 
     let key = key::load(&plan(&keyring), None, &Silent).await.unwrap();
-    assert_eq!((key.public_key(), key.source()), (alice, &Origin::Keyring));
+    assert_eq!((key.public_key(), key.source()), (alice, &KeyOrigin::Keyring));
     key.sign(EventBuilder::new(Kind::HttpAuth, "").build(alice)).await.unwrap().verify().unwrap();
     let plain = Export { plain: true, yes: true, ..Export::default() };
     assert_eq!(command::export(&keyring, &plain, &Silent).await.unwrap().text, nsec);
 
     command::remove(&keyring, None, true, &Silent).await.unwrap();
-    assert!(matches!(keyring.get(alice).await, Err(keyring::Error::Gone { .. })));
-    assert!(matches!(key::load(&plan(&keyring), None, &Silent).await, Err(key::Error::Missing)));
+    assert!(matches!(keyring.get(alice).await, Err(keyring::KeyringError::Gone { .. })));
+    assert!(matches!(key::load(&plan(&keyring), None, &Silent).await, Err(key::KeyError::Missing)));
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ fn a_locked_keyring_is_named() {
     ]);
     let start = Instant::now();
     let error = runtime.block_on(keyring.get(alice)).unwrap_err();
-    assert!(matches!(error, keyring::Error::Unusable(Reason::Locked(_))), "{error:?}");
+    assert!(matches!(error, keyring::KeyringError::Unusable(VaultError::Locked(_))), "{error:?}");
     assert!(start.elapsed() < LIMIT);
 
     // As cron has it: nothing is sent, and there is a way out.
@@ -145,6 +145,6 @@ fn a_bus_without_a_keyring_is_named() {
     .contains("true")
     {}
     let (error, took) = ask_keyring();
-    assert!(matches!(error, keyring::Error::Unusable(Reason::NoService(_))), "{error:?}");
+    assert!(matches!(error, keyring::KeyringError::Unusable(VaultError::NoService(_))), "{error:?}");
     assert!(took < Duration::from_secs(1));
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use nostr_nests::secret::Secret;
-use nostr_nests::server::store::Redis;
-use nostr_nests::server::store::redis::Config;
+use nostr_nests::server::store::{Redis, RedisConfig};
 
 use crate::support::media_contract::{Subject, contract};
 use crate::support::{redis, store_contract};
@@ -19,6 +18,6 @@ async fn livekit_keeps_the_contract() {
 #[ignore = "needs redis"]
 async fn redis_keeps_the_contract_of_stores() {
     let (server, ttl) = (redis::Redis::start(), Duration::from_secs(3));
-    let config = Config { url: Secret::new(server.url()), password: None };
+    let config = RedisConfig { url: Secret::new(server.url()), password: None };
     store_contract::contract(&Redis::new(&config, ttl).unwrap(), ttl).await;
 }

@@ -2,7 +2,7 @@
 
 use livekit_protocol::DisconnectReason;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{Mock, Options};
 
 use crate::support::livekit::{KEY, LiveKit, SECRET};
@@ -11,7 +11,7 @@ use crate::support::room_event;
 use crate::support::signal::Signal;
 
 fn api_before(server: &LiveKit) -> Mock {
-    let config = Config { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
+    let config = LivekitConfig { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
     Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap()
 }
 

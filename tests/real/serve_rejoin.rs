@@ -11,8 +11,7 @@ use livekit_protocol::{DisconnectReason, Room};
 use nostr::Keys;
 use nostr_nests::clock::Clock;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
-use nostr_nests::server::media::{Livekit, MediaServer, NewRoom};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer, NewRoom};
 use nostr_nests::server::token::{Claims, Grants, Issuer};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -46,7 +45,7 @@ impl Scene {
 
     /// LiveKit without anything in between.
     fn media(&self) -> Livekit {
-        let config = Config { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+        let config = LivekitConfig { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
         Livekit::new(config).unwrap()
     }
 

@@ -8,8 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nostr::Keys;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
-use nostr_nests::server::media::{Livekit, MediaServer};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer};
 use nostr_nests::server::token::{Claims, Issuer};
 use redis::AsyncCommands as _;
 use reqwest::Method;
@@ -45,7 +44,7 @@ impl Scene {
     }
 
     async fn sid(&self) -> Option<String> {
-        let config = Config { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+        let config = LivekitConfig { url: self.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
         Livekit::new(config).unwrap().find(&self.id).await.unwrap().map(|room| room.sid)
     }
 
@@ -155,7 +154,7 @@ async fn killed_between_delete_and_create_whoever_comes_next_mends_it() {
     assert_eq!(scene.guest(1).await, 200);
     assert!(scene.sid().await.is_some() && scene.restarted_at().await.is_i64());
     // A nest that was not left half way is dead, and nobody but its host may change that.
-    let config = Config { url: scene.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+    let config = LivekitConfig { url: scene.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
     Livekit::new(config).unwrap().delete(&scene.id).await.unwrap();
     assert_eq!((scene.guest(1).await, scene.sid().await), (404, None));
 }
@@ -302,7 +301,7 @@ async fn the_end_of_the_old_room_is_not_that_of_the_new_one() {
     assert_eq!(scene.record().await, record, "the old room's end");
 
     // The present room closes: the nest is inactive, and its host can bring it back.
-    let config = Config { url: scene.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+    let config = LivekitConfig { url: scene.livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
     Livekit::new(config).unwrap().delete(&scene.id).await.unwrap();
     let finished = event("room_finished", &new);
     tell(&scene.serves[1], good(&finished), &finished).await.expect(200);
@@ -341,7 +340,7 @@ async fn livekit_itself_tells_through_its_webhook() {
     assert!(line.contains(" 200 POST ") && line.ends_with("ignored"), "{line}");
     let status = async || serve.get(&format!("/api/v1/nests/{id}/info")).await.expect(200).json()["status"].clone();
     assert_eq!(status().await, "active");
-    let config = Config { url: livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+    let config = LivekitConfig { url: livekit.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
     Livekit::new(config).unwrap().delete(&id).await.unwrap();
     let line = told("room_finished").await;
     assert!(!line.ends_with("ignored"), "{line}");

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use livekit_protocol::DisconnectReason;
 use nostr::Keys;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
-use nostr_nests::server::media::{Livekit, MediaServer, NewRoom};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer, NewRoom};
 use redis::AsyncCommands as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -64,7 +63,7 @@ impl Scene {
 }
 
 fn media(url: &str) -> Livekit {
-    Livekit::new(Config { url: url.into(), key: KEY.into(), secret: Secret::new(SECRET) }).unwrap()
+    Livekit::new(LivekitConfig { url: url.into(), key: KEY.into(), secret: Secret::new(SECRET) }).unwrap()
 }
 
 /// As the other implementation writes it, with a field that only it knows.

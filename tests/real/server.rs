@@ -2,7 +2,7 @@
 
 use livekit_protocol::DisconnectReason;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::livekit::Config;
+use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{DEMO, Mock, Options};
 use reqwest::Method;
 use serde_json::Value;
@@ -26,7 +26,8 @@ async fn sid(mock: &Mock) -> Option<String> {
 #[ignore = "needs livekit"]
 async fn a_restart_deletes_and_creates_on_livekit() {
     let server = LiveKit::start(true);
-    let config = Config { url: server.url.clone(), key: livekit::KEY.into(), secret: Secret::new(livekit::SECRET) };
+    let config =
+        LivekitConfig { url: server.url.clone(), key: livekit::KEY.into(), secret: Secret::new(livekit::SECRET) };
     let mock = Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap();
     assert_eq!((mock.livekit(), sid(&mock).await), (server.url.as_str(), None));
 

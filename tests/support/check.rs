@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nostr_nests::cli::document;
+use nostr_nests::cli::messages::{Step, check::steps};
 use nostr_nests::clock::Clock;
 use nostr_nests::livekit::check::{Check, Joining, Tools, run};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::report::CheckReport;
 use nostr_nests::net::tls;
-use nostr_nests::report::Step;
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -104,12 +105,13 @@ pub async fn report(check: &Check<'_>) -> CheckReport {
 pub async fn report_with(check: &Check<'_>, tls: &Arc<rustls::ClientConfig>) -> CheckReport {
     let tools = Tools { http: &client(tls), tls, preconnect: None, clock: Clock::default(), reporter: &Silent };
     let report = run(check, &tools).await;
-    println!("{}", serde_json::to_string_pretty(&report).unwrap());
+    println!("{:#}", document::report(&report));
     report
 }
 
-pub fn step<'a>(report: &'a CheckReport, name: &str) -> &'a Step {
-    report.steps.iter().find(|step| step.name == name).unwrap()
+/// A step in words.
+pub fn step(report: &CheckReport, name: &str) -> Step {
+    steps(report).into_iter().find(|step| step.name == name).unwrap()
 }
 
 pub fn now_ms() -> i64 {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nostr::nips::nip19::ToBech32;
 use nostr::{Keys, PublicKey};
 use nostr_nests::cli::messages::notices;
-use nostr_nests::key::keyring::{self, Keyring, Reason, Vault};
+use nostr_nests::key::keyring::{self, Keyring, Vault, VaultError};
 use nostr_nests::reporter::{Answer, Question, Reporter, Warning};
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
@@ -32,20 +32,20 @@ pub fn new_key() -> (PublicKey, Secret) {
 pub struct MemoryVault(Mutex<HashMap<String, Secret>>);
 
 impl Vault for MemoryVault {
-    fn open(&self) -> Result<(), Reason> {
+    fn open(&self) -> Result<(), VaultError> {
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Result<Option<Secret>, Reason> {
+    fn get(&self, name: &str) -> Result<Option<Secret>, VaultError> {
         Ok(self.0.lock().unwrap().get(name).cloned())
     }
 
-    fn set(&self, name: &str, secret: &Secret) -> Result<(), Reason> {
+    fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError> {
         self.0.lock().unwrap().insert(name.into(), secret.clone());
         Ok(())
     }
 
-    fn delete(&self, name: &str) -> Result<bool, Reason> {
+    fn delete(&self, name: &str) -> Result<bool, VaultError> {
         Ok(self.0.lock().unwrap().remove(name).is_some())
     }
 }
@@ -118,7 +118,7 @@ pub fn in_child(test: &str, wrapper: Option<&Path>, stdin: &str, prepare: impl F
 
 /// What the keyring says when it is asked for a key that it does not have, and how long that takes. The runtime is gone
 /// by then: a thread that hangs must not hold it.
-pub fn ask_keyring() -> (keyring::Error, Duration) {
+pub fn ask_keyring() -> (keyring::KeyringError, Duration) {
     let folder = TempDir::new().unwrap();
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -9,7 +9,7 @@ use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{DisconnectReason, LeaveRequest, Ping};
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::{Livekit, MediaServer, NewRoom, embedded, livekit as adapter};
+use nostr_nests::server::media::{EmbeddedSettings, Livekit, LivekitConfig, MediaServer, NewRoom};
 use nostr_nests::server::token::{Claims, Grants, Issuer};
 use nostr_nests::server::{Mock, Options};
 
@@ -26,14 +26,14 @@ pub struct Subject {
 
 impl Subject {
     /// The embedded one, reached over the wire like the other.
-    pub fn embedded(media: embedded::Settings) -> Self {
+    pub fn embedded(media: EmbeddedSettings) -> Self {
         let mock = Mock::start(Options { media, ..Options::default() }).unwrap();
         Self { media: mock.media(), _mock: Some(mock), _livekit: None }
     }
 
     pub fn real(auto_create: bool) -> Self {
         let server = LiveKit::start(auto_create);
-        let config = adapter::Config { url: server.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
+        let config = LivekitConfig { url: server.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
         Self { media: Arc::new(Livekit::new(config).unwrap()), _mock: None, _livekit: Some(server) }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, EventBuilder, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp};
-use nostr_nests::key::{HostKey, Origin};
+use nostr_nests::key::{HostKey, KeyOrigin};
 use nostr_nests::relay::{RelaySettings, Relays, Signer};
 use nostr_nests::room::ROOM_KIND;
 use nostr_relay_builder::prelude::{MemoryDatabase, MemoryDatabaseOptions, NostrDatabase};
@@ -38,7 +38,7 @@ pub fn relays_within(timeout: Duration, list: &[&RelayUrl]) -> Relays {
 }
 
 pub fn signer(keys: &Keys) -> Signer {
-    let key = HostKey::local(keys.secret_key().clone(), Origin::Prompt);
+    let key = HostKey::local(keys.secret_key().clone(), KeyOrigin::Prompt);
     Signer::new(key.public_key(), move |event| {
         let key = key.clone();
         Box::pin(async move { key.sign(event).await.map_err(|e| e.to_string()) })

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nostr_nests::server::store::{Record, RoomStore, TURN, Turn};
+use nostr_nests::server::store::{LEASE_TTL, LeaseAnswer, Record, RoomStore};
 use serde_json::{Map, json};
 
 fn record(id: &str) -> Record {
@@ -27,7 +27,7 @@ fn restarted(id: &str, at: i64) -> Record {
 /// The whole contract; `ttl` is the store's own.
 pub async fn contract(store: &dyn RoomStore, ttl: Duration) {
     store.ping().await.unwrap();
-    tokio::join!(lifetimes(store, ttl), replacing(store), turns(store), killed(store), closing(store), uses(store));
+    tokio::join!(lifetimes(store, ttl), replacing(store), leases(store), killed(store), deleting(store), uses(store));
 }
 
 /// Records are remembered, overwritten, renewed and forgotten.
@@ -62,76 +62,82 @@ async fn replacing(store: &dyn RoomStore) {
     assert_eq!(store.get("r").await.unwrap(), Some(new));
 }
 
-fn mine(turn: Turn) -> u64 {
-    match turn {
-        Turn::Mine(turn) => turn,
+fn granted(answer: LeaseAnswer) -> u64 {
+    match answer {
+        LeaseAnswer::Granted(lease) => lease,
         other => panic!("{other:?}"),
     }
 }
 
-async fn turns(store: &dyn RoomStore) {
-    let ask = async |after| store.turn("t", after).await.unwrap();
-    assert!(!store.unfinished("t").await.unwrap());
-    let first = mine(ask(None).await);
-    assert!(store.unfinished("t").await.unwrap());
-    assert_eq!((ask(None).await, ask(Some(first)).await), (Turn::Taken(first), Turn::Taken(first)));
-    assert!(matches!(store.turn("another", None).await.unwrap(), Turn::Mine(_)));
+async fn leases(store: &dyn RoomStore) {
+    let ask = async |after| store.acquire_lease("t", after).await.unwrap();
+    assert!(!store.restart_unfinished("t").await.unwrap());
+    let first = granted(ask(None).await);
+    assert!(store.restart_unfinished("t").await.unwrap());
+    assert_eq!((ask(None).await, ask(Some(first)).await), (LeaseAnswer::Held(first), LeaseAnswer::Held(first)));
+    assert!(matches!(store.acquire_lease("another", None).await.unwrap(), LeaseAnswer::Granted(_)));
 
     // What others have written meanwhile stays.
     store.put(&record("t")).await.unwrap();
     let changed = Record { speakers: Vec::new(), ..record("t") };
     assert!(store.replace(&record("t"), &changed).await.unwrap());
-    assert!(!store.finish(first + 1, &restarted("t", 9)).await.unwrap(), "not the holder");
-    assert!(store.finish(first, &restarted("t", 1)).await.unwrap());
+    assert!(!store.finish_restart(first + 1, &restarted("t", 9)).await.unwrap(), "not the holder");
+    assert!(store.finish_restart(first, &restarted("t", 1)).await.unwrap());
     assert_eq!(store.get("t").await.unwrap(), Some(Record { restarted_at: Some(1), ..changed }));
-    assert!(!store.unfinished("t").await.unwrap());
-    assert_eq!(ask(Some(first)).await, Turn::Done, "who has waited is done as well");
-    assert!(!store.finish(first, &restarted("t", 3)).await.unwrap(), "over is over");
+    assert!(!store.restart_unfinished("t").await.unwrap());
+    assert_eq!(ask(Some(first)).await, LeaseAnswer::Restarted, "who has waited is done as well");
+    assert!(!store.finish_restart(first, &restarted("t", 3)).await.unwrap(), "over is over");
 
-    let second = mine(ask(None).await);
+    let second = granted(ask(None).await);
     assert!(second > first);
-    store.fail("t", second, true).await.unwrap();
-    assert_eq!(ask(Some(second)).await, Turn::Failed);
-    assert!(store.unfinished("t").await.unwrap(), "half way");
-    let third = mine(ask(None).await);
-    store.fail("t", third, false).await.unwrap();
-    assert!(!store.unfinished("t").await.unwrap());
+    store.fail_restart("t", second, true).await.unwrap();
+    assert_eq!(ask(Some(second)).await, LeaseAnswer::Failed);
+    assert!(store.restart_unfinished("t").await.unwrap(), "half way");
+    let third = granted(ask(None).await);
+    store.fail_restart("t", third, false).await.unwrap();
+    assert!(!store.restart_unfinished("t").await.unwrap());
 
     // A record that is lost in between is there again.
-    let fourth = mine(ask(None).await);
-    assert!(store.finish(fourth, &restarted("lost", 4)).await.is_ok_and(|done| !done), "another nest's turn");
-    assert!(store.finish(fourth, &restarted("t", 4)).await.unwrap());
-    assert_eq!(ask(Some(second)).await, Turn::Done, "a later one has done it");
+    let fourth = granted(ask(None).await);
+    assert!(store.finish_restart(fourth, &restarted("lost", 4)).await.is_ok_and(|done| !done), "another nest's lease");
+    assert!(store.finish_restart(fourth, &restarted("t", 4)).await.unwrap());
+    assert_eq!(ask(Some(second)).await, LeaseAnswer::Restarted, "a later one has done it");
 }
 
-/// A turn that nobody ends runs out.
+/// A lease that nobody ends runs out.
 async fn killed(store: &dyn RoomStore) {
     let begun = Instant::now();
-    let lost = mine(store.turn("k", None).await.unwrap());
+    let lost = granted(store.acquire_lease("k", None).await.unwrap());
     let next = loop {
-        match store.turn("k", Some(lost)).await.unwrap() {
-            Turn::Mine(turn) => break turn,
-            other => assert_eq!(other, Turn::Taken(lost)),
+        match store.acquire_lease("k", Some(lost)).await.unwrap() {
+            LeaseAnswer::Granted(lease) => break lease,
+            other => assert_eq!(other, LeaseAnswer::Held(lost)),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let waited = begun.elapsed();
-    assert!(waited + Duration::from_millis(100) >= TURN && waited < TURN + Duration::from_secs(1), "{waited:?}");
+    assert!(
+        waited + Duration::from_millis(100) >= LEASE_TTL && waited < LEASE_TTL + Duration::from_secs(1),
+        "{waited:?}"
+    );
     assert!(next > lost);
-    assert!(!store.finish(lost, &restarted("k", 1)).await.unwrap(), "whoever comes back is too late");
-    store.fail("k", lost, false).await.unwrap();
-    assert!(!store.close("k", lost).await.unwrap());
-    assert_eq!(store.turn("k", None).await.unwrap(), Turn::Taken(next));
-    assert!(store.finish(next, &restarted("k", 2)).await.unwrap());
+    assert!(!store.finish_restart(lost, &restarted("k", 1)).await.unwrap(), "whoever comes back is too late");
+    store.fail_restart("k", lost, false).await.unwrap();
+    assert!(!store.delete("k", lost).await.unwrap());
+    assert_eq!(store.acquire_lease("k", None).await.unwrap(), LeaseAnswer::Held(next));
+    assert!(store.finish_restart(next, &restarted("k", 2)).await.unwrap());
     assert_eq!(store.get("k").await.unwrap(), Some(restarted("k", 2)), "there was no record any more");
 }
 
-async fn closing(store: &dyn RoomStore) {
+async fn deleting(store: &dyn RoomStore) {
     store.put(&record("c")).await.unwrap();
-    let turn = mine(store.turn("c", None).await.unwrap());
-    assert!(store.close("c", turn).await.unwrap());
-    assert_eq!((store.get("c").await.unwrap(), store.unfinished("c").await.unwrap()), (None, false));
-    assert!(matches!(store.turn("c", Some(turn)).await.unwrap(), Turn::Mine(_)), "nothing is left of it");
+    let lease = granted(store.acquire_lease("c", None).await.unwrap());
+    assert!(store.delete("c", lease).await.unwrap());
+    assert_eq!((store.get("c").await.unwrap(), store.restart_unfinished("c").await.unwrap()), (None, false));
+    assert!(
+        matches!(store.acquire_lease("c", Some(lease)).await.unwrap(), LeaseAnswer::Granted(_)),
+        "nothing is left of it"
+    );
 }
 
 async fn uses(store: &dyn RoomStore) {

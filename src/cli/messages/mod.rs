@@ -1,3 +1,99 @@
-//! Every sentence that a person reads. The only place that names a flag.
+//! Every sentence that a person reads, in functions with arguments. The only place that names a flag.
 
+pub mod check;
+pub(super) mod doctor;
+pub(super) mod errors;
 pub mod notices;
+pub mod troubles;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::{Clock, local_hour_minute, rfc3339};
+use crate::net::tls;
+use crate::report::Status;
+
+/// One link of the chain.
+// In words; the sentence above is the schema's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// A stable name, such as `signal`.
+    pub name: &'static str,
+    /// How it ended.
+    pub status: Status,
+    /// How long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+    /// What was seen, in a few words.
+    pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Step {
+    fn new(name: &'static str, status: Status, elapsed: Option<Duration>, said: Said) -> Self {
+        let elapsed_ms = elapsed.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        Self { name, status, elapsed_ms, detail: said.detail, hint: said.hint }
+    }
+}
+
+/// What was found, and what to do about it.
+struct Said {
+    detail: String,
+    hint: Option<String>,
+}
+
+fn said(detail: impl Into<String>) -> Said {
+    Said { detail: detail.into(), hint: None }
+}
+
+impl Said {
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl From<troubles::Trouble> for Said {
+    fn from(trouble: troubles::Trouble) -> Self {
+        said(trouble.cause).hint(trouble.hint)
+    }
+}
+
+/// The time of day here, if it is near enough to now to be understood, else the whole date; and which of the two.
+fn moment(ms: i64) -> (String, bool) {
+    let near = ms.abs_diff(Clock::default().now_ms()) < 20 * 3600 * 1000;
+    let told = if near { local_hour_minute(ms) } else { rfc3339(ms) };
+    told.map_or_else(|| ("an impossible time".into(), true), |told| (told, near))
+}
+
+/// `text` with a capital letter in front, unless it begins with an address.
+fn sentence(text: &str) -> String {
+    if text.starts_with("ws") {
+        return text.to_owned();
+    }
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+pub(super) fn people(inside: u64) -> String {
+    match inside {
+        0 => "nobody inside".into(),
+        1 => "1 person inside".into(),
+        n => format!("{n} people inside"),
+    }
+}
+
+/// The trouble behind a TLS connection that was not made. `plain` is the same address without TLS.
+fn of_tls(failure: Option<&tls::TlsFailure>, why: &str, health: &str, plain: &str) -> troubles::Trouble {
+    match failure {
+        Some(tls::TlsFailure::Expired { .. } | tls::TlsFailure::NotValidYet { .. }) => troubles::expired(why),
+        Some(tls::TlsFailure::WrongName { .. }) => troubles::wrong_name(why),
+        Some(tls::TlsFailure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
+        Some(tls::TlsFailure::NotTls) => troubles::not_tls(why, plain),
+        Some(tls::TlsFailure::Other(_)) | None => troubles::tls(why, health),
+    }
+}

@@ -1,5 +1,6 @@
 //! What is said while the work goes on: warnings, and the questions to a person at the terminal.
 
+use super::troubles;
 use crate::clock::{self, Clock};
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
@@ -18,9 +19,8 @@ pub fn warning(warning: &Warning) -> String {
         Warning::AttemptFailed { attempt, why } => format!("attempt {attempt}: {why}"),
         Warning::NoLock { why } => format!("{why}; going on without a lock"),
         Warning::EventIsOver { status } => {
-            format!(
-                "the event says {status}: clients will still show the nest as over; --publish-status puts that right"
-            )
+            let over = troubles::event_over(status);
+            format!("{}; {}", over.cause, over.hint)
         }
         Warning::AnswerLost { why } => {
             format!("{why}, but the nest was restarted; the token was fetched afterwards")
@@ -35,7 +35,7 @@ pub fn warning(warning: &Warning) -> String {
 }
 
 /// How far a clock is off, and to which side; seconds that it is ahead.
-pub fn apart(ahead_s: i64) -> (String, &'static str) {
+pub(super) fn apart(ahead_s: i64) -> (String, &'static str) {
     (clock::span(ahead_s.saturating_abs().saturating_mul(1000)), if ahead_s > 0 { "ahead of" } else { "behind" })
 }
 

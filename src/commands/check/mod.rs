@@ -7,9 +7,10 @@ use std::time::Duration;
 use nostr::PublicKey;
 use tokio::time::Instant;
 
+use super::moq::{self, MoqReport};
 use super::restart::{self, Restarted};
 use super::target::EventAndApi;
-use super::{Error, Job, Stop, moq, token};
+use super::{Error, Job, Stop, token};
 use crate::api::{self, Base, Missing, NestProbe};
 use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining};
@@ -26,7 +27,6 @@ pub(super) use session::{RestartTimes, carry_out, restarted_session};
 /// How to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How long to stay and watch.
     pub hold: Option<Duration>,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
@@ -39,20 +39,36 @@ pub struct Options {
 }
 
 /// What a check came to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Checked {
     /// The nest; what the token says, for a session without one.
     pub room: String,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
-    /// What was seen.
-    pub report: CheckReport,
+    pub report: Report,
+}
+
+/// What was seen of whatever carries the sound of a nest.
+#[derive(Debug)]
+pub enum Report {
+    /// LiveKit was joined, or at least tried.
+    LiveKit(Box<CheckReport>),
+    /// What listeners need is there, or not: a nest on Media over QUIC is not joined.
+    OverQuic(MoqReport),
+}
+
+impl Report {
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::LiveKit(report) => report.verdict,
+            Self::OverQuic(report) => report.verdict,
+        }
+    }
 }
 
 /// A nest without anything to join, or whose API does not say.
 #[derive(Debug)]
 pub struct Unavailable {
-    /// What the API says.
     pub source: api::Error,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
@@ -63,9 +79,8 @@ pub struct Unavailable {
 }
 
 /// What came of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Done {
-    /// It can be joined.
     Joinable(Box<Checked>),
     /// There was no audio room; a person wanted a restart, and the new session can be joined.
     Restarted(Box<Restarted>),
@@ -92,7 +107,6 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -
 
 impl Unavailable {
     /// A restart by the key at hand would bring it back.
-    #[must_use]
     pub fn can_be_restarted(&self) -> bool {
         self.ours && matches!(self.source, api::Error::NotFound { missing: Missing::AudioRoom, .. })
     }
@@ -142,7 +156,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
         && let Some(media) = event.media_over_quic()
     {
         let report = moq::check(event, media, client, allow_http).await;
-        return concluded(report, room.id.as_str(), Some(event.host()));
+        return concluded(Report::OverQuic(report), room.id.as_str(), Some(event.host()));
     }
     let (api, probe, preconnect) = api?;
     let event = event.unwrap_or_else(|error| {
@@ -181,7 +195,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         job.reporter.warning(&Warning::Relays { why });
     }
-    concluded(report, room.id.as_str(), host)
+    concluded(Report::LiveKit(Box::new(report)), room.id.as_str(), host)
 }
 
 /// Where an event says that the media server is.
@@ -218,12 +232,12 @@ pub async fn endpoint(
         any_room: true,
         ..options.on(&name, &candidates, job.settings.network.timeout)
     };
-    let work = async { Ok(carry_out(&check, None, &job.client, job.reporter).await) };
+    let work = async { Ok(Report::LiveKit(Box::new(carry_out(&check, None, &job.client, job.reporter).await))) };
     concluded(stop.unless(work).await?, &name, None)
 }
 
-fn concluded(report: CheckReport, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
-    let joinable = report.verdict == Verdict::Joinable;
+fn concluded(report: Report, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
+    let joinable = report.verdict() == Verdict::Joinable;
     let checked = Checked { room: room.to_owned(), host, report };
     if joinable { Ok(checked) } else { Err(Error::Unjoinable(Box::new(checked))) }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Options, streaming};
-use crate::api::{Client, Sent};
+use crate::api::{Client, SignedReply};
 use crate::clock::Clock;
 use crate::commands::Job;
 use crate::commands::restart::Restarted;
@@ -24,8 +24,8 @@ pub(in crate::commands) struct RestartTimes {
 }
 
 impl RestartTimes {
-    pub fn of<T>(sent: &Sent<T>) -> Self {
-        let Sent { sent_ms, answered_ms, date_ms, .. } = *sent;
+    pub fn of<T>(sent: &SignedReply<T>) -> Self {
+        let SignedReply { sent_ms, answered_ms, date_ms, .. } = *sent;
         let api_clock = date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms));
         Self { here: livekit::Restarted { sent_ms, answered_ms }, api_clock }
     }
@@ -76,22 +76,8 @@ impl Options {
         candidates: &'a [Candidate],
         timeout: Duration,
     ) -> Check<'a> {
-        Check {
-            room,
-            join: None,
-            no_token: None,
-            host_token: None,
-            candidates,
-            restarted: None,
-            sid_before: None,
-            any_room: false,
-            api_clock: None,
-            hold: self.hold,
-            signal_only: self.signal_only,
-            transport: self.transport,
-            publish: self.publish,
-            timeout,
-        }
+        let Self { hold, signal_only, transport, publish, .. } = self;
+        Check { room, candidates, hold, signal_only, transport, publish, timeout, ..Check::default() }
     }
 }
 

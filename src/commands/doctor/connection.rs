@@ -7,7 +7,7 @@ use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
 use crate::net::tls::TlsSession;
 
 /// How the API is reached.
-pub(super) enum ApiConnection {
+pub(crate) enum ApiConnection {
     /// Through a proxy, which looks up the name and connects.
     Proxy(Via),
     /// `tls` is `None` for plain http.

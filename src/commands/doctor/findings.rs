@@ -23,10 +23,10 @@ use crate::room::RoomRef;
 /// A room that nobody has: what stands in for one where no nest is named.
 const NOBODYS: &str = "nest-doctor";
 
-/// Everything that was found out.
-pub(super) struct Findings {
+pub(crate) struct DoctorFindings {
+    pub room: Option<RoomRef>,
     /// `None`: there is none.
-    pub key: Option<Result<Arc<HostKey>, Arc<key::Error>>>,
+    pub key: Option<Result<Arc<HostKey>, Arc<key::KeyError>>>,
     pub api: Result<Far, Error>,
     /// Its event; `None` if nothing leads to one.
     pub event: Result<Option<relay::FetchedEvent>, Error>,
@@ -36,8 +36,7 @@ pub(super) struct Findings {
     pub media: Option<Media>,
 }
 
-/// What was found out at the API.
-pub(super) struct Far {
+pub(crate) struct Far {
     pub api: Base,
     pub connection: ApiConnection,
     pub health: Answer<Health>,
@@ -56,15 +55,13 @@ impl Far {
     }
 }
 
-/// A signature that was accepted.
-pub(super) struct Signature {
+pub(crate) struct Signature {
     /// It was, but only with the server's time.
     pub warnings: Vec<Warning>,
     pub elapsed: Duration,
 }
 
-impl Findings {
-    /// Looks at everything.
+impl DoctorFindings {
     pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
         let mut job = asking.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
@@ -83,16 +80,15 @@ impl Findings {
         let signer = key.as_ref().and_then(|key| key.as_deref().ok());
         let ask = |api: Base| ask(&job, api, &subject.id, signer, until);
         let started = Instant::now();
-        let EventAndApi { mut event, api } = match room {
-            Some(room) => job.event_and_api(room, ask).await?,
-            None => {
-                let api = match job.api(subject, None) {
-                    Ok(api) => Ok((api.clone(), ask(api).await)),
-                    Err(Error::NoApi) => Err(Error::NoApi),
-                    Err(error) => return Err(error),
-                };
-                EventAndApi { event: Ok(None), api }
-            }
+        let EventAndApi { mut event, api } = if let Some(room) = room {
+            job.event_and_api(room, ask).await?
+        } else {
+            let api = match job.api(subject, None) {
+                Ok(api) => Ok((api.clone(), ask(api).await)),
+                Err(Error::NoApi) => Err(Error::NoApi),
+                Err(error) => return Err(error),
+            };
+            EventAndApi { event: Ok(None), api }
         };
         let mut event_elapsed = started.elapsed();
         let api = api.map(|(_, far)| far);
@@ -111,15 +107,13 @@ impl Findings {
             }
             _ => (Vec::new(), None),
         };
-        Ok(Self { key, api, event, event_elapsed, candidates, media })
+        Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media })
     }
 
-    /// The API, if it is known.
     pub fn far(&self) -> Option<&Far> {
         self.api.as_ref().ok()
     }
 
-    /// The event, if there is one.
     pub fn event(&self) -> Option<&relay::FetchedEvent> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }

@@ -16,15 +16,17 @@ use crate::livekit::validate::{self, Refusal};
 /// For each endpoint.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What was seen of it.
-pub(super) enum Media {
+pub(crate) enum Media {
     /// People are inside, so one more who comes and goes does no harm.
     Joined(Box<CheckReport>),
     /// One that answers, and what it says of a listener's token, if there was one.
-    Answers { endpoint: String, verdict: Option<Result<(), Refusal>>, elapsed: Duration },
+    Answers {
+        endpoint: String,
+        verdict: Option<Result<(), Refusal>>,
+        elapsed: Duration,
+    },
     /// None answers; why, one for each endpoint.
     Silent(Vec<String>),
-    /// The time was used up.
     NoTime,
 }
 

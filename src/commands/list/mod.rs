@@ -24,7 +24,6 @@ pub const ROW: &str = "nests";
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Whose nests.
     pub whose: Whose,
     /// Only those that a restart would bring back, or `recreate`.
     pub inactive: bool,

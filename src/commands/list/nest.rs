@@ -140,7 +140,6 @@ impl Nest {
     }
 
     /// Open, and without an audio room.
-    #[must_use]
     pub fn is_inactive(&self) -> bool {
         matches!(self.state, NestState::Inactive | NestState::Gone)
     }
@@ -167,19 +166,16 @@ impl Nest {
     }
 
     /// How to name it to other commands.
-    #[must_use]
     pub fn reference(&self) -> RoomRef {
         RoomRef { api: self.base.clone(), relays: self.room.seen_on.clone(), ..self.room.event.reference() }
     }
 
     /// What people call it, or else its id.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.title.as_deref().unwrap_or(&self.room_id)
     }
 
     /// Whose it is, for people.
-    #[must_use]
     pub fn npub(&self) -> String {
         let Ok(npub) = self.room.event.host().to_bech32();
         npub

@@ -20,7 +20,6 @@ pub(super) struct Created {
     old: String,
     api: String,
     room_id: String,
-    /// As the API gave them.
     pub endpoints: Vec<String>,
 }
 

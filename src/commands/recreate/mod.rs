@@ -18,9 +18,7 @@ use crate::room::RoomRef;
 /// What to recreate, and how.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The nest.
     pub room: RoomRef,
-    /// Ask nobody.
     pub yes: bool,
     /// Create and publish nothing; show what would be.
     pub dry_run: bool,

@@ -17,7 +17,7 @@ use super::proof::{restart_was_seen, server_signs};
 use super::{Done, Planned, Request, Restarted};
 use crate::api::probe::presence;
 use crate::api::wire::Session;
-use crate::api::{Error as ApiError, Lost, Sent, SignedClient};
+use crate::api::{Error as ApiError, Lost, SignedClient, SignedReply};
 use crate::clock::{self, Clock};
 use crate::commands::publish::publish;
 use crate::commands::target::{Target, has_audio_room};
@@ -51,7 +51,7 @@ struct RoomRestart<'a> {
 enum Prepared {
     /// Nothing has to be sent: it runs, or only the plan was asked for.
     Nothing(Box<Done>),
-    Ready(Ready),
+    Ready(Box<Ready>),
 }
 
 struct Ready {
@@ -81,7 +81,7 @@ impl RoomRestart<'_> {
     async fn run(&self) -> Result<Done, Error> {
         let ready = match self.prepare().await? {
             Prepared::Nothing(done) => return Ok(*done),
-            Prepared::Ready(ready) => ready,
+            Prepared::Ready(ready) => *ready,
         };
         let client = self.job.signed(&ready.target.api, &ready.key, self.reporter);
         let sent = client.restart(&self.room.id).await.map_err(Arc::new)?;
@@ -125,7 +125,7 @@ impl RoomRestart<'_> {
             lock = job.lock(&target.api, &room.id, wait, reporter).await?;
         }
         self.confirm(&target).await?;
-        Ok(Prepared::Ready(Ready { target, key, lock, was_running }))
+        Ok(Prepared::Ready(Box::new(Ready { target, key, lock, was_running })))
     }
 
     /// Nothing is sent for a nest that runs; its event may have to be put right all the same.
@@ -157,9 +157,9 @@ impl RoomRestart<'_> {
         &self,
         client: &SignedClient<'_>,
         ready: &Ready,
-        sent: Sent<(Session, Secret)>,
+        sent: SignedReply<(Session, Secret)>,
     ) -> Result<Restarted, Error> {
-        let Sent { result, not_done, attempts, sent_ms, .. } = sent;
+        let SignedReply { result, not_done, attempts, sent_ms, .. } = sent;
         let probe = self.job.probe(&ready.target.api);
         let error = match result {
             Ok((session, token)) => {

@@ -17,7 +17,6 @@ use crate::secret::{Secret, exposed};
 /// Which nests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// These.
     Named(Vec<RoomRef>),
     /// All of the host's that are inactive, and no others.
     AllInactive,
@@ -26,7 +25,6 @@ pub enum Which {
 /// What to restart, and how.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The nests.
     pub which: Which,
     /// Prove that the new session can be joined.
     pub check: Option<super::check::Options>,
@@ -36,7 +34,6 @@ pub struct Request {
     pub publish_status: bool,
     /// Do not wait for another restart of the same room on this machine.
     pub no_wait: bool,
-    /// Ask nobody.
     pub yes: bool,
     /// Send nothing; say what would be sent.
     pub dry_run: bool,
@@ -44,7 +41,6 @@ pub struct Request {
 
 impl Request {
     /// A plain restart of these nests.
-    #[must_use]
     pub fn new(rooms: Vec<RoomRef>) -> Self {
         Self {
             which: Which::Named(rooms),
@@ -104,7 +100,7 @@ pub struct Restarted {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
     /// The proof.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub check: Option<CheckReport>,
     /// The SID that this machine last saw, for the line that says what became what.
     #[serde(skip)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Failure, Finding, Inside, Seen, Silence, Spoken, Wish};
+use super::{AudioFinding, Failure, Inside, Seen, Silence, Spoken, Wish};
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
@@ -30,6 +30,6 @@ impl Live {
 /// Joins.
 pub(in crate::livekit) async fn enter(connector: &Connector<'_>, _: Wish) -> Result<Inside, JoinError> {
     let session = connector.join(connector.connect().await?).await?;
-    let finding = Finding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };
+    let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };
     Ok(Inside::silent(session, Some(finding)))
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connect::{Wanted, broken, connect, silence};
 use super::peer::{Event, Peer, Ways};
 use super::turn::{self, Doorway, Turn};
-use super::{Connected, Failure, Finding, Inside, Seen, Silence, Spoken, Transport, Wish};
+use super::{AudioFinding, Connected, Failure, Inside, Seen, Silence, Spoken, Transport, Wish};
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
@@ -84,7 +84,7 @@ pub(in crate::livekit) async fn enter(connector: &Connector<'_>, wish: Wish) -> 
         Some(Ok(peer)) => visit.direct(peer, wanted).await,
     };
     let Visit { seen, session, live, .. } = visit;
-    let finding = Finding { elapsed: joined_at.elapsed(), seen, result };
+    let finding = AudioFinding { elapsed: joined_at.elapsed(), seen, result };
     Ok(Inside { joined, timings, remote_ip, joined_at, session, finding: Some(finding), live })
 }
 

@@ -6,7 +6,7 @@ mod absent;
 mod connect;
 #[cfg(feature = "media")]
 mod enter;
-pub(super) mod offered;
+pub mod offered;
 #[cfg(feature = "media")]
 mod peer;
 #[cfg(feature = "media")]
@@ -59,8 +59,9 @@ impl fmt::Display for Transport {
 
 /// A connection that stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Connected {
+pub struct Connected {
     pub protocol: Transport,
+    /// The relay's when it goes through one.
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub rtt: Option<Duration>,
@@ -68,9 +69,8 @@ pub(super) struct Connected {
 
 /// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
     /// This program was built without it.
-    #[cfg_attr(feature = "media", expect(dead_code, reason = "the other build says so"))]
     NotBuilt,
     /// The server does signal only.
     NoMedia,
@@ -94,7 +94,7 @@ pub(super) enum Failure {
 
 /// What was seen on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub struct Seen {
     /// Where the server takes audio, by its own word.
     pub offered: Vec<Offered>,
     /// Which of those let us connect by TCP, and why not.
@@ -107,9 +107,16 @@ pub(super) struct Seen {
     pub relay: Option<String>,
 }
 
-/// What came of it.
+impl Seen {
+    /// Whether the server takes audio by UDP, straight or through a relay of its own.
+    pub(crate) fn offers_udp(&self) -> bool {
+        self.offered.iter().any(|offered| offered.transport != Transport::Tcp)
+    }
+}
+
+/// What came of audio.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Finding {
+pub struct AudioFinding {
     pub elapsed: Duration,
     pub seen: Seen,
     pub result: Result<Connected, Failure>,
@@ -126,8 +133,8 @@ pub(super) struct Wish {
 
 /// A second of silence that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Spoken {
-    /// `TR_…`
+pub struct Spoken {
+    /// The track's: `TR_…`.
     pub sid: String,
     /// Packets, 50 a second.
     pub sent: u32,
@@ -139,7 +146,7 @@ pub(super) struct Spoken {
 
 /// Why none did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Silence {
+pub enum Silence {
     /// There is no audio connection.
     NoConnection,
     /// The token does not allow to speak.
@@ -168,13 +175,13 @@ pub(super) struct Inside {
     /// `None` when it ended while audio was tried.
     pub session: Option<SignalSession>,
     /// `None` when audio was not asked for.
-    pub finding: Option<Finding>,
+    pub finding: Option<AudioFinding>,
     pub live: Option<Live>,
 }
 
 impl Inside {
     /// Without audio.
-    pub fn silent(session: SignalSession, finding: Option<Finding>) -> Self {
+    pub fn silent(session: SignalSession, finding: Option<AudioFinding>) -> Self {
         let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
         Self { joined, timings, remote_ip, joined_at: Instant::now(), session: Some(session), finding, live: None }
     }

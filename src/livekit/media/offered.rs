@@ -7,7 +7,7 @@ use crate::livekit::endpoint::{Internal, class};
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::livekit) struct Offered {
+pub struct Offered {
     pub address: SocketAddr,
     /// UDP or TCP; relay when it is the server that goes through one.
     pub transport: Transport,
@@ -15,7 +15,7 @@ pub(in crate::livekit) struct Offered {
 
 impl Offered {
     /// Reads an ICE candidate (RFC 8839, 5.1); `None` for what nobody can call.
-    pub fn read(candidate: &str) -> Option<Self> {
+    pub(super) fn read(candidate: &str) -> Option<Self> {
         let mut words = candidate.trim().trim_start_matches("candidate:").split_ascii_whitespace();
         let protocol = words.nth(2)?;
         let (ip, port, kind) = (words.nth(1)?.parse::<IpAddr>().ok()?, words.next()?.parse().ok()?, words.nth(1)?);
@@ -31,7 +31,7 @@ impl Offered {
     }
 
     /// Why it is unlikely to be reachable by someone who reached the signal connection at `signal`.
-    pub fn internal(&self, signal: IpAddr) -> Option<Internal> {
+    pub(crate) fn internal(&self, signal: IpAddr) -> Option<Internal> {
         let found = class(self.address.ip())?;
         // Who is inside sees the inside.
         (!signal.is_loopback() && class(signal) != Some(found)).then_some(found)

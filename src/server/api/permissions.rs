@@ -3,25 +3,25 @@
 use hyper::StatusCode;
 use serde_json::Value;
 
-use super::{Ask, Failure, bad_request, forbidden, validate};
+use super::{ApiFailure, ApiRequest, bad_request, forbidden, validate};
 use crate::api::wire::Permissions;
-use crate::server::answer::Answer;
+use crate::server::answer::HttpAnswer;
 
 /// How often a change starts over because the record was changed at the same moment.
 const ATTEMPTS: usize = 10;
 
-impl Ask {
-    /// 201 when the record changed, 204 when it did not.
-    pub(super) async fn permissions(&self, signer: &str, body: &Value) -> Result<Answer, Failure> {
+impl ApiRequest {
+    /// 201 when the record has changed, 204 when it already was so.
+    pub(super) async fn permissions(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
         let wanted = validate::permissions(body).map_err(bad_request)?;
         let changed = self.change(signer, &wanted).await?;
         let status = if changed { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
         let note = self.tell_media(&wanted).await.err().unwrap_or_default();
-        Ok(Answer::empty(status).note(note))
+        Ok(HttpAnswer::empty(status).note(note))
     }
 
-    /// Changes the record; whether that was necessary.
-    async fn change(&self, signer: &str, wanted: &Permissions) -> Result<bool, Failure> {
+    /// Changes the record if that is necessary; whether it was.
+    async fn change(&self, signer: &str, wanted: &Permissions) -> Result<bool, ApiFailure> {
         for _ in 0..ATTEMPTS {
             let record = self.record().await?;
             let is_host = record.host == signer;
@@ -32,19 +32,19 @@ impl Ask {
                 return Err(forbidden("Only host can manage admin permissions"));
             }
             let (mut new, who) = (record.clone(), &wanted.participant);
-            let speaks = wanted.can_publish.is_some_and(|listed| list(&mut new.speakers, who, listed));
-            let runs = wanted.is_admin.is_some_and(|listed| list(&mut new.admins, who, listed));
-            if !speaks && !runs {
+            let speakers_changed = wanted.can_publish.is_some_and(|listed| list(&mut new.speakers, who, listed));
+            let admins_changed = wanted.is_admin.is_some_and(|listed| list(&mut new.admins, who, listed));
+            if !speakers_changed && !admins_changed {
                 return Ok(false);
             }
             if self.nests.store.replace(&record, &new).await? {
                 return Ok(true);
             }
         }
-        Err(Failure::Unavailable("the record changes all the time".into()))
+        Err(ApiFailure::Unavailable("the record changes all the time".into()))
     }
 
-    /// Lets those who are in the room feel it at once. What the media server says about it is for the log only: the
+    /// Has LiveKit do the same for somebody who is in the room already. If it does not, that is for the log only: the
     /// record counts.
     async fn tell_media(&self, wanted: &Permissions) -> Result<(), String> {
         let media = &self.nests.media;

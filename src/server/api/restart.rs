@@ -1,210 +1,190 @@
-//! A restart: one at a time for each nest, and never half of one for good.
+//! A restart replaces the audio room of a nest: it deletes the room, creates it again, and answers once the new room is
+//! the one that LiveKit lists. Clients who were inside come back at once, which is a race:
+//!
+//! ```text
+//! 1  nest serve   DeleteRoom: LiveKit disconnects everybody, and takes up to 50 ms to close the old room
+//! 2  client       joins again, with the token that it has
+//! 3a LiveKit      still has the old room: the client gets it again, and LiveKit lists it anew once that join is done
+//! 3b LiveKit      no longer has it: with `auto_create` it makes a room for the client, which is not the nest's yet
+//! 4  nest serve   CreateRoom: returns the old room (3a), the client's (3b), or ours, which the old one may yet replace
+//! ```
+//!
+//! After 3a the old room is deleted again: whoever is in it would sit in the room that was to be replaced. After 3b the
+//! client's room is adopted: deleted, it would only part those inside from those who come in the meantime. After either,
+//! and whenever somebody was inside, the new room is watched for a moment.
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use livekit_protocol::Room;
 
-use super::tokens::{adopted, metadata_of};
-use super::{Failure, Nests, not_found};
-use crate::server::store::{self, Record, Turn};
+use super::lease::Lease;
+use super::tokens::{adopted_metadata, metadata_of};
+use super::{ApiFailure, NestsApi, not_found};
+use crate::server::media::NewRoom;
+use crate::server::store::{self, Record};
 use crate::server::token::RoomConfig;
 
-/// How long a turn is used, well below [`store::TURN`]: who comes back after that touches nothing any more.
-const WORK: Duration = Duration::from_secs(4);
-
-/// How long somebody else's turn is waited for: longer than one lasts whose process was killed.
-const PATIENCE: Duration = Duration::from_secs(8);
-
 /// How often a room is deleted and created, if the old one comes back.
-const ROUNDS: usize = 8;
+const MAX_ROUNDS: usize = 8;
 
-/// How long a deletion may take, more or less, before it is asked for again: that of two nodes takes up to 50 ms.
-const ASK_FOR: Duration = Duration::from_millis(60);
+/// How long LiveKit may take to close a room, more or less, before it is asked again: two nodes take up to 50 ms.
+const TEARDOWN: Duration = Duration::from_millis(60);
 
-/// How long a new room is watched when somebody was in the old one. Whoever comes back while the old one is being closed
-/// gets it again from LiveKit, and once that join is done the old one is written down over the new one. (That may happen
-/// again as long as somebody is in there, every few seconds: it cannot be waited for.)
+/// How long a new room is watched: by then a join into the old one (3a) is done, and the old room listed. The same may
+/// happen again every few seconds as long as somebody is in the old room, which cannot be waited for.
 const WATCH: Duration = Duration::from_millis(60);
 
-/// What a restart came to.
-pub(super) enum Restarted {
-    /// Done here.
-    Now {
-        record: Box<Record>,
-        config: RoomConfig,
-        /// SID of the room before, if there was one.
-        before: Option<String>,
-        /// SID of the room now.
-        sid: String,
-    },
-    /// Somebody else was at it already.
-    Joined,
+pub(super) enum RestartOutcome {
+    /// This request has replaced the room.
+    Replaced(Box<ReplacedRoom>),
+    /// Another request, which was waited for, has done so.
+    ByAnother,
 }
 
-/// The right to touch a nest's room until a moment.
-#[derive(Clone, Copy)]
-pub(super) struct Lease {
-    pub(super) turn: u64,
-    until: Instant,
+pub(super) struct ReplacedRoom {
+    pub(super) record: Record,
+    pub(super) config: RoomConfig,
+    /// The SID of the room before, if there was one.
+    pub(super) old_sid: Option<String>,
+    pub(super) new_sid: String,
 }
 
-impl Lease {
-    /// Goes on as long as the lease lasts.
-    async fn within<T>(self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let late = || Failure::Unavailable("the media server takes too long".into());
-        tokio::time::timeout_at(self.until.into(), work).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// Before everything that cannot be undone: a process may have slept.
-    fn check(self) -> Result<(), Failure> {
-        let over = || Failure::Unavailable("the turn is over".into());
-        (Instant::now() < self.until).then_some(()).ok_or_else(over)
-    }
-}
-
-impl Nests {
-    /// Replaces the audio room of a nest by a new one. Two at once are one.
-    pub(super) async fn restart(&self, id: &str) -> Result<Restarted, Failure> {
-        let mut after = None;
+impl NestsApi {
+    /// Replaces the audio room of a nest. Requests for the same nest that come at the same time make one restart.
+    pub(super) async fn restart(&self, id: &str) -> Result<RestartOutcome, ApiFailure> {
+        let mut waited_for = None;
         loop {
-            let Some(lease) = self.join_turn(id, after).await? else { return Ok(Restarted::Joined) };
-            let mut touched = false;
-            match self.renew_room(id, lease, &mut touched).await {
-                Ok(Some(restarted)) => return Ok(restarted),
-                // Somebody else has taken over, and so restarts it for us.
-                Ok(None) => after = Some(lease.turn),
+            let Some(lease) = self.acquire_lease_or_join(id, waited_for).await? else {
+                return Ok(RestartOutcome::ByAnother);
+            };
+            let mut restart = Restart { nests: self, id, lease, touched: false };
+            match restart.run().await {
+                Ok(Some(replaced)) => return Ok(RestartOutcome::Replaced(Box::new(replaced))),
+                // Takeover: the lease has run out, and another request holds the next one. Its restart counts for this
+                // request too.
+                Ok(None) => waited_for = Some(lease.number),
                 Err(failure) => {
-                    // A store that cannot be told lets the turn run out.
-                    let _ = self.store.fail(id, lease.turn, touched).await;
+                    // If the store cannot be told, the lease runs out by itself.
+                    let _ = self.store.fail_restart(id, lease.number, restart.touched).await;
                     return Err(failure);
                 }
             }
         }
     }
+}
 
-    /// The turn, or nothing when somebody else's has led to a restart.
-    async fn join_turn(&self, id: &str, mut after: Option<u64>) -> Result<Option<Lease>, Failure> {
-        let mut wait = Wait::new();
-        loop {
-            let asked = Instant::now();
-            match self.store.turn(id, after).await? {
-                Turn::Mine(turn) => return Ok(Some(Lease { turn, until: asked + WORK })),
-                Turn::Done => return Ok(None),
-                Turn::Failed => return Err(Failure::Unavailable("the restart under way has failed".into())),
-                Turn::Taken(turn) => {
-                    after.get_or_insert(turn);
-                    wait.a_little().await?;
-                }
+/// A restart under way.
+struct Restart<'a> {
+    nests: &'a NestsApi,
+    id: &'a str,
+    lease: Lease,
+    /// Whether LiveKit was told to delete or to create: a restart that fails after that has left the nest without its
+    /// room, and whoever asks for the nest next finishes it.
+    touched: bool,
+}
+
+/// Where a room comes from that LiveKit shows after a deletion.
+enum RoomOrigin {
+    /// The room that was to be deleted, or one that an earlier restart has made (3a).
+    BeforeRestart,
+    /// LiveKit has made it for a client's join (3b).
+    ClientJoin,
+    ThisRestart,
+}
+
+impl Restart<'_> {
+    /// `None` when somebody else has taken the lease over.
+    async fn run(&mut self) -> Result<Option<ReplacedRoom>, ApiFailure> {
+        // Read under the lease: another request may have restarted or deleted the nest since this one has looked.
+        let record = self.nests.store.get(self.id).await?.ok_or_else(|| not_found("Nest not found"))?;
+        let restarted_at = Some(self.nests.clock.now_ms());
+        let record = Record { id: self.id.into(), status: store::active(), restarted_at, ..record };
+        let lease = self.lease;
+        let replaced = lease.within(self.replace_room(record)).await?;
+        let finished = self.nests.store.finish_restart(lease.number, &replaced.record).await?;
+        Ok(finished.then_some(replaced))
+    }
+
+    async fn replace_room(&mut self, record: Record) -> Result<ReplacedRoom, ApiFailure> {
+        let media = &self.nests.media;
+        let mut live = media.find(self.id).await?;
+        let (new, config) = (self.nests.room_of(&record, live.as_ref()), self.nests.config_of(live.as_ref()));
+        let old_sid = live.as_ref().map(|room| room.sid.clone());
+        let origin = |room: &Room| {
+            if old_sid.as_ref() == Some(&room.sid) {
+                RoomOrigin::BeforeRestart
+            } else if room.metadata == new.metadata {
+                RoomOrigin::ThisRestart
+            } else if metadata_of(room).is_some() {
+                RoomOrigin::BeforeRestart
+            } else {
+                RoomOrigin::ClientJoin
             }
-        }
-    }
-
-    /// The turn, whatever others do with theirs before.
-    pub(super) async fn own_turn(&self, id: &str) -> Result<Lease, Failure> {
-        let mut wait = Wait::new();
-        loop {
-            let asked = Instant::now();
-            match self.store.turn(id, None).await? {
-                Turn::Mine(turn) => return Ok(Lease { turn, until: asked + WORK }),
-                _ => wait.a_little().await?,
-            }
-        }
-    }
-
-    /// `None` when the turn was lost on the way.
-    async fn renew_room(&self, id: &str, lease: Lease, touched: &mut bool) -> Result<Option<Restarted>, Failure> {
-        // As it is now, in this turn: it may have been restarted or deleted since it was looked at.
-        let record = self.store.get(id).await?.ok_or_else(|| not_found("Nest not found"))?;
-        let restarted_at = Some(self.clock.now_ms());
-        let record = Record { id: id.into(), status: store::active(), restarted_at, ..record };
-        let (config, before, sid) = lease.within(self.replace_room(&record, lease, touched)).await?;
-        let finished = self.store.finish(lease.turn, &record).await?;
-        Ok(finished.then_some(Restarted::Now { record: Box::new(record), config, before, sid }))
-    }
-
-    /// Deletes the room and creates it; what it is like, and the SIDs before and after, which differ.
-    async fn replace_room(
-        &self,
-        record: &Record,
-        lease: Lease,
-        touched: &mut bool,
-    ) -> Result<(RoomConfig, Option<String>, String), Failure> {
-        let id = &record.id;
-        let mut live = self.media.find(id).await?;
-        // Whether the new room has to be watched. Who cannot be counted may be there.
-        let mut contested =
-            live.is_some() && self.media.participants(id).await.map_or(true, |people| !people.is_empty());
-        let (new, config) = (self.room_of(record, live.as_ref()), self.config_of(live.as_ref()));
-        let before = live.as_ref().map(|room| room.sid.clone());
-        // That one, or one that a restart before has made, and LiveKit has got out again.
-        let is_old = |room: &Room| {
-            before.as_ref() == Some(&room.sid) || room.metadata != new.metadata && metadata_of(room).is_some()
         };
+        // Whether clients may be racing with us: then the new room is watched. If they cannot be counted, they may.
+        let mut contested =
+            live.is_some() && media.participants(self.id).await.map_or(true, |people| !people.is_empty());
         let mut pause = Duration::from_millis(10);
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let deleted = match &live {
-                Some(room) if is_old(room) => self.remove(room, lease, touched).await?,
-                Some(_) => self.delete_room(id, lease, touched).await?,
                 None => true,
+                Some(room) if matches!(origin(room), RoomOrigin::BeforeRestart) => self.tear_down(room).await?,
+                Some(_) => self.delete_room().await?,
             };
             if !deleted {
-                // Somebody has come back into a room that was being deleted, and now LiveKit hands it out, but does not
-                // list it. Until it does, within seconds, it cannot be deleted.
+                // LiveKit does not list the room, and so cannot delete it, but handed it out: a client is joining the
+                // old room (3a). Once that join is done, within seconds, the room can be deleted.
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            lease.check()?;
-            *touched = true;
-            let room = self.media.create(&new).await?;
-            // In the same way, the old one may have been written down over the new one.
-            let listed = if is_old(&room) { None } else { self.media.find(id).await? };
+            let created = self.create_room(&new).await?;
+            // The old room may have replaced ours by now (3a): what LiveKit lists counts.
+            let listed = match origin(&created) {
+                RoomOrigin::BeforeRestart => None,
+                _ => media.find(self.id).await?,
+            };
             contested |= listed.is_none();
-            let room = listed.unwrap_or(room);
-            if !is_old(&room) {
-                // A room that the join of somebody faster has made is as new: deleted, it would only part those inside
-                // from those who come in the meantime.
-                let ours = room.metadata == new.metadata;
-                contested |= !ours;
-                lease.check()?;
-                let described = ours || self.media.describe(id, &adopted(&room, &new, config)).await?;
-                if described && (!contested || self.stays(&room).await?) {
-                    return Ok((config, before, room.sid));
+            let room = listed.unwrap_or(created);
+            self.lease.check()?;
+            let is_new = match origin(&room) {
+                // 3a: deleted in the next round.
+                RoomOrigin::BeforeRestart => false,
+                RoomOrigin::ThisRestart => !contested || self.stays(&room).await?,
+                // 3b: adopted by its metadata; `false` if it has closed meanwhile.
+                RoomOrigin::ClientJoin => {
+                    media.describe(self.id, &adopted_metadata(&room, &new, config)).await? && self.stays(&room).await?
                 }
+            };
+            if is_new {
+                return Ok(ReplacedRoom { record, config, old_sid, new_sid: room.sid });
             }
             contested = true;
             live = Some(room);
         }
-        Err(Failure::Unavailable("the media server keeps the old room".into()))
+        Err(ApiFailure::Unavailable("the media server keeps the old room".into()))
     }
 
-    async fn delete_room(&self, id: &str, lease: Lease, touched: &mut bool) -> Result<bool, Failure> {
-        lease.check()?;
-        *touched = true;
-        Ok(self.media.delete(id).await?)
+    async fn create_room(&mut self, new: &NewRoom) -> Result<Room, ApiFailure> {
+        self.lease.check()?;
+        self.touched = true;
+        Ok(self.nests.media.create(new).await?)
     }
 
-    /// Whether a new room is still the one that is listed, after a while.
-    async fn stays(&self, room: &Room) -> Result<bool, Failure> {
-        let begun = Instant::now();
-        while begun.elapsed() < WATCH {
-            tokio::time::sleep(WATCH / 8).await;
-            if self.media.find(&room.name).await?.is_none_or(|live| live.sid != room.sid) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Whether there was a room to delete.
+    async fn delete_room(&mut self) -> Result<bool, ApiFailure> {
+        self.lease.check()?;
+        self.touched = true;
+        Ok(self.nests.media.delete(self.id).await?)
     }
 
-    /// Deletes a room, and asks until this very one is no longer listed; whether there was one. The lease limits it.
-    /// LiveKit gives the old room to somebody who comes back while it is being deleted, and lists it again: then once
-    /// more.
-    async fn remove(&self, room: &Room, lease: Lease, touched: &mut bool) -> Result<bool, Failure> {
+    /// Deletes this very room and waits until LiveKit no longer lists it; whether there was one to delete. A client
+    /// that comes back meanwhile has it listed again (3a): then it is deleted once more, as long as the lease lasts.
+    async fn tear_down(&mut self, room: &Room) -> Result<bool, ApiFailure> {
         loop {
-            let deleted = self.delete_room(&room.name, lease, touched).await?;
+            let deleted = self.delete_room().await?;
             let mut pause = Duration::from_millis(2);
-            while pause < ASK_FOR {
-                if self.media.find(&room.name).await?.is_none_or(|live| live.sid != room.sid) {
+            while pause < TEARDOWN {
+                if !self.is_listed(room).await? {
                     return Ok(deleted);
                 }
                 tokio::time::sleep(pause).await;
@@ -212,25 +192,21 @@ impl Nests {
             }
         }
     }
-}
 
-/// Patience with somebody else's turn.
-struct Wait {
-    begun: Instant,
-    pause: Duration,
-}
-
-impl Wait {
-    fn new() -> Self {
-        Self { begun: Instant::now(), pause: Duration::from_millis(2) }
+    /// Watches a new room: whether it is still the one that is listed after a while.
+    async fn stays(&self, room: &Room) -> Result<bool, ApiFailure> {
+        let begun = Instant::now();
+        while begun.elapsed() < WATCH {
+            tokio::time::sleep(WATCH / 8).await;
+            if !self.is_listed(room).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    async fn a_little(&mut self) -> Result<(), Failure> {
-        if self.begun.elapsed() > PATIENCE {
-            return Err(Failure::Unavailable("another restart takes too long".into()));
-        }
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 3 / 2).min(Duration::from_millis(50));
-        Ok(())
+    /// Whether this very room is the one that LiveKit lists under its name.
+    async fn is_listed(&self, room: &Room) -> Result<bool, ApiFailure> {
+        Ok(self.nests.media.find(self.id).await?.is_some_and(|listed| listed.sid == room.sid))
     }
 }

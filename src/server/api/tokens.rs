@@ -9,12 +9,12 @@ use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{Kind, PublicKey};
 use serde_json::{Map, Value, json};
 
-use super::{Ask, Nests};
+use super::{ApiRequest, NestsApi};
 use crate::api::wire::Session;
 use crate::room::ROOM_KIND;
-use crate::server::answer::Answer;
+use crate::server::answer::HttpAnswer;
 use crate::server::media::NewRoom;
-use crate::server::random;
+use crate::server::random_text;
 use crate::server::store::Record;
 use crate::server::token::{Claims, Grants, RoomConfig};
 
@@ -24,30 +24,33 @@ const TOKEN_S: i64 = 6 * 3600;
 /// How many get into a room.
 const MAX_PARTICIPANTS: u32 = 500;
 
-/// What an operator decides about nests.
+/// How long a room stays while nobody was ever in it, as upstream has it.
+const EMPTY_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// How long a room stays once the last one has left, as upstream has it.
+pub(in crate::server) const DEPARTURE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What differs between the servers of this API.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Rules {
-    /// Where clients find LiveKit: `wss+livekit://host`.
+    /// The endpoint that clients are told to dial: `wss+livekit://host`.
     pub(in crate::server) endpoint: String,
-    /// How long a room stays while nobody was ever in it.
-    pub(in crate::server) empty_timeout: Duration,
     /// How long a room stays once the last one has left.
     pub(in crate::server) departure_timeout: Duration,
-    /// Outages are told as they are; tokens say from when they are good, and what a room is like that they make.
-    /// Otherwise all is as upstream has it.
-    pub(in crate::server) frank: bool,
+    /// Whether outages are glossed over and tokens say less, as upstream does. Otherwise an outage is a 503, and a token
+    /// says from when it is valid, and what a room is to be like that LiveKit makes for it.
+    pub(in crate::server) mimic_upstream: bool,
 }
 
-/// What somebody is in a nest.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum NestRole {
     Host,
     Admin,
     Speaker,
     Listener,
 }
 
-impl Role {
+impl NestRole {
     pub(super) fn of(record: &Record, identity: &str) -> Self {
         let is = |list: &[String]| list.iter().any(|key| key == identity);
         if record.host == identity {
@@ -71,9 +74,9 @@ impl Role {
     }
 }
 
-impl Ask {
+impl ApiRequest {
     /// The answer to a creation or a restart. `config` is that of the room, as far as it is known.
-    pub(super) fn session(&self, record: &Record, config: Option<RoomConfig>, message: Option<&str>) -> Answer {
+    pub(super) fn session(&self, record: &Record, config: Option<RoomConfig>, message: Option<&str>) -> HttpAnswer {
         let mut endpoints = vec![self.nests.rules.endpoint.clone()];
         if record.hls_stream {
             endpoints.push(format!("{}/api/v1/live/{}/live.m3u8", self.origin, record.id));
@@ -81,10 +84,10 @@ impl Ask {
         let session = Session {
             room_id: record.id.clone(),
             endpoints,
-            token: Value::String(self.nests.mint(&record.host, &record.id, Role::Host, config)),
+            token: Value::String(self.nests.mint(&record.host, &record.id, NestRole::Host, config)),
             message: message.map(Into::into),
         };
-        Answer::json(StatusCode::OK, &session)
+        HttpAnswer::json(StatusCode::OK, &session)
     }
 }
 
@@ -96,8 +99,8 @@ pub(super) fn metadata_of(room: &Room) -> Option<Map<String, Value>> {
     serde_json::from_str::<Map<_, _>>(&room.metadata).ok().filter(|metadata| metadata.contains_key("nestId"))
 }
 
-/// What has to be written on a room that somebody's join has made, for it to be this new one.
-pub(super) fn adopted(room: &Room, new: &NewRoom, config: RoomConfig) -> String {
+/// The metadata that makes a room of the nest's out of one that somebody's join has made.
+pub(super) fn adopted_metadata(room: &Room, new: &NewRoom, config: RoomConfig) -> String {
     match serde_json::from_str::<Map<_, _>>(&new.metadata) {
         Ok(mut metadata) if RoomConfig::of(room) != config => {
             metadata.insert(ROOM_CONFIG.into(), json!(config));
@@ -107,14 +110,14 @@ pub(super) fn adopted(room: &Room, new: &NewRoom, config: RoomConfig) -> String 
     }
 }
 
-impl Nests {
+impl NestsApi {
     /// What the room of a nest is like: as the one before was, if that was the nest's own.
     pub(super) fn config_of(&self, before: Option<&Room>) -> RoomConfig {
         let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let own = before.and_then(|room| Some((room, metadata_of(room)?)));
         own.map_or_else(
             || RoomConfig {
-                empty_timeout: seconds(self.rules.empty_timeout),
+                empty_timeout: seconds(EMPTY_TIMEOUT),
                 departure_timeout: seconds(self.rules.departure_timeout),
                 max_participants: MAX_PARTICIPANTS,
             },
@@ -147,49 +150,45 @@ impl Nests {
     }
 
     /// A token for somebody with a key.
-    pub(super) fn mint(&self, identity: &str, room: &str, role: Role, config: Option<RoomConfig>) -> String {
-        let (runs, speaks) = (matches!(role, Role::Host | Role::Admin), role != Role::Listener);
-        self.sign(Claims {
-            sub: identity.into(),
+    pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, room_config: Option<RoomConfig>) -> String {
+        let runs = matches!(role, NestRole::Host | NestRole::Admin);
+        let grants = Grants {
+            can_publish: Some(role != NestRole::Listener),
+            room_admin: Some(runs),
+            room_record: Some(runs),
+            ..Grants::default()
+        };
+        let claims = Claims {
+            sub: key.into(),
             name: role.name().into(),
-            metadata: json!({ "role": role.name().to_lowercase(), "pubkey": identity }).to_string(),
-            video: Some(Grants {
-                room: Some(room.into()),
-                room_join: Some(true),
-                can_publish: Some(speaks),
-                can_subscribe: Some(true),
-                room_admin: Some(runs),
-                room_record: Some(runs),
-                ..Grants::default()
-            }),
-            room_config: config,
+            video: Some(grants),
+            room_config,
+            metadata: json!({ "role": role.name().to_lowercase(), "pubkey": key }).to_string(),
             ..Claims::default()
-        })
+        };
+        self.sign(room, claims)
     }
 
-    /// A token for a listener of no name.
+    /// A token for a listener without a key.
     pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
-        self.sign(Claims {
-            sub: format!("guest-{}-{}", self.clock.now_ms(), random::text(9).to_lowercase()),
+        let claims = Claims {
+            sub: format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase()),
             name: "Guest".into(),
-            metadata: json!({ "role": "guest" }).to_string(),
-            video: Some(Grants {
-                room: Some(room.into()),
-                room_join: Some(true),
-                can_publish: Some(false),
-                can_subscribe: Some(true),
-                room_admin: Some(false),
-                ..Grants::default()
-            }),
+            video: Some(Grants { can_publish: Some(false), room_admin: Some(false), ..Grants::default() }),
             room_config: Some(config),
+            metadata: json!({ "role": "guest" }).to_string(),
             ..Claims::default()
-        })
+        };
+        self.sign(room, claims)
     }
 
-    fn sign(&self, claims: Claims) -> String {
+    fn sign(&self, room: &str, claims: Claims) -> String {
         let now = self.clock.now_s();
-        let (nbf, room_config) = if self.rules.frank { (now, claims.room_config) } else { (0, None) };
-        self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), room_config, ..claims })
+        let (nbf, room_config) = if self.rules.mimic_upstream { (0, None) } else { (now, claims.room_config) };
+        let grants = claims.video.unwrap_or_default();
+        let room = Some(room.into());
+        let video = Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..grants });
+        self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), video, room_config, ..claims })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /api/v1/nests/webhook`: what LiveKit tells of its rooms.
 //!
 //! A room that has closed makes its nest inactive; a nest that is entered lives on. Nothing is ever erased: the host may
-//! bring the nest back. What is told of an older room than the present one is of no importance.
+//! bring the nest back. Events of a room that has been replaced since are ignored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,46 +9,46 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Ask, Failure, bad_request};
-use crate::server::answer::Answer;
+use super::{ApiFailure, ApiRequest, bad_request};
+use crate::server::answer::HttpAnswer;
 use crate::server::store::{self, Record};
 
 /// The status of a nest whose audio room has closed.
 const INACTIVE: &str = "inactive";
 
 #[derive(Deserialize)]
-struct Event {
+struct WebhookEvent {
     event: String,
-    room: Option<Told>,
+    room: Option<WebhookRoom>,
 }
 
-/// The room that an event is about.
 #[derive(Deserialize)]
-struct Told {
+struct WebhookRoom {
     sid: String,
     name: String,
 }
 
-impl Ask {
-    pub(super) async fn webhook(&self) -> Result<Answer, Failure> {
+impl ApiRequest {
+    pub(super) async fn webhook(&self) -> Result<HttpAnswer, ApiFailure> {
         self.verify_webhook()?;
-        let event: Event = serde_json::from_slice(&self.body).map_err(|_| bad_request("Body is no LiveKit event"))?;
+        let event: WebhookEvent =
+            serde_json::from_slice(&self.body).map_err(|_| bad_request("Body is no LiveKit event"))?;
         let Some(room) = event.room.filter(|room| !room.sid.is_empty() && !room.name.is_empty()) else {
-            return Ok(Answer::empty(StatusCode::OK).note(event.event));
+            return Ok(HttpAnswer::empty(StatusCode::OK).note(event.event));
         };
         let done = match event.event.as_str() {
-            "room_started" => self.seen(&room, Some(&store::active())).await?,
-            "participant_joined" => self.seen(&room, None).await?,
+            "room_started" => self.renew(&room, Some(store::active())).await?,
+            "participant_joined" => self.renew(&room, None).await?,
             "room_finished" => self.closed(&room).await?,
             _ => false,
         };
         let ignored = if done { "" } else { ", ignored" };
-        Ok(Answer::empty(StatusCode::OK).note(format!("{} {} {}{ignored}", event.event, room.name, room.sid)))
+        Ok(HttpAnswer::empty(StatusCode::OK).note(format!("{} {} {}{ignored}", event.event, room.name, room.sid)))
     }
 
     /// LiveKit signs the hash of the body with the secret that it shares with us, for some minutes.
-    fn verify_webhook(&self) -> Result<(), Failure> {
-        let refused = |text: &str| Failure::Refused(StatusCode::UNAUTHORIZED, text.into());
+    fn verify_webhook(&self) -> Result<(), ApiFailure> {
+        let refused = |text: &str| ApiFailure::Refused(StatusCode::UNAUTHORIZED, text.into());
         let token = self.authorization.as_deref().ok_or_else(|| refused("Missing Authorization header"))?;
         let token = token.strip_prefix("Bearer ").unwrap_or(token);
         // LiveKit's words echo the token.
@@ -63,30 +63,30 @@ impl Ask {
         Ok(())
     }
 
-    /// The present room of a nest lives.
-    async fn seen(&self, room: &Told, status: Option<&str>) -> Result<bool, Failure> {
+    /// The present room of a nest lives: so does its record.
+    async fn renew(&self, room: &WebhookRoom, status: Option<String>) -> Result<bool, ApiFailure> {
         let Some(record) = self.nests.store.get(&room.name).await? else { return Ok(false) };
         if self.nests.media.find(&room.name).await?.is_none_or(|live| live.sid != room.sid) {
             return Ok(false);
         }
-        match status.filter(|status| record.status != **status) {
-            Some(status) => self.mark(&record, status).await,
+        match status.filter(|status| record.status != *status) {
+            Some(status) => self.set_status(&record, status).await,
             None => Ok(self.nests.store.renew(&room.name).await.map(|()| true)?),
         }
     }
 
     /// A room has closed. If there is another, or one is being made, it was the old one.
-    async fn closed(&self, room: &Told) -> Result<bool, Failure> {
+    async fn closed(&self, room: &WebhookRoom) -> Result<bool, ApiFailure> {
         // Read first, so that a restart in the meantime makes the write fail.
         let Some(record) = self.nests.store.get(&room.name).await? else { return Ok(false) };
-        if self.nests.store.unfinished(&room.name).await? || self.nests.media.find(&room.name).await?.is_some() {
+        if self.nests.store.restart_unfinished(&room.name).await? || self.nests.media.find(&room.name).await?.is_some()
+        {
             return Ok(false);
         }
-        self.mark(&record, INACTIVE).await
+        self.set_status(&record, INACTIVE.into()).await
     }
 
-    async fn mark(&self, record: &Record, status: &str) -> Result<bool, Failure> {
-        let marked = Record { status: status.into(), ..record.clone() };
-        Ok(self.nests.store.replace(record, &marked).await?)
+    async fn set_status(&self, record: &Record, status: String) -> Result<bool, ApiFailure> {
+        Ok(self.nests.store.replace(record, &Record { status, ..record.clone() }).await?)
     }
 }

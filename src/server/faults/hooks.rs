@@ -1,57 +1,43 @@
-//! Where faults strike.
+//! Faults of a request and of its answer.
 
 use std::future::pending;
 
 use hyper::StatusCode;
-use hyper::header::{LOCATION, RETRY_AFTER};
+use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use super::Kind;
-use crate::server::answer::{Answer, Content, Delivery};
-
-/// The connection is to be closed without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("connection dropped")]
-pub(in crate::server) struct Dropped;
-
-/// What is known of a request before anybody has looked at it.
-#[derive(Clone, Copy)]
-pub(in crate::server) struct Head<'a> {
-    pub(in crate::server) path: &'a str,
-    pub(in crate::server) authorization: Option<&'a str>,
-}
+use crate::server::answer::{BodyDelivery, Content, HttpAnswer};
+use crate::server::http::ConnectionDropped;
 
 /// The faults that strike one request.
 #[derive(Clone, Debug, Default)]
-pub(in crate::server) struct Active(pub(super) Vec<Kind>);
+pub(in crate::server) struct ActiveFaults(pub(super) Vec<Kind>);
 
-impl Active {
-    pub(super) fn new(kinds: Vec<Kind>) -> Self {
-        Self(kinds)
-    }
-
-    #[cfg(test)]
-    pub(super) fn strikes(&self) -> bool {
-        !self.0.is_empty()
-    }
-
+impl ActiveFaults {
     /// Before anything is looked at: an answer in place of the real one.
-    pub(in crate::server) fn before(&self, head: Head<'_>) -> Result<Option<Answer>, Dropped> {
+    pub(in crate::server) fn before(
+        &self,
+        path: &str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Option<HttpAnswer>, ConnectionDropped> {
         for kind in &self.0 {
             let answer = match kind {
-                Kind::DropBefore => return Err(Dropped),
-                Kind::Status { code, retry_after } => retry(Answer::error(status(*code), reason(*code)), *retry_after),
+                Kind::DropBefore => return Err(ConnectionDropped),
+                Kind::Status { code, retry_after } => {
+                    retry(HttpAnswer::error(status(*code), reason(*code)), *retry_after)
+                }
                 Kind::PlainText { code, retry_after } => {
-                    retry(Answer::text(status(*code), "text/html; charset=utf-8", reason(*code)), *retry_after)
+                    retry(HttpAnswer::text(status(*code), "text/html; charset=utf-8", reason(*code)), *retry_after)
                 }
                 Kind::Html(code) => page(*code),
-                Kind::Empty(code) => Answer::empty(status(*code)),
-                Kind::Redirect(code) => Answer::empty(status(*code)).header(LOCATION, format!("/moved{}", head.path)),
-                Kind::NoRestart => Answer::error(StatusCode::NOT_FOUND, "Endpoint not found"),
-                Kind::EchoAuthorization => Answer::error(
-                    StatusCode::UNAUTHORIZED,
-                    format!("Invalid NIP-98 authentication: {}", head.authorization.unwrap_or_default()),
-                ),
+                Kind::Empty(code) => HttpAnswer::empty(status(*code)),
+                Kind::Redirect(code) => HttpAnswer::empty(status(*code)).header(LOCATION, format!("/moved{path}")),
+                Kind::NoRestart => HttpAnswer::no_endpoint(),
+                Kind::EchoAuthorization => {
+                    let echo = authorization.and_then(|value| value.to_str().ok()).unwrap_or_default();
+                    HttpAnswer::error(StatusCode::UNAUTHORIZED, format!("Invalid NIP-98 authentication: {echo}"))
+                }
                 _ => continue,
             };
             return Ok(Some(answer.note("fault")));
@@ -65,15 +51,15 @@ impl Active {
     }
 
     /// After the request was carried out: changes the answer, or keeps it back.
-    pub(in crate::server) async fn after(&self, mut answer: Answer) -> Result<Answer, Dropped> {
+    pub(in crate::server) async fn after(&self, mut answer: HttpAnswer) -> Result<HttpAnswer, ConnectionDropped> {
         for kind in &self.0 {
             match kind {
-                Kind::DropAfter => return Err(Dropped),
+                Kind::DropAfter => return Err(ConnectionDropped),
                 Kind::NoAnswer => pending().await,
                 Kind::GatewayTimeout => answer = page(504).note(answer.note),
-                Kind::SlowBody(pause) => answer.delivery = Delivery::Slow(*pause),
-                Kind::HalfBody => answer.delivery = Delivery::Half,
-                Kind::HugeBody(length) => answer.delivery = Delivery::Huge(*length),
+                Kind::SlowBody(pause) => answer.delivery = BodyDelivery::Slow(*pause),
+                Kind::HalfBody => answer.delivery = BodyDelivery::Half,
+                Kind::HugeBody(length) => answer.delivery = BodyDelivery::Huge(*length),
                 Kind::TokenObject => {
                     if let Some(token) = field(&mut answer, "token") {
                         *token = json!({});
@@ -82,7 +68,7 @@ impl Active {
                 Kind::EchoToken => {
                     if let Some(Value::String(token)) = field(&mut answer, "token") {
                         let text = format!("Failed to restart nest: cannot hand out {token}");
-                        answer = Answer::error(StatusCode::INTERNAL_SERVER_ERROR, text).note(answer.note);
+                        answer = HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, text).note(answer.note);
                     }
                 }
                 Kind::InternalEndpoint(host) => {
@@ -92,7 +78,7 @@ impl Active {
                 }
                 Kind::OtherRoom => {
                     if let Some(id) = field(&mut answer, "roomId") {
-                        *id = crate::server::random::uuid().into();
+                        *id = crate::server::random_uuid().into();
                     }
                 }
                 Kind::ControlCharacters => answer.map_texts(|text| self.text(text)),
@@ -113,7 +99,7 @@ impl Active {
     }
 }
 
-fn field<'a>(answer: &'a mut Answer, name: &str) -> Option<&'a mut Value> {
+fn field<'a>(answer: &'a mut HttpAnswer, name: &str) -> Option<&'a mut Value> {
     match &mut answer.content {
         Content::Json(json) => json.get_mut(name),
         _ => None,
@@ -135,7 +121,7 @@ fn reason(code: u16) -> &'static str {
     }
 }
 
-fn retry(answer: Answer, after: Option<u64>) -> Answer {
+fn retry(answer: HttpAnswer, after: Option<u64>) -> HttpAnswer {
     match after {
         Some(seconds) => answer.header(RETRY_AFTER, seconds),
         None => answer,
@@ -143,10 +129,10 @@ fn retry(answer: Answer, after: Option<u64>) -> Answer {
 }
 
 /// What nginx says in place of the server behind it.
-fn page(code: u16) -> Answer {
+fn page(code: u16) -> HttpAnswer {
     let title = format!("{code} {}", status(code).canonical_reason().unwrap_or_default());
     let html = format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     );
-    Answer::text(status(code), "text/html", html)
+    HttpAnswer::text(status(code), "text/html", html)
 }

@@ -1,23 +1,23 @@
 //! What can go wrong on purpose: one table, read by the command line, its help and the tests.
 //!
 //! A new fault is a row here and an arm where it strikes: in `hooks` (the request and its answer) or in `ports` (the
-//! store and the media server behind it).
+//! store and the media server behind the API).
 
 mod hooks;
 mod ports;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub(super) use hooks::{Active, Dropped, Head};
+pub(super) use hooks::ActiveFaults;
 pub(super) use ports::{FaultyMedia, FaultyStore};
 
-use super::call::Call;
+use super::call::ApiCall;
 use crate::clock::Clock;
 
-/// One fault: what, at which calls, how often.
+/// One fault: what goes wrong, at which calls, how often. Written `NAME[=VALUE][xTIMES][@CALL]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     kind: Kind,
@@ -29,7 +29,7 @@ pub struct Fault {
 /// Which calls a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
-    Only(Call),
+    Only(ApiCall),
     /// All but the media server's own endpoint.
     Api,
     All,
@@ -64,26 +64,24 @@ pub(super) enum Kind {
     LostRecord,
     RedisHang(Option<Duration>),
     LivekitDown,
-    Clock(Time),
+    Clock(ClockFault),
 }
 
 /// How a clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Time {
-    /// Milliseconds ahead.
+pub(super) enum ClockFault {
+    /// It is so many milliseconds ahead.
     Ahead(i64),
-    /// In this year.
+    /// It begins with this year.
     Year(i16),
 }
 
 /// A row of the table of faults.
 #[derive(Debug)]
-pub struct Row {
-    /// Its name on the command line.
+pub struct FaultRow {
     pub name: &'static str,
     /// What follows the name: empty, `=VALUE`, or `[=VALUE]`.
     pub argument: &'static str,
-    /// What a client gets to see.
     pub shows: &'static str,
     scope: Scope,
     parse: fn(&str) -> Option<Kind>,
@@ -95,15 +93,15 @@ const fn row(
     shows: &'static str,
     scope: Scope,
     parse: fn(&str) -> Option<Kind>,
-) -> Row {
-    Row { name, argument, shows, scope, parse }
+) -> FaultRow {
+    FaultRow { name, argument, shows, scope, parse }
 }
 
-const RESTART: Scope = Scope::Only(Call::Restart);
+const RESTART: Scope = Scope::Only(ApiCall::Restart);
 
-/// All faults.
+/// All faults, in the order in which the help lists them.
 #[rustfmt::skip]
-pub const TABLE: &[Row] = &[
+pub const TABLE: &[FaultRow] = &[
     row("old-room-kept", "", "a nest that runs, and a restart that reports success and leaves it as it was", RESTART, |v| bare(v, Kind::OldRoomKept)),
     row("late-teardown", "=TIME", "the new room is torn down TIME after the restart: --hold sees it", RESTART, |v| duration(v).map(Kind::LateTeardown)),
     row("wrong-secret", "", "tokens that the media server does not accept", Scope::Api, |v| bare(v, Kind::WrongSecret)),
@@ -137,52 +135,51 @@ pub const TABLE: &[Row] = &[
 
 /// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Not in the table.
+pub enum FaultError {
+    /// The name is not in the table.
     #[error("there is no fault {0:?}")]
     Unknown(String),
-    /// The value does not fit.
+    /// The value does not fit the fault, whose name and argument follow.
     #[error("{0:?} is written {1}{2}")]
     Value(String, &'static str, &'static str),
     /// After `@` comes a call, `api` or `all`.
-    #[error("there is no call {0:?}; a call is {calls}, api or all", calls = Call::ALL.map(Call::name).join(", "))]
+    #[error("there is no call {0:?}; a call is {calls}, api or all", calls = ApiCall::all_with_faults().map(ApiCall::name).collect::<Vec<_>>().join(", "))]
     Call(String),
 }
 
-/// Reads `NAME[=VALUE][xTIMES][@CALL]`.
 impl FromStr for Fault {
-    type Err = Error;
+    type Err = FaultError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, FaultError> {
         let (rest, call) = text.rsplit_once('@').map_or((text, None), |(rest, call)| (rest, Some(call)));
         let (rest, times) = match rest.rsplit_once('x').map(|(rest, times)| (rest, times.parse())) {
             Some((rest, Ok(times))) => (rest, Some(times)),
             _ => (rest, None),
         };
         let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
-        let row = TABLE.iter().find(|row| row.name == name).ok_or_else(|| Error::Unknown(name.into()))?;
-        let kind = (row.parse)(value).ok_or_else(|| Error::Value(text.into(), row.name, row.argument))?;
+        let row = TABLE.iter().find(|row| row.name == name).ok_or_else(|| FaultError::Unknown(name.into()))?;
+        let kind = (row.parse)(value).ok_or_else(|| FaultError::Value(text.into(), row.name, row.argument))?;
         let scope = call.map_or(Ok(row.scope), Scope::from_str)?;
         Ok(Self { kind, scope, times })
     }
 }
 
 impl FromStr for Scope {
-    type Err = Error;
+    type Err = FaultError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, FaultError> {
         match text {
             "api" => Ok(Self::Api),
             "all" => Ok(Self::All),
             name => {
-                let call = Call::ALL.into_iter().find(|call| call.name() == name);
-                call.map(Self::Only).ok_or_else(|| Error::Call(name.into()))
+                let call = ApiCall::all_with_faults().find(|call| call.name() == name);
+                call.map(Self::Only).ok_or_else(|| FaultError::Call(name.into()))
             }
         }
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for FaultRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.name, self.argument)
     }
@@ -190,8 +187,7 @@ impl fmt::Display for Row {
 
 impl Fault {
     /// Whether it is about a room that is there already.
-    #[must_use]
-    pub fn needs_a_room(&self) -> bool {
+    pub(crate) fn needs_a_room(&self) -> bool {
         self.kind == Kind::OldRoomKept
     }
 }
@@ -206,28 +202,27 @@ impl Faults {
     }
 
     pub(super) fn set(&self, faults: Vec<Fault>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+        *self.lock() = faults;
     }
 
     /// The faults that strike this request; one of their times is used up.
-    pub(super) fn strike(&self, call: Call) -> Active {
-        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn strike(&self, call: ApiCall) -> ActiveFaults {
+        let mut faults = self.lock();
         let struck = faults.iter_mut().filter(|fault| match fault.scope {
             Scope::Only(only) => only == call,
-            Scope::Api => call != Call::Signal,
+            Scope::Api => call != ApiCall::Signal,
             Scope::All => true,
         });
-        Active::new(struck.filter_map(Fault::strike).collect())
+        ActiveFaults(struck.filter_map(Fault::strike).collect())
     }
 
-    /// The clock of the API.
+    /// The clock of the API, which may be wrong.
     pub(super) fn clock(&self) -> Clock {
-        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wrong = faults.iter().find_map(|fault| if let Kind::Clock(time) = fault.kind { Some(time) } else { None });
+        let wrong = self.find(|kind| if let Kind::Clock(fault) = kind { Some(*fault) } else { None });
         let offset_ms = match wrong {
             None => 0,
-            Some(Time::Ahead(offset_ms)) => offset_ms,
-            Some(Time::Year(year)) => {
+            Some(ClockFault::Ahead(offset_ms)) => offset_ms,
+            Some(ClockFault::Year(year)) => {
                 let then = jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
                 then.map_or(0, |then| then.timestamp().as_millisecond() - Clock::default().now_ms())
             }
@@ -236,8 +231,16 @@ impl Faults {
     }
 
     pub(super) fn rate_limit(&self) -> Option<u32> {
-        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.iter().find_map(|fault| if let Kind::RateLimit(count) = fault.kind { Some(count) } else { None })
+        self.find(|kind| if let Kind::RateLimit(count) = kind { Some(*count) } else { None })
+    }
+
+    /// What a fault that no request uses up says.
+    fn find<T>(&self, read: impl Fn(&Kind) -> Option<T>) -> Option<T> {
+        self.lock().iter().find_map(|fault| read(&fault.kind))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -275,24 +278,15 @@ fn coded(value: &str) -> Option<(u16, Option<u64>)> {
 
 /// `500ms`, `2s`, `5m`, `1h`.
 fn duration(value: &str) -> Option<Duration> {
-    let unit = value.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = value[..unit].parse().ok()?;
-    let factor = match &value[unit..] {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(factor).map(Duration::from_millis)
+    Duration::try_from(value.parse::<jiff::SignedDuration>().ok()?).ok()
 }
 
-fn clock(value: &str) -> Option<Time> {
+fn clock(value: &str) -> Option<ClockFault> {
     let offset = |text| duration(text).and_then(|time| i64::try_from(time.as_millis()).ok());
     match value.split_at_checked(1)? {
-        ("+", text) => offset(text).map(Time::Ahead),
-        ("-", text) => offset(text).map(|ms| Time::Ahead(-ms)),
-        _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(Time::Year),
+        ("+", text) => offset(text).map(ClockFault::Ahead),
+        ("-", text) => offset(text).map(|ms| ClockFault::Ahead(-ms)),
+        _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(ClockFault::Year),
     }
 }
 
@@ -300,7 +294,7 @@ fn clock(value: &str) -> Option<Time> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Fault, Error> {
+    fn parse(text: &str) -> Result<Fault, FaultError> {
         text.parse()
     }
 
@@ -313,10 +307,10 @@ mod tests {
             ("status=500x2", fault(status(500, None), RESTART, Some(2))),
             ("status=503,3sx1@api", fault(status(503, Some(3)), Scope::Api, Some(1))),
             ("late-teardown=12s", fault(Kind::LateTeardown(Duration::from_secs(12)), RESTART, None)),
-            ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(Call::Info), None)),
-            ("clock=+94s", fault(Kind::Clock(Time::Ahead(94_000)), Scope::All, None)),
-            ("clock=-2m", fault(Kind::Clock(Time::Ahead(-120_000)), Scope::All, None)),
-            ("clock=2099", fault(Kind::Clock(Time::Year(2099)), Scope::All, None)),
+            ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(ApiCall::Info), None)),
+            ("clock=+94s", fault(Kind::Clock(ClockFault::Ahead(94_000)), Scope::All, None)),
+            ("clock=-2m", fault(Kind::Clock(ClockFault::Ahead(-120_000)), Scope::All, None)),
+            ("clock=2099", fault(Kind::Clock(ClockFault::Year(2099)), Scope::All, None)),
             ("internal-endpoint", fault(Kind::InternalEndpoint("livekit:7880".into()), Scope::Api, None)),
             ("huge-body", fault(Kind::HugeBody(1_000_000_000), RESTART, None)),
             ("huge-body=5x3", fault(Kind::HugeBody(5), RESTART, Some(3))),
@@ -327,10 +321,10 @@ mod tests {
 
     #[test]
     fn what_is_no_fault_is_refused() {
-        assert_eq!(parse("nonsense"), Err(Error::Unknown("nonsense".into())));
-        assert_eq!(parse("no-answer@nobody"), Err(Error::Call("nobody".into())));
+        assert_eq!(parse("nonsense"), Err(FaultError::Unknown("nonsense".into())));
+        assert_eq!(parse("no-answer@nobody"), Err(FaultError::Call("nobody".into())));
         for text in ["old-room-kept=1", "status", "status=99", "status=500,soon", "late-teardown=12", "clock=94s"] {
-            assert!(matches!(parse(text), Err(Error::Value(..))), "{text}");
+            assert!(matches!(parse(text), Err(FaultError::Value(..))), "{text}");
         }
     }
 
@@ -350,9 +344,9 @@ mod tests {
     #[test]
     fn a_fault_strikes_as_often_as_it_was_told_to() {
         let faults = Faults::new(vec!["status=500x2".parse().unwrap()]);
-        let strikes = |call| faults.strike(call).strikes();
-        assert!(!strikes(Call::Info));
-        assert!(strikes(Call::Restart) && strikes(Call::Restart));
-        assert!(!strikes(Call::Restart));
+        let strikes = |call| !faults.strike(call).0.is_empty();
+        assert!(!strikes(ApiCall::Info));
+        assert!(strikes(ApiCall::Restart) && strikes(ApiCall::Restart));
+        assert!(!strikes(ApiCall::Restart));
     }
 }

@@ -8,85 +8,87 @@ use std::time::Duration;
 use async_trait::async_trait;
 use livekit_protocol::{ParticipantInfo, Room};
 
-use super::{Active, Kind};
+use super::{ActiveFaults, Kind};
 use crate::secret::Secret;
+use crate::server::BackendError;
 use crate::server::media::{self, MediaServer, NewRoom};
-use crate::server::random;
-use crate::server::store::{self, Record, RoomStore, Turn};
+use crate::server::random_text;
+use crate::server::store::{LeaseAnswer, Record, RoomStore};
 use crate::server::token::Issuer;
 
 /// A store that hangs, or has lost a record.
 pub(in crate::server) struct FaultyStore {
     store: Arc<dyn RoomStore>,
-    faults: Active,
+    faults: ActiveFaults,
     hung: AtomicBool,
 }
 
 impl FaultyStore {
-    pub(in crate::server) fn new(store: Arc<dyn RoomStore>, faults: Active) -> Self {
+    pub(in crate::server) fn new(store: Arc<dyn RoomStore>, faults: ActiveFaults) -> Self {
         Self { store, faults, hung: AtomicBool::new(false) }
     }
 
-    /// Hangs, once a request.
+    /// Hangs at the first question of a request.
     async fn hang(&self) {
-        let time =
+        let hang =
             self.faults.0.iter().find_map(|kind| if let Kind::RedisHang(time) = kind { Some(*time) } else { None });
-        match time {
-            Some(time) if !self.hung.swap(true, Ordering::Relaxed) => match time {
+        if let Some(time) = hang
+            && !self.hung.swap(true, Ordering::Relaxed)
+        {
+            match time {
                 Some(time) => tokio::time::sleep(time).await,
                 None => pending().await,
-            },
-            _ => {}
+            }
         }
     }
 }
 
 #[async_trait]
 impl RoomStore for FaultyStore {
-    async fn get(&self, id: &str) -> Result<Option<Record>, store::Error> {
+    async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
         self.hang().await;
         let lost = self.faults.0.contains(&Kind::LostRecord);
         Ok(self.store.get(id).await?.filter(|_| !lost))
     }
 
-    async fn put(&self, record: &Record) -> Result<(), store::Error> {
+    async fn put(&self, record: &Record) -> Result<(), BackendError> {
         self.hang().await;
         self.store.put(record).await
     }
 
-    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, store::Error> {
+    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError> {
         self.store.replace(old, new).await
     }
 
-    async fn renew(&self, id: &str) -> Result<(), store::Error> {
+    async fn renew(&self, id: &str) -> Result<(), BackendError> {
         self.store.renew(id).await
     }
 
-    async fn turn(&self, id: &str, after: Option<u64>) -> Result<Turn, store::Error> {
-        self.store.turn(id, after).await
+    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
+        self.store.acquire_lease(id, waited_for).await
     }
 
-    async fn unfinished(&self, id: &str) -> Result<bool, store::Error> {
-        self.store.unfinished(id).await
+    async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError> {
+        self.store.restart_unfinished(id).await
     }
 
-    async fn finish(&self, turn: u64, restarted: &Record) -> Result<bool, store::Error> {
-        self.store.finish(turn, restarted).await
+    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
+        self.store.finish_restart(lease, restarted).await
     }
 
-    async fn fail(&self, id: &str, turn: u64, retry: bool) -> Result<(), store::Error> {
-        self.store.fail(id, turn, retry).await
+    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
+        self.store.fail_restart(id, lease, unfinished).await
     }
 
-    async fn close(&self, id: &str, turn: u64) -> Result<bool, store::Error> {
-        self.store.close(id, turn).await
+    async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
+        self.store.delete(id, lease).await
     }
 
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, store::Error> {
+    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
         self.store.first_use(what, memory).await
     }
 
-    async fn ping(&self) -> Result<(), store::Error> {
+    async fn ping(&self) -> Result<(), BackendError> {
         self.store.ping().await
     }
 }
@@ -94,38 +96,37 @@ impl RoomStore for FaultyStore {
 /// A media server that is down, keeps what it was to delete, or tears down what it has created.
 pub(in crate::server) struct FaultyMedia {
     media: Arc<dyn MediaServer>,
-    faults: Active,
+    faults: ActiveFaults,
     issuer: Issuer,
-    told: Mutex<Told>,
+    pretended: Mutex<PretendedRoom>,
 }
 
-/// What is said of a room.
+/// What is said of a room that was not deleted when it should have been.
 #[derive(Clone, Default)]
-enum Told {
+enum PretendedRoom {
+    /// The truth: nothing was to be deleted yet.
     #[default]
-    Truth,
-    /// That it is deleted.
-    Gone,
-    /// That it was created anew.
-    New(Box<Room>),
+    AsItIs,
+    Deleted,
+    CreatedAnew(Box<Room>),
 }
 
 impl FaultyMedia {
-    pub(in crate::server) fn new(media: Arc<dyn MediaServer>, faults: Active) -> Self {
+    pub(in crate::server) fn new(media: Arc<dyn MediaServer>, faults: ActiveFaults) -> Self {
         let mut issuer = media.issuer().clone();
         if faults.0.contains(&Kind::WrongSecret) {
             issuer.secret = Secret::new("the secret of another media server");
         }
-        Self { media, faults, issuer, told: Mutex::default() }
+        Self { media, faults, issuer, pretended: Mutex::default() }
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pretended(&self) -> MutexGuard<'_, PretendedRoom> {
+        self.pretended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn up(&self) -> Result<&dyn MediaServer, media::Error> {
+    fn up(&self) -> Result<&dyn MediaServer, BackendError> {
         if self.faults.media_down() {
-            return Err(media::Error::Unreachable("down".into()));
+            return Err(BackendError::Unreachable(media::NAME, "down".into()));
         }
         Ok(&*self.media)
     }
@@ -153,50 +154,50 @@ impl MediaServer for FaultyMedia {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, media::Error> {
+    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
         let mut created = self.up()?.create(room).await?;
-        let mut told = self.told();
-        if !matches!(*told, Told::Truth) {
-            // Upstream does not look: neither would it notice.
-            created = Room { sid: format!("RM_{}", random::text(12)), metadata: room.metadata.clone(), ..created };
-            *told = Told::New(Box::new(created.clone()));
+        let mut pretended = self.pretended();
+        if !matches!(*pretended, PretendedRoom::AsItIs) {
+            // Like upstream, which does not look what CreateRoom has answered.
+            created = Room { sid: format!("RM_{}", random_text(12)), metadata: room.metadata.clone(), ..created };
+            *pretended = PretendedRoom::CreatedAnew(Box::new(created.clone()));
         }
-        drop(told);
+        drop(pretended);
         self.tear_down_late(&room.name);
         Ok(created)
     }
 
-    async fn delete(&self, name: &str) -> Result<bool, media::Error> {
+    async fn delete(&self, name: &str) -> Result<bool, BackendError> {
         let media = self.up()?;
         if self.faults.0.contains(&Kind::OldRoomKept) {
-            *self.told() = Told::Gone;
+            *self.pretended() = PretendedRoom::Deleted;
             return Ok(true);
         }
         media.delete(name).await
     }
 
-    async fn find(&self, name: &str) -> Result<Option<Room>, media::Error> {
+    async fn find(&self, name: &str) -> Result<Option<Room>, BackendError> {
         let found = self.up()?.find(name).await?;
-        Ok(match self.told().clone() {
-            Told::Truth => found,
-            Told::Gone => None,
-            Told::New(room) => Some(*room),
+        Ok(match self.pretended().clone() {
+            PretendedRoom::AsItIs => found,
+            PretendedRoom::Deleted => None,
+            PretendedRoom::CreatedAnew(room) => Some(*room),
         })
     }
 
-    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, media::Error> {
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, BackendError> {
         self.up()?.describe(name, metadata).await
     }
 
-    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, media::Error> {
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, BackendError> {
         self.up()?.participants(name).await
     }
 
-    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, media::Error> {
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, BackendError> {
         self.up()?.permit(room, identity, can_publish).await
     }
 
-    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, media::Error> {
+    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, BackendError> {
         self.up()?.mute(room, identity, muted).await
     }
 }

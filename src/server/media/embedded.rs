@@ -1,7 +1,7 @@
 //! A media server without media: rooms, tokens and the signal endpoint as LiveKit has them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,28 +11,25 @@ use livekit_protocol::{
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{Error, MediaServer, NewRoom};
+use super::{BackendError, MediaServer, NewRoom};
 use crate::clock::Clock;
-use crate::server::random;
-use crate::server::token::{Claims, Issuer, Refusal};
-
-/// What the server calls itself in `server_info`.
-pub const VERSION: &str = concat!("nest-mock ", env!("CARGO_PKG_VERSION"));
+use crate::server::random_text;
+use crate::server::token::{Claims, Issuer, TokenError};
 
 /// Settings of the media server that its operator chooses. The defaults are LiveKit's.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct EmbeddedSettings {
     /// Whether a join creates a room that does not exist.
     pub auto_create: bool,
-    /// For rooms that are created without one.
+    /// The empty timeout of rooms that are created without one.
     pub empty_timeout: Duration,
-    /// For rooms that are created without one.
+    /// The departure timeout of rooms that are created without one.
     pub departure_timeout: Duration,
     /// How long a participant may stay without media. This server has none: everybody is thrown out then.
     pub join_timeout: Duration,
 }
 
-impl Default for Settings {
+impl Default for EmbeddedSettings {
     fn default() -> Self {
         Self {
             auto_create: true,
@@ -43,36 +40,29 @@ impl Default for Settings {
     }
 }
 
-/// Why a join is refused: status and text of the refused upgrade.
+/// Why a join is refused, in LiveKit's words.
 #[derive(Debug, thiserror::Error)]
-pub enum JoinRefusal {
-    /// The token is not accepted.
+pub(super) enum JoinError {
     #[error(transparent)]
-    Token(#[from] Refusal),
-    /// An `Authorization` of another scheme.
+    Token(#[from] TokenError),
     #[error("invalid authorization header. Must start with Bearer ")]
     NoBearer,
-    /// There is no token, or it is about no room at all.
     #[error("no permissions to access the room")]
     NoGrants,
-    /// The token does not allow to join.
     #[error("permissions denied")]
     NoJoin,
-    /// `sub` is empty.
     #[error("identity cannot be empty")]
     NoIdentity,
-    /// The token names no room.
     #[error("no room name")]
     NoRoomName,
-    /// `auto_create` is off.
+    /// There is no such room, and `auto_create` is off.
     #[error("requested room does not exist")]
     NoRoom,
 }
 
-impl JoinRefusal {
+impl JoinError {
     /// The HTTP status that LiveKit answers.
-    #[must_use]
-    pub fn status(&self) -> u16 {
+    pub(super) fn status(&self) -> u16 {
         match self {
             Self::Token(_) | Self::NoBearer | Self::NoGrants | Self::NoJoin => 401,
             Self::NoIdentity | Self::NoRoomName => 400,
@@ -83,21 +73,20 @@ impl JoinRefusal {
 
 /// The rooms, and who is in them.
 #[derive(Debug)]
-pub struct Embedded {
-    me: Weak<Self>,
+pub(crate) struct Embedded {
     url: String,
     issuer: Issuer,
-    pub(super) settings: Settings,
-    rooms: Mutex<HashMap<String, Live>>,
+    pub(super) settings: EmbeddedSettings,
+    rooms: Mutex<HashMap<String, LiveRoom>>,
 }
 
 #[derive(Debug)]
-struct Live {
+struct LiveRoom {
     room: Room,
     members: HashMap<String, Member>,
-    created: Instant,
-    /// When the last one left; `None` as long as nobody did.
-    departed: Option<Instant>,
+    /// When it closes if it is empty then: after the empty timeout as long as nobody has left it, after the departure
+    /// timeout from then on.
+    closes: Instant,
 }
 
 #[derive(Debug)]
@@ -108,32 +97,33 @@ struct Member {
 
 /// A place in a room, given up when dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
-    server: Arc<Embedded>,
+pub(super) struct Seat<'a> {
+    server: &'a Embedded,
     room: String,
-    identity: String,
-    /// SID of the participant.
-    sid: String,
-    pub(super) claims: Claims,
+    participant: ParticipantInfo,
     pub(super) inbox: UnboundedReceiver<Message>,
 }
 
-impl Drop for Seat {
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.server.leave(&self.room, &self.identity, &self.sid);
+        let (mut rooms, ParticipantInfo { identity, sid, .. }) = (self.server.rooms(), &self.participant);
+        let Some(live) = rooms.get_mut(&self.room) else { return };
+        // Unless somebody else has joined with this identity meanwhile.
+        if live.members.get(identity).is_some_and(|member| member.info.sid == *sid) {
+            live.members.remove(identity);
+            live.room.num_participants = count(live.members.len());
+            live.closes = Instant::now() + Duration::from_secs(live.room.departure_timeout.into());
+        }
     }
 }
 
 impl Embedded {
     /// A server without rooms that is reachable at `url` and accepts the tokens of `issuer`.
-    #[must_use]
-    pub fn new(url: String, issuer: Issuer, settings: Settings) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { me: me.clone(), url, issuer, settings, rooms: Mutex::default() })
+    pub(in crate::server) fn new(url: String, issuer: Issuer, settings: EmbeddedSettings) -> Arc<Self> {
+        Arc::new(Self { url, issuer, settings, rooms: Mutex::default() })
     }
 
-    /// A room that lives, without waiting.
-    #[must_use]
-    pub fn room(&self, name: &str) -> Option<Room> {
+    pub(in crate::server) fn room(&self, name: &str) -> Option<Room> {
         self.rooms().get(name).map(|live| live.room.clone())
     }
 
@@ -144,42 +134,39 @@ impl Embedded {
         }
     }
 
-    /// The identities in a room, without waiting.
-    #[must_use]
-    pub fn identities(&self, name: &str) -> Vec<String> {
-        let mut all: Vec<_> =
-            self.rooms().get(name).into_iter().flat_map(|live| live.members.keys().cloned()).collect();
+    pub(in crate::server) fn identities(&self, name: &str) -> Vec<String> {
+        let rooms = self.rooms();
+        let mut all: Vec<_> = rooms.get(name).into_iter().flat_map(|live| live.members.keys().cloned()).collect();
         all.sort_unstable();
         all
     }
 
     /// The checks of `/rtc/validate`: who may join which room.
-    pub fn validate(&self, token: Option<&str>) -> Result<(String, Claims), JoinRefusal> {
-        let token = token.filter(|token| !token.is_empty()).ok_or(JoinRefusal::NoGrants)?;
+    pub(super) fn validate(&self, token: Option<&str>) -> Result<(String, Claims), JoinError> {
+        let token = token.filter(|token| !token.is_empty()).ok_or(JoinError::NoGrants)?;
         let claims = self.issuer.verify(token, Clock::default().now_s())?;
-        let grants = claims.video.as_ref().ok_or(JoinRefusal::NoGrants)?;
+        let grants = claims.video.as_ref().ok_or(JoinError::NoGrants)?;
         if grants.room_join != Some(true) {
-            return Err(JoinRefusal::NoJoin);
+            return Err(JoinError::NoJoin);
         }
         if claims.sub.is_empty() {
-            return Err(JoinRefusal::NoIdentity);
+            return Err(JoinError::NoIdentity);
         }
-        let name = grants.room.as_deref().filter(|name| !name.is_empty()).ok_or(JoinRefusal::NoRoomName)?;
+        let name = grants.room.as_deref().filter(|name| !name.is_empty()).ok_or(JoinError::NoRoomName)?;
         if !self.settings.auto_create && !self.rooms().contains_key(name) {
-            return Err(JoinRefusal::NoRoom);
+            return Err(JoinError::NoRoom);
         }
         Ok((name.to_owned(), claims))
     }
 
     /// Takes a seat: whoever had this identity before loses it.
-    pub(super) fn join(&self, name: &str, claims: Claims, version: &str) -> Option<(JoinResponse, Seat)> {
-        let server = self.me.upgrade()?;
+    pub(super) fn join(&self, name: &str, claims: &Claims, version: &str) -> (JoinResponse, Seat<'_>) {
         let (inbox, receiver) = mpsc::unbounded_channel();
-        let info = participant(&claims);
+        let info = participant(claims);
         let mut rooms = self.rooms();
         let live = rooms
             .entry(name.to_owned())
-            .or_insert_with(|| self.live(&NewRoom { name: name.into(), ..NewRoom::default() }));
+            .or_insert_with(|| self.new_room(&NewRoom { name: name.into(), ..NewRoom::default() }));
         if let Some(before) = live.members.remove(&claims.sub) {
             let _ = before.inbox.send(leave(DisconnectReason::DuplicateIdentity));
         }
@@ -188,24 +175,13 @@ impl Embedded {
         // Like LiveKit, which counts every five seconds, without the one who joins.
         let room = live.room.clone();
         live.room.num_participants = count(live.members.len());
-        let seat = Seat {
-            server,
-            room: name.into(),
-            identity: claims.sub.clone(),
-            sid: info.sid.clone(),
-            claims,
-            inbox: receiver,
-        };
-        Some((Self::welcome(room, info, others, version), seat))
-    }
-
-    /// Pings are wished for every five seconds; whoever sends none is not thrown out, by LiveKit neither.
-    fn welcome(room: Room, info: ParticipantInfo, others: Vec<ParticipantInfo>, version: &str) -> JoinResponse {
-        JoinResponse {
+        let seat = Seat { server: self, room: name.into(), participant: info.clone(), inbox: receiver };
+        let welcome = JoinResponse {
             room: Some(room),
             participant: Some(info),
             other_participants: others,
             server_version: version.into(),
+            // Whoever sends no pings is not thrown out, by LiveKit neither.
             ping_timeout: 15,
             ping_interval: 5,
             server_info: Some(ServerInfo {
@@ -215,7 +191,8 @@ impl Embedded {
                 ..ServerInfo::default()
             }),
             ..JoinResponse::default()
-        }
+        };
+        (welcome, seat)
     }
 
     /// A token with the same claims that lasts ten minutes from now.
@@ -224,24 +201,13 @@ impl Embedded {
         self.issuer.mint(&Claims { exp: Some(now + 600), nbf: Some(now), ..claims.clone() })
     }
 
-    fn leave(&self, name: &str, identity: &str, sid: &str) {
-        let mut rooms = self.rooms();
-        let Some(live) = rooms.get_mut(name) else { return };
-        if live.members.get(identity).is_some_and(|member| member.info.sid == sid) {
-            live.members.remove(identity);
-            live.room.num_participants = count(live.members.len());
-            live.departed = Some(Instant::now());
-            self.close_when_due(live);
-        }
-    }
-
-    fn live(&self, new: &NewRoom) -> Live {
+    fn new_room(&self, new: &NewRoom) -> LiveRoom {
         let now = Clock::default();
         let timeout = |wanted: Duration, default: Duration| {
             u32::try_from(if wanted.is_zero() { default } else { wanted }.as_secs()).unwrap_or(u32::MAX)
         };
         let room = Room {
-            sid: format!("RM_{}", random::text(12)),
+            sid: format!("RM_{}", random_text(12)),
             name: new.name.clone(),
             empty_timeout: timeout(new.empty_timeout, self.settings.empty_timeout),
             departure_timeout: timeout(new.departure_timeout, self.settings.departure_timeout),
@@ -251,40 +217,16 @@ impl Embedded {
             metadata: new.metadata.clone(),
             ..Room::default()
         };
-        let live = Live { room, members: HashMap::new(), created: Instant::now(), departed: None };
-        self.close_when_due(&live);
-        live
+        let closes = Instant::now() + Duration::from_secs(room.empty_timeout.into());
+        LiveRoom { room, members: HashMap::new(), closes }
     }
 
-    /// Looks again when this room, if it stays empty, has to close.
-    fn close_when_due(&self, live: &Live) {
-        let (me, name, sid, wait) = (self.me.clone(), live.room.name.clone(), live.room.sid.clone(), live.time_left());
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            if let Some(me) = me.upgrade() {
-                let mut rooms = me.rooms();
-                let due = |live: &Live| live.room.sid == sid && live.members.is_empty() && live.time_left().is_zero();
-                if rooms.get(&name).is_some_and(due) {
-                    rooms.remove(&name);
-                }
-            }
-        });
-    }
-
-    fn rooms(&self) -> MutexGuard<'_, HashMap<String, Live>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Live {
-    /// How long the room stays if nobody comes: the empty timeout as long as nobody has left it, the departure timeout
-    /// from then on.
-    fn time_left(&self) -> Duration {
-        let (since, seconds) = match self.departed {
-            Some(departed) => (departed, self.room.departure_timeout),
-            None => (self.created, self.room.empty_timeout),
-        };
-        Duration::from_secs(seconds.into()).saturating_sub(since.elapsed())
+    /// The rooms that have not closed by now.
+    fn rooms(&self) -> MutexGuard<'_, HashMap<String, LiveRoom>> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        rooms.retain(|_, live| !live.members.is_empty() || now < live.closes);
+        rooms
     }
 }
 
@@ -298,12 +240,12 @@ impl MediaServer for Embedded {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, Error> {
+    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
         let mut rooms = self.rooms();
-        Ok(rooms.entry(room.name.clone()).or_insert_with(|| self.live(room)).room.clone())
+        Ok(rooms.entry(room.name.clone()).or_insert_with(|| self.new_room(room)).room.clone())
     }
 
-    async fn delete(&self, name: &str) -> Result<bool, Error> {
+    async fn delete(&self, name: &str) -> Result<bool, BackendError> {
         let Some(live) = self.rooms().remove(name) else { return Ok(false) };
         for member in live.members.into_values() {
             let _ = member.inbox.send(leave(DisconnectReason::RoomDeleted));
@@ -311,23 +253,23 @@ impl MediaServer for Embedded {
         Ok(true)
     }
 
-    async fn find(&self, name: &str) -> Result<Option<Room>, Error> {
+    async fn find(&self, name: &str) -> Result<Option<Room>, BackendError> {
         Ok(self.room(name))
     }
 
-    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, Error> {
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, BackendError> {
         let mut rooms = self.rooms();
         let Some(live) = rooms.get_mut(name) else { return Ok(false) };
         live.room.metadata = metadata.into();
         Ok(true)
     }
 
-    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, Error> {
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, BackendError> {
         let rooms = self.rooms();
         Ok(rooms.get(name).into_iter().flat_map(|live| live.members.values().map(|m| m.info.clone())).collect())
     }
 
-    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, Error> {
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, BackendError> {
         let mut rooms = self.rooms();
         let Some(member) = rooms.get_mut(room).and_then(|live| live.members.get_mut(identity)) else {
             return Ok(false);
@@ -337,7 +279,7 @@ impl MediaServer for Embedded {
         Ok(true)
     }
 
-    async fn mute(&self, _room: &str, _identity: &str, _muted: bool) -> Result<bool, Error> {
+    async fn mute(&self, _room: &str, _identity: &str, _muted: bool) -> Result<bool, BackendError> {
         // Nobody publishes here.
         Ok(false)
     }
@@ -348,7 +290,7 @@ fn participant(claims: &Claims) -> ParticipantInfo {
     let grants = claims.video.clone().unwrap_or_default();
     let can_publish = grants.can_publish.unwrap_or(true);
     ParticipantInfo {
-        sid: format!("PA_{}", random::text(12)),
+        sid: format!("PA_{}", random_text(12)),
         identity: claims.sub.clone(),
         state: livekit_protocol::participant_info::State::Joined.into(),
         metadata: claims.metadata.clone(),
@@ -365,7 +307,6 @@ fn participant(claims: &Claims) -> ParticipantInfo {
     }
 }
 
-/// The farewell for a reason.
 pub(super) fn leave(reason: DisconnectReason) -> Message {
     Message::Leave(LeaveRequest { reason: reason.into(), ..LeaveRequest::default() })
 }

@@ -9,76 +9,71 @@ use prost::Message;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
-use super::{Error, MediaServer, NewRoom};
+use super::{BackendError, MediaServer, NAME, NewRoom};
 use crate::clock::Clock;
+use crate::net::tls::client_config;
 use crate::secret::{Secret, scrub};
 use crate::server::token::{Claims, Grants, Issuer};
 
-/// How long a call may take.
+/// How long a call of `RoomService` may take.
 const LIMIT: Duration = Duration::from_millis(1200);
 
 /// Where a LiveKit server is, and how to be its operator.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct LivekitConfig {
     /// `ws://`, `wss://`, `http://` or `https://`.
     pub url: String,
-    /// The API key.
+    /// The name of the API key, as LiveKit's configuration has it.
     pub key: String,
-    /// The API secret.
+    /// The secret of that key, which signs tokens.
     pub secret: Secret,
 }
 
-/// The adapter.
+/// The adapter for a LiveKit server that runs elsewhere.
 #[derive(Clone, Debug)]
 pub struct Livekit {
     http: reqwest::Client,
     url: String,
-    /// Of `RoomService`, without a slash at the end.
+    /// The URL of `RoomService`, without a slash at the end.
     service: String,
     issuer: Issuer,
 }
 
-/// An error of Twirp.
 #[derive(Deserialize)]
-struct Twirp {
+struct TwirpError {
     code: String,
     #[serde(default)]
     msg: String,
 }
 
 impl Livekit {
-    /// Connects to nothing yet.
-    pub fn new(config: Config) -> Result<Self, Error> {
-        let Config { url, key, secret } = config;
+    /// Connects at the first call; an error is about the URL.
+    pub fn new(config: LivekitConfig) -> Result<Self, BackendError> {
+        let LivekitConfig { url, key, secret } = config;
         let origin = match url.split_once("://") {
             Some(("ws", rest)) => format!("http://{rest}"),
             Some(("wss", rest)) => format!("https://{rest}"),
             Some(("http" | "https", _)) => url.clone(),
-            _ => return Err(Error::Refused(format!("{url:?} is no ws:// or wss:// URL"))),
+            _ => return Err(BackendError::Broken(NAME, format!("{url:?} is no ws:// or wss:// URL"))),
         };
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(|e| Error::Refused(e.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured((*client_config(&[])).clone())
             .no_proxy()
             .timeout(LIMIT)
             .build()
-            .map_err(|e| Error::Refused(e.to_string()))?;
+            .map_err(|e| BackendError::Broken(NAME, e.to_string()))?;
         let service = format!("{}/twirp/livekit.RoomService", origin.trim_end_matches('/'));
         Ok(Self { http, url, service, issuer: Issuer { key, secret } })
     }
 
     /// One call; `None` when LiveKit says that there is no such thing.
-    async fn call<T>(&self, method: &str, grants: Grants, request: &impl Message) -> Result<Option<T>, Error>
+    async fn call<T>(&self, method: &str, grants: Grants, request: &impl Message) -> Result<Option<T>, BackendError>
     where
         T: Message + Default,
     {
         let claims = Claims { exp: Some(Clock::default().now_s() + 60), video: Some(grants), ..Claims::default() };
-        let failed = |e: reqwest::Error| Error::Unreachable(format!("{method}: {}", innermost(&e.without_url())));
+        let failed =
+            |e: reqwest::Error| BackendError::Unreachable(NAME, format!("{method}: {}", innermost(&e.without_url())));
         let answer = self
             .http
             .post(format!("{}/{method}", self.service))
@@ -91,18 +86,24 @@ impl Livekit {
         let status = answer.status();
         let body = answer.bytes().await.map_err(failed)?;
         if status.is_success() {
-            return T::decode(body).map(Some).map_err(|e| Error::Unreachable(format!("{method}: {e}")));
+            return T::decode(body).map(Some).map_err(|e| BackendError::Unreachable(NAME, format!("{method}: {e}")));
         }
-        match serde_json::from_slice::<Twirp>(&body) {
+        match serde_json::from_slice::<TwirpError>(&body) {
             Ok(error) if error.code == "not_found" => Ok(None),
             Ok(error) => {
                 let text = format!("{method}: {}", scrub(&error.msg));
                 let refused = ["unauthenticated", "permission_denied", "invalid_argument", "bad_route"];
-                let kind = if refused.contains(&error.code.as_str()) { Error::Refused } else { Error::Unreachable };
-                Err(kind(text))
+                let kind = if refused.contains(&error.code.as_str()) {
+                    BackendError::Broken
+                } else {
+                    BackendError::Unreachable
+                };
+                Err(kind(NAME, text))
             }
-            Err(_) if status.is_server_error() => Err(Error::Unreachable(format!("{method}: HTTP {status}"))),
-            Err(_) => Err(Error::Refused(format!("{method}: HTTP {status}"))),
+            Err(_) if status.is_server_error() => {
+                Err(BackendError::Unreachable(NAME, format!("{method}: HTTP {status}")))
+            }
+            Err(_) => Err(BackendError::Broken(NAME, format!("{method}: HTTP {status}"))),
         }
     }
 
@@ -125,7 +126,7 @@ impl MediaServer for Livekit {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, Error> {
+    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
         let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let request = proto::CreateRoomRequest {
             name: room.name.clone(),
@@ -136,34 +137,34 @@ impl MediaServer for Livekit {
             ..Default::default()
         };
         let room = self.call("CreateRoom", Self::creator(), &request).await?;
-        room.ok_or_else(|| Error::Refused("CreateRoom: not found".into()))
+        room.ok_or_else(|| BackendError::Broken(NAME, "CreateRoom: not found".into()))
     }
 
-    async fn delete(&self, name: &str) -> Result<bool, Error> {
+    async fn delete(&self, name: &str) -> Result<bool, BackendError> {
         let request = proto::DeleteRoomRequest { room: name.into() };
         Ok(self.call::<proto::DeleteRoomResponse>("DeleteRoom", Self::creator(), &request).await?.is_some())
     }
 
-    async fn find(&self, name: &str) -> Result<Option<Room>, Error> {
+    async fn find(&self, name: &str) -> Result<Option<Room>, BackendError> {
         let grants = Grants { room_list: Some(true), ..Grants::default() };
         let request = proto::ListRoomsRequest { names: vec![name.into()] };
         let list: Option<proto::ListRoomsResponse> = self.call("ListRooms", grants, &request).await?;
         Ok(list.unwrap_or_default().rooms.into_iter().find(|room| room.name == name))
     }
 
-    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, Error> {
+    async fn describe(&self, name: &str, metadata: &str) -> Result<bool, BackendError> {
         let request = proto::UpdateRoomMetadataRequest { room: name.into(), metadata: metadata.into() };
         Ok(self.call::<Room>("UpdateRoomMetadata", Self::admin(name), &request).await?.is_some())
     }
 
-    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, Error> {
+    async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, BackendError> {
         let request = proto::ListParticipantsRequest { room: name.into() };
         let list: Option<proto::ListParticipantsResponse> =
             self.call("ListParticipants", Self::admin(name), &request).await?;
         Ok(list.unwrap_or_default().participants)
     }
 
-    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, Error> {
+    async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, BackendError> {
         let request = proto::UpdateParticipantRequest {
             room: room.into(),
             identity: identity.into(),
@@ -178,7 +179,7 @@ impl MediaServer for Livekit {
         Ok(self.call::<ParticipantInfo>("UpdateParticipant", Self::admin(room), &request).await?.is_some())
     }
 
-    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, Error> {
+    async fn mute(&self, room: &str, identity: &str, muted: bool) -> Result<bool, BackendError> {
         let everyone = self.participants(room).await?;
         let tracks = everyone.into_iter().find(|person| person.identity == identity).unwrap_or_default().tracks;
         let audio: Vec<_> = tracks.into_iter().filter(|track| track.r#type() == proto::TrackType::Audio).collect();

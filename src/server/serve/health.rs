@@ -1,4 +1,4 @@
-//! The truth about what is behind the API.
+//! Whether what is behind the API answers.
 
 use std::time::{Duration, Instant};
 
@@ -7,75 +7,71 @@ use hyper::header::RETRY_AFTER;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::Endpoint;
-use crate::clock::rfc3339;
-use crate::server::answer::Answer;
-use crate::server::api::{Nests, RETRY_S};
+use super::PublicEndpoint;
+use crate::clock::{Clock, rfc3339};
+use crate::server::answer::{HttpAnswer, RETRY_S};
+use crate::server::api::NestsApi;
 
-/// How long a state is as good as new: those who ask often cost nothing.
+/// How long an answer of Redis and LiveKit is as good as new: those who ask often cost nothing.
 const FRESH: Duration = Duration::from_millis(250);
 
-/// What works.
+/// What Redis and LiveKit say when they are asked, unless they are well. A wrong LiveKit key is not well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// What Redis says, unless it is well.
-    pub redis: Result<(), String>,
-    /// What LiveKit says, unless it is well; a wrong key is no health.
-    pub livekit: Result<(), String>,
+pub(crate) struct BackendHealth {
+    pub(crate) redis: Result<(), String>,
+    pub(crate) livekit: Result<(), String>,
 }
 
-impl State {
+impl BackendHealth {
     /// Whether requests can be carried out.
-    #[must_use]
-    pub fn ready(&self) -> bool {
+    fn ready(&self) -> bool {
         self.redis.is_ok() && self.livekit.is_ok()
     }
 
-    async fn of(nests: &Nests) -> Self {
-        let text = |error: &dyn std::error::Error| error.to_string();
+    async fn of(nests: &NestsApi) -> Self {
         let (redis, livekit) = tokio::join!(nests.store.ping(), nests.media.find("nest-serve-health"));
-        Self { redis: redis.map_err(|e| text(&e)), livekit: livekit.map(drop).map_err(|e| text(&e)) }
+        Self { redis: redis.map_err(|e| e.to_string()), livekit: livekit.map(drop).map_err(|e| e.to_string()) }
     }
 }
 
-/// Asks, but not more often than is useful.
+/// The health as it was when it was last asked for.
 #[derive(Default)]
-pub(super) struct Health(Mutex<Option<(Instant, State)>>);
+pub(super) struct HealthCache(Mutex<Option<(Instant, BackendHealth)>>);
 
-impl Health {
-    pub(super) async fn state(&self, nests: &Nests) -> State {
+impl HealthCache {
+    pub(super) async fn get(&self, nests: &NestsApi) -> BackendHealth {
         let mut known = self.0.lock().await;
         match &*known {
-            Some((asked, state)) if asked.elapsed() < FRESH => state.clone(),
+            Some((asked, health)) if asked.elapsed() < FRESH => health.clone(),
             _ => {
-                let state = State::of(nests).await;
-                *known = Some((Instant::now(), state.clone()));
-                state
+                let health = BackendHealth::of(nests).await;
+                *known = Some((Instant::now(), health.clone()));
+                health
             }
         }
     }
 }
 
-/// `/health`: as upstream has it, and true. What is wrong in detail is for the operator's log.
-pub(super) fn answer(state: &State, livekit: &Endpoint, now_ms: i64) -> Answer {
+/// `/health`: upstream's fields, and what is true. What is wrong in detail is for the operator's log.
+pub(super) fn answer(health: &BackendHealth, endpoint: &PublicEndpoint) -> HttpAnswer {
     let word = |result: &Result<(), String>| if result.is_ok() { "up" } else { "down" };
-    let ready = state.ready();
+    let ready = health.ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let document = json!({
         "status": if ready { "healthy" } else { "unhealthy" },
-        "timestamp": rfc3339(now_ms),
+        "timestamp": rfc3339(Clock::default().now_ms()),
         "version": env!("CARGO_PKG_VERSION"),
-        "livekit": livekit.to_string(),
+        "livekit": endpoint.to_string(),
         "alive": true,
         "ready": ready,
-        "redis": word(&state.redis),
-        "mediaServer": word(&state.livekit),
+        "redis": word(&health.redis),
+        "mediaServer": word(&health.livekit),
     });
-    let answer = Answer::json(status, &document);
+    let answer = HttpAnswer::json(status, &document);
     if ready {
         return answer;
     }
-    let wrong = [&state.redis, &state.livekit].into_iter().filter_map(|result| result.as_ref().err());
+    let wrong = [&health.redis, &health.livekit].into_iter().filter_map(|result| result.as_ref().err());
     let note = wrong.map(String::as_str).collect::<Vec<_>>().join("; ");
     answer.header(RETRY_AFTER, RETRY_S).note(note)
 }

@@ -1,108 +1,201 @@
 //! The Nests API for real: on Redis and LiveKit, as one of several processes that share them.
 
-mod front;
+mod client_ip;
 mod health;
-mod log;
 mod metrics;
-mod peer;
-mod public;
+mod public_url;
 
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hyper::body::Incoming;
+use hyper::header::CACHE_CONTROL;
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Request, StatusCode};
+use serde_json::json;
 use tokio::net::TcpListener;
 
-pub use self::health::State;
-pub use self::log::Entry;
-pub use self::peer::Network;
-pub use self::public::{Endpoint, Origin};
-use super::Options;
-use super::api::{Nests, Rules};
-use super::limit::Limiter;
-pub use super::limit::Quota;
-use super::media::{self, Livekit};
-use super::store::{self, Redis};
+pub(crate) use self::client_ip::IpNetwork;
+pub(crate) use self::health::BackendHealth;
+use self::health::HealthCache;
+use self::metrics::Metrics;
+pub(crate) use self::public_url::{PublicEndpoint, PublicOrigin};
+use super::BackendError;
+use super::access_log::LogSink;
+use super::answer::HttpAnswer;
+use super::api::{ApiRequest, DEPARTURE_TIMEOUT, NestsApi, Rules};
+use super::call::{ApiCall, HttpRoute};
+use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
+use super::media::{Livekit, LivekitConfig};
+pub(crate) use super::rate_limit::Quota;
+use super::rate_limit::{RateAllowance, RateLimiter};
+use super::store::{Redis, RedisConfig};
 use crate::clock::Clock;
 
+/// The longest head of a request to the API, in bytes: a signature has less than 2000.
+const HEAD_LIMIT: usize = 16 * 1024;
+
+/// The longest body of a request, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a head or a body may take to arrive, and an idle connection stays.
+const ARRIVAL: Duration = Duration::from_secs(15);
+
+/// How long a request may take, whatever it waits for.
+const REQUEST: Duration = Duration::from_secs(15);
+
 /// How a server is to be.
-pub struct Settings {
-    /// Where the records are.
-    pub redis: store::redis::Config,
-    /// Where the rooms are.
-    pub livekit: media::livekit::Config,
-    /// Where clients find this API.
-    pub origin: Origin,
+pub(crate) struct ServeSettings {
+    pub(crate) redis: RedisConfig,
+    pub(crate) livekit: LivekitConfig,
+    pub(crate) origin: PublicOrigin,
     /// Where clients find LiveKit.
-    pub endpoint: Endpoint,
+    pub(crate) endpoint: PublicEndpoint,
     /// How long a record lives after its last use.
-    pub record_ttl: Duration,
-    /// Whose `X-Forwarded-For` is believed.
-    pub trusted: Vec<Network>,
-    /// What an address may ask for; `None`: anything.
-    pub address_quota: Option<Quota>,
-    /// What a key may ask for; `None`: anything.
-    pub key_quota: Option<Quota>,
-    /// Connections at the same time.
-    pub connections: usize,
-    /// Hears of every request.
-    pub log: LogSink,
+    pub(crate) record_ttl: Duration,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub(crate) trusted: Vec<IpNetwork>,
+    /// How much an address may ask for; `None`: no limit.
+    pub(crate) address_quota: Option<Quota>,
+    /// How much a key may ask for; `None`: no limit.
+    pub(crate) key_quota: Option<Quota>,
+    /// How many connections are open at the same time.
+    pub(crate) connections: usize,
+    pub(crate) log: LogSink,
 }
 
-/// Where log entries go.
-pub type LogSink = Arc<dyn Fn(Entry) + Send + Sync>;
-
-/// Why a server cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The Redis URL.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// The LiveKit URL.
-    #[error(transparent)]
-    Media(#[from] media::Error),
+/// A server of the Nests API.
+pub(crate) struct NestServer {
+    nests: Arc<NestsApi>,
+    origin: PublicOrigin,
+    endpoint: PublicEndpoint,
+    trusted: Vec<IpNetwork>,
+    address_limit: Option<(Quota, RateLimiter<IpAddr>)>,
+    health: HealthCache,
+    metrics: Metrics,
+    front: HttpFront,
 }
 
-/// A server that does not listen yet.
-pub struct Server(Arc<front::Front>);
-
-impl Server {
-    /// Connects to nothing yet: what is not there now may be there later. Needs a runtime.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn new(settings: Settings) -> Result<Self, Error> {
-        let usual = Options::default();
-        let nests = Nests {
+impl NestServer {
+    /// Connects to nothing yet: what is not there now may be there later. Needs a runtime; an error is about one of the
+    /// URLs.
+    pub(crate) fn new(settings: ServeSettings) -> Result<Arc<Self>, BackendError> {
+        let rules = Rules {
+            endpoint: settings.endpoint.announced(),
+            departure_timeout: DEPARTURE_TIMEOUT,
+            mimic_upstream: false,
+        };
+        let nests = NestsApi {
             store: Arc::new(Redis::new(&settings.redis, settings.record_ttl)?),
             media: Arc::new(Livekit::new(settings.livekit)?),
             clock: Clock::default(),
-            rules: Arc::new(Rules {
-                endpoint: settings.endpoint.announced(),
-                empty_timeout: usual.empty_timeout,
-                departure_timeout: usual.departure_timeout,
-                frank: true,
-            }),
-            keys: settings.key_quota.map(|quota| Arc::new(Limiter::new(quota))),
+            rules: Arc::new(rules),
+            key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::new())),
         };
-        Ok(Self(Arc::new(front::Front::new(front::Parts {
+        let limits = HttpLimits { connections: settings.connections, body: BODY_LIMIT, arrival: ARRIVAL };
+        Ok(Arc::new(Self {
             nests: Arc::new(nests),
             origin: settings.origin,
-            livekit: settings.endpoint,
+            endpoint: settings.endpoint,
             trusted: settings.trusted,
-            addresses: settings.address_quota.map(Limiter::new),
-            connections: settings.connections,
-            log: settings.log,
-        }))))
+            address_limit: settings.address_quota.map(|quota| (quota, RateLimiter::new())),
+            health: HealthCache::default(),
+            metrics: Metrics::default(),
+            front: HttpFront::new(limits, Some(settings.log)),
+        }))
     }
 
-    /// What is behind it, as it is now.
-    pub async fn state(&self) -> State {
-        self.0.state().await
+    pub(crate) async fn backend_health(&self) -> BackendHealth {
+        self.health.get(&self.nests).await
     }
 
     /// Serves until `stop` is ready, then finishes what is under way, but not for longer than `grace`.
-    pub async fn run(&self, listener: TcpListener, stop: impl Future<Output = ()>, grace: Duration) {
-        self.0.clone().serve(listener, stop, grace).await;
+    pub(crate) async fn run(self: &Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>, grace: Duration) {
+        http::serve(self, listener, stop, grace).await;
+    }
+
+    /// What kind of request it was, for the metrics, and its answer.
+    async fn route(&self, head: Parts, body: Incoming, client_ip: IpAddr) -> (&'static str, HttpAnswer) {
+        let path = head.uri.path();
+        match (head.method.as_str(), path) {
+            ("GET", "/health") => {
+                return ("health", health::answer(&self.backend_health().await, &self.endpoint));
+            }
+            ("GET", "/health/alive") => {
+                return ("health", HttpAnswer::json(StatusCode::OK, &json!({ "alive": true })));
+            }
+            ("GET", "/metrics") => {
+                let text = self.metrics.text(&self.backend_health().await, self.front.open_connections());
+                return ("metrics", HttpAnswer::text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text));
+            }
+            _ => {}
+        }
+        match HttpRoute::of(&head.method, path) {
+            HttpRoute::Api(call, id) if call != ApiCall::Health => {
+                // LiveKit is not limited.
+                let budget = if call == ApiCall::Webhook { None } else { self.count(client_ip) };
+                let answer = match budget {
+                    Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
+                    _ => self.api(call, id, head, body).await,
+                };
+                let tighter = budget.map(|budget| budget.tighter(answer.key_budget)).or(answer.key_budget);
+                (call.name(), answer.header(CACHE_CONTROL, "no-store").with_budget(tighter))
+            }
+            _ => {
+                let answer = match self.count(client_ip) {
+                    Some(budget) if budget.exceeded => HttpAnswer::too_many(budget).with_budget(Some(budget)),
+                    _ => HttpAnswer::no_endpoint(),
+                };
+                ("nowhere", answer)
+            }
+        }
+    }
+
+    fn count(&self, client_ip: IpAddr) -> Option<RateAllowance> {
+        let (quota, limiter) = self.address_limit.as_ref()?;
+        Some(limiter.count(*quota, client_ip::bucket(client_ip)))
+    }
+
+    async fn api(&self, call: ApiCall, id: String, head: Parts, body: Incoming) -> HttpAnswer {
+        let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        if headers + path > HEAD_LIMIT {
+            let text = "Request header fields too large";
+            return HttpAnswer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text);
+        }
+        let body = match self.front.read_body(body).await {
+            Ok(body) => body,
+            Err(refused) => return *refused,
+        };
+        let request = ApiRequest::new(self.nests.clone(), call, id, &head, self.origin.to_string(), body);
+        let answer = self.front.carry_out(tokio::time::timeout(REQUEST, request.answer())).await;
+        answer.map_or_else(
+            || HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").note("panic"),
+            |in_time| in_time.unwrap_or_else(|_| HttpAnswer::unavailable().note("took too long")),
+        )
+    }
+}
+
+impl HttpService for NestServer {
+    fn front(&self) -> &HttpFront {
+        &self.front
+    }
+
+    fn client(&self, connected: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+        SocketAddr::new(client_ip::client_ip(connected.ip(), headers, &self.trusted), connected.port())
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<HttpAnswer, ConnectionDropped> {
+        let begun = Instant::now();
+        let (head, body) = request.into_parts();
+        let (call, answer) = self.route(head, body, client.ip()).await;
+        self.metrics.answered(call, answer.status.as_u16(), begun.elapsed());
+        Ok(answer)
     }
 }

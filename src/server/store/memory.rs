@@ -6,45 +6,45 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Error, Record, RoomStore, TURN, Turn};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
 
-/// How many used things are remembered at most.
+/// How many used signatures are remembered at most.
 const USED_LEN: usize = 65_536;
 
 /// Remembers nests as long as the process lives.
 #[derive(Debug)]
 pub struct Memory {
     ttl: Duration,
-    state: Mutex<State>,
+    contents: Mutex<Contents>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Contents {
     records: HashMap<String, (Instant, Record)>,
-    turns: HashMap<String, Turns>,
+    leases: HashMap<String, Leases>,
     used: HashMap<String, Instant>,
 }
 
-/// The turns of one nest.
+/// The leases of one nest.
 #[derive(Debug, Default)]
-struct Turns {
+struct Leases {
     last: u64,
-    holder: Option<(u64, Instant)>,
-    done: u64,
+    held: Option<(u64, Instant)>,
+    restarted: u64,
     failed: u64,
     unfinished: bool,
 }
 
-impl Turns {
-    fn holder(&self) -> Option<u64> {
-        self.holder.filter(|(_, until)| *until > Instant::now()).map(|(turn, _)| turn)
+impl Leases {
+    fn held(&self) -> Option<u64> {
+        self.held.filter(|(_, until)| *until > Instant::now()).map(|(lease, _)| lease)
     }
 
-    /// Ends `turn`; whether it was still the holder's.
-    fn end(&mut self, turn: u64) -> bool {
-        let held = self.holder() == Some(turn);
+    /// Ends `lease`; whether it was still held.
+    fn end(&mut self, lease: u64) -> bool {
+        let held = self.held() == Some(lease);
         if held {
-            self.holder = None;
+            self.held = None;
         }
         held
     }
@@ -52,133 +52,128 @@ impl Turns {
 
 impl Memory {
     /// A store whose records live for `ttl` after each write.
-    #[must_use]
     pub fn new(ttl: Duration) -> Self {
-        Self { ttl, state: Mutex::default() }
+        Self { ttl, contents: Mutex::default() }
     }
 
     /// The record of a nest, without waiting.
-    #[must_use]
-    pub fn peek(&self, id: &str) -> Option<Record> {
-        let mut state = self.lock();
-        if state.records.get(id).is_some_and(|(written, _)| written.elapsed() >= self.ttl) {
-            state.records.remove(id);
+    pub(in crate::server) fn peek(&self, id: &str) -> Option<Record> {
+        let mut contents = self.lock();
+        if contents.records.get(id).is_some_and(|(written, _)| written.elapsed() >= self.ttl) {
+            contents.records.remove(id);
         }
-        state.records.get(id).map(|(_, record)| record.clone())
+        contents.records.get(id).map(|(_, record)| record.clone())
     }
 
     /// Writes a record, without waiting.
-    pub fn write(&self, record: Record) {
+    pub(in crate::server) fn write(&self, record: Record) {
         self.lock().records.insert(record.id.clone(), (Instant::now(), record));
     }
 
     /// Forgets a nest, without waiting.
-    pub fn forget(&self, id: &str) {
+    pub(in crate::server) fn forget(&self, id: &str) {
         self.lock().records.remove(id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl RoomStore for Memory {
-    async fn get(&self, id: &str) -> Result<Option<Record>, Error> {
+    async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
         Ok(self.peek(id))
     }
 
-    async fn put(&self, record: &Record) -> Result<(), Error> {
+    async fn put(&self, record: &Record) -> Result<(), BackendError> {
         self.write(record.clone());
         Ok(())
     }
 
-    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, Error> {
-        let mut state = self.lock();
-        let Some(place) = state.records.get_mut(&old.id).filter(|(_, record)| record == old) else { return Ok(false) };
+    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError> {
+        let mut contents = self.lock();
+        let Some(place) = contents.records.get_mut(&old.id).filter(|(_, record)| record == old) else {
+            return Ok(false);
+        };
         *place = (Instant::now(), new.clone());
         Ok(true)
     }
 
-    async fn renew(&self, id: &str) -> Result<(), Error> {
+    async fn renew(&self, id: &str) -> Result<(), BackendError> {
         if let Some((written, _)) = self.lock().records.get_mut(id) {
             *written = Instant::now();
         }
         Ok(())
     }
 
-    async fn turn(&self, id: &str, after: Option<u64>) -> Result<Turn, Error> {
-        let mut state = self.lock();
-        let turns = state.turns.entry(id.to_owned()).or_default();
-        if after.is_some_and(|after| turns.done >= after) {
-            return Ok(Turn::Done);
+    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
+        let mut contents = self.lock();
+        let leases = contents.leases.entry(id.to_owned()).or_default();
+        if waited_for.is_some_and(|lease| leases.restarted >= lease) {
+            return Ok(LeaseAnswer::Restarted);
         }
-        if after.is_some_and(|after| turns.failed >= after) {
-            return Ok(Turn::Failed);
+        if waited_for.is_some_and(|lease| leases.failed >= lease) {
+            return Ok(LeaseAnswer::Failed);
         }
-        if let Some(holder) = turns.holder() {
-            return Ok(Turn::Taken(holder));
+        if let Some(lease) = leases.held() {
+            return Ok(LeaseAnswer::Held(lease));
         }
-        turns.last += 1;
-        turns.holder = Some((turns.last, Instant::now() + TURN));
-        turns.unfinished = true;
-        Ok(Turn::Mine(turns.last))
+        leases.last += 1;
+        leases.held = Some((leases.last, Instant::now() + LEASE_TTL));
+        leases.unfinished = true;
+        Ok(LeaseAnswer::Granted(leases.last))
     }
 
-    async fn unfinished(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.lock().turns.get(id).is_some_and(|turns| turns.unfinished))
+    async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError> {
+        Ok(self.lock().leases.get(id).is_some_and(|leases| leases.unfinished))
     }
 
-    async fn finish(&self, turn: u64, restarted: &Record) -> Result<bool, Error> {
-        let mut state = self.lock();
-        let turns = state.turns.entry(restarted.id.clone()).or_default();
-        if !turns.end(turn) {
+    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
+        let mut contents = self.lock();
+        let leases = contents.leases.entry(restarted.id.clone()).or_default();
+        if !leases.end(lease) {
             return Ok(false);
         }
-        (turns.done, turns.unfinished) = (turn, false);
-        let record = match state.records.remove(&restarted.id) {
-            Some((_, current)) => {
-                Record { status: restarted.status.clone(), restarted_at: restarted.restarted_at, ..current }
-            }
-            None => restarted.clone(),
-        };
-        state.records.insert(record.id.clone(), (Instant::now(), record));
+        (leases.restarted, leases.unfinished) = (lease, false);
+        let current = contents.records.remove(&restarted.id).map(|(_, current)| current);
+        contents.records.insert(restarted.id.clone(), (Instant::now(), restarted.restarted(current)));
         Ok(true)
     }
 
-    async fn fail(&self, id: &str, turn: u64, retry: bool) -> Result<(), Error> {
-        let mut state = self.lock();
-        let turns = state.turns.entry(id.to_owned()).or_default();
-        if turns.end(turn) {
-            (turns.failed, turns.unfinished) = (turn, retry);
+    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
+        let mut contents = self.lock();
+        let leases = contents.leases.entry(id.to_owned()).or_default();
+        if leases.end(lease) {
+            (leases.failed, leases.unfinished) = (lease, unfinished);
         }
         Ok(())
     }
 
-    async fn close(&self, id: &str, turn: u64) -> Result<bool, Error> {
-        let mut state = self.lock();
-        let held = state.turns.get_mut(id).is_some_and(|turns| turns.end(turn));
+    async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
+        let mut contents = self.lock();
+        let held = contents.leases.get_mut(id).is_some_and(|leases| leases.end(lease));
         if held {
-            state.records.remove(id);
-            state.turns.remove(id);
+            contents.records.remove(id);
+            contents.leases.remove(id);
         }
         Ok(held)
     }
 
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, Error> {
-        let mut state = self.lock();
+    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
+        let mut contents = self.lock();
         let now = Instant::now();
-        if state.used.len() >= USED_LEN {
-            state.used.retain(|_, until| *until > now);
+        if contents.used.len() >= USED_LEN {
+            contents.used.retain(|_, until| *until > now);
         }
-        if state.used.len() >= USED_LEN {
-            return Err(Error::Unreachable("too many signatures to remember".into()));
+        if contents.used.len() >= USED_LEN {
+            return Err(BackendError::Unreachable(NAME, "too many signatures to remember".into()));
         }
-        let before = state.used.insert(what.to_owned(), now + memory);
+        let before = contents.used.insert(what.to_owned(), now + memory);
         Ok(before.is_none_or(|until| until <= now))
     }
 
-    async fn ping(&self) -> Result<(), Error> {
+    async fn ping(&self) -> Result<(), BackendError> {
         Ok(())
     }
 }

@@ -1,0 +1,276 @@
+//! The arguments that all or several commands share. Each command's own stand beside what it does.
+#![allow(clippy::doc_markdown, reason = "these comments are the help")]
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, ValueEnum, value_parser};
+
+use super::command::Command;
+use super::exit;
+use crate::livekit;
+
+pub(super) const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// Bring dead Nostr Nests back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nest",
+    version,
+    about = "Bring dead Nostr Nests back.",
+    help_template = TEMPLATE,
+    before_help = "\
+Examples:
+  nest key import                                     keep your key in the OS keyring, once
+  nest restart https://nostrnests.com/naddr1… --check bring a nest back, and prove that people can join
+  nest restart ROOM --api https://nostrnests.com -q   the same for cron: silent when all is well
+  nest check https://nostrnests.com/naddr1…           why can I not join? No key is needed
+  nest doctor ROOM                                    every link between you and a nest
+  nest mock -- nest restart demo --check              try it all on this machine, without a key or a server
+",
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How results and progress are shown.
+#[derive(Clone, Debug, Args)]
+pub struct OutputArgs {
+    /// What stdout carries
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub output: Format,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with = "output", help_heading = "Output")]
+    pub json: bool,
+    /// Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub quiet: bool,
+    /// Say more; twice: still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub verbose: u8,
+    /// Colours [NO_COLOR is honoured]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub color: Color,
+    /// The configuration file [env: NEST_CONFIG]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Configuration")]
+    pub config: Option<PathBuf>,
+    /// A section of the configuration file [env: NEST_PROFILE]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
+    pub profile: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One document a room; JSON Lines for several
+    Json,
+    /// The bare token, for scripts
+    Token,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Where the API is, and how long to wait for it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServerArgs {
+    /// The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub api: Option<String>,
+    /// Accept plain http to other machines
+    #[arg(long, help_heading = "Server")]
+    pub allow_http: bool,
+    /// Trust the certificates in this PEM file too, for a private CA
+    #[arg(long, value_name = "PATH", help_heading = "Server")]
+    pub cacert: Option<PathBuf>,
+    /// A relay to look for the nest's event on; may be given several times [env: NEST_RELAYS]
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub relay: Vec<String>,
+    /// Limit of what is asked of relays
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub relay_timeout: Option<Duration>,
+    /// Limit of one attempt: 500ms, 2s, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub timeout: Option<Duration>,
+}
+
+/// What is sent again.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RetryArgs {
+    /// Attempts after the first, for failures that are safe to repeat
+    #[arg(long, value_name = "N", help_heading = "Server")]
+    pub retries: Option<u32>,
+    /// The longest pause that a server may ask for
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub max_wait: Option<Duration>,
+}
+
+/// Where the key comes from. It is never an argument.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeyArgs {
+    /// A file with the host's key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]
+    #[arg(long, value_name = "PATH", help_heading = "Key")]
+    pub key_file: Option<PathBuf>,
+    /// A file with the passphrase of an ncryptsec
+    #[arg(long, value_name = "PATH", help_heading = "Key")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// The nest that a command looks at.
+#[derive(Debug, Args)]
+pub struct RoomArg {
+    /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
+    #[arg(value_name = "ROOM")]
+    pub room: Option<String>,
+}
+
+/// The nest that a command changes by its event too: it has to have one.
+#[derive(Debug, Args)]
+pub struct NestArg {
+    /// The nest: naddr1…, a link to it, 30312:<pubkey>:<d>, its id, or @ALIAS; at a terminal, without one: choose
+    #[arg(value_name = "ROOM")]
+    pub room: Option<String>,
+}
+
+/// Several nests.
+#[derive(Debug, Args)]
+pub struct RoomsArg {
+    /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
+    /// terminal, without one: choose
+    #[arg(value_name = "ROOM")]
+    pub rooms: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct JobsArg {
+    /// Rooms in work at the same time
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+}
+
+/// How audio is to travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Straight to the media server
+    Udp,
+    /// ICE over TCP
+    Tcp,
+    /// Through the TURN server that the media server names
+    Relay,
+}
+
+impl From<Transport> for livekit::Transport {
+    fn from(way: Transport) -> Self {
+        match way {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Relay => Self::Relay,
+        }
+    }
+}
+
+/// Written once, though many commands show it.
+pub(super) fn exit_help() -> &'static str {
+    static HELP: LazyLock<String> = LazyLock::new(|| format!("Exit codes:\n{}", exit::help()));
+    &HELP
+}
+
+/// `500ms`, `2s`, `5m`, `24h`.
+fn any_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; write 500ms, 2s or 5m");
+    if !text.ends_with(|c: char| c.is_ascii_alphabetic()) || text.starts_with('-') {
+        return Err(wrong());
+    }
+    let time: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(time).map_err(|_| wrong())
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let time = any_duration(text)?;
+    if time.is_zero() || time > Duration::from_hours(24) {
+        return Err("must be more than nothing and at most 24h".into());
+    }
+    Ok(time)
+}
+
+/// How long a record lives: a minute to a year.
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    let time = any_duration(text)?;
+    let sensible = Duration::from_mins(1)..=Duration::from_hours(24 * 366);
+    if sensible.contains(&time) { Ok(time) } else { Err("must be between 1m and a year".into()) }
+}
+
+/// A command's arguments, described to clap only when it is called: to describe those of all commands takes longer than to
+/// parse the one.
+#[derive(Debug)]
+pub struct Deferred<T>(pub T);
+
+impl<T> Deref for Deferred<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Args> Args for Deferred<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(|command| {
+            // A group of arguments that several commands share brings words of its own.
+            let (about, long) = (command.get_about().cloned(), command.get_long_about().cloned());
+            let command = T::augment_args(command).help_template(TEMPLATE);
+            command.about(Resettable::from(about)).long_about(Resettable::from(long))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
+        for bad in ["", "5", "-2s", "0s", "99h", "soon", "1y"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert!(lifetime("720h").is_ok() && lifetime("59s").is_err() && lifetime("9000h").is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! `nest key`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use nostr::PublicKey;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::cli::args::{Format, KeyArgs, TEMPLATE};
+use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
+use crate::cli::messages::{errors, troubles};
+use crate::cli::terminal::{Terminal, clean};
+use crate::commands::key::{self, Export, Import, Stored, Written};
+use crate::key::{KeySource, Keyring, load, npub};
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Put a key into the OS keyring: from a hidden prompt, a file or stdin
+    Import(KeyArgs),
+    /// Make a new key, and keep it in the OS keyring, or in a file
+    #[command(help_template = TEMPLATE, before_help = "\
+Examples:
+  nest key generate                                into the OS keyring
+  nest key generate --to-file host.key             into a new file of yours alone; a passphrase encrypts it
+")]
+    Generate {
+        /// Write it to this new file (mode 0600) instead
+        #[arg(long, value_name = "PATH")]
+        to_file: Option<PathBuf>,
+        /// With --to-file: a file with the passphrase that is to encrypt it, or - for stdin
+        #[arg(long, value_name = "PATH", requires = "to_file")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Print a secret key of the keyring, encrypted: a copy for safe keeping, or for another machine
+    #[command(help_template = TEMPLATE, before_help = "\
+Examples:
+  nest key export > host.ncryptsec                 asks for a new passphrase; nest key import brings it back
+  nest key export --plain --yes | other-program    the bare nsec
+")]
+    Export {
+        /// The public key [default: the key that is the default]
+        npub: Option<String>,
+        /// As nsec, not encrypted
+        #[arg(long)]
+        plain: bool,
+        /// Ask nothing
+        #[arg(short, long)]
+        yes: bool,
+        /// A file with the passphrase that is to encrypt it, or - for stdin
+        #[arg(long, value_name = "PATH", conflicts_with = "plain")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE
+    #[command(help_template = TEMPLATE, before_help = "\
+Examples:
+  nest key encrypt > host.ncryptsec                asks for the key and for a new passphrase
+  nest key encrypt --key-file host.key --passphrase-file host.pass
+")]
+    Encrypt(KeyArgs),
+    /// Show the public part of the key that would be used
+    Show(KeyArgs),
+    /// Show the keys in the keyring
+    List,
+    /// Say which key is used when several would do
+    Default {
+        /// The public key
+        npub: String,
+    },
+    /// Take a key out of the keyring
+    Remove {
+        /// The public key; may be left out if there is only one
+        npub: Option<String>,
+        /// Ask nothing
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Does what is asked; ends early when interrupted, for a keyring may never answer.
+pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
+    tokio::select! {
+        biased;
+        result = dispatch(app, command) => result.map(|()| 0),
+        signal = app.stop.requested() => Ok(Exit::from(signal).code()),
+    }
+}
+
+async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
+    let failed = |error: key::KeyCommandError| errors::key::of_command(&error);
+    let terminal = &*app.terminal;
+    let keyring = || app.sources.keyring().ok_or_else(no_home);
+    match command {
+        KeyCommand::Import(args) => {
+            let request = Import { from: named(&args), keep_encrypted: false, passphrase_file: args.passphrase_file };
+            let stored = key::import(&keyring()?, &request, terminal).await.map_err(failed)?;
+            let what = if stored.new { "is in the OS keyring now" } else { "was in the OS keyring already" };
+            let whole = format!("{} {what}{}", npub(&stored.public_key), mark(&stored));
+            tell(terminal, &stored.public_key, &whole, json!({ "default": stored.default }));
+        }
+        KeyCommand::Generate { to_file: None, .. } => {
+            let stored = key::generate(&keyring()?).await.map_err(failed)?;
+            let npub = npub(&stored.public_key);
+            let whole = format!("{npub} is new, and in the OS keyring{}", mark(&stored));
+            tell(terminal, &stored.public_key, &whole, json!({ "default": stored.default }));
+            terminal.status(&format!("a copy for safe keeping: nest key export {npub}"));
+        }
+        KeyCommand::Generate { to_file: Some(path), passphrase_file } => {
+            let written = key::generate_file(&path, passphrase_file.as_deref(), terminal).await.map_err(failed)?;
+            let (npub, file) = (npub(&written.public_key), path.display().to_string());
+            let how = if is_encrypted(&written) { ", encrypted" } else { "" };
+            let whole = format!("{npub} is new, and in {}{how}", clean(&file));
+            let more = json!({ "file": file, "encrypted": is_encrypted(&written) });
+            tell(terminal, &written.public_key, &whole, more);
+        }
+        KeyCommand::Export { npub, plain, yes, passphrase_file } => {
+            let key = npub.as_deref().map(public_key).transpose()?;
+            let request = Export { key, plain, yes, passphrase_file };
+            show(terminal, &key::export(&keyring()?, &request, terminal).await.map_err(failed)?);
+        }
+        KeyCommand::Encrypt(args) => {
+            let plan = app.sources.key_plan(&args);
+            let encrypted = key::encrypt(plan.named(), plan.passphrase_file.as_deref(), terminal).await;
+            show(terminal, &encrypted.map_err(failed)?);
+        }
+        KeyCommand::Show(args) => {
+            let key = load(&app.sources.key_plan(&args), None, terminal).await.map_err(|error| failed(error.into()))?;
+            let whole = format!("{}\n{}\nfrom {}", key.npub(), key.public_key().to_hex(), key.source());
+            tell(terminal, &key.public_key(), &whole, json!({ "source": key.source().to_string() }));
+        }
+        KeyCommand::List => list(&keyring()?, terminal).map_err(failed)?,
+        KeyCommand::Default { npub: name } => {
+            let key = public_key(&name)?;
+            key::default(&keyring()?, key).map_err(failed)?;
+            tell(terminal, &key, &format!("{} is the default now", npub(&key)), json!({ "default": true }));
+        }
+        KeyCommand::Remove { npub: name, yes } => {
+            let key = name.as_deref().map(public_key).transpose()?;
+            let key = key::remove(&keyring()?, key, yes, terminal).await.map_err(failed)?;
+            tell(terminal, &key, &format!("{} was removed", npub(&key)), json!({ "removed": true }));
+        }
+    }
+    Ok(())
+}
+
+/// What the arguments name; the environment is for commands that use a key, not for one that stores it.
+fn named(args: &KeyArgs) -> Option<KeySource> {
+    args.key_file.clone().map(KeySource::KeyFile)
+}
+
+fn list(keyring: &Keyring, terminal: &Terminal) -> Result<(), key::KeyCommandError> {
+    let keys = key::list(keyring)?;
+    if terminal.style.format == Format::Json {
+        let keys = keys.iter().map(|stored| document(&stored.public_key, json!({ "default": stored.default })));
+        terminal.document(&json!({ "keys": keys.collect::<Vec<_>>() }), false);
+        return Ok(());
+    }
+    if keys.is_empty() {
+        terminal.status("no keys in the OS keyring; nest key import puts one there");
+    }
+    for stored in &keys {
+        terminal.result(&format!("{}{}", npub(&stored.public_key), mark(stored)));
+    }
+    Ok(())
+}
+
+fn is_encrypted(written: &Written) -> bool {
+    written.text.expose().starts_with("ncryptsec1")
+}
+
+/// Prints the secret that was asked for, `--quiet` or not.
+fn show(terminal: &Terminal, written: &Written) {
+    let text = written.text.expose();
+    if terminal.style.format == Format::Json {
+        let name = if is_encrypted(written) { "ncryptsec" } else { "nsec" };
+        terminal.document(&document(&written.public_key, json!({ name: text })), false);
+    } else {
+        terminal.result(text);
+    }
+}
+
+fn mark(stored: &Stored) -> &'static str {
+    if stored.default { " (default)" } else { "" }
+}
+
+fn public_key(text: &str) -> Result<PublicKey, Failure> {
+    PublicKey::parse(text).map_err(|_| {
+        Failure::new(Exit::Usage, format!("{text:?} is no public key")).hint("nest key list shows those in the keyring")
+    })
+}
+
+fn document(key: &PublicKey, more: Value) -> Value {
+    let mut document = json!({ "npub": npub(key), "publicKey": key.to_hex() });
+    if let (Some(document), Value::Object(more)) = (document.as_object_mut(), more) {
+        document.extend(more);
+    }
+    document
+}
+
+fn tell(terminal: &Terminal, key: &PublicKey, text: &str, more: Value) {
+    terminal.outcome(false, || document(key, more), |_| Some(text.to_owned()));
+}
+
+fn no_home() -> Failure {
+    Failure::new(Exit::Key, "there is no home folder for the list of keys").hint(troubles::keyring().hint)
+}

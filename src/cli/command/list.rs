@@ -1,0 +1,254 @@
+//! `nest list`.
+
+use std::sync::OnceLock;
+
+use clap::Args;
+use console::{measure_text_width, truncate_str};
+use nostr::PublicKey;
+use nostr::nips::nip05::Nip05Address;
+use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
+use serde_json::json;
+
+use super::App;
+use crate::cli::args::{Format, KeyArgs, ServerArgs, exit_help};
+use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
+use crate::cli::terminal::{Paint, Terminal, clean};
+use crate::clock::{self, Clock};
+use crate::commands::list::{self, Nest, NestState, Request, Watch, Whose};
+use crate::reporter::Reporter as _;
+
+/// The widest title that is shown to a terminal.
+const TITLE_MAX: usize = 32;
+
+/// The narrowest title that is worth having a link beside it.
+const TITLE_MIN: usize = 12;
+
+/// The narrowest link that is worth a column.
+const LINK_MIN: usize = 16;
+
+const STATUS: usize = 7;
+const STATE: usize = 11;
+const PEOPLE: usize = 6;
+const AGE: usize = 8;
+
+/// What stands between two columns.
+const GAP: usize = 2;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest list                                       the nests of your key
+  nest list --inactive                            those that are open and dead
+  nest list --host bob@example.com                somebody else's; no key is needed
+  nest list --json | jq -r 'select(.state == \"gone\") | .naddr'
+",
+    after_help = exit_help()
+)]
+pub struct ListArgs {
+    /// Whose nests: npub, nprofile, hex, or a NIP-05 address [default: those of the key]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Only those that are open by their event and have no audio room
+    #[arg(long)]
+    pub inactive: bool,
+    /// Print the aliases of the configuration instead; nobody is asked
+    #[arg(long, conflicts_with_all = ["host", "inactive"])]
+    pub aliases: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+pub(super) async fn run(app: &App<'_>, args: &ListArgs) -> Result<u8, Failure> {
+    let terminal = &*app.terminal;
+    if args.aliases {
+        aliases(app);
+        return Ok(0);
+    }
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let whose = args.host.as_deref().map(whose).transpose()?.unwrap_or_default();
+    let request = Request { whose, inactive: args.inactive };
+    let table = Table { terminal, widths: OnceLock::new() };
+    let hidden = list::run(&app.job(settings)?, &request, &app.stop, &table).await;
+    terminal.end_row(list::ROW);
+    for nest in hidden.map_err(|error| Failure::of(&error, "ROOM"))? {
+        let why = nest.why.as_deref().unwrap_or_default();
+        terminal.warn(&format!("{}: not known whether it is inactive: {why}", nest.name()));
+    }
+    Ok(0)
+}
+
+fn aliases(app: &App<'_>) {
+    let aliases: Vec<_> = app.sources.aliases().collect();
+    if app.terminal.style.format == Format::Json {
+        app.terminal.document(&json!({ "aliases": aliases }), false);
+    } else {
+        for alias in &aliases {
+            app.terminal.result(&clean(alias));
+        }
+    }
+}
+
+/// An npub, nprofile, hex key, or NIP-05 address.
+fn whose(text: &str) -> Result<Whose, Failure> {
+    let plain = text.strip_prefix("nostr:").unwrap_or(text);
+    if let Ok(key) = PublicKey::parse(plain) {
+        return Ok(Whose::Key(key, Vec::new()));
+    }
+    if let Ok(profile) = Nip19Profile::from_bech32(plain) {
+        return Ok(Whose::Key(profile.public_key, profile.relays));
+    }
+    let (name, domain) = text.rsplit_once('@').unwrap_or(("_", text));
+    let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let hosted = (domain.contains('.') || domain.contains(':')) && !domain.contains(['/', '?', '#', '\\']);
+    let address = Nip05Address::parse(&format!("{}@{domain}", name.to_ascii_lowercase())).ok();
+    address.filter(|_| named && hosted).map(Whose::Address).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{text:?} names no host"))
+            .hint("a host is named by npub1…, nprofile1…, a key in hex, or an address like bob@example.com")
+    })
+}
+
+/// One line a nest, fit for the terminal, or documents.
+struct Table<'a> {
+    terminal: &'a Terminal,
+    widths: OnceLock<Widths>,
+}
+
+/// Widths of the columns that differ from list to list.
+#[derive(Clone, Copy, Debug)]
+struct Widths {
+    title: usize,
+    /// `None`: no room for it.
+    link: Option<usize>,
+}
+
+impl Widths {
+    /// `columns` is the width of the terminal; without one there is no limit.
+    fn fit(titles: impl Iterator<Item = usize>, columns: Option<usize>) -> Self {
+        let longest = titles.max().unwrap_or_default().max("TITLE".len());
+        let Some(columns) = columns else { return Self { title: longest, link: Some(usize::MAX) } };
+        // A terminal may break a line that fills it.
+        let left = columns.saturating_sub(STATUS + STATE + PEOPLE + AGE + 4 * GAP + 1);
+        match left.checked_sub(GAP + LINK_MIN).filter(|title| *title >= TITLE_MIN) {
+            None => Self { title: longest.min(left), link: None },
+            Some(most) => {
+                let title = longest.min(most).min(TITLE_MAX);
+                Self { title, link: Some(left - GAP - title) }
+            }
+        }
+    }
+}
+
+impl Watch for Table<'_> {
+    fn begins(&self, nests: &[Nest]) {
+        self.terminal.end_row(list::ROW);
+        let style = self.terminal.style;
+        if nests.is_empty() {
+            self.terminal.status("the relays have no nest of this host");
+        }
+        let titles = nests.iter().map(|nest| measure_text_width(&clean(nest.name())));
+        let widths = Widths::fit(titles, style.columns);
+        let _ = self.widths.set(widths);
+        if style.format == Format::Text && !style.quiet && style.columns.is_some() && !nests.is_empty() {
+            let heads = ["TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"];
+            let cells = heads.map(|head| (head.to_owned(), Paint::dim as _));
+            self.terminal.result(&line(cells, widths, style.out, None));
+        }
+    }
+
+    fn row(&self, nest: &Nest) {
+        let style = self.terminal.style;
+        let text = |paint| {
+            let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
+            line(cells(nest, Clock::default()), widths, paint, style.columns.and(nest.link.as_deref()))
+        };
+        self.terminal.outcome(true, || json!(nest), |paint| Some(text(paint)));
+        if let Some(why) = nest.why.as_ref().filter(|_| style.format != Format::Json) {
+            self.terminal.detail(1, &format!("{}: {why}", nest.name()));
+        }
+    }
+}
+
+type Cell = (String, fn(Paint, &str) -> String);
+
+fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
+    let (state, paint): Cell = match (nest.state, nest.record) {
+        (NestState::Running, Some(false)) => ("running".into(), Paint::warn),
+        (NestState::Running, _) => ("running".into(), Paint::good),
+        (NestState::Inactive, _) => ("inactive".into(), Paint::warn),
+        (NestState::Gone, _) => ("gone".into(), Paint::bad),
+        (NestState::Over, _) => ("–".into(), Paint::dim),
+        (NestState::MediaOverQuic, _) => ("MoQ".into(), Paint::dim),
+        (NestState::NotChecked, _) => ("not checked".into(), Paint::dim),
+        (NestState::Unknown, _) => ("no answer".into(), Paint::warn),
+    };
+    let people = nest.people.map_or_else(|| "–".to_owned(), |people| people.to_string());
+    let age = clock.now_s().saturating_sub(nest.since_s);
+    let age = if age < 0 { "to come".to_owned() } else { clock::span(age.saturating_mul(1000)) };
+    let over = nest.state == NestState::Over;
+    let quiet: fn(Paint, &str) -> String = if over { Paint::dim } else { |_, text| text.to_owned() };
+    [
+        (clean(nest.name()), if over { Paint::dim } else { Paint::strong }),
+        (clean(&nest.status), quiet),
+        (state, paint),
+        (people, quiet),
+        (age, quiet),
+        (nest.link.clone().unwrap_or_else(|| nest.room_id.clone()), Paint::dim),
+    ]
+}
+
+/// The cells under each other: cut to their columns, then coloured. The last leads to `target`.
+fn line(cells: [Cell; 6], widths: Widths, paint: Paint, target: Option<&str>) -> String {
+    let columns = [widths.title, STATUS, STATE, PEOPLE, AGE, widths.link.unwrap_or_default()];
+    let last = if widths.link.is_some() { 5 } else { 4 };
+    let mut out = String::new();
+    for (at, ((text, colour), width)) in cells.into_iter().zip(columns).enumerate().take(last + 1) {
+        let text = clean(&text);
+        let shown = truncate_str(&text, width, "…");
+        let padding = if at == last { 0 } else { width.saturating_sub(measure_text_width(&shown)) + GAP };
+        let shown = colour(paint, &shown);
+        out.push_str(&target.filter(|_| at == 5).map_or_else(|| shown.clone(), |url| paint.link(&shown, url)));
+        out.push_str(&" ".repeat(padding));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_the_terminal() {
+        let cell = |text: &str| -> Cell { (text.into(), Paint::strong) };
+        for columns in [40, 60, 80, 120, 400] {
+            for title in ["Weekly", "日本語のとても長い題名がここに", "x y z and so on and so on and so on and so on"]
+            {
+                let widths = Widths::fit([measure_text_width(title)].into_iter(), Some(columns));
+                let cells = [title, "private", "not checked", "1200", "400 days", &"naddr1q".repeat(30)].map(cell);
+                let line = line(cells, widths, Paint { on: true }, None);
+                let width = measure_text_width(&line);
+                assert!(width < columns.max(45), "{columns}: {width} {line}");
+                assert!(line.contains("not checked"), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn hosts_are_named_in_several_ways() {
+        let key = nostr::Keys::generate().public_key();
+        assert!(matches!(whose(&key.to_hex()), Ok(Whose::Key(found, _)) if found == key));
+        let address = |text: &str| match whose(text) {
+            Ok(Whose::Address(address)) => Some(address.url().to_string()),
+            _ => None,
+        };
+        let bob = "https://example.com/.well-known/nostr.json?name=bob";
+        assert_eq!(address("Bob@example.com").as_deref(), Some(bob));
+        assert_eq!(address("example.com").as_deref(), Some("https://example.com/.well-known/nostr.json?name=_"));
+        for wrong in ["bob", "a@b@example.com", "bob@example.com/x", "bob@example.com?x=1", "b b@example.com", "@x.y"] {
+            assert_eq!(whose(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `nest man`: written by the definitions of the arguments.
+
+use std::io;
+
+use clap::{Command, CommandFactory as _};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use super::App;
+use crate::cli::args::Cli;
+use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
+
+/// Prints the man page of a command, named as on the command line; of `nest` itself if `path` is empty.
+pub(super) fn run(app: &App<'_>, path: &[String]) -> Result<u8, Failure> {
+    let mut root = Cli::command();
+    root.build();
+    let command = path.iter().try_fold(&root, |command, name| command.find_subcommand(name)).ok_or_else(|| {
+        let missing = format!("there is no command {:?}", path.join(" "));
+        Failure::new(Exit::Usage, missing).hint("nest --help names them all")
+    })?;
+    let page = page(command).map_err(|error| Failure::new(Exit::Failed, format!("no man page: {error}")))?;
+    app.terminal.result(page.trim_end());
+    Ok(0)
+}
+
+fn page(command: &Command) -> io::Result<String> {
+    let version = concat!("nest ", env!("CARGO_PKG_VERSION"));
+    let usage = command.clone().render_usage().to_string();
+    let command = command.clone().override_usage(usage.trim_start_matches("Usage: ").to_owned());
+    // Without the quotes the field would be missing, and the next one be taken for the date.
+    let man = Man::new(command.clone()).date("\"\"").source(version).manual("Nostr Nests");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    for help in [command.get_before_help(), command.get_after_help()].into_iter().flatten() {
+        verbatim(&help.to_string()).to_writer(&mut page)?;
+    }
+    if command.get_arguments().any(|argument| !argument.is_hide_set()) {
+        man.render_options_section(&mut page)?;
+    }
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    Ok(once(&String::from_utf8_lossy(&page)))
+}
+
+/// Every part of the page brings the definition of the apostrophe along; the first is enough.
+fn once(page: &str) -> String {
+    let definition = Roff::new().render();
+    format!("{definition}{}", page.replace(&definition, ""))
+}
+
+/// A part of the help, heading first, with its lines as they are.
+fn verbatim(help: &str) -> Roff {
+    let mut roff = Roff::new();
+    let (heading, lines) = help.split_once('\n').unwrap_or((help, ""));
+    roff.control("SH", [heading.trim_end_matches(':').to_uppercase().as_str()]).control("nf", []);
+    for line in lines.trim_end().lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff
+}

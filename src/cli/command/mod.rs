@@ -1,0 +1,215 @@
+//! The commands: each in a file of its own, with its arguments, its call into [`crate::commands`] and its text.
+#![allow(clippy::doc_markdown, reason = "the comments on arguments are the help")]
+
+mod check;
+mod close;
+mod completions;
+mod doctor;
+mod key;
+mod list;
+mod man;
+mod mock;
+mod open;
+mod recreate;
+mod report;
+mod restart;
+mod serve;
+mod status;
+mod token;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+pub(super) use self::serve::ServeArgs;
+use super::args::{Deferred, Format, TEMPLATE};
+use super::document;
+use super::exit::Exit;
+use super::messages::errors::Failure;
+use super::messages::notices;
+use super::settings::Sources;
+use super::terminal::{Paint, Terminal, clean};
+use crate::commands::pick::{self, Choice, Purpose};
+use crate::commands::{Error, Job, Published, Settings, Stop};
+use crate::room::RoomRef;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring nests back: sign, restart, print the new token and endpoints
+    Restart(Deferred<restart::RestartArgs>),
+    /// See at a glance whether nests run; nobody joins
+    Status(Deferred<status::StatusArgs>),
+    /// Prove that a nest can be joined, as a listener would
+    Check(Deferred<check::CheckArgs>),
+    /// Look at every link between you and a nest, and say what to do next
+    Doctor(Deferred<doctor::DoctorArgs>),
+    /// Get a fresh token without a restart
+    Token(Deferred<token::TokenArgs>),
+    /// Show the nests of a host: what Nostr, the API and LiveKit say of each
+    List(Deferred<list::ListArgs>),
+    /// Open a new nest in the place of one that its server has lost
+    Recreate(Deferred<recreate::RecreateArgs>),
+    /// End a nest: in the API, and in its event
+    Close(Deferred<close::CloseArgs>),
+    /// Open the page of a nest in the browser
+    Open(Deferred<open::OpenArgs>),
+    /// Keep host keys in the OS keyring
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
+    Mock(Deferred<mock::MockArgs>),
+    /// Serve the Nests API for real, on Redis and LiveKit
+    Serve(Deferred<serve::ServeArgs>),
+    /// Print a script that teaches your shell the commands and options
+    #[command(help_template = TEMPLATE, before_help = "\
+Examples:
+  nest completions bash > ~/.local/share/bash-completion/completions/nest
+  nest completions zsh > ~/.zfunc/_nest            with fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc
+  nest completions fish > ~/.config/fish/completions/nest.fish
+")]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print a man page
+    #[command(help_template = TEMPLATE, before_help = "\
+Examples:
+  nest man restart | man -l -                      read it
+  nest man > ~/.local/share/man/man1/nest.1        keep it
+")]
+    Man {
+        /// Of which command; without one, of nest itself
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+}
+
+impl Command {
+    /// The one nest that it names: its id, or what was written where that is no name of a nest.
+    pub fn room(&self) -> Option<String> {
+        let only = |rooms: &[String]| if let [room] = rooms { Some(room.clone()) } else { None };
+        let written = match self {
+            Self::Restart(args) => only(&args.nests.rooms),
+            Self::Status(args) => only(&args.nests.rooms),
+            Self::Check(args) => args.nest.room.clone(),
+            Self::Token(args) => args.nest.room.clone(),
+            Self::Recreate(args) => args.nest.room.clone(),
+            Self::Close(args) => args.nest.room.clone(),
+            Self::Open(args) => args.room.clone(),
+            _ => None,
+        }?;
+        Some(RoomRef::parse(&written).map_or(written, |room| room.id.to_string()))
+    }
+
+    /// Does it; returns the exit code.
+    pub async fn run(self, app: &App<'_>) -> Result<u8, Failure> {
+        if app.terminal.style.format == Format::Token && self.has_no_token() {
+            return Err(Failure::new(Exit::Usage, "--output token prints a token, and this command fetches none")
+                .hint("nest token ROOM --output token"));
+        }
+        match self {
+            Self::Restart(args) => restart::run(app, &args).await,
+            Self::Status(args) => status::run(app, &args).await,
+            Self::Check(args) => check::run(app, &args).await,
+            Self::Doctor(args) => doctor::run(app, args.0).await,
+            Self::Token(args) => token::run(app, &args).await,
+            Self::List(args) => list::run(app, &args).await,
+            Self::Recreate(args) => recreate::run(app, &args).await,
+            Self::Close(args) => close::run(app, &args).await,
+            Self::Open(args) => open::run(app, &args).await,
+            Self::Key(command) => key::run(app, command).await,
+            Self::Mock(args) => mock::run(app, args.0).await,
+            Self::Serve(args) => serve::run(app, args.0).await,
+            Self::Completions { shell } => Ok(completions::run(app, shell)),
+            Self::Man { command } => man::run(app, &command),
+        }
+    }
+
+    fn has_no_token(&self) -> bool {
+        use Command::{Check, Close, Doctor, List, Open, Recreate, Status};
+        matches!(self, Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_))
+    }
+}
+
+/// What every command works with.
+pub(super) struct App<'a> {
+    pub sources: Sources<'a>,
+    pub terminal: Arc<Terminal>,
+    pub stop: Stop,
+}
+
+impl App<'_> {
+    fn job(&self, settings: Settings) -> Result<Job<'_>, Failure> {
+        Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, "ROOM"))
+    }
+
+    /// Reads the name of a nest; without one, a person at the terminal chooses.
+    async fn room(&self, name: Option<&String>, purpose: Purpose, job: &Job<'_>) -> Result<RoomRef, Failure> {
+        if let Some(name) = name {
+            return self.sources.room(name);
+        }
+        let choice = pick::choice(job, purpose, &self.stop).await;
+        self.terminal.end_rows();
+        let failed = |error| Failure::of(&error, "ROOM");
+        let Choice { nests, only_first_suits } = choice.map_err(failed)?;
+        let asked = async {
+            if only_first_suits {
+                let yes = self.terminal.yes_or_no(&notices::this_one(purpose, &nests[0])).await;
+                return Ok(yes.filter(|yes| *yes).map(|_| 0));
+            }
+            let items: Vec<_> = nests.iter().map(notices::choice).collect();
+            Ok(self.terminal.choose(notices::which(purpose), &items).await)
+        };
+        let chosen = self.stop.unless(asked).await.map_err(failed)?;
+        let nest = chosen.and_then(|at| nests.get(at)).ok_or_else(|| failed(Error::Cancelled))?;
+        Ok(nest.reference())
+    }
+
+    /// Reads names of nests; the same room twice is one room.
+    fn rooms(&self, names: &[String], settings: &Settings) -> Result<Vec<RoomRef>, Failure> {
+        let mut rooms: Vec<RoomRef> = Vec::new();
+        let mut seen = HashSet::new();
+        for name in names {
+            let room = self.sources.room(name)?;
+            let api = settings.api_named(&room).map_err(|error| Failure::of(&error, name))?;
+            // Without an API two hosts may have rooms of the same id.
+            let host = if api.is_none() { room.host } else { None };
+            if seen.insert((api, host, room.id.clone())) {
+                rooms.push(room);
+            }
+        }
+        Ok(rooms)
+    }
+
+    /// Prints what came of one nest: its document, or its text and what went wrong. Returns the exit code.
+    fn conclude<T>(
+        &self,
+        room: &RoomRef,
+        result: &Result<T, Failure>,
+        document_of: impl FnOnce(&T) -> Value,
+        text: impl FnOnce(&T, Paint) -> String,
+    ) -> u8 {
+        self.terminal.end_rows();
+        let whole = || match result {
+            Ok(done) => document_of(done),
+            Err(failure) => document::failure(Some(room.id.as_str()), failure),
+        };
+        self.terminal.outcome(false, whole, |paint| result.as_ref().ok().map(|done| text(done, paint)));
+        let Err(failure) = result else { return 0 };
+        self.terminal.failure(None, failure);
+        failure.exit.code()
+    }
+}
+
+/// What to show for `error`, which befell the nest that was written as `name`.
+fn failure(error: &Error, name: Option<&String>) -> Failure {
+    Failure::of(error, name.map_or("ROOM", String::as_str))
+}
+
+/// What an event says now, and which relays have it.
+fn published_row(name: &str, published: &Published, paint: Paint) -> String {
+    paint.row(name, &format!("{} on {}", clean(&published.status), clean(&published.accepted.join(", "))))
+}

@@ -1,0 +1,78 @@
+//! `nest open`.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::App;
+use crate::cli::args::{KeyArgs, ServerArgs, exit_help};
+use crate::cli::exit::Exit;
+use crate::cli::messages::errors::Failure;
+use crate::cli::settings::vars;
+use crate::cli::terminal::clean;
+use crate::commands::open;
+use crate::commands::pick::Purpose;
+
+/// What shows a page, by the platform's own choice of a browser.
+const OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else if cfg!(windows) {
+    "explorer"
+} else {
+    "xdg-open"
+};
+
+/// An opener that has not failed by then has become the browser itself, or waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest open                                       choose one of your nests
+  nest open @weekly
+",
+    after_help = exit_help()
+)]
+pub struct OpenArgs {
+    /// The nest: naddr1…, 30312:<pubkey>:<d>, its id, or @ALIAS; at a terminal, without one: choose
+    #[arg(value_name = "ROOM")]
+    pub room: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Prints the address of the page, and has it shown.
+pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
+    let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
+    let name = args.room.as_ref();
+    let room = app.room(name, Purpose::Open, &job).await?;
+    let link = open::link(&job, &room, &app.stop).await.map_err(|error| super::failure(&error, name));
+    let code = app.conclude(&room, &link, |link| json!({ "link": link }), |link, _| clean(link));
+    let Ok(link) = link else { return Ok(code) };
+    show(&link).await.map(|()| 0).map_err(|why| {
+        Failure::new(Exit::Failed, format!("no browser was opened: {why}")).hint("open the link yourself")
+    })
+}
+
+/// Has the page shown, by a browser that learns nothing of the key.
+pub(super) async fn show(link: &str) -> Result<(), String> {
+    let mut command = Command::new(OPENER);
+    for name in vars::SECRETS {
+        command.env_remove(name);
+    }
+    command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut opener = command.spawn().map_err(|error| format!("{OPENER}: {error}"))?;
+    match timeout(PATIENCE, opener.wait()).await {
+        // Explorer says 1 when all is well.
+        Ok(Ok(status)) if !status.success() && !cfg!(windows) => Err(format!("{OPENER}: {status}")),
+        Ok(Err(error)) => Err(format!("{OPENER}: {error}")),
+        _ => Ok(()),
+    }
+}

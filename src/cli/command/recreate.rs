@@ -1,0 +1,82 @@
+//! `nest recreate`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{App, published_row};
+use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
+use crate::cli::document;
+use crate::cli::messages::errors::Failure;
+use crate::cli::settings::policy;
+use crate::cli::terminal::{Paint, clean, clean_json};
+use crate::commands::Settings;
+use crate::commands::pick::Purpose;
+use crate::commands::recreate::{self, Done, Planned, Recreated, Request};
+use crate::report::Status;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest recreate https://nostrnests.com/naddr1…    asks, then prints the new link
+  nest recreate ROOM --dry-run                    show both events, publish nothing
+  nest recreate ROOM --yes --json | jq -r .link   for a script; to repeat it does no harm
+",
+    after_help = exit_help()
+)]
+pub struct RecreateArgs {
+    #[command(flatten)]
+    pub nest: NestArg,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Create and publish nothing; show the request and both events
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failure> {
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
+    let name = args.nest.room.as_ref();
+    let room = app.room(name, Purpose::Recreate, &job).await?;
+    let request = Request { room, yes: args.yes, dry_run: args.dry_run };
+    let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| super::failure(&error, name));
+    let document = |done: &Done| match done {
+        Done::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
+        Done::Planned(planned) => json!(planned),
+    };
+    let text = |done: &Done, paint| match done {
+        Done::Recreated(recreated) => recreated_text(recreated, paint),
+        Done::Planned(planned) => planned_text(planned),
+    };
+    Ok(app.conclude(&request.room, &done, document, text))
+}
+
+fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
+    let (new, old) = (paint.strong(&clean(&recreated.room_id)), clean(&recreated.replaces));
+    let before = if recreated.created { "" } else { " already" };
+    let mut lines = vec![format!("{} {new} takes the place of {old}{before}", paint.mark(Status::Passed))];
+    lines.extend(recreated.opened.as_ref().map(|opened| published_row("opened", opened, paint)));
+    lines.extend(match recreated.granted.len() {
+        0 => None,
+        1 => Some(paint.row("people", "one more may speak")),
+        n => Some(paint.row("people", &format!("{n} more may speak"))),
+    });
+    lines.extend(recreated.closed.as_ref().map(|closed| published_row("closed", closed, paint)));
+    let id = || format!("30312:{}:{}", recreated.host, clean(&recreated.room_id));
+    lines.push(paint.row("link", &recreated.link.as_deref().map_or_else(id, clean)));
+    lines.join("\n")
+}
+
+fn planned_text(planned: &Planned) -> String {
+    let Planned { request, opened, closed, relays, .. } = planned;
+    let relays = relays.join(", ");
+    clean_json(&format!("request\n{request:#}\n\nto {relays}\n{opened:#}\n\nto {relays}\n{closed:#}"))
+}

@@ -1,0 +1,242 @@
+//! `nest restart`.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap::Args;
+use nostr::PublicKey;
+
+use super::report::{closes, failed, joinable, joined, local_time, step_line};
+use super::{App, published_row};
+use crate::api::Base;
+use crate::cli::args::{Format, JobsArg, KeyArgs, RetryArgs, RoomsArg, ServerArgs, Transport, duration, exit_help};
+use crate::cli::document;
+use crate::cli::exit::{self, Exit};
+use crate::cli::messages::errors::Failure;
+use crate::cli::messages::{Step, check as check_words, troubles};
+use crate::cli::settings::{Sources, policy};
+use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
+use crate::commands::pick::Purpose;
+use crate::commands::restart::{self, Done, Planned, Request, Restarted, Which};
+use crate::commands::{Error, Settings, check, list, open};
+use crate::livekit::{CheckReport, Verdict};
+use crate::report::Status;
+use crate::room::RoomRef;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest restart https://nostrnests.com/naddr1… --api https://nostrnests.com
+  nest restart 2f9a…-uuid --check --hold 45s      prove that people can join, and that it lasts
+  TOKEN=$(nest restart ROOM --output token)       the bare token for a script
+  nest restart A B C --json | jq .error           several at once, one JSON document a line
+  nest restart --all-inactive -q                  whatever is open and dead; what is over stays over
+",
+    after_help = exit_help()
+)]
+pub struct RestartArgs {
+    #[command(flatten)]
+    pub nests: RoomsArg,
+    /// All nests of the host that are open by their event and have no audio room, and no others
+    #[arg(long, conflicts_with = "rooms")]
+    pub all_inactive: bool,
+    /// Prove that the new session can be joined (as a listener)
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: stay inside this long, and tell if anything closes the room (at most 55s without audio)
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "check")]
+    pub hold: Option<Duration>,
+    /// With --check: the one way that audio is to take
+    #[arg(long, value_name = "WAY", requires = "check")]
+    pub transport: Option<Transport>,
+    /// With --check --as-host: send a second of silence, and see that it arrives
+    #[arg(long, requires = "as_host")]
+    pub publish: bool,
+    /// With --check: join with the host's token; ejects a host who is connected elsewhere
+    #[arg(long, requires = "check")]
+    pub as_host: bool,
+    /// Open the nest's page in the browser once it is back
+    #[arg(long, conflicts_with = "dry_run")]
+    pub open: bool,
+    /// Do nothing for a nest that runs
+    #[arg(long)]
+    pub if_inactive: bool,
+    /// Put the event right if it says that the nest is over, or names other endpoints
+    #[arg(long)]
+    pub publish_status: bool,
+    /// End at once if another restart of the room is running on this machine
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Send nothing; show what would be sent, the signature masked
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub jobs: JobsArg,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Restarts the rooms; the exit code is the common one of those that failed.
+pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure> {
+    let terminal = &*app.terminal;
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(Settings { retry: policy(&args.retry), jobs: args.jobs.jobs.into(), ..settings })?;
+    let mut rooms = app.rooms(&args.nests.rooms, job.settings())?;
+    let several = rooms.len() > 1 || args.all_inactive;
+    if several && terminal.style.format == Format::Token {
+        return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are meant")
+            .hint("use --json for several"));
+    }
+    if rooms.is_empty() && !args.all_inactive {
+        rooms.push(app.room(None, Purpose::Restart, &job).await?);
+    }
+    let (tell, outcomes) = mpsc::channel();
+    let done = |room: &RoomRef, result: Result<Done, Error>| {
+        terminal.end_row(list::ROW);
+        let back = restarted(&result).filter(|_| args.open).cloned();
+        let _ = tell.send((room.clone(), back, show(terminal, room.id.as_str(), &result, several)));
+    };
+    let run = restart::run(&job, &request(args, rooms), &app.stop, &done).await;
+    terminal.end_row(list::ROW);
+    run.map_err(|error| Failure::of(&error, "ROOM"))?;
+    let outcomes: Vec<_> = outcomes.try_iter().collect();
+    for (room, restarted, _) in &outcomes {
+        if let Some(restarted) = restarted {
+            show_page(page(&app.sources, &args.nests.rooms, room, restarted), terminal).await;
+        }
+    }
+    if outcomes.is_empty() {
+        terminal.status("no nest of yours is open and inactive: nothing to restart");
+    }
+    Ok(exit::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
+}
+
+fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> Request {
+    Request {
+        which: if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) },
+        check: args.check.then_some(check::Options {
+            hold: args.hold,
+            as_host: args.as_host,
+            signal_only: false,
+            transport: args.transport.map(Into::into),
+            publish: args.publish,
+        }),
+        if_inactive: args.if_inactive,
+        publish_status: args.publish_status,
+        no_wait: args.no_wait,
+        yes: args.yes,
+        dry_run: args.dry_run,
+    }
+}
+
+/// The page of a nest that is back: the very link by which it was named, or else that of the web client.
+fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &Restarted) -> Option<String> {
+    let is_link = |name: &&String| name.starts_with("http") && room.api.is_none();
+    let link = written.iter().filter(is_link).find(|name| sources.room(name).as_ref() == Ok(room));
+    if link.is_some() {
+        return link.cloned();
+    }
+    // Where its name does not say it, the host is whose key has restarted it.
+    let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
+    open::page_of(&RoomRef { host, ..room.clone() }, &Base::parse(&restarted.api).ok()?)
+}
+
+/// Opens a page; that it does not open changes nothing about the restart.
+async fn show_page(page: Option<String>, terminal: &Terminal) {
+    let Some(page) = page else { return terminal.warn("nobody knows the address of the nest's page") };
+    if let Err(why) = super::open::show(&page).await {
+        terminal.warn(&format!("no browser was opened: {why}; open {page} yourself"));
+    }
+}
+
+/// The restart behind an outcome, well or not.
+fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
+    match result {
+        Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
+        Err(Error::Interrupted { done, .. } | Error::NotPublished { done, .. }) => done.as_deref(),
+        _ => None,
+    }
+}
+
+/// Prints what came of one room; returns how it failed, if it did.
+pub(super) fn show(terminal: &Terminal, room: &str, result: &Result<Done, Error>, several: bool) -> Option<Exit> {
+    terminal.end_row(room);
+    let style = terminal.style;
+    let failure = result.as_ref().err().map(|error| Failure::of(error, room));
+    if style.format == Format::Token {
+        if let Some(token) = restarted(result).and_then(|restarted| restarted.token.as_ref()) {
+            terminal.result(token.expose());
+        }
+    } else {
+        let whole = || document::restart(room, result, failure.as_ref());
+        terminal.outcome(several, whole, |paint| match result {
+            Ok(Done::Planned(planned)) => Some(planned_text(planned)),
+            other => restarted(other).map(|restarted| restarted_text(restarted, paint)),
+        });
+    }
+    let mut failure = failure?;
+    let exit = failure.exit;
+    // The report right above says it all already.
+    let together = style.streams.stdout && style.streams.stderr && style.format == Format::Text && !style.quiet;
+    if together && restarted(result).is_some() {
+        failure = Failure { causes: Vec::new(), hints: Vec::new(), ..failure };
+    }
+    terminal.failure(several.then_some(room), &failure);
+    Some(exit)
+}
+
+/// What a person sees of a nest that was restarted, or found running.
+fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
+    let room = paint.strong(&clean(&restarted.room_id));
+    let published = restarted.published.as_ref().map(|published| published_row("event", published, paint));
+    if restarted.attempts == 0 {
+        let running = format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
+        return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
+    }
+    let well = restarted.check.as_ref().is_none_or(|check| check.verdict == Verdict::Joinable);
+    let mark = paint.mark(if well { Status::Passed } else { Status::Warned });
+    let mut lines = vec![format!("{mark} {room} · {}", clean(&restarted.message))];
+    lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
+    lines.extend(restarted.token.iter().map(|token| paint.row("token", token.expose())));
+    if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
+        let rejoin = troubles::rejoin();
+        lines.push(paint.row("valid", &format!("until {time}; {}: {}", rejoin.cause, rejoin.hint)));
+    }
+    lines.extend(published);
+    if let Some(check) = &restarted.check {
+        let steps = check_words::steps(check);
+        lines.push(String::new());
+        lines.extend(steps.iter().map(|step| step_line(step, paint)));
+        lines.push(String::new());
+        lines.push(proof(restarted, check, &steps, paint));
+    }
+    lines.join("\n")
+}
+
+/// The proof in one line, or what there is in its place.
+fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Paint) -> String {
+    let sid = check.room.as_ref().map(|room| room.sid.as_str());
+    let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
+    let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
+    let (first, verdict) = match check.verdict {
+        Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
+        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps).join(", ")))),
+        Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
+    };
+    joined([first.to_owned(), sids, verdict, closes(check)])
+}
+
+/// What would be sent, as HTTP writes it, and the event behind the signature.
+fn planned_text(planned: &Planned) -> String {
+    let headers: Vec<_> = planned.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let Planned { method, url, event, .. } = planned;
+    clean_json(&format!("{method} {url}\n{}\n\n{event:#}", headers.join("\n")))
+}

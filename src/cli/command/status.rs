@@ -1,0 +1,154 @@
+//! `nest status`.
+
+use std::sync::mpsc;
+
+use clap::Args;
+
+use super::App;
+use super::report::local_time;
+use crate::api::Missing;
+use crate::cli::args::{JobsArg, KeyArgs, RoomsArg, ServerArgs};
+use crate::cli::document;
+use crate::cli::exit::{self, Exit};
+use crate::cli::messages::errors::{self, Failure};
+use crate::cli::terminal::{Paint, Terminal, clean};
+use crate::commands::list::NestState;
+use crate::commands::pick::Purpose;
+use crate::commands::status::{self, Standing};
+use crate::commands::{Error, Settings};
+use crate::report::Status;
+use crate::room::RoomRef;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest status https://nostrnests.com/naddr1…      event, record, audio room, people; nobody joins
+  nest status A B C --json | jq -r 'select(.state != \"running\") | .roomId'
+  nest status ROOM -q || nest restart ROOM -q     the same as nest restart ROOM --if-inactive
+",
+    after_help = "\
+Exit codes:
+    0                all of them run
+    2  usage         wrong usage or configuration
+   10  unhealthy     one of them does not, or it is not known"
+)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub nests: RoomsArg,
+    #[command(flatten)]
+    pub jobs: JobsArg,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Shows how the nests stand; 0 if all of them run.
+pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure> {
+    let settings = app.sources.settings(&args.server, &KeyArgs::default())?;
+    let job = app.job(Settings { jobs: args.jobs.jobs.into(), ..settings })?;
+    let rooms = match args.nests.rooms.as_slice() {
+        [] => vec![app.room(None, Purpose::Status, &job).await?],
+        names => app.rooms(names, job.settings())?,
+    };
+    let several = rooms.len() > 1;
+    let terminal = &*app.terminal;
+    let (failed, exits) = mpsc::channel();
+    let done = |room: &RoomRef, result: Result<Standing, Error>| {
+        if let Some(exit) = show(terminal, room.id.as_str(), &result, several) {
+            let _ = failed.send(exit);
+        }
+    };
+    status::run(&job, &rooms, &app.stop, &done).await;
+    let failed: Vec<_> = exits.try_iter().collect();
+    let mixed = failed.contains(&Exit::Usage) && failed.contains(&Exit::Unhealthy);
+    Ok(if mixed { Exit::Unhealthy.code() } else { exit::common(&failed) })
+}
+
+/// Prints what came of one nest; returns why it is not a success, if it is none.
+fn show(terminal: &Terminal, room: &str, result: &Result<Standing, Error>, several: bool) -> Option<Exit> {
+    terminal.end_row(room);
+    let failure = match result {
+        Ok(standing) => failure(standing, room),
+        Err(error) => Some(Failure::of(error, room)),
+    };
+    let standing = result.as_ref().ok();
+    let whole = || match standing {
+        Some(standing) => document::standing(standing, failure.as_ref()),
+        None => failure.as_ref().map(|failure| document::failure(Some(room), failure)).unwrap_or_default(),
+    };
+    terminal.outcome(several, whole, |paint| standing.map(|standing| text(standing, failure.as_ref(), paint)));
+    // That a nest does not run is no failure of this program; that it is not known may be one.
+    let known = standing.is_some_and(|standing| standing.state != NestState::Unknown);
+    if let Some(failure) = failure.as_ref().filter(|_| !known) {
+        terminal.failure(several.then_some(room), failure);
+    }
+    failure.map(|failure| failure.exit)
+}
+
+/// Why the standing is not a good one; `None` if people can join.
+fn failure(standing: &Standing, room: &str) -> Option<Failure> {
+    let new = |message: &str| Failure::new(Exit::Unhealthy, message);
+    Some(match standing.state {
+        NestState::Running => return None,
+        NestState::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
+        NestState::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
+            .hint("to reopen it, publish its event again from the web app"),
+        NestState::Inactive => {
+            new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
+        }
+        NestState::Gone => errors::gone(room),
+        NestState::Over => new("this nest is over: its event says so")
+            .hint(format!("to bring it back all the same: nest restart {room} --check")),
+        NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
+        NestState::NotChecked | NestState::Unknown => {
+            let failure = new("whether this nest runs is not known");
+            let failure = standing.troubles.iter().fold(failure, Failure::cause);
+            failure.hint(format!("see which link is broken: nest doctor {room}"))
+        }
+    })
+}
+
+/// What a person sees of a nest's standing: one line, and what to do about it.
+fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
+    let event_over = standing.event.as_ref().is_some_and(|event| event.over);
+    let (mark, word) = match standing.state {
+        NestState::Running if event_over || standing.record == Some(false) => (Status::Warned, paint.warn("running")),
+        NestState::Running => (Status::Passed, paint.good("running")),
+        NestState::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
+        NestState::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
+        NestState::Inactive => (Status::Failed, paint.bad("inactive")),
+        NestState::Gone => (Status::Failed, paint.bad("gone")),
+        NestState::Over => (Status::NotChecked, "over".into()),
+        NestState::NotChecked | NestState::Unknown => (Status::Warned, paint.warn("not known")),
+    };
+    let mut parts = vec![paint.strong(&clean(&standing.room_id)), word];
+    parts.extend(standing.event.as_ref().map(|event| {
+        let title = event.title.as_ref().map(|title| format!(" ({})", clean(title))).unwrap_or_default();
+        format!("event {}{title}", clean(if event.status.is_empty() { "without status" } else { &event.status }))
+    }));
+    let since = standing.since_at.as_deref().and_then(local_time).map(|time| format!(" since {time}"));
+    parts.extend(standing.record.map(|there| match since {
+        _ if !there => "no record".into(),
+        Some(since) => format!("record{since}"),
+        None => "record".into(),
+    }));
+    parts.extend(standing.audio_room.map(|there| if there { "audio room" } else { "no audio room" }.to_owned()));
+    parts.extend(standing.participants.map(|people| match people {
+        0 => "nobody inside".into(),
+        1 => "1 person inside".into(),
+        n => format!("{n} people inside"),
+    }));
+    let closes = standing.closes_at.as_deref().and_then(local_time);
+    parts.extend(closes.map(|time| format!("closes at {time} at the latest while empty")));
+    let mut lines = vec![format!("{} {}", paint.mark(mark), parts.join(" · "))];
+    let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));
+    match standing.state {
+        NestState::Running if event_over => hint("its event says that it is over: clients will not show it as live"),
+        NestState::Running if standing.record == Some(false) => {
+            hint("its record has expired: it runs, but no restart can bring it back once it has closed");
+        }
+        NestState::NotChecked | NestState::Unknown => {}
+        _ => failure.iter().flat_map(|failure| &failure.hints).for_each(|text| hint(text)),
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,71 @@
+//! `nest token`.
+
+use clap::Args;
+
+use super::App;
+use super::report::local_time;
+use crate::cli::args::{Format, KeyArgs, RetryArgs, RoomArg, ServerArgs, exit_help};
+use crate::cli::document;
+use crate::cli::messages::errors::{
+    Failure,
+    api::{self, Asking},
+};
+use crate::cli::settings::policy;
+use crate::cli::terminal::{Paint, clean};
+use crate::commands::pick::Purpose;
+use crate::commands::token::{self, Fetched};
+use crate::commands::{Error, Settings};
+use crate::report::Status;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "\
+Examples:
+  nest token https://nostrnests.com/naddr1…       a fresh token; the nest goes on as it is
+  TOKEN=$(nest token ROOM --output token)         the bare token for a script
+",
+    after_help = exit_help()
+)]
+pub struct TokenArgs {
+    #[command(flatten)]
+    pub nest: RoomArg,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> {
+    let settings = app.sources.settings(&args.server, &args.key)?;
+    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
+    let room = app.room(args.nest.room.as_ref(), Purpose::Token, &job).await?;
+    let name = room.id.as_str();
+    let fetched = token::run(&job, &room, &app.stop).await.map_err(|error| match &error {
+        Error::Api(error) => api::failure(error, Asking { command: "nest token", room: name, signed: true }),
+        other => Failure::of(other, name),
+    });
+    if app.terminal.style.format == Format::Token
+        && let Ok(fetched) = &fetched
+    {
+        app.terminal.end_rows();
+        app.terminal.result(fetched.token.expose());
+        return Ok(0);
+    }
+    Ok(app.conclude(&room, &fetched, |fetched| document::warned(fetched, &fetched.warnings), text))
+}
+
+fn text(fetched: &Fetched, paint: Paint) -> String {
+    let may = match (fetched.is_admin, fetched.may_publish) {
+        (true, _) => "this token may run the nest",
+        (false, true) => "this token may speak",
+        (false, false) => "this token may only listen",
+    };
+    let mut lines = vec![format!("{} {} · {may}", paint.mark(Status::Passed), paint.strong(&clean(&fetched.room_id)))];
+    lines.push(paint.row("token", fetched.token.expose()));
+    if let Some(time) = fetched.expires_at.as_deref().and_then(local_time) {
+        lines.push(paint.row("valid", &format!("until {time}")));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,190 @@
+//! The JSON documents: what the commands came to, and the words for it. What is not known is absent, never null.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::messages::errors::Failure;
+use super::messages::{Step, check, notices};
+use crate::commands::check::{Checked, Report};
+use crate::commands::moq::MoqReport;
+use crate::commands::restart::{Done, Restarted};
+use crate::commands::status::Standing;
+use crate::commands::{Error, Warning};
+use crate::livekit::CheckReport;
+
+/// What went wrong.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Failure"))]
+pub(super) struct ErrorDocument {
+    /// One for each exit code.
+    #[cfg_attr(test, schemars(extend("enum" = super::schema::kinds())))]
+    pub kind: &'static str,
+    /// The HTTP status behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What failed, and why.
+    pub message: String,
+    /// What to do.
+    pub hints: Vec<String>,
+}
+
+/// Nothing to show but what went wrong.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FailureDocument<'a> {
+    /// As it was asked for; absent if the failure belongs to no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<&'a str>,
+    error: ErrorDocument,
+}
+
+/// The check's document.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "CheckReport"))]
+pub(super) struct ReportDocument<'a> {
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(with = "CheckReport"))]
+    report: Seen<'a>,
+    /// Seven of them, always in the same order; others for a nest on Media over QUIC.
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Seen<'a> {
+    LiveKit(&'a CheckReport),
+    OverQuic(&'a MoqReport),
+}
+
+/// What was seen. With `error`: people cannot join, or something else is wrong.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CheckedDocument<'a> {
+    /// The nest; for a session without one, what its token says. Absent inside a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<&'a str>,
+    #[serde(flatten)]
+    report: ReportDocument<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument>,
+}
+
+/// An outcome with the texts of its warnings.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "{T}"))]
+pub(super) struct Warned<T> {
+    #[serde(flatten)]
+    outcome: T,
+    /// What the user should know although it worked.
+    warnings: Vec<String>,
+}
+
+/// A nest that is back, or was found running. With `error`: restarted, and not well (`unhealthy`) or not published, or
+/// interrupted.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct RestartedDocument<'a> {
+    #[serde(flatten)]
+    restarted: Warned<&'a Restarted>,
+    /// The proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<ReportDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument>,
+}
+
+/// How a nest stands. With `error`: people cannot join, or it is not known.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct StandingDocument<'a> {
+    #[serde(flatten)]
+    standing: &'a Standing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument>,
+}
+
+/// The doctor's document.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Report"))]
+pub(super) struct DoctorDocument {
+    /// What it all amounts to.
+    pub verdict: DoctorVerdict,
+    /// What to do next: a command, or a sentence where none would do.
+    pub next: String,
+    /// One for each link, in the order in which they depend on each other.
+    pub steps: Vec<Step>,
+}
+
+/// What it all amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Verdict"))]
+#[serde(rename_all = "camelCase")]
+pub(super) enum DoctorVerdict {
+    /// Nothing is wrong, as far as it was looked at.
+    Healthy,
+    /// Something is.
+    Unhealthy,
+}
+
+impl<'a> From<&'a CheckReport> for ReportDocument<'a> {
+    fn from(report: &'a CheckReport) -> Self {
+        Self { report: Seen::LiveKit(report), steps: check::steps(report) }
+    }
+}
+
+impl<'a> From<&'a Report> for ReportDocument<'a> {
+    fn from(report: &'a Report) -> Self {
+        let steps = check::of(report);
+        match report {
+            Report::LiveKit(report) => Self { report: Seen::LiveKit(report), steps },
+            Report::OverQuic(report) => Self { report: Seen::OverQuic(report), steps },
+        }
+    }
+}
+
+impl<T> Warned<T> {
+    pub(super) fn new(outcome: T, warnings: &[Warning]) -> Self {
+        Self { outcome, warnings: warnings.iter().map(notices::warning).collect() }
+    }
+}
+
+pub(super) fn warned(outcome: &impl Serialize, warnings: &[Warning]) -> Value {
+    json!(Warned::new(outcome, warnings))
+}
+
+pub(super) fn failure(room_id: Option<&str>, failure: &Failure) -> Value {
+    json!(FailureDocument { room_id, error: failure.document() })
+}
+
+/// Of a check of LiveKit alone, without the room and what went wrong.
+pub fn report(report: &CheckReport) -> Value {
+    json!(ReportDocument::from(report))
+}
+
+pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
+    let error = failure.map(Failure::document);
+    json!(CheckedDocument { room_id: Some(&checked.room), report: (&checked.report).into(), error })
+}
+
+pub(super) fn restart(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
+    let error = failure.map(Failure::document);
+    match result {
+        Ok(Done::Restarted(restarted))
+        | Err(
+            Error::Unhealthy(restarted)
+            | Error::Interrupted { done: Some(restarted), .. }
+            | Error::NotPublished { done: Some(restarted), .. },
+        ) => {
+            let check = restarted.check.as_ref().map(Into::into);
+            json!(RestartedDocument { restarted: Warned::new(&**restarted, &restarted.warnings), check, error })
+        }
+        Ok(Done::Planned(planned)) => json!(planned),
+        Err(_) => failure.map(|failure| self::failure(Some(room), failure)).unwrap_or_default(),
+    }
+}
+
+pub(super) fn standing(standing: &Standing, failure: Option<&Failure>) -> Value {
+    json!(StandingDocument { standing, error: failure.map(Failure::document) })
+}

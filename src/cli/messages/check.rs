@@ -1,0 +1,565 @@
+//! What a check found, in words for a host at four in the morning: what is the case, why, what to do.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Said, Step, moment, people, said, sentence, troubles};
+use crate::clock::span;
+use crate::commands::check::Report;
+use crate::commands::moq::{self, MoqReport};
+use crate::livekit::endpoint::{Internal, Source};
+use crate::livekit::fresh::{Proof, Sign, Verdict};
+use crate::livekit::media::offered::Offered;
+use crate::livekit::media::{AudioFinding, Connected, Failure, Silence, Spoken};
+use crate::livekit::signal::{Closed, DisconnectReason, Ending, JoinError};
+use crate::livekit::token::Claims;
+use crate::livekit::validate::Refusal;
+use crate::livekit::{CheckReport, Finding, Outcome, TokenFinding, Transport, Tried, Whose};
+use crate::net::dial::{DialCause, DialError, DialLayer, TimedOut, milliseconds};
+use crate::net::tls::TlsFailure;
+use crate::report::{self, Status};
+
+const MORE_TIME: &str = "give it more time with --timeout";
+const OPEN_PORTS: &str =
+    "open UDP 50000-60000, or LiveKit's `rtc.udp_port` if that is set, and TCP 7881 in the server's firewall";
+
+/// The steps of a check in words.
+pub fn steps(report: &CheckReport) -> Vec<Step> {
+    let told = |step: &report::Step<Finding>| {
+        let Said { detail, hint } = words(report, step);
+        let said = Said { detail: sentence(&detail), hint: hint.as_deref().map(sentence) };
+        Step::new(step.name, step.status, step.elapsed, said)
+    };
+    report.steps.iter().map(told).collect()
+}
+
+/// The same of whatever was checked.
+pub(crate) fn of(report: &Report) -> Vec<Step> {
+    match report {
+        Report::LiveKit(report) => steps(report),
+        Report::OverQuic(report) => over_quic(report),
+    }
+}
+
+fn over_quic(report: &MoqReport) -> Vec<Step> {
+    let told = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq_words(&step.finding));
+    report.steps.iter().map(told).collect()
+}
+
+fn words(report: &CheckReport, step: &report::Step<Finding>) -> Said {
+    let sid = report.room.as_ref().map(|room| room.sid.as_str()).unwrap_or_default();
+    match &step.finding {
+        Finding::NoToken => said("there is no token: the API gave none"),
+        Finding::Token(whose, found) => token(*whose, found),
+        Finding::NoEndpoint => {
+            said("nobody says where the media server is").hint(troubles::internal_endpoint(Internal::BareName).hint)
+        }
+        Finding::NothingDialled if step.name == "endpoint" => {
+            said("nothing was dialled: there is no usable token to join with")
+        }
+        Finding::NothingDialled => said("nothing was dialled"),
+        Finding::Endpoints(tried) => endpoints(tried, step.status),
+        Finding::Joined(timings) => joined(report, &timings.describe()),
+        Finding::NoTokenToJoin(room, why) => {
+            let why = why.as_deref().unwrap_or("the API gave none");
+            said(format!("there is no token to join with: {why}")).hint(format!("check again: nest check {room}"))
+        }
+        Finding::NotReached => said("no media server was reached"),
+        Finding::NoSuchRoom(room) => {
+            said(format!("the media server has no room {room:?}: the nest is not running there"))
+                .hint("restart the nest; if it was just restarted, the API talks to another LiveKit than this one")
+        }
+        Finding::TurnedAway(tried) => turned_away(tried),
+        Finding::NotEntered => said("the room was not entered"),
+        Finding::Freshness { verdict, age_ms, sid_before, closes_after_s } => {
+            freshness(sid, verdict, *age_ms, sid_before.as_deref(), *closes_after_s)
+        }
+        Finding::AudioNotTried => said("whether sound gets through was not tried"),
+        Finding::Audio { wanted, signal, found } => audio(*wanted, *signal, found, step.status),
+        Finding::SpeechNotAsked => {
+            said("not asked for: --publish says a second of silence, with a token that may speak")
+        }
+        Finding::Speech(speech) => spoken(speech),
+        Finding::HoldNotAsked => said("not asked for: --hold 45s stays in the room and watches whether it is closed"),
+        Finding::Held(held, cut) => {
+            let cut = if *cut { " (a check without audio cannot stay longer)" } else { "" };
+            said(format!("nothing closed the room for {}{cut}", exactly(*held)))
+        }
+        Finding::LateTeardown(ms) => troubles::late_teardown(span(*ms)).into(),
+        Finding::Ended(closed, since_restart_ms) => ended(closed, *since_restart_ms),
+    }
+}
+
+fn token(whose: Whose, found: &TokenFinding) -> Said {
+    let whose = match whose {
+        Whose::Host => "the host's token",
+        Whose::Guest => "the guest's token",
+    };
+    match found {
+        TokenFinding::Malformed(why) => said(format!("{whose} cannot be used: {why}"))
+            .hint("the API answered without a usable token: restart again, and tell the operator if it stays so"),
+        TokenFinding::OtherRoom(problem) => said(format!("{whose} does not fit this nest: {problem}"))
+            .hint("it was used nowhere; ask the API for a fresh one"),
+        TokenFinding::Refused(refusal, apart_ms) => refused(whose, refusal, *apart_ms),
+        TokenFinding::Useless(problem) => said(format!("{whose} cannot be used: {problem}"))
+            .hint("ask the API for a fresh one; if that one is no better, the server's clock is wrong"),
+        TokenFinding::Accepted(claims) => said(format!("{whose} is accepted: {}", described(claims))),
+        TokenFinding::Unjudged(claims, why) => {
+            let why = match why {
+                None => "no media server was asked".into(),
+                Some(why) => format!("no media server judged it: {why}"),
+            };
+            said(format!("{whose} looks right ({}), but {why}", described(claims)))
+        }
+    }
+}
+
+fn refused(whose: &str, refusal: &Refusal, apart_ms: Option<i64>) -> Said {
+    let refused = said(troubles::wrong_secret(whose, refusal).cause);
+    match (refusal, apart_ms) {
+        (Refusal::WrongSecret | Refusal::UnknownKey(_), _) => troubles::wrong_secret(whose, refusal).into(),
+        (Refusal::Expired | Refusal::NotYetValid, Some(ms)) => {
+            let apart = format!("{} {}", span(ms.abs()), if ms > 0 { "ahead of" } else { "behind" });
+            troubles::livekit_clock(whose, refusal, apart).into()
+        }
+        (Refusal::Expired | Refusal::NotYetValid, None) => refused.hint(
+            "ask the API for a fresh one; if that one is refused too, the clocks of the API and of LiveKit differ",
+        ),
+        (Refusal::NoToken, _) => {
+            refused.hint("for the operator: a proxy in front of LiveKit drops the query from /rtc/validate")
+        }
+        _ => refused.hint("ask the API for a fresh one, and tell the operator if that one is refused too"),
+    }
+}
+
+fn described(claims: &Claims) -> String {
+    let who = claims.sub.as_deref().unwrap_or("nobody");
+    let who: String = if who.chars().count() > 16 { who.chars().take(8).chain(['…']).collect() } else { who.into() };
+    let may = if claims.may_publish() { "may speak" } else { "listens only" };
+    let until = claims.exp.map(|exp| format!("valid until {}", moment(exp.saturating_mul(1000)).0));
+    format!("{who}, {may}, {}", until.unwrap_or_else(|| "without an end".into()))
+}
+
+/// Every one tried, and what came of it.
+fn endpoints(tried: &[Tried], status: Status) -> Said {
+    let one = |tried: &Tried| {
+        let source = match tried.candidate.source {
+            Source::Api => "from the API",
+            Source::Event => "from the nest's event",
+            Source::Usual => "the usual place",
+        };
+        let internal = tried.candidate.internal.map(|internal| format!(", {internal}")).unwrap_or_default();
+        format!("{} ({source}{internal}) {}", tried.candidate.as_str(), outcome(tried))
+    };
+    let hint = match status {
+        Status::Passed => None,
+        // The first that should have answered, and did not.
+        Status::Warned => tried.iter().find(|tried| tried.outcome != Outcome::NotForHosts).and_then(endpoint_hint),
+        Status::NotChecked => Some(MORE_TIME.into()),
+        Status::Failed => tried.iter().find_map(endpoint_hint),
+    };
+    Said { detail: tried.iter().map(one).collect::<Vec<_>>().join("; "), hint }
+}
+
+fn outcome(tried: &Tried) -> String {
+    match &tried.outcome {
+        Outcome::Joined => "answers".into(),
+        Outcome::Failed(_) if tried.answers() => "answers".into(),
+        Outcome::Failed(error) => unreached(error),
+        Outcome::OnlyAsked => "was not joined: there is no usable token".into(),
+        Outcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
+        Outcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
+        Outcome::NoTime => "was not tried: the time was used up".into(),
+    }
+}
+
+/// Why we did not get in, as the predicate to an endpoint.
+fn unreached(error: &JoinError) -> String {
+    let DialError { layer, cause, .. } = match error {
+        JoinError::Dial(error) => error,
+        JoinError::Refused(refusal) => return format!("refuses the token: {refusal}"),
+        JoinError::SentAway(reason) => return format!("sends us away: {}", away(*reason)),
+        JoinError::Broken(text) => return format!("does not talk to us: {text}"),
+        JoinError::TimedOut(timed_out) => return silent("word from the room", *timed_out),
+    };
+    match cause {
+        DialCause::NoAddress(text) => format!("cannot be found in DNS: {text}"),
+        DialCause::NoConnection(_) => format!("cannot be connected to ({cause})"),
+        DialCause::Tls(failure) => format!("cannot be trusted: {failure}"),
+        DialCause::NoWebSocket { status, location: Some(location), .. } => {
+            format!("points elsewhere ({status}): {location}")
+        }
+        DialCause::NoWebSocket { status: status @ 502..=504, .. } => {
+            format!("answers {status}: the proxy there does not reach LiveKit")
+        }
+        DialCause::NoWebSocket { status, .. } => format!("is no LiveKit server: it answers {status}"),
+        DialCause::Broken(_) => format!("does not talk to us: {cause}"),
+        DialCause::TimedOut(timed_out) => {
+            let missing = match layer {
+                DialLayer::Dns => "answer from DNS",
+                DialLayer::Tcp => "TCP connection",
+                DialLayer::Tls => "TLS handshake",
+                DialLayer::WebSocket => "WebSocket",
+            };
+            silent(missing, *timed_out)
+        }
+    }
+}
+
+fn silent(missing: &str, TimedOut { after, cut_short }: TimedOut) -> String {
+    let silent = if cut_short { "had not answered when the time was up" } else { "does not answer" };
+    format!("{silent}: no {missing} within {}", milliseconds(after))
+}
+
+fn endpoint_hint(tried: &Tried) -> Option<String> {
+    if let Some(internal) = tried.candidate.internal {
+        let public = troubles::internal_endpoint(internal).hint;
+        return Some(match internal {
+            Internal::BareName | Internal::LocalName => public,
+            _ => format!("{public}; private addresses are not reachable from elsewhere"),
+        });
+    }
+    let cause = match &tried.outcome {
+        Outcome::Failed(JoinError::Dial(error)) => &error.cause,
+        Outcome::Cleartext => {
+            let hint = "for the operator: put TLS in front of LiveKit; or, in a network that you trust, --allow-http";
+            return Some(hint.into());
+        }
+        _ => return None,
+    };
+    let hint = match cause {
+        DialCause::NoAddress(_) => "try from another network; if it stays so, the operator has to mend the name in DNS",
+        DialCause::TimedOut(TimedOut { cut_short: true, .. }) => return None,
+        DialCause::NoConnection(_) | DialCause::TimedOut(_) => {
+            "for the operator: is LiveKit running, and does the firewall let its port in?"
+        }
+        DialCause::Tls(TlsFailure::NotTls) => {
+            "for the operator: LiveKit speaks plain HTTP on its own port; hand out the address of the TLS proxy in front of it"
+        }
+        DialCause::Tls(TlsFailure::UnknownIssuer { .. }) => {
+            "browsers refuse it too; if it is the server's own CA, name that with --cacert"
+        }
+        DialCause::Tls(TlsFailure::NotValidYet { .. }) => "turn NTP on: the clock here is probably behind",
+        DialCause::Tls(_) => "for the operator: renew the certificate for this name",
+        DialCause::NoWebSocket { status: 502..=504, .. } => "for the operator: is LiveKit running behind its proxy?",
+        DialCause::NoWebSocket { .. } | DialCause::Broken(_) => {
+            "for the operator: the proxy must pass WebSockets on to LiveKit under this very address"
+        }
+    };
+    Some(hint.into())
+}
+
+/// A reason to be sent away.
+fn away(reason: DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::DuplicateIdentity => "the same identity has joined elsewhere",
+        DisconnectReason::ServerShutdown => "the media server is shutting down",
+        DisconnectReason::ParticipantRemoved => "an admin has removed us",
+        DisconnectReason::RoomDeleted => "the room was deleted",
+        DisconnectReason::RoomClosed => "the room was closed",
+        DisconnectReason::JoinFailure | DisconnectReason::ConnectionTimeout => "no audio connection was made in time",
+        DisconnectReason::MediaFailure => "the audio connection failed",
+        DisconnectReason::StateMismatch => "the media server has lost track of us",
+        DisconnectReason::Migration => "the media server moves the room elsewhere",
+        _ => "the media server gives no reason",
+    }
+}
+
+fn joined(report: &CheckReport, timings: &str) -> Said {
+    let Some((server, room)) = report.server.as_ref().zip(report.room.as_ref()) else { return said(timings) };
+    let version = server.version.as_ref().map(|version| format!(" on LiveKit {version}")).unwrap_or_default();
+    let region = server.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+    let people = match room.participants {
+        0 => "nobody else is inside".into(),
+        n => people(n as u64),
+    };
+    let detail = said(format!("joined {}{version}{region}, {people} ({timings})", room.sid));
+    match report.closes_at_ms {
+        Some(ms) => {
+            let empty = troubles::empty(moment(ms).0);
+            detail.hint(format!("{}: {}", empty.cause, empty.hint))
+        }
+        None => detail,
+    }
+}
+
+fn turned_away(tried: &Tried) -> Said {
+    let Outcome::Failed(error) = &tried.outcome else { return said(outcome(tried)) };
+    let why = unreached(error);
+    match error {
+        JoinError::TimedOut(TimedOut { cut_short: true, .. }) => {
+            said(format!("{} {why}", tried.candidate.as_str())).hint(MORE_TIME)
+        }
+        JoinError::SentAway(DisconnectReason::DuplicateIdentity) => {
+            said(format!("the media server {why}")).hint("try again")
+        }
+        _ => said(format!("the media server {why}")),
+    }
+}
+
+fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&str>, closes_after_s: u32) -> Said {
+    let created = age_ms.map(|age| format!(", created {} ago", span(age))).unwrap_or_default();
+    let auto_create =
+        "for the operator: `auto_create: false` in LiveKit's `room` section keeps such rooms from coming into being";
+    match verdict {
+        Verdict::NoRestart => said(format!("no restart to prove ({sid}{created})")),
+        Verdict::Fresh(proof) => {
+            let proof = match (proof, before) {
+                (Proof::Sid, Some(before)) => format!("before it was {before}"),
+                (Proof::Sid, None) => "it is another room than before".into(),
+                (Proof::Created, _) => "created after the restart was asked for".into(),
+                (Proof::RestartedAt, _) => "it says that it was restarted by this request".into(),
+                (Proof::Moment(ms), _) => format!("created at the very moment of the restart, give or take {ms} ms"),
+            };
+            said(format!("{sid} is the restarted room: {proof}"))
+        }
+        Verdict::Old(sign) => {
+            let age = match (sign, age_ms) {
+                (_, Some(ms)) if ms >= 1000 => created,
+                (Sign::Sid, _) => ", the same as before".into(),
+                _ => ", created before the restart".into(),
+            };
+            troubles::old_room(sid, age, closes_after_s).into()
+        }
+        Verdict::OurOwn => {
+            said(format!("There was no room: LiveKit made {sid} only because this check joined. It is not the nest's."))
+                .hint(auto_create)
+        }
+        Verdict::Foreign => said(format!(
+            "{sid}{created} is not the restarted room: it carries nothing that the Nests API writes on its rooms."
+        ))
+        .hint(format!(
+            "a listener's reconnect may have made it before the API could; restart again. {}",
+            sentence(auto_create)
+        )),
+        Verdict::Unsure(ms) => said(format!(
+            "{sid} was created around the time of the restart, but the clocks are not exact enough (± {ms} ms) to say whether after it"
+        )),
+        Verdict::NoEvidence => {
+            said(format!("nothing shows whether {sid} is new: the media server does not say when it was created"))
+        }
+    }
+}
+
+fn audio(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding, status: Status) -> Said {
+    match &found.result {
+        Ok(connected) => connection(wanted.is_some(), found, connected, status),
+        Err(Failure::NotBuilt) => said("this nest was built without audio"),
+        Err(Failure::NoMedia) => said("the server offers no audio: it does signal only"),
+        Err(Failure::NoRelay) => said("the media server advertises no TURN server")
+            .hint("for the operator: LiveKit's `turn` section helps people whose networks block all else"),
+        Err(Failure::OutOfTime(time)) => {
+            said(format!("time was up after {}, before that could be said", milliseconds(*time))).hint(MORE_TIME)
+        }
+        Err(Failure::Ended(how)) => said(format!("the session ended while audio was tried: {}", ending(how))),
+        Err(Failure::NoAnswer(time)) => said(format!(
+            "the media server lets us in, but did not answer our offer of audio within {}",
+            milliseconds(*time)
+        ))
+        .hint("check again; if it stays so, the operator has to restart LiveKit"),
+        Err(Failure::Broken(text)) => said(format!("no audio connection: {text}")),
+        Err(Failure::NothingOffered) => match wanted.filter(|_| !found.seen.offered.is_empty()) {
+            Some(Transport::Tcp) => said("the media server takes no audio by TCP")
+                .hint("for the operator: `rtc.tcp_port: 7881` in LiveKit's configuration"),
+            Some(_) => said("the media server takes no audio by UDP")
+                .hint("for the operator: `rtc.force_tcp` is set, or there are no UDP ports in LiveKit's configuration"),
+            None => said("the media server offers no address at which it would take audio")
+                .hint(troubles::no_sound("").hint),
+        },
+        Err(Failure::NoAllocation | Failure::NoConnection(_)) => no_sound(wanted, signal, found),
+    }
+}
+
+/// A connection that stands.
+fn connection(forced: bool, found: &AudioFinding, connected: &Connected, status: Status) -> Said {
+    let Connected { protocol, local, remote, rtt } = connected;
+    let rtt = rtt.map(|rtt| format!(", {} there and back", milliseconds(rtt))).unwrap_or_default();
+    let pair = format!("{local} to {remote}{rtt}");
+    match protocol {
+        Transport::Udp => {
+            let tcp = found.seen.tcp.iter().find(|(_, told)| told.is_ok());
+            let tcp = tcp.map(|(address, _)| format!("; TCP port {} is open too", address.port())).unwrap_or_default();
+            said(format!("sound gets through by UDP: {pair}{tcp}"))
+        }
+        Transport::Tcp if status == Status::Warned => troubles::udp_blocked(pair).into(),
+        Transport::Tcp => {
+            let only = if forced { "" } else { ", which is all that the server offers" };
+            said(format!("sound gets through by TCP{only}: {pair}"))
+        }
+        Transport::Relay => {
+            let url = found.seen.relay.as_deref().unwrap_or("TURN");
+            let mut parts = vec![format!("through {url}: {pair}")];
+            parts.extend(found.seen.relays.iter().map(|(url, why)| broken(url, why)));
+            let detail = parts.join("; ");
+            if forced {
+                said(format!("sound gets through by a relay, {detail}"))
+            } else {
+                said(format!("UDP and TCP blocked, a relay works, {detail}")).hint(troubles::udp_blocked(pair).hint)
+            }
+        }
+    }
+}
+
+fn no_sound(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding) -> Said {
+    let seen = &found.seen;
+    let kinds: &[Transport] = match wanted {
+        Some(Transport::Relay) => &[],
+        Some(Transport::Udp) => &[Transport::Udp],
+        Some(Transport::Tcp) => &[Transport::Tcp],
+        None => &[Transport::Udp, Transport::Tcp],
+    };
+    let mut parts = Vec::new();
+    for kind in kinds {
+        let offered = seen.offered.iter().filter(|offered| offered.transport == *kind);
+        let told: Vec<_> = offered.map(|offered| address(offered, signal, found)).collect();
+        if !told.is_empty() {
+            parts.push(format!("{kind} blocked ({})", told.join(", ")));
+        }
+    }
+    parts.extend(seen.relays.iter().map(|(url, why)| broken(url, why)));
+    let trouble = troubles::no_sound(parts.join("; "));
+    let inner = signal.is_some_and(|signal| seen.offered.iter().any(|offered| offered.internal(signal).is_some()));
+    let elsewhere = signal.filter(|signal| seen.offered.iter().all(|offered| offered.address.ip() != *signal));
+    let hint = match (inner, elsewhere) {
+        _ if wanted == Some(Transport::Relay) => troubles::turn("", "").hint,
+        (true, _) => trouble.hint,
+        (false, Some(signal)) => format!(
+            "{}, unless it is right already (the signal connection goes to {signal}); if it is, {OPEN_PORTS}",
+            trouble.hint
+        ),
+        (false, None) => format!("for the operator: {OPEN_PORTS}"),
+    };
+    said(trouble.cause).hint(hint)
+}
+
+/// An address, and what is known about it.
+fn address(offered: &Offered, signal: Option<IpAddr>, found: &AudioFinding) -> String {
+    let address = offered.address;
+    if let Some(internal) = signal.and_then(|signal| offered.internal(signal)) {
+        return format!("{address}, {internal}");
+    }
+    if found.seen.unroutable.contains(&address.ip()) {
+        return format!("{address}, to which there is no way from here");
+    }
+    let told = found.seen.tcp.iter().find(|(called, _)| *called == address && offered.transport == Transport::Tcp);
+    match told {
+        Some((_, Err(why))) => format!("{address}: {why}"),
+        Some((_, Ok(()))) => format!("{address} takes connections but does not speak ICE"),
+        None => format!("{address} does not answer"),
+    }
+}
+
+/// A TURN server that is of no use.
+fn broken(url: &str, failure: &Failure) -> String {
+    let why = match failure {
+        Failure::NoAllocation => "it gives us no address".into(),
+        Failure::NoConnection(_) => "nothing comes through it".into(),
+        Failure::OutOfTime(time) => format!("silence for {}", milliseconds(*time)),
+        Failure::NothingOffered => "the media server has no UDP for it to talk to".into(),
+        Failure::Ended(how) => ending(how),
+        Failure::Broken(text) => text.clone(),
+        Failure::NoAnswer(_) | Failure::NoMedia | Failure::NotBuilt | Failure::NoRelay => "no audio was offered".into(),
+    };
+    troubles::turn(url, why).cause
+}
+
+fn spoken(speech: &Result<Spoken, Silence>) -> Said {
+    match speech {
+        Ok(Spoken { sid, sent, heard, lost }) => {
+            said(format!("the media server hears us: {heard} of {sent} packets of silence so far, {lost} lost ({sid})"))
+        }
+        Err(Silence::NoConnection) => said("there is no audio connection to speak on"),
+        Err(Silence::NotAllowed) => said("this token only listens; with the host's key, --as-host speaks"),
+        Err(Silence::Refused(why)) => said(format!("the media server does not let us speak: {why}")),
+        Err(Silence::Unacknowledged(time)) => {
+            said(format!("the media server did not acknowledge our track within {}", milliseconds(*time)))
+        }
+        Err(Silence::Unheard(sent)) => {
+            said(format!("the media server took our track, but says of none of {sent} packets that it heard it"))
+                .hint("check again; if it stays so, the network lets sound in but not out")
+        }
+        Err(Silence::Ended(how)) => said(format!("the session ended while we spoke: {}", ending(how))),
+        Err(Silence::Broken(text)) => said(format!("could not speak: {text}")),
+    }
+}
+
+fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Said {
+    let restart = since_restart_ms.map(|ms| format!(" ({} after the restart)", span(ms))).unwrap_or_default();
+    let after = format!("{}{restart}", exactly(closed.after));
+    match &closed.how {
+        Ending::SentAway(reason @ (DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed)) => {
+            said(format!("the room was closed after {after}: {}", away(*reason)))
+                .hint("restart the nest, unless its host has just closed it")
+        }
+        Ending::SentAway(reason @ (DisconnectReason::JoinFailure | DisconnectReason::ConnectionTimeout)) => {
+            said(format!(
+                "watched for {after}, and the room stayed; then LiveKit ended this check's visit: {}",
+                away(*reason)
+            ))
+        }
+        Ending::SentAway(reason) => said(format!("we were sent away after {after}: {}", away(*reason))),
+        Ending::Lost(text) => said(format!("the connection was lost after {after}: {text}"))
+            .hint("check again: a proxy, the network or the media server has cut it"),
+        Ending::Deaf => said(format!("the audio connection broke after {after}"))
+            .hint("check again: the network or the media server has cut it"),
+        Ending::Silent(silence) => {
+            said(format!("the media server stopped answering: nothing was heard for {}{restart}", exactly(*silence)))
+                .hint("check again: the network or the media server hangs")
+        }
+    }
+}
+
+fn ending(how: &Ending) -> String {
+    match how {
+        Ending::SentAway(reason) => away(*reason).into(),
+        Ending::Lost(text) => text.clone(),
+        Ending::Silent(_) => "the media server stopped answering".into(),
+        Ending::Deaf => "the audio connection broke".into(),
+    }
+}
+
+/// A length of time as exactly as it matters: `50 ms`, `1.5 s`, `12 s`.
+fn exactly(time: Duration) -> String {
+    match time.as_secs_f64() {
+        s if s < 0.95 => format!("{:.0} ms", s * 1000.0),
+        s if s < 9.95 && (s - s.round()).abs() > 0.05 => format!("{s:.1} s"),
+        s => format!("{s:.0} s"),
+    }
+}
+
+fn moq_words(finding: &moq::Finding) -> Said {
+    use moq::Finding;
+    match finding {
+        Finding::Event { status, over: true } => said(format!("its status is {status:?}: the nest is over"))
+            .hint("to reopen it, its host publishes its event again from the web app"),
+        Finding::Event { status, over: false } => said(format!("its status is {status:?}")),
+        Finding::NoRelay => {
+            said("the event names no media relay").hint("its host publishes its event again from the web app")
+        }
+        Finding::NoRelayAddress(text) => said(format!("{text} is no address")),
+        Finding::Relay { relay, port, answer: Err(error) } => said(format!("{relay} {error}")).hint(format!(
+            "Media over QUIC needs UDP to port {port}: try from another network; if it is the same there, ask whoever runs that relay"
+        )),
+        Finding::Relay { relay, answer: Ok(answer), .. } => {
+            let versions = answer.versions.iter().map(|version| match version {
+                1 => "1".to_owned(),
+                0x6b33_43cf => "2".to_owned(),
+                other => format!("{other:#x}"),
+            });
+            let versions = versions.collect::<Vec<_>>().join(", ");
+            said(format!("{relay} answers by UDP at {} and speaks QUIC ({versions})", answer.address))
+        }
+        Finding::NoAuth => said("the event names no auth service"),
+        Finding::NoAuthAddress(text) => said(format!("{text} is no web address")),
+        Finding::AuthCleartext(text) => said(format!("{text} was not asked: tokens would travel in the clear")),
+        Finding::Auth(text, Ok(..500)) => said(format!("{text} answers")),
+        Finding::Auth(text, answer) => {
+            let detail = match answer {
+                Ok(status) => format!("{text} fails with status {status}"),
+                Err(lost) => format!("{text}: {lost}"),
+            };
+            said(detail).hint("without it nobody gets a token: ask whoever runs the media relay")
+        }
+        Finding::NotSpoken => said("nest does not speak Media over QUIC: nobody has listened"),
+    }
+}

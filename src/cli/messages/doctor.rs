@@ -1,0 +1,506 @@
+//! What the doctor found, in words: one line a link, in the order in which they depend on each other.
+
+use std::time::Duration;
+
+use super::{Said, Step, check, moment, of_tls, troubles};
+use crate::api::{self, Layer as ApiLayer, Lost, Missing};
+use crate::cli::document::{DoctorDocument, DoctorVerdict};
+use crate::clock::{Clock, rfc3339};
+use crate::commands::Error;
+use crate::commands::doctor::{ApiConnection, DoctorFindings, Far, Media};
+use crate::key::{self, npub};
+use crate::livekit::endpoint::Candidate;
+use crate::net::dial::{DialCause, DialLayer};
+use crate::net::tls::{TlsFailure, TlsSession};
+use crate::report::Status;
+
+/// A difference of clocks that nothing suffers from, in seconds.
+const HARMLESS_S: i64 = 20;
+/// Above this the clock is not one that runs wrong, and `nest` does not believe it.
+const A_DAY_S: i64 = 24 * 60 * 60;
+/// A certificate that is not renewed by now will not be.
+const SOON_S: i64 = 3 * A_DAY_S;
+
+const NO_API: &str = "nobody says which API it would be";
+const NO_CONNECTION: &str = "there is no connection to the API";
+const NO_TIME: &str = "the time was used up; give it more with --timeout";
+const BY_PROXY: &str = "the proxy does that";
+
+/// One link, and what to do next if it is the first that is broken.
+struct Link {
+    status: Status,
+    detail: String,
+    hint: Option<String>,
+    next: Option<String>,
+    elapsed: Option<Duration>,
+}
+
+fn link(status: Status, detail: impl Into<String>) -> Link {
+    Link { status, detail: detail.into(), hint: None, next: None, elapsed: None }
+}
+
+fn passed(detail: impl Into<String>) -> Link {
+    link(Status::Passed, detail)
+}
+
+fn failed(detail: impl Into<String>) -> Link {
+    link(Status::Failed, detail)
+}
+
+fn warned(detail: impl Into<String>) -> Link {
+    link(Status::Warned, detail)
+}
+
+fn not_checked(detail: impl Into<String>) -> Link {
+    link(Status::NotChecked, detail)
+}
+
+impl Link {
+    fn took(self, elapsed: impl Into<Option<Duration>>) -> Self {
+        Self { elapsed: elapsed.into(), ..self }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// What to do next, in place of the hint.
+    fn next(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+}
+
+/// The doctor's report. `named` is what stands for the nest in a command to paste, `config` what the configuration was read
+/// from.
+pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str) -> DoctorDocument {
+    let links = links(found, if found.room.is_some() { named } else { "ROOM" }, config);
+    let broken = links.iter().find(|(_, link)| link.status == Status::Failed);
+    let next = match (broken, &found.room) {
+        (Some((_, link)), _) => link.next.as_ref().or(link.hint.as_ref()).cloned().unwrap_or_default(),
+        (None, Some(_)) => format!("nest check {named}"),
+        (None, None) => "nest doctor ROOM".into(),
+    };
+    let verdict = if broken.is_some() { DoctorVerdict::Unhealthy } else { DoctorVerdict::Healthy };
+    let step = |(name, link): (&'static str, Link)| {
+        Step::new(name, link.status, link.elapsed, Said { detail: link.detail, hint: link.hint })
+    };
+    DoctorDocument { verdict, next, steps: links.into_iter().map(step).collect() }
+}
+
+fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str, Link)> {
+    let far = found.far();
+    let at = |none: &str, link: &dyn Fn(&Far) -> Link| far.map_or_else(|| not_checked(none), link);
+    let mut links = vec![
+        ("config", passed(config)),
+        ("key", own_key(found, named)),
+        ("clock", at("there is no API to compare it with", &clock)),
+        ("dns", at(NO_API, &dns)),
+        ("proxy", at(NO_API, &proxy)),
+        ("tcp", at(NO_API, &tcp)),
+        ("tls", at(NO_API, &tls)),
+        ("api", api(found, named)),
+        ("signature", at("there is no API to show one to", &|far| signature(found, far, named))),
+    ];
+    if found.room.is_some() {
+        links.extend([
+            ("event", event(found, named)),
+            ("record", at("there is no API to have one", &|far| record(far, named))),
+            ("host", host(found, named)),
+            ("room", at("there is no API to ask for it", &|far| room(found, far, named))),
+            ("endpoints", at("there is no API", &|_| endpoints(&found.candidates))),
+            ("signal", signal(found)),
+            ("media", media(found, named)),
+        ]);
+    }
+    links
+}
+
+fn own_key(found: &DoctorFindings, named: &str) -> Link {
+    match &found.key {
+        Some(Ok(key)) => passed(format!("{}, from {}", key.npub(), key.source())),
+        None => {
+            warned("there is none: looking needs no key, restarting does").hint("nest key import, or --key-file PATH")
+        }
+        Some(Err(error)) => {
+            let mut detail = error.to_string();
+            let mut cause = std::error::Error::source(&**error);
+            while let Some(error) = cause {
+                detail = format!("{detail}: {error}");
+                cause = error.source();
+            }
+            let hint = match &**error {
+                key::KeyError::PassphraseNeeded { .. } => {
+                    "name a file that holds the passphrase: --passphrase-file PATH"
+                }
+                key::KeyError::Keyring(_) => {
+                    "unlock the keyring, or use --key-file PATH (mode 0600), or a systemd credential named nest-key"
+                }
+                _ => "mend it, or name another one: --key-file PATH",
+            };
+            failed(detail).hint(hint).next(format!("nest restart {named} --key-file PATH"))
+        }
+    }
+}
+
+fn clock(far: &Far) -> Link {
+    let Some(offset) = far.clock else {
+        return not_checked("the API did not answer, or does not say what time it is");
+    };
+    let apart_s = offset.middle_ms().abs() / 1000;
+    if apart_s < HARMLESS_S {
+        return passed(format!("agrees with the API's, give or take {} s", apart_s.max(1)));
+    }
+    let side = if offset.middle_ms() > 0 { "behind" } else { "ahead of" };
+    let detail = format!("{apart_s} s {side} the API's; signatures are valid for a minute");
+    if apart_s <= A_DAY_S {
+        return warned(detail).hint(troubles::clock("", "").hint);
+    }
+    failed(detail)
+        .hint("if the clock here is right, tell the server's operator; if not: timedatectl set-ntp true")
+        .next("timedatectl set-ntp true")
+}
+
+fn dns(far: &Far) -> Link {
+    let host = far.api.url().host_str().unwrap_or_default();
+    let literal = !matches!(far.api.url().host(), Some(url::Host::Domain(_)));
+    match &far.connection {
+        ApiConnection::Proxy(_) => not_checked(BY_PROXY),
+        ApiConnection::Failed(end) if end.layer == DialLayer::Dns => {
+            failed(format!("{host} cannot be found: {}", end.cause)).hint(troubles::dns("", host).hint)
+        }
+        _ if literal => passed(format!("{host} is an address already")),
+        ApiConnection::Failed(end) => passed(format!("{host} has an address")).took(end.timings.of(DialLayer::Dns)),
+        ApiConnection::Direct { remote_address, timings, .. } => {
+            let address = remote_address.rsplit_once(':').map_or(remote_address.as_str(), |(address, _)| address);
+            passed(format!("{host} is at {address}")).took(timings.of(DialLayer::Dns))
+        }
+    }
+}
+
+fn proxy(far: &Far) -> Link {
+    let ApiConnection::Proxy(via) = &far.connection else { return passed("none on the way") };
+    let through = format!("the way leads through {} ({})", via.host, via.variable);
+    match &far.health.result {
+        Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
+            failed(format!("{through}, and that failed: {why}"))
+                .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
+        }
+        _ => passed(through),
+    }
+}
+
+fn tcp(far: &Far) -> Link {
+    match &far.connection {
+        ApiConnection::Proxy(_) => not_checked(BY_PROXY),
+        ApiConnection::Failed(end) => match end.layer {
+            DialLayer::Dns => not_checked("there is no address to connect to"),
+            DialLayer::Tcp => failed(end.cause.to_string()).hint(troubles::refused("", far.api.health()).hint),
+            _ => passed("connected").took(end.timings.of(DialLayer::Tcp)),
+        },
+        ApiConnection::Direct { remote_address, timings, .. } => {
+            passed(format!("connected to {remote_address}")).took(timings.of(DialLayer::Tcp))
+        }
+    }
+}
+
+fn tls(far: &Far) -> Link {
+    if far.api.url().scheme() == "http" {
+        let where_to = if far.api.is_loopback() { "on this machine" } else { "which was allowed" };
+        return not_checked(format!("plain http, {where_to}"));
+    }
+    match &far.connection {
+        ApiConnection::Proxy(_) => match &far.health.result {
+            Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
+                failed(why).hint(tls_hint(far, None))
+            }
+            Err(api::Error::Lost(Lost::Unreachable { .. })) => not_checked(NO_CONNECTION),
+            _ => passed("the certificate is good; no more is seen through a proxy"),
+        },
+        ApiConnection::Failed(end) if end.layer == DialLayer::Tls => {
+            let failure = if let DialCause::Tls(failure) = &end.cause { Some(failure) } else { None };
+            failed(end.cause.to_string()).hint(tls_hint(far, failure))
+        }
+        ApiConnection::Failed(_) => not_checked(NO_CONNECTION),
+        ApiConnection::Direct { tls: None, .. } => not_checked("plain http"),
+        ApiConnection::Direct { tls: Some(agreed), timings, .. } => {
+            certificate(agreed).took(timings.of(DialLayer::Tls))
+        }
+    }
+}
+
+fn tls_hint(far: &Far, failure: Option<&TlsFailure>) -> String {
+    of_tls(failure, "", far.api.health().as_str(), "http://…").hint
+}
+
+fn certificate(agreed: &TlsSession) -> Link {
+    let issuer = agreed.issuer.as_ref().map(|issuer| format!(", issued by {issuer:?}")).unwrap_or_default();
+    let left_s = agreed.not_after.map(|end| end.saturating_sub(Clock::default().now_s()));
+    let days = left_s.map(|left| match left / A_DAY_S {
+        1 => ", 1 day left".into(),
+        days => format!(", {days} days left"),
+    });
+    let detail = format!("{}{issuer}{}", agreed.version, days.unwrap_or_default());
+    match agreed.not_after.filter(|_| left_s.is_some_and(|left| left < SOON_S)) {
+        Some(end) => {
+            let end = rfc3339(end.saturating_mul(1000)).unwrap_or_default();
+            warned(detail).hint(format!("for the operator: renew the certificate, it ends at {end}"))
+        }
+        None => passed(detail),
+    }
+}
+
+fn api(found: &DoctorFindings, named: &str) -> Link {
+    let far = match &found.api {
+        Ok(far) => far,
+        Err(Error::NoApi) => {
+            let nest = if found.room.is_some() { format!(" {named}") } else { String::new() };
+            return failed(
+                "nobody says which API it is: not the arguments, not NEST_API, not the configuration, not an event",
+            )
+            .hint("name it: --api https://…, or set NEST_API")
+            .next(format!("nest doctor{nest} --api https://…"));
+        }
+        Err(Error::MediaOverQuic { .. }) => return not_checked("a nest on Media over QUIC needs none"),
+        Err(error) => {
+            return failed(error.to_string()).hint("use https://, or accept the risk with --allow-http");
+        }
+    };
+    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
+        return not_checked(NO_CONNECTION);
+    }
+    let address = far.api.as_str();
+    match (&far.health.result, spoken(far)) {
+        (Ok(health), _) if health.version.is_some() || health.status.is_some() => {
+            let version = health.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
+            let status = health.status.as_ref().map(|status| format!(", it calls itself {status}")).unwrap_or_default();
+            passed(format!("{address} answers{version}{status}")).took(far.health.elapsed)
+        }
+        (_, Ok(())) => passed(format!("{address} answers; it does not say which build it is")).took(far.nest.elapsed),
+        (_, Err(error)) => failed(format!("{address}: {error}")).hint(match error {
+            api::Error::NotFound { missing: Missing::Unsaid, .. } => {
+                "the rest of its answer is lost: try again in a moment".into()
+            }
+            api::Error::NotFound { .. } | api::Error::Nonsense { .. } | api::Error::Redirect { .. } => {
+                "this is another address than the API's, or an old server: check --api".into()
+            }
+            api::Error::RateLimited { .. } => {
+                "whoever shares this machine's address shares its limit: wait a quarter of an hour".into()
+            }
+            _ => troubles::server().hint,
+        }),
+    }
+}
+
+/// Whether either question about a nest was answered as a Nests API answers it.
+fn spoken(far: &Far) -> Result<(), &api::Error> {
+    let nests = |error: &api::Error| {
+        matches!(error, api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
+    };
+    match (far.nest.guest.as_ref().err(), far.nest.info.as_ref().err()) {
+        (None, _) | (_, None) => Ok(()),
+        (Some(guest), Some(info)) if nests(guest) || nests(info) => Ok(()),
+        (Some(guest), _) => Err(guest),
+    }
+}
+
+fn signature(found: &DoctorFindings, far: &Far, named: &str) -> Link {
+    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
+        return not_checked(NO_CONNECTION);
+    }
+    let error = match (&found.key, &far.signature) {
+        (None, _) => return not_checked("there is no key to sign with"),
+        (Some(Err(_)), _) => return not_checked("the key cannot be used"),
+        (_, None) => return not_checked(NO_TIME),
+        (_, Some(Ok(accepted))) if accepted.warnings.is_empty() => {
+            return passed("accepted, by a call that changes nothing").took(accepted.elapsed);
+        }
+        (_, Some(Ok(accepted))) => {
+            return warned("accepted, but only when signed with the server's time")
+                .took(accepted.elapsed)
+                .hint(troubles::clock("", "").hint);
+        }
+        (_, Some(Err(error))) => error,
+    };
+    match error {
+        Error::Api(api::Error::Unauthorized { said, url, .. }) => {
+            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+            failed(format!("refused{said}; signed was {url}"))
+                .hint("if the clock is right: a server behind a proxy may know itself by another scheme, host or prefix; sign its public URL with --api")
+                .next(format!("nest doctor {named} --api https://…"))
+        }
+        Error::Api(api::Error::NotFound { missing: Missing::Endpoint, .. }) => {
+            not_checked("this server has no call to try it with")
+        }
+        Error::Api(error) => unsaid(error),
+        error => not_checked(error.to_string()),
+    }
+}
+
+fn unsaid(error: &api::Error) -> Link {
+    not_checked(format!("the API does not say: {error}"))
+}
+
+fn event(found: &DoctorFindings, named: &str) -> Link {
+    let room = match &found.event {
+        Ok(Some(room)) => room,
+        Ok(None) => {
+            return not_checked("neither the nest's name nor its record leads to it")
+                .hint("name the nest by its naddr or link");
+        }
+        Err(error @ Error::NoEvent { .. }) => {
+            return failed(error.to_string())
+                .hint("name a relay that has it: --relay wss://…")
+                .next(format!("nest doctor {named} --relay wss://…"))
+                .took(found.event_elapsed);
+        }
+        Err(error) => {
+            let status = if found.far().is_none() { Status::Failed } else { Status::Warned };
+            return link(status, error.to_string()).hint("name a relay that answers: --relay wss://…");
+        }
+    };
+    let event = &room.event;
+    let title = event.title().map(|title| format!("{title:?}, ")).unwrap_or_default();
+    let seen = match room.seen_on.as_slice() {
+        [only] => only.to_string(),
+        several => format!("{} relays", several.len()),
+    };
+    let detail = format!("{title}status {:?}, on {seen}", event.status().as_str());
+    let link = if let Some(media) = event.media_over_quic() {
+        let relay = media.relay.or(media.auth).unwrap_or_default();
+        warned(format!("{detail}; it runs on Media over QUIC at {relay}"))
+            .hint("there is no audio room to restart: the event alone makes it live. Whether that relay answers, nest check shows")
+    } else if event.is_over(Clock::default().now_s()) {
+        warned(detail).hint("clients show this nest as over, whatever the audio room does")
+    } else if !room.stale_on.is_empty() {
+        let stale: Vec<_> = room.stale_on.iter().map(ToString::to_string).collect();
+        warned(format!("{detail}; {} have an older version", stale.join(", ")))
+            .hint("whoever reads there sees the older one")
+    } else {
+        passed(detail)
+    };
+    link.took(found.event_elapsed)
+}
+
+fn record(far: &Far, named: &str) -> Link {
+    match &far.nest.info {
+        Ok(info) => {
+            let (what, ms) = info.restarted_at.map_or(("created", info.created_at), |at| ("last restarted", at));
+            let (time, near) = moment(ms);
+            let when = if near { "at" } else { "on" };
+            passed(format!("it is there, {what} {when} {time}")).took(far.nest.elapsed)
+        }
+        Err(_) if far.nest.has_record() == Some(false) => {
+            let runs = if far.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
+            failed(format!("{runs}the server no longer has it: records live 24 h from their last write"))
+                .hint("a restart cannot bring it back, a new nest in its place can")
+                .next(format!("nest recreate {named}"))
+        }
+        Err(error) => unsaid(error),
+    }
+}
+
+fn host(found: &DoctorFindings, named: &str) -> Link {
+    let recorded = found.far().and_then(|far| far.nest.host());
+    let published = found.event().map(|room| room.event.host());
+    let published = published.or(found.room.as_ref().and_then(|room| room.host));
+    let Some(host) = recorded.or(published) else { return not_checked("nobody says who hosts this nest") };
+    if let Some(other) = published.filter(|other| *other != host) {
+        return failed(format!("the record says {}, the event is by {}", npub(&host), npub(&other)))
+            .hint("the API lets only the first restart it, and the event is the second's: is this the right API?");
+    }
+    match &found.key {
+        Some(Ok(key)) if key.public_key() == host => passed("it is your nest"),
+        Some(Ok(key)) => warned(troubles::not_host(npub(&key.public_key()), npub(&host), named).cause)
+            .hint(format!("only the host can restart it. If that is you too: nest restart {named} --key-file PATH")),
+        _ => not_checked(format!("the host is {}; there is no key to compare with", npub(&host))),
+    }
+}
+
+fn room(found: &DoctorFindings, far: &Far, named: &str) -> Link {
+    let sight = &far.nest;
+    match &sight.guest {
+        Ok(_) => {
+            let inside = match sight.info.as_ref().map(|info| info.participant_count) {
+                Ok(0) => ", nobody is inside",
+                Ok(1) => ", one person is inside",
+                Ok(n) => &format!(", {n} people are inside"),
+                Err(_) => "",
+            };
+            passed(format!("there is an audio room{inside}")).took(sight.elapsed)
+        }
+        Err(_) if sight.has_audio_room() == Some(false) && sight.has_record() == Some(false) => {
+            not_checked("there is none, as there is no record")
+        }
+        Err(_) if sight.has_audio_room() == Some(false) => {
+            let detail = "there is no audio room, or the API's media server is down";
+            if found.event().is_some_and(|room| room.event.is_over(Clock::default().now_s())) {
+                return warned(detail).hint("the event says that the nest is over: that is as it should be");
+            }
+            let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
+            match sight.host().filter(|host| Some(*host) != own) {
+                Some(host) => failed(detail).hint(format!("ask its host to restart it: {}", npub(&host))),
+                None => failed(detail).hint("restart it").next(format!("nest restart {named} --check")),
+            }
+        }
+        Err(error) => unsaid(error),
+    }
+}
+
+fn endpoints(candidates: &[Candidate]) -> Link {
+    let described = |candidate: &Candidate| {
+        let why = match candidate.internal {
+            Some(internal) => format!(" ({internal})"),
+            None if candidate.cleartext => " (a token would travel in the clear)".into(),
+            None => String::new(),
+        };
+        format!("{}{why}", candidate.as_str())
+    };
+    let told = candidates.iter().map(described).collect::<Vec<_>>().join("; ");
+    let usable = candidates.iter().filter(|candidate| candidate.internal.is_none() && !candidate.cleartext).count();
+    let public = "for the operator: set LIVEKIT_URL of the API to the public address, wss://…";
+    match usable {
+        _ if candidates.is_empty() => failed("nobody says where the media server is"),
+        0 => failed(told).hint(public),
+        n if n < candidates.len() => warned(told).hint(public),
+        _ => passed(told),
+    }
+}
+
+fn signal(found: &DoctorFindings) -> Link {
+    match &found.media {
+        None => not_checked("there is no API to give out a token"),
+        Some(Media::NoTime) => not_checked(NO_TIME),
+        Some(Media::Silent(why)) if why.is_empty() => {
+            not_checked("there is no other endpoint to call than beside the API")
+        }
+        Some(Media::Silent(why)) => failed(why.join("; "))
+            .hint("for the operator: is LiveKit running, and does its proxy pass on WebSockets?"),
+        Some(Media::Answers { endpoint, verdict, elapsed }) => match verdict {
+            None => passed(format!("LiveKit answers at {endpoint}; there is no room to join")),
+            Some(Ok(())) => passed(format!("LiveKit at {endpoint} accepts a listener's token; nobody joined, for leaving would shorten the empty nest's life")),
+            Some(Err(refusal)) => failed(format!("LiveKit at {endpoint} refuses a listener's token: {refusal}"))
+                .hint("for the operator: LIVEKIT_API_KEY and LIVEKIT_API_SECRET of the API must be those of the media server"),
+        }
+        .took(*elapsed),
+        Some(Media::Joined(report)) => {
+            let steps = check::steps(report);
+            let broken = steps.iter().find(|step| {
+                step.status == Status::Failed && matches!(step.name, "token" | "endpoint" | "signal")
+            });
+            of_check(broken.or_else(|| steps.iter().find(|step| step.name == "signal")))
+        }
+    }
+}
+
+fn media(found: &DoctorFindings, named: &str) -> Link {
+    match &found.media {
+        Some(Media::Joined(report)) => of_check(check::steps(report).iter().find(|step| step.name == "media")),
+        _ => not_checked(format!("nobody joined; to try it: nest check {named}")),
+    }
+}
+
+/// A step of the check as a link of the doctor's.
+fn of_check(step: Option<&Step>) -> Link {
+    let Some(step) = step.cloned() else { return not_checked("the check says nothing of it") };
+    Link { hint: step.hint, ..link(step.status, step.detail) }.took(step.elapsed_ms.map(Duration::from_millis))
+}

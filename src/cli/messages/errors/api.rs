@@ -1,0 +1,249 @@
+//! What goes wrong between here and the API.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::super::{notices, of_tls};
+use super::Failure;
+use super::troubles::{self, Trouble};
+use crate::api::address::API_PATH;
+use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
+use crate::cli::exit::Exit;
+use crate::cli::settings::{MAX_WAIT, RETRIES};
+use crate::clock::{self, Clock};
+use crate::commands::ServerSigns;
+use crate::room::RoomRef;
+
+/// A clock that is further off does not run wrong: it was never set. Seconds.
+const A_DAY: u64 = 24 * 60 * 60;
+
+/// What was run, as far as an error's wording depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Asking<'a> {
+    /// Without the room: `nest restart`.
+    pub command: &'static str,
+    pub room: &'a str,
+    /// Whether the request that failed had a signature.
+    pub signed: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// A request of a restart.
+    pub(super) fn restart(room: &'a str) -> Self {
+        Self { command: "nest restart", room, signed: true }
+    }
+
+    /// The command to run again, with its room.
+    fn again(&self) -> String {
+        format!("{} {}", self.command, self.room)
+    }
+}
+
+/// What to show for an answer that is not the one asked for, or for none.
+pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
+    let room = asking.room;
+    let said = match error {
+        Error::Unauthorized { said, .. }
+        | Error::Forbidden { said }
+        | Error::NotFound { said, .. }
+        | Error::RateLimited { said, .. }
+        | Error::Server { said, .. } => Some(said).filter(|said| !said.is_empty()),
+        _ => None,
+    };
+    let new = |exit| {
+        let failure = Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
+        said.map(|said| format!("the server says: {said}")).into_iter().fold(failure, Failure::cause)
+    };
+    match error {
+        Error::Unauthorized { url, .. } if !asking.signed => {
+            Failure { message: "the API wants a signature where guests need none".into(), ..new(Exit::Unauthorized) }
+                .cause(format!("{url} was asked without one"))
+                .hint("check the address with --api; if it is right, tell the server's operator")
+        }
+        Error::Unauthorized { url, clock_ahead_s, .. } => {
+            new(Exit::Unauthorized).because(unauthorized(url, *clock_ahead_s, asking))
+        }
+        Error::Forbidden { .. } => new(Exit::NotHost),
+        Error::NotFound { missing, url, .. } => {
+            let mut failure = new(Exit::NotFound);
+            if *missing == Missing::Endpoint && url.ends_with("/restart") {
+                failure.message = "this server has no restart endpoint".into();
+            }
+            failure.because(match missing {
+                Missing::Record => troubles::record_gone(room),
+                Missing::AudioRoom => troubles::no_audio_room(room),
+                Missing::Endpoint => troubles::no_endpoint(url, health(url)),
+                Missing::Unsaid => troubles::lost_404(),
+            })
+        }
+        Error::RateLimited { retry_after, policy, .. } => {
+            new(Exit::RateLimited).because(troubles::rate_limit(next_try(*retry_after, *policy, asking)))
+        }
+        Error::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense().hint),
+        Error::Server { retry_after, .. } => {
+            let again = retry_after.map(|wait| format!("it asks to try again {}", when(wait)));
+            again.into_iter().fold(new(Exit::Server).because(troubles::server()), Failure::hint)
+        }
+        Error::Redirect { url, target, .. } => {
+            let api = pointed_to(url, target);
+            let trouble = troubles::redirect(asking.again(), api.as_deref().unwrap_or_default());
+            let hint = if api.is_some() { trouble.hint } else { elsewhere(url, target) };
+            new(Exit::Server).cause(trouble.cause).hint(hint)
+        }
+        Error::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense()),
+        Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
+        Error::Lost(lost) => self::lost(lost),
+    }
+}
+
+/// The same, where it is certain that nothing was restarted.
+pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
+    // Before that only guests' requests are sent.
+    let signed = !matches!(error, Error::Unauthorized { url, .. } if !url.ends_with("/restart"));
+    let failure = failure(error, Asking { signed, ..Asking::restart(room) });
+    match error {
+        Error::Lost(Lost::Unreachable { .. } | Lost::Unusable(_)) => failure,
+        // What was not answered was a question only.
+        Error::Lost(Lost::Unanswered(why)) => {
+            Failure::new(Exit::Unreachable, "not restarted: the API does not say whether the nest runs").cause(why)
+        }
+        _ => Failure { message: format!("not restarted: {}", failure.message), ..failure },
+    }
+}
+
+/// What to show for a 5xx, with what was `seen` of the server afterwards.
+pub(super) fn server(error: &Error, attempts: u32, signs: &ServerSigns, room: &str) -> Failure {
+    let mut failure = failure(error, Asking::restart(room));
+    let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
+    let status = error.status().map(|status| format!(" with status {status}")).unwrap_or_default();
+    failure.message = format!("the restart failed{status}{tried}");
+    failure.causes.extend(seen(signs));
+    failure
+}
+
+/// What can be seen of a server that failed, one line each.
+fn seen(signs: &ServerSigns) -> [String; 3] {
+    let health = match &signs.health {
+        Ok(()) => "/health: the API is up, which says nothing of Redis and LiveKit".into(),
+        Err(error) => match error.status() {
+            Some(status) => format!("/health: status {status}"),
+            None => format!("/health: {error}"),
+        },
+    };
+    let guest = match &signs.audio_room {
+        Ok(true) => "/guest: there is an audio room, perhaps the old one".into(),
+        Ok(false) => "/guest: there is no audio room, or LiveKit is down".into(),
+        Err(error) => format!("/guest: {error}"),
+    };
+    let media = match &signs.media {
+        None => "media server: nobody says where it is".into(),
+        Some((endpoint, Ok(()))) => format!("{endpoint}: LiveKit answers"),
+        Some((endpoint, Err(error))) => format!("{endpoint}: {error}"),
+    };
+    [health, guest, media]
+}
+
+/// What to show when the restart was proved, and its token is missing.
+pub(super) fn no_token(error: &Error, room: &str) -> Failure {
+    let cause = failure(error, Asking::restart(room));
+    let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
+    let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
+    Failure { status: cause.status, ..failure }
+        .hint(format!("another restart brings another token: nest restart {room}"))
+}
+
+fn unauthorized(url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Trouble {
+    let Some(ahead) = clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) else {
+        return troubles::signed_url(url, asking.again());
+    };
+    if ahead.unsigned_abs() <= A_DAY {
+        let (apart, side) = notices::apart(ahead);
+        return troubles::clock(apart, side);
+    }
+    let now_ms = Clock::default().now_ms();
+    let there_ms = now_ms.saturating_sub(ahead.saturating_mul(1000));
+    let day = |ms| clock::rfc3339(ms).unwrap_or_else(|| "an impossible time".into());
+    troubles::clock_far(day(there_ms), day(now_ms))
+}
+
+/// When to try again after a 429, and how to have that done.
+fn next_try(retry_after: Option<Duration>, policy: Option<Policy>, asking: Asking<'_>) -> String {
+    let Some(wait) = retry_after else { return "in 15 minutes".into() };
+    let Some(policy) = policy.filter(|_| wait.as_secs() < A_DAY) else { return when(wait) };
+    let again = asking.again();
+    let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
+    if wait > policy.max_wait {
+        return format!("{}, or let it wait: {again}{max_wait}", when(wait));
+    }
+    let retries = policy.retries.saturating_mul(2).max(RETRIES);
+    let max_wait = if wait > MAX_WAIT { max_wait } else { String::new() };
+    format!("{}, or let it try more often: {again} --retries {retries}{max_wait}", when(wait))
+}
+
+/// `in 5 s`, `after 14:32`, or the date if that is another day.
+fn when(wait: Duration) -> String {
+    let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    if wait < Duration::from_mins(1) {
+        return format!("in {}", clock::span(wait_ms.max(1000)));
+    }
+    let at = Clock::default().now_ms().saturating_add(wait_ms);
+    let told = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
+    told.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
+}
+
+fn lost(lost: &Lost) -> Failure {
+    match lost {
+        Lost::Unreachable { host, layer, why, route, url } => unreachable(host, layer, why, route, url),
+        Lost::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
+        Lost::Unusable(_) => Failure::new(Exit::Usage, lost.to_string()),
+    }
+}
+
+fn unreachable(host: &str, layer: &Layer, why: &str, route: &Route, url: &Url) -> Failure {
+    let failure = Failure::new(Exit::Unreachable, format!("cannot reach {host}; nothing was sent"));
+    let addresses: Vec<_> = route.tried.iter().map(ToString::to_string).collect();
+    let tried = if addresses.is_empty() { String::new() } else { format!(" (tried {})", addresses.join(", ")) };
+    let why = format!("{why}{tried}");
+    let name = url.host_str().unwrap_or(host);
+    let trouble = match (layer, &route.via) {
+        (Layer::Tls(failure), _) => of_tls(failure.as_deref(), &why, &health(url.as_str()), &format!("http://{host}")),
+        (_, Some(via)) => troubles::proxy(&via.host, via.variable, why, name),
+        (Layer::Dns, None) => troubles::dns(why, name),
+        (Layer::Refused | Layer::Connect | Layer::Proxy, None) => troubles::refused(why, health(url.as_str())),
+    };
+    let failure = failure.because(trouble);
+    match (&route.via, layer) {
+        (Some(via), Layer::Tls(_)) => {
+            failure.cause(format!("the connection went through the proxy {} ({})", via.host, via.variable))
+        }
+        _ => failure,
+    }
+}
+
+/// The page on which the API at `url` says that it is up.
+fn health(url: &str) -> String {
+    let base = RoomRef::parse(url).ok().and_then(|room| room.api);
+    base.map_or_else(|| url.to_owned(), |base| base.health().to_string())
+}
+
+/// The API that a redirect points to, if it is the same call elsewhere, and can be pasted into a shell.
+fn pointed_to(url: &str, target: &str) -> Option<String> {
+    let (from, to) = (Url::parse(url).ok()?, Url::parse(target).ok()?);
+    let call = &from.path()[from.path().rfind(API_PATH)?..];
+    let base = target.strip_suffix(call)?;
+    let usable = Base::parse(base).and_then(|base| base.secure(false)).is_ok();
+    let harmless = base.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%/:[]".contains(&b));
+    (usable && harmless && to != from).then(|| base.to_owned())
+}
+
+/// What to do about any other redirect.
+fn elsewhere(url: &str, target: &str) -> String {
+    let host = |text| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    match host(target) {
+        Some(to) if host(url).is_some_and(|from| from != to) => {
+            format!("if the API has moved to {to}, name its address there with --api")
+        }
+        _ => "check the address with --api".into(),
+    }
+}

@@ -1,0 +1,163 @@
+//! What goes wrong in the field, and what to do about it: one function a trouble, and all of them as a table.
+
+use std::fmt::Display;
+
+use crate::cli::exit::Exit;
+use crate::livekit::endpoint::Internal;
+
+pub(crate) struct Trouble {
+    seen: &'static str,
+    pub cause: String,
+    pub hint: String,
+    /// How the program ends; `None`: well.
+    exit: Option<Exit>,
+}
+
+/// What stands in the table for what is only known when it happens: `‹room›`, unless there is an example.
+macro_rules! example {
+    ($known:ident) => {
+        concat!("‹", stringify!($known), "›")
+    };
+    ($known:ident, $example:expr) => {
+        $example
+    };
+}
+
+/// `name(what is known when it happens) what the host sees, how the program ends, why, what to do;`
+macro_rules! troubles {
+    ($($name:ident($($known:ident $(= $example:expr)?),*) $seen:literal, $exit:expr, $cause:literal, $hint:literal;)*) => {
+        $(#[doc = $seen] pub(crate) fn $name($($known: impl Display),*) -> Trouble {
+            Trouble { seen: $seen, cause: format!($cause), hint: format!($hint), exit: $exit }
+        })*
+
+        fn all() -> Vec<Trouble> {
+            vec![$($name($(example!($known $(, $example)?)),*)),*]
+        }
+    };
+}
+
+troubles! {
+    old_room(room, age, seconds) "restarted, but nothing changed", Some(Exit::Unhealthy),
+        "The server reports success, but LiveKit still runs the old room ({room}{age}). Nobody was disconnected.",
+        "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have everybody leave: {seconds} s later the old room is gone, and a restart makes a new one";
+    late_teardown(after) "restarted, and everybody is thrown out 10–30 s later", Some(Exit::Unhealthy),
+        "Room closed {after} after the restart: LiveKit was still deleting the old one.",
+        "Wait 30 s and restart again";
+    empty(time) "restarted, and dead again a minute later", None,
+        "the nest is empty, and this check has joined and left it",
+        "it closes at {time} unless somebody joins before";
+    event_over(status) "restarted, but clients still say that it is over", None,
+        "the event says {status}: clients will still show the nest as over",
+        "--publish-status puts that right";
+    over_quic(relay, room) "there is nothing to restart", Some(Exit::Failed),
+        "its media relay is {relay}; the event alone makes the nest live",
+        "if nobody can hear anything, does that relay answer? nest check {room}";
+    record_gone(room) "404 `Nest not found`", Some(Exit::NotFound),
+        "its record has expired (records live 24 h from their last write), or the server has lost it",
+        "a restart cannot bring it back, a new nest in its place can: nest recreate {room}";
+    no_audio_room(room) "404 `Nest is no longer active`", Some(Exit::NotFound),
+        "the record is there and the audio room is not; servers say the same when their media server is down",
+        "restart it: nest restart {room}";
+    no_endpoint(url, health) "404 `Endpoint not found`, a web page, or an empty 404", Some(Exit::NotFound),
+        "{url} is not there: this is another address than the API's, or an old server without restart",
+        "does the API answer? curl {health}. If not, give its address with --api; if so, its operator has to update it";
+    lost_404() "404, and the answer breaks off", Some(Exit::NotFound),
+        "the rest of the answer did not arrive, or was too large to read: the nest may be gone or inactive, or this is another address than the API's",
+        "try again in a moment";
+    clock(apart, side) "401, and the clocks differ", Some(Exit::Unauthorized),
+        "your clock is {apart} {side} the server's; signatures are valid for a minute",
+        "set the clock right: timedatectl set-ntp true";
+    clock_far(there, here) "401, and the clocks are days apart", Some(Exit::Unauthorized),
+        "the server's clock says {there}, the one here {here}; signatures are valid for a minute",
+        "if the clock here is wrong: timedatectl set-ntp true. If it is right, tell the server's operator";
+    signed_url(url, again = "nest restart ‹room›") "401, and the clocks agree", Some(Exit::Unauthorized),
+        "signed was {url}: a server behind a proxy may know itself by another scheme, host or prefix",
+        "sign the server's public URL: {again} --api https://…";
+    not_host(you, host, room) "403 `Only the host can restart the nest`", Some(Exit::NotHost),
+        "you are {you}; the host is {host}",
+        "use the host's key: nest restart {room} --key-file PATH";
+    no_key() "no key under cron", Some(Exit::Key),
+        "nothing names a key, the keyring has none, and nobody is there to type one",
+        "keep it in the keyring: nest key import. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key";
+    keyring() "hangs or fails under cron", Some(Exit::Key),
+        "the keyring is locked, or there is no session bus",
+        "without a desktop session use --key-file PATH (mode 0600), or a systemd credential named nest-key";
+    key_mode(path, mode) "the key file is refused", Some(Exit::Key),
+        "other users of this machine can read {path} (mode {mode})",
+        "chmod 600 {path}";
+    key_argument() "the key is refused as an argument", Some(Exit::Usage),
+        "arguments are seen by everybody in `ps`, and kept in the shell's history",
+        "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (nest key import); if this one was typed, others may have it";
+    internal_endpoint(class = Internal::BareName) "the endpoint is `livekit:7880` or a private address", Some(Exit::Unhealthy),
+        "{class}",
+        "for the operator: the API hands out its own LIVEKIT_URL; set that to the address that the public reaches, such as wss://live.example.com";
+    no_sound(tried) "people get in, and hear nothing", Some(Exit::Unhealthy),
+        "signal works, but sound does not get through: {tried}",
+        "for the operator: set `rtc.use_external_ip: true`, or `rtc.node_ip` to the server's public address, in LiveKit's configuration";
+    udp_blocked(pair) "some hear nothing, others do", None,
+        "UDP blocked, TCP works: {pair}",
+        "people on networks without TCP will hear nothing; for the operator: open UDP 50000-60000, or LiveKit's `rtc.udp_port` if that is set, and TCP 7881 in the server's firewall";
+    turn(url, why) "TURN is advertised, and nothing is there", Some(Exit::Unhealthy),
+        "{url} does not work: {why}",
+        "for the operator: `turn` in LiveKit's configuration names a server and ports; they must be reachable from outside";
+    wrong_secret(whose, why) "LiveKit refuses the fresh token", Some(Exit::Unhealthy),
+        "the media server refuses {whose}: {why}",
+        "for the operator: the Nests API signs with LIVEKIT_API_KEY and LIVEKIT_API_SECRET, and this LiveKit does not know them under `keys`; or this is not the API's own LiveKit";
+    livekit_clock(whose, why, apart) "LiveKit says that the fresh token has expired, or is not valid yet", Some(Exit::Unhealthy),
+        "the media server refuses {whose}: {why}",
+        "for the operator: LiveKit's clock is {apart} the API's; turn NTP on for both";
+    rejoin() "people who were thrown out come back", None,
+        "tokens given out before stay valid too",
+        "a restart does not remove people";
+    rate_limit(when) "429", Some(Exit::RateLimited),
+        "whoever shares this machine's address shares its limit",
+        "try again {when}";
+    lost_answer(why, room) "no answer", Some(Exit::Unknown),
+        "the request was sent, then: {why}",
+        "wait a minute, then restart it only if it is still dead: nest restart {room} --if-inactive";
+    busy() "two restarts at once", Some(Exit::Busy),
+        "another restart of this room is running on this machine",
+        "to wait for its end and then restart, leave out --no-wait";
+    nonsense() "200 without a usable token, another room, a web page", Some(Exit::Server),
+        "from such an answer nobody can tell whether the nest was restarted",
+        "check the address with --api; if it is right, the server is broken or of another kind: tell its operator";
+    server() "500 `Failed to restart nest`", Some(Exit::Server),
+        "the trouble is on the server's side",
+        "for the operator: the API's log has the reason; look at Redis and at LiveKit";
+    redirect(again = "nest restart ‹room›", api) "301", Some(Exit::Server),
+        "following it could turn POST into GET, or hand the signature to somebody else",
+        "give the address that it points to: {again} --api {api}";
+    dns(why, host) "the name has no address", Some(Exit::Unreachable),
+        "DNS: {why}",
+        "check the spelling of {host}, and that this machine is online";
+    refused(why, health) "connection refused, or no connection in time", Some(Exit::Unreachable),
+        "TCP: {why}",
+        "the server is down, or a firewall is in between: curl -v {health}";
+    tls(why, health) "the TLS handshake fails", Some(Exit::Unreachable),
+        "TLS: {why}",
+        "see what it says: curl -v {health}";
+    expired(why) "the certificate has expired, or is not valid yet", Some(Exit::Unreachable),
+        "TLS: {why}",
+        "for the operator: renew it. If the date here is wrong: timedatectl set-ntp true";
+    wrong_name(why) "the certificate is for another name", Some(Exit::Unreachable),
+        "TLS: {why}",
+        "give the API by a name that is in the certificate: --api https://…";
+    unknown_issuer(why) "nobody known has issued the certificate", Some(Exit::Unreachable),
+        "TLS: {why}",
+        "for a private CA, or a proxy that opens TLS, name its certificate: --cacert PATH";
+    not_tls(why, plain) "plain HTTP where TLS was expected", Some(Exit::Unreachable),
+        "TLS: {why}",
+        "in a network that you trust: --api {plain} --allow-http";
+    proxy(proxy, variable, why, host) "a proxy is in the way", Some(Exit::Unreachable),
+        "the way leads through the proxy {proxy} ({variable}), and that failed: {why}",
+        "correct {variable}, or unset it, or go around the proxy: NO_PROXY={host}";
+}
+
+/// The table for the page about troubles.
+pub fn markdown() -> String {
+    let rows = all().into_iter().map(|Trouble { seen, cause, hint, exit }| {
+        let [seen, cause, hint] = [seen, &cause, &hint].map(|text| text.replace('|', "\\|"));
+        format!("| {seen} | {cause} | {hint} | {} |\n", exit.map_or(0, Exit::code))
+    });
+    format!("| you see | because | do this | code |\n|---|---|---|---|\n{}", rows.collect::<String>())
+}

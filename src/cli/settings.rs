@@ -1,0 +1,266 @@
+//! The only reader of the environment and the configuration: flag, then environment, then file, then default, merged
+//! once into plain [`Settings`].
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::{Color, Format, KeyArgs, OutputArgs, RetryArgs, ServerArgs};
+use super::command::ServeArgs;
+use super::config::{self, Config};
+use super::exit::Exit;
+use super::messages::errors::Failure;
+use super::terminal::{OutputStyle, Paint, Streams};
+use crate::api::{Base, Network, Policy, Proxy};
+use crate::commands::{ApiSources, RelaySources, Settings};
+use crate::key::{KeyPlan, KeySource, Keyring};
+use crate::net::tls;
+use crate::relay;
+use crate::room::{self, RoomRef};
+use crate::secret::Secret;
+
+/// The variables that the program reads.
+pub(super) mod vars {
+    pub const API: &str = "NEST_API";
+    /// Relays, with commas between them.
+    pub const RELAYS: &str = "NEST_RELAYS";
+    pub const KEY_FILE: &str = "NEST_KEY_FILE";
+    /// The host's key itself.
+    pub const KEY: &str = "NEST_KEY";
+    pub const CONFIG: &str = "NEST_CONFIG";
+    pub const PROFILE: &str = "NEST_PROFILE";
+    /// What the settings of `nest serve` begin with.
+    pub const SERVE: &str = "NEST_SERVE_";
+    /// Where systemd puts credentials.
+    pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+    /// Those that hold the key or lead to it: they are nobody else's business.
+    pub const SECRETS: [&str; 3] = [KEY, KEY_FILE, CREDENTIALS];
+}
+
+/// Limit of one attempt, unless told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Limit of what is asked of relays, unless told otherwise.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Attempts after the first, unless told otherwise.
+pub(super) const RETRIES: u32 = 3;
+
+/// The longest pause that is accepted, unless told otherwise.
+pub(super) const MAX_WAIT: Duration = Duration::from_mins(1);
+
+/// The environment, so that tests can bring their own.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// The environment and the configuration file, from which settings are read that no flag gives.
+pub(super) struct Sources<'a> {
+    env: Env<'a>,
+    config: Config,
+    /// What the configuration was read from, for people.
+    pub origin: String,
+    /// Somebody sees questions and can answer them.
+    interactive: bool,
+}
+
+impl<'a> Sources<'a> {
+    /// Reads the configuration file. One that was named has to be there.
+    pub fn load(env: Env<'a>, output: &OutputArgs, streams: Streams) -> Result<Self, Failure> {
+        let named = output.config.clone().or_else(|| path(env, vars::CONFIG));
+        let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
+        let profile = output.profile.clone().or_else(|| text(env, vars::PROFILE));
+        let config = config::load(file.as_deref(), named.is_some(), profile.as_deref())?;
+        let profile = profile.map(|name| format!(", profile {name}")).unwrap_or_default();
+        let origin = match file.filter(|file| file.exists()) {
+            Some(file) => format!("{}{profile}", file.display()),
+            None => "there is no configuration file, and none is needed".into(),
+        };
+        Ok(Self { env, config, origin, interactive: streams.interactive() })
+    }
+
+    /// Merges everything for a command that talks to an API; what few commands have flags for is the default.
+    pub fn settings(&self, server: &ServerArgs, key: &KeyArgs) -> Result<Settings, Failure> {
+        Ok(Settings {
+            network: self.network(server)?,
+            api: ApiSources {
+                given: base(server.api.as_deref(), "--api")?,
+                environment: base(text(self.env, vars::API).as_deref(), vars::API)?,
+                profile: base(self.config.api.as_deref(), "the configuration's `api`")?,
+            },
+            relays: self.relays(server)?,
+            allow_http: server.allow_http,
+            key: self.key_plan(key),
+            retry: policy(&RetryArgs::default()),
+            jobs: 1,
+            state_dir: self.state_dir(),
+            interactive: self.interactive,
+        })
+    }
+
+    /// Reads the name of a nest, or what the alias `@…` stands for.
+    pub fn room(&self, name: &str) -> Result<RoomRef, Failure> {
+        let text = match room::alias(name) {
+            None => name,
+            Some(alias) => self.config.alias.get(alias).ok_or_else(|| self.no_alias(name))?,
+        };
+        RoomRef::parse(text).map_err(|error| {
+            let failure = Failure::of(&error.into(), name);
+            if text == name { failure } else { failure.cause(format!("that is what {name} stands for")) }
+        })
+    }
+
+    fn no_alias(&self, name: &str) -> Failure {
+        let failure = Failure::new(Exit::Usage, format!("the configuration has no alias {name}"));
+        match self.aliases().collect::<Vec<_>>().join(" ") {
+            known if known.is_empty() => failure.hint(format!("below [alias]: {} = \"naddr1…\"", &name[1..])),
+            known => failure.hint(format!("it has {known}")),
+        }
+    }
+
+    /// All aliases as they are written.
+    pub fn aliases(&self) -> impl Iterator<Item = String> {
+        self.config.alias.keys().map(|name| format!("@{name}"))
+    }
+
+    fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
+        let parse = |text: &str| {
+            relay::parse_url(text.trim()).map_err(|error| {
+                Failure::new(Exit::Usage, error.to_string()).hint("a relay is named like wss://nos.lol")
+            })
+        };
+        let environment = text(self.env, vars::RELAYS).unwrap_or_default();
+        let environment = environment.split(',').filter(|relay| !relay.trim().is_empty()).map(parse);
+        let given: Vec<_> = server.relay.iter().map(|relay| parse(relay)).collect::<Result<_, _>>()?;
+        Ok(RelaySources {
+            given: if given.is_empty() { environment.collect::<Result<_, _>>()? } else { given },
+            profile: self.config.relays.iter().flatten().map(|relay| parse(relay)).collect::<Result<_, _>>()?,
+            timeout: server.relay_timeout.unwrap_or(RELAY_TIMEOUT),
+        })
+    }
+
+    fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
+        let refused = |file: &Path, why: &dyn std::fmt::Display| {
+            Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
+        };
+        let read = |file: &Path| std::fs::read(file).map_err(|error| refused(file, &error));
+        let mut roots = Vec::new();
+        if let Some(file) = &server.cacert {
+            roots = tls::read_pem(&read(file)?).map_err(|error| refused(file, &error))?;
+        }
+        let mut bundle = Vec::new();
+        if let Some(file) = path(self.env, "SSL_CERT_FILE") {
+            bundle = read(&file)?;
+            tls::holds_certificates(&bundle).map_err(|error| refused(&file, &error))?;
+        }
+        let tls = tls::client_config_with_bundle(&roots, bundle);
+        Ok(Network { timeout: server.timeout.unwrap_or(TIMEOUT), tls, proxy: self.proxy()? })
+    }
+
+    fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+        let first = |names: &[&'static str]| {
+            let (name, value) = names.iter().find_map(|name| Some((*name, text(self.env, name)?)))?;
+            let url = if value.contains("://") { value } else { format!("http://{value}") };
+            Some(url::Url::parse(&url).map(|url| (name, url)).map_err(|_| {
+                Failure::new(Exit::Usage, format!("{name} is no address of a proxy")).hint(format!("unset {name}"))
+            }))
+        };
+        let https = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
+        // `HTTP_PROXY` in capitals can be set by whoever calls a CGI program; curl ignores it for that reason.
+        let http = first(&["http_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
+        let except = text(self.env, "NO_PROXY").or_else(|| text(self.env, "no_proxy"));
+        Ok((https.is_some() || http.is_some()).then_some(Proxy { https, http, except }))
+    }
+
+    /// Where the key comes from: what was named, then the keyring; a person is asked last.
+    pub fn key_plan(&self, args: &KeyArgs) -> KeyPlan {
+        let env_key = (self.env)(vars::KEY).map(|key| Secret::new(key.to_string_lossy()));
+        let explicit = [
+            args.key_file.clone().map(KeySource::KeyFile),
+            path(self.env, vars::KEY_FILE).map(KeySource::EnvFile),
+            env_key.filter(|key| !key.expose().is_empty()).map(KeySource::Env),
+            self.credential("nest-key").map(KeySource::Credential),
+            self.config.key_file.clone().map(KeySource::Profile),
+        ];
+        KeyPlan {
+            explicit: explicit.into_iter().flatten().collect(),
+            keyring: self.keyring(),
+            passphrase_file: args.passphrase_file.clone().or_else(|| self.config.passphrase_file.clone()),
+        }
+    }
+
+    /// The OS keyring, with the list of its keys in the state folder.
+    pub fn keyring(&self) -> Option<Keyring> {
+        let keyring = Keyring::new(self.state_dir()?.join("keys.json"));
+        Some(if self.interactive { keyring.patient() } else { keyring })
+    }
+
+    fn state_dir(&self) -> Option<PathBuf> {
+        home(self.env, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("nest"))
+    }
+
+    /// What the configuration says about `nest serve`.
+    pub fn serve(&self) -> ServeArgs {
+        self.config.serve.clone().unwrap_or_default()
+    }
+
+    /// The variable of a setting of `nest serve`: `NEST_SERVE_RECORD_TTL` for `record-ttl`.
+    pub fn serve_variable(&self, name: &str) -> Option<String> {
+        text(self.env, &format!("{}{}", vars::SERVE, name.replace('-', "_").to_ascii_uppercase()))
+    }
+
+    /// Where systemd has put a credential, if it has.
+    pub fn credential(&self, name: &str) -> Option<PathBuf> {
+        path(self.env, vars::CREDENTIALS).map(|folder| folder.join(name))
+    }
+
+    /// `PATH` as it is.
+    pub fn search_path(&self) -> Option<OsString> {
+        (self.env)("PATH")
+    }
+}
+
+/// How to print.
+pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) -> OutputStyle {
+    OutputStyle {
+        format: if args.json { Format::Json } else { args.output },
+        quiet: args.quiet,
+        verbose: args.verbose,
+        columns: streams.columns(),
+        streams,
+        out: paint(args.color, env, streams.stdout),
+        err: paint(args.color, env, streams.stderr),
+    }
+}
+
+/// The colours of a stream that `is_terminal`.
+pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
+    let wanted = || text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb");
+    Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted() }
+}
+
+/// When a request is sent again.
+pub(super) fn policy(args: &RetryArgs) -> Policy {
+    Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
+}
+
+fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {
+    text.map(Base::parse).transpose().map_err(|error| {
+        Failure::new(Exit::Usage, format!("{origin}: {error}")).hint("for example https://nostrnests.com")
+    })
+}
+
+/// A variable that is set and not empty.
+fn text(env: Env<'_>, name: &str) -> Option<String> {
+    env(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+}
+
+fn path(env: Env<'_>, name: &str) -> Option<PathBuf> {
+    env(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A folder of the XDG base directories: absolute, or it does not count.
+fn home(env: Env<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
+    let xdg = path(env, variable).filter(|path| path.is_absolute());
+    xdg.or_else(|| Some(path(env, "HOME").or_else(std::env::home_dir)?.join(below_home)))
+        .filter(|path| path != Path::new(below_home))
+}

@@ -1,0 +1,353 @@
+//! The only printer: results on stdout; status, warnings, progress, questions and errors on stderr.
+#![expect(clippy::print_stderr, reason = "this is the module that prints")]
+
+mod drain;
+mod style;
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use self::drain::Drain;
+pub(super) use self::style::{Paint, clean, clean_json};
+use super::args::Format;
+use super::messages::errors::Failure;
+use super::messages::notices;
+use crate::commands::Signal;
+use crate::reporter::{Answer, Question, Reporter, Step, Warning};
+use crate::secret::{Secret, scrub};
+
+/// How often a spinner moves.
+const TICK: Duration = Duration::from_millis(80);
+
+/// How long a signal takes from this process to itself, at most.
+const SIGNAL_LIMIT: Duration = Duration::from_millis(500);
+
+/// Which of the process's streams are a terminal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Streams {
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+impl Streams {
+    pub fn of_process() -> Self {
+        Self {
+            stdin: io::stdin().is_terminal(),
+            stdout: io::stdout().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Somebody sees questions and can answer them.
+    pub fn interactive(self) -> bool {
+        self.stdin && self.stderr
+    }
+
+    /// The width of stdout, where that is a terminal.
+    pub fn columns(self) -> Option<usize> {
+        let size = self.stdout.then(|| console::Term::stdout().size_checked()).flatten()?;
+        Some(usize::from(size.1)).filter(|columns| *columns > 0)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutputStyle {
+    pub format: Format,
+    /// Nothing but errors and warnings.
+    pub quiet: bool,
+    /// 0, 1 or 2.
+    pub verbose: u8,
+    pub streams: Streams,
+    /// Width of stdout, where that is a terminal.
+    pub columns: Option<usize>,
+    pub out: Paint,
+    pub err: Paint,
+}
+
+/// The terminal, or whatever stands in for it.
+pub(super) struct Terminal {
+    pub style: OutputStyle,
+    bars: Option<MultiProgress>,
+    rows: Mutex<HashMap<String, ProgressBar>>,
+    broken: Mutex<Option<io::Error>>,
+    out: Drain,
+    err: Drain,
+    /// A choice hides the cursor, and may be cut short.
+    cursor_hidden: AtomicBool,
+    /// As the terminal was before any question switched off its echo.
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+impl Terminal {
+    pub fn new(style: OutputStyle) -> Self {
+        Self {
+            style,
+            bars: (style.streams.stderr && !style.quiet).then(MultiProgress::new),
+            rows: Mutex::default(),
+            broken: Mutex::default(),
+            out: Drain::default(),
+            err: Drain::default(),
+            cursor_hidden: AtomicBool::default(),
+            #[cfg(unix)]
+            before: style.streams.interactive().then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
+        }
+    }
+
+    /// From here on a signal ends the waiting for whoever reads what is printed.
+    pub fn heed_signals(&self) -> io::Result<()> {
+        self.out.heed_signals()?;
+        self.err.heed_signals()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, HashMap<String, ProgressBar>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes away what is shown of a room's progress.
+    pub fn end_row(&self, room: &str) {
+        if let Some(bar) = self.rows().remove(room) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Takes away all that is shown of progress.
+    pub fn end_rows(&self) {
+        for (_, bar) in self.rows().drain() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// An outcome, on stdout: its document (on one line, if it is one of `several`), or else its text, unless `--quiet`.
+    pub fn outcome(&self, several: bool, document: impl FnOnce() -> Value, text: impl FnOnce(Paint) -> Option<String>) {
+        if self.style.format == Format::Json {
+            self.document(&document(), several);
+        } else if !self.style.quiet
+            && let Some(text) = text(self.style.out)
+        {
+            self.result(&text);
+        }
+    }
+
+    /// A document, on stdout, on one line or on several.
+    pub fn document(&self, document: &Value, one_line: bool) {
+        let text = if one_line { document.to_string() } else { format!("{document:#}") };
+        self.result(&clean_json(&text));
+    }
+
+    /// A result, on stdout. `text` is already harmless.
+    pub fn result(&self, text: &str) {
+        let written = self.aside(|| self.out.write(io::stdout().lock(), format!("{text}\n").as_bytes()));
+        if let Err(error) = written {
+            self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    /// What went wrong with stdout, unless its reader only had enough.
+    pub fn output_failure(&self) -> Option<io::Error> {
+        let error = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (error.kind() != io::ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// The signal because of which a result was left unwritten that nobody reads, if there was one.
+    pub fn given_up(&self) -> Option<Signal> {
+        self.out.given_up()
+    }
+
+    /// A yes-or-no question; no answer but yes is a yes.
+    pub fn yes_or_no(&self, question: &str) -> Answer<'_, bool> {
+        let question = clean(question);
+        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
+    }
+
+    /// One of several: the index of what was chosen.
+    pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
+        let question = clean(question);
+        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
+        self.cursor_hidden.store(self.style.streams.interactive(), Ordering::Relaxed);
+        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
+        self.ask(move || answered(select()).flatten())
+    }
+
+    /// Something that the user should know although the work goes on.
+    pub fn warn(&self, text: &str) {
+        self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
+    }
+
+    /// A status line, for people, on stderr.
+    pub fn status(&self, text: &str) {
+        if !self.style.quiet {
+            self.line(text);
+        }
+    }
+
+    /// An error with its causes and hints, on stderr; all in one line for logs and cron. `room` says which nest, where
+    /// there are several.
+    pub fn failure(&self, room: Option<&str>, failure: &Failure) {
+        let paint = self.style.err;
+        let mut lines = Vec::new();
+        let room = room.map(|room| format!("{}: ", clean(room))).unwrap_or_default();
+        lines.push(format!("{} {room}{}", paint.bad("error:"), harmless(&failure.message)));
+        if self.style.quiet {
+            lines.extend(failure.causes.iter().map(|cause| format!("; {}", harmless(cause.trim_end_matches('.')))));
+            lines.extend(failure.hints.iter().map(|hint| format!("; {} {}", paint.good("hint:"), harmless(hint))));
+            return self.line(&lines.concat().replace('\n', " "));
+        }
+        lines.extend(failure.causes.iter().map(|cause| format!("  {} {}", paint.dim("caused by:"), harmless(cause))));
+        lines.extend(failure.hints.iter().map(|hint| format!("  {} {}", paint.good("hint:"), harmless(hint))));
+        self.line(&lines.join("\n"));
+    }
+
+    /// Puts the terminal back into the state in which it was found.
+    pub fn restore(&self) {
+        if let Some(bars) = &self.bars {
+            let _ = bars.clear();
+        }
+        if self.cursor_hidden.swap(false, Ordering::Relaxed) {
+            let _ = console::Term::stderr().show_cursor();
+        }
+        #[cfg(unix)]
+        if let Some(before) = &self.before {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+        }
+    }
+
+    /// Nobody can be told when stderr is gone, so its errors end here.
+    fn line(&self, text: &str) {
+        self.aside(|| {
+            let _ = self.err.write(io::stderr().lock(), format!("{text}\n").as_bytes());
+        });
+    }
+
+    /// Prints without tearing the progress lines apart.
+    fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.bars {
+            Some(bars) => bars.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Asks in a thread of its own: the terminal may never answer, and the work can be interrupted meanwhile.
+    fn ask<T: Send + 'static>(&self, ask: impl FnOnce() -> Option<T> + Send + 'static) -> Answer<'_, T> {
+        if !self.style.streams.interactive() {
+            return Box::pin(std::future::ready(None));
+        }
+        let rows: Vec<_> = self.rows().values().cloned().collect();
+        for row in &rows {
+            row.disable_steady_tick();
+        }
+        if let Some(bars) = &self.bars {
+            let _ = bars.clear();
+        }
+        let (answer, answered) = oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = answer.send(ask());
+        });
+        Box::pin(async move {
+            let answer = answered.await.ok().flatten();
+            for row in &rows {
+                row.enable_steady_tick(TICK);
+            }
+            answer
+        })
+    }
+}
+
+/// The answer to a question in raw mode. Ctrl-C is no answer: the signal that it raises ends the work, and comes first.
+fn answered<T>(answer: dialoguer::Result<T>) -> Option<T> {
+    let dialoguer::Error::IO(error) = match answer {
+        Ok(answer) => return Some(answer),
+        Err(error) => error,
+    };
+    if error.kind() == io::ErrorKind::Interrupted {
+        std::thread::sleep(SIGNAL_LIMIT);
+    }
+    None
+}
+
+/// Nobody else's control characters, nobody's secrets.
+fn harmless(text: &str) -> String {
+    clean(&scrub(text))
+}
+
+impl Reporter for Terminal {
+    fn step(&self, room: &str, step: Step) {
+        self.detail(2, &format!("{room}: {}", words(step)));
+        let Some(bars) = &self.bars else { return };
+        let mut rows = self.rows();
+        let row = rows.entry(room.to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_prefix(clean(room)));
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        row.set_message(words(step));
+    }
+
+    fn warning(&self, warning: &Warning) {
+        self.warn(&notices::warning(warning));
+    }
+
+    fn detail(&self, level: u8, text: &str) {
+        if level <= self.style.verbose && !self.style.quiet {
+            self.line(&self.style.err.dim(&harmless(text)));
+        }
+    }
+
+    fn confirm<'a>(&'a self, question: Question<'a>) -> Answer<'a, bool> {
+        self.yes_or_no(&notices::question(question))
+    }
+
+    fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {
+        let prompt = clean(prompt);
+        self.ask(move || {
+            let typed = dialoguer::Password::new().with_prompt(prompt).allow_empty_password(true).interact();
+            typed.ok().filter(|typed| !typed.is_empty()).map(Secret::new)
+        })
+    }
+}
+
+/// What a spinner says.
+fn words(step: Step) -> &'static str {
+    match step {
+        Step::Lock => "waiting for another restart of this nest",
+        Step::Key => "loading the key",
+        Step::Look => "looking",
+        Step::Sign => "signing",
+        Step::Restart => "restarting",
+        Step::Wait => "waiting before the next attempt",
+        Step::Check => "checking that people can join",
+        Step::Relays => "asking relays",
+        Step::Create => "creating a room",
+        Step::Grant => "letting people speak",
+        Step::Publish => "publishing",
+        Step::Close => "closing",
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.restore();
+    }
+}
+
+/// What clap has to say: help and version on stdout, mistakes on stderr.
+pub(super) fn clap_message(error: &clap::Error, paint: Paint) {
+    let text = error.render();
+    let text = if paint.on { text.ansi().to_string() } else { text.to_string() };
+    if error.use_stderr() {
+        eprint!("{}", scrub(&text));
+    } else {
+        // A reader that had enough of the help is no failure.
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,100 @@
+//! The access log: one entry for each request.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::clock::rfc3339;
+use crate::secret::scrub;
+
+/// Hears of every request once it is answered, or dropped.
+pub type LogSink = Arc<dyn Fn(AccessLogEntry) + Send + Sync>;
+
+/// One request in the access log. Holds no secrets (neither query strings nor headers), but words of strangers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogEntry {
+    /// When the answer was ready, in milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// The client's address; behind a trusted proxy, the one that the proxy names.
+    pub client_ip: IpAddr,
+    pub method: String,
+    /// The path as it came, without the query.
+    pub path: String,
+    /// The HTTP status; `None` when the connection was dropped on purpose.
+    pub status: Option<u16>,
+    /// Milliseconds from the head of the request to that of the answer.
+    pub elapsed_ms: u64,
+    /// What the request did, or why it did not; may be empty.
+    pub note: String,
+}
+
+impl AccessLogEntry {
+    /// For machines, on one line.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "time": rfc3339(self.time_ms),
+            "status": self.status,
+            "method": self.method,
+            "path": scrub(&self.path),
+            "elapsedMs": self.elapsed_ms,
+            "address": self.client_ip,
+            "note": scrub(&self.note),
+        })
+    }
+
+    /// For people who serve nobody but themselves: without time and address.
+    pub(crate) fn brief(&self) -> String {
+        format!("{} {} {} ms{}", self.status(), self.request(), self.elapsed_ms, self.remark())
+    }
+
+    fn status(&self) -> String {
+        self.status.map_or_else(|| "---".into(), |status| status.to_string())
+    }
+
+    fn request(&self) -> String {
+        format!("{} {}", self.method, scrub(&self.path))
+    }
+
+    fn remark(&self) -> String {
+        if self.note.is_empty() { String::new() } else { format!(" · {}", scrub(&self.note)) }
+    }
+}
+
+/// For people who run a server.
+impl fmt::Display for AccessLogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (time, status, request) = (rfc3339(self.time_ms).unwrap_or_default(), self.status(), self.request());
+        write!(f, "{time} {status} {request} {} ms {}{}", self.elapsed_ms, self.client_ip, self.remark())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_forms() {
+        let entry = AccessLogEntry {
+            time_ms: 1_795_417_759_894,
+            client_ip: IpAddr::from([203, 0, 113, 7]),
+            method: "POST".into(),
+            path: "/api/v1/nests/a\"b/restart".into(),
+            status: Some(200),
+            elapsed_ms: 12,
+            note: "restart a RM_a → RM_b".into(),
+        };
+        let expected =
+            "2026-11-23T07:09:19Z 200 POST /api/v1/nests/a\"b/restart 12 ms 203.0.113.7 · restart a RM_a → RM_b";
+        assert_eq!(entry.to_string(), expected);
+        assert_eq!(entry.brief(), "200 POST /api/v1/nests/a\"b/restart 12 ms · restart a RM_a → RM_b");
+        let json = entry.json();
+        assert_eq!((&json["status"], &json["address"]), (&json!(200), &json!("203.0.113.7")));
+        assert_eq!(json.to_string().lines().count(), 1);
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
+        let leaky = AccessLogEntry { path: format!("/rtc/{token}"), status: None, note: String::new(), ..entry };
+        assert_eq!(leaky.brief(), "--- POST /rtc/*** 12 ms");
+        assert!(!leaky.to_string().contains(token) && !leaky.json().to_string().contains(token));
+    }
+}

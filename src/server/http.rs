@@ -1,0 +1,223 @@
+//! The HTTP front of `mock` and `serve`: from connections to requests, within limits, and back. What answers the
+//! requests is an [`HttpService`].
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::access_log::{AccessLogEntry, LogSink};
+use super::answer::{Body, HttpAnswer};
+use crate::clock::Clock;
+
+/// The longest head that is read, in bytes; to a longer one hyper answers 431.
+const HEAD_LIMIT: usize = 64 * 1024;
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("connection dropped")]
+pub(super) struct ConnectionDropped;
+
+/// What answers the requests.
+pub(super) trait HttpService: Send + Sync + 'static {
+    fn front(&self) -> &HttpFront;
+
+    /// The address that a request is counted and logged for: behind a proxy it is not the one that has `connected`.
+    fn client(&self, connected: SocketAddr, _headers: &HeaderMap) -> SocketAddr {
+        connected
+    }
+
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> impl Future<Output = Result<HttpAnswer, ConnectionDropped>> + Send;
+}
+
+/// How much clients may ask of a server.
+pub(super) struct HttpLimits {
+    /// Open at the same time.
+    pub(super) connections: usize,
+    /// The longest body that is read, in bytes.
+    pub(super) body: usize,
+    /// How long a head or a body may take to arrive, and an idle connection stays.
+    pub(super) arrival: Duration,
+}
+
+/// What the front keeps between requests.
+pub(super) struct HttpFront {
+    limits: HttpLimits,
+    log: Option<LogSink>,
+    free_connections: Arc<Semaphore>,
+    /// Requests and web sockets under way, which do not depend on the connection that they came by.
+    tasks: Mutex<JoinSet<()>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl HttpFront {
+    pub(super) fn new(limits: HttpLimits, log: Option<LogSink>) -> Self {
+        let free_connections = Arc::new(Semaphore::new(limits.connections));
+        Self { limits, log, free_connections, tasks: Mutex::default(), stopping: watch::channel(false).0 }
+    }
+
+    pub(super) fn open_connections(&self) -> usize {
+        self.limits.connections - self.free_connections.available_permits()
+    }
+
+    /// Runs something until it ends, at the latest when the server does.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Carries something out even if the client goes away meanwhile: half a restart helps nobody. `None`: it panicked,
+    /// or the server ends.
+    pub(super) async fn carry_out<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (sender, result) = oneshot::channel();
+        // Nobody may be waiting any more.
+        self.spawn(async move { drop(sender.send(work.await)) });
+        result.await.ok()
+    }
+
+    /// The whole body, or the answer that refuses it.
+    pub(super) async fn read_body(&self, body: Incoming) -> Result<Bytes, Box<HttpAnswer>> {
+        let refused = |status, text: &str| Err(Box::new(HttpAnswer::error(status, text)));
+        match tokio::time::timeout(self.limits.arrival, Limited::new(body, self.limits.body).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                refused(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large")
+            }
+            Ok(Err(_)) => refused(StatusCode::BAD_REQUEST, "The body is not whole"),
+            Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "The body takes too long"),
+        }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Accepts connections until `stop` is ready, then lets what is under way finish, but not for longer than `grace`.
+pub(super) async fn serve<S: HttpService>(
+    service: &Arc<S>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) {
+    let front = service.front();
+    let (mut stop, mut connections) = (pin!(stop), JoinSet::new());
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => match front.free_connections.clone().try_acquire_owned() {
+                    Ok(permit) => drop(connections.spawn(connection(service.clone(), stream, peer, permit))),
+                    Err(_) => drop(connections.spawn(refuse_connection(stream))),
+                },
+                // Out of file descriptors, most likely: some will be free soon.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    front.stopping.send_replace(true);
+    let finished = async {
+        while connections.join_next().await.is_some() {}
+        let mut tasks = std::mem::take(&mut *front.tasks());
+        while tasks.join_next().await.is_some() {}
+    };
+    let _ = tokio::time::timeout(grace, finished).await;
+    // What is not done by now is cut off.
+    front.tasks().abort_all();
+}
+
+async fn connection<S: HttpService>(
+    service: Arc<S>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    _permit: OwnedSemaphorePermit,
+) {
+    // Without it, an answer is only slower.
+    let _ = stream.set_nodelay(true);
+    let mut stopping = service.front().stopping.subscribe();
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(service.front().limits.arrival).max_buf_size(HEAD_LIMIT);
+    let handler = service_fn(move |request| respond(service.clone(), request, peer));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), handler).with_upgrades());
+    // An error is a client that has gone, or a connection that is dropped on purpose.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn respond<S: HttpService>(
+    service: Arc<S>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<Body>, ConnectionDropped> {
+    let begun = Instant::now();
+    let client = service.client(peer, request.headers());
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let answer = service.clone().answer(request, client).await;
+    if let Some(log) = &service.front().log {
+        let (status, note) = match &answer {
+            Ok(answer) => (Some(answer.status.as_u16()), answer.note.clone()),
+            Err(ConnectionDropped) => (None, "dropped".into()),
+        };
+        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (time_ms, client_ip) = (Clock::default().now_ms(), client.ip());
+        log(AccessLogEntry { time_ms, client_ip, method, path, status, elapsed_ms, note });
+    }
+    answer.map(HttpAnswer::into_response)
+}
+
+/// There are too many connections: says so and closes, without looking at the request.
+async fn refuse_connection(mut stream: TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json; charset=utf-8\r\n\
+        retry-after: 2\r\nconnection: close\r\ncontent-length: 32\r\n\r\n{\"error\":\"Too many connections\"}";
+    let written = async {
+        stream.write_all(ANSWER).await?;
+        stream.shutdown().await
+    };
+    // Whoever does not listen has gone.
+    let _ = tokio::time::timeout(Duration::from_secs(1), written).await;
+}
+
+/// Upgrades a request to a WebSocket (RFC 6455, 4.2): the answer that accepts it, and the connection once that was sent.
+/// `None` when no upgrade was asked for.
+pub(super) fn upgrade_to_websocket(request: &mut Request<Incoming>) -> Option<(HttpAnswer, OnUpgrade)> {
+    let headers = request.headers();
+    let has = |name, wanted: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))
+    };
+    let wanted = has(CONNECTION, "upgrade") && has(UPGRADE, "websocket") && has(SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| wanted)?;
+    let answer = HttpAnswer::empty(StatusCode::SWITCHING_PROTOCOLS)
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
+    Some((answer, hyper::upgrade::on(request)))
+}

@@ -1,0 +1,247 @@
+//! A server to play with: on loopback, on a thread of its own, with a nest called `demo`.
+
+mod service;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use livekit_protocol::Room;
+use nostr::{Event, EventBuilder, Keys, Kind, Tag};
+use nostr_relay_builder::prelude::NostrDatabase as _;
+use tokio::sync::oneshot;
+
+use self::service::MockService;
+use super::access_log::LogSink;
+use super::api::DEPARTURE_TIMEOUT;
+use super::faults::Fault;
+use super::media::{Embedded, EmbeddedSettings, LivekitConfig, MediaServer};
+use super::store::Record;
+use super::token::Claims;
+use crate::clock::Clock;
+use crate::room::ROOM_KIND;
+
+/// The nest that is there from the start: its record and its event (open) exist. Its audio room does only where a fault
+/// is about one that does.
+pub const DEMO: &str = "demo";
+
+/// How a mock is to be; the defaults are upstream's.
+#[derive(Clone)]
+pub struct Options {
+    pub faults: Vec<Fault>,
+    /// A real LiveKit server in place of the embedded one.
+    pub livekit: Option<LivekitConfig>,
+    /// How the embedded media server is to be.
+    pub media: EmbeddedSettings,
+    /// How long a record lives after its last write.
+    pub record_ttl: Duration,
+    /// How long the audio room of a nest stays once the last one has left.
+    pub departure_timeout: Duration,
+    /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
+    pub public_origin: Option<String>,
+    pub log: Option<LogSink>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            faults: Vec::new(),
+            livekit: None,
+            media: EmbeddedSettings::default(),
+            record_ttl: Duration::from_secs(24 * 3600),
+            departure_timeout: DEPARTURE_TIMEOUT,
+            public_origin: None,
+            log: None,
+        }
+    }
+}
+
+/// A running server; it stops when dropped. Usable with and without a runtime.
+pub struct Mock {
+    service: Arc<MockService>,
+    address: SocketAddr,
+    host: Keys,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Mock {
+    /// Starts on a free port of 127.0.0.1.
+    pub fn start(options: Options) -> io::Result<Self> {
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
+    }
+
+    /// Starts on a listener.
+    ///
+    /// # Errors
+    /// When the listener cannot be used, the LiveKit URL is none, or no thread can be started.
+    pub fn on(listener: TcpListener, options: Options) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let has_room = options.faults.iter().any(Fault::needs_a_room);
+        let service = MockService::new(address, options)?;
+        let host = Keys::generate();
+        let record = demo_record(&host, &format!("ws://{address}/relay"));
+        service.memory.write(record.clone());
+        let event = demo_event(&host, address, service.media.url())?;
+        let (stop, stopped) = oneshot::channel();
+        let (ready, started) = mpsc::channel();
+        let serving = service.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name("nest-mock".into()).spawn(move || {
+            runtime.block_on(async move {
+                let begun = async {
+                    serving.events.save_event(&event).await.map_err(io::Error::other)?;
+                    if has_room {
+                        serving.open(&record).await.map_err(io::Error::other)?;
+                    }
+                    tokio::net::TcpListener::from_std(listener)
+                };
+                match begun.await {
+                    Ok(listener) => {
+                        let _ = ready.send(Ok(()));
+                        serving.serve(listener, async { drop(stopped.await) }).await;
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            });
+        })?;
+        let mock = Self { service, address, host, stop: Some(stop), thread: Some(thread) };
+        started.recv().map_err(io::Error::other)??;
+        Ok(mock)
+    }
+
+    /// The origin of the Nests API.
+    pub fn api(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The URL of the Nostr relay.
+    pub fn relay(&self) -> String {
+        format!("ws://{}/relay", self.address)
+    }
+
+    /// The URL of the media server, the embedded one or the real one.
+    pub fn livekit(&self) -> &str {
+        self.service.media.url()
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The key that hosts the nest `demo`; a new one each time.
+    pub fn host(&self) -> &Keys {
+        &self.host
+    }
+
+    /// From now on these faults, and no others.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.service.faults.set(faults);
+    }
+
+    /// How many requests came for a path (without query).
+    pub fn requests(&self, path: &str) -> usize {
+        self.service.seen().requests.get(path).copied().unwrap_or_default()
+    }
+
+    /// How many requests came at all.
+    pub fn all_requests(&self) -> usize {
+        self.service.seen().requests.values().sum()
+    }
+
+    /// The `Authorization` that came last.
+    pub fn last_authorization(&self) -> Option<String> {
+        self.service.seen().authorization.clone()
+    }
+
+    /// The record of a nest, unless it has expired.
+    pub fn record(&self, id: &str) -> Option<Record> {
+        self.service.memory.peek(id)
+    }
+
+    /// Writes the record of a nest; its lifetime begins anew.
+    pub fn remember(&self, record: Record) {
+        self.service.memory.write(record);
+    }
+
+    /// Forgets the record of a nest, as the store does after a day.
+    pub fn forget(&self, id: &str) {
+        self.service.memory.forget(id);
+    }
+
+    /// An audio room of the embedded media server.
+    pub fn room(&self, id: &str) -> Option<Room> {
+        self.embedded()?.room(id)
+    }
+
+    /// The identities of those in an audio room of the embedded media server.
+    pub fn participants(&self, id: &str) -> Vec<String> {
+        self.embedded().map(|media| media.identities(id)).unwrap_or_default()
+    }
+
+    /// A token that the media server accepts, with these claims.
+    pub fn mint(&self, claims: &Claims) -> String {
+        self.service.media.issuer().mint(claims)
+    }
+
+    /// The media server, the embedded one or the real one.
+    pub fn media(&self) -> Arc<dyn MediaServer> {
+        self.service.media.clone()
+    }
+
+    fn embedded(&self) -> Option<&Embedded> {
+        self.service.embedded.as_deref()
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // It may have ended already.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn demo_record(host: &Keys, relay: &str) -> Record {
+    let host = host.public_key().to_hex();
+    Record {
+        id: DEMO.into(),
+        speakers: vec![host.clone()],
+        admins: vec![host.clone()],
+        host,
+        relays: vec![relay.into()],
+        hls_stream: false,
+        created_at: Clock::default().now_ms() - 2 * 3600 * 1000,
+        status: "active".into(),
+        restarted_at: None,
+        rest: serde_json::Map::new(),
+    }
+}
+
+fn demo_event(host: &Keys, address: SocketAddr, livekit: &str) -> io::Result<Event> {
+    let streaming = livekit.trim_start_matches("ws://").trim_start_matches("wss://");
+    let tags = [
+        vec!["d", DEMO],
+        vec!["room", "Demo nest"],
+        vec!["title", "Demo nest"],
+        vec!["status", "open"],
+        vec!["service", &format!("http://{address}/api/v1/nests")],
+        vec!["streaming", &format!("wss+livekit://{streaming}")],
+        vec!["relays", &format!("ws://{address}/relay")],
+        vec!["p", &host.public_key().to_hex(), "", "Host"],
+    ]
+    .map(|tag| Tag::parse(tag).expect("no tag is empty"));
+    EventBuilder::new(Kind::from(ROOM_KIND), "")
+        .tags(tags)
+        .allow_self_tagging()
+        .sign_with_keys(host)
+        .map_err(io::Error::other)
+}
