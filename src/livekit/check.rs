@@ -124,8 +124,11 @@ async fn enter<'a>(
             match Box::pin(attempt(check, tools, findings, candidate, connector, limits)).await {
                 Ok(Some(inside)) => {
                     tools.reporter.detail(2, &inside.timings.describe());
-                    let elapsed = inside.timings.connecting();
-                    findings.tried.push(Tried { candidate: candidate.clone(), outcome: Outcome::Joined, elapsed });
+                    findings.tried.push(Tried {
+                        candidate: candidate.clone(),
+                        outcome: Outcome::Joined,
+                        elapsed: inside.timings.connecting(),
+                    });
                     findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
                     return Some(inside);
                 }

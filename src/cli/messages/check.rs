@@ -165,7 +165,7 @@ fn outcome(tried: &Tried) -> String {
     match &tried.outcome {
         Outcome::Joined => "answers".into(),
         Outcome::Failed(_) if tried.answers() => "answers".into(),
-        Outcome::Failed(error) => unreached(error),
+        Outcome::Failed(failed) => unreached(failed),
         Outcome::OnlyAsked => "was not joined: there is no usable token".into(),
         Outcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
         Outcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
@@ -173,7 +173,7 @@ fn outcome(tried: &Tried) -> String {
     }
 }
 
-/// Why we did not get in, as the predicate to an endpoint.
+/// What went wrong on the way, as the predicate to an endpoint.
 fn unreached(error: &JoinError) -> String {
     let DialError { layer, cause, .. } = match error {
         JoinError::Dial(error) => error,

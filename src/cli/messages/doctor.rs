@@ -165,11 +165,11 @@ fn dns(far: &Far) -> Link {
     let literal = !matches!(far.api.url().host(), Some(url::Host::Domain(_)));
     match &far.connection {
         ApiConnection::Proxy(_) => not_checked(BY_PROXY),
-        ApiConnection::Failed(end) if end.layer == DialLayer::Dns => {
-            failed(format!("{host} cannot be found: {}", end.cause)).hint(troubles::dns("", host).hint)
+        ApiConnection::Failed(error) if error.layer == DialLayer::Dns => {
+            failed(format!("{host} cannot be found: {}", error.cause)).hint(troubles::dns("", host).hint)
         }
         _ if literal => passed(format!("{host} is an address already")),
-        ApiConnection::Failed(end) => passed(format!("{host} has an address")).took(end.timings.of(DialLayer::Dns)),
+        ApiConnection::Failed(error) => passed(format!("{host} has an address")).took(error.timings.of(DialLayer::Dns)),
         ApiConnection::Direct { remote_address, timings, .. } => {
             let address = remote_address.rsplit_once(':').map_or(remote_address.as_str(), |(address, _)| address);
             passed(format!("{host} is at {address}")).took(timings.of(DialLayer::Dns))
@@ -192,10 +192,10 @@ fn proxy(far: &Far) -> Link {
 fn tcp(far: &Far) -> Link {
     match &far.connection {
         ApiConnection::Proxy(_) => not_checked(BY_PROXY),
-        ApiConnection::Failed(end) => match end.layer {
+        ApiConnection::Failed(error) => match error.layer {
             DialLayer::Dns => not_checked("there is no address to connect to"),
-            DialLayer::Tcp => failed(end.cause.to_string()).hint(troubles::refused("", far.api.health()).hint),
-            _ => passed("connected").took(end.timings.of(DialLayer::Tcp)),
+            DialLayer::Tcp => failed(error.cause.to_string()).hint(troubles::refused("", far.api.health()).hint),
+            _ => passed("connected").took(error.timings.of(DialLayer::Tcp)),
         },
         ApiConnection::Direct { remote_address, timings, .. } => {
             passed(format!("connected to {remote_address}")).took(timings.of(DialLayer::Tcp))
@@ -216,9 +216,9 @@ fn tls(far: &Far) -> Link {
             Err(api::Error::Lost(Lost::Unreachable { .. })) => not_checked(NO_CONNECTION),
             _ => passed("the certificate is good; no more is seen through a proxy"),
         },
-        ApiConnection::Failed(end) if end.layer == DialLayer::Tls => {
-            let failure = if let DialCause::Tls(failure) = &end.cause { Some(failure) } else { None };
-            failed(end.cause.to_string()).hint(tls_hint(far, failure))
+        ApiConnection::Failed(error) if error.layer == DialLayer::Tls => {
+            let failure = if let DialCause::Tls(failure) = &error.cause { Some(failure) } else { None };
+            failed(error.cause.to_string()).hint(tls_hint(far, failure))
         }
         ApiConnection::Failed(_) => not_checked(NO_CONNECTION),
         ApiConnection::Direct { tls: None, .. } => not_checked("plain http"),

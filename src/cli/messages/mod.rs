@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::{Clock, local_hour_minute, rfc3339};
-use crate::net::tls;
+use crate::net::tls::TlsFailure;
 use crate::report::Status;
 
 /// One link of the chain.
@@ -88,12 +88,12 @@ pub(super) fn people(inside: u64) -> String {
 }
 
 /// The trouble behind a TLS connection that was not made. `plain` is the same address without TLS.
-fn of_tls(failure: Option<&tls::TlsFailure>, why: &str, health: &str, plain: &str) -> troubles::Trouble {
+fn of_tls(failure: Option<&TlsFailure>, why: &str, health: &str, plain: &str) -> troubles::Trouble {
     match failure {
-        Some(tls::TlsFailure::Expired { .. } | tls::TlsFailure::NotValidYet { .. }) => troubles::expired(why),
-        Some(tls::TlsFailure::WrongName { .. }) => troubles::wrong_name(why),
-        Some(tls::TlsFailure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
-        Some(tls::TlsFailure::NotTls) => troubles::not_tls(why, plain),
-        Some(tls::TlsFailure::Other(_)) | None => troubles::tls(why, health),
+        Some(TlsFailure::Expired { .. } | TlsFailure::NotValidYet { .. }) => troubles::expired(why),
+        Some(TlsFailure::WrongName { .. }) => troubles::wrong_name(why),
+        Some(TlsFailure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
+        Some(TlsFailure::NotTls) => troubles::not_tls(why, plain),
+        Some(TlsFailure::Other(_)) | None => troubles::tls(why, health),
     }
 }
