@@ -103,7 +103,6 @@ impl Signer {
     }
 }
 
-/// How relays are reached.
 #[derive(Clone)]
 pub struct RelaySettings {
     /// For all that one call does: connecting included, and relays that are only found on the way.

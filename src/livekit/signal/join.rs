@@ -155,7 +155,6 @@ async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, Joi
 /// What LiveKit says when it lets us in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// LiveKit's.
     pub version: Option<String>,
     /// Where it runs, if it says so.
     pub region: Option<String>,
@@ -167,7 +166,6 @@ pub struct Joined {
     pub metadata: String,
     /// Until a room closes that everybody has left; 0 from servers that do not say.
     pub departure_timeout_s: u32,
-    /// Ours.
     pub identity: String,
     /// The identities of the people inside, but not ours; recorders and agents do not count.
     pub people: BTreeSet<String>,
