@@ -61,7 +61,7 @@ pub enum ApiError {
     #[error("the API created a new room {new}; your links still point to {asked}")]
     OtherRoom { new: String, asked: String },
     #[error(transparent)]
-    TransportError(#[from] TransportError),
+    Transport(#[from] TransportError),
 }
 
 /// What a 404 says is not there.
@@ -107,7 +107,7 @@ impl ApiError {
                 Some(*status)
             }
             Self::OtherRoom { .. } => Some(200),
-            Self::TransportError(_) => None,
+            Self::Transport(_) => None,
         }
     }
 }

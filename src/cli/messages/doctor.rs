@@ -181,10 +181,10 @@ fn proxy(far: &Far) -> Link {
     let ApiConnection::Proxy(via) = &far.connection else { return passed("none on the way") };
     let through = format!("the way leads through {} ({})", via.host, via.variable);
     match &far.health.result {
-        Err(api::ApiError::TransportError(TransportError::Unreachable {
-            layer: TransportLayer::Proxy, why, ..
-        })) => failed(format!("{through}, and that failed: {why}"))
-            .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable)),
+        Err(api::ApiError::Transport(TransportError::Unreachable { layer: TransportLayer::Proxy, why, .. })) => {
+            failed(format!("{through}, and that failed: {why}"))
+                .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
+        }
         _ => passed(through),
     }
 }
@@ -210,12 +210,10 @@ fn tls(far: &Far) -> Link {
     }
     match &far.connection {
         ApiConnection::Proxy(_) => match &far.health.result {
-            Err(api::ApiError::TransportError(TransportError::Unreachable {
-                layer: TransportLayer::Tls(_),
-                why,
-                ..
+            Err(api::ApiError::Transport(TransportError::Unreachable {
+                layer: TransportLayer::Tls(_), why, ..
             })) => failed(why).hint(tls_hint(far, None)),
-            Err(api::ApiError::TransportError(TransportError::Unreachable { .. })) => not_checked(NO_CONNECTION),
+            Err(api::ApiError::Transport(TransportError::Unreachable { .. })) => not_checked(NO_CONNECTION),
             _ => passed("the certificate is good; no more is seen through a proxy"),
         },
         ApiConnection::Failed(error) if error.layer == DialLayer::Tls => {

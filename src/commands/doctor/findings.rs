@@ -51,7 +51,7 @@ impl Far {
     /// Whether anything was sent to it at all.
     pub fn is_reached(&self) -> bool {
         let lost = |error: Option<&api::ApiError>| {
-            matches!(error, Some(api::ApiError::TransportError(TransportError::Unreachable { .. })))
+            matches!(error, Some(api::ApiError::Transport(TransportError::Unreachable { .. })))
         };
         !(lost(self.health.result.as_ref().err()) && lost(self.nest.guest.as_ref().err()))
     }

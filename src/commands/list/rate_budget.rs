@@ -117,7 +117,7 @@ impl RateBudget {
         let mut state = self.lock();
         state.heard = true;
         match &answer.result {
-            Err(error @ ApiError::TransportError(_)) => fail(&mut state, error.clone()),
+            Err(error @ ApiError::Transport(_)) => fail(&mut state, error.clone()),
             Err(error @ ApiError::RateLimited { .. }) => state.closed = Some(error.clone()),
             _ => {}
         }

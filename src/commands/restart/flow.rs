@@ -175,7 +175,7 @@ impl RoomRestart<'_> {
             Err(error) => error,
         };
         match error {
-            ApiError::TransportError(TransportError::Unanswered(why)) => {
+            ApiError::Transport(TransportError::Unanswered(why)) => {
                 self.reporter.step(Stage::Look);
                 self.reporter.detail(1, &format!("{why}; looking whether it was restarted"));
                 if !restart_was_seen(&probe, &self.room.id, ready.was_running, sent_ms).await {

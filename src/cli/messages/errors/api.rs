@@ -96,7 +96,7 @@ pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
         }
         ApiError::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense()),
         ApiError::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
-        ApiError::TransportError(lost) => self::lost(lost),
+        ApiError::Transport(lost) => self::lost(lost),
     }
 }
 
@@ -106,9 +106,9 @@ pub(super) fn not_restarted(error: &ApiError, room: &str) -> Failure {
     let signed = !matches!(error, ApiError::Unauthorized { url, .. } if !address::is_restart(url));
     let failure = failure(error, Asking { signed, ..Asking::restart(room) });
     match error {
-        ApiError::TransportError(TransportError::Unreachable { .. } | TransportError::Unusable(_)) => failure,
+        ApiError::Transport(TransportError::Unreachable { .. } | TransportError::Unusable(_)) => failure,
         // What was not answered was a question only.
-        ApiError::TransportError(TransportError::Unanswered(why)) => {
+        ApiError::Transport(TransportError::Unanswered(why)) => {
             Failure::new(Exit::Unreachable, "not restarted: the API does not say whether the nest runs").cause(why)
         }
         _ => Failure { message: format!("not restarted: {}", failure.message), ..failure },

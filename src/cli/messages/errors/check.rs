@@ -21,7 +21,7 @@ impl Failure {
 /// There is nothing to join, or nobody says whether there is.
 pub(super) fn unavailable(why: &Unavailable, room: &str) -> Failure {
     let mut failure = api::failure(&why.source, Asking { command: "nest check", room, signed: false });
-    if let ApiError::TransportError(TransportError::Unanswered(why)) = &why.source {
+    if let ApiError::Transport(TransportError::Unanswered(why)) = &why.source {
         failure.message = "the API does not say whether this nest runs".into();
         failure.causes = vec![why.clone()];
     }
