@@ -8,8 +8,8 @@ mod support;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use nostr_nests::api::{Network, Policy};
-use nostr_nests::commands::list::{self, Nest, Request, Watch, Whose};
+use nostr_nests::api::{Network, RetryPolicy};
+use nostr_nests::commands::list::{self, ListRequest, Nest, Watch, Whose};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::KeyPlan;
 use nostr_nests::net::tls;
@@ -38,12 +38,12 @@ async fn main() {
             relays: RelaySources { given: vec![url.clone()], profile: vec![], timeout },
             allow_http: true,
             key: KeyPlan::default(),
-            retry: Policy { retries: 0, max_wait: Duration::ZERO },
+            retry: RetryPolicy { retries: 0, max_wait: Duration::ZERO },
             jobs: 1,
             state_dir: None,
             interactive: false,
         };
-        let request = Request { whose: Whose::Key(host.public_key(), vec![]), ..Request::default() };
+        let request = ListRequest { whose: Whose::Key(host.public_key(), vec![]), ..ListRequest::default() };
         let relays = Relays::new([url], reach);
         let (mut alone, mut whole) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {

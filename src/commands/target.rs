@@ -11,7 +11,7 @@ use nostr::{Kind, PublicKey, RelayUrl};
 use tokio::time::timeout;
 
 use super::{Error, Job, Settings};
-use crate::api::Base;
+use crate::api::ApiUrl;
 use crate::api::wire::Info;
 use crate::key::{self, HostKey, KeyPlan};
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
@@ -33,7 +33,7 @@ pub struct RelaySources {
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub room: RoomRef,
-    pub api: Base,
+    pub api: ApiUrl,
     /// Its event, if relays were asked and have it.
     pub event: Option<relay::FetchedEvent>,
 }
@@ -43,7 +43,7 @@ pub(super) struct EventAndApi<T> {
     /// Its event; `None` if its name does not lead to one.
     pub event: Result<Option<relay::FetchedEvent>, Error>,
     /// Its API, and what was found out there.
-    pub api: Result<(Base, T), Error>,
+    pub api: Result<(ApiUrl, T), Error>,
 }
 
 impl Job<'_> {
@@ -73,7 +73,7 @@ impl Job<'_> {
     pub(super) async fn event_and_api<T, F>(
         &self,
         room: &RoomRef,
-        ask: impl FnOnce(Base) -> F,
+        ask: impl FnOnce(ApiUrl) -> F,
     ) -> Result<EventAndApi<T>, Error>
     where
         F: Future<Output = T>,
@@ -92,10 +92,10 @@ impl Job<'_> {
     }
 
     /// The API of `room`: what was given, the room's own URL, the environment, its event's `service`, the profile.
-    pub(super) fn api(&self, room: &RoomRef, event: Option<&relay::FetchedEvent>) -> Result<Base, Error> {
+    pub(super) fn api(&self, room: &RoomRef, event: Option<&relay::FetchedEvent>) -> Result<ApiUrl, Error> {
         let named = self.settings.api_named(room)?;
         let api = named.or_else(|| event?.event.api()).or_else(|| self.settings.api.profile.clone());
-        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
+        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::RoomRefError::from)?)
     }
 
     /// The event of a nest whose host is known, from relays in any case.

@@ -18,7 +18,7 @@ use super::token::{self, Problem};
 use super::validate::{self, ValidateError};
 use crate::clock::Clock;
 use crate::net::dial::{DialCause, DialError, DialLayer, DialLimits};
-use crate::reporter::{Reporter, Step};
+use crate::reporter::{Reporter, Stage};
 use crate::secret::Secret;
 
 pub use super::fresh::Restarted;
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Tools<'_> {
 /// Runs the check. Ends within the timeout, the hold, and half a second for leaving.
 pub async fn run(check: &Check<'_>, tools: &Tools<'_>) -> CheckReport {
     let started = Instant::now();
-    tools.reporter.step(check.room, Step::Check);
+    tools.reporter.step(check.room, Stage::Check);
     let mut findings = Findings::new(check, tools.clock);
     if let Some(inside) = enter(check, tools, &mut findings, started).await {
         stay(check, tools, &mut findings, inside, started + check.timeout).await;

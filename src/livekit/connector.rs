@@ -28,7 +28,6 @@ const INTERNAL_LIMIT: Duration = Duration::from_secs(3);
 
 impl Candidate {
     /// How long each layer of a connection to it may take, if there is `share` for all of them.
-    #[must_use]
     pub fn dial_limits(&self, share: Duration) -> DialLimits {
         let each = if self.internal.is_some() { INTERNAL_LIMIT } else { dial::LAYER_LIMIT };
         DialLimits { each, until: Instant::now() + share }
@@ -49,7 +48,6 @@ pub struct Preconnect {
 impl Preconnect {
     /// Begins with the first of `candidates` that a token may be shown to: the host's, if `host`. `limit` is for all of
     /// them.
-    #[must_use]
     pub fn begin(
         candidates: &[Candidate],
         host: bool,
@@ -113,7 +111,6 @@ impl Connector<'_> {
         Dialled { connection, early }
     }
 
-    /// Joins without audio.
     pub async fn join(&self, dialled: Dialled) -> Result<SignalSession, JoinError> {
         self.join_as(JoinMode::SignalOnly, &[], dialled).await
     }

@@ -107,7 +107,6 @@ pub struct CheckReport {
 
 impl CheckReport {
     /// The first step that failed.
-    #[must_use]
     pub fn failed(&self) -> Option<&Step<Finding>> {
         self.steps.iter().find(|step| step.status == Status::Failed)
     }

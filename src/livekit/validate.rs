@@ -64,7 +64,6 @@ const REASONS: [(&str, Refusal); 10] = [
 
 impl Refusal {
     /// Reads the reason out of a refusal; `None` when it does not come from a LiveKit server.
-    #[must_use]
     pub fn read(status: u16, body: &str) -> Option<Self> {
         // What stands before is the token.
         let why = body.rsplit_once("error:").map_or(body, |(_, why)| why).trim();
@@ -83,7 +82,6 @@ pub enum ValidateError {
     /// No connection, or it broke.
     #[error("{0}")]
     Unreachable(String),
-    /// After this time.
     #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// Something answered that is no LiveKit server, or an error in front of one.

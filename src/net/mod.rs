@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 /// Whether the host of a URL is this machine: `localhost`, 127.0.0.0/8 or `::1`.
-#[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

@@ -48,13 +48,11 @@ pub struct FetchedEvent {
 
 impl FetchedEvent {
     /// `naddr1…` with hints that are known to be good; `None` for an id that is too long for one.
-    #[must_use]
     pub fn naddr(&self) -> Option<String> {
         self.event.naddr(&self.seen_on)
     }
 
     /// Where a new version belongs: wherever there is one already, and to the relays of the nest; 20 at most.
-    #[must_use]
     pub fn homes(&self) -> Vec<RelayUrl> {
         let all = self.seen_on.iter().chain(&self.stale_on).cloned().chain(self.event.relays());
         each_once(all).into_iter().take(HOMES_MAX).collect()

@@ -87,24 +87,20 @@ pub struct Relays {
 
 impl Relays {
     /// These relays, each once.
-    #[must_use]
     pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: RelaySettings) -> Self {
         Self { list: each_once(list), settings }
     }
 
     /// The same with some more, such as the hints of a link.
-    #[must_use]
     pub fn also(self, more: impl IntoIterator<Item = RelayUrl>) -> Self {
         Self { list: each_once(self.list.into_iter().chain(more)), ..self }
     }
 
     /// Others, reached in the same way: where an event was found, for instance.
-    #[must_use]
     pub fn instead(&self, list: impl IntoIterator<Item = RelayUrl>) -> Self {
         Self::new(list, self.settings.clone())
     }
 
-    #[must_use]
     pub fn list(&self) -> &[RelayUrl] {
         &self.list
     }
@@ -129,9 +125,6 @@ impl Relays {
     ///
     /// The host's own relays (NIP-65) are asked too. Done when all have answered, 1 s after the first that told
     /// everything and had something to tell, or when the time is over.
-    ///
-    /// # Errors
-    /// [`RelayError::NoRelays`], [`RelayError::AllFailed`].
     pub async fn list_of(&self, host: PublicKey) -> Result<Listed, RelayError> {
         self.list_as_heard(host, |_| {}).await
     }
@@ -192,9 +185,6 @@ fn each_once(relays: impl IntoIterator<Item = RelayUrl>) -> Vec<RelayUrl> {
 }
 
 /// Reads the address of a relay as a person wrote it.
-///
-/// # Errors
-/// [`RelayError::BadUrl`].
 pub fn parse_url(text: &str) -> Result<RelayUrl, RelayError> {
     let text = text.trim();
     let bad = |text: &str, why| RelayError::BadUrl { text: text.to_owned(), why };

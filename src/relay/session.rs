@@ -53,7 +53,7 @@ pub enum RelayTrouble {
     Silent(Duration),
     /// It ended the connection; with what it said last, if anything.
     #[error("it ended the connection{}", said(.0))]
-    Lost(String),
+    TransportError(String),
     #[error("what it sends is not Nostr's")]
     Nonsense,
     /// A message or an answer beyond all measure.
@@ -103,7 +103,6 @@ impl Signer {
     }
 }
 
-/// How relays are reached.
 #[derive(Clone)]
 pub struct RelaySettings {
     /// For all that one call does: connecting included, and relays that are only found on the way.
@@ -261,10 +260,14 @@ impl<'a> RelaySession<'a> {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = frame.map_or(String::new(), |frame| words(&frame.reason));
-                    return Err(RelayTrouble::Lost(if reason.is_empty() { self.notice.clone() } else { reason }));
+                    return Err(RelayTrouble::TransportError(if reason.is_empty() {
+                        self.notice.clone()
+                    } else {
+                        reason
+                    }));
                 }
                 Some(Err(error)) => return Err(self.lost(&error)),
-                None => return Err(RelayTrouble::Lost(self.notice.clone())),
+                None => return Err(RelayTrouble::TransportError(self.notice.clone())),
             };
             self.bytes += text.len();
             if self.bytes > ANSWER_MAX {
@@ -291,11 +294,13 @@ impl<'a> RelaySession<'a> {
     fn lost(&self, error: &tungstenite::Error) -> RelayTrouble {
         match error {
             tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => RelayTrouble::TooMuch,
-            tungstenite::Error::Io(error) if self.notice.is_empty() => RelayTrouble::Lost(words(&io_text(error))),
+            tungstenite::Error::Io(error) if self.notice.is_empty() => {
+                RelayTrouble::TransportError(words(&io_text(error)))
+            }
             tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
             | tungstenite::Error::ConnectionClosed
             | tungstenite::Error::AlreadyClosed
-            | tungstenite::Error::Io(_) => RelayTrouble::Lost(self.notice.clone()),
+            | tungstenite::Error::Io(_) => RelayTrouble::TransportError(self.notice.clone()),
             _ => RelayTrouble::Nonsense,
         }
     }

@@ -498,7 +498,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Said {
             ))
         }
         Ending::SentAway(reason) => said(format!("we were sent away after {after}: {}", away(*reason))),
-        Ending::Lost(text) => said(format!("the connection was lost after {after}: {text}"))
+        Ending::TransportError(text) => said(format!("the connection was lost after {after}: {text}"))
             .hint("check again: a proxy, the network or the media server has cut it"),
         Ending::Deaf => said(format!("the audio connection broke after {after}"))
             .hint("check again: the network or the media server has cut it"),
@@ -512,7 +512,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Said {
 fn ending(how: &Ending) -> String {
     match how {
         Ending::SentAway(reason) => away(*reason).into(),
-        Ending::Lost(text) => text.clone(),
+        Ending::TransportError(text) => text.clone(),
         Ending::Silent(_) => "the media server stopped answering".into(),
         Ending::Deaf => "the audio connection broke".into(),
     }
@@ -527,20 +527,20 @@ fn exactly(time: Duration) -> String {
     }
 }
 
-fn moq_words(finding: &moq::Finding) -> Said {
-    use moq::Finding;
+fn moq_words(finding: &moq::MoqFinding) -> Said {
+    use moq::MoqFinding;
     match finding {
-        Finding::Event { status, over: true } => said(format!("its status is {status:?}: the nest is over"))
+        MoqFinding::Event { status, over: true } => said(format!("its status is {status:?}: the nest is over"))
             .hint("to reopen it, its host publishes its event again from the web app"),
-        Finding::Event { status, over: false } => said(format!("its status is {status:?}")),
-        Finding::NoRelay => {
+        MoqFinding::Event { status, over: false } => said(format!("its status is {status:?}")),
+        MoqFinding::NoRelay => {
             said("the event names no media relay").hint("its host publishes its event again from the web app")
         }
-        Finding::NoRelayAddress(text) => said(format!("{text} is no address")),
-        Finding::Relay { relay, port, answer: Err(error) } => said(format!("{relay} {error}")).hint(format!(
+        MoqFinding::NoRelayAddress(text) => said(format!("{text} is no address")),
+        MoqFinding::Relay { relay, port, answer: Err(error) } => said(format!("{relay} {error}")).hint(format!(
             "Media over QUIC needs UDP to port {port}: try from another network; if it is the same there, ask whoever runs that relay"
         )),
-        Finding::Relay { relay, answer: Ok(answer), .. } => {
+        MoqFinding::Relay { relay, answer: Ok(answer), .. } => {
             let versions = answer.versions.iter().map(|version| match version {
                 1 => "1".to_owned(),
                 0x6b33_43cf => "2".to_owned(),
@@ -549,17 +549,17 @@ fn moq_words(finding: &moq::Finding) -> Said {
             let versions = versions.collect::<Vec<_>>().join(", ");
             said(format!("{relay} answers by UDP at {} and speaks QUIC ({versions})", answer.address))
         }
-        Finding::NoAuth => said("the event names no auth service"),
-        Finding::NoAuthAddress(text) => said(format!("{text} is no web address")),
-        Finding::AuthCleartext(text) => said(format!("{text} was not asked: tokens would travel in the clear")),
-        Finding::Auth(text, Ok(..500)) => said(format!("{text} answers")),
-        Finding::Auth(text, answer) => {
+        MoqFinding::NoAuth => said("the event names no auth service"),
+        MoqFinding::NoAuthAddress(text) => said(format!("{text} is no web address")),
+        MoqFinding::AuthCleartext(text) => said(format!("{text} was not asked: tokens would travel in the clear")),
+        MoqFinding::Auth(text, Ok(..500)) => said(format!("{text} answers")),
+        MoqFinding::Auth(text, answer) => {
             let detail = match answer {
                 Ok(status) => format!("{text} fails with status {status}"),
                 Err(lost) => format!("{text}: {lost}"),
             };
             said(detail).hint("without it nobody gets a token: ask whoever runs the media relay")
         }
-        Finding::NotSpoken => said("nest does not speak Media over QUIC: nobody has listened"),
+        MoqFinding::NotSpoken => said("nest does not speak Media over QUIC: nobody has listened"),
     }
 }

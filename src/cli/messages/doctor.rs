@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Said, Step, check, moment, of_tls, troubles};
-use crate::api::{self, Layer as ApiLayer, Lost, Missing};
+use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
@@ -181,7 +181,7 @@ fn proxy(far: &Far) -> Link {
     let ApiConnection::Proxy(via) = &far.connection else { return passed("none on the way") };
     let through = format!("the way leads through {} ({})", via.host, via.variable);
     match &far.health.result {
-        Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
+        Err(api::ApiError::Transport(TransportError::Unreachable { layer: TransportLayer::Proxy, why, .. })) => {
             failed(format!("{through}, and that failed: {why}"))
                 .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
         }
@@ -210,10 +210,10 @@ fn tls(far: &Far) -> Link {
     }
     match &far.connection {
         ApiConnection::Proxy(_) => match &far.health.result {
-            Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
-                failed(why).hint(tls_hint(far, None))
-            }
-            Err(api::Error::Lost(Lost::Unreachable { .. })) => not_checked(NO_CONNECTION),
+            Err(api::ApiError::Transport(TransportError::Unreachable {
+                layer: TransportLayer::Tls(_), why, ..
+            })) => failed(why).hint(tls_hint(far, None)),
+            Err(api::ApiError::Transport(TransportError::Unreachable { .. })) => not_checked(NO_CONNECTION),
             _ => passed("the certificate is good; no more is seen through a proxy"),
         },
         ApiConnection::Failed(error) if error.layer == DialLayer::Tls => {
@@ -277,13 +277,13 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
         }
         (_, Ok(())) => passed(format!("{address} answers; it does not say which build it is")).took(far.nest.elapsed),
         (_, Err(error)) => failed(format!("{address}: {error}")).hint(match error {
-            api::Error::NotFound { missing: Missing::Unsaid, .. } => {
+            api::ApiError::NotFound { missing: Missing::Unsaid, .. } => {
                 "the rest of its answer is lost: try again in a moment".into()
             }
-            api::Error::NotFound { .. } | api::Error::Nonsense { .. } | api::Error::Redirect { .. } => {
+            api::ApiError::NotFound { .. } | api::ApiError::Nonsense { .. } | api::ApiError::Redirect { .. } => {
                 "this is another address than the API's, or an old server: check --api".into()
             }
-            api::Error::RateLimited { .. } => {
+            api::ApiError::RateLimited { .. } => {
                 "whoever shares this machine's address shares its limit: wait a quarter of an hour".into()
             }
             _ => troubles::server().hint,
@@ -292,9 +292,9 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
 }
 
 /// Whether either question about a nest was answered as a Nests API answers it.
-fn spoken(far: &Far) -> Result<(), &api::Error> {
-    let nests = |error: &api::Error| {
-        matches!(error, api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
+fn spoken(far: &Far) -> Result<(), &api::ApiError> {
+    let nests = |error: &api::ApiError| {
+        matches!(error, api::ApiError::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     };
     match (far.nest.guest.as_ref().err(), far.nest.info.as_ref().err()) {
         (None, _) | (_, None) => Ok(()),
@@ -322,13 +322,13 @@ fn signature(found: &DoctorFindings, far: &Far, named: &str) -> Link {
         (_, Some(Err(error))) => error,
     };
     match error {
-        Error::Api(api::Error::Unauthorized { said, url, .. }) => {
-            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            failed(format!("refused{said}; signed was {url}"))
+        Error::Api(api::ApiError::Unauthorized { server_text, url, .. }) => {
+            let why = if server_text.is_empty() { String::new() } else { format!(": {server_text}") };
+            failed(format!("refused{why}; signed was {url}"))
                 .hint("if the clock is right: a server behind a proxy may know itself by another scheme, host or prefix; sign its public URL with --api")
                 .next(format!("nest doctor {named} --api https://…"))
         }
-        Error::Api(api::Error::NotFound { missing: Missing::Endpoint, .. }) => {
+        Error::Api(api::ApiError::NotFound { missing: Missing::Endpoint, .. }) => {
             not_checked("this server has no call to try it with")
         }
         Error::Api(error) => unsaid(error),
@@ -336,7 +336,7 @@ fn signature(found: &DoctorFindings, far: &Far, named: &str) -> Link {
     }
 }
 
-fn unsaid(error: &api::Error) -> Link {
+fn unsaid(error: &api::ApiError) -> Link {
     not_checked(format!("the API does not say: {error}"))
 }
 

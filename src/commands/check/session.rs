@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Options, streaming};
-use crate::api::{Client, SignedReply};
+use super::{CheckOptions, streaming};
+use crate::api::{HttpClient, SignedReply};
 use crate::clock::Clock;
 use crate::commands::Job;
 use crate::commands::restart::Restarted;
@@ -34,7 +34,7 @@ impl RestartTimes {
 /// Joins the session that a restart gave out, as a guest (or as the host, if that is wanted), and reports what was found.
 pub(in crate::commands) async fn restarted_session(
     job: &Job<'_>,
-    options: Options,
+    options: CheckOptions,
     target: &Target,
     restarted: &Restarted,
     times: RestartTimes,
@@ -68,7 +68,7 @@ pub(in crate::commands) async fn restarted_session(
     carry_out(&check, preconnect.as_ref(), &job.client, job.reporter).await
 }
 
-impl Options {
+impl CheckOptions {
     /// A check for which there is no token yet, of a room of whose restart nothing is known.
     pub(in crate::commands) fn on<'a>(
         self,
@@ -85,7 +85,7 @@ impl Options {
 pub(in crate::commands) async fn carry_out(
     check: &Check<'_>,
     preconnect: Option<&Preconnect>,
-    client: &Client,
+    client: &HttpClient,
     reporter: &dyn Reporter,
 ) -> CheckReport {
     let tools =

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::api::{Base, Client, Via};
+use crate::api::{ApiUrl, HttpClient, Via};
 use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
 use crate::net::tls::TlsSession;
 
@@ -20,7 +20,7 @@ pub(crate) enum ApiConnection {
 }
 
 /// Connects, and says nothing on the connection.
-pub(super) async fn connect(client: &Client, api: &Base, until: Instant) -> ApiConnection {
+pub(super) async fn connect(client: &HttpClient, api: &ApiUrl, until: Instant) -> ApiConnection {
     let network = client.network();
     if let Some(via) = network.proxy.as_ref().and_then(|proxy| proxy.via(api.url())) {
         return ApiConnection::Proxy(via);

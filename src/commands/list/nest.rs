@@ -5,7 +5,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::probes::{Key, NestAnswer};
-use crate::api::{self, Base};
+use crate::api::{self, ApiUrl};
 use crate::clock::{self, Clock};
 use crate::commands::{Error, Settings};
 use crate::relay;
@@ -83,10 +83,10 @@ pub struct Nest {
     pub room: relay::FetchedEvent,
     /// The API behind `api`.
     #[serde(skip)]
-    pub base: Option<Base>,
+    pub base: Option<ApiUrl>,
     /// The error behind `why`.
     #[serde(skip)]
-    pub error: Option<api::Error>,
+    pub error: Option<api::ApiError>,
 }
 
 impl Nest {
@@ -159,9 +159,9 @@ impl Nest {
         }
     }
 
-    fn failed(self, error: api::Error) -> Self {
+    fn failed(self, error: api::ApiError) -> Self {
         let state =
-            if matches!(error, api::Error::RateLimited { .. }) { NestState::NotChecked } else { NestState::Unknown };
+            if matches!(error, api::ApiError::RateLimited { .. }) { NestState::NotChecked } else { NestState::Unknown };
         Self { state, why: Some(error.to_string()), error: Some(error), ..self }
     }
 
@@ -183,8 +183,8 @@ impl Nest {
 }
 
 /// The page of a nest: the web client is on the host of the API.
-pub(in crate::commands) fn page(naddr: &str, api: Option<&Base>) -> String {
-    let page = |api: &Base| -> Option<Url> {
+pub(in crate::commands) fn page(naddr: &str, api: Option<&ApiUrl>) -> String {
+    let page = |api: &ApiUrl| -> Option<Url> {
         let mut url = api.health().join(".").ok()?;
         url.set_query(None);
         url.join(naddr).ok()

@@ -6,7 +6,7 @@ use futures_util::future::{join, join3};
 
 use super::flow::FOLLOW_UP_LIMIT;
 use crate::api::probe::presence;
-use crate::api::{Base, Error as ApiError, Probe, RoomId};
+use crate::api::{ApiError, ApiUrl, Probe, RoomId};
 use crate::commands::Job;
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{Offset, validate};
@@ -60,7 +60,7 @@ pub struct ServerSigns {
 }
 
 /// Asks the API and its media server side by side.
-pub(super) async fn server_signs(job: &Job<'_>, api: &Base, id: &RoomId) -> ServerSigns {
+pub(super) async fn server_signs(job: &Job<'_>, api: &ApiUrl, id: &RoomId) -> ServerSigns {
     let probe = job.probe(api).within(FOLLOW_UP_LIMIT);
     let hints = Hints { returned: &[], streaming: &[], api: Some(api.url()), allow_http: false };
     let candidate = endpoint::candidates(hints).into_iter().next();

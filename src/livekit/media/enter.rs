@@ -184,8 +184,9 @@ impl Visit<'_> {
         if let Some(session) = self.session.take() {
             session.leave().await;
         }
-        let lost =
-            |_: JoinError| Failure::Ended(Ending::Lost("we left to try another way, and were not let in again".into()));
+        let lost = |_: JoinError| {
+            Failure::Ended(Ending::TransportError("we left to try another way, and were not let in again".into()))
+        };
         let dialled = self.connector.connect().await.map_err(|error| lost(error.into()))?;
         self.session = Some(self.connector.join_offering(dialled, &[]).await.map_err(lost)?);
         Ok(())

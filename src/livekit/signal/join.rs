@@ -145,7 +145,7 @@ async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, Joi
         match next(socket).await {
             Ok(Response::Join(join)) => return Ok(join),
             Err(Ending::SentAway(reason)) => return Err(JoinError::SentAway(reason)),
-            Err(Ending::Lost(text)) => return Err(JoinError::Broken(text)),
+            Err(Ending::TransportError(text)) => return Err(JoinError::Broken(text)),
             // Reading does not measure silence, and there is no audio yet.
             Ok(_) | Err(Ending::Silent(_) | Ending::Deaf) => {}
         }
@@ -155,7 +155,6 @@ async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, Joi
 /// What LiveKit says when it lets us in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// LiveKit's.
     pub version: Option<String>,
     /// Where it runs, if it says so.
     pub region: Option<String>,
@@ -167,7 +166,6 @@ pub struct Joined {
     pub metadata: String,
     /// Until a room closes that everybody has left; 0 from servers that do not say.
     pub departure_timeout_s: u32,
-    /// Ours.
     pub identity: String,
     /// The identities of the people inside, but not ours; recorders and agents do not count.
     pub people: BTreeSet<String>,

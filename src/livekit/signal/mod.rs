@@ -42,7 +42,7 @@ pub enum Ending {
     /// LiveKit said so, and why.
     SentAway(DisconnectReason),
     /// The connection was closed, or it broke.
-    Lost(String),
+    TransportError(String),
     /// No answer to pings for so long.
     Silent(Duration),
     /// The signal connection stands, but the audio connection broke.
@@ -86,14 +86,16 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
             Some(Ok(Message::Binary(bytes))) => bytes,
             Some(Ok(Message::Close(frame))) => {
                 let reason = frame.map(|frame| excerpt(&frame.reason)).filter(|reason| !reason.is_empty());
-                return Err(Ending::Lost(reason.unwrap_or_else(|| "the server closed the connection".into())));
+                return Err(Ending::TransportError(
+                    reason.unwrap_or_else(|| "the server closed the connection".into()),
+                ));
             }
             Some(Ok(_)) => continue,
-            Some(Err(error)) => return Err(Ending::Lost(lost(&error))),
-            None => return Err(Ending::Lost("the server closed the connection".into())),
+            Some(Err(error)) => return Err(Ending::TransportError(lost(&error))),
+            None => return Err(Ending::TransportError("the server closed the connection".into())),
         };
         let answer = proto::SignalResponse::decode(bytes)
-            .map_err(|_| Ending::Lost("the server sent what is no LiveKit message".into()))?;
+            .map_err(|_| Ending::TransportError("the server sent what is no LiveKit message".into()))?;
         match answer.message {
             Some(Response::Leave(leave)) => {
                 let reason = DisconnectReason::try_from(leave.reason).unwrap_or(DisconnectReason::UnknownReason);
@@ -191,7 +193,7 @@ impl SignalSession {
                 }
             }
         };
-        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::Lost(lost(error)))
+        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::TransportError(lost(error)))
     }
 
     /// Leaves the room. Returns who is still inside, as far as we were told.

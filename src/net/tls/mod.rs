@@ -45,7 +45,6 @@ pub(crate) fn holds_certificates(pem: &[u8]) -> Result<(), PemError> {
 }
 
 /// TLS 1.2 and 1.3 by ring; trusts Mozilla's roots and `extra_roots`. No ALPN: each user of it sets its own on a clone.
-#[must_use]
 pub fn client_config(extra_roots: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
     client_config_with_bundle(extra_roots, Vec::new())
 }
