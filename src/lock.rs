@@ -71,22 +71,3 @@ impl RoomLock {
         writeln!(&self.file, "{sid}")
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_second_waits_for_the_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let take = |wait| RoomLock::acquire(folder.path(), "https://h/r", wait);
-        let first = take(Duration::ZERO).await.unwrap();
-        assert!(matches!(take(Duration::ZERO).await, Err(LockError::Busy)));
-        assert_eq!(first.last_sid(), None);
-        first.remember_sid("RM_long-long-long").unwrap();
-        first.remember_sid("RM_a").unwrap();
-        let (second, ()) = tokio::join!(take(Duration::from_secs(5)), async { drop(first) });
-        assert_eq!(second.unwrap().last_sid().as_deref(), Some("RM_a"));
-        RoomLock::acquire(folder.path(), "https://h/other", Duration::ZERO).await.unwrap();
-    }
-}

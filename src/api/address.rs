@@ -146,39 +146,3 @@ fn without_credentials(text: &str) -> String {
         None => text.to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origin_and_full_address_are_the_same() {
-        for text in
-            ["https://h.example", "https://h.example/", "https://h.example/api/v1/nests/", "HTTPS://H.example:443"]
-        {
-            assert_eq!(ApiUrl::parse(text).unwrap().as_str(), "https://h.example/api/v1/nests", "{text}");
-        }
-        let base = ApiUrl::parse("https://h.example/pre").unwrap();
-        let id = RoomId::new("a b/%41").unwrap();
-        assert_eq!(base.room(&id, "/restart").as_str(), "https://h.example/pre/api/v1/nests/a%20b%2F%2541/restart");
-        assert_eq!(base.health().as_str(), "https://h.example/pre/health");
-    }
-
-    #[test]
-    fn plain_http_stays_on_this_machine() {
-        for text in ["http://127.0.0.1:80", "http://localhost:1", "http://[::1]:9", "https://h"] {
-            assert!(ApiUrl::parse(text).unwrap().secure(false).is_ok(), "{text}");
-        }
-        let far = ApiUrl::parse("http://h.example").unwrap();
-        assert!(matches!(far.clone().secure(false), Err(AddressError::Insecure(_))));
-        assert!(far.secure(true).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_api_is_refused_without_its_password() {
-        for text in ["h.example", "ftp://h", "https://h/?x", "https://h/#x", "https://me:hunter2@h"] {
-            let error = ApiUrl::parse(text).unwrap_err().to_string();
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
-}

@@ -1,0 +1,36 @@
+//! What an answer of the API says to a person.
+
+use nostr_nests::api::HttpReply;
+
+fn reply(status: u16, html: bool, body: &str) -> HttpReply {
+    HttpReply {
+        status,
+        date_ms: Some(10_000),
+        sent_ms: 104_000,
+        received_ms: 105_000,
+        retry_after: None,
+        remaining: None,
+        location: None,
+        html,
+        body: body.into(),
+        oversized: false,
+        cut: false,
+    }
+}
+
+#[test]
+fn error_texts_of_all_kinds() {
+    assert_eq!(reply(404, false, r#"{"error":"Nest not found"}"#).text(), "Nest not found");
+    assert_eq!(reply(429, true, "Too many requests,\n please wait").text(), "Too many requests, please wait");
+    assert_eq!(reply(502, true, "<html><h1>Bad Gateway</h1>").text(), "");
+    assert_eq!(reply(400, false, r#"{"error":{"a":1}}"#).text(), r#"{"a":1}"#);
+    assert_eq!(reply(401, false, r#"{"error":"bad Nostr eyJpZCI6IjEyMzQ1Njc4OTAi"}"#).text(), "bad Nostr ***");
+    assert_eq!(reply(500, false, &"x".repeat(900)).text().chars().count(), 301);
+    assert_eq!(reply(404, false, r#"{"error":"Nes"#).text(), r#"{"error":"Nes…"#);
+    assert_eq!(HttpReply { cut: true, ..reply(404, false, "") }.text(), "");
+}
+
+#[test]
+fn the_clock_of_the_server() {
+    assert_eq!(reply(401, false, "").clock_ahead_s(), Some(94));
+}
