@@ -246,14 +246,10 @@ impl Faults {
 
 impl Fault {
     fn strike(&mut self) -> Option<Kind> {
-        match &mut self.times {
-            Some(0) => None,
-            Some(left) => {
-                *left -= 1;
-                Some(self.kind.clone())
-            }
-            None => Some(self.kind.clone()),
+        if let Some(left) = &mut self.times {
+            *left = left.checked_sub(1)?;
         }
+        Some(self.kind.clone())
     }
 }
 

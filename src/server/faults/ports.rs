@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use livekit_protocol::{ParticipantInfo, Room};
+use livekit_protocol::{CreateRoomRequest, ParticipantInfo, Room};
 
 use super::{ActiveFaults, Kind};
 use crate::secret::Secret;
 use crate::server::BackendError;
-use crate::server::media::{self, MediaServer, NewRoom};
+use crate::server::media::{self, MediaServer};
 use crate::server::random_text;
 use crate::server::store::{LeaseAnswer, Record, RoomStore};
 use crate::server::token::Issuer;
@@ -87,10 +87,6 @@ impl RoomStore for FaultyStore {
     async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
         self.store.first_use(what, memory).await
     }
-
-    async fn ping(&self) -> Result<(), BackendError> {
-        self.store.ping().await
-    }
 }
 
 /// A media server that is down, keeps what it was to delete, or tears down what it has created.
@@ -154,7 +150,7 @@ impl MediaServer for FaultyMedia {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
+    async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
         let mut created = self.up()?.create(room).await?;
         let mut pretended = self.pretended();
         if !matches!(*pretended, PretendedRoom::AsItIs) {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantPermission, Room, ServerInfo,
+    CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantPermission, Room,
+    ServerInfo,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{BackendError, MediaServer, NewRoom};
+use super::{BackendError, MediaServer};
 use crate::clock::Clock;
 use crate::server::random_text;
 use crate::server::token::{Claims, Issuer, TokenError};
@@ -166,7 +167,7 @@ impl Embedded {
         let mut rooms = self.rooms();
         let live = rooms
             .entry(name.to_owned())
-            .or_insert_with(|| self.new_room(&NewRoom { name: name.into(), ..NewRoom::default() }));
+            .or_insert_with(|| self.new_room(&CreateRoomRequest { name: name.into(), ..Default::default() }));
         if let Some(before) = live.members.remove(&claims.sub) {
             let _ = before.inbox.send(leave(DisconnectReason::DuplicateIdentity));
         }
@@ -201,11 +202,9 @@ impl Embedded {
         self.issuer.mint(&Claims { exp: Some(now + 600), nbf: Some(now), ..claims.clone() })
     }
 
-    fn new_room(&self, new: &NewRoom) -> LiveRoom {
+    fn new_room(&self, new: &CreateRoomRequest) -> LiveRoom {
         let now = Clock::default();
-        let timeout = |wanted: Duration, default: Duration| {
-            u32::try_from(if wanted.is_zero() { default } else { wanted }.as_secs()).unwrap_or(u32::MAX)
-        };
+        let timeout = |wanted: u32, default: Duration| if wanted == 0 { seconds(default) } else { wanted };
         let room = Room {
             sid: format!("RM_{}", random_text(12)),
             name: new.name.clone(),
@@ -240,7 +239,7 @@ impl MediaServer for Embedded {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
+    async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
         let mut rooms = self.rooms();
         Ok(rooms.entry(room.name.clone()).or_insert_with(|| self.new_room(room)).room.clone())
     }
@@ -309,6 +308,11 @@ fn participant(claims: &Claims) -> ParticipantInfo {
 
 pub(super) fn leave(reason: DisconnectReason) -> Message {
     Message::Leave(LeaveRequest { reason: reason.into(), ..LeaveRequest::default() })
+}
+
+/// Whole seconds, in which LiveKit has its timeouts.
+pub(in crate::server) fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn count(len: usize) -> u32 {

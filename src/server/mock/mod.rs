@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use self::service::MockService;
 use super::access_log::LogSink;
-use super::api::DEPARTURE_TIMEOUT;
+use super::api::DEPARTURE_TIMEOUT_S;
 use super::faults::Fault;
 use super::media::{Embedded, EmbeddedSettings, LivekitConfig, MediaServer};
 use super::store::Record;
@@ -51,7 +51,7 @@ impl Default for Options {
             livekit: None,
             media: EmbeddedSettings::default(),
             record_ttl: Duration::from_secs(24 * 3600),
-            departure_timeout: DEPARTURE_TIMEOUT,
+            departure_timeout: Duration::from_secs(DEPARTURE_TIMEOUT_S.into()),
             public_origin: None,
             log: None,
         }
@@ -85,7 +85,7 @@ impl Mock {
         let host = Keys::generate();
         let record = demo_record(&host, &format!("ws://{address}/relay"));
         service.memory.write(record.clone());
-        let event = demo_event(&host, address, service.media.url())?;
+        let event = demo_event(&host, address, &service.endpoint())?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let serving = service.clone();
@@ -226,15 +226,14 @@ fn demo_record(host: &Keys, relay: &str) -> Record {
     }
 }
 
-fn demo_event(host: &Keys, address: SocketAddr, livekit: &str) -> io::Result<Event> {
-    let streaming = livekit.trim_start_matches("ws://").trim_start_matches("wss://");
+fn demo_event(host: &Keys, address: SocketAddr, endpoint: &str) -> io::Result<Event> {
     let tags = [
         vec!["d", DEMO],
         vec!["room", "Demo nest"],
         vec!["title", "Demo nest"],
         vec!["status", "open"],
         vec!["service", &format!("http://{address}/api/v1/nests")],
-        vec!["streaming", &format!("wss+livekit://{streaming}")],
+        vec!["streaming", endpoint],
         vec!["relays", &format!("ws://{address}/relay")],
         vec!["p", &host.public_key().to_hex(), "", "Host"],
     ]

@@ -42,11 +42,7 @@ impl Leases {
 
     /// Ends `lease`; whether it was still held.
     fn end(&mut self, lease: u64) -> bool {
-        let held = self.held() == Some(lease);
-        if held {
-            self.held = None;
-        }
-        held
+        self.held() == Some(lease) && self.held.take().is_some()
     }
 }
 
@@ -56,27 +52,23 @@ impl Memory {
         Self { ttl, contents: Mutex::default() }
     }
 
-    /// The record of a nest, without waiting.
     pub(in crate::server) fn peek(&self, id: &str) -> Option<Record> {
-        let mut contents = self.lock();
-        if contents.records.get(id).is_some_and(|(written, _)| written.elapsed() >= self.ttl) {
-            contents.records.remove(id);
-        }
-        contents.records.get(id).map(|(_, record)| record.clone())
+        self.lock().records.get(id).map(|(_, record)| record.clone())
     }
 
-    /// Writes a record, without waiting.
     pub(in crate::server) fn write(&self, record: Record) {
         self.lock().records.insert(record.id.clone(), (Instant::now(), record));
     }
 
-    /// Forgets a nest, without waiting.
     pub(in crate::server) fn forget(&self, id: &str) {
         self.lock().records.remove(id);
     }
 
+    /// The contents, without the records that have expired by now.
     fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        contents.records.retain(|_, (written, _)| written.elapsed() < self.ttl);
+        contents
     }
 }
 
@@ -171,9 +163,5 @@ impl RoomStore for Memory {
         }
         let before = contents.used.insert(what.to_owned(), now + memory);
         Ok(before.is_none_or(|until| until <= now))
-    }
-
-    async fn ping(&self) -> Result<(), BackendError> {
-        Ok(())
     }
 }

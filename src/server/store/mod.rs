@@ -103,6 +103,4 @@ pub trait RoomStore: Send + Sync {
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError>;
     /// Whether this is the first time within `memory` that something is used.
     async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError>;
-    /// Fails when the store does not answer.
-    async fn ping(&self) -> Result<(), BackendError>;
 }
