@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -19,7 +18,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::access_log::{AccessLogEntry, LogSink};
 use super::answer::{Body, HttpAnswer};
@@ -208,16 +207,9 @@ async fn refuse_connection(mut stream: TcpStream) {
 /// Upgrades a request to a WebSocket (RFC 6455, 4.2): the answer that accepts it, and the connection once that was sent.
 /// `None` when no upgrade was asked for.
 pub(super) fn upgrade_to_websocket(request: &mut Request<Incoming>) -> Option<(HttpAnswer, OnUpgrade)> {
-    let headers = request.headers();
-    let has = |name, wanted: &str| {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))
-    };
-    let wanted = has(CONNECTION, "upgrade") && has(UPGRADE, "websocket") && has(SEC_WEBSOCKET_VERSION, "13");
-    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| wanted)?;
-    let answer = HttpAnswer::empty(StatusCode::SWITCHING_PROTOCOLS)
-        .header(CONNECTION, "Upgrade")
-        .header(UPGRADE, "websocket")
-        .header(SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
+    let accepted = create_response_with_body(request, || ()).ok()?;
+    let headers =
+        accepted.headers().iter().map(|(name, value)| (name.clone(), value.to_str().unwrap_or_default().into()));
+    let answer = HttpAnswer { headers: headers.collect(), ..HttpAnswer::empty(accepted.status()) };
     Some((answer, hyper::upgrade::on(request)))
 }

@@ -16,21 +16,13 @@ const LEEWAY_S: i64 = 60;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Grants {
-    /// The room that the other grants are about.
     pub room: Option<String>,
-    /// Whether the participant may join the room.
     pub room_join: Option<bool>,
-    /// Whether the participant may publish tracks.
     pub can_publish: Option<bool>,
-    /// Whether the participant may subscribe to tracks.
     pub can_subscribe: Option<bool>,
-    /// Whether the bearer may administer the room.
     pub room_admin: Option<bool>,
-    /// Whether the bearer may record the room.
     pub room_record: Option<bool>,
-    /// Whether the bearer may create and delete rooms.
     pub room_create: Option<bool>,
-    /// Whether the bearer may list rooms.
     pub room_list: Option<bool>,
 }
 
@@ -58,17 +50,13 @@ impl RoomConfig {
 #[serde(default)]
 pub struct Claims {
     pub sub: String,
-    /// The API key whose secret signed the token.
     pub iss: String,
     /// Not valid after this time; a token without one never expires.
     pub exp: Option<i64>,
-    /// Not valid before this time.
     pub nbf: Option<i64>,
     /// The name that others in the room see.
     pub name: String,
-    /// The grants, under the name that LiveKit has for them.
     pub video: Option<Grants>,
-    /// The room, where LiveKit has to make it.
     #[serde(rename = "roomConfig")]
     pub room_config: Option<RoomConfig>,
     /// For the application: here a JSON object as text.
@@ -92,9 +80,7 @@ pub(super) enum TokenError {
 /// An API key and its secret, which mint and verify tokens.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// The name of the key, which is the `iss` of its tokens.
     pub key: String,
-    /// The secret that is shared with LiveKit.
     pub secret: Secret,
 }
 

@@ -42,8 +42,14 @@ pub(super) enum Kind {
     LateTeardown(Duration),
     WrongSecret,
     InternalEndpoint(String),
-    Status { code: u16, retry_after: Option<u64> },
-    PlainText { code: u16, retry_after: Option<u64> },
+    Status {
+        code: u16,
+        retry_after: Option<u64>,
+    },
+    PlainText {
+        code: u16,
+        retry_after: Option<u64>,
+    },
     Html(u16),
     Empty(u16),
     RateLimit(u32),
@@ -64,16 +70,10 @@ pub(super) enum Kind {
     LostRecord,
     RedisHang(Option<Duration>),
     LivekitDown,
-    Clock(ClockFault),
-}
-
-/// How a clock is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ClockFault {
-    /// It is so many milliseconds ahead.
-    Ahead(i64),
-    /// It begins with this year.
-    Year(i16),
+    /// The clock is so many milliseconds ahead.
+    ClockAhead(i64),
+    /// The clock stands at the beginning of this year.
+    ClockYear(i16),
 }
 
 /// A row of the table of faults.
@@ -130,7 +130,7 @@ pub const TABLE: &[FaultRow] = &[
     row("redis-hang", "[=TIME]", "requests that hang until the store is back after TIME (never), and are carried out then", Scope::Api,
         |v| if v.is_empty() { Some(Kind::RedisHang(None)) } else { duration(v).map(|time| Kind::RedisHang(Some(time))) }),
     row("livekit-down", "", "a media server that is down: nests look inactive, restarts fail", Scope::All, |v| bare(v, Kind::LivekitDown)),
-    row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, |v| clock(v).map(Kind::Clock)),
+    row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, clock),
 ];
 
 /// Why a text is no fault.
@@ -218,16 +218,15 @@ impl Faults {
 
     /// The clock of the API, which may be wrong.
     pub(super) fn clock(&self) -> Clock {
-        let wrong = self.find(|kind| if let Kind::Clock(fault) = kind { Some(*fault) } else { None });
-        let offset_ms = match wrong {
-            None => 0,
-            Some(ClockFault::Ahead(offset_ms)) => offset_ms,
-            Some(ClockFault::Year(year)) => {
-                let then = jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
-                then.map_or(0, |then| then.timestamp().as_millisecond() - Clock::default().now_ms())
+        let offset_ms = self.find(|kind| match kind {
+            Kind::ClockAhead(offset_ms) => Some(*offset_ms),
+            Kind::ClockYear(year) => {
+                let then = jiff::civil::date(*year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+                Some(then.timestamp().as_millisecond() - Clock::default().now_ms())
             }
-        };
-        Clock { offset_ms }
+            _ => None,
+        });
+        Clock { offset_ms: offset_ms.unwrap_or_default() }
     }
 
     pub(super) fn rate_limit(&self) -> Option<u32> {
@@ -277,12 +276,12 @@ fn duration(value: &str) -> Option<Duration> {
     Duration::try_from(value.parse::<jiff::SignedDuration>().ok()?).ok()
 }
 
-fn clock(value: &str) -> Option<ClockFault> {
+fn clock(value: &str) -> Option<Kind> {
     let offset = |text| duration(text).and_then(|time| i64::try_from(time.as_millis()).ok());
     match value.split_at_checked(1)? {
-        ("+", text) => offset(text).map(ClockFault::Ahead),
-        ("-", text) => offset(text).map(|ms| ClockFault::Ahead(-ms)),
-        _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(ClockFault::Year),
+        ("+", text) => offset(text).map(Kind::ClockAhead),
+        ("-", text) => offset(text).map(|ms| Kind::ClockAhead(-ms)),
+        _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(Kind::ClockYear),
     }
 }
 
@@ -304,9 +303,9 @@ mod tests {
             ("status=503,3sx1@api", fault(status(503, Some(3)), Scope::Api, Some(1))),
             ("late-teardown=12s", fault(Kind::LateTeardown(Duration::from_secs(12)), RESTART, None)),
             ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(ApiCall::Info), None)),
-            ("clock=+94s", fault(Kind::Clock(ClockFault::Ahead(94_000)), Scope::All, None)),
-            ("clock=-2m", fault(Kind::Clock(ClockFault::Ahead(-120_000)), Scope::All, None)),
-            ("clock=2099", fault(Kind::Clock(ClockFault::Year(2099)), Scope::All, None)),
+            ("clock=+94s", fault(Kind::ClockAhead(94_000), Scope::All, None)),
+            ("clock=-2m", fault(Kind::ClockAhead(-120_000), Scope::All, None)),
+            ("clock=2099", fault(Kind::ClockYear(2099), Scope::All, None)),
             ("internal-endpoint", fault(Kind::InternalEndpoint("livekit:7880".into()), Scope::Api, None)),
             ("huge-body", fault(Kind::HugeBody(1_000_000_000), RESTART, None)),
             ("huge-body=5x3", fault(Kind::HugeBody(5), RESTART, Some(3))),

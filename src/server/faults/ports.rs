@@ -30,14 +30,12 @@ impl FaultyStore {
 
     /// Hangs at the first question of a request.
     async fn hang(&self) {
-        let hang =
-            self.faults.0.iter().find_map(|kind| if let Kind::RedisHang(time) = kind { Some(*time) } else { None });
-        if let Some(time) = hang
-            && !self.hung.swap(true, Ordering::Relaxed)
-        {
-            match time {
-                Some(time) => tokio::time::sleep(time).await,
-                None => pending().await,
+        for kind in &self.faults.0 {
+            match kind {
+                Kind::RedisHang(_) if self.hung.swap(true, Ordering::Relaxed) => {}
+                Kind::RedisHang(Some(time)) => tokio::time::sleep(*time).await,
+                Kind::RedisHang(None) => pending().await,
+                _ => {}
             }
         }
     }

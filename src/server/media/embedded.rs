@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use hyper::StatusCode;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantPermission, Room,
@@ -15,7 +16,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use super::{BackendError, MediaServer};
 use crate::clock::Clock;
 use crate::server::random_text;
-use crate::server::token::{Claims, Issuer, TokenError};
+use crate::server::token::{Claims, Issuer};
 
 /// Settings of the media server that its operator chooses. The defaults are LiveKit's.
 #[derive(Clone, Copy, Debug)]
@@ -44,32 +45,12 @@ impl Default for EmbeddedSettings {
 /// Why a join is refused, in LiveKit's words.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum JoinError {
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error("invalid authorization header. Must start with Bearer ")]
-    NoBearer,
-    #[error("no permissions to access the room")]
-    NoGrants,
-    #[error("permissions denied")]
-    NoJoin,
-    #[error("identity cannot be empty")]
-    NoIdentity,
-    #[error("no room name")]
-    NoRoomName,
-    /// There is no such room, and `auto_create` is off.
-    #[error("requested room does not exist")]
-    NoRoom,
-}
-
-impl JoinError {
-    /// The HTTP status that LiveKit answers.
-    pub(super) fn status(&self) -> u16 {
-        match self {
-            Self::Token(_) | Self::NoBearer | Self::NoGrants | Self::NoJoin => 401,
-            Self::NoIdentity | Self::NoRoomName => 400,
-            Self::NoRoom => 404,
-        }
-    }
+    /// HTTP status 401, even for a request that is no WebSocket's.
+    #[error("{0}")]
+    Token(String),
+    /// Another HTTP status and the text.
+    #[error("{1}")]
+    Refused(StatusCode, &'static str),
 }
 
 /// The rooms, and who is in them.
@@ -119,7 +100,6 @@ impl Drop for Seat<'_> {
 }
 
 impl Embedded {
-    /// A server without rooms that is reachable at `url` and accepts the tokens of `issuer`.
     pub(in crate::server) fn new(url: String, issuer: Issuer, settings: EmbeddedSettings) -> Arc<Self> {
         Arc::new(Self { url, issuer, settings, rooms: Mutex::default() })
     }
@@ -144,18 +124,21 @@ impl Embedded {
 
     /// The checks of `/rtc/validate`: who may join which room.
     pub(super) fn validate(&self, token: Option<&str>) -> Result<(String, Claims), JoinError> {
-        let token = token.filter(|token| !token.is_empty()).ok_or(JoinError::NoGrants)?;
-        let claims = self.issuer.verify(token, Clock::default().now_s())?;
-        let grants = claims.video.as_ref().ok_or(JoinError::NoGrants)?;
+        let no_grants = JoinError::Refused(StatusCode::UNAUTHORIZED, "no permissions to access the room");
+        let Some(token) = token.filter(|token| !token.is_empty()) else { return Err(no_grants) };
+        let claims =
+            self.issuer.verify(token, Clock::default().now_s()).map_err(|e| JoinError::Token(e.to_string()))?;
+        let Some(grants) = &claims.video else { return Err(no_grants) };
         if grants.room_join != Some(true) {
-            return Err(JoinError::NoJoin);
+            return Err(JoinError::Refused(StatusCode::UNAUTHORIZED, "permissions denied"));
         }
         if claims.sub.is_empty() {
-            return Err(JoinError::NoIdentity);
+            return Err(JoinError::Refused(StatusCode::BAD_REQUEST, "identity cannot be empty"));
         }
-        let name = grants.room.as_deref().filter(|name| !name.is_empty()).ok_or(JoinError::NoRoomName)?;
+        let name = grants.room.as_deref().filter(|name| !name.is_empty());
+        let name = name.ok_or(JoinError::Refused(StatusCode::BAD_REQUEST, "no room name"))?;
         if !self.settings.auto_create && !self.rooms().contains_key(name) {
-            return Err(JoinError::NoRoom);
+            return Err(JoinError::Refused(StatusCode::NOT_FOUND, "requested room does not exist"));
         }
         Ok((name.to_owned(), claims))
     }

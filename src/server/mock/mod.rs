@@ -33,7 +33,6 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// A real LiveKit server in place of the embedded one.
     pub livekit: Option<LivekitConfig>,
-    /// How the embedded media server is to be.
     pub media: EmbeddedSettings,
     /// How long a record lives after its last write.
     pub record_ttl: Duration,
@@ -73,10 +72,6 @@ impl Mock {
         Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
     }
 
-    /// Starts on a listener.
-    ///
-    /// # Errors
-    /// When the listener cannot be used, the LiveKit URL is none, or no thread can be started.
     pub fn on(listener: TcpListener, options: Options) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -113,22 +108,18 @@ impl Mock {
         Ok(mock)
     }
 
-    /// The origin of the Nests API.
     pub fn api(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The URL of the Nostr relay.
     pub fn relay(&self) -> String {
         format!("ws://{}/relay", self.address)
     }
 
-    /// The URL of the media server, the embedded one or the real one.
     pub fn livekit(&self) -> &str {
         self.service.media.url()
     }
 
-    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -148,12 +139,10 @@ impl Mock {
         self.service.seen().requests.get(path).copied().unwrap_or_default()
     }
 
-    /// How many requests came at all.
     pub fn all_requests(&self) -> usize {
         self.service.seen().requests.values().sum()
     }
 
-    /// The `Authorization` that came last.
     pub fn last_authorization(&self) -> Option<String> {
         self.service.seen().authorization.clone()
     }
@@ -173,22 +162,18 @@ impl Mock {
         self.service.memory.forget(id);
     }
 
-    /// An audio room of the embedded media server.
     pub fn room(&self, id: &str) -> Option<Room> {
         self.embedded()?.room(id)
     }
 
-    /// The identities of those in an audio room of the embedded media server.
     pub fn participants(&self, id: &str) -> Vec<String> {
         self.embedded().map(|media| media.identities(id)).unwrap_or_default()
     }
 
-    /// A token that the media server accepts, with these claims.
     pub fn mint(&self, claims: &Claims) -> String {
         self.service.media.issuer().mint(claims)
     }
 
-    /// The media server, the embedded one or the real one.
     pub fn media(&self) -> Arc<dyn MediaServer> {
         self.service.media.clone()
     }
