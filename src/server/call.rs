@@ -46,18 +46,15 @@ impl ApiCall {
         CALLS[self as usize].1
     }
 
-    /// What a 500 to this call says.
     pub(super) fn failure(self) -> &'static str {
         CALLS[self as usize].2
     }
 }
 
-/// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum HttpRoute {
     /// A call of the API and the room that it is about (empty for `create` and `health`).
     Api(ApiCall, String),
-    /// The WebSocket of the media server.
     Signal,
     /// The same checks, without joining.
     Validate,

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -22,7 +22,8 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use super::access_log::{AccessLogEntry, LogSink};
 use super::answer::{Body, HttpAnswer};
-use crate::clock::Clock;
+use super::lock;
+use crate::clock::{Clock, millis};
 
 /// The longest head that is read, in bytes; to a longer one hyper answers 431.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -32,7 +33,6 @@ const HEAD_LIMIT: usize = 64 * 1024;
 #[error("connection dropped")]
 pub(super) struct ConnectionDropped;
 
-/// What answers the requests.
 pub(super) trait HttpService: Send + Sync + 'static {
     fn front(&self) -> &HttpFront;
 
@@ -48,17 +48,13 @@ pub(super) trait HttpService: Send + Sync + 'static {
     ) -> impl Future<Output = Result<HttpAnswer, ConnectionDropped>> + Send;
 }
 
-/// How much clients may ask of a server.
 pub(super) struct HttpLimits {
-    /// Open at the same time.
     pub(super) connections: usize,
-    /// The longest body that is read, in bytes.
     pub(super) body: usize,
     /// How long a head or a body may take to arrive, and an idle connection stays.
     pub(super) arrival: Duration,
 }
 
-/// What the front keeps between requests.
 pub(super) struct HttpFront {
     limits: HttpLimits,
     log: Option<LogSink>,
@@ -80,7 +76,7 @@ impl HttpFront {
 
     /// Runs something until it ends, at the latest when the server does.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks();
+        let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
@@ -108,10 +104,6 @@ impl HttpFront {
             Ok(Err(_)) => refused(StatusCode::BAD_REQUEST, "The body is not whole"),
             Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "The body takes too long"),
         }
-    }
-
-    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,12 +134,12 @@ pub(super) async fn serve<S: HttpService>(
     front.stopping.send_replace(true);
     let finished = async {
         while connections.join_next().await.is_some() {}
-        let mut tasks = std::mem::take(&mut *front.tasks());
+        let mut tasks = std::mem::take(&mut *lock(&front.tasks));
         while tasks.join_next().await.is_some() {}
     };
     let _ = tokio::time::timeout(grace, finished).await;
     // What is not done by now is cut off.
-    front.tasks().abort_all();
+    lock(&front.tasks).abort_all();
 }
 
 async fn connection<S: HttpService>(
@@ -185,8 +177,7 @@ async fn respond<S: HttpService>(
             Ok(answer) => (Some(answer.status.as_u16()), answer.note.clone()),
             Err(ConnectionDropped) => (None, "dropped".into()),
         };
-        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (time_ms, client_ip) = (Clock::default().now_ms(), client.ip());
+        let (time_ms, client_ip, elapsed_ms) = (Clock::default().now_ms(), client.ip(), millis(begun.elapsed()));
         log(AccessLogEntry { time_ms, client_ip, method, path, status, elapsed_ms, note });
     }
     answer.map(HttpAnswer::into_response)

@@ -27,6 +27,8 @@ pub use access_log::{AccessLogEntry, LogSink};
 pub use faults::Fault;
 pub use mock::{DEMO, Mock, Options};
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 /// Why the room store or the media server did not do what it was asked; which of them, and why.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BackendError {
@@ -35,6 +37,11 @@ pub enum BackendError {
     Unreachable(&'static str, String),
     #[error("{0}: {1}")]
     Broken(&'static str, String),
+}
+
+/// A mutex whose contents hold together even if somebody has panicked with it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Random bytes. The operating system's source does not fail in practice.

@@ -15,7 +15,6 @@ const WINDOW_S: i64 = 60;
 /// How long an event id is to be remembered: longer than it can be valid.
 pub(super) const MEMORY: Duration = Duration::from_secs(150);
 
-/// Why a request is not authenticated; clients are told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Nip98Error {
     #[error("Missing Authorization header")]

@@ -34,7 +34,6 @@ pub struct RoomConfig {
     pub empty_timeout: u32,
     /// Seconds until it closes once everybody has left.
     pub departure_timeout: u32,
-    /// How many get in; 0: no limit.
     pub max_participants: u32,
 }
 

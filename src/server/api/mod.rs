@@ -32,7 +32,6 @@ use crate::clock::{Clock, rfc3339};
 
 pub(super) use self::tokens::DEPARTURE_TIMEOUT_S;
 
-/// The API and what is behind it.
 pub(super) struct NestsApi {
     pub(super) store: Arc<dyn RoomStore>,
     pub(super) media: Arc<dyn MediaServer>,
@@ -44,11 +43,9 @@ pub(super) struct NestsApi {
     /// Whether outages are glossed over and tokens say less, as upstream does. Otherwise an outage is a 503, and a token
     /// says from when it is valid, and what a room is to be like that LiveKit makes for it.
     pub(super) mimic_upstream: bool,
-    /// How many signed requests a key may send.
     pub(super) key_limit: Option<(Quota, RateLimiter<PublicKey>)>,
 }
 
-/// One request and all that it needs.
 pub(super) struct ApiRequest {
     pub(super) nests: Arc<NestsApi>,
     pub(super) call: ApiCall,
@@ -64,7 +61,6 @@ pub(super) struct ApiRequest {
 pub(super) enum ApiFailure {
     /// The client's fault: told as it is.
     Refused(StatusCode, String),
-    /// The key has used up its budget.
     TooMany(RateAllowance),
     /// The store or the media server cannot be reached; the reason is for the log.
     Unavailable(String),
@@ -131,7 +127,6 @@ impl ApiRequest {
         self.head.headers.get(AUTHORIZATION)?.to_str().ok()
     }
 
-    /// The key that has signed the request, as hex.
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
         let url = format!("{}{}", self.origin, self.head.uri.path_and_query().map_or("/", |path| path.as_str()));
         let (method, now_s) = (self.head.method.as_str(), self.nests.clock.now_s());

@@ -36,7 +36,6 @@ const WATCH: Duration = Duration::from_millis(60);
 pub(super) struct ReplacedRoom {
     pub(super) record: Record,
     pub(super) config: RoomConfig,
-    /// The SID of the room before, if there was one.
     pub(super) old_sid: Option<String>,
     pub(super) new_sid: String,
 }
@@ -64,7 +63,6 @@ impl NestsApi {
     }
 }
 
-/// A restart under way.
 struct Restart<'a> {
     nests: &'a NestsApi,
     id: &'a str,

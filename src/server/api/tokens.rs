@@ -18,7 +18,6 @@ use crate::server::token::{Claims, Grants, RoomConfig};
 /// How long a token lasts, in seconds.
 const TOKEN_S: i64 = 6 * 3600;
 
-/// How many get into a room.
 const MAX_PARTICIPANTS: u32 = 500;
 
 /// How long a room stays while nobody was ever in it, in seconds, as upstream has it.
@@ -117,7 +116,6 @@ impl NestsApi {
         CreateRoomRequest { name, empty_timeout, departure_timeout, max_participants, metadata, ..Default::default() }
     }
 
-    /// A token for somebody with a key.
     pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, room_config: Option<RoomConfig>) -> String {
         let runs = matches!(role, NestRole::Host | NestRole::Admin);
         let grants = Grants {
@@ -138,7 +136,6 @@ impl NestsApi {
         self.sign(room, claims)
     }
 
-    /// A token for a listener without a key.
     pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
         let claims = Claims {
             sub: format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase()),

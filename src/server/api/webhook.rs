@@ -13,7 +13,6 @@ use super::{ApiFailure, ApiRequest, refused};
 use crate::server::answer::HttpAnswer;
 use crate::server::store::{self, Record};
 
-/// The status of a nest whose audio room has closed.
 const INACTIVE: &str = "inactive";
 
 #[derive(Deserialize)]

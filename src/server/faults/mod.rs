@@ -8,13 +8,14 @@ mod ports;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub(super) use hooks::ActiveFaults;
 pub(super) use ports::{FaultyMedia, FaultyStore};
 
 use super::call::ApiCall;
+use super::lock;
 use crate::clock::Clock;
 
 /// One fault: what goes wrong, at which calls, how often. Written `NAME[=VALUE][xTIMES][@CALL]`.
@@ -35,7 +36,6 @@ enum Scope {
     All,
 }
 
-/// What goes wrong, in the order of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     OldRoomKept,
@@ -76,7 +76,6 @@ pub(super) enum Kind {
     ClockYear(i16),
 }
 
-/// A row of the table of faults.
 #[derive(Debug)]
 pub struct FaultRow {
     pub name: &'static str,
@@ -133,13 +132,10 @@ pub const TABLE: &[FaultRow] = &[
     row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, clock),
 ];
 
-/// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    /// The name is not in the table.
     #[error("there is no fault {0:?}")]
     Unknown(String),
-    /// The value does not fit the fault, whose name and argument follow.
     #[error("{0:?} is written {1}{2}")]
     Value(String, &'static str, &'static str),
     /// After `@` comes a call, `api` or `all`.
@@ -190,24 +186,22 @@ impl Fault {
     pub(crate) fn needs_a_room(&self) -> bool {
         self.kind == Kind::OldRoomKept
     }
+
+    fn strike(&mut self) -> Option<Kind> {
+        if let Some(left) = &mut self.times {
+            *left = left.checked_sub(1)?;
+        }
+        Some(self.kind.clone())
+    }
 }
 
 /// The faults of a running server.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Mutex<Vec<Fault>>);
+pub(super) struct Faults(pub(super) Mutex<Vec<Fault>>);
 
 impl Faults {
-    pub(super) fn new(faults: Vec<Fault>) -> Self {
-        Self(Mutex::new(faults))
-    }
-
-    pub(super) fn set(&self, faults: Vec<Fault>) {
-        *self.lock() = faults;
-    }
-
     /// The faults that strike this request; one of their times is used up.
     pub(super) fn strike(&self, call: ApiCall) -> ActiveFaults {
-        let mut faults = self.lock();
+        let mut faults = lock(&self.0);
         let struck = faults.iter_mut().filter(|fault| match fault.scope {
             Scope::Only(only) => only == call,
             Scope::Api => call != ApiCall::Signal,
@@ -216,7 +210,6 @@ impl Faults {
         ActiveFaults(struck.filter_map(Fault::strike).collect())
     }
 
-    /// The clock of the API, which may be wrong.
     pub(super) fn clock(&self) -> Clock {
         let offset_ms = self.find(|kind| match kind {
             Kind::ClockAhead(offset_ms) => Some(*offset_ms),
@@ -235,20 +228,7 @@ impl Faults {
 
     /// What a fault that no request uses up says.
     fn find<T>(&self, read: impl Fn(&Kind) -> Option<T>) -> Option<T> {
-        self.lock().iter().find_map(|fault| read(&fault.kind))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Fault {
-    fn strike(&mut self) -> Option<Kind> {
-        if let Some(left) = &mut self.times {
-            *left = left.checked_sub(1)?;
-        }
-        Some(self.kind.clone())
+        lock(&self.0).iter().find_map(|fault| read(&fault.kind))
     }
 }
 
@@ -338,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_fault_strikes_as_often_as_it_was_told_to() {
-        let faults = Faults::new(vec!["status=500x2".parse().unwrap()]);
+        let faults = Faults(Mutex::new(vec!["status=500x2".parse().unwrap()]));
         let strikes = |call| !faults.strike(call).0.is_empty();
         assert!(!strikes(ApiCall::Info));
         assert!(strikes(ApiCall::Restart) && strikes(ApiCall::Restart));

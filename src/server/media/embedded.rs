@@ -1,7 +1,7 @@
 //! A media server without media: rooms, tokens and the signal endpoint as LiveKit has them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,17 +15,15 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::{BackendError, MediaServer};
 use crate::clock::Clock;
-use crate::server::random_text;
 use crate::server::token::{Claims, Issuer};
+use crate::server::{lock, random_text};
 
 /// Settings of the media server that its operator chooses. The defaults are LiveKit's.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedSettings {
     /// Whether a join creates a room that does not exist.
     pub auto_create: bool,
-    /// The empty timeout of rooms that are created without one.
     pub empty_timeout: Duration,
-    /// The departure timeout of rooms that are created without one.
     pub departure_timeout: Duration,
     /// How long a participant may stay without media. This server has none: everybody is thrown out then.
     pub join_timeout: Duration,
@@ -53,8 +51,6 @@ pub(super) enum JoinError {
     Refused(StatusCode, &'static str),
 }
 
-/// The rooms, and who is in them.
-#[derive(Debug)]
 pub(crate) struct Embedded {
     url: String,
     issuer: Issuer,
@@ -62,7 +58,6 @@ pub(crate) struct Embedded {
     rooms: Mutex<HashMap<String, LiveRoom>>,
 }
 
-#[derive(Debug)]
 struct LiveRoom {
     room: Room,
     members: HashMap<String, Member>,
@@ -71,14 +66,12 @@ struct LiveRoom {
     closes: Instant,
 }
 
-#[derive(Debug)]
 struct Member {
     info: ParticipantInfo,
     inbox: UnboundedSender<Message>,
 }
 
 /// A place in a room, given up when dropped.
-#[derive(Debug)]
 pub(super) struct Seat<'a> {
     server: &'a Embedded,
     room: String,
@@ -205,7 +198,7 @@ impl Embedded {
 
     /// The rooms that have not closed by now.
     fn rooms(&self) -> MutexGuard<'_, HashMap<String, LiveRoom>> {
-        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rooms = lock(&self.rooms);
         let now = Instant::now();
         rooms.retain(|_, live| !live.members.is_empty() || now < live.closes);
         rooms

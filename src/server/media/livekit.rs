@@ -15,13 +15,11 @@ use crate::secret::{Secret, scrub};
 use crate::server::token::{Claims, Grants, Issuer};
 use crate::tls::client_config;
 
-/// How long a call of `RoomService` may take.
 const LIMIT: Duration = Duration::from_millis(1200);
 
 /// The Twirp codes of what asking again does not help against.
 const OUR_FAULT: [&str; 4] = ["unauthenticated", "permission_denied", "invalid_argument", "bad_route"];
 
-/// Where a LiveKit server is, and how to be its operator.
 #[derive(Clone, Debug)]
 pub struct LivekitConfig {
     /// `ws://`, `wss://`, `http://` or `https://`.
@@ -30,7 +28,6 @@ pub struct LivekitConfig {
     pub secret: Secret,
 }
 
-/// The adapter for a LiveKit server that runs elsewhere.
 #[derive(Clone, Debug)]
 pub struct Livekit {
     http: reqwest::Client,

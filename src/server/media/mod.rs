@@ -28,7 +28,6 @@ pub trait MediaServer: Send + Sync {
     async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError>;
     /// Deletes a room and disconnects whoever is inside; whether there was one.
     async fn delete(&self, name: &str) -> Result<bool, BackendError>;
-    /// The room of this name, if there is one at the moment.
     async fn find(&self, name: &str) -> Result<Option<Room>, BackendError>;
     /// Writes the metadata of a room that lives; whether there was one.
     async fn describe(&self, name: &str, metadata: &str) -> Result<bool, BackendError>;

@@ -17,7 +17,8 @@ use self::service::MockService;
 use super::access_log::LogSink;
 use super::api::DEPARTURE_TIMEOUT_S;
 use super::faults::Fault;
-use super::media::{Embedded, EmbeddedSettings, LivekitConfig, MediaServer};
+use super::lock;
+use super::media::{EmbeddedSettings, LivekitConfig, MediaServer};
 use super::store::Record;
 use super::token::Claims;
 use crate::clock::Clock;
@@ -31,12 +32,9 @@ pub const DEMO: &str = "demo";
 #[derive(Clone)]
 pub struct Options {
     pub faults: Vec<Fault>,
-    /// A real LiveKit server in place of the embedded one.
     pub livekit: Option<LivekitConfig>,
     pub media: EmbeddedSettings,
-    /// How long a record lives after its last write.
     pub record_ttl: Duration,
-    /// How long the audio room of a nest stays once the last one has left.
     pub departure_timeout: Duration,
     /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
     pub public_origin: Option<String>,
@@ -60,8 +58,8 @@ impl Default for Options {
 /// A running server; it stops when dropped. Usable with and without a runtime.
 pub struct Mock {
     service: Arc<MockService>,
-    address: SocketAddr,
     host: Keys,
+    /// The server ends when this is dropped.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -103,17 +101,17 @@ impl Mock {
                 }
             });
         })?;
-        let mock = Self { service, address, host, stop: Some(stop), thread: Some(thread) };
+        let mock = Self { service, host, stop: Some(stop), thread: Some(thread) };
         started.recv().map_err(io::Error::other)??;
         Ok(mock)
     }
 
     pub fn api(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.service.address)
     }
 
     pub fn relay(&self) -> String {
-        format!("ws://{}/relay", self.address)
+        format!("ws://{}/relay", self.service.address)
     }
 
     pub fn livekit(&self) -> &str {
@@ -121,7 +119,7 @@ impl Mock {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.service.address
     }
 
     /// The key that hosts the nest `demo`; a new one each time.
@@ -131,23 +129,22 @@ impl Mock {
 
     /// From now on these faults, and no others.
     pub fn set_faults(&self, faults: Vec<Fault>) {
-        self.service.faults.set(faults);
+        *lock(&self.service.faults.0) = faults;
     }
 
     /// How many requests came for a path (without query).
     pub fn requests(&self, path: &str) -> usize {
-        self.service.seen().requests.get(path).copied().unwrap_or_default()
+        lock(&self.service.seen).requests.get(path).copied().unwrap_or_default()
     }
 
     pub fn all_requests(&self) -> usize {
-        self.service.seen().requests.values().sum()
+        lock(&self.service.seen).requests.values().sum()
     }
 
     pub fn last_authorization(&self) -> Option<String> {
-        self.service.seen().authorization.clone()
+        lock(&self.service.seen).authorization.clone()
     }
 
-    /// The record of a nest, unless it has expired.
     pub fn record(&self, id: &str) -> Option<Record> {
         self.service.memory.peek(id)
     }
@@ -163,11 +160,11 @@ impl Mock {
     }
 
     pub fn room(&self, id: &str) -> Option<Room> {
-        self.embedded()?.room(id)
+        self.service.embedded.as_ref()?.room(id)
     }
 
     pub fn participants(&self, id: &str) -> Vec<String> {
-        self.embedded().map(|media| media.identities(id)).unwrap_or_default()
+        self.service.embedded.as_ref().map(|media| media.identities(id)).unwrap_or_default()
     }
 
     pub fn mint(&self, claims: &Claims) -> String {
@@ -177,18 +174,11 @@ impl Mock {
     pub fn media(&self) -> Arc<dyn MediaServer> {
         self.service.media.clone()
     }
-
-    fn embedded(&self) -> Option<&Embedded> {
-        self.service.embedded.as_deref()
-    }
 }
 
 impl Drop for Mock {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // It may have ended already.
-            let _ = stop.send(());
-        }
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

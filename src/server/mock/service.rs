@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -28,7 +28,7 @@ use crate::server::media::{self, Embedded, Livekit, MediaServer, signal};
 use crate::server::rate_limit::{Quota, RateLimiter};
 use crate::server::store::{Memory, Record};
 use crate::server::token::Issuer;
-use crate::server::{BackendError, random_text};
+use crate::server::{BackendError, lock, random_text};
 
 /// Whoever plays with the mock may take all the time that a test takes.
 const LIMITS: HttpLimits =
@@ -47,9 +47,9 @@ pub(super) struct MockService {
     relay: LocalRelay,
     departure_timeout_s: u32,
     rate_limiter: RateLimiter<IpAddr>,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     public_origin: Option<String>,
-    seen: Mutex<SeenRequests>,
+    pub(super) seen: Mutex<SeenRequests>,
     front: HttpFront,
 }
 
@@ -73,7 +73,7 @@ impl MockService {
         };
         let events = MemoryDatabase::with_opts(MemoryDatabaseOptions { events: true, max_events: Some(10_000) });
         Ok(Arc::new(Self {
-            faults: Faults::new(faults),
+            faults: Faults(Mutex::new(faults)),
             media,
             embedded,
             memory: Arc::new(Memory::new(record_ttl)),
@@ -103,16 +103,11 @@ impl MockService {
         Ok(())
     }
 
-    pub(super) fn seen(&self) -> MutexGuard<'_, SeenRequests> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The media server as clients are told to dial it.
     pub(super) fn endpoint(&self) -> String {
         format!("wss+livekit://{}", self.media.url().trim_start_matches("ws://").trim_start_matches("wss://"))
     }
 
-    /// The API, struck by faults.
     fn nests(&self, faults: &ActiveFaults) -> Arc<NestsApi> {
         Arc::new(NestsApi {
             store: Arc::new(FaultyStore::new(self.memory.clone(), faults.clone())),
@@ -165,7 +160,6 @@ impl MockService {
         faults.after(answer.with_budget(budget)).await
     }
 
-    /// `/rtc` and `/rtc/validate`.
     async fn signal(
         &self,
         media: &Arc<Embedded>,
@@ -199,7 +193,7 @@ impl MockService {
     }
 
     fn note(&self, request: &Request<Incoming>) {
-        let mut seen = self.seen();
+        let mut seen = lock(&self.seen);
         *seen.requests.entry(request.uri().path().to_owned()).or_default() += 1;
         if let Some(value) = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
             seen.authorization = Some(value.to_owned());

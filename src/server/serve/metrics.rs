@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::BackendHealth;
+use crate::server::lock;
 
 /// Upper ends of the buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5];
 
-/// The answers so far to each kind of request.
 #[derive(Debug, Default)]
 pub(super) struct Metrics(Mutex<Calls>);
 
@@ -27,7 +27,7 @@ struct Answers {
 impl Metrics {
     pub(super) fn answered(&self, call: &'static str, status: u16, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64();
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = lock(&self.0);
         let answers = calls.entry(call).or_default();
         *answers.statuses.entry(status).or_default() += 1;
         for (count, _) in answers.buckets.iter_mut().zip(BUCKETS).filter(|(_, end)| seconds <= *end) {
@@ -38,7 +38,7 @@ impl Metrics {
     }
 
     pub(super) fn text(&self, health: &BackendHealth, connections: usize) -> String {
-        let (calls, mut text) = (self.0.lock().unwrap_or_else(PoisonError::into_inner), String::new());
+        let (calls, mut text) = (lock(&self.0), String::new());
         // Writing into a string does not fail.
         let _ = write(&mut text, &calls, health, connections);
         text

@@ -39,7 +39,6 @@ use crate::clock::Clock;
 /// The longest head of a request to the API, in bytes: a signature has less than 2000.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// The longest body of a request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// How long a head or a body may take to arrive, and an idle connection stays.
@@ -48,7 +47,6 @@ const ARRIVAL: Duration = Duration::from_secs(15);
 /// How long a request may take, whatever it waits for.
 const REQUEST: Duration = Duration::from_secs(15);
 
-/// How a server is to be.
 pub(crate) struct ServeSettings {
     pub(crate) redis: RedisConfig,
     pub(crate) livekit: LivekitConfig,
@@ -58,18 +56,15 @@ pub(crate) struct ServeSettings {
     pub(crate) endpoint: Url,
     /// How long a record lives after its last use.
     pub(crate) record_ttl: Duration,
-    /// The proxies whose `X-Forwarded-For` is believed.
     pub(crate) trusted: Vec<IpNet>,
     /// How much an address may ask for; `None`: no limit.
     pub(crate) address_quota: Option<Quota>,
     /// How much a key may ask for; `None`: no limit.
     pub(crate) key_quota: Option<Quota>,
-    /// How many connections are open at the same time.
     pub(crate) connections: usize,
     pub(crate) log: LogSink,
 }
 
-/// A server of the Nests API.
 pub(crate) struct NestServer {
     nests: Arc<NestsApi>,
     origin: String,

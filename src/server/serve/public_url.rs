@@ -4,12 +4,10 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Why an address is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PublicUrlError {
     #[error("{0:?} is no {1} URL")]
     Url(String, &'static str),
-    /// Clients cannot reach it.
     #[error("{0} is internal: clients elsewhere cannot reach it")]
     Internal(String),
     #[error("{0} is not encrypted: it has to begin with wss://")]

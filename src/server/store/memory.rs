@@ -1,32 +1,31 @@
 //! The adapter for memory: what a process remembers as long as it lives.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+
+use crate::server::lock;
 
 use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
 
 /// How many used signatures are remembered at most.
 const USED_LEN: usize = 65_536;
 
-/// Remembers nests as long as the process lives.
-#[derive(Debug)]
 pub struct Memory {
     ttl: Duration,
     contents: Mutex<Contents>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Contents {
     records: HashMap<String, (Instant, Record)>,
     leases: HashMap<String, Leases>,
     used: HashMap<String, Instant>,
 }
 
-/// The leases of one nest.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Leases {
     last: u64,
     held: Option<(u64, Instant)>,
@@ -47,7 +46,6 @@ impl Leases {
 }
 
 impl Memory {
-    /// A store whose records live for `ttl` after each write.
     pub fn new(ttl: Duration) -> Self {
         Self { ttl, contents: Mutex::default() }
     }
@@ -66,7 +64,7 @@ impl Memory {
 
     /// The contents, without the records that have expired by now.
     fn lock(&self) -> MutexGuard<'_, Contents> {
-        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = lock(&self.contents);
         contents.records.retain(|_, (written, _)| written.elapsed() < self.ttl);
         contents
     }

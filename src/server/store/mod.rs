@@ -27,10 +27,8 @@ pub struct Record {
     pub speakers: Vec<String>,
     #[serde(default)]
     pub admins: Vec<String>,
-    /// The relays that its event was published on.
     #[serde(default)]
     pub relays: Vec<String>,
-    /// Whether an HLS stream was asked for.
     #[serde(default)]
     pub hls_stream: bool,
     #[serde(rename = "createdAt", default)]
@@ -82,7 +80,6 @@ pub enum LeaseAnswer {
 pub trait RoomStore: Send + Sync {
     /// The record of a nest; `None` when there is none or it has expired.
     async fn get(&self, id: &str) -> Result<Option<Record>, BackendError>;
-    /// Writes a record under its id.
     async fn put(&self, record: &Record) -> Result<(), BackendError>;
     /// Writes `new` if the record still is `old`; whether it was.
     async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError>;

@@ -21,13 +21,11 @@ use async_trait::async_trait;
 use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
 use crate::secret::Secret;
 
-/// How long a command may take.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// How often a write starts over because the record was changed at the same moment.
 const ATTEMPTS: usize = 10;
 
-/// Where a Redis is, and its password if it has one.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
     /// `redis://host:port/db` or `unix:///path`; may hold a user and a password.
@@ -36,7 +34,6 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
 }
 
-/// Remembers nests in a Redis, which several processes may share.
 pub struct Redis {
     connection: ConnectionManager,
     ttl_ms: u64,
@@ -145,7 +142,6 @@ impl Redis {
     }
 }
 
-/// Waits for Redis, but not for long.
 async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Result<T, BackendError> {
     match tokio::time::timeout(LIMIT, command).await {
         Ok(result) => result.map_err(|error| BackendError::Unreachable(NAME, error.to_string())),
