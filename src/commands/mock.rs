@@ -60,7 +60,7 @@ fn environment(mock: &Mock) -> [(&'static str, String); 3] {
 }
 
 /// The same, to paste into a shell.
-pub(crate) fn shell(mock: &Mock) -> String {
+pub(crate) fn exports(mock: &Mock) -> String {
     let set = environment(mock).map(|(name, value)| format!("{name}='{value}'"));
     format!("export {}\nunset {REMOVED}", set.join(" "))
 }
@@ -223,8 +223,8 @@ mod tests {
         let mut api = String::new();
         let announce = |mock: &Mock| {
             api = mock.api();
-            let shell = shell(mock);
-            assert!(shell.starts_with(&format!("export NEST_API='{api}' NEST_KEY='nsec1")), "{shell}");
+            let exports = exports(mock);
+            assert!(exports.starts_with(&format!("export NEST_API='{api}' NEST_KEY='nsec1")), "{exports}");
             let address = api.trim_start_matches("http://");
             std::net::TcpStream::connect(address).unwrap();
             sender.send(Some(Signal::Interrupt)).unwrap();

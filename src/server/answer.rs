@@ -24,8 +24,9 @@ pub(super) const RETRY_S: u64 = 2;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Content {
+    #[default]
     Empty,
     Json(Value),
     Text(&'static str, String),
@@ -43,7 +44,7 @@ pub(super) enum BodyDelivery {
     Huge(u64),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, String)>,
@@ -59,15 +60,7 @@ pub(super) struct HttpAnswer {
 
 impl HttpAnswer {
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            content: Content::Empty,
-            delivery: BodyDelivery::Whole,
-            note: String::new(),
-            key_budget: None,
-            clock: Clock::default(),
-        }
+        Self { status, ..Self::default() }
     }
 
     pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Self {

@@ -37,7 +37,6 @@ const CALLS: [(ApiCall, &str, &str); 10] = [
 ];
 
 impl ApiCall {
-    /// All calls that faults can strike.
     pub(super) fn all_with_faults() -> impl Iterator<Item = Self> {
         CALLS.into_iter().map(|(call, ..)| call).filter(|call| *call != Self::Webhook)
     }

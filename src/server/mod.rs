@@ -9,6 +9,8 @@
 //! It is used in two ways, on one HTTP front: [`Mock`] serves everything from memory on a thread of its own, with a
 //! nest to play with and with faults; [`serve`] puts the API on Redis and LiveKit.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 mod access_log;
 mod answer;
 mod api;
@@ -26,8 +28,6 @@ pub mod token;
 pub use access_log::{AccessLogEntry, LogSink};
 pub use faults::Fault;
 pub use mock::{DEMO, Mock, Options};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Why the room store or the media server did not do what it was asked; which of them, and why.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,7 +57,6 @@ fn random_text(len: usize) -> String {
     (0..len).map(|_| char::from(ALPHABET[usize::from(random_bytes::<1>()[0] & 31)])).collect()
 }
 
-/// A UUID of version 4.
 fn random_uuid() -> String {
     let number = u128::from_be_bytes(random_bytes());
     let number = (number & !(0xf << 76) & !(0b11 << 62)) | (4 << 76) | (0b10 << 62);

@@ -84,7 +84,7 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
     let search = SearchPath { own, path: app.sources.search_path().unwrap_or_default() };
     let announce = |mock: &Mock| {
         if alone {
-            terminal.result(&mock::shell(mock));
+            terminal.result(&mock::exports(mock));
             terminal.status(&format!("\nThe nest `{DEMO}` {state}; in another shell, after pasting these lines:"));
             terminal.status(&format!("  nest restart {DEMO} --check\n\nCtrl-C ends it."));
         } else {

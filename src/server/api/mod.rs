@@ -15,7 +15,7 @@ use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use livekit_protocol::Room;
 use nostr::PublicKey;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::lease::Lease;
 use self::tokens::NestRole;
@@ -24,7 +24,7 @@ use super::call::ApiCall;
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
 use super::rate_limit::{Quota, RateAllowance, RateLimiter};
-use super::store::{self, Record, RoomStore};
+use super::store::{Record, RoomStore};
 use super::token::RoomConfig;
 use super::{BackendError, random_uuid};
 use crate::api::wire::{Info, TokenAnswer};
@@ -77,12 +77,6 @@ impl From<BackendError> for ApiFailure {
     }
 }
 
-impl From<Nip98Error> for ApiFailure {
-    fn from(error: Nip98Error) -> Self {
-        refused(StatusCode::UNAUTHORIZED, error.to_string())
-    }
-}
-
 impl ApiRequest {
     pub(super) async fn answer(self) -> HttpAnswer {
         let mut key_budget = None;
@@ -130,32 +124,24 @@ impl ApiRequest {
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
         let url = format!("{}{}", self.origin, self.head.uri.path_and_query().map_or("/", |path| path.as_str()));
         let (method, now_s) = (self.head.method.as_str(), self.nests.clock.now_s());
-        let (key, event) = nip98::verify(self.authorization(), method, &url, &self.body, now_s)?;
+        let unauthorized = |error: Nip98Error| refused(StatusCode::UNAUTHORIZED, error.to_string());
+        let verified = nip98::verify(self.authorization(), method, &url, &self.body, now_s);
+        let (key, event) = verified.map_err(unauthorized)?;
         // After the signature, so that nobody can use up the budget of another's key.
         *key_budget = self.nests.key_limit.as_ref().map(|(quota, limiter)| limiter.count(*quota, key));
         if let Some(budget) = key_budget.filter(|budget| budget.exceeded) {
             return Err(ApiFailure::TooMany(budget));
         }
         if !self.nests.store.first_use(&event.to_hex(), nip98::MEMORY).await? {
-            return Err(Nip98Error::Replayed.into());
+            return Err(unauthorized(Nip98Error::Replayed));
         }
         Ok(key.to_hex())
     }
 
     async fn create(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
         let wanted = validate::create(body).map_err(|text| refused(StatusCode::BAD_REQUEST, text))?;
-        let record = Record {
-            id: random_uuid(),
-            host: signer.into(),
-            speakers: vec![signer.into()],
-            admins: vec![signer.into()],
-            relays: wanted.relays,
-            hls_stream: wanted.hls_stream,
-            created_at: self.nests.clock.now_ms(),
-            status: store::active(),
-            restarted_at: None,
-            rest: Map::new(),
-        };
+        let record = Record::new(random_uuid(), signer, wanted.relays, self.nests.clock.now_ms());
+        let record = Record { hls_stream: wanted.hls_stream, ..record };
         // The record first: a room without one could not be deleted by anybody.
         self.nests.store.put(&record).await?;
         let room = match self.nests.media.create(&self.nests.room_of(&record, None)).await {

@@ -6,7 +6,6 @@
 mod hooks;
 mod ports;
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -27,7 +26,6 @@ pub struct Fault {
     times: Option<u32>,
 }
 
-/// Which calls a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     Only(ApiCall),
@@ -76,7 +74,6 @@ pub(super) enum Kind {
     ClockYear(i16),
 }
 
-#[derive(Debug)]
 pub struct FaultRow {
     pub name: &'static str,
     /// What follows the name: empty, `=VALUE`, or `[=VALUE]`.
@@ -155,29 +152,14 @@ impl FromStr for Fault {
         let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
         let row = TABLE.iter().find(|row| row.name == name).ok_or_else(|| FaultError::Unknown(name.into()))?;
         let kind = (row.parse)(value).ok_or_else(|| FaultError::Value(text.into(), row.name, row.argument))?;
-        let scope = call.map_or(Ok(row.scope), Scope::from_str)?;
+        let only = |name| ApiCall::all_with_faults().find(|call| call.name() == name).map(Scope::Only);
+        let scope = match call {
+            None => row.scope,
+            Some("api") => Scope::Api,
+            Some("all") => Scope::All,
+            Some(name) => only(name).ok_or_else(|| FaultError::Call(name.into()))?,
+        };
         Ok(Self { kind, scope, times })
-    }
-}
-
-impl FromStr for Scope {
-    type Err = FaultError;
-
-    fn from_str(text: &str) -> Result<Self, FaultError> {
-        match text {
-            "api" => Ok(Self::Api),
-            "all" => Ok(Self::All),
-            name => {
-                let call = ApiCall::all_with_faults().find(|call| call.name() == name);
-                call.map(Self::Only).ok_or_else(|| FaultError::Call(name.into()))
-            }
-        }
-    }
-}
-
-impl fmt::Display for FaultRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.name, self.argument)
     }
 }
 
@@ -312,7 +294,7 @@ mod tests {
                 "=±TIME|YEAR" => "=+1s",
                 _ => "",
             };
-            assert!(parse(&format!("{}{example}", row.name)).is_ok(), "{row}");
+            assert!(parse(&format!("{}{example}", row.name)).is_ok(), "{}", row.name);
         }
     }
 

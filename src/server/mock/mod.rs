@@ -76,7 +76,9 @@ impl Mock {
         let has_room = options.faults.iter().any(Fault::needs_a_room);
         let service = MockService::new(address, options)?;
         let host = Keys::generate();
-        let record = demo_record(&host, &format!("ws://{address}/relay"));
+        let two_hours_ago = Clock::default().now_ms() - 2 * 3600 * 1000;
+        let relays = vec![format!("ws://{address}/relay")];
+        let record = Record::new(DEMO.into(), &host.public_key().to_hex(), relays, two_hours_ago);
         service.memory.write(record.clone());
         let event = demo_event(&host, address, &service.endpoint())?;
         let (stop, stopped) = oneshot::channel();
@@ -182,22 +184,6 @@ impl Drop for Mock {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-fn demo_record(host: &Keys, relay: &str) -> Record {
-    let host = host.public_key().to_hex();
-    Record {
-        id: DEMO.into(),
-        speakers: vec![host.clone()],
-        admins: vec![host.clone()],
-        host,
-        relays: vec![relay.into()],
-        hls_stream: false,
-        created_at: Clock::default().now_ms() - 2 * 3600 * 1000,
-        status: "active".into(),
-        restarted_at: None,
-        rest: serde_json::Map::new(),
     }
 }
 

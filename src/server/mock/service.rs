@@ -53,7 +53,6 @@ pub(super) struct MockService {
     front: HttpFront,
 }
 
-/// What a test wants to know about the requests that came.
 #[derive(Debug, Default)]
 pub(super) struct SeenRequests {
     pub(super) requests: HashMap<String, usize>,

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::server::lock;
-
 use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
+use crate::server::lock;
 
 /// How many used signatures are remembered at most.
 const USED_LEN: usize = 65_536;
@@ -100,11 +99,10 @@ impl RoomStore for Memory {
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         let mut contents = self.lock();
         let leases = contents.leases.entry(id.to_owned()).or_default();
-        if waited_for.is_some_and(|lease| leases.restarted >= lease) {
-            return Ok(LeaseAnswer::Restarted);
-        }
-        if waited_for.is_some_and(|lease| leases.failed >= lease) {
-            return Ok(LeaseAnswer::Failed);
+        match waited_for {
+            Some(lease) if leases.restarted >= lease => return Ok(LeaseAnswer::Restarted),
+            Some(lease) if leases.failed >= lease => return Ok(LeaseAnswer::Failed),
+            _ => {}
         }
         if let Some(lease) = leases.held() {
             return Ok(LeaseAnswer::Held(lease));

@@ -44,6 +44,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// A new nest: its host speaks in it and administers it.
+    pub(super) fn new(id: String, host: &str, relays: Vec<String>, created_at: i64) -> Self {
+        let (host, only_host) = (host.to_owned(), vec![host.to_owned()]);
+        let (speakers, admins) = (only_host.clone(), only_host);
+        let (hls_stream, status, restarted_at, rest) = (false, active(), None, Map::new());
+        Self { id, host, speakers, admins, relays, hls_stream, created_at, status, restarted_at, rest }
+    }
+
     /// What a restart writes: its own fields into the `current` record, which may have changed meanwhile, or all of it
     /// where there is none any more.
     fn restarted(&self, current: Option<Self>) -> Self {
@@ -52,7 +60,6 @@ impl Record {
     }
 }
 
-/// The status of a nest that can be joined.
 pub(super) fn active() -> String {
     "active".into()
 }

@@ -104,10 +104,8 @@ return 1
 ";
 
 impl Redis {
-    /// Connects at the first command, and again by itself. Records live for `ttl` after each write.
-    ///
-    /// # Errors
-    /// When the URL is none. Never shows it, since it may hold a password.
+    /// Connects at the first command, and again by itself. Records live for `ttl` after each write. An error is about the
+    /// URL and never shows it, since it may hold a password.
     pub fn new(config: &RedisConfig, ttl: Duration) -> Result<Self, BackendError> {
         let wrong = |_: RedisError| BackendError::Broken(NAME, "no redis:// or unix:// URL".into());
         let info = config.url.expose().into_connection_info().map_err(wrong)?;
