@@ -11,12 +11,13 @@ use super::config::{self, Config};
 use super::exit::Exit;
 use super::messages::errors::Failure;
 use super::terminal::{OutputStyle, Paint, Streams};
-use crate::api::{Base, Network, Policy, Proxy};
+use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{KeyPlan, KeySource, Keyring};
+use crate::net::tls;
+use crate::relay;
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
-use crate::{relay, tls};
 
 /// The variables that the program reads.
 pub(super) mod vars {
@@ -238,12 +239,12 @@ pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
 }
 
 /// When a request is sent again.
-pub(super) fn policy(args: &RetryArgs) -> Policy {
-    Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
+pub(super) fn policy(args: &RetryArgs) -> RetryPolicy {
+    RetryPolicy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
 }
 
-fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {
-    text.map(Base::parse).transpose().map_err(|error| {
+fn base(text: Option<&str>, origin: &str) -> Result<Option<ApiUrl>, Failure> {
+    text.map(ApiUrl::parse).transpose().map_err(|error| {
         Failure::new(Exit::Usage, format!("{origin}: {error}")).hint("for example https://nostrnests.com")
     })
 }

@@ -6,11 +6,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Error, Job, Stop, Warning};
-use crate::api::{Base, RoomId};
+use crate::api::{ApiUrl, RoomId};
 use crate::clock;
 use crate::key::HostKey;
 use crate::livekit::token::{self, Claims};
-use crate::reporter::{RoomReporter, Step};
+use crate::reporter::{RoomReporter, Stage};
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
 
@@ -53,7 +53,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
     let work = async {
         let since = Instant::now();
         let target = job.target(room).await?;
-        job.reporter.step(room.id.as_str(), Step::Key);
+        job.reporter.step(room.id.as_str(), Stage::Key);
         let key = job.key_of(room.host).await?;
         let (token, attempts, warnings) = fetch(job, &target.api, &room.id, &key).await?;
         let claims = token::decode(token.expose()).unwrap_or_default();
@@ -76,7 +76,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
 /// Asks for the token of `key`: the token, the number of requests, and warnings that were told already.
 pub(super) async fn fetch(
     job: &Job<'_>,
-    api: &Base,
+    api: &ApiUrl,
     id: &RoomId,
     key: &HostKey,
 ) -> Result<(Secret, u32, Vec<Warning>), Error> {

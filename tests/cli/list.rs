@@ -36,7 +36,7 @@ fn house(mock: &Mock) -> Vec<Event> {
         event(host, "asleep", 100, &[&["title", "Asleep"], &["status", "live"], service]),
         event(host, "planned", 200, &[&["title", "Planned"], &["status", "planned"], &["starts", &soon], service]),
         event(host, "private", 300, &[&["room", "Private"], &["status", "private"], service]),
-        event(host, "lost", 400, &[&["room", "Lost"], &["status", "open"], service]),
+        event(host, "lost", 400, &[&["room", "TransportError"], &["status", "open"], service]),
         event(host, "closed", 500, &[&["room", "Closed"], &["status", "closed"], service]),
         event(host, "ended", 600, &[&["title", "Ended"], &["status", "ended"], service]),
         event(host, "past", 700, &[&["title", "Past"], &["status", "live"], &["ends", &ended], service]),

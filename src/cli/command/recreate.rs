@@ -11,7 +11,7 @@ use crate::cli::settings::policy;
 use crate::cli::terminal::{Paint, clean, clean_json};
 use crate::commands::Settings;
 use crate::commands::pick::Purpose;
-use crate::commands::recreate::{self, Done, Planned, Recreated, Request};
+use crate::commands::recreate::{self, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
 use crate::report::Status;
 
 #[derive(Debug, Args)]
@@ -46,15 +46,15 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
     let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
     let name = args.nest.room.as_ref();
     let room = app.room(name, Purpose::Recreate, &job).await?;
-    let request = Request { room, yes: args.yes, dry_run: args.dry_run };
+    let request = RecreateRequest { room, yes: args.yes, dry_run: args.dry_run };
     let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| super::failure(&error, name));
-    let document = |done: &Done| match done {
-        Done::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
-        Done::Planned(planned) => json!(planned),
+    let document = |done: &RecreateOutcome| match done {
+        RecreateOutcome::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
+        RecreateOutcome::Planned(planned) => json!(planned),
     };
-    let text = |done: &Done, paint| match done {
-        Done::Recreated(recreated) => recreated_text(recreated, paint),
-        Done::Planned(planned) => planned_text(planned),
+    let text = |done: &RecreateOutcome, paint| match done {
+        RecreateOutcome::Recreated(recreated) => recreated_text(recreated, paint),
+        RecreateOutcome::Planned(planned) => planned_text(planned),
     };
     Ok(app.conclude(&request.room, &done, document, text))
 }
@@ -75,8 +75,8 @@ fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
     lines.join("\n")
 }
 
-fn planned_text(planned: &Planned) -> String {
-    let Planned { request, opened, closed, relays, .. } = planned;
+fn planned_text(planned: &PlannedRecreation) -> String {
+    let PlannedRecreation { request, opened, closed, relays, .. } = planned;
     let relays = relays.join(", ");
     clean_json(&format!("request\n{request:#}\n\nto {relays}\n{opened:#}\n\nto {relays}\n{closed:#}"))
 }

@@ -8,7 +8,7 @@ use nostr::PublicKey;
 
 use super::report::{closes, failed, joinable, joined, local_time, step_line};
 use super::{App, published_row};
-use crate::api::Base;
+use crate::api::ApiUrl;
 use crate::cli::args::{Format, JobsArg, KeyArgs, RetryArgs, RoomsArg, ServerArgs, Transport, duration, exit_help};
 use crate::cli::document;
 use crate::cli::exit::{self, Exit};
@@ -17,7 +17,7 @@ use crate::cli::messages::{Step, check as check_words, troubles};
 use crate::cli::settings::{Sources, policy};
 use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
 use crate::commands::pick::Purpose;
-use crate::commands::restart::{self, Done, Planned, Request, Restarted, Which};
+use crate::commands::restart::{self, PlannedRestart, RestartOutcome, RestartRequest, Restarted, Which};
 use crate::commands::{Error, Settings, check, list, open};
 use crate::livekit::{CheckReport, Verdict};
 use crate::report::Status;
@@ -99,7 +99,7 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
         rooms.push(app.room(None, Purpose::Restart, &job).await?);
     }
     let (tell, outcomes) = mpsc::channel();
-    let done = |room: &RoomRef, result: Result<Done, Error>| {
+    let done = |room: &RoomRef, result: Result<RestartOutcome, Error>| {
         terminal.end_row(list::ROW);
         let back = restarted(&result).filter(|_| args.open).cloned();
         let _ = tell.send((room.clone(), back, show(terminal, room.id.as_str(), &result, several)));
@@ -119,10 +119,10 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     Ok(exit::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
 }
 
-fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> Request {
-    Request {
+fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> RestartRequest {
+    RestartRequest {
         which: if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) },
-        check: args.check.then_some(check::Options {
+        check: args.check.then_some(check::CheckOptions {
             hold: args.hold,
             as_host: args.as_host,
             signal_only: false,
@@ -146,7 +146,7 @@ fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &R
     }
     // Where its name does not say it, the host is whose key has restarted it.
     let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
-    open::page_of(&RoomRef { host, ..room.clone() }, &Base::parse(&restarted.api).ok()?)
+    open::page_of(&RoomRef { host, ..room.clone() }, &ApiUrl::parse(&restarted.api).ok()?)
 }
 
 /// Opens a page; that it does not open changes nothing about the restart.
@@ -158,16 +158,21 @@ async fn show_page(page: Option<String>, terminal: &Terminal) {
 }
 
 /// The restart behind an outcome, well or not.
-fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
+fn restarted(result: &Result<RestartOutcome, Error>) -> Option<&Restarted> {
     match result {
-        Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
+        Ok(RestartOutcome::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
         Err(Error::Interrupted { done, .. } | Error::NotPublished { done, .. }) => done.as_deref(),
         _ => None,
     }
 }
 
 /// Prints what came of one room; returns how it failed, if it did.
-pub(super) fn show(terminal: &Terminal, room: &str, result: &Result<Done, Error>, several: bool) -> Option<Exit> {
+pub(super) fn show(
+    terminal: &Terminal,
+    room: &str,
+    result: &Result<RestartOutcome, Error>,
+    several: bool,
+) -> Option<Exit> {
     terminal.end_row(room);
     let style = terminal.style;
     let failure = result.as_ref().err().map(|error| Failure::of(error, room));
@@ -178,7 +183,7 @@ pub(super) fn show(terminal: &Terminal, room: &str, result: &Result<Done, Error>
     } else {
         let whole = || document::restart(room, result, failure.as_ref());
         terminal.outcome(several, whole, |paint| match result {
-            Ok(Done::Planned(planned)) => Some(planned_text(planned)),
+            Ok(RestartOutcome::Planned(planned)) => Some(planned_text(planned)),
             other => restarted(other).map(|restarted| restarted_text(restarted, paint)),
         });
     }
@@ -235,8 +240,8 @@ fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Pain
 }
 
 /// What would be sent, as HTTP writes it, and the event behind the signature.
-fn planned_text(planned: &Planned) -> String {
+fn planned_text(planned: &PlannedRestart) -> String {
     let headers: Vec<_> = planned.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    let Planned { method, url, event, .. } = planned;
+    let PlannedRestart { method, url, event, .. } = planned;
     clean_json(&format!("{method} {url}\n{}\n\n{event:#}", headers.join("\n")))
 }

@@ -17,7 +17,7 @@ use crate::room::RoomRef;
 
 /// What to recreate, and how.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct RecreateRequest {
     pub room: RoomRef,
     pub yes: bool,
     /// Create and publish nothing; show what would be.
@@ -26,11 +26,11 @@ pub struct Request {
 
 /// What came of it.
 #[derive(Clone, Debug)]
-pub enum Done {
+pub enum RecreateOutcome {
     /// There is a new nest, made now or before.
     Recreated(Box<Recreated>),
     /// What would have been done.
-    Planned(Box<Planned>),
+    Planned(Box<PlannedRecreation>),
 }
 
 /// The nest that took the place of another.
@@ -71,7 +71,7 @@ pub struct Recreated {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Planned {
+pub struct PlannedRecreation {
     /// The old id.
     pub room_id: String,
     /// The request that creates the room: `method`, `url` and `body`.
@@ -91,7 +91,7 @@ pub const NEW_ID: &str = "NEW-ID";
 ///
 /// # Errors
 /// Whatever stops it; what was done by then stays done, and the next run goes on from there.
-pub async fn run(job: &Job<'_>, request: &Request, stop: &Stop) -> Result<Done, Error> {
+pub async fn run(job: &Job<'_>, request: &RecreateRequest, stop: &Stop) -> Result<RecreateOutcome, Error> {
     let work = async {
         let key = job.host_key(&request.room).await?;
         let reporter = RoomReporter::new(job.reporter, request.room.id.as_str());

@@ -99,7 +99,7 @@ const RESTART: Scope = Scope::Only(ApiCall::Restart);
 #[rustfmt::skip]
 pub const TABLE: &[FaultRow] = &[
     row("old-room-kept", "", "a nest that runs, and a restart that reports success and leaves it as it was", RESTART, |v| bare(v, Kind::OldRoomKept)),
-    row("late-teardown", "=TIME", "the new room is torn down TIME after the restart: --hold sees it", RESTART, |v| duration(v).map(Kind::LateTeardown)),
+    row("late-teardown", "=TIME", "the new room is torn down TIME after the restart: a check that stays sees it", RESTART, |v| duration(v).map(Kind::LateTeardown)),
     row("wrong-secret", "", "tokens that the media server does not accept", Scope::Api, |v| bare(v, Kind::WrongSecret)),
     row("internal-endpoint", "[=HOST:PORT]", "an endpoint that only the server can reach", Scope::Api,
         |v| Some(Kind::InternalEndpoint(if v.is_empty() { "livekit:7880" } else { v }.into()))),

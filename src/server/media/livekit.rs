@@ -11,9 +11,9 @@ use serde::Deserialize;
 
 use super::{BackendError, MediaServer, NAME};
 use crate::clock::Clock;
+use crate::net::tls::client_config;
 use crate::secret::{Secret, scrub};
 use crate::server::token::{Claims, Grants, Issuer};
-use crate::tls::client_config;
 
 const LIMIT: Duration = Duration::from_millis(1200);
 

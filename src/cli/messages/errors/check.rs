@@ -2,7 +2,7 @@
 
 use super::api::{self, Asking};
 use super::{Failure, troubles};
-use crate::api::{Error, Lost, Missing};
+use crate::api::{ApiError, Missing, TransportError};
 use crate::cli::exit::Exit;
 use crate::cli::messages::{Step, check};
 use crate::commands::check::{Checked, Unavailable};
@@ -21,14 +21,14 @@ impl Failure {
 /// There is nothing to join, or nobody says whether there is.
 pub(super) fn unavailable(why: &Unavailable, room: &str) -> Failure {
     let mut failure = api::failure(&why.source, Asking { command: "nest check", room, signed: false });
-    if let Error::Lost(Lost::Unanswered(why)) = &why.source {
+    if let ApiError::TransportError(TransportError::Unanswered(why)) = &why.source {
         failure.message = "the API does not say whether this nest runs".into();
         failure.causes = vec![why.clone()];
     }
     if let Some(status) = &why.over {
         failure.causes.push(format!("its event says {status}: the nest is over"));
     }
-    let missing = if let Error::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
+    let missing = if let ApiError::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
     match missing {
         Some(Missing::AudioRoom) if why.ours => {
             Failure { hints: vec![format!("you are its host: nest restart {room} --check")], ..failure }
