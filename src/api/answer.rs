@@ -35,7 +35,7 @@ pub enum ApiError {
         url: String,
         server_text: String,
     },
-    /// 429.
+    /// 429: too many requests from this address, or with this key.
     #[error("the API takes no more requests from this address for now")]
     RateLimited {
         server_text: String,

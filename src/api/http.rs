@@ -36,7 +36,7 @@ pub struct Network {
     pub proxy: Option<Proxy>,
 }
 
-/// One request.
+/// One request; its URL is sent exactly as it is.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpRequest<'a> {
     pub method: &'a Method,

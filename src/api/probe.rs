@@ -18,7 +18,7 @@ use crate::livekit::Offset;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
-/// Asks one API.
+/// The questions to one API that need no key.
 #[derive(Clone, Copy)]
 pub struct Probe<'a> {
     client: &'a HttpClient,

@@ -18,7 +18,7 @@ use crate::room::RoomRef;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Closed {
-    /// The id.
+    /// The id of the nest.
     pub room_id: String,
     /// The API; absent for a nest that has none.
     #[serde(skip_serializing_if = "Option::is_none")]

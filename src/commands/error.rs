@@ -72,7 +72,7 @@ pub enum Error {
     /// The address is not that of a media server.
     #[error("that is not the address of a media server")]
     NotAMediaServer,
-    /// No usable key.
+    /// There is no key, or none that can be used.
     #[error(transparent)]
     Key(#[from] Arc<key::KeyError>),
     /// The key is of somebody else than the host.

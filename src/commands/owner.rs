@@ -25,7 +25,7 @@ pub enum Whose {
     Address(Nip05Address),
 }
 
-/// A host.
+/// A host, and how to reach the relays that have the host's events.
 pub(super) struct Owner {
     pub key: PublicKey,
     hints: Vec<RelayUrl>,

@@ -22,14 +22,14 @@ const EMPTY_TIMEOUT_MS: i64 = 1_800_000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
-    /// The nest.
+    /// The id of the nest.
     pub room_id: String,
-    /// In one word.
+    /// All of what follows, in one word.
     pub state: NestState,
-    /// The API.
+    /// The API that serves it, if anybody says which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
-    /// Hex public key.
+    /// The host's public key in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// What Nostr knows; absent if the nest's name does not lead to its event, or no relay has it.
@@ -41,7 +41,7 @@ pub struct Standing {
     /// Whether there is an audio room; servers also say no when their media server is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_room: Option<bool>,
-    /// People inside.
+    /// How many people are inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub participants: Option<u64>,
     /// When it was made, or last restarted if the API says that: RFC 3339, by the API's clock.

@@ -19,13 +19,13 @@ use crate::secret::{Secret, exposed};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Fetched {
-    /// The nest.
+    /// The id of the nest.
     pub room_id: String,
     /// The key's token.
     #[serde(serialize_with = "exposed")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub token: Secret,
-    /// The API.
+    /// The API that gave it out.
     pub api: String,
     /// Hex public key: whose token it is.
     pub identity: String,
@@ -33,7 +33,7 @@ pub struct Fetched {
     pub may_publish: bool,
     /// Whether it may run the nest.
     pub is_admin: bool,
-    /// Requests sent.
+    /// How many requests were sent, or tried.
     pub attempts: u32,
     /// From the start of the work to its end, in milliseconds.
     pub elapsed_ms: u64,

@@ -24,7 +24,7 @@ use crate::secret::Secret;
 
 pub(super) use session::{RestartTimes, carry_out, restarted_session};
 
-/// How to check.
+/// How a nest is to be joined, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
     pub hold: Option<Duration>,

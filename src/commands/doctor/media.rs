@@ -13,7 +13,7 @@ use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::validate::{self, Refusal};
 
-/// For each endpoint.
+/// The limit of the questions to one endpoint.
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) enum Media {

@@ -21,7 +21,7 @@ use crate::reporter::Stage;
 /// Under which name the reporter hears of it.
 pub const ROW: &str = "nests";
 
-/// What to list.
+/// Whose nests to list, and which of them.
 #[derive(Clone, Debug, Default)]
 pub struct ListRequest {
     pub whose: Whose,

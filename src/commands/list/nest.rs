@@ -40,7 +40,7 @@ pub enum NestState {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Nest {
-    /// The id.
+    /// The id: the `d` tag of its event.
     pub room_id: String,
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct Nest {
     /// The API that serves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
-    /// Hex public key.
+    /// The host's public key in hex.
     pub host: String,
     /// When its event was published, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ pub struct Nest {
     /// The address of its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naddr: Option<String>,
-    /// Its page.
+    /// The web page on which people join.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Since when, in seconds since the Unix epoch: its start, or its event.

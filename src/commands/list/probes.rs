@@ -28,7 +28,7 @@ pub(super) enum NestAnswer {
     Failed(ApiError),
 }
 
-/// Questions under way.
+/// The questions to all APIs that are under way, and those still to be asked.
 pub(super) struct Probes<'a> {
     job: &'a Job<'a>,
     depth: Depth,

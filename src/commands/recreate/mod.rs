@@ -38,18 +38,18 @@ pub enum RecreateOutcome {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Recreated {
-    /// The new id.
+    /// The id that the API gave to the new room.
     pub room_id: String,
-    /// The old id.
+    /// The id of the nest whose place it takes.
     pub replaces: String,
-    /// The API.
+    /// The API that serves both.
     pub api: String,
-    /// Hex public key.
+    /// The host's public key in hex.
     pub host: String,
     /// The address of the new event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naddr: Option<String>,
-    /// The new page.
+    /// The web page of the new nest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Whether the room was created by this run, and not by one before.
@@ -72,7 +72,7 @@ pub struct Recreated {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedRecreation {
-    /// The old id.
+    /// The id of the nest whose place would be taken.
     pub room_id: String,
     /// The request that creates the room: `method`, `url` and `body`.
     pub request: Value,
@@ -87,7 +87,7 @@ pub struct PlannedRecreation {
 /// Stands for the id that the API gives to a new room.
 pub const NEW_ID: &str = "NEW-ID";
 
-/// Recreates one nest.
+/// Opens a new nest in the place of one that its server has lost.
 ///
 /// # Errors
 /// Whatever stops it; what was done by then stays done, and the next run goes on from there.

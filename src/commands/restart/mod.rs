@@ -14,7 +14,7 @@ use crate::livekit::CheckReport;
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
 
-/// Which nests.
+/// Which nests a restart is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
     Named(Vec<RoomRef>),
@@ -78,7 +78,7 @@ pub struct Restarted {
     pub token: Option<Secret>,
     /// As the API gave it.
     pub message: String,
-    /// The API.
+    /// The API that serves it.
     pub api: String,
     /// Hex public key; absent if no key was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,6 @@ pub struct Restarted {
     /// What relays did with the event, if it had to be put right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
-    /// The proof.
     #[serde(skip)]
     pub check: Option<CheckReport>,
     /// The SID that this machine last saw, for the line that says what became what.
@@ -112,7 +111,7 @@ pub struct Restarted {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedRestart {
-    /// The room.
+    /// The id of the nest.
     pub room_id: String,
     /// `POST`.
     pub method: String,
