@@ -131,6 +131,17 @@ pub struct KeyArgs {
     pub passphrase_file: Option<PathBuf>,
 }
 
+/// What commands share that send signed requests.
+#[derive(Debug, Args)]
+pub struct SignedArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
 /// The nest that a command looks at.
 #[derive(Debug, Args)]
 pub struct RoomArg {

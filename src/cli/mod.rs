@@ -25,7 +25,6 @@ use self::settings::{Env, Sources, output_style, paint};
 use self::terminal::{Streams, Terminal};
 use crate::commands::{Signal, Stop};
 
-/// The whole program: arguments in, exit code out.
 pub fn main(args: &[OsString]) -> u8 {
     forbid_core_dumps();
     let env: Env<'_> = &|name| std::env::var_os(name);
@@ -140,7 +139,6 @@ fn signals() -> Stop {
     stop
 }
 
-/// Listens for Ctrl-C from here on.
 #[cfg(not(unix))]
 fn signals() -> Stop {
     let (sender, stop) = Stop::channel();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{Color, Format, KeyArgs, OutputArgs, RetryArgs, ServerArgs};
+use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
 use super::command::ServeArgs;
 use super::config::{self, Config};
 use super::exit::Exit;
@@ -18,13 +18,11 @@ use crate::room::{self, RoomRef};
 use crate::secret::Secret;
 use crate::{relay, tls};
 
-/// The variables that the program reads.
 pub(super) mod vars {
     pub const API: &str = "NEST_API";
     /// Relays, with commas between them.
     pub const RELAYS: &str = "NEST_RELAYS";
     pub const KEY_FILE: &str = "NEST_KEY_FILE";
-    /// The host's key itself.
     pub const KEY: &str = "NEST_KEY";
     pub const CONFIG: &str = "NEST_CONFIG";
     pub const PROFILE: &str = "NEST_PROFILE";
@@ -89,11 +87,18 @@ impl<'a> Sources<'a> {
             relays: self.relays(server)?,
             allow_http: server.allow_http,
             key: self.key_plan(key),
-            retry: policy(&RetryArgs::default()),
+            retry: Policy { retries: RETRIES, max_wait: MAX_WAIT },
             jobs: 1,
             state_dir: self.state_dir(),
             interactive: self.interactive,
         })
+    }
+
+    pub fn signed(&self, args: &SignedArgs) -> Result<Settings, Failure> {
+        let mut settings = self.settings(&args.server, &args.key)?;
+        settings.retry.retries = args.retry.retries.unwrap_or(RETRIES);
+        settings.retry.max_wait = args.retry.max_wait.unwrap_or(MAX_WAIT);
+        Ok(settings)
     }
 
     /// Reads the name of a nest, or what the alias `@…` stands for.
@@ -116,7 +121,6 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// All aliases as they are written.
     pub fn aliases(&self) -> impl Iterator<Item = String> {
         self.config.alias.keys().map(|name| format!("@{name}"))
     }
@@ -197,7 +201,6 @@ impl<'a> Sources<'a> {
         home(self.env, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("nest"))
     }
 
-    /// What the configuration says about `nest serve`.
     pub fn serve(&self) -> ServeArgs {
         self.config.serve.clone().unwrap_or_default()
     }
@@ -207,18 +210,15 @@ impl<'a> Sources<'a> {
         text(self.env, &format!("{}{}", vars::SERVE, name.replace('-', "_").to_ascii_uppercase()))
     }
 
-    /// Where systemd has put a credential, if it has.
     pub fn credential(&self, name: &str) -> Option<PathBuf> {
         path(self.env, vars::CREDENTIALS).map(|folder| folder.join(name))
     }
 
-    /// `PATH` as it is.
     pub fn search_path(&self) -> Option<OsString> {
         (self.env)("PATH")
     }
 }
 
-/// How to print.
 pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) -> OutputStyle {
     OutputStyle {
         format: if args.json { Format::Json } else { args.output },
@@ -231,15 +231,9 @@ pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) ->
     }
 }
 
-/// The colours of a stream that `is_terminal`.
 pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
     let wanted = || text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb");
     Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted() }
-}
-
-/// When a request is sent again.
-pub(super) fn policy(args: &RetryArgs) -> Policy {
-    Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
 }
 
 fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {

@@ -10,10 +10,7 @@ use crate::key::{self, KeySource, Keyring, file, keyring, npub};
 use crate::reporter::{Question, Reporter};
 use crate::secret::Secret;
 
-/// Why a command about keys did not do what it should.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyCommandError {
     #[error(transparent)]
     Key(#[from] key::KeyError),
@@ -38,31 +35,26 @@ impl From<keyring::KeyringError> for KeyCommandError {
     }
 }
 
-/// A key in the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its public half; the secret stays in the keyring.
     pub public_key: PublicKey,
     /// Whether it is the one that is used when nothing else is said.
     pub default: bool,
-    /// Whether it was not there before.
     pub new: bool,
 }
 
 /// A secret key as text, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The public half of what is in `text`.
     pub public_key: PublicKey,
     pub text: Secret,
 }
 
-/// What to export.
 #[derive(Clone, Debug, Default)]
 pub struct Export {
     /// Whose key; the default, if none is named.
     pub key: Option<PublicKey>,
-    /// As nsec, not as ncryptsec.
     pub plain: bool,
     /// Ask nobody whether that is meant.
     pub yes: bool,
@@ -70,7 +62,6 @@ pub struct Export {
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// What to import.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
     /// Where the key is; a person is asked for it otherwise.
@@ -91,7 +82,6 @@ pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter
     store(keyring, key, keep).await
 }
 
-/// Makes a new key and puts it into the keyring.
 pub async fn generate(keyring: &Keyring) -> Result<Stored, KeyCommandError> {
     let key = SecretKey::generate();
     let nsec = parse::nsec(&key);
@@ -146,7 +136,6 @@ pub fn list(keyring: &Keyring) -> Result<Vec<Stored>, KeyCommandError> {
     Ok(index.keys().iter().map(stored).collect())
 }
 
-/// Makes a key the default.
 pub fn default(keyring: &Keyring, key: PublicKey) -> Result<(), KeyCommandError> {
     Ok(keyring.set_default(key)?)
 }

@@ -18,7 +18,6 @@ use tokio::time::{Instant, timeout_at};
 use super::{npub, on_thread};
 use crate::secret::Secret;
 
-/// The name of the service under which the keys are filed.
 pub const SERVICE: &str = "nest";
 
 /// How long a keyring may take that nobody is there to unlock.
@@ -27,10 +26,7 @@ pub const LIMIT: Duration = Duration::from_secs(3);
 /// How long a person may take to unlock it.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why the keyring does not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum VaultError {
     #[error("there is no session bus: {0}")]
     NoSessionBus(String),
@@ -49,10 +45,7 @@ pub enum VaultError {
     Other(String),
 }
 
-/// Why no key came out of the keyring, or none went in.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyringError {
     #[error("the OS keyring cannot be used")]
     Unusable(#[source] VaultError),
@@ -68,7 +61,6 @@ pub enum KeyringError {
     Unknown { npub: String, npubs: Vec<String> },
     #[error("there is no key in the OS keyring")]
     Empty,
-    /// The list of keys is not what this program writes.
     #[error("the list of keys {} is damaged: {why}", path.display())]
     Damaged { path: PathBuf, why: String },
     /// `verb` is `read` or `written`.
@@ -87,7 +79,6 @@ pub trait Vault: Send + Sync {
     fn open(&self) -> Result<(), VaultError>;
     /// What is filed under the name, if anything is.
     fn get(&self, name: &str) -> Result<Option<Secret>, VaultError>;
-    /// Files a secret, in place of what was there.
     fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError>;
     /// Removes what is filed under the name. False if nothing was.
     fn delete(&self, name: &str) -> Result<bool, VaultError>;
@@ -107,7 +98,6 @@ impl Keyring {
         Self::over(Arc::new(OsVault), index)
     }
 
-    /// The same over another vault.
     pub fn over(vault: Arc<dyn Vault>, index: impl Into<PathBuf>) -> Self {
         Self { vault, index: index.into(), limit: LIMIT }
     }
@@ -117,7 +107,6 @@ impl Keyring {
         Self { limit: PATIENCE, ..self }
     }
 
-    /// The list of keys.
     pub(crate) fn index(&self) -> Result<Index, KeyringError> {
         Index::load(&self.index)
     }
@@ -158,7 +147,6 @@ impl Keyring {
         Ok(new)
     }
 
-    /// Makes a key the default.
     pub fn set_default(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
         if !index.set_default(key) {
@@ -255,7 +243,6 @@ impl Index {
         written.map_err(|cause| KeyringError::List { path: path.to_owned(), verb: "written", cause })
     }
 
-    /// All keys, in that order.
     pub fn keys(&self) -> &[PublicKey] {
         &self.keys
     }
@@ -280,7 +267,6 @@ impl Index {
         true
     }
 
-    /// Makes a key the default. False if it is not in the list.
     pub fn set_default(&mut self, key: PublicKey) -> bool {
         let known = self.keys.contains(&key);
         if known {
@@ -289,7 +275,6 @@ impl Index {
         known
     }
 
-    /// Takes a key out. False if it was not there.
     pub fn remove(&mut self, key: PublicKey) -> bool {
         let before = self.keys.len();
         self.keys.retain(|other| *other != key);
@@ -317,7 +302,6 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// The keyring of this machine's operating system.
 #[derive(Clone, Copy, Debug)]
 struct OsVault;
 

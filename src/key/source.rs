@@ -11,10 +11,8 @@ use super::{HostKey, KeyError, file};
 use crate::reporter::{Reporter, Warning};
 use crate::secret::Secret;
 
-/// How often a person may mistype a passphrase.
 const ATTEMPTS: usize = 3;
 
-/// A place that the user named.
 #[derive(Clone, Debug)]
 pub enum KeySource {
     /// `--key-file`; `-` is stdin.
@@ -29,10 +27,7 @@ pub enum KeySource {
     Profile(PathBuf),
 }
 
-/// Where a key came from, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "what each is called says it")]
 pub enum KeyOrigin {
     KeyFile(PathBuf),
     EnvFile(PathBuf),
@@ -62,7 +57,6 @@ impl fmt::Display for KeyOrigin {
 }
 
 impl KeySource {
-    /// What it is called.
     pub fn origin(&self) -> KeyOrigin {
         match self {
             Self::KeyFile(path) => KeyOrigin::KeyFile(path.clone()),
@@ -73,7 +67,6 @@ impl KeySource {
         }
     }
 
-    /// The text that it holds.
     pub async fn read(&self) -> Result<Secret, KeyError> {
         let text = match self {
             Self::Env(text) => Ok(text.clone()),
@@ -165,7 +158,6 @@ impl KeyOpener<'_> {
         Err(KeyError::PassphraseNeeded { origin: origin.clone() })
     }
 
-    /// Takes a key out of the keyring and opens it.
     pub async fn open_stored(&self, keyring: &Keyring, key: PublicKey) -> Result<SecretKey, KeyError> {
         let opened = self.open(&keyring.get(key).await?, &KeyOrigin::Keyring).await?;
         if nostr::Keys::new(opened.clone()).public_key() == key {

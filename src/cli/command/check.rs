@@ -3,23 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::ArgGroup;
 
-use super::report::{closes, failed, joinable, joined, step_line};
-use super::{App, restart};
-use crate::cli::args::{KeyArgs, RoomArg, ServerArgs, Transport, duration, exit_help};
-use crate::cli::document;
-use crate::cli::exit::Exit;
-use crate::cli::messages::{self, errors::Failure};
-use crate::cli::terminal::{Paint, clean};
+use super::prelude::*;
+use super::restart;
+use crate::cli::messages;
 use crate::commands::check::{self, Checked, Done, Options, Report};
-use crate::commands::pick::Purpose;
 use crate::commands::restart::Done as RestartDone;
-use crate::commands::{Error, Job};
 use crate::key::file;
 use crate::livekit::Verdict;
-use crate::report::Status;
-use crate::room::RoomRef;
 use crate::secret::Secret;
 
 /// The longest token that is read, in bytes.
@@ -114,7 +106,6 @@ fn show(app: &App<'_>, room: Option<&str>, result: &Result<Checked, Error>) -> u
     })
 }
 
-/// What a person sees of a check.
 fn text(checked: &Checked, paint: Paint) -> String {
     let steps = messages::check::of(&checked.report);
     let (mark, verdict) = match (checked.report.verdict(), &checked.report) {

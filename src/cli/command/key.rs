@@ -6,12 +6,9 @@ use clap::Subcommand;
 use nostr::PublicKey;
 use serde_json::{Value, json};
 
-use super::App;
-use crate::cli::args::{Format, KeyArgs, TEMPLATE};
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
+use super::prelude::*;
+use crate::cli::args::TEMPLATE;
 use crate::cli::messages::{errors, troubles};
-use crate::cli::terminal::{Terminal, clean};
 use crate::commands::key::{self, Export, Import, Stored, Written};
 use crate::key::{KeySource, Keyring, load, npub};
 

@@ -2,18 +2,13 @@
 
 use std::sync::OnceLock;
 
-use clap::Args;
 use console::{measure_text_width, truncate_str};
 use nostr::PublicKey;
 use nostr::nips::nip05::Nip05Address;
 use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
 use serde_json::json;
 
-use super::App;
-use crate::cli::args::{Format, KeyArgs, ServerArgs, exit_help};
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
-use crate::cli::terminal::{Paint, Terminal, clean};
+use super::prelude::*;
 use crate::clock::{self, Clock};
 use crate::commands::list::{self, Nest, NestState, Request, Watch, Whose};
 use crate::reporter::Reporter as _;
@@ -32,7 +27,6 @@ const STATE: usize = 11;
 const PEOPLE: usize = 6;
 const AGE: usize = 8;
 
-/// What stands between two columns.
 const GAP: usize = 2;
 
 #[derive(Debug, Args)]
@@ -92,7 +86,6 @@ fn aliases(app: &App<'_>) {
     }
 }
 
-/// An npub, nprofile, hex key, or NIP-05 address.
 fn whose(text: &str) -> Result<Whose, Failure> {
     let plain = text.strip_prefix("nostr:").unwrap_or(text);
     if let Ok(key) = PublicKey::parse(plain) {

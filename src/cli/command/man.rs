@@ -6,10 +6,8 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::App;
+use super::prelude::*;
 use crate::cli::args::Cli;
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
 
 /// Prints the man page of a command, named as on the command line; of `nest` itself if `path` is empty.
 pub(super) fn run(app: &App<'_>, path: &[String]) -> Result<u8, Failure> {

@@ -5,11 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
-
-use super::App;
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
+use super::prelude::*;
 use crate::commands::mock::{self, Announcement, MockError, MockRequest, SearchPath};
 use crate::key::file;
 use crate::reporter::Reporter as _;

@@ -23,17 +23,32 @@ use std::sync::Arc;
 use clap::Subcommand;
 use serde_json::Value;
 
+use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
-use super::args::{Deferred, Format, TEMPLATE};
-use super::document;
-use super::exit::Exit;
-use super::messages::errors::Failure;
+use super::args::{Deferred, TEMPLATE};
 use super::messages::notices;
 use super::settings::Sources;
-use super::terminal::{Paint, Terminal, clean};
-use crate::commands::pick::{self, Choice, Purpose};
-use crate::commands::{Error, Job, Published, Settings, Stop};
-use crate::room::RoomRef;
+use crate::commands::pick::{self, Choice};
+use crate::commands::{Published, Stop};
+
+/// What nearly every command needs.
+mod prelude {
+    pub(super) use clap::Args;
+
+    pub(super) use super::report::{closes, failed, joinable, joined, local_time, step_line};
+    pub(super) use super::{App, failure, published_row};
+    pub(super) use crate::cli::args::{
+        Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration, exit_help,
+    };
+    pub(super) use crate::cli::document;
+    pub(super) use crate::cli::exit::{self, Exit};
+    pub(super) use crate::cli::messages::errors::Failure;
+    pub(super) use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
+    pub(super) use crate::commands::pick::Purpose;
+    pub(super) use crate::commands::{Error, Job, Settings};
+    pub(super) use crate::report::Status;
+    pub(super) use crate::room::RoomRef;
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -104,7 +119,6 @@ impl Command {
         Some(RoomRef::parse(&written).map_or(written, |room| room.id.to_string()))
     }
 
-    /// Does it; returns the exit code.
     pub async fn run(self, app: &App<'_>) -> Result<u8, Failure> {
         if app.terminal.style.format == Format::Token && self.has_no_token() {
             return Err(Failure::new(Exit::Usage, "--output token prints a token, and this command fetches none")
@@ -134,7 +148,6 @@ impl Command {
     }
 }
 
-/// What every command works with.
 pub(super) struct App<'a> {
     pub sources: Sources<'a>,
     pub terminal: Arc<Terminal>,
@@ -144,6 +157,18 @@ pub(super) struct App<'a> {
 impl App<'_> {
     fn job(&self, settings: Settings) -> Result<Job<'_>, Failure> {
         Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, "ROOM"))
+    }
+
+    /// The job of a command that sends signed requests about one nest, and the nest.
+    async fn signed_job(
+        &self,
+        args: &SignedArgs,
+        name: Option<&String>,
+        purpose: Purpose,
+    ) -> Result<(Job<'_>, RoomRef), Failure> {
+        let job = self.job(self.sources.signed(args)?)?;
+        let room = self.room(name, purpose, &job).await?;
+        Ok((job, room))
     }
 
     /// Reads the name of a nest; without one, a person at the terminal chooses.
@@ -209,7 +234,6 @@ fn failure(error: &Error, name: Option<&String>) -> Failure {
     Failure::of(error, name.map_or("ROOM", String::as_str))
 }
 
-/// What an event says now, and which relays have it.
 fn published_row(name: &str, published: &Published, paint: Paint) -> String {
     paint.row(name, &format!("{} on {}", clean(&published.status), clean(&published.accepted.join(", "))))
 }

@@ -7,15 +7,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::App;
+use super::prelude::*;
 use crate::cli::args::lifetime;
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
 use crate::cli::settings::Sources;
-use crate::cli::terminal::clean;
 use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
@@ -35,7 +32,6 @@ const RATE: u32 = 600;
 /// What a key may ask for in a minute.
 const KEY_RATE: u32 = 120;
 
-/// Connections at the same time.
 const CONNECTIONS: u32 = 1024;
 
 /// The flags, and the `[serve]` section of the configuration, which has the same names.

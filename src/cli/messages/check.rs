@@ -23,7 +23,6 @@ const MORE_TIME: &str = "give it more time with --timeout";
 const OPEN_PORTS: &str =
     "open UDP 50000-60000, or LiveKit's `rtc.udp_port` if that is set, and TCP 7881 in the server's firewall";
 
-/// The steps of a check in words.
 pub fn steps(report: &CheckReport) -> Vec<Step> {
     let told = |step: &report::Step<Finding>| {
         let Said { detail, hint } = words(report, step);
@@ -140,7 +139,6 @@ fn described(claims: &Claims) -> String {
     format!("{who}, {may}, {}", until.unwrap_or_else(|| "without an end".into()))
 }
 
-/// Every one tried, and what came of it.
 fn endpoints(tried: &[Tried], status: Status) -> Said {
     let one = |tried: &Tried| {
         let source = match tried.candidate.source {
@@ -242,7 +240,6 @@ fn endpoint_hint(tried: &Tried) -> Option<String> {
     Some(hint.into())
 }
 
-/// A reason to be sent away.
 fn away(reason: DisconnectReason) -> &'static str {
     match reason {
         DisconnectReason::DuplicateIdentity => "the same identity has joined elsewhere",
@@ -361,7 +358,6 @@ fn audio(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding
     }
 }
 
-/// A connection that stands.
 fn connection(forced: bool, found: &AudioFinding, connected: &Connected, status: Status) -> Said {
     let Connected { protocol, local, remote, rtt } = connected;
     let rtt = rtt.map(|rtt| format!(", {} there and back", milliseconds(rtt))).unwrap_or_default();
@@ -423,7 +419,6 @@ fn no_sound(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFind
     said(trouble.cause).hint(hint)
 }
 
-/// An address, and what is known about it.
 fn address(offered: &Offered, signal: Option<IpAddr>, found: &AudioFinding) -> String {
     let address = offered.address;
     if let Some(internal) = signal.and_then(|signal| offered.internal(signal)) {
@@ -440,7 +435,6 @@ fn address(offered: &Offered, signal: Option<IpAddr>, found: &AudioFinding) -> S
     }
 }
 
-/// A TURN server that is of no use.
 fn broken(url: &str, failure: &Failure) -> String {
     let why = match failure {
         Failure::NoAllocation => "it gives us no address".into(),

@@ -245,7 +245,6 @@ fn certificate(agreed: &Agreed) -> Link {
     }
 }
 
-/// What went wrong on the first three layers.
 fn why(end: &Failed) -> String {
     match &end.cause {
         Cause::NoAddress(text) | Cause::Broken(text) => text.clone(),
@@ -508,7 +507,6 @@ fn media(found: &DoctorFindings, named: &str) -> Link {
     }
 }
 
-/// A step of the check as a link of the doctor's.
 fn of_check(step: Option<&Step>) -> Link {
     let Some(step) = step.cloned() else { return not_checked("the check says nothing of it") };
     Link { hint: step.hint, ..link(step.status, step.detail) }.took(step.elapsed_ms.map(Duration::from_millis))

@@ -18,7 +18,6 @@ use crate::{lock, relay, room};
 
 const AGAIN: &str = "run it again: what was done is not done twice";
 
-/// An error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub exit: Exit,
@@ -48,7 +47,6 @@ impl Failure {
         self.cause(trouble.cause).hint(trouble.hint)
     }
 
-    /// The same with everything that stands behind an error.
     fn with_sources(mut self, error: &dyn std::error::Error) -> Self {
         let mut source = error.source();
         while let Some(error) = source {
@@ -58,7 +56,6 @@ impl Failure {
         self
     }
 
-    /// The `error` of a JSON document.
     pub(in crate::cli) fn document(&self) -> ErrorDocument {
         let message = std::iter::once(&self.message).chain(&self.causes).map(String::as_str);
         ErrorDocument {

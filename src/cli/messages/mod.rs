@@ -41,7 +41,6 @@ impl Step {
     }
 }
 
-/// What was found, and what to do about it.
 struct Said {
     detail: String,
     hint: Option<String>,

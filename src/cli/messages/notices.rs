@@ -6,7 +6,6 @@ use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
 use crate::reporter::{Question, Warning};
 
-/// What the user should know although the work goes on.
 pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::ClockRepaired { ahead_s } => {
@@ -39,7 +38,6 @@ pub(super) fn apart(ahead_s: i64) -> (String, &'static str) {
     (clock::span(ahead_s.saturating_abs().saturating_mul(1000)), if ahead_s > 0 { "ahead of" } else { "behind" })
 }
 
-/// What a person is asked.
 pub fn question(question: Question<'_>) -> String {
     let disconnected = |people, nest: &str| match people {
         1 => format!("One person is in {nest} and will be disconnected."),
@@ -63,7 +61,6 @@ pub fn question(question: Question<'_>) -> String {
     }
 }
 
-/// Which of several nests is meant.
 pub fn which(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Restart => "Restart which nest",
@@ -76,7 +73,6 @@ pub fn which(purpose: Purpose) -> &'static str {
     }
 }
 
-/// Whether the only nest that suits is meant.
 pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
     let action = match purpose {
         Purpose::Restart => "Restart it?",
@@ -90,7 +86,6 @@ pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
     format!("{} is {}. {action}", nest.name(), state(nest))
 }
 
-/// A nest among others to choose from.
 pub fn choice(nest: &Nest) -> String {
     let age = clock::span((Clock::default().now_s() - nest.since_s).saturating_mul(1000));
     format!("{} · {} · {} · {age}", nest.name(), nest.status, state(nest))

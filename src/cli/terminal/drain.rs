@@ -12,7 +12,6 @@ use crate::commands::Signal;
 #[cfg(unix)]
 const CHUNK: usize = 2048;
 
-/// One of the outputs.
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     /// The number of the signal that has come; 0 if none has. Set by its handler.
@@ -31,7 +30,6 @@ impl Drain {
         Ok(())
     }
 
-    /// There is nothing to listen to.
     #[cfg(not(unix))]
     pub(super) fn heed_signals(&self) -> io::Result<()> {
         Ok(())
@@ -57,7 +55,6 @@ impl Drain {
         Ok(())
     }
 
-    /// Writes all of it.
     #[cfg(not(unix))]
     pub(super) fn write(&self, mut out: impl Write, text: &[u8]) -> io::Result<()> {
         out.write_all(text).and_then(|()| out.flush())

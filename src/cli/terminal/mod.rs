@@ -23,13 +23,11 @@ use crate::commands::Signal;
 use crate::reporter::{Answer, Question, Reporter, Step, Warning};
 use crate::secret::{Secret, scrub};
 
-/// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(80);
 
 /// How long a signal takes from this process to itself, at most.
 const SIGNAL_LIMIT: Duration = Duration::from_millis(500);
 
-/// Which of the process's streams are a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Streams {
     pub stdin: bool,
@@ -46,12 +44,10 @@ impl Streams {
         }
     }
 
-    /// Somebody sees questions and can answer them.
     pub fn interactive(self) -> bool {
         self.stdin && self.stderr
     }
 
-    /// The width of stdout, where that is a terminal.
     pub fn columns(self) -> Option<usize> {
         let size = self.stdout.then(|| console::Term::stdout().size_checked()).flatten()?;
         Some(usize::from(size.1)).filter(|columns| *columns > 0)
@@ -72,7 +68,6 @@ pub(super) struct OutputStyle {
     pub err: Paint,
 }
 
-/// The terminal, or whatever stands in for it.
 pub(super) struct Terminal {
     pub style: OutputStyle,
     bars: Option<MultiProgress>,
@@ -112,14 +107,12 @@ impl Terminal {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes away what is shown of a room's progress.
     pub fn end_row(&self, room: &str) {
         if let Some(bar) = self.rows().remove(room) {
             bar.finish_and_clear();
         }
     }
 
-    /// Takes away all that is shown of progress.
     pub fn end_rows(&self) {
         for (_, bar) in self.rows().drain() {
             bar.finish_and_clear();
@@ -162,7 +155,6 @@ impl Terminal {
         self.out.given_up()
     }
 
-    /// A yes-or-no question; no answer but yes is a yes.
     pub fn yes_or_no(&self, question: &str) -> Answer<'_, bool> {
         let question = clean(question);
         self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
@@ -177,7 +169,6 @@ impl Terminal {
         self.ask(move || answered(select()).flatten())
     }
 
-    /// Something that the user should know although the work goes on.
     pub fn warn(&self, text: &str) {
         self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
     }
@@ -206,7 +197,6 @@ impl Terminal {
         self.line(&lines.join("\n"));
     }
 
-    /// Puts the terminal back into the state in which it was found.
     pub fn restore(&self) {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
@@ -316,7 +306,6 @@ impl Reporter for Terminal {
     }
 }
 
-/// What a spinner says.
 fn words(step: Step) -> &'static str {
     match step {
         Step::Lock => "waiting for another restart of this nest",

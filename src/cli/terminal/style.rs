@@ -6,7 +6,6 @@ use anstyle::{AnsiColor, Style};
 
 use crate::report::Status;
 
-/// Colours, or none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Paint {
     pub on: bool,
@@ -25,17 +24,14 @@ impl Paint {
         self.with(AnsiColor::Red.on_default().bold(), text)
     }
 
-    /// Something should be known.
     pub fn warn(self, text: &str) -> String {
         self.with(AnsiColor::Yellow.on_default(), text)
     }
 
-    /// What one may skip.
     pub fn dim(self, text: &str) -> String {
         self.with(Style::new().dimmed(), text)
     }
 
-    /// What one looks for.
     pub fn strong(self, text: &str) -> String {
         self.with(Style::new().bold(), text)
     }
@@ -50,7 +46,6 @@ impl Paint {
         if self.on { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
     }
 
-    /// The mark of a step.
     pub fn mark(self, status: Status) -> String {
         match status {
             Status::Passed => self.good("✓"),

@@ -29,12 +29,10 @@ pub(in crate::cli) struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    /// A request of a restart.
     pub(super) fn restart(room: &'a str) -> Self {
         Self { command: "nest restart", room, signed: true }
     }
 
-    /// The command to run again, with its room.
     fn again(&self) -> String {
         format!("{} {}", self.command, self.room)
     }
@@ -237,7 +235,6 @@ fn pointed_to(url: &str, target: &str) -> Option<String> {
     (usable && harmless && to != from).then(|| base.to_owned())
 }
 
-/// What to do about any other redirect.
 fn elsewhere(url: &str, target: &str) -> String {
     let host = |text| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
     match host(target) {

@@ -11,7 +11,6 @@ use crate::livekit::CheckReport;
 use crate::report::Status;
 
 impl Failure {
-    /// The same with what a step says.
     fn step(self, step: Step) -> Self {
         let failure = self.cause(step.detail);
         step.hint.into_iter().fold(failure, Self::hint)
@@ -71,7 +70,6 @@ pub(super) fn unjoinable(checked: &Checked) -> Failure {
     }
 }
 
-/// Restarted, and not well.
 pub(super) fn unhealthy(report: Option<&CheckReport>) -> Failure {
     let steps = report.map(check::steps).unwrap_or_default();
     let Some(first) = steps.iter().position(|step| step.status == Status::Failed) else {
