@@ -133,7 +133,7 @@ pub fn list(keyring: &Keyring) -> Result<Vec<Stored>, KeyCommandError> {
     let index = keyring.index()?;
     let default = index.default_key();
     let stored = |key: &PublicKey| Stored { public_key: *key, default: default == Some(*key), new: false };
-    Ok(index.keys().iter().map(stored).collect())
+    Ok(index.keys.iter().map(stored).collect())
 }
 
 pub fn default(keyring: &Keyring, key: PublicKey) -> Result<(), KeyCommandError> {
@@ -147,7 +147,7 @@ pub async fn remove(
     yes: bool,
     reporter: &dyn Reporter,
 ) -> Result<PublicKey, KeyCommandError> {
-    let key = match (key, keyring.index()?.keys()) {
+    let key = match (key, keyring.index()?.keys.as_slice()) {
         (Some(key), _) => key,
         (None, [only]) => *only,
         (None, []) => return Err(keyring::KeyringError::Empty.into()),

@@ -18,8 +18,6 @@ use tokio::time::{Instant, timeout_at};
 use super::{npub, on_thread};
 use crate::secret::Secret;
 
-pub const SERVICE: &str = "nest";
-
 /// How long a keyring may take that nobody is there to unlock.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
@@ -115,8 +113,8 @@ impl Keyring {
     /// keyring itself is not touched.
     pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, KeyringError> {
         let index = self.index()?;
-        match wanted.filter(|key| index.keys().contains(key)).or(index.default_key()) {
-            None if !index.keys().is_empty() => Err(KeyringError::Undecided { npubs: npubs(&index) }),
+        match wanted.filter(|key| index.keys.contains(key)).or(index.default_key()) {
+            None if !index.keys.is_empty() => Err(KeyringError::Undecided { npubs: npubs(&index) }),
             chosen => Ok(chosen),
         }
     }
@@ -149,9 +147,10 @@ impl Keyring {
 
     pub fn set_default(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
-        if !index.set_default(key) {
+        if !index.keys.contains(&key) {
             return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
         }
+        index.default = Some(key);
         index.save(&self.index)
     }
 
@@ -160,12 +159,13 @@ impl Keyring {
         let mut index = self.index()?;
         let name = npub(&key);
         let deleted = self.ask(move |vault| vault.delete(&name)).await?;
-        if index.remove(key) {
-            index.save(&self.index)?;
-        } else if !deleted {
-            return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
-        }
-        Ok(())
+        match index.keys.iter().position(|known| *known == key) {
+            None if deleted => return Ok(()),
+            None => return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) }),
+            Some(at) => index.keys.remove(at),
+        };
+        index.default = index.default.filter(|default| *default != key);
+        index.save(&self.index)
     }
 
     async fn ask<T: Send + 'static>(
@@ -200,14 +200,14 @@ async fn within<T: Send + 'static>(
 }
 
 fn npubs(index: &Index) -> Vec<String> {
-    index.keys().iter().map(npub).collect()
+    index.keys.iter().map(npub).collect()
 }
 
 /// The keys in the keyring, in the order in which they came, and which of them is meant when nothing else is said. It is
 /// kept in a JSON file of npubs, for a keyring cannot be listed without being unlocked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
-    keys: Vec<PublicKey>,
+    pub keys: Vec<PublicKey>,
     default: Option<PublicKey>,
 }
 
@@ -243,10 +243,6 @@ impl Index {
         written.map_err(|cause| KeyringError::List { path: path.to_owned(), verb: "written", cause })
     }
 
-    pub fn keys(&self) -> &[PublicKey] {
-        &self.keys
-    }
-
     /// The key that is meant when nothing else is said: the one that was chosen, or the only one.
     pub fn default_key(&self) -> Option<PublicKey> {
         match self.keys[..] {
@@ -265,21 +261,6 @@ impl Index {
         }
         self.keys.push(key);
         true
-    }
-
-    pub fn set_default(&mut self, key: PublicKey) -> bool {
-        let known = self.keys.contains(&key);
-        if known {
-            self.default = Some(key);
-        }
-        known
-    }
-
-    pub fn remove(&mut self, key: PublicKey) -> bool {
-        let before = self.keys.len();
-        self.keys.retain(|other| *other != key);
-        self.default = self.default.filter(|default| *default != key);
-        self.keys.len() < before
     }
 }
 
@@ -340,7 +321,7 @@ impl Vault for OsVault {
 }
 
 fn entry(name: &str) -> Result<Entry, VaultError> {
-    Entry::new(SERVICE, name).map_err(reason)
+    Entry::new("nest", name).map_err(reason)
 }
 
 fn reason(error: StoreError) -> VaultError {

@@ -90,7 +90,9 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
     let keyring = || app.sources.keyring().ok_or_else(no_home);
     match command {
         KeyCommand::Import(args) => {
-            let request = Import { from: named(&args), keep_encrypted: false, passphrase_file: args.passphrase_file };
+            // The environment is for commands that use a key, not for one that stores it.
+            let from = args.key_file.map(KeySource::KeyFile);
+            let request = Import { from, keep_encrypted: false, passphrase_file: args.passphrase_file };
             let stored = key::import(&keyring()?, &request, terminal).await.map_err(failed)?;
             let what = if stored.new { "is in the OS keyring now" } else { "was in the OS keyring already" };
             let whole = format!("{} {what}{}", npub(&stored.public_key), mark(&stored));
@@ -139,11 +141,6 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// What the arguments name; the environment is for commands that use a key, not for one that stores it.
-fn named(args: &KeyArgs) -> Option<KeySource> {
-    args.key_file.clone().map(KeySource::KeyFile)
 }
 
 fn list(keyring: &Keyring, terminal: &Terminal) -> Result<(), key::KeyCommandError> {

@@ -93,8 +93,7 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
 
 fn failure(error: &MockError) -> Failure {
     let exit = if matches!(error, MockError::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
-    let failure = Failure::new(exit, error.to_string());
-    std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
+    Failure::new(exit, error.to_string()).with_sources(error)
 }
 
 async fn livekit(args: &MockArgs) -> Result<Option<LivekitConfig>, Failure> {

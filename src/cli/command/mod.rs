@@ -186,7 +186,7 @@ impl App<'_> {
                 return Ok(yes.filter(|yes| *yes).map(|_| 0));
             }
             let items: Vec<_> = nests.iter().map(notices::choice).collect();
-            Ok(self.terminal.choose(notices::which(purpose), &items).await)
+            Ok(self.terminal.choose(notices::which(purpose).0, &items).await)
         };
         let chosen = self.stop.unless(asked).await.map_err(failed)?;
         let nest = chosen.and_then(|at| nests.get(at)).ok_or_else(|| failed(Error::Cancelled))?;

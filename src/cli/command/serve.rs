@@ -150,8 +150,7 @@ pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
 
 fn failure(error: &ServeError) -> Failure {
     let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
-    let failure = Failure::new(exit, error.to_string());
-    std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
+    Failure::new(exit, error.to_string()).with_sources(error)
 }
 
 /// Where settings are given: flag, then environment, then file, then default.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::errors::Failure;
 use super::{Said, Step, check, moment, of_tls, troubles};
 use crate::api::{self, Layer as ApiLayer, Lost, Missing};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
+use crate::cli::exit::Exit;
 use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
 use crate::commands::doctor::{DoctorFindings, Far, Media, Way};
@@ -122,12 +124,7 @@ fn own_key(found: &DoctorFindings, named: &str) -> Link {
             warned("there is none: looking needs no key, restarting does").hint("nest key import, or --key-file PATH")
         }
         Some(Err(error)) => {
-            let mut detail = error.to_string();
-            let mut cause = std::error::Error::source(&**error);
-            while let Some(error) = cause {
-                detail = format!("{detail}: {error}");
-                cause = error.source();
-            }
+            let detail = Failure::new(Exit::Key, error.to_string()).with_sources(&**error).document().message;
             let hint = match &**error {
                 key::KeyError::PassphraseNeeded { .. } => {
                     "name a file that holds the passphrase: --passphrase-file PATH"

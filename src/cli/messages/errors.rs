@@ -47,7 +47,7 @@ impl Failure {
         self.cause(trouble.cause).hint(trouble.hint)
     }
 
-    fn with_sources(mut self, error: &dyn std::error::Error) -> Self {
+    pub(in crate::cli) fn with_sources(mut self, error: &dyn std::error::Error) -> Self {
         let mut source = error.source();
         while let Some(error) = source {
             self = self.cause(error.to_string());

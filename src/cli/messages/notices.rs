@@ -61,29 +61,21 @@ pub fn question(question: Question<'_>) -> String {
     }
 }
 
-pub fn which(purpose: Purpose) -> &'static str {
+/// Which of several nests is meant; and whether it is the only one that suits.
+pub(in crate::cli) fn which(purpose: Purpose) -> (&'static str, &'static str) {
     match purpose {
-        Purpose::Restart => "Restart which nest",
-        Purpose::Recreate => "Recreate which nest",
-        Purpose::Close => "Close which nest",
-        Purpose::Open => "Open which nest",
-        Purpose::Status => "Look at which nest",
-        Purpose::Check => "Check which nest",
-        Purpose::Token => "A token for which nest",
+        Purpose::Restart => ("Restart which nest", "Restart it?"),
+        Purpose::Recreate => ("Recreate which nest", "Recreate it?"),
+        Purpose::Close => ("Close which nest", "Close it?"),
+        Purpose::Open => ("Open which nest", "Open it?"),
+        Purpose::Status => ("Look at which nest", "Look at it?"),
+        Purpose::Check => ("Check which nest", "Check it?"),
+        Purpose::Token => ("A token for which nest", "Fetch a token for it?"),
     }
 }
 
-pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
-    let action = match purpose {
-        Purpose::Restart => "Restart it?",
-        Purpose::Recreate => "Recreate it?",
-        Purpose::Close => "Close it?",
-        Purpose::Open => "Open it?",
-        Purpose::Status => "Look at it?",
-        Purpose::Check => "Check it?",
-        Purpose::Token => "Fetch a token for it?",
-    };
-    format!("{} is {}. {action}", nest.name(), state(nest))
+pub(in crate::cli) fn this_one(purpose: Purpose, nest: &Nest) -> String {
+    format!("{} is {}. {}", nest.name(), state(nest), which(purpose).1)
 }
 
 pub fn choice(nest: &Nest) -> String {
