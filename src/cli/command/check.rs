@@ -122,8 +122,8 @@ fn text(checked: &Checked, paint: Paint) -> String {
     };
     let mut lines: Vec<_> = steps.iter().map(|step| step_line(step, paint)).collect();
     lines.push(String::new());
-    let told = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
-    lines.push(format!("{} {told}", paint.mark(mark)));
+    let summary = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
+    lines.push(format!("{} {summary}", paint.mark(mark)));
     lines.join("\n")
 }
 

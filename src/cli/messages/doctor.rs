@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::errors::Failure;
-use super::{Said, Step, check, moment, of_tls, troubles};
+use super::{Note, Step, check, moment, of_tls, troubles};
 use crate::api::{self, Layer as ApiLayer, Lost, Missing};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::cli::exit::Exit;
@@ -84,7 +84,7 @@ pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str
     };
     let verdict = if broken.is_some() { DoctorVerdict::Unhealthy } else { DoctorVerdict::Healthy };
     let step = |(name, link): (&'static str, Link)| {
-        Step::new(name, link.status, link.elapsed, Said { detail: link.detail, hint: link.hint })
+        Step::new(name, link.status, link.elapsed, Note { detail: link.detail, hint: link.hint })
     };
     DoctorDocument { verdict, next, steps: links.into_iter().map(step).collect() }
 }
@@ -460,14 +460,14 @@ fn endpoints(candidates: &[Candidate]) -> Link {
         };
         format!("{}{why}", candidate.as_str())
     };
-    let told = candidates.iter().map(described).collect::<Vec<_>>().join("; ");
+    let text = candidates.iter().map(described).collect::<Vec<_>>().join("; ");
     let usable = candidates.iter().filter(|candidate| candidate.internal.is_none() && !candidate.cleartext).count();
     let public = "for the operator: set LIVEKIT_URL of the API to the public address, wss://…";
     match usable {
         _ if candidates.is_empty() => failed("nobody says where the media server is"),
-        0 => failed(told).hint(public),
-        n if n < candidates.len() => warned(told).hint(public),
-        _ => passed(told),
+        0 => failed(text).hint(public),
+        n if n < candidates.len() => warned(text).hint(public),
+        _ => passed(text),
     }
 }
 
