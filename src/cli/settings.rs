@@ -95,10 +95,8 @@ impl<'a> Sources<'a> {
     }
 
     pub fn signed(&self, args: &SignedArgs) -> Result<Settings, Failure> {
-        let mut settings = self.settings(&args.server, &args.key)?;
-        settings.retry.retries = args.retry.retries.unwrap_or(RETRIES);
-        settings.retry.max_wait = args.retry.max_wait.unwrap_or(MAX_WAIT);
-        Ok(settings)
+        let retry = Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) };
+        Ok(Settings { retry, ..self.settings(&args.server, &args.key)? })
     }
 
     /// Reads the name of a nest, or what the alias `@…` stands for.

@@ -85,7 +85,7 @@ pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failur
 }
 
 async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
-    let failed = |error: key::KeyCommandError| errors::key::of_command(&error);
+    let failed = |error: key::KeyCommandError| errors::of_key_command(&error);
     let terminal = &*app.terminal;
     let keyring = || app.sources.keyring().ok_or_else(no_home);
     match command {

@@ -58,27 +58,22 @@ impl Paint {
 
 /// Replaces what a terminal would obey, or what would turn text around, by its escaped form.
 pub fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if obeyed(c) {
-            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    escape(text, obeyed, |c, out| write!(out, "\\u{{{:x}}}", u32::from(c)))
 }
 
 /// The same inside a JSON document, where such characters only occur in strings.
 pub fn clean_json(text: &str) -> String {
+    escape(
+        text,
+        |c| obeyed(c) && c != '\n',
+        |c, out| c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}")),
+    )
+}
+
+fn escape(text: &str, harmful: fn(char) -> bool, write: fn(char, &mut String) -> std::fmt::Result) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if obeyed(c) && c != '\n' {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
+        if !harmful(c) || write(c, &mut out).is_err() {
             out.push(c);
         }
     }
