@@ -35,16 +35,10 @@ pub(super) mod vars {
     pub const SECRETS: [&str; 3] = [KEY, KEY_FILE, CREDENTIALS];
 }
 
-/// Limit of one attempt, unless told otherwise.
+// The defaults of the flags of the same names.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Limit of what is asked of relays, unless told otherwise.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Attempts after the first, unless told otherwise.
 pub(super) const RETRIES: u32 = 3;
-
-/// The longest pause that is accepted, unless told otherwise.
 pub(super) const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The environment, so that tests can bring their own.
@@ -56,7 +50,6 @@ pub(super) struct Sources<'a> {
     config: Config,
     /// What the configuration was read from, for people.
     pub origin: String,
-    /// Somebody sees questions and can answer them.
     interactive: bool,
 }
 
@@ -99,7 +92,6 @@ impl<'a> Sources<'a> {
         Ok(Settings { retry, ..self.settings(&args.server, &args.key)? })
     }
 
-    /// Reads the name of a nest, or what the alias `@…` stands for.
     pub fn room(&self, name: &str) -> Result<RoomRef, Failure> {
         let text = match room::alias(name) {
             None => name,
@@ -189,7 +181,6 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The OS keyring, with the list of its keys in the state folder.
     pub fn keyring(&self) -> Option<Keyring> {
         let keyring = Keyring::new(self.state_dir()?.join("keys.json"));
         Some(if self.interactive { keyring.patient() } else { keyring })

@@ -91,7 +91,6 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// The OS keyring; `index` is the file with the list of keys.
     pub fn new(index: impl Into<PathBuf>) -> Self {
         Self::over(Arc::new(OsVault), index)
     }

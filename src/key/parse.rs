@@ -120,7 +120,6 @@ pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<Secr
         .map_err(cipher)
 }
 
-/// Encrypts a key as `ncryptsec1…`.
 pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, KeyParseError> {
     if passphrase.expose().is_empty() {
         return Err(KeyParseError::NoPassphrase);

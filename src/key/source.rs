@@ -76,7 +76,6 @@ impl KeySource {
         text.map_err(|cause| KeyError::Unreadable { origin: self.origin(), cause })
     }
 
-    /// Whether it can be read only once.
     pub fn is_stdin(&self) -> bool {
         matches!(self, Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) if path == Path::new("-"))
     }
@@ -86,7 +85,6 @@ impl KeySource {
     }
 }
 
-/// Where to look for the host's key, as the settings have it.
 #[derive(Clone, Debug, Default)]
 pub struct KeyPlan {
     /// What the user named, in the order in which it counts. The first answers, and its error is final.

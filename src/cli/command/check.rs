@@ -85,7 +85,6 @@ async fn nest(app: &App<'_>, job: &Job<'_>, room: &RoomRef, options: Options) ->
     restart::show(&app.terminal, name, &restarted, false).map_or(0, Exit::code)
 }
 
-/// Prints what came of it; returns the exit code.
 fn show(app: &App<'_>, room: Option<&str>, result: &Result<Checked, Error>) -> u8 {
     let checked = match result {
         Ok(checked) => Some(checked),

@@ -15,18 +15,13 @@ use crate::reporter::Reporter as _;
 
 /// The widest title that is shown to a terminal.
 const TITLE_MAX: usize = 32;
-
 /// The narrowest title that is worth having a link beside it.
 const TITLE_MIN: usize = 12;
-
-/// The narrowest link that is worth a column.
 const LINK_MIN: usize = 16;
-
 const STATUS: usize = 7;
 const STATE: usize = 11;
 const PEOPLE: usize = 6;
 const AGE: usize = 8;
-
 const GAP: usize = 2;
 
 #[derive(Debug, Args)]

@@ -51,7 +51,6 @@ fn once(page: &str) -> String {
     format!("{definition}{}", page.replace(&definition, ""))
 }
 
-/// A part of the help, heading first, with its lines as they are.
 fn verbatim(help: &str) -> Roff {
     let mut roff = Roff::new();
     let (heading, lines) = help.split_once('\n').unwrap_or((help, ""));

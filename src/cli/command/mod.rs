@@ -229,7 +229,6 @@ impl App<'_> {
     }
 }
 
-/// What to show for `error`, which befell the nest that was written as `name`.
 fn failure(error: &Error, name: Option<&String>) -> Failure {
     Failure::of(error, name.map_or("ROOM", String::as_str))
 }

@@ -21,7 +21,6 @@ pub(super) fn failed(steps: &[Step]) -> Vec<&'static str> {
     steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect()
 }
 
-/// By which way audio goes, and after how long that was known.
 pub(super) fn joinable(check: &CheckReport) -> String {
     let way = check.media.as_ref().map(|media| format!(" by {}", media.protocol)).unwrap_or_default();
     let after = check.media_after.or(check.joined_after);

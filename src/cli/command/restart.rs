@@ -141,7 +141,6 @@ async fn show_page(page: Option<String>, terminal: &Terminal) {
     }
 }
 
-/// The restart behind an outcome, well or not.
 fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
     match result {
         Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
@@ -150,7 +149,6 @@ fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
     }
 }
 
-/// Prints what came of one room; returns how it failed, if it did.
 pub(super) fn show(terminal: &Terminal, room: &str, result: &Result<Done, Error>, several: bool) -> Option<Exit> {
     terminal.end_row(room);
     let style = terminal.style;

@@ -20,18 +20,11 @@ use crate::server::media::LivekitConfig;
 use crate::server::serve::{IpNetwork, PublicEndpoint, PublicOrigin, Quota, ServeSettings};
 use crate::server::store::RedisConfig;
 
-/// Upstream's port, for the proxy on this machine.
+// The defaults: upstream's port and lifetime of records, and requests in a minute.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5544);
-
-/// How long a record lives, as upstream has it.
 const RECORD_TTL: Duration = Duration::from_hours(24);
-
-/// What an address may ask for in a minute.
 const RATE: u32 = 600;
-
-/// What a key may ask for in a minute.
 const KEY_RATE: u32 = 120;
-
 const CONNECTIONS: u32 = 1024;
 
 /// The flags, and the `[serve]` section of the configuration, which has the same names.

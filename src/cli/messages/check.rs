@@ -32,7 +32,6 @@ pub fn steps(report: &CheckReport) -> Vec<Step> {
     report.steps.iter().map(in_words).collect()
 }
 
-/// The same of whatever was checked.
 pub(crate) fn of(report: &Report) -> Vec<Step> {
     let over_quic = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq_words(&step.finding));
     match report {

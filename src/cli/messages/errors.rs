@@ -46,7 +46,6 @@ impl Failure {
         self
     }
 
-    /// The same with the cause and the hint of a trouble.
     pub(crate) fn because(self, trouble: Trouble) -> Self {
         self.cause(trouble.cause).hint(trouble.hint)
     }
@@ -194,7 +193,6 @@ fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Fa
     }
 }
 
-/// There is nothing to join, or nobody says whether there is.
 fn unavailable(why: &Unavailable, room: &str) -> Failure {
     let mut failure = api::failure(&why.source, Asking { command: "nest check", room, signed: false });
     if let ApiError::Lost(Lost::Unanswered(why)) = &why.source {

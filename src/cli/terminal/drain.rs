@@ -21,8 +21,8 @@ pub(super) struct Drain {
 
 impl Drain {
     /// From here on a signal ends the waiting for a reader.
-    #[cfg(unix)]
     pub(super) fn heed_signals(&self) -> io::Result<()> {
+        #[cfg(unix)]
         for signal in [SIGINT, SIGTERM] {
             let number = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_usize(signal, self.signal.clone(), number)?;
@@ -30,12 +30,6 @@ impl Drain {
         Ok(())
     }
 
-    #[cfg(not(unix))]
-    pub(super) fn heed_signals(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// The signal that has ended the waiting, if one has.
     pub(super) fn given_up(&self) -> Option<Signal> {
         let signal = self.given_up.load(Ordering::Relaxed).then(|| self.signal.load(Ordering::Relaxed))?;
         Some(if i32::try_from(signal) == Ok(SIGTERM) { Signal::Terminate } else { Signal::Interrupt })

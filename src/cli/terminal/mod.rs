@@ -59,7 +59,6 @@ pub(super) struct OutputStyle {
     pub format: Format,
     /// Nothing but errors and warnings.
     pub quiet: bool,
-    /// 0, 1 or 2.
     pub verbose: u8,
     pub streams: Streams,
     /// Width of stdout, where that is a terminal.
@@ -130,7 +129,6 @@ impl Terminal {
         }
     }
 
-    /// A document, on stdout, on one line or on several.
     pub fn document(&self, document: &Value, one_line: bool) {
         let text = if one_line { document.to_string() } else { format!("{document:#}") };
         self.result(&clean_json(&text));
@@ -160,7 +158,6 @@ impl Terminal {
         self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
     }
 
-    /// One of several: the index of what was chosen.
     pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
         let question = clean(question);
         let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
@@ -173,7 +170,6 @@ impl Terminal {
         self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
     }
 
-    /// A status line, for people, on stderr.
     pub fn status(&self, text: &str) {
         if !self.style.quiet {
             self.line(text);

@@ -36,7 +36,6 @@ impl Paint {
         self.with(Style::new().bold(), text)
     }
 
-    /// One fact below a headline.
     pub fn row(self, name: &str, value: &str) -> String {
         format!("  {} {value}", self.dim(&format!("{name:<9}")))
     }

@@ -38,7 +38,6 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// What to show for an answer that is not the one asked for, or for none.
 pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
     let room = asking.room;
     let said = match error {
@@ -120,7 +119,6 @@ pub(super) fn server(error: &Error, attempts: u32, signs: &ServerSigns, room: &s
     failure
 }
 
-/// What can be seen of a server that failed, one line each.
 fn seen(signs: &ServerSigns) -> [String; 3] {
     let health = match &signs.health {
         Ok(()) => "/health: the API is up, which says nothing of Redis and LiveKit".into(),
