@@ -30,8 +30,8 @@ pub fn main(args: &[OsString]) -> u8 {
     let env: Env<'_> = &|name| std::env::var_os(name);
     let streams = Streams::of_process();
     if args.iter().skip(1).any(|arg| crate::key::found_in_argument(arg)) {
-        let failure = Failure::new(Exit::Usage, "a secret key among the arguments; nothing was done")
-            .because(troubles::key_argument());
+        let failure =
+            Failure::usage("a secret key among the arguments; nothing was done").because(troubles::key_argument());
         let terminal = Terminal::new(output_style(&unparsed_output(args), env, streams));
         return finish(&terminal, None, Err(failure));
     }
@@ -102,7 +102,7 @@ fn mistake(said: &str) -> Failure {
     let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut paragraphs = said.split("\n\n").map(line);
     let message = paragraphs.next().unwrap_or_default();
-    let failure = Failure::new(Exit::Usage, message.trim_start_matches("error: "));
+    let failure = Failure::usage(message.trim_start_matches("error: "));
     paragraphs.fold(failure, |failure, text| match text.strip_prefix("tip: ").or(text.strip_prefix("Usage: ")) {
         Some(hint) => failure.hint(hint),
         None => failure,

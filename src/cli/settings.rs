@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
 use super::command::ServeArgs;
 use super::config::{self, Config};
-use super::exit::Exit;
 use super::messages::errors::Failure;
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{Base, Network, Policy, Proxy};
@@ -104,7 +103,7 @@ impl<'a> Sources<'a> {
     }
 
     fn no_alias(&self, name: &str) -> Failure {
-        let failure = Failure::new(Exit::Usage, format!("the configuration has no alias {name}"));
+        let failure = Failure::usage(format!("the configuration has no alias {name}"));
         match self.aliases().collect::<Vec<_>>().join(" ") {
             known if known.is_empty() => failure.hint(format!("below [alias]: {} = \"naddr1…\"", &name[1..])),
             known => failure.hint(format!("it has {known}")),
@@ -117,9 +116,8 @@ impl<'a> Sources<'a> {
 
     fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
         let parse = |text: &str| {
-            relay::parse_url(text.trim()).map_err(|error| {
-                Failure::new(Exit::Usage, error.to_string()).hint("a relay is named like wss://nos.lol")
-            })
+            relay::parse_url(text.trim())
+                .map_err(|error| Failure::usage(error.to_string()).hint("a relay is named like wss://nos.lol"))
         };
         let environment = text(self.env, vars::RELAYS).unwrap_or_default();
         let environment = environment.split(',').filter(|relay| !relay.trim().is_empty()).map(parse);
@@ -133,7 +131,7 @@ impl<'a> Sources<'a> {
 
     fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
         let refused = |file: &Path, why: &dyn std::fmt::Display| {
-            Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
+            Failure::usage(format!("cannot read certificates from {}: {why}", file.display()))
         };
         let read = |file: &Path| std::fs::read(file).map_err(|error| refused(file, &error));
         let mut roots = Vec::new();
@@ -150,13 +148,14 @@ impl<'a> Sources<'a> {
     }
 
     fn proxy(&self) -> Result<Option<Proxy>, Failure> {
-        let first = |names: &[&'static str]| {
-            let (name, value) = names.iter().find_map(|name| Some((*name, text(self.env, name)?)))?;
-            let url = if value.contains("://") { value } else { format!("http://{value}") };
-            Some(url::Url::parse(&url).map(|url| (name, url)).map_err(|_| {
-                Failure::new(Exit::Usage, format!("{name} is no address of a proxy")).hint(format!("unset {name}"))
-            }))
-        };
+        let first =
+            |names: &[&'static str]| {
+                let (name, value) = names.iter().find_map(|name| Some((*name, text(self.env, name)?)))?;
+                let url = if value.contains("://") { value } else { format!("http://{value}") };
+                Some(url::Url::parse(&url).map(|url| (name, url)).map_err(|_| {
+                    Failure::usage(format!("{name} is no address of a proxy")).hint(format!("unset {name}"))
+                }))
+            };
         let https = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
         // `HTTP_PROXY` in capitals can be set by whoever calls a CGI program; curl ignores it for that reason.
         let http = first(&["http_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
@@ -226,9 +225,9 @@ pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
 }
 
 fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {
-    text.map(Base::parse).transpose().map_err(|error| {
-        Failure::new(Exit::Usage, format!("{origin}: {error}")).hint("for example https://nostrnests.com")
-    })
+    text.map(Base::parse)
+        .transpose()
+        .map_err(|error| Failure::usage(format!("{origin}: {error}")).hint("for example https://nostrnests.com"))
 }
 
 /// A variable that is set and not empty.

@@ -79,10 +79,6 @@ impl KeySource {
     pub fn is_stdin(&self) -> bool {
         matches!(self, Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) if path == Path::new("-"))
     }
-
-    fn is_there(&self) -> bool {
-        !matches!(self, Self::Credential(path) if !path.exists())
-    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -98,7 +94,7 @@ pub struct KeyPlan {
 impl KeyPlan {
     /// The source that answers, if the user named one: the key is then the same for every room.
     pub fn named(&self) -> Option<&KeySource> {
-        self.explicit.iter().find(|source| source.is_there())
+        self.explicit.iter().find(|source| !matches!(source, KeySource::Credential(path) if !path.exists()))
     }
 }
 

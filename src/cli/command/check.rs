@@ -128,7 +128,7 @@ fn text(checked: &Checked, paint: Paint) -> String {
 
 /// A token is short-lived: its file may be one that others can read.
 async fn read_token(path: &Path) -> Result<Secret, Failure> {
-    let refused = |why: String| Failure::new(Exit::Usage, format!("cannot read the token: {why}"));
+    let refused = |why: String| Failure::usage(format!("cannot read the token: {why}"));
     let text = if path == Path::new("-") {
         file::read(path).await.map_err(|error| refused(error.to_string()))?
     } else {

@@ -87,7 +87,10 @@ pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failur
 async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
     let failed = |error: key::KeyCommandError| errors::of_key_command(&error);
     let terminal = &*app.terminal;
-    let keyring = || app.sources.keyring().ok_or_else(no_home);
+    let keyring = || {
+        let no_home = || Failure::new(Exit::Key, "there is no home folder for the list of keys");
+        app.sources.keyring().ok_or_else(|| no_home().hint(troubles::keyring().hint))
+    };
     match command {
         KeyCommand::Import(args) => {
             // The environment is for commands that use a key, not for one that stores it.
@@ -180,7 +183,7 @@ fn mark(stored: &Stored) -> &'static str {
 
 fn public_key(text: &str) -> Result<PublicKey, Failure> {
     PublicKey::parse(text).map_err(|_| {
-        Failure::new(Exit::Usage, format!("{text:?} is no public key")).hint("nest key list shows those in the keyring")
+        Failure::usage(format!("{text:?} is no public key")).hint("nest key list shows those in the keyring")
     })
 }
 
@@ -194,8 +197,4 @@ fn document(key: &PublicKey, more: Value) -> Value {
 
 fn tell(terminal: &Terminal, key: &PublicKey, text: &str, more: Value) {
     terminal.outcome(false, || document(key, more), |_| Some(text.to_owned()));
-}
-
-fn no_home() -> Failure {
-    Failure::new(Exit::Key, "there is no home folder for the list of keys").hint(troubles::keyring().hint)
 }

@@ -94,7 +94,7 @@ fn whose(text: &str) -> Result<Whose, Failure> {
     let hosted = (domain.contains('.') || domain.contains(':')) && !domain.contains(['/', '?', '#', '\\']);
     let address = Nip05Address::parse(&format!("{}@{domain}", name.to_ascii_lowercase())).ok();
     address.filter(|_| named && hosted).map(Whose::Address).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("{text:?} names no host"))
+        Failure::usage(format!("{text:?} names no host"))
             .hint("a host is named by npub1…, nprofile1…, a key in hex, or an address like bob@example.com")
     })
 }

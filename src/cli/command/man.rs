@@ -15,7 +15,7 @@ pub(super) fn run(app: &App<'_>, path: &[String]) -> Result<u8, Failure> {
     root.build();
     let command = path.iter().try_fold(&root, |command, name| command.find_subcommand(name)).ok_or_else(|| {
         let missing = format!("there is no command {:?}", path.join(" "));
-        Failure::new(Exit::Usage, missing).hint("nest --help names them all")
+        Failure::usage(missing).hint("nest --help names them all")
     })?;
     let page = page(command).map_err(|error| Failure::new(Exit::Failed, format!("no man page: {error}")))?;
     app.terminal.result(page.trim_end());

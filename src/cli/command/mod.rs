@@ -120,8 +120,11 @@ impl Command {
     }
 
     pub async fn run(self, app: &App<'_>) -> Result<u8, Failure> {
-        if app.terminal.style.format == Format::Token && self.has_no_token() {
-            return Err(Failure::new(Exit::Usage, "--output token prints a token, and this command fetches none")
+        use Command::{Check, Close, Doctor, List, Open, Recreate, Status};
+        let has_no_token =
+            matches!(self, Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_));
+        if app.terminal.style.format == Format::Token && has_no_token {
+            return Err(Failure::usage("--output token prints a token, and this command fetches none")
                 .hint("nest token ROOM --output token"));
         }
         match self {
@@ -140,11 +143,6 @@ impl Command {
             Self::Completions { shell } => Ok(completions::run(app, shell)),
             Self::Man { command } => man::run(app, &command),
         }
-    }
-
-    fn has_no_token(&self) -> bool {
-        use Command::{Check, Close, Doctor, List, Open, Recreate, Status};
-        matches!(self, Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_))
     }
 }
 

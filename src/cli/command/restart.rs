@@ -76,7 +76,7 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     let mut rooms = app.rooms(&args.nests.rooms, job.settings())?;
     let several = rooms.len() > 1 || args.all_inactive;
     if several && terminal.style.format == Format::Token {
-        return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are meant")
+        return Err(Failure::usage("--output token prints one token, and several nests are meant")
             .hint("use --json for several"));
     }
     if rooms.is_empty() && !args.all_inactive {

@@ -138,12 +138,10 @@ pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
         ServeEvent::Stopping => terminal.status("stopping: finishing what is under way"),
     };
     let listen = listen.unwrap_or(LISTEN);
-    serve::run(listen, settings, tell, &app.stop).await.map(|()| 0).map_err(|error| failure(&error))
-}
-
-fn failure(error: &ServeError) -> Failure {
-    let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
-    Failure::new(exit, error.to_string()).with_sources(error)
+    serve::run(listen, settings, tell, &app.stop).await.map(|()| 0).map_err(|error| {
+        let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
+        Failure::new(exit, error.to_string()).with_sources(&error)
+    })
 }
 
 /// Where settings are given: flag, then environment, then file, then default.
@@ -230,7 +228,7 @@ impl Given<'_> {
     fn redis_url(&self) -> Result<Secret, Failure> {
         let has_password = |text: &String| url::Url::parse(text).is_ok_and(|url| url.password().is_some());
         if self.flags.redis.as_ref().is_some_and(has_password) {
-            return Err(Failure::new(Exit::Usage, "a Redis password among the arguments; nothing was done")
+            return Err(Failure::usage("a Redis password among the arguments; nothing was done")
                 .hint("--redis-password-file, or a systemd credential named redis-password"));
         }
         self.text("redis", |from| from.redis.as_deref()).map(Secret::new)
@@ -247,8 +245,7 @@ impl Given<'_> {
             },
             (None, None) => Ok(None),
         };
-        let unread =
-            |error: file::SecretFileError| Failure::new(Exit::Usage, format!("cannot read the {name}: {error}"));
+        let unread = |error: file::SecretFileError| Failure::usage(format!("cannot read the {name}: {error}"));
         Ok(read.map_err(unread)?.map(|secret| Secret::new(secret.expose().trim())))
     }
 }
@@ -258,10 +255,10 @@ fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, T::Err> {
 }
 
 fn missing(name: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("--{name} is missing"))
+    Failure::usage(format!("--{name} is missing"))
         .hint(format!("it can also be `{name}` below [serve] in the configuration, or a variable: nest serve --help"))
 }
 
 fn wrong(name: &str, error: &dyn Display) -> Failure {
-    Failure::new(Exit::Usage, format!("{name}: {error}"))
+    Failure::usage(format!("{name}: {error}"))
 }

@@ -36,6 +36,10 @@ impl Failure {
         Self { exit, status: None, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
@@ -157,7 +161,7 @@ impl Failure {
 }
 
 fn of_room(error: &room::Error) -> Failure {
-    Failure::new(Exit::Usage, error.to_string()).hint(match error {
+    Failure::usage(error.to_string()).hint(match error {
         room::Error::WrongKind(30311) => {
             "30311 is a live stream, or a nest of the old kind: use the link of a new nest"
         }
@@ -170,7 +174,7 @@ fn of_room(error: &room::Error) -> Failure {
 }
 
 fn no_session(message: &str) -> Failure {
-    Failure::new(Exit::Usage, message).hint("nest check --url wss://… --token-file PATH")
+    Failure::usage(message).hint("nest check --url wss://… --token-file PATH")
 }
 
 fn busy(waited: Duration) -> Failure {

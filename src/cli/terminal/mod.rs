@@ -7,7 +7,7 @@ mod style;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -71,7 +71,7 @@ pub(super) struct Terminal {
     pub style: OutputStyle,
     bars: Option<MultiProgress>,
     rows: Mutex<HashMap<String, ProgressBar>>,
-    broken: Mutex<Option<io::Error>>,
+    broken: OnceLock<io::Error>,
     out: Drain,
     err: Drain,
     /// A choice hides the cursor, and may be cut short.
@@ -87,7 +87,7 @@ impl Terminal {
             style,
             bars: (style.streams.stderr && !style.quiet).then(MultiProgress::new),
             rows: Mutex::default(),
-            broken: Mutex::default(),
+            broken: OnceLock::new(),
             out: Drain::default(),
             err: Drain::default(),
             cursor_hidden: AtomicBool::default(),
@@ -138,14 +138,13 @@ impl Terminal {
     pub fn result(&self, text: &str) {
         let written = self.aside(|| self.out.write(io::stdout().lock(), format!("{text}\n").as_bytes()));
         if let Err(error) = written {
-            self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            let _ = self.broken.set(error);
         }
     }
 
     /// What went wrong with stdout, unless its reader only had enough.
-    pub fn output_failure(&self) -> Option<io::Error> {
-        let error = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        (error.kind() != io::ErrorKind::BrokenPipe).then_some(error)
+    pub fn output_failure(&self) -> Option<&io::Error> {
+        self.broken.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
     /// The signal because of which a result was left unwritten that nobody reads, if there was one.

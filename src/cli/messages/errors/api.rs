@@ -192,7 +192,7 @@ fn lost(lost: &Lost) -> Failure {
     match lost {
         Lost::Unreachable { host, layer, why, route, url } => unreachable(host, layer, why, route, url),
         Lost::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
-        Lost::Unusable(_) => Failure::new(Exit::Usage, lost.to_string()),
+        Lost::Unusable(_) => Failure::usage(lost.to_string()),
     }
 }
 
