@@ -9,19 +9,19 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use nostr_nests::api::{Base, Network, Policy};
+use nostr_nests::api::{ApiUrl, Network, RetryPolicy};
 use nostr_nests::clock::Clock;
-use nostr_nests::commands::restart::{self, Done, Request};
+use nostr_nests::commands::restart::{self, RestartOutcome, RestartRequest};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::{KeyPlan, KeySource};
 use nostr_nests::livekit::check::{Check, Tools, run};
 use nostr_nests::livekit::{CheckReport, Transport};
-use nostr_nests::reporter::{Reporter, Silent, Step};
+use nostr_nests::net::tls;
+use nostr_nests::reporter::{Reporter, Silent, Stage};
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{DEMO, Mock, Options};
-use nostr_nests::tls;
 use support::check::{check, client, token};
 use support::livekit::{KEY, LiveKit, SECRET, Spec};
 
@@ -68,7 +68,7 @@ async fn checks(
 ) -> Vec<Duration> {
     let (guest, candidates, tls) = (token("demo", "guest-1"), server.candidates(), tls::client_config(&[]));
     let http = client(&tls);
-    let tools = Tools { http: &http, tls: &tls, ahead: None, clock: Clock::default(), reporter: &Silent };
+    let tools = Tools { http: &http, tls: &tls, preconnect: None, clock: Clock::default(), reporter: &Silent };
     let mut all = Vec::new();
     for _ in 0..ROUNDS {
         let request = Check { signal_only, transport, ..check("demo", &guest, &candidates) };
@@ -90,26 +90,27 @@ async fn restarts(server: &LiveKit) -> Duration {
     let network = Network { timeout: Duration::from_secs(30), tls: tls::client_config(&[]), proxy: None };
     let settings = Settings {
         network,
-        api: ApiSources { given: Some(Base::parse(&mock.api()).unwrap()), ..ApiSources::default() },
+        api: ApiSources { given: Some(ApiUrl::parse(&mock.api()).unwrap()), ..ApiSources::default() },
         relays: RelaySources { given: vec![], profile: vec![], timeout: Duration::from_secs(5) },
         allow_http: true,
         key: KeyPlan { explicit: vec![KeySource::KeyFile(PathBuf::from(&key))], ..KeyPlan::default() },
-        retry: Policy { retries: 0, max_wait: Duration::ZERO },
+        retry: RetryPolicy { retries: 0, max_wait: Duration::ZERO },
         jobs: 1,
         state_dir: None,
         interactive: false,
     };
     let mut proof = Duration::ZERO;
     for (name, signal_only) in [("restart and proof by signal", true), ("restart and proof with audio", false)] {
-        let options = nostr_nests::commands::check::Options { signal_only, ..Default::default() };
-        let request = Request { check: Some(options), ..Request::new(vec![RoomRef::parse(DEMO).unwrap()]) };
+        let options = nostr_nests::commands::check::CheckOptions { signal_only, ..Default::default() };
+        let request =
+            RestartRequest { check: Some(options), ..RestartRequest::new(vec![RoomRef::parse(DEMO).unwrap()]) };
         let mut all = Vec::new();
         for _ in 0..ROUNDS {
             let (watch, proved) = (Stopwatch::default(), Mutex::new(Duration::ZERO));
             let started = Instant::now();
             let job = Job::new(settings.clone(), &watch).unwrap();
             restart::run(&job, &request, &Stop::never(), &|_, result| {
-                let Ok(Done::Restarted(nest)) = result else { panic!("{result:?}") };
+                let Ok(RestartOutcome::Restarted(nest)) = result else { panic!("{result:?}") };
                 let report = nest.check.unwrap();
                 let check_began = watch.0.lock().unwrap().unwrap();
                 let after = if signal_only { report.joined_after } else { report.media_after };
@@ -129,8 +130,8 @@ async fn restarts(server: &LiveKit) -> Duration {
 struct Stopwatch(Mutex<Option<Instant>>);
 
 impl Reporter for Stopwatch {
-    fn step(&self, _: &str, step: Step) {
-        if step == Step::Check {
+    fn step(&self, _: &str, step: Stage) {
+        if step == Stage::Check {
             *self.0.lock().unwrap() = Some(Instant::now());
         }
     }

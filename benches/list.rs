@@ -8,14 +8,14 @@ mod support;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use nostr_nests::api::{Network, Policy};
-use nostr_nests::commands::list::{self, Nest, Request, Watch, Whose};
+use nostr_nests::api::{Network, RetryPolicy};
+use nostr_nests::commands::list::{self, ListRequest, Nest, Watch, Whose};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::KeyPlan;
-use nostr_nests::relay::Relays;
+use nostr_nests::net::tls;
+use nostr_nests::relay::{self, Relays};
 use nostr_nests::reporter::Silent;
 use nostr_nests::server::{Mock, Options};
-use nostr_nests::{relay, tls};
 use nostr_sdk::{Keys, RelayUrl};
 use support::nostr_client::{Relay, event};
 
@@ -31,19 +31,19 @@ async fn main() {
         let url = RelayUrl::parse(&relay.url).unwrap();
         let timeout = Duration::from_secs(10);
         let network = Network { timeout, tls: tls::client_config(&[]), proxy: None };
-        let reach = relay::Settings { timeout, tls: network.tls.clone(), allow_http: true, signer: None };
+        let reach = relay::RelaySettings { timeout, tls: network.tls.clone(), allow_http: true, signer: None };
         let settings = Settings {
             network,
             api: ApiSources::default(),
             relays: RelaySources { given: vec![url.clone()], profile: vec![], timeout },
             allow_http: true,
             key: KeyPlan::default(),
-            retry: Policy { retries: 0, max_wait: Duration::ZERO },
+            retry: RetryPolicy { retries: 0, max_wait: Duration::ZERO },
             jobs: 1,
             state_dir: None,
             interactive: false,
         };
-        let request = Request { whose: Whose::Key(host.public_key(), vec![]), ..Request::default() };
+        let request = ListRequest { whose: Whose::Key(host.public_key(), vec![]), ..ListRequest::default() };
         let relays = Relays::new([url], reach);
         let (mut alone, mut whole) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {

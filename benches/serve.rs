@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
+use livekit_protocol::CreateRoomRequest;
 use nostr::Keys;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer, NewRoom};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer};
 use nostr_nests::server::store::{LeaseAnswer, Record, Redis, RedisConfig, RoomStore};
 use serde_json::Value;
 use support::livekit::LiveKit;
@@ -130,23 +131,24 @@ async fn per_second(name: &str, all: Vec<impl Future<Output = ()>>) {
     println!("{name:<44} {:>8.0} /s", f64::from(u32::try_from(count).unwrap()) / begun.elapsed().as_secs_f64());
 }
 
-fn like(id: &str) -> NewRoom {
-    NewRoom {
+fn like(id: &str) -> CreateRoomRequest {
+    CreateRoomRequest {
         name: id.into(),
-        empty_timeout: Duration::from_secs(1800),
-        departure_timeout: Duration::from_secs(60),
+        empty_timeout: 1800,
+        departure_timeout: 60,
         max_participants: 500,
         metadata: format!(r#"{{"nestId":"{id}"}}"#),
+        ..CreateRoomRequest::default()
     }
 }
 
-async fn recreate(media: &Livekit, room: &NewRoom) {
+async fn recreate(media: &Livekit, room: &CreateRoomRequest) {
     assert!(media.delete(&room.name).await.unwrap());
     media.create(room).await.unwrap();
 }
 
 /// Everything that a restart asks Redis and LiveKit, in its order, by the same connections.
-async fn questions(media: &Livekit, store: &Redis, room: &NewRoom, n: usize) {
+async fn questions(media: &Livekit, store: &Redis, room: &CreateRoomRequest, n: usize) {
     let id = &room.name;
     assert!(store.first_use(&format!("{id}-{n}"), Duration::from_secs(150)).await.unwrap());
     store.get(id).await.unwrap();

@@ -3,13 +3,13 @@
 //! `cargo run --example restart -- https://nostrnests.com ROOM host.key`
 #![allow(clippy::print_stdout, reason = "an example has no other way to show what it hears")]
 
-use nostr_nests::{Error, Nests, Reporter, Step, Warning};
+use nostr_nests::{Error, Nests, Reporter, Stage, Warning};
 
 /// Progress events arrive here.
 struct Progress;
 
 impl Reporter for Progress {
-    fn step(&self, room: &str, step: Step) {
+    fn step(&self, room: &str, step: Stage) {
         println!("{room}: {step:?}");
     }
 

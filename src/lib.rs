@@ -6,8 +6,8 @@
 //! cli        all that knows clap, the terminal and the environment      nest restart --check
 //! commands   what a command does, in plain types                         prepare, send, conclude, prove
 //! server     the bundled server: nest mock, nest serve
-//! room       every way to name a nest
 //! relay      room events: read, rewrite, fetch, list, publish
+//! room       every way to name a nest
 //! api        the Nests API, one method a call                            SignedClient, Probe
 //! nip98      a request becomes an event, a signed event a header
 //! key        the host's key, and where it comes from
@@ -33,9 +33,9 @@ pub mod livekit;
 pub mod lock;
 mod nests;
 #[doc(hidden)]
-pub mod nip98;
+pub mod net;
 #[doc(hidden)]
-pub mod quic;
+pub mod nip98;
 #[doc(hidden)]
 pub mod relay;
 #[doc(hidden)]
@@ -48,8 +48,6 @@ pub mod room;
 pub mod secret;
 #[doc(hidden)]
 pub mod server;
-#[doc(hidden)]
-pub mod tls;
 
 #[doc(inline)]
 pub use commands::check::Checked;
@@ -63,4 +61,4 @@ pub use commands::{Error, Warning};
 pub use livekit::{CheckReport, Verdict};
 pub use nests::{Nests, NestsBuilder};
 #[doc(inline)]
-pub use reporter::{Reporter, Step};
+pub use reporter::{Reporter, Stage};

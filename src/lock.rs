@@ -16,7 +16,7 @@ const MAX_NOTE: u64 = 256;
 
 /// Why there is no lock.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum LockError {
     #[error("another restart of this room is running on this machine")]
     Busy,
     /// The file cannot be used.
@@ -34,11 +34,11 @@ impl RoomLock {
     /// Locks the room whose URL is `room`, waiting up to `wait` for whoever holds it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the wait is over, [`Error::File`] when the folder cannot be written.
-    pub async fn acquire(folder: &Path, room: &str, wait: Duration) -> Result<Self, Error> {
+    /// [`LockError::Busy`] when the wait is over, [`LockError::File`] when the folder cannot be written.
+    pub async fn acquire(folder: &Path, room: &str, wait: Duration) -> Result<Self, LockError> {
         let name = sha256::Hash::hash(room.as_bytes()).to_string();
         let path = folder.join(format!("{}.lock", &name[..32]));
-        let failed = |source| Error::File { path: path.display().to_string(), source };
+        let failed = |source| LockError::File { path: path.display().to_string(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
@@ -47,7 +47,7 @@ impl RoomLock {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { file }),
                 Err(TryLockError::WouldBlock) if since.elapsed() < wait => tokio::time::sleep(PAUSE).await,
-                Err(TryLockError::WouldBlock) => return Err(Error::Busy),
+                Err(TryLockError::WouldBlock) => return Err(LockError::Busy),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
         }
@@ -81,7 +81,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let take = |wait| RoomLock::acquire(folder.path(), "https://h/r", wait);
         let first = take(Duration::ZERO).await.unwrap();
-        assert!(matches!(take(Duration::ZERO).await, Err(Error::Busy)));
+        assert!(matches!(take(Duration::ZERO).await, Err(LockError::Busy)));
         assert_eq!(first.last_sid(), None);
         first.remember_sid("RM_long-long-long").unwrap();
         first.remember_sid("RM_a").unwrap();

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::{Base, Network, Policy};
-use crate::commands::check::{self, Checked, Options};
-use crate::commands::restart::{self, Done, Request, Restarted};
+use crate::api::{ApiUrl, Network, RetryPolicy};
+use crate::commands::check::{self, CheckOptions, Checked};
+use crate::commands::restart::{self, RestartOutcome, RestartRequest, Restarted};
 use crate::commands::status::{self, Standing};
 use crate::commands::{ApiSources, Error, Job, RelaySources, Settings, Stop};
 use crate::key::{KeyPlan, KeySource};
+use crate::net::tls;
 use crate::relay;
 use crate::reporter::{Reporter, Silent};
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
-use crate::tls;
 
 /// The nests of one host, or those that a listener can see when there is no key.
 ///
@@ -77,7 +77,7 @@ impl Nests {
     /// # Errors
     /// Those of [`Nests::restart`], and [`Error::Unhealthy`] with the restart and the check in it.
     pub async fn restart_and_check(&self, room: &str) -> Result<Restarted, Error> {
-        self.restart_with(room, Some(Options::default())).await
+        self.restart_with(room, Some(CheckOptions::default())).await
     }
 
     /// Joins a nest as a listener would, and leaves it again. Leaving an empty nest shortens its life to a minute.
@@ -86,9 +86,9 @@ impl Nests {
     /// [`Error::Unavailable`] when there is nothing to join, [`Error::Unjoinable`] with what was found.
     pub async fn check(&self, room: &str) -> Result<Checked, Error> {
         let room = RoomRef::parse(room)?;
-        match check::run(&self.job()?, &room, Options::default(), &Stop::never()).await? {
-            check::Done::Joinable(checked) => Ok(*checked),
-            check::Done::Restarted(_) => Err(Error::Declined),
+        match check::run(&self.job()?, &room, CheckOptions::default(), &Stop::never()).await? {
+            check::CheckOutcome::Joinable(checked) => Ok(*checked),
+            check::CheckOutcome::Restarted(_) => Err(Error::Declined),
         }
     }
 
@@ -100,12 +100,12 @@ impl Nests {
         status::of_one(&self.job()?, &RoomRef::parse(room)?).await
     }
 
-    async fn restart_with(&self, room: &str, check: Option<Options>) -> Result<Restarted, Error> {
+    async fn restart_with(&self, room: &str, check: Option<CheckOptions>) -> Result<Restarted, Error> {
         let room = RoomRef::parse(room)?;
-        let request = Request { check, ..Request::new(Vec::new()) };
+        let request = RestartRequest { check, ..RestartRequest::new(Vec::new()) };
         match restart::restart_room(&self.job()?, &request, &room, &Stop::never()).await? {
-            Done::Restarted(restarted) => Ok(*restarted),
-            Done::Planned(_) => Err(Error::Declined),
+            RestartOutcome::Restarted(restarted) => Ok(*restarted),
+            RestartOutcome::Planned(_) => Err(Error::Declined),
         }
     }
 
@@ -175,7 +175,7 @@ impl NestsBuilder {
     /// # Errors
     /// An API or a relay whose address is none.
     pub fn build(self) -> Result<Nests, Error> {
-        let api = self.api.map(|url| Base::parse(&url)).transpose().map_err(room::Error::from)?;
+        let api = self.api.map(|url| ApiUrl::parse(&url)).transpose().map_err(room::RoomRefError::from)?;
         let relays = self.relays.iter().map(|url| relay::parse_url(url)).collect::<Result<_, _>>()?;
         let settings = Settings {
             network: Network { timeout: self.timeout, tls: tls::client_config(&[]), proxy: None },
@@ -187,7 +187,7 @@ impl NestsBuilder {
                 passphrase_file: self.passphrase_file,
                 ..KeyPlan::default()
             },
-            retry: Policy { retries: self.retries, max_wait: Duration::from_mins(1) },
+            retry: RetryPolicy { retries: self.retries, max_wait: Duration::from_mins(1) },
             jobs: 1,
             state_dir: None,
             interactive: false,

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 /// What a restart or a check is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub enum Stage {
     /// Waiting for another restart of this room on this machine.
     Lock,
     Key,
@@ -95,7 +95,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Option<T>> + Send + 'a>>;
 /// Hears of progress and asks questions. All methods have a default: silence, and nobody to ask.
 pub trait Reporter: Send + Sync {
     /// `room` has come to `step`.
-    fn step(&self, _room: &str, _step: Step) {}
+    fn step(&self, _room: &str, _step: Stage) {}
 
     /// Something that the user should know although the work goes on.
     fn warning(&self, _warning: &Warning) {}
@@ -128,7 +128,7 @@ pub(crate) struct NonInteractive<'a> {
 }
 
 impl Reporter for NonInteractive<'_> {
-    fn step(&self, room: &str, step: Step) {
+    fn step(&self, room: &str, step: Stage) {
         self.reporter.step(room, step);
     }
 
@@ -162,7 +162,7 @@ impl<'a> RoomReporter<'a> {
         Self { reporter, room, progress: Mutex::default(), warnings: Mutex::default() }
     }
 
-    pub fn step(&self, step: Step) {
+    pub fn step(&self, step: Stage) {
         self.reporter.step(self.room, step);
     }
 

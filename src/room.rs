@@ -7,14 +7,14 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 pub use crate::api::address::RoomId;
-use crate::api::address::{self, API_PATH, Base};
+use crate::api::address::{self, API_PATH, ApiUrl};
 
 /// The kind of a room event (NIP-53, interactive rooms).
 pub const ROOM_KIND: u16 = 30312;
 
 /// Why a text names no nest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum RoomRefError {
     #[error("this names an event of kind {0}, and a nest has kind {ROOM_KIND}")]
     WrongKind(u16),
     /// Looks like an event address or a coordinate, but does not decode.
@@ -27,7 +27,7 @@ pub enum Error {
     LinkWithoutNest(String),
     /// The id or the API cannot be used.
     #[error(transparent)]
-    Address(#[from] address::Error),
+    Address(#[from] address::AddressError),
 }
 
 /// The name of an alias, `weekly` of `@weekly`; what it stands for is the configuration's to say.
@@ -44,20 +44,20 @@ pub struct RoomRef {
     /// Relays that may have the event, from an naddr.
     pub relays: Vec<RelayUrl>,
     /// The API, where the name is a URL of it.
-    pub api: Option<Base>,
+    pub api: Option<ApiUrl>,
 }
 
 impl RoomRef {
     /// Reads any of the ways to name a nest: a bare id, `naddr1…`, `nostr:naddr1…`, a web page with an naddr in its
     /// address, the API URL of the room, `30312:<pubkey>:<d>`.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, RoomRefError> {
         let plain = strip_prefix_ignoring_case(text, "nostr:").unwrap_or(text);
         if strip_prefix_ignoring_case(plain, "naddr1").is_some() {
             return Self::from_naddr(plain);
         }
         for other in ["npub1", "nprofile1", "nevent1", "note1", "nsec1", "ncryptsec1"] {
             if strip_prefix_ignoring_case(plain, other).is_some_and(|rest| rest.len() >= 50) {
-                return Err(Error::OtherEntity(other));
+                return Err(RoomRefError::OtherEntity(other));
             }
         }
         if text.contains("://") {
@@ -73,23 +73,23 @@ impl RoomRef {
         Self { id, host: None, relays: Vec::new(), api: None }
     }
 
-    fn from_naddr(text: &str) -> Result<Self, Error> {
+    fn from_naddr(text: &str) -> Result<Self, RoomRefError> {
         let address = Nip19Coordinate::from_bech32(text)
-            .map_err(|e| Error::BadAddress { text: text.into(), why: e.to_string() })?;
+            .map_err(|e| RoomRefError::BadAddress { text: text.into(), why: e.to_string() })?;
         let Nip19Coordinate { coordinate: Coordinate { kind, public_key, identifier }, relays } = address;
         of_room_kind(kind.as_u16())?;
         Ok(Self { relays, host: Some(public_key), ..Self::bare(RoomId::new(identifier)?) })
     }
 
-    fn from_coordinate(text: &str, kind: u16, author: &str, d: &str) -> Result<Self, Error> {
+    fn from_coordinate(text: &str, kind: u16, author: &str, d: &str) -> Result<Self, RoomRefError> {
         let author =
-            PublicKey::parse(author).map_err(|e| Error::BadAddress { text: text.into(), why: e.to_string() })?;
+            PublicKey::parse(author).map_err(|e| RoomRefError::BadAddress { text: text.into(), why: e.to_string() })?;
         of_room_kind(kind)?;
         Ok(Self { host: Some(author), ..Self::bare(RoomId::new(d)?) })
     }
 
-    fn from_link(text: &str) -> Result<Self, Error> {
-        let nowhere = || Error::LinkWithoutNest(text.into());
+    fn from_link(text: &str) -> Result<Self, RoomRefError> {
+        let nowhere = || RoomRefError::LinkWithoutNest(text.into());
         if let Some(at) = text.find("naddr1") {
             let naddr: String = text[at..].chars().take_while(char::is_ascii_alphanumeric).collect();
             return Self::from_naddr(&naddr);
@@ -103,7 +103,7 @@ impl RoomRef {
         api.set_query(None);
         api.set_fragment(None);
         let id = RoomId::new(id).map_err(|_| nowhere())?;
-        Ok(Self { api: Some(Base::parse(api.as_str())?), ..Self::bare(id) })
+        Ok(Self { api: Some(ApiUrl::parse(api.as_str())?), ..Self::bare(id) })
     }
 
     /// The address of the event as relays index it, where the author is known.
@@ -112,8 +112,8 @@ impl RoomRef {
     }
 }
 
-fn of_room_kind(kind: u16) -> Result<(), Error> {
-    if kind == ROOM_KIND { Ok(()) } else { Err(Error::WrongKind(kind)) }
+fn of_room_kind(kind: u16) -> Result<(), RoomRefError> {
+    if kind == ROOM_KIND { Ok(()) } else { Err(RoomRefError::WrongKind(kind)) }
 }
 
 fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -143,7 +143,7 @@ mod tests {
         }
         assert_eq!(RoomRef::parse("a b/ü?%2e.~").unwrap().id.path_segment(), "a%20b%2F%C3%BC%3F%252e.~");
         for bad in ["", ".", ".."] {
-            assert_eq!(RoomRef::parse(bad), Err(Error::Address(address::Error::NotAnId(bad.into()))));
+            assert_eq!(RoomRef::parse(bad), Err(RoomRefError::Address(address::AddressError::NotAnId(bad.into()))));
         }
     }
 
@@ -183,13 +183,13 @@ mod tests {
 
     #[test]
     fn what_names_no_nest_is_refused_by_name() {
-        assert_eq!(RoomRef::parse(&naddr(30311)), Err(Error::WrongKind(30311)));
-        assert_eq!(RoomRef::parse(&format!("30311:{AUTHOR}:x")), Err(Error::WrongKind(30311)));
-        assert!(matches!(RoomRef::parse("naddr1qqqq"), Err(Error::BadAddress { .. })));
-        assert!(matches!(RoomRef::parse("30312:zz:x"), Err(Error::BadAddress { .. })));
-        assert!(matches!(RoomRef::parse("https://nostrnests.com/"), Err(Error::LinkWithoutNest(_))));
-        assert!(matches!(RoomRef::parse("https://h/api/v1/nests/%2e%2e"), Err(Error::LinkWithoutNest(_))));
+        assert_eq!(RoomRef::parse(&naddr(30311)), Err(RoomRefError::WrongKind(30311)));
+        assert_eq!(RoomRef::parse(&format!("30311:{AUTHOR}:x")), Err(RoomRefError::WrongKind(30311)));
+        assert!(matches!(RoomRef::parse("naddr1qqqq"), Err(RoomRefError::BadAddress { .. })));
+        assert!(matches!(RoomRef::parse("30312:zz:x"), Err(RoomRefError::BadAddress { .. })));
+        assert!(matches!(RoomRef::parse("https://nostrnests.com/"), Err(RoomRefError::LinkWithoutNest(_))));
+        assert!(matches!(RoomRef::parse("https://h/api/v1/nests/%2e%2e"), Err(RoomRefError::LinkWithoutNest(_))));
         let npub = PublicKey::from_hex(AUTHOR).unwrap().to_bech32().unwrap();
-        assert_eq!(RoomRef::parse(&npub), Err(Error::OtherEntity("npub1")));
+        assert_eq!(RoomRef::parse(&npub), Err(RoomRefError::OtherEntity("npub1")));
     }
 }

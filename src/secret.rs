@@ -65,6 +65,11 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// At most 200 characters of what a stranger said, scrubbed.
+pub(crate) fn excerpt(text: &str) -> String {
+    scrub(text.trim()).chars().take(200).collect()
+}
+
 /// The length of the mark that `bytes` begin with, and whether it may be shown.
 fn mark(bytes: &[u8]) -> Option<(usize, bool)> {
     // Base64 is case-sensitive, bech32 and parameter names are not.

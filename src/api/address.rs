@@ -1,19 +1,19 @@
 //! Where a Nests API is, what its rooms are called, and the URLs of both, exactly as they are signed and sent.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::{Host, Url};
+use url::Url;
 
 pub use super::wire::API_PATH;
+use crate::net::is_loopback;
 
 /// All but the unreserved characters of RFC 3986, 2.3.
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a text is no usable API address or room id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum AddressError {
     /// Empty, `.` or `..`: these would change the path of the request.
     #[error("{0:?} is not a room id")]
     NotAnId(String),
@@ -21,7 +21,7 @@ pub enum Error {
     #[error("{text:?} is not the address of a Nests API: {why}")]
     Malformed { text: String, why: &'static str },
     #[error("{0} would send the signature in the clear")]
-    Insecure(Base),
+    Insecure(ApiUrl),
 }
 
 /// The id of a nest: the `d` of its event, the name of its LiveKit room. Kept byte for byte.
@@ -32,10 +32,10 @@ impl RoomId {
     /// Takes any text but those that a path would swallow.
     ///
     /// # Errors
-    /// [`Error::NotAnId`] for an empty text, `.` and `..`.
-    pub fn new(id: impl Into<String>) -> Result<Self, Error> {
+    /// [`AddressError::NotAnId`] for an empty text, `.` and `..`.
+    pub fn new(id: impl Into<String>) -> Result<Self, AddressError> {
         let id = id.into();
-        if matches!(id.as_str(), "" | "." | "..") { Err(Error::NotAnId(id)) } else { Ok(Self(id)) }
+        if matches!(id.as_str(), "" | "." | "..") { Err(AddressError::NotAnId(id)) } else { Ok(Self(id)) }
     }
 
     /// The id as it is.
@@ -57,12 +57,12 @@ impl fmt::Display for RoomId {
 
 /// A Nests API: `https://host[:port][/prefix]/api/v1/nests`, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Base(Url);
+pub struct ApiUrl(Url);
 
-impl Base {
+impl ApiUrl {
     /// Reads an origin (with or without a prefix) or a full `…/api/v1/nests`.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let malformed = |why| Error::Malformed { text: without_credentials(text), why };
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let malformed = |why| AddressError::Malformed { text: without_credentials(text), why };
         let mut url = Url::parse(text.trim()).map_err(|_| malformed("it is no URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(malformed("it must begin with https://"));
@@ -80,11 +80,11 @@ impl Base {
     }
 
     /// The same, if it may be talked to: `https`, loopback, or the user allowed plain http.
-    pub fn secure(self, allow_http: bool) -> Result<Self, Error> {
+    pub fn secure(self, allow_http: bool) -> Result<Self, AddressError> {
         if self.0.scheme() == "https" || allow_http || self.is_loopback() {
             Ok(self)
         } else {
-            Err(Error::Insecure(self))
+            Err(AddressError::Insecure(self))
         }
     }
 
@@ -115,6 +115,11 @@ impl Base {
         url
     }
 
+    /// The URL that restarts a room.
+    pub fn restart(&self, id: &RoomId) -> Url {
+        self.room(id, "/restart")
+    }
+
     /// The URL of `/health`, which lies beside the API.
     pub fn health(&self) -> Url {
         let mut url = self.0.clone();
@@ -124,21 +129,15 @@ impl Base {
     }
 }
 
-impl fmt::Display for Base {
+impl fmt::Display for ApiUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// Whether the host of a URL is this machine: `localhost`, 127.0.0.0/8 or `::1`.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).to_canonical().is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        // `ws` and `wss` are special schemes too; anything else has an opaque host.
-        None => false,
-    }
+/// Whether a URL is one that restarts a room.
+pub(crate) fn is_restart(url: &str) -> bool {
+    url.ends_with("/restart")
 }
 
 fn without_credentials(text: &str) -> String {
@@ -157,9 +156,9 @@ mod tests {
         for text in
             ["https://h.example", "https://h.example/", "https://h.example/api/v1/nests/", "HTTPS://H.example:443"]
         {
-            assert_eq!(Base::parse(text).unwrap().as_str(), "https://h.example/api/v1/nests", "{text}");
+            assert_eq!(ApiUrl::parse(text).unwrap().as_str(), "https://h.example/api/v1/nests", "{text}");
         }
-        let base = Base::parse("https://h.example/pre").unwrap();
+        let base = ApiUrl::parse("https://h.example/pre").unwrap();
         let id = RoomId::new("a b/%41").unwrap();
         assert_eq!(base.room(&id, "/restart").as_str(), "https://h.example/pre/api/v1/nests/a%20b%2F%2541/restart");
         assert_eq!(base.health().as_str(), "https://h.example/pre/health");
@@ -168,17 +167,17 @@ mod tests {
     #[test]
     fn plain_http_stays_on_this_machine() {
         for text in ["http://127.0.0.1:80", "http://localhost:1", "http://[::1]:9", "https://h"] {
-            assert!(Base::parse(text).unwrap().secure(false).is_ok(), "{text}");
+            assert!(ApiUrl::parse(text).unwrap().secure(false).is_ok(), "{text}");
         }
-        let far = Base::parse("http://h.example").unwrap();
-        assert!(matches!(far.clone().secure(false), Err(Error::Insecure(_))));
+        let far = ApiUrl::parse("http://h.example").unwrap();
+        assert!(matches!(far.clone().secure(false), Err(AddressError::Insecure(_))));
         assert!(far.secure(true).is_ok());
     }
 
     #[test]
     fn what_is_no_api_is_refused_without_its_password() {
         for text in ["h.example", "ftp://h", "https://h/?x", "https://h/#x", "https://me:hunter2@h"] {
-            let error = Base::parse(text).unwrap_err().to_string();
+            let error = ApiUrl::parse(text).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

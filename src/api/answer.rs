@@ -6,50 +6,50 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::address::RoomId;
-use super::client::Reply;
-use super::lost::Lost;
-use super::retry::Policy;
+use super::http::HttpReply;
+use super::retry::RetryPolicy;
+use super::transport::TransportError;
 use super::wire::Session;
 use crate::secret::{Secret, scrub};
 
 /// An answer that is not the one asked for.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum ApiError {
     /// 401: the signature was not accepted.
     #[error("the API rejected the signature")]
     Unauthorized {
-        said: String,
+        server_text: String,
         url: String,
         /// How far our clock is ahead of the server's, in seconds.
         clock_ahead_s: Option<i64>,
     },
     /// 403: somebody else's nest.
     #[error("the API says that this key is not the host's")]
-    Forbidden { said: String },
+    Forbidden { server_text: String },
     /// 404, in its several meanings.
     #[error("{missing}")]
     NotFound {
         /// What is not there.
         missing: Missing,
         url: String,
-        said: String,
+        server_text: String,
     },
-    /// 429.
+    /// 429: too many requests from this address, or with this key.
     #[error("the API takes no more requests from this address for now")]
     RateLimited {
-        said: String,
+        server_text: String,
         /// How long it asks us to wait.
         retry_after: Option<Duration>,
         /// How the request was sent again, if it was one that is.
-        policy: Option<Policy>,
+        policy: Option<RetryPolicy>,
     },
     /// 5xx, or a 4xx that has no meaning of its own here.
     #[error("the API failed with status {status}")]
     Server {
         status: u16,
         /// What the server says; empty for HTML.
-        said: String,
+        server_text: String,
         /// How long it asks us to wait.
         retry_after: Option<Duration>,
     },
@@ -61,7 +61,7 @@ pub enum Error {
     #[error("the API created a new room {new}; your links still point to {asked}")]
     OtherRoom { new: String, asked: String },
     #[error(transparent)]
-    Lost(#[from] Lost),
+    Transport(#[from] TransportError),
 }
 
 /// What a 404 says is not there.
@@ -89,7 +89,7 @@ impl std::fmt::Display for Missing {
     }
 }
 
-impl Error {
+impl ApiError {
     /// Whether a question about a nest was answered with no. Only a 404 of the API's own about a nest says that: one of
     /// another kind (no such endpoint, an answer that broke off) and all other failures say nothing.
     pub fn says_absent(&self) -> bool {
@@ -107,46 +107,46 @@ impl Error {
                 Some(*status)
             }
             Self::OtherRoom { .. } => Some(200),
-            Self::Lost(_) => None,
+            Self::Transport(_) => None,
         }
     }
 }
 
 /// Whether an answer leaves open what happened: a gateway that gave up waiting may have passed the request on. 520 and 524
 /// are Cloudflare's: an empty answer from the server behind, and none in time.
-pub(super) fn is_unanswered(reply: &Reply) -> bool {
+pub(super) fn is_unanswered(reply: &HttpReply) -> bool {
     matches!(reply.status, 504 | 520 | 524)
 }
 
 /// The JSON of a success, or what the failure means. `url` is what was asked.
 ///
 /// # Errors
-/// All of [`Error`] but `Lost` and `OtherRoom`.
-pub fn json<T: DeserializeOwned>(reply: &Reply, url: &Url) -> Result<T, Error> {
-    let Reply { status, .. } = *reply;
-    let said = reply.text();
+/// All of [`ApiError`] but `TransportError` and `OtherRoom`.
+pub fn json<T: DeserializeOwned>(reply: &HttpReply, url: &Url) -> Result<T, ApiError> {
+    let HttpReply { status, .. } = *reply;
+    let server_text = reply.text();
     match status {
         200..=299 => parse(reply),
         300..=399 => {
             let target = reply.location.as_deref().map(|to| url.join(to).map_or(to.to_owned(), String::from));
             let target = target.map_or("nowhere".into(), |to| scrub(&to).into_owned());
-            Err(Error::Redirect { status, url: url.to_string(), target })
+            Err(ApiError::Redirect { status, url: url.to_string(), target })
         }
-        401 => Err(Error::Unauthorized { said, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),
-        403 => Err(Error::Forbidden { said }),
-        404 => Err(Error::NotFound { missing: missing(reply, &said), url: url.to_string(), said }),
-        429 => Err(Error::RateLimited { said, retry_after: reply.retry_after, policy: None }),
-        _ => Err(Error::Server { status, said, retry_after: reply.retry_after }),
+        401 => Err(ApiError::Unauthorized { server_text, url: url.to_string(), clock_ahead_s: reply.clock_ahead_s() }),
+        403 => Err(ApiError::Forbidden { server_text }),
+        404 => Err(ApiError::NotFound { missing: missing(reply, &server_text), url: url.to_string(), server_text }),
+        429 => Err(ApiError::RateLimited { server_text, retry_after: reply.retry_after, policy: None }),
+        _ => Err(ApiError::Server { status, server_text, retry_after: reply.retry_after }),
     }
 }
 
 /// What a success without anything to read means, or a failure.
-pub fn done(reply: &Reply, url: &Url) -> Result<(), Error> {
+pub fn done(reply: &HttpReply, url: &Url) -> Result<(), ApiError> {
     if (200..300).contains(&reply.status) { Ok(()) } else { json::<serde::de::IgnoredAny>(reply, url).map(drop) }
 }
 
-fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
-    let nonsense = |why: &str| Error::Nonsense { status: reply.status, why: why.into() };
+fn parse<T: DeserializeOwned>(reply: &HttpReply) -> Result<T, ApiError> {
+    let nonsense = |why: &str| ApiError::Nonsense { status: reply.status, why: why.into() };
     if reply.oversized {
         return Err(nonsense("with more than a mebibyte, which no Nests API does"));
     }
@@ -159,13 +159,13 @@ fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
     })
 }
 
-fn missing(reply: &Reply, said: &str) -> Missing {
-    let said = said.to_ascii_lowercase();
+fn missing(reply: &HttpReply, server_text: &str) -> Missing {
+    let server_text = server_text.to_ascii_lowercase();
     if !reply.is_whole() {
         Missing::Unsaid
-    } else if said.contains("no longer active") {
+    } else if server_text.contains("no longer active") {
         Missing::AudioRoom
-    } else if said.contains("nest not found") {
+    } else if server_text.contains("nest not found") {
         Missing::Record
     } else {
         Missing::Endpoint
@@ -175,24 +175,24 @@ fn missing(reply: &Reply, said: &str) -> Missing {
 /// A restarted room's session: the token is usable, and the room is the one that was asked for.
 ///
 /// # Errors
-/// As [`json`]; [`Error::Nonsense`] without a token, [`Error::OtherRoom`].
-pub fn session(reply: &Reply, url: &Url, asked: &RoomId) -> Result<(Session, Secret), Error> {
+/// As [`json`]; [`ApiError::Nonsense`] without a token, [`ApiError::OtherRoom`].
+pub fn session(reply: &HttpReply, url: &Url, asked: &RoomId) -> Result<(Session, Secret), ApiError> {
     let session: Session = json(reply, url)?;
     let token = token(&session.token, reply.status)?;
     if session.room_id != asked.as_str() {
         let new = scrub(&session.room_id).chars().take(100).collect();
-        return Err(Error::OtherRoom { new, asked: asked.to_string() });
+        return Err(ApiError::OtherRoom { new, asked: asked.to_string() });
     }
     Ok((session, token))
 }
 
 /// A JWT is three parts of base64 (RFC 7519); an old commit of the server sent `{}`.
-pub(super) fn token(value: &serde_json::Value, status: u16) -> Result<Secret, Error> {
+pub(super) fn token(value: &serde_json::Value, status: u16) -> Result<Secret, ApiError> {
     let is_jwt = |text: &&str| {
         text.split('.').count() == 3
             && text.len() < 16_384
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=.".contains(&b))
     };
     let text = value.as_str().filter(is_jwt);
-    text.map(Secret::new).ok_or_else(|| Error::Nonsense { status, why: "without a usable token".into() })
+    text.map(Secret::new).ok_or_else(|| ApiError::Nonsense { status, why: "without a usable token".into() })
 }

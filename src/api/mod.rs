@@ -2,19 +2,19 @@
 
 pub mod address;
 pub mod answer;
-pub mod client;
-pub mod lost;
+pub mod http;
 pub mod probe;
-pub mod proxy;
 pub mod retry;
 pub(crate) mod signed;
+pub mod transport;
 pub mod wire;
 
-pub use address::{Base, RoomId};
-pub use answer::{Error, Missing};
-pub use client::{Call, Client, Network, Reply};
-pub use lost::{Layer, Lost, Route};
+pub use address::{ApiUrl, RoomId};
+pub use answer::{ApiError, Missing};
+pub use http::{HttpClient, HttpReply, HttpRequest, Network};
 pub use probe::{NestProbe, Probe};
-pub use proxy::{Proxy, Via};
-pub use retry::Policy;
+pub use retry::RetryPolicy;
 pub(crate) use signed::{SignedClient, SignedReply};
+pub use transport::{Route, TransportError, TransportLayer};
+
+pub use crate::net::proxy::{Proxy, Via};

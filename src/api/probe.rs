@@ -10,19 +10,19 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
-use super::answer::{self, Error};
-use super::client::{Call, Client, Reply};
+use super::answer::{self, ApiError};
+use super::http::{HttpClient, HttpReply, HttpRequest};
 use super::wire::{Info, TokenAnswer};
-use super::{Base, RoomId};
+use super::{ApiUrl, RoomId};
 use crate::livekit::Offset;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
-/// Asks one API.
+/// The questions to one API that need no key.
 #[derive(Clone, Copy)]
 pub struct Probe<'a> {
-    client: &'a Client,
-    api: &'a Base,
+    client: &'a HttpClient,
+    api: &'a ApiUrl,
     reporter: &'a dyn Reporter,
     limit: Duration,
 }
@@ -30,7 +30,7 @@ pub struct Probe<'a> {
 /// An answer, and what came with it.
 #[derive(Debug)]
 pub struct Answer<T> {
-    pub result: Result<T, Error>,
+    pub result: Result<T, ApiError>,
     /// How far the API's clock is from the one here.
     pub clock: Option<Offset>,
     /// How many more requests the server says that it takes from this address for now.
@@ -50,9 +50,9 @@ pub struct Health {
 #[derive(Debug)]
 pub struct NestProbe {
     /// `/guest`: a listener's token, if there is an audio room.
-    pub guest: Result<Secret, Error>,
+    pub guest: Result<Secret, ApiError>,
     /// `/info`: the record.
-    pub info: Result<Info, Error>,
+    pub info: Result<Info, ApiError>,
     /// How far the API's clock is from the one here.
     pub clock: Option<Offset>,
     /// Until both answers were there.
@@ -77,7 +77,7 @@ impl NestProbe {
 }
 
 /// Whether what was asked for is there, or why that is not known.
-pub fn presence<T>(result: Result<T, Error>) -> Result<bool, Error> {
+pub fn presence<T>(result: Result<T, ApiError>) -> Result<bool, ApiError> {
     match result {
         Ok(_) => Ok(true),
         Err(error) if error.says_absent() => Ok(false),
@@ -85,7 +85,7 @@ pub fn presence<T>(result: Result<T, Error>) -> Result<bool, Error> {
     }
 }
 
-fn known<T>(result: &Result<T, Error>) -> Option<bool> {
+fn known<T>(result: &Result<T, ApiError>) -> Option<bool> {
     match result {
         Ok(_) => Some(true),
         Err(error) => error.says_absent().then_some(false),
@@ -94,7 +94,7 @@ fn known<T>(result: &Result<T, Error>) -> Option<bool> {
 
 impl<'a> Probe<'a> {
     /// One whose questions wait as long as the network's settings say.
-    pub fn new(client: &'a Client, api: &'a Base, reporter: &'a dyn Reporter) -> Self {
+    pub fn new(client: &'a HttpClient, api: &'a ApiUrl, reporter: &'a dyn Reporter) -> Self {
         Self { client, api, reporter, limit: client.network().timeout }
     }
 
@@ -143,9 +143,13 @@ impl<'a> Probe<'a> {
         (NestProbe { guest: guest.result, info: info.result, clock, elapsed }, next)
     }
 
-    async fn get<W: DeserializeOwned, T>(&self, url: &Url, read: impl FnOnce(W, u16) -> Result<T, Error>) -> Answer<T> {
+    async fn get<W: DeserializeOwned, T>(
+        &self,
+        url: &Url,
+        read: impl FnOnce(W, u16) -> Result<T, ApiError>,
+    ) -> Answer<T> {
         let started = Instant::now();
-        let reply = self.client.send(Call::get(url).within(self.limit)).await;
+        let reply = self.client.send(HttpRequest::get(url).within(self.limit)).await;
         self.reporter.detail(
             1,
             &match &reply {
@@ -158,12 +162,12 @@ impl<'a> Probe<'a> {
             clock: reply.as_ref().ok().and_then(clock),
             remaining: reply.as_ref().ok().and_then(|reply| reply.remaining),
             elapsed: started.elapsed(),
-            result: reply.map_err(Error::from).and_then(|reply| read(answer::json(&reply, url)?, reply.status)),
+            result: reply.map_err(ApiError::from).and_then(|reply| read(answer::json(&reply, url)?, reply.status)),
         }
     }
 }
 
 /// The server's clock, by the `Date` of its answer.
-fn clock(reply: &Reply) -> Option<Offset> {
+fn clock(reply: &HttpReply) -> Option<Offset> {
     reply.date_ms.map(|date| Offset::from_reading(date, 1000, reply.sent_ms, reply.received_ms))
 }

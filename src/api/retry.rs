@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::client::Reply;
-use super::lost::Lost;
+use super::http::HttpReply;
+use super::transport::TransportError;
 
 /// The first pause; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct RetryPolicy {
     /// Attempts after the first.
     pub retries: u32,
     pub max_wait: Duration,
@@ -24,17 +24,17 @@ pub enum Next {
     Stop,
 }
 
-impl Policy {
+impl RetryPolicy {
     /// What follows attempt number `attempt` (from 1). `random` is in `0.0..1.0`.
     ///
     /// Sent again: a connection that was never made, 429 and 503 (after `Retry-After`), 500 and 502. Not sent again:
     /// whatever was sent and not answered, which includes 504, and all other answers.
-    pub fn next(&self, outcome: &Result<Reply, Lost>, attempt: u32, random: f64) -> Next {
+    pub fn next(&self, outcome: &Result<HttpReply, TransportError>, attempt: u32, random: f64) -> Next {
         if attempt > self.retries {
             return Next::Stop;
         }
         match outcome {
-            Err(Lost::Unreachable { .. }) => Next::Again(self.pause(attempt, random)),
+            Err(TransportError::Unreachable { .. }) => Next::Again(self.pause(attempt, random)),
             Ok(reply) if matches!(reply.status, 429 | 503) => match reply.retry_after {
                 Some(wait) if wait > self.max_wait => Next::Stop,
                 // A little after the named time, and not all at once.

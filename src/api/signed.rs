@@ -9,15 +9,15 @@ use reqwest::Method;
 use serde_json::json;
 use url::Url;
 
-use super::answer::{self, Error, is_unanswered};
-use super::client::{Call, Client, Reply};
-use super::retry::{Next, Policy};
+use super::answer::{self, ApiError, is_unanswered};
+use super::http::{HttpClient, HttpReply, HttpRequest};
+use super::retry::{Next, RetryPolicy};
 use super::wire::{Create, Permissions, Session, TokenAnswer};
-use super::{Base, Lost, RoomId};
+use super::{ApiUrl, RoomId, TransportError};
 use crate::clock::Clock;
 use crate::key::{self, HostKey};
 use crate::nip98;
-use crate::reporter::{Progress, RoomReporter, Step, Warning};
+use crate::reporter::{Progress, RoomReporter, Stage, Warning};
 use crate::secret::Secret;
 
 /// Below this the difference cannot be why a signature was refused; servers allow a minute, some half of it. Seconds.
@@ -28,10 +28,10 @@ const CLOCK_AHEAD_MAX: u64 = 24 * 60 * 60;
 
 /// The API as the host may use it. One for all calls about one room: a clock that was found to be wrong stays repaired.
 pub(crate) struct SignedClient<'a> {
-    client: &'a Client,
-    api: &'a Base,
+    client: &'a HttpClient,
+    api: &'a ApiUrl,
     key: &'a HostKey,
-    policy: Policy,
+    policy: RetryPolicy,
     reporter: &'a RoomReporter<'a>,
     /// Seconds to add to the clock here, once it was found to be wrong.
     shift_s: AtomicI64,
@@ -39,7 +39,7 @@ pub(crate) struct SignedClient<'a> {
 
 /// What came of all attempts of one call.
 pub(crate) struct SignedReply<T> {
-    pub result: Result<T, Error>,
+    pub result: Result<T, ApiError>,
     /// It is certain that nothing was done: every request was refused, or none was sent.
     pub not_done: bool,
     /// How many requests were sent, or tried.
@@ -54,7 +54,7 @@ pub(crate) struct SignedReply<T> {
 }
 
 impl<T> SignedReply<T> {
-    fn map<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> SignedReply<U> {
+    fn map<U>(self, read: impl FnOnce(T) -> Result<U, ApiError>) -> SignedReply<U> {
         let Self { result, not_done, attempts, sent_ms, answered_ms, date_ms } = self;
         SignedReply { result: result.and_then(read), not_done, attempts, sent_ms, answered_ms, date_ms }
     }
@@ -62,10 +62,10 @@ impl<T> SignedReply<T> {
 
 impl<'a> SignedClient<'a> {
     pub fn new(
-        client: &'a Client,
-        api: &'a Base,
+        client: &'a HttpClient,
+        api: &'a ApiUrl,
         key: &'a HostKey,
-        policy: Policy,
+        policy: RetryPolicy,
         reporter: &'a RoomReporter<'a>,
     ) -> Self {
         Self { client, api, key, policy, reporter, shift_s: AtomicI64::default() }
@@ -73,22 +73,17 @@ impl<'a> SignedClient<'a> {
 
     /// `POST /:id/restart`: the new session, and the host's token for it.
     pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::KeyError> {
-        let url = self.restart_url(id);
-        let sent = self.send(&Method::POST, &url, None, Step::Restart).await?;
+        let url = self.api.restart(id);
+        let sent = self.send(&Method::POST, &url, None, Stage::Restart).await?;
         let sent = sent.map(|reply| answer::session(&reply, &url, id));
         Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
-    }
-
-    /// Where [`Self::restart`] goes.
-    pub fn restart_url(&self, id: &RoomId) -> Url {
-        self.api.room(id, "/restart")
     }
 
     /// `GET /:id`: a fresh token of the key's own. Nothing is changed.
     pub async fn token(&self, id: &RoomId) -> Result<SignedReply<Secret>, key::KeyError> {
         let url = self.api.room(id, "");
-        let sent = self.send(&Method::GET, &url, None, Step::Look).await?;
-        let token = |reply: Reply| answer::token(&answer::json::<TokenAnswer>(&reply, &url)?.token, reply.status);
+        let sent = self.send(&Method::GET, &url, None, Stage::Look).await?;
+        let token = |reply: HttpReply| answer::token(&answer::json::<TokenAnswer>(&reply, &url)?.token, reply.status);
         let sent = sent.map(token);
         Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
     }
@@ -96,21 +91,21 @@ impl<'a> SignedClient<'a> {
     /// `PUT /`: a new room. The status is that of the answer.
     pub async fn create(&self, wanted: &Create) -> Result<SignedReply<(Session, u16)>, key::KeyError> {
         let (url, body) = (self.api.url(), json!(wanted).to_string());
-        let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Step::Create).await?;
+        let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Stage::Create).await?;
         Ok(sent.map(|reply| Ok((answer::json(&reply, url)?, reply.status))))
     }
 
     /// `POST /:id/permissions`.
     pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<SignedReply<()>, key::KeyError> {
         let (url, body) = (self.api.room(id, "/permissions"), json!(wanted).to_string());
-        let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Step::Grant).await?;
+        let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Stage::Grant).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
     }
 
     /// `DELETE /:id`.
     pub async fn delete(&self, id: &RoomId) -> Result<SignedReply<()>, key::KeyError> {
         let url = self.api.room(id, "");
-        let sent = self.send(&Method::DELETE, &url, None, Step::Close).await?;
+        let sent = self.send(&Method::DELETE, &url, None, Stage::Close).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
     }
 
@@ -128,14 +123,14 @@ impl<'a> SignedClient<'a> {
         method: &Method,
         url: &Url,
         body: Option<&[u8]>,
-        step: Step,
-    ) -> Result<SignedReply<Reply>, key::KeyError> {
+        step: Stage,
+    ) -> Result<SignedReply<HttpReply>, key::KeyError> {
         let reporter = self.reporter;
         let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
         let mut earlier = None;
         let reply = loop {
             attempts += 1;
-            reporter.step(Step::Sign);
+            reporter.step(Stage::Sign);
             let signed = self.key.sign(self.event(method, url, body)).await?;
             let authorization = nip98::authorization(&signed);
             reporter.step(step);
@@ -145,7 +140,7 @@ impl<'a> SignedClient<'a> {
             if before < Progress::MayBeDone || attempts == 1 {
                 sent_ms = Clock::default().now_ms();
             }
-            let call = Call { method, url, authorization: Some(&authorization), body, limit: None };
+            let call = HttpRequest { method, url, authorization: Some(&authorization), body, limit: None };
             let reply = self.client.send(call).await;
             reporter.advance(before.max(progress_after(&reply)));
             reporter.detail(1, &described(&reply));
@@ -164,7 +159,7 @@ impl<'a> SignedClient<'a> {
                     self.wait(pause).await;
                 }
                 // An answer says more than that a later attempt did not come through.
-                (Next::Stop, Err(lost @ Lost::Unreachable { .. }), Some(answer)) => {
+                (Next::Stop, Err(lost @ TransportError::Unreachable { .. }), Some(answer)) => {
                     reporter.warn(Warning::AttemptFailed { attempt: attempts, why: lost.to_string() });
                     break Ok(answer);
                 }
@@ -177,9 +172,9 @@ impl<'a> SignedClient<'a> {
         let not_done = refused_as_signed || reporter.progress() < Progress::MayBeDone;
         let result = match reply {
             Ok(reply) if *method != Method::GET && is_unanswered(&reply) => {
-                Err(Lost::Unanswered(format!("the gateway gave up waiting (status {})", reply.status)).into())
+                Err(TransportError::Unanswered(format!("the gateway gave up waiting (status {})", reply.status)).into())
             }
-            reply => reply.map_err(Error::from),
+            reply => reply.map_err(ApiError::from),
         };
         Ok(SignedReply { result, not_done, attempts, sent_ms, answered_ms, date_ms })
     }
@@ -191,34 +186,34 @@ impl<'a> SignedClient<'a> {
 
     /// How far our clock is ahead, in seconds, if that may be why the signature was refused and the answer can be
     /// believed.
-    fn repairable(&self, reply: &Result<Reply, Lost>) -> Option<i64> {
+    fn repairable(&self, reply: &Result<HttpReply, TransportError>) -> Option<i64> {
         let reply = reply.as_ref().ok().filter(|reply| reply.status == 401 && self.api.is_trusted_path())?;
         let range = CLOCK_AHEAD_MIN..=CLOCK_AHEAD_MAX;
         reply.clock_ahead_s().filter(|ahead| range.contains(&ahead.unsigned_abs()))
     }
 
     /// The same error, with what is known of the attempts that led to it.
-    fn with_policy(&self, error: Error) -> Error {
+    fn with_policy(&self, error: ApiError) -> ApiError {
         match error {
             // Signed with the server's own time: the clock is not why it was refused.
-            Error::Unauthorized { said, url, .. } if self.shift_s() != 0 => {
-                Error::Unauthorized { said, url, clock_ahead_s: None }
+            ApiError::Unauthorized { server_text, url, .. } if self.shift_s() != 0 => {
+                ApiError::Unauthorized { server_text, url, clock_ahead_s: None }
             }
-            Error::RateLimited { said, retry_after, .. } => {
-                Error::RateLimited { said, retry_after, policy: Some(self.policy) }
+            ApiError::RateLimited { server_text, retry_after, .. } => {
+                ApiError::RateLimited { server_text, retry_after, policy: Some(self.policy) }
             }
             other => other,
         }
     }
 
     async fn wait(&self, pause: Duration) {
-        self.reporter.step(Step::Wait);
+        self.reporter.step(Stage::Wait);
         self.reporter.detail(1, &format!("next attempt in {pause:.1?}"));
         tokio::time::sleep(pause).await;
     }
 }
 
-fn described(reply: &Result<Reply, Lost>) -> String {
+fn described(reply: &Result<HttpReply, TransportError>) -> String {
     match reply {
         Ok(reply) if reply.status < 300 => format!("answer {} ({} bytes)", reply.status, reply.body.len()),
         Ok(reply) => format!("answer {} {}", reply.status, reply.text()),
@@ -227,9 +222,9 @@ fn described(reply: &Result<Reply, Lost>) -> String {
 }
 
 /// What an answer to a request that changes something, or its absence, says about whether it was carried out.
-fn progress_after(reply: &Result<Reply, Lost>) -> Progress {
+fn progress_after(reply: &Result<HttpReply, TransportError>) -> Progress {
     match reply {
-        Err(Lost::Unreachable { .. } | Lost::Unusable(_)) => Progress::NothingSent,
+        Err(TransportError::Unreachable { .. } | TransportError::Unusable(_)) => Progress::NothingSent,
         Ok(reply) if matches!(reply.status, 300..=499 | 503) => Progress::Refused,
         _ => Progress::MayBeDone,
     }

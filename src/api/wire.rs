@@ -35,9 +35,9 @@ pub struct TokenAnswer {
 pub struct Info {
     /// Hex public key of the host.
     pub host: String,
-    /// Hex public keys.
+    /// Hex public keys of those who may speak.
     pub speakers: Vec<String>,
-    /// Hex public keys.
+    /// Hex public keys of those who may run the nest.
     pub admins: Vec<String>,
     /// A link to the nest.
     pub link: String,
@@ -66,7 +66,7 @@ pub struct Create {
 /// Body of `POST /:id/permissions`: what is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permissions {
-    /// Hex public key.
+    /// Hex public key of the person whose rights change.
     pub participant: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub can_publish: Option<bool>,

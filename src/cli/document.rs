@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::messages::errors::Failure;
 use super::messages::{Step, check, notices};
 use crate::commands::check::{Checked, Report};
-use crate::commands::restart::{Done, Restarted};
+use crate::commands::restart::{RestartOutcome, Restarted};
 use crate::commands::status::Standing;
 use crate::commands::{Error, Warning};
 use crate::livekit::CheckReport;
@@ -154,10 +154,10 @@ pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
     json!(CheckedDocument { room_id: Some(&checked.room), report, error: failure.map(Failure::document) })
 }
 
-pub(super) fn restart(room: &str, result: &Result<Done, Error>, failure: Option<&Failure>) -> Value {
+pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failure: Option<&Failure>) -> Value {
     let error = failure.map(Failure::document);
     match result {
-        Ok(Done::Restarted(restarted))
+        Ok(RestartOutcome::Restarted(restarted))
         | Err(
             Error::Unhealthy(restarted)
             | Error::Interrupted { done: Some(restarted), .. }
@@ -166,7 +166,7 @@ pub(super) fn restart(room: &str, result: &Result<Done, Error>, failure: Option<
             let check = restarted.check.as_ref().map(Into::into);
             json!(RestartedDocument { restarted: Warned::new(&**restarted, &restarted.warnings), check, error })
         }
-        Ok(Done::Planned(planned)) => json!(planned),
+        Ok(RestartOutcome::Planned(planned)) => json!(planned),
         Err(_) => failure.map(|failure| self::failure(Some(room), failure)).unwrap_or_default(),
     }
 }

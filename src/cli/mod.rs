@@ -98,9 +98,9 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: 
 }
 
 /// What clap says, taken apart: the first paragraph is the mistake, tips and the usage are what to do.
-fn mistake(said: &str) -> Failure {
+fn mistake(message: &str) -> Failure {
     let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut paragraphs = said.split("\n\n").map(line);
+    let mut paragraphs = message.split("\n\n").map(line);
     let message = paragraphs.next().unwrap_or_default();
     let failure = Failure::usage(message.trim_start_matches("error: "));
     paragraphs.fold(failure, |failure, text| match text.strip_prefix("tip: ").or(text.strip_prefix("Usage: ")) {

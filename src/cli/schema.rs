@@ -13,7 +13,7 @@ use super::exit;
 use crate::commands::close::Closed;
 use crate::commands::list::Nest;
 use crate::commands::recreate::{self, Recreated};
-use crate::commands::restart::Planned;
+use crate::commands::restart::PlannedRestart;
 use crate::commands::token::Fetched;
 
 /// Either what was asked for, or nothing but what went wrong.
@@ -78,8 +78,8 @@ fn tighten(schema: &mut Schema) {
 
 #[test]
 fn schemas_are_current() {
-    type Restart = OrPlan<RestartedDocument<'static>, Planned>;
-    type Recreate = OrPlan<Warned<Recreated>, recreate::Planned>;
+    type Restart = OrPlan<RestartedDocument<'static>, PlannedRestart>;
+    type Recreate = OrPlan<Warned<Recreated>, recreate::PlannedRecreation>;
     let of = |title, description| Some((title, description));
     current::<Restart>("restart", of("RestartDocument", "What `nest restart --json` prints: one document a room."));
     current::<Recreate>("recreate", of("RecreateDocument", "What `nest recreate --json` prints."));

@@ -10,12 +10,13 @@ use super::command::ServeArgs;
 use super::config::{self, Config};
 use super::messages::errors::Failure;
 use super::terminal::{OutputStyle, Paint, Streams};
-use crate::api::{Base, Network, Policy, Proxy};
+use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{KeyPlan, KeySource, Keyring};
+use crate::net::tls;
+use crate::relay;
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
-use crate::{relay, tls};
 
 pub(super) mod vars {
     pub const API: &str = "NEST_API";
@@ -79,7 +80,7 @@ impl<'a> Sources<'a> {
             relays: self.relays(server)?,
             allow_http: server.allow_http,
             key: self.key_plan(key),
-            retry: Policy { retries: RETRIES, max_wait: MAX_WAIT },
+            retry: RetryPolicy { retries: RETRIES, max_wait: MAX_WAIT },
             jobs: 1,
             state_dir: self.state_dir(),
             interactive: self.interactive,
@@ -87,7 +88,8 @@ impl<'a> Sources<'a> {
     }
 
     pub fn signed(&self, args: &SignedArgs) -> Result<Settings, Failure> {
-        let retry = Policy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) };
+        let retry =
+            RetryPolicy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) };
         Ok(Settings { retry, ..self.settings(&args.server, &args.key)? })
     }
 
@@ -224,8 +226,8 @@ pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
     Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted() }
 }
 
-fn base(text: Option<&str>, origin: &str) -> Result<Option<Base>, Failure> {
-    text.map(Base::parse)
+fn base(text: Option<&str>, origin: &str) -> Result<Option<ApiUrl>, Failure> {
+    text.map(ApiUrl::parse)
         .transpose()
         .map_err(|error| Failure::usage(format!("{origin}: {error}")).hint("for example https://nostrnests.com"))
 }

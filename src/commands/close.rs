@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::publish::{Published, publish};
 use super::{Error, Job, Stop};
-use crate::api::{Base, Error as ApiError, Missing};
+use crate::api::{ApiError, ApiUrl, Missing};
 use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::relay;
-use crate::reporter::{Question, RoomReporter, Step, Warning};
+use crate::reporter::{Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
 
 /// A nest that is over.
@@ -18,7 +18,7 @@ use crate::room::RoomRef;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Closed {
-    /// The id.
+    /// The id of the nest.
     pub room_id: String,
     /// The API; absent for a nest that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, yes: bool, stop: &Stop) -> Resul
 async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error> {
     let reporter = RoomReporter::new(job.reporter, room.id.as_str());
     let key = job.host_key(room).await?;
-    reporter.step(Step::Relays);
+    reporter.step(Stage::Relays);
     let event = match job.event_of(room, key.public_key()).await {
         Err(error @ Error::NoEvent { .. }) if job.settings.api_named(room)?.is_some() => {
             reporter.warn(Warning::Relays { why: error.to_string() });
@@ -70,7 +70,7 @@ async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error
     let published = match event.as_ref().filter(|event| !event.event.status().is_over()) {
         None => None,
         Some(event) => {
-            reporter.step(Step::Publish);
+            reporter.step(Stage::Publish);
             let last = event.event.rewrite(Clock::default()).set_over().build();
             Some(publish(last, &key, &job.home_relays(event, &key), job.reporter).await?.1)
         }
@@ -89,8 +89,8 @@ async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error
 async fn confirm(
     job: &Job<'_>,
     room: &RoomRef,
-    api: Option<&Base>,
-    event: Option<&relay::Room>,
+    api: Option<&ApiUrl>,
+    event: Option<&relay::FetchedEvent>,
     reporter: &RoomReporter<'_>,
 ) -> Result<(), Error> {
     let people = match api {
@@ -107,7 +107,7 @@ async fn confirm(
 /// Whether there was something to delete.
 async fn delete(
     job: &Job<'_>,
-    api: &Base,
+    api: &ApiUrl,
     room: &RoomRef,
     key: &HostKey,
     reporter: &RoomReporter<'_>,

@@ -19,7 +19,7 @@ use crate::{api, key, lock, relay, room};
 pub enum Error {
     /// The text names no nest, or the API address is of no use.
     #[error(transparent)]
-    Room(#[from] room::Error),
+    Room(#[from] room::RoomRefError),
     /// Neither the room nor the settings say which API serves it.
     #[error("which server is this nest on?")]
     NoApi,
@@ -53,13 +53,13 @@ pub enum Error {
     },
     /// Relays were asked and did not answer.
     #[error(transparent)]
-    Relays(#[from] relay::Error),
+    Relays(#[from] relay::RelayError),
     /// The nest needs no audio room: its event alone makes it live.
     #[error("this nest runs on Media over QUIC: there is no audio room to restart")]
     MediaOverQuic { relay: String },
     /// The room's own URL and the `--api` that was given are of different servers.
     #[error("the room is on {room}, and the API was given as {given}")]
-    ApiConflict { room: Box<api::Base>, given: Box<api::Base> },
+    ApiConflict { room: Box<api::ApiUrl>, given: Box<api::ApiUrl> },
     /// There is nothing to join, or the API does not say.
     #[error("this nest cannot be joined at the moment")]
     Unavailable(Box<Unavailable>),
@@ -72,7 +72,7 @@ pub enum Error {
     /// The address is not that of a media server.
     #[error("that is not the address of a media server")]
     NotAMediaServer,
-    /// No usable key.
+    /// There is no key, or none that can be used.
     #[error(transparent)]
     Key(#[from] Arc<key::KeyError>),
     /// The key is of somebody else than the host.
@@ -86,22 +86,22 @@ pub enum Error {
     },
     /// The API answered something else than what was asked for.
     #[error(transparent)]
-    Api(#[from] api::Error),
+    Api(#[from] api::ApiError),
     /// The same, and it is certain that nothing was restarted.
     #[error(transparent)]
-    NotRestarted(api::Error),
+    NotRestarted(api::ApiError),
     /// 5xx with what else could be found out about the server.
     #[error("{source}")]
-    Server { source: api::Error, attempts: u32, signs: Box<ServerSigns> },
+    Server { source: api::ApiError, attempts: u32, signs: Box<ServerSigns> },
     /// The request was sent, and nobody knows whether it was carried out.
     #[error("no answer to the restart: {why}; it was not seen to have happened so far")]
     Unknown { why: String },
     /// The request was sent, its answer was lost, it was carried out, and yet there is no token.
     #[error("the nest was restarted, but its token could not be fetched")]
-    NoToken(#[source] api::Error),
+    NoToken(#[source] api::ApiError),
     /// Another restart of this room has the lock.
     #[error("{source}")]
-    Busy { source: lock::Error, waited: Duration },
+    Busy { source: lock::LockError, waited: Duration },
     /// A person was asked and did not say yes.
     #[error("not restarted, as you answered")]
     Declined,

@@ -10,24 +10,12 @@ use nostr::ToBech32 as _;
 use tokio::process::Child;
 
 use super::stop::{Signal, Stop};
-use crate::secret::Secret;
 use crate::server::media::LivekitConfig;
-use crate::server::{DEMO, Fault, LogSink, Mock, Options};
+use crate::server::{Fault, LogSink, Mock, Options};
 
-/// What the command gets to see of the environment: nothing that leads it away from the mock.
-const REMOVED: [&str; 11] = [
-    "NEST_KEY_FILE",
-    "NEST_CONFIG",
-    "NEST_PROFILE",
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-];
+/// The variables that the command does not get to see: nothing leads it away from the mock.
+const REMOVED: &str = "NEST_KEY_FILE NEST_CONFIG NEST_PROFILE HTTP_PROXY http_proxy HTTPS_PROXY https_proxy ALL_PROXY \
+                       all_proxy NO_PROXY no_proxy";
 
 #[derive(Clone)]
 pub(crate) struct MockRequest {
@@ -65,45 +53,16 @@ pub(crate) enum MockError {
     Command { program: String, source: io::Error },
 }
 
-/// What is served, and how a command finds it.
-#[derive(Clone, Debug)]
-pub(crate) struct Announcement {
-    /// For `NEST_API`.
-    pub(crate) api: String,
-    /// For `NEST_KEY`: the host of the nest, a key that lives as long as the mock.
-    key: Secret,
-    /// For `NEST_RELAYS`.
-    pub(crate) relays: String,
-    pub(crate) livekit: String,
-    /// The id of the nest that is there.
-    pub(crate) room: &'static str,
-    /// Whether it has an audio room.
-    pub(crate) runs: bool,
+/// The environment that leads to the mock. Holds its throwaway key.
+fn environment(mock: &Mock) -> [(&'static str, String); 3] {
+    let Ok(nsec) = mock.host().secret_key().to_bech32();
+    [("NEST_API", mock.api()), ("NEST_KEY", nsec), ("NEST_RELAYS", mock.relay())]
 }
 
-impl Announcement {
-    fn of(mock: &Mock, faults: &[Fault]) -> Self {
-        let Ok(nsec) = mock.host().secret_key().to_bech32();
-        Self {
-            api: mock.api(),
-            key: Secret::new(nsec),
-            relays: mock.relay(),
-            livekit: mock.livekit().to_owned(),
-            room: DEMO,
-            runs: faults.iter().any(Fault::needs_a_room),
-        }
-    }
-
-    /// The environment that leads to the mock.
-    fn environment(&self) -> [(&'static str, &str); 3] {
-        [("NEST_API", &self.api), ("NEST_KEY", self.key.expose()), ("NEST_RELAYS", &self.relays)]
-    }
-
-    /// The same, to paste into a shell. Holds the throwaway key.
-    pub(crate) fn shell(&self) -> String {
-        let set = self.environment().map(|(name, value)| format!("{name}='{value}'"));
-        format!("export {}\nunset {}", set.join(" "), REMOVED.join(" "))
-    }
+/// The same, to paste into a shell.
+pub(crate) fn exports(mock: &Mock) -> String {
+    let set = environment(mock).map(|(name, value)| format!("{name}='{value}'"));
+    format!("export {}\nunset {REMOVED}", set.join(" "))
 }
 
 /// Serves until interrupted, or until the command has ended; its exit code then (128 + n when signal n ended it).
@@ -112,7 +71,7 @@ impl Announcement {
 pub(crate) async fn run(
     request: MockRequest,
     search: &SearchPath,
-    announce: impl FnOnce(&Announcement),
+    announce: impl FnOnce(&Mock),
     stop: &Stop,
 ) -> Result<u8, MockError> {
     let MockRequest { listen, faults, livekit, command, log } = request;
@@ -120,30 +79,23 @@ pub(crate) async fn run(
         return Err(MockError::NotLoopback(listen));
     }
     let listener = TcpListener::bind(listen).map_err(|e| MockError::Listen(listen, e))?;
-    let options = Options { faults: faults.clone(), livekit, log, ..Options::default() };
-    let mock = Mock::on(listener, options).map_err(MockError::Start)?;
-    let announcement = Announcement::of(&mock, &faults);
-    announce(&announcement);
+    let mock = Mock::on(listener, Options { faults, livekit, log, ..Options::default() }).map_err(MockError::Start)?;
+    announce(&mock);
     let Some((program, arguments)) = command.split_first() else {
         stop.requested().await;
         return Ok(0);
     };
     let failed = |source| MockError::Command { program: program.to_string_lossy().into_owned(), source };
-    let command = around(program, arguments, search, &announcement);
+    let command = around(program, arguments, search, &mock);
     let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
     wait(&mut child, stop.clone()).await.map(exit_code).map_err(failed)
 }
 
 /// The command as it will be run.
-fn around(
-    program: &OsString,
-    arguments: &[OsString],
-    search: &SearchPath,
-    announcement: &Announcement,
-) -> std::process::Command {
+fn around(program: &OsString, arguments: &[OsString], search: &SearchPath, mock: &Mock) -> std::process::Command {
     let mut command = std::process::Command::new(program);
-    command.args(arguments).envs(announcement.environment());
-    for name in REMOVED {
+    command.args(arguments).envs(environment(mock));
+    for name in REMOVED.split(' ') {
         command.env_remove(name);
     }
     let folders = search.own.iter().cloned().chain(std::env::split_paths(&search.path));
@@ -230,7 +182,7 @@ mod tests {
         let command = vec!["nest".into(), "-c".into(), script.into(), out.clone().into()];
         let search = SearchPath { own: Some(folder.path().into()), ..usual() };
         let mut expected = String::new();
-        let announce = |a: &Announcement| expected = a.environment().map(|(_, value)| value.to_owned()).join(" ");
+        let announce = |mock: &Mock| expected = environment(mock).map(|(_, value)| value).join(" ");
         assert_eq!(run(request(command), &search, announce, &Stop::never()).await.unwrap(), 0);
         assert_eq!(std::fs::read_to_string(out).unwrap(), expected);
         assert!(expected.contains("http://127.0.0.1:") && expected.contains("nsec1"), "{expected}");
@@ -239,8 +191,8 @@ mod tests {
     #[test]
     fn nothing_leads_the_command_away() {
         let mock = Mock::start(Options::default()).unwrap();
-        let command = around(&"x".into(), &[], &usual(), &Announcement::of(&mock, &[]));
-        for name in REMOVED {
+        let command = around(&"x".into(), &[], &usual(), &mock);
+        for name in REMOVED.split(' ') {
             assert!(command.get_envs().any(|(key, value)| key == name && value.is_none()), "{name}");
         }
     }
@@ -269,10 +221,10 @@ mod tests {
     async fn without_a_command_it_serves_until_interrupted() {
         let (sender, stop) = Stop::channel();
         let mut api = String::new();
-        let announce = |a: &Announcement| {
-            api = a.api.clone();
-            assert!(a.shell().starts_with(&format!("export NEST_API='{api}' NEST_KEY='nsec1")), "{}", a.shell());
-            assert!(!format!("{a:?}").contains("nsec1"));
+        let announce = |mock: &Mock| {
+            api = mock.api();
+            let exports = exports(mock);
+            assert!(exports.starts_with(&format!("export NEST_API='{api}' NEST_KEY='nsec1")), "{exports}");
             let address = api.trim_start_matches("http://");
             std::net::TcpStream::connect(address).unwrap();
             sender.send(Some(Signal::Interrupt)).unwrap();

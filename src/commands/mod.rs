@@ -33,10 +33,10 @@ use self::keys::{Keys, LoadedKey};
 pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
-use crate::api::{self, Base, Client, Network, Policy, Probe, SignedClient};
+use crate::api::{self, ApiUrl, HttpClient, Network, Probe, RetryPolicy, SignedClient};
 use crate::key::{HostKey, KeyPlan};
 use crate::lock::{self, RoomLock};
-use crate::reporter::{NonInteractive, Reporter, RoomReporter, Step};
+use crate::reporter::{NonInteractive, Reporter, RoomReporter, Stage};
 pub use crate::reporter::{Progress, Warning};
 use crate::room::{RoomId, RoomRef};
 
@@ -53,7 +53,7 @@ pub struct Settings {
     /// Whether plain http to other machines is accepted.
     pub allow_http: bool,
     pub key: KeyPlan,
-    pub retry: Policy,
+    pub retry: RetryPolicy,
     /// Rooms in work at the same time, at least one.
     pub jobs: usize,
     /// Where locks and what was seen last are kept; without it there are none.
@@ -66,11 +66,11 @@ pub struct Settings {
 #[derive(Clone, Debug, Default)]
 pub struct ApiSources {
     /// Given for this call: comes before all others, and may not contradict the room.
-    pub given: Option<Base>,
+    pub given: Option<ApiUrl>,
     /// From the environment: comes after the room's own URL.
-    pub environment: Option<Base>,
+    pub environment: Option<ApiUrl>,
     /// From the profile: comes last.
-    pub profile: Option<Base>,
+    pub profile: Option<ApiUrl>,
 }
 
 impl Settings {
@@ -78,7 +78,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`Error::ApiConflict`], and plain http to another machine.
-    pub fn api_named(&self, room: &RoomRef) -> Result<Option<Base>, Error> {
+    pub fn api_named(&self, room: &RoomRef) -> Result<Option<ApiUrl>, Error> {
         let ApiSources { given, environment, profile: _ } = &self.api;
         if let (Some(room), Some(given)) = (&room.api, given)
             && room != given
@@ -86,7 +86,7 @@ impl Settings {
             return Err(Error::ApiConflict { room: Box::new(room.clone()), given: Box::new(given.clone()) });
         }
         let first = [given, &room.api, environment].into_iter().flatten().next().cloned();
-        Ok(first.map(|base| base.secure(self.allow_http)).transpose().map_err(crate::room::Error::from)?)
+        Ok(first.map(|base| base.secure(self.allow_http)).transpose().map_err(crate::room::RoomRefError::from)?)
     }
 }
 
@@ -94,7 +94,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct Job<'a> {
     settings: Settings,
-    client: Client,
+    client: HttpClient,
     keys: Arc<Keys>,
     reporter: &'a dyn Reporter,
 }
@@ -105,7 +105,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// When the TLS or proxy settings do not fit together.
     pub fn new(settings: Settings, reporter: &'a dyn Reporter) -> Result<Self, Error> {
-        let client = Client::new(settings.network.clone()).map_err(api::Error::from)?;
+        let client = HttpClient::new(settings.network.clone()).map_err(api::ApiError::from)?;
         Ok(Self { settings, client, keys: Arc::default(), reporter })
     }
 
@@ -161,17 +161,17 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn probe<'b>(&'b self, api: &'b Base) -> Probe<'b> {
+    fn probe<'b>(&'b self, api: &'b ApiUrl) -> Probe<'b> {
         Probe::new(&self.client, api, self.reporter)
     }
 
     /// How many people are in a nest, for the question whether to throw them out; a person waits for it.
-    async fn people_inside(&self, api: &Base, id: &RoomId) -> u64 {
+    async fn people_inside(&self, api: &ApiUrl, id: &RoomId) -> u64 {
         let info = self.probe(api).within(QUESTION_LIMIT).info(id).await;
         info.result.map_or(0, |info| info.participant_count)
     }
 
-    fn signed<'b>(&'b self, api: &'b Base, key: &'b HostKey, reporter: &'b RoomReporter<'b>) -> SignedClient<'b> {
+    fn signed<'b>(&'b self, api: &'b ApiUrl, key: &'b HostKey, reporter: &'b RoomReporter<'b>) -> SignedClient<'b> {
         SignedClient::new(&self.client, api, key, self.settings.retry, reporter)
     }
 
@@ -181,23 +181,23 @@ impl<'a> Job<'a> {
     /// [`Error::Busy`] when somebody else has had the lock for as long as `wait`.
     async fn lock(
         &self,
-        api: &Base,
+        api: &ApiUrl,
         id: &RoomId,
         wait: Duration,
         reporter: &RoomReporter<'_>,
     ) -> Result<Option<RoomLock>, Error> {
         let Some(folder) = self.settings.state_dir.as_ref().map(|folder| folder.join("rooms")) else { return Ok(None) };
-        let name = api.room(id, "/restart");
+        let name = api.restart(id);
         let acquire = |wait| RoomLock::acquire(&folder, name.as_str(), wait);
         let mut locked = acquire(Duration::ZERO).await;
-        if matches!(locked, Err(lock::Error::Busy)) && !wait.is_zero() {
-            reporter.step(Step::Lock);
+        if matches!(locked, Err(lock::LockError::Busy)) && !wait.is_zero() {
+            reporter.step(Stage::Lock);
             locked = acquire(wait).await;
         }
         match locked {
             Ok(lock) => Ok(Some(lock)),
-            Err(source @ lock::Error::Busy) => Err(Error::Busy { source, waited: wait }),
-            Err(error @ lock::Error::File { .. }) => {
+            Err(source @ lock::LockError::Busy) => Err(Error::Busy { source, waited: wait }),
+            Err(error @ lock::LockError::File { .. }) => {
                 reporter.warn(Warning::NoLock { why: error.to_string() });
                 Ok(None)
             }

@@ -6,11 +6,10 @@ use futures_util::future::join;
 use serde::Serialize;
 use url::Url;
 
-use crate::api::address::is_loopback;
-use crate::api::{Call, Client, Lost};
+use crate::api::{HttpClient, HttpRequest, TransportError};
 use crate::clock::Clock;
 use crate::livekit::Verdict;
-use crate::quic;
+use crate::net::{is_loopback, quic};
 use crate::relay::{MediaOverQuic, RoomEvent};
 use crate::report::{Status, Step};
 
@@ -27,12 +26,12 @@ pub struct MoqReport {
     pub endpoint: Option<String>,
     /// Event, relay, auth service, media.
     #[serde(skip)]
-    pub steps: Vec<Step<Finding>>,
+    pub steps: Vec<Step<MoqFinding>>,
 }
 
 /// What a step found. Whether that is good or bad, the step's status says.
 #[derive(Debug)]
-pub enum Finding {
+pub enum MoqFinding {
     /// The event alone makes such a nest live. `over`: closed, ended, or past its end.
     Event {
         status: String,
@@ -44,25 +43,30 @@ pub enum Finding {
     Relay {
         relay: String,
         port: u16,
-        answer: Result<quic::Answer, quic::Error>,
+        answer: Result<quic::QuicAnswer, quic::QuicError>,
     },
     NoAuth,
     NoAuthAddress(String),
     /// It was not asked: tokens would travel in the clear.
     AuthCleartext(String),
     /// The auth service's HTTP status, or why it could not be asked.
-    Auth(String, Result<u16, Lost>),
+    Auth(String, Result<u16, TransportError>),
     /// Nobody has listened: `nest` does not speak Media over QUIC.
     NotSpoken,
 }
 
-type Judged = (Status, Finding, Option<Duration>);
+type Judged = (Status, MoqFinding, Option<Duration>);
 
 /// Asks the relay and its auth service.
-pub(super) async fn check(event: &RoomEvent, media: MediaOverQuic<'_>, client: &Client, allow_http: bool) -> MoqReport {
+pub(super) async fn check(
+    event: &RoomEvent,
+    media: MediaOverQuic<'_>,
+    client: &HttpClient,
+    allow_http: bool,
+) -> MoqReport {
     let limit = LIMIT.min(client.network().timeout);
     let (relay, auth) = join(relay(media.relay, limit), auth(media.auth, client, allow_http, limit)).await;
-    let spoken = (Status::NotChecked, Finding::NotSpoken, None);
+    let spoken = (Status::NotChecked, MoqFinding::NotSpoken, None);
     let steps = [("event", said(event)), ("relay", relay), ("auth", auth), ("media", spoken)];
     let failed = steps.iter().any(|(_, (status, ..))| *status == Status::Failed);
     MoqReport {
@@ -79,33 +83,33 @@ fn said(event: &RoomEvent) -> Judged {
         true => Status::Passed,
         false => Status::Warned,
     };
-    (status, Finding::Event { status: event.status().as_str().to_owned(), over }, None)
+    (status, MoqFinding::Event { status: event.status().as_str().to_owned(), over }, None)
 }
 
 async fn relay(named: Option<&str>, limit: Duration) -> Judged {
-    let Some(text) = named else { return (Status::Failed, Finding::NoRelay, None) };
+    let Some(text) = named else { return (Status::Failed, MoqFinding::NoRelay, None) };
     let url = Url::parse(text).ok();
     let Some((host, port)) = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?))) else {
-        return (Status::Failed, Finding::NoRelayAddress(text.into()), None);
+        return (Status::Failed, MoqFinding::NoRelayAddress(text.into()), None);
     };
     let answer = quic::ask(host.trim_matches(['[', ']']), port, limit).await;
     let status = if answer.is_ok() { Status::Passed } else { Status::Failed };
     let elapsed = answer.as_ref().ok().map(|answer| answer.elapsed);
-    (status, Finding::Relay { relay: text.into(), port, answer }, elapsed)
+    (status, MoqFinding::Relay { relay: text.into(), port, answer }, elapsed)
 }
 
-async fn auth(named: Option<&str>, client: &Client, allow_http: bool, limit: Duration) -> Judged {
-    let Some(text) = named else { return (Status::NotChecked, Finding::NoAuth, None) };
+async fn auth(named: Option<&str>, client: &HttpClient, allow_http: bool, limit: Duration) -> Judged {
+    let Some(text) = named else { return (Status::NotChecked, MoqFinding::NoAuth, None) };
     let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
-        return (Status::Failed, Finding::NoAuthAddress(text.into()), None);
+        return (Status::Failed, MoqFinding::NoAuthAddress(text.into()), None);
     };
     if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
-        return (Status::Failed, Finding::AuthCleartext(text.into()), None);
+        return (Status::Failed, MoqFinding::AuthCleartext(text.into()), None);
     }
     let started = tokio::time::Instant::now();
-    let answer = client.send(Call::get(&url).within(limit)).await.map(|reply| reply.status);
+    let answer = client.send(HttpRequest::get(&url).within(limit)).await.map(|reply| reply.status);
     // It may well want more than a bare question.
     let well = matches!(answer, Ok(..500));
     let status = if well { Status::Passed } else { Status::Failed };
-    (status, Finding::Auth(text.into(), answer), well.then(|| started.elapsed()))
+    (status, MoqFinding::Auth(text.into(), answer), well.then(|| started.elapsed()))
 }

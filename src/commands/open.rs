@@ -4,7 +4,7 @@ use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 
 use super::list::page;
 use super::{Error, Job, Stop};
-use crate::api::Base;
+use crate::api::ApiUrl;
 use crate::room::RoomRef;
 
 /// The address of the page of `room`.
@@ -16,7 +16,7 @@ pub async fn link(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<String, 
 }
 
 /// The page of a nest whose host and API are known: nobody is asked.
-pub fn page_of(room: &RoomRef, api: &Base) -> Option<String> {
+pub fn page_of(room: &RoomRef, api: &ApiUrl) -> Option<String> {
     let coordinate = room.coordinate()?;
     let relays = room.relays.iter().take(3).cloned().collect();
     let naddr = Nip19Coordinate { coordinate, relays }.to_bech32().ok()?;

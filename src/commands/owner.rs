@@ -7,7 +7,7 @@ use nostr::{PublicKey, RelayUrl};
 
 use super::target::{self, signer, signer_of};
 use super::{Error, Job};
-use crate::api::{Call, Client, Error as ApiError};
+use crate::api::{ApiError, HttpClient, HttpRequest};
 use crate::relay::{Relays, Signer};
 
 /// Limit of asking a NIP-05 address.
@@ -25,7 +25,7 @@ pub enum Whose {
     Address(Nip05Address),
 }
 
-/// A host.
+/// A host, and how to reach the relays that have the host's events.
 pub(super) struct Owner {
     pub key: PublicKey,
     hints: Vec<RelayUrl>,
@@ -66,9 +66,9 @@ impl Owner {
 }
 
 /// Asks the domain of a NIP-05 address, over HTTPS; redirects are refused, as NIP-05 wants it.
-async fn ask(address: &Nip05Address, client: &Client) -> Result<Nip05Profile, Error> {
+async fn ask(address: &Nip05Address, client: &HttpClient) -> Result<Nip05Profile, Error> {
     let wrong = |why: String| Error::Address { address: address.to_string(), why };
-    let reply = client.send(Call::get(address.url()).within(ADDRESS_LIMIT)).await;
+    let reply = client.send(HttpRequest::get(address.url()).within(ADDRESS_LIMIT)).await;
     let reply = reply.map_err(|lost| wrong(lost.to_string()))?;
     match reply.status {
         200 => {}

@@ -28,9 +28,9 @@ pub struct Published {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Refusal {
-    /// Which.
+    /// The URL of the relay.
     pub relay: String,
-    /// Why.
+    /// What it said, or what went wrong on the way to it.
     pub why: String,
 }
 

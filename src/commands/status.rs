@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::list::NestState;
 use super::target::EventAndApi;
 use super::{Error, Job, Stop};
-use crate::api::{self, Base, NestProbe};
+use crate::api::{self, ApiUrl, NestProbe};
 use crate::clock::{Clock, rfc3339};
 use crate::livekit::Offset;
 use crate::relay;
-use crate::reporter::{NonInteractive, Step};
+use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
 
 /// Upstream's: how long an audio room stays that nobody has joined since it was made.
@@ -22,14 +22,14 @@ const EMPTY_TIMEOUT_MS: i64 = 1_800_000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
-    /// The nest.
+    /// The id of the nest.
     pub room_id: String,
-    /// In one word.
+    /// All of what follows, in one word.
     pub state: NestState,
-    /// The API.
+    /// The API that serves it, if anybody says which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
-    /// Hex public key.
+    /// The host's public key in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// What Nostr knows; absent if the nest's name does not lead to its event, or no relay has it.
@@ -41,7 +41,7 @@ pub struct Standing {
     /// Whether there is an audio room; servers also say no when their media server is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_room: Option<bool>,
-    /// People inside.
+    /// How many people are inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub participants: Option<u64>,
     /// When it was made, or last restarted if the API says that: RFC 3339, by the API's clock.
@@ -95,8 +95,8 @@ pub async fn run(
 
 /// Looks at one nest.
 pub(crate) async fn of_one(job: &Job<'_>, room: &RoomRef) -> Result<Standing, Error> {
-    job.reporter.step(room.id.as_str(), Step::Look);
-    let probe = |api: Base| async move { job.probe(&api).nest(&room.id).await };
+    job.reporter.step(room.id.as_str(), Stage::Look);
+    let probe = |api: ApiUrl| async move { job.probe(&api).nest(&room.id).await };
     let mut found = job.event_and_api(room, probe).await?;
     // Where there is an audio room, that says it all.
     if let (Ok(None), Ok((_, probe))) = (&found.event, &found.api)
@@ -142,7 +142,7 @@ fn standing(room: &RoomRef, found: EventAndApi<NestProbe>) -> Standing {
 }
 
 fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>) -> Standing {
-    let unsaid = |error: &api::Error| !matches!(error, api::Error::NotFound { .. });
+    let unsaid = |error: &api::ApiError| !matches!(error, api::ApiError::NotFound { .. });
     let guest = probe.guest.as_ref().err().filter(|error| probe.has_audio_room().is_none() || unsaid(error));
     let info = probe.info.as_ref().err().filter(|error| probe.has_record().is_none() || unsaid(error));
     standing.troubles.extend(guest.map(|error| format!("audio room: {error}")));
@@ -176,7 +176,7 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
     standing
 }
 
-fn described(room: &relay::Room) -> Event {
+fn described(room: &relay::FetchedEvent) -> Event {
     let event = &room.event;
     let media = event.media_over_quic().and_then(|media| media.relay.or(media.auth));
     Event {

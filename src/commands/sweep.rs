@@ -12,7 +12,7 @@ use crate::room::RoomRef;
 pub(super) struct Sweep {
     pub inactive: Vec<RoomRef>,
     /// Open, and nobody knows whether they run.
-    pub unknown: Vec<(RoomRef, api::Error)>,
+    pub unknown: Vec<(RoomRef, api::ApiError)>,
 }
 
 impl Job<'_> {

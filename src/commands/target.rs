@@ -11,7 +11,7 @@ use nostr::{Kind, PublicKey, RelayUrl};
 use tokio::time::timeout;
 
 use super::{Error, Job, Settings};
-use crate::api::Base;
+use crate::api::ApiUrl;
 use crate::api::wire::Info;
 use crate::key::{self, HostKey, KeyPlan};
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
@@ -33,17 +33,17 @@ pub struct RelaySources {
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub room: RoomRef,
-    pub api: Base,
+    pub api: ApiUrl,
     /// Its event, if relays were asked and have it.
-    pub event: Option<relay::Room>,
+    pub event: Option<relay::FetchedEvent>,
 }
 
 /// What relays and the API say of a nest, each with what went wrong.
 pub(super) struct EventAndApi<T> {
     /// Its event; `None` if its name does not lead to one.
-    pub event: Result<Option<relay::Room>, Error>,
+    pub event: Result<Option<relay::FetchedEvent>, Error>,
     /// Its API, and what was found out there.
-    pub api: Result<(Base, T), Error>,
+    pub api: Result<(ApiUrl, T), Error>,
 }
 
 impl Job<'_> {
@@ -73,7 +73,7 @@ impl Job<'_> {
     pub(super) async fn event_and_api<T, F>(
         &self,
         room: &RoomRef,
-        ask: impl FnOnce(Base) -> F,
+        ask: impl FnOnce(ApiUrl) -> F,
     ) -> Result<EventAndApi<T>, Error>
     where
         F: Future<Output = T>,
@@ -92,20 +92,20 @@ impl Job<'_> {
     }
 
     /// The API of `room`: what was given, the room's own URL, the environment, its event's `service`, the profile.
-    pub(super) fn api(&self, room: &RoomRef, event: Option<&relay::Room>) -> Result<Base, Error> {
+    pub(super) fn api(&self, room: &RoomRef, event: Option<&relay::FetchedEvent>) -> Result<ApiUrl, Error> {
         let named = self.settings.api_named(room)?;
         let api = named.or_else(|| event?.event.api()).or_else(|| self.settings.api.profile.clone());
-        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::Error::from)?)
+        Ok(api.ok_or(Error::NoApi)?.secure(self.settings.allow_http).map_err(crate::room::RoomRefError::from)?)
     }
 
     /// The event of a nest whose host is known, from relays in any case.
-    pub(super) async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::Room, Error> {
+    pub(super) async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::FetchedEvent, Error> {
         let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
         self.fetch(room, &coordinate).await
     }
 
     /// The event of a nest. A bare id is looked for among the host's own nests, unless the API is known already.
-    pub(super) async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::Room>, Error> {
+    pub(super) async fn event(&self, room: &RoomRef, api_known: bool) -> Result<Option<relay::FetchedEvent>, Error> {
         if let Some(coordinate) = room.coordinate() {
             return self.fetch(room, &coordinate).await.map(Some);
         }
@@ -127,7 +127,7 @@ impl Job<'_> {
         &self,
         room: &RoomRef,
         info: Option<&Info>,
-    ) -> Result<Option<relay::Room>, Error> {
+    ) -> Result<Option<relay::FetchedEvent>, Error> {
         // Else the event has led to the API, not the other way round.
         let blind = self.settings.api_named(room)?.is_some() || self.settings.api.profile.is_some();
         let Some(named) = info.filter(|_| blind).and_then(|info| named_by(room, info)) else { return Ok(None) };
@@ -137,12 +137,12 @@ impl Job<'_> {
         }
     }
 
-    async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::Room, Error> {
+    async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {
         let relays = self.relays(room);
         let first = relays.fetch(coordinate).await;
         let fallback = self.settings.relays.given.is_empty() && !relays.list().iter().eq(&defaults());
         let found = match first {
-            Ok(Found { room: None, .. }) | Err(relay::Error::AllFailed(_)) if fallback => {
+            Ok(Found { room: None, .. }) | Err(relay::RelayError::AllFailed(_)) if fallback => {
                 relays.instead(defaults()).fetch(coordinate).await?
             }
             found => found?,
@@ -158,7 +158,7 @@ impl Job<'_> {
     }
 
     /// The relays to publish to, in the name of `key`.
-    pub(super) fn home_relays(&self, room: &relay::Room, key: &HostKey) -> Relays {
+    pub(super) fn home_relays(&self, room: &relay::FetchedEvent, key: &HostKey) -> Relays {
         relays(&self.settings, &[], Some(signer_of(key))).instead(room.homes())
     }
 
@@ -180,7 +180,7 @@ fn named_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
 pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Signer>) -> Relays {
     let RelaySources { given, profile, timeout } = &settings.relays;
     let named = if given.is_empty() { [hints, profile].concat() } else { given.clone() };
-    let reach = relay::Settings {
+    let reach = relay::RelaySettings {
         timeout: *timeout,
         tls: Arc::clone(&settings.network.tls),
         allow_http: settings.allow_http,
@@ -212,7 +212,7 @@ pub(super) fn signer_of(key: &HostKey) -> Signer {
 }
 
 /// A nest on Media over QUIC has none.
-pub(super) fn has_audio_room(room: &relay::Room) -> Result<(), Error> {
+pub(super) fn has_audio_room(room: &relay::FetchedEvent) -> Result<(), Error> {
     match room.event.media_over_quic() {
         None => Ok(()),
         Some(media) => Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() }),

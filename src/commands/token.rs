@@ -6,11 +6,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Error, Job, Stop, Warning};
-use crate::api::{Base, RoomId};
+use crate::api::{ApiUrl, RoomId};
 use crate::clock;
 use crate::key::HostKey;
 use crate::livekit::token::{self, Claims};
-use crate::reporter::{RoomReporter, Step};
+use crate::reporter::{RoomReporter, Stage};
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
 
@@ -19,13 +19,13 @@ use crate::secret::{Secret, exposed};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Fetched {
-    /// The nest.
+    /// The id of the nest.
     pub room_id: String,
     /// The key's token.
     #[serde(serialize_with = "exposed")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub token: Secret,
-    /// The API.
+    /// The API that gave it out.
     pub api: String,
     /// Hex public key: whose token it is.
     pub identity: String,
@@ -33,7 +33,7 @@ pub struct Fetched {
     pub may_publish: bool,
     /// Whether it may run the nest.
     pub is_admin: bool,
-    /// Requests sent.
+    /// How many requests were sent, or tried.
     pub attempts: u32,
     /// From the start of the work to its end, in milliseconds.
     pub elapsed_ms: u64,
@@ -53,7 +53,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
     let work = async {
         let since = Instant::now();
         let target = job.target(room).await?;
-        job.reporter.step(room.id.as_str(), Step::Key);
+        job.reporter.step(room.id.as_str(), Stage::Key);
         let key = job.key_of(room.host).await?;
         let (token, attempts, warnings) = fetch(job, &target.api, &room.id, &key).await?;
         let claims = token::decode(token.expose()).unwrap_or_default();
@@ -76,7 +76,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
 /// Asks for the token of `key`: the token, the number of requests, and warnings that were told already.
 pub(super) async fn fetch(
     job: &Job<'_>,
-    api: &Base,
+    api: &ApiUrl,
     id: &RoomId,
     key: &HostKey,
 ) -> Result<(Secret, u32, Vec<Warning>), Error> {

@@ -290,7 +290,7 @@ impl Vault for OsVault {
         Entry::store_status().as_ref().map(|&()| ()).map_err(|error| {
             let text = words(error);
             // With a bus, it is the bus that says by a name of its own why there is no service.
-            if text.contains("org.freedesktop.DBus.KeyringError.") {
+            if text.contains("org.freedesktop.DBus.Error.") {
                 VaultError::NoService(text)
             } else {
                 VaultError::NoSessionBus(text)

@@ -6,20 +6,19 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
-use super::ahead::Ahead;
-use super::dial::{Cause, Failed, Layer, Patience};
-use super::door::Door;
+use super::connector::{Connector, Preconnect};
 use super::endpoint::Candidate;
 use super::findings::{Entered, Findings, Freshness, Outcome, Speech, Tried};
 use super::fresh::{self, Evidence};
 use super::media::{self, Inside, Silence, Transport, Wish};
 use super::offset::Offset;
 use super::report::CheckReport;
-use super::signal::{Closed, Ending};
+use super::signal::{Closed, Ending, JoinError};
 use super::token::{self, Problem};
-use super::validate;
+use super::validate::{self, ValidateError};
 use crate::clock::Clock;
-use crate::reporter::{Reporter, Step};
+use crate::net::dial::{DialCause, DialError, DialLayer, DialLimits};
+use crate::reporter::{Reporter, Stage};
 use crate::secret::Secret;
 
 pub use super::fresh::Restarted;
@@ -76,7 +75,7 @@ pub struct Tools<'a> {
     /// For the signal connection.
     pub tls: &'a rustls::ClientConfig,
     /// A connection that was begun before there was a token.
-    pub ahead: Option<&'a Ahead>,
+    pub preconnect: Option<&'a Preconnect>,
     pub clock: Clock,
     /// Who hears of progress.
     pub reporter: &'a dyn Reporter,
@@ -91,7 +90,7 @@ impl std::fmt::Debug for Tools<'_> {
 /// Runs the check. Ends within the timeout, the hold, and half a second for leaving.
 pub async fn run(check: &Check<'_>, tools: &Tools<'_>) -> CheckReport {
     let started = Instant::now();
-    tools.reporter.step(check.room, Step::Check);
+    tools.reporter.step(check.room, Stage::Check);
     let mut findings = Findings::new(check, tools.clock);
     if let Some(inside) = enter(check, tools, &mut findings, started).await {
         stay(check, tools, &mut findings, inside, started + check.timeout).await;
@@ -111,7 +110,7 @@ async fn enter<'a>(
     for (index, candidate) in check.candidates.iter().enumerate() {
         let left = u32::try_from(check.candidates.len() - index).unwrap_or(u32::MAX);
         let share = until.saturating_duration_since(Instant::now()) / left;
-        let patience = Patience::with(candidate, share);
+        let limits = candidate.dial_limits(share);
         let tried_at = Instant::now();
         let outcome = if candidate.cleartext {
             Outcome::Cleartext
@@ -121,17 +120,20 @@ async fn enter<'a>(
             Outcome::NoTime
         } else {
             tools.reporter.detail(1, &format!("trying {}", candidate.as_str()));
-            let door = joining.map(|joining| Door { candidate, token: joining.token, tools, patience, until });
-            match Box::pin(attempt(check, tools, findings, candidate, door, patience)).await {
+            let connector = joining.map(|joining| Connector { candidate, token: joining.token, tools, limits, until });
+            match Box::pin(attempt(check, tools, findings, candidate, connector, limits)).await {
                 Ok(Some(inside)) => {
                     tools.reporter.detail(2, &inside.timings.describe());
-                    let elapsed = inside.timings.way();
-                    findings.tried.push(Tried { candidate: candidate.clone(), outcome: Outcome::Joined, elapsed });
+                    findings.tried.push(Tried {
+                        candidate: candidate.clone(),
+                        outcome: Outcome::Joined,
+                        elapsed: inside.timings.connecting(),
+                    });
                     findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
                     return Some(inside);
                 }
                 Ok(None) => Outcome::OnlyAsked,
-                Err(failed) => Outcome::Failed(failed),
+                Err(error) => Outcome::Failed(error),
             }
         };
         findings.tried.push(Tried { candidate: candidate.clone(), outcome, elapsed: tried_at.elapsed() });
@@ -152,52 +154,50 @@ async fn attempt<'a>(
     tools: &'a Tools<'a>,
     findings: &mut Findings<'a>,
     candidate: &'a Candidate,
-    door: Option<Door<'a>>,
-    patience: Patience,
-) -> Result<Option<Inside>, Failed> {
+    connector: Option<Connector<'a>>,
+    limits: DialLimits,
+) -> Result<Option<Inside>, JoinError> {
     let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
-    let left = || patience.each.min(patience.until.saturating_duration_since(Instant::now()));
+    let left = || limits.each.min(limits.until.saturating_duration_since(Instant::now()));
     let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, left(), tools.clock);
     let asking = pin!(async { Some(ask(host_token?).await) });
-    let Some(door) = door else {
+    let Some(connector) = connector else {
         findings.host_answer(asking.await);
         return Ok(None);
     };
     let dialling = Box::pin(async {
         if check.signal_only {
-            Ok(Inside::silent(door.join(door.dial().await?).await?, None))
+            Ok(Inside::silent(connector.join(connector.connect().await?).await?, None))
         } else {
-            let speaker = token::decode(door.token.expose()).is_ok_and(|claims| claims.may_publish());
-            media::enter(&door, Wish { transport: check.transport, publish: check.publish && speaker }).await
+            let speaker = token::decode(connector.token.expose()).is_ok_and(|claims| claims.may_publish());
+            media::enter(&connector, Wish { transport: check.transport, publish: check.publish && speaker }).await
         }
     });
     let (dialled, answer) = match select(dialling, asking).await {
         Either::Right((answer, dialling)) => (dialling.await, answer),
         Either::Left((dialled, asking)) => {
-            let nobody = dialled.as_ref().is_err_and(|failed| !matches!(failed.layer, Layer::WebSocket | Layer::Join));
+            let nobody = matches!(&dialled, Err(JoinError::Dial(error)) if error.layer != DialLayer::WebSocket);
             let grace = GRACE.min(left());
-            let answer = async { timeout(grace, asking).await.unwrap_or(Some(Err(validate::Error::TimedOut(grace)))) };
+            let answer = async { timeout(grace, asking).await.unwrap_or(Some(Err(ValidateError::TimedOut(grace)))) };
             (dialled, if nobody { None } else { answer.await })
         }
     };
     findings.host_answer(answer);
-    let mut failed = match dialled {
-        Ok(inside) => return Ok(Some(inside)),
-        Err(failed) => failed,
-    };
     // A client often sees a part only of the reason why an upgrade is refused.
-    if let Cause::Refused { refusal: refusal @ None, .. } = &mut failed.cause
-        && let Ok(answer) = ask(door.token).await
+    if let Err(JoinError::Dial(DialError { cause: DialCause::NoWebSocket { location: None, .. }, .. })) = &dialled
+        && let Ok(answer) = ask(connector.token).await
     {
         findings.media_clock = answer.clock;
-        *refusal = answer.verdict.err();
+        if let Err(refusal) = answer.verdict {
+            return Err(JoinError::Refused(refusal));
+        }
     }
-    Err(failed)
+    dialled.map(Some)
 }
 
 /// Judges the room from inside, holds, leaves.
 async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: Inside, until: Instant) {
-    let Inside { joined, timings, peer, session, finding, mut live, .. } = inside;
+    let Inside { joined, timings, remote_ip, session, finding, mut live, .. } = inside;
     let judging = Instant::now();
     let evidence = Evidence {
         restarted: check.restarted,
@@ -212,7 +212,7 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
         last_restart: fresh::last_restart(&evidence),
         elapsed: judging.elapsed(),
     });
-    findings.entered = Some(Entered { joined, timings, peer });
+    findings.entered = Some(Entered { joined, timings, peer: Some(remote_ip) });
     findings.media = finding;
     let Some(mut session) = session else {
         findings.ended_ms = Some(tools.clock.now_ms());

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use crate::net::is_loopback;
+
 /// Who named an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -63,20 +65,17 @@ pub struct Candidate {
 
 impl Candidate {
     /// The endpoint as people write it.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         let url = self.url.as_str();
         if self.url.path() == "/" { url.trim_end_matches('/') } else { url }
     }
 
     /// Whether a token may be sent there: the host's, if `host`.
-    #[must_use]
     pub fn takes(&self, host: bool) -> bool {
         !self.cleartext && (!host || self.host_token)
     }
 
     /// The endpoint with `rest` (such as `/rtc`) after its path; `http` instead of `ws` when `http` is set.
-    #[must_use]
     pub fn with_path(&self, rest: &str, http: bool) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{rest}", self.url.path().trim_end_matches('/')));
@@ -103,7 +102,6 @@ pub struct Hints<'a> {
 }
 
 /// All endpoints worth a try, the likeliest first, none twice. Playlists (`.m3u8`) and unknown schemes are left out.
-#[must_use]
 pub fn candidates(hints: Hints<'_>) -> Vec<Candidate> {
     let returned = hints.returned.iter().map(|text| (read(text, hints.allow_http), Source::Api));
     let streaming = hints.streaming.iter().map(|text| (read(text, hints.allow_http), Source::Event));
@@ -161,13 +159,6 @@ fn websocket(scheme: &str, address: &str) -> Option<Url> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Some(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        _ => address(url).is_some_and(|ip| ip.is_loopback()),
-    }
 }
 
 fn address(url: &Url) -> Option<IpAddr> {

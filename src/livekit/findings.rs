@@ -4,22 +4,22 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::check::{Check, LONGEST_HOLD};
-use super::dial::{Cause, Failed, Layer, Timings};
 use super::endpoint::Candidate;
 use super::fresh;
 use super::judge;
 use super::media::{AudioFinding, Connected, Failure, Silence, Spoken};
 use super::offset::{Offset, Span};
 use super::report::{CheckReport, Media, Room, Server, Verdict};
-use super::signal::{Closed, Ending, Joined};
-use super::validate::{self, Answer, Refusal};
+use super::signal::{Closed, Ending, JoinError, Joined};
+use super::validate::{Refusal, ValidateAnswer, ValidateError};
 use crate::clock::{Clock, rfc3339};
+use crate::net::dial::{DialCause, DialError, Timings};
 use crate::report::Status;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Joined,
-    Failed(Failed),
+    Failed(JoinError),
     /// There was no token to join with.
     OnlyAsked,
     /// A token would travel in the clear.
@@ -41,12 +41,10 @@ pub struct Tried {
 
 impl Tried {
     /// The failure, if it came from a LiveKit server: the endpoint is right, and yet we were not let in.
-    pub(crate) fn turned_away(&self) -> Option<&Failed> {
+    pub(crate) fn turned_away(&self) -> Option<&JoinError> {
         match &self.outcome {
-            Outcome::Failed(failed) => match &failed.cause {
-                Cause::Refused { refusal: Some(_), .. } | Cause::SentAway(_) => Some(failed),
-                _ => (failed.layer == Layer::Join).then_some(failed),
-            },
+            Outcome::Failed(JoinError::Dial(_)) => None,
+            Outcome::Failed(error) => Some(error),
             _ => None,
         }
     }
@@ -60,7 +58,10 @@ impl Tried {
     pub(super) fn cut_short(&self) -> bool {
         match &self.outcome {
             Outcome::NoTime => true,
-            Outcome::Failed(failed) => matches!(failed.cause, Cause::OutOfTime(_)),
+            Outcome::Failed(
+                JoinError::TimedOut(timed_out)
+                | JoinError::Dial(DialError { cause: DialCause::TimedOut(timed_out), .. }),
+            ) => timed_out.cut_short,
             _ => false,
         }
     }
@@ -94,7 +95,7 @@ pub(super) struct Findings<'a> {
     pub tried: Vec<Tried>,
     pub joined_after: Option<Duration>,
     /// What a media server says of the host's token.
-    pub host_answer: Option<Result<Answer, validate::Error>>,
+    pub host_answer: Option<Result<ValidateAnswer, ValidateError>>,
     /// By the `Date` of the media server that was asked last.
     pub media_clock: Option<Offset>,
     pub entered: Option<Entered>,
@@ -115,9 +116,9 @@ impl<'a> Findings<'a> {
     }
 
     /// Keeps what a media server says of the host's token; a verdict is not replaced by silence.
-    pub fn host_answer(&mut self, answer: Option<Result<Answer, validate::Error>>) {
+    pub fn host_answer(&mut self, answer: Option<Result<ValidateAnswer, ValidateError>>) {
         let Some(answer) = answer else { return };
-        if let Ok(Answer { clock: Some(clock), .. }) = answer {
+        if let Ok(ValidateAnswer { clock: Some(clock), .. }) = answer {
             self.media_clock = Some(clock);
         }
         if answer.is_ok() || !matches!(self.host_answer, Some(Ok(_))) {
@@ -133,8 +134,8 @@ impl<'a> Findings<'a> {
 
     /// The reason that a media server gave for not letting our joining token in.
     pub fn join_refusal(&self) -> Option<&Refusal> {
-        self.tried.iter().find_map(|tried| match &tried.turned_away()?.cause {
-            Cause::Refused { refusal, .. } => refusal.as_ref(),
+        self.tried.iter().find_map(|tried| match tried.turned_away()? {
+            JoinError::Refused(refusal) => Some(refusal),
             _ => None,
         })
     }

@@ -87,7 +87,6 @@ enum Leaning {
 }
 
 /// When the room was made, by the clock here; `None` when the server does not say or its clock is not known.
-#[must_use]
 pub fn created_here(joined: &Joined, media_clock: Option<Offset>) -> Option<Span> {
     // The moment of our joining is exact to milliseconds, and of the very server that has the room.
     let clock = joined.clock.or(media_clock)?;
@@ -102,7 +101,6 @@ fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span
 }
 
 /// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
-#[must_use]
 pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
     match evidence.restarted {
         Some(Restarted { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
@@ -110,7 +108,6 @@ pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
     }
 }
 
-#[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let joined = evidence.joined;
     if evidence.any_room {
@@ -185,11 +182,8 @@ mod tests {
             version: None,
             region: None,
             sid: sid.into(),
-            room: "demo".into(),
             created: Some(Reading { ms: SENT - age_ms + MEDIA_MS, resolution_ms: 1 }),
             metadata: metadata.into(),
-            num_participants: 0,
-            empty_timeout_s: 1800,
             departure_timeout_s: 60,
             identity: "guest".into(),
             people: std::collections::BTreeSet::new(),

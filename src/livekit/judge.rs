@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::dial::Cause;
 use super::findings::{Findings, Outcome, Tried};
 use super::fresh::{self, Verdict};
 use super::media::{Failure, Silence, Transport};
 use super::offset::Offset;
 use super::report::{Finding, TokenFinding, Whose};
-use super::signal::{DisconnectReason, Ending};
+use super::signal::{DisconnectReason, Ending, JoinError};
 use super::token::{self, Problem};
-use super::validate::{self, Answer, Refusal};
+use super::validate::{Refusal, ValidateAnswer, ValidateError};
+use crate::net::dial::{DialLayer, TimedOut};
 use crate::report::{Status, Step};
 use crate::secret::Secret;
 
@@ -39,7 +39,7 @@ pub(super) fn steps(seen: &Findings<'_>) -> Vec<Step<Finding>> {
 enum Opinion<'a> {
     Accepted,
     Refused(&'a Refusal),
-    Silence(Option<&'a validate::Error>),
+    Silence(Option<&'a ValidateError>),
 }
 
 fn token(seen: &Findings<'_>) -> Judged {
@@ -64,15 +64,15 @@ fn token(seen: &Findings<'_>) -> Judged {
 /// How long a media server took to judge the token: the host's when asked, else the one that joins, by the upgrade.
 fn judged_after(seen: &Findings<'_>) -> Option<Duration> {
     let asked = seen.host_answer.as_ref().and_then(|answer| Some(answer.as_ref().ok()?.elapsed));
-    let joined = seen.entered.as_ref().and_then(|entered| entered.timings.websocket);
+    let joined = seen.entered.as_ref().and_then(|entered| entered.timings.of(DialLayer::WebSocket));
     let refused = || seen.tried.iter().find(|tried| tried.turned_away().is_some()).map(|tried| tried.elapsed);
     asked.or(joined).or_else(refused)
 }
 
 fn on_host<'a>(seen: &'a Findings<'_>) -> Opinion<'a> {
     match &seen.host_answer {
-        Some(Ok(Answer { verdict: Ok(()) | Err(Refusal::NoSuchRoom), .. })) => Opinion::Accepted,
-        Some(Ok(Answer { verdict: Err(refusal), .. })) => Opinion::Refused(refusal),
+        Some(Ok(ValidateAnswer { verdict: Ok(()) | Err(Refusal::NoSuchRoom), .. })) => Opinion::Accepted,
+        Some(Ok(ValidateAnswer { verdict: Err(refusal), .. })) => Opinion::Refused(refusal),
         Some(Err(error)) => Opinion::Silence(Some(error)),
         None => Opinion::Silence(None),
     }
@@ -139,10 +139,10 @@ fn endpoint(seen: &Findings<'_>) -> Judged {
 fn signal(seen: &Findings<'_>) -> Judged {
     if let Some(entered) = &seen.entered {
         let status = if seen.closes_at_ms().is_some() { Status::Warned } else { Status::Passed };
-        return (status, Finding::Joined(entered.timings), Some(entered.timings.total()));
+        return (status, Finding::Joined(entered.timings.clone()), Some(entered.timings.total()));
     }
     let room = || seen.check.room.to_owned();
-    let Some((tried, failed)) = seen.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
+    let Some((tried, error)) = seen.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
         let finding = match seen.check.join {
             None => Finding::NoTokenToJoin(room(), seen.check.no_token.map(str::to_owned)),
             _ if seen.tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) => Finding::NothingDialled,
@@ -150,9 +150,11 @@ fn signal(seen: &Findings<'_>) -> Judged {
         };
         return (Status::NotChecked, finding, None);
     };
-    let (status, finding) = match failed.cause {
-        Cause::Refused { refusal: Some(Refusal::NoSuchRoom), .. } => (Status::Failed, Finding::NoSuchRoom(room())),
-        Cause::OutOfTime(_) => (Status::NotChecked, Finding::TurnedAway(tried.clone())),
+    let (status, finding) = match error {
+        JoinError::Refused(Refusal::NoSuchRoom) => (Status::Failed, Finding::NoSuchRoom(room())),
+        JoinError::TimedOut(TimedOut { cut_short: true, .. }) => {
+            (Status::NotChecked, Finding::TurnedAway(tried.clone()))
+        }
         _ => (Status::Failed, Finding::TurnedAway(tried.clone())),
     };
     (status, finding, Some(tried.elapsed))

@@ -1,10 +1,8 @@
 //! LiveKit as a client meets it: tokens, endpoints, the signal connection, and the check that strings them together.
 #![cfg_attr(not(feature = "media"), allow(dead_code, reason = "what only audio needs"))]
 
-mod ahead;
 pub mod check;
-pub mod dial;
-mod door;
+mod connector;
 pub mod endpoint;
 mod findings;
 pub mod fresh;
@@ -16,8 +14,8 @@ pub mod signal;
 pub mod token;
 pub mod validate;
 
-pub use ahead::Ahead;
 pub use check::Restarted;
+pub use connector::Preconnect;
 pub use findings::{Outcome, Tried};
 pub use media::Transport;
 pub use offset::Offset;

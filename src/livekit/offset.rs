@@ -20,13 +20,11 @@ pub struct Span {
 
 impl Span {
     /// The middle of it, for people.
-    #[must_use]
     pub fn middle_ms(self) -> i64 {
         self.from_ms.midpoint(self.to_ms)
     }
 
     /// How little is known.
-    #[must_use]
     pub fn width_ms(self) -> i64 {
         self.to_ms.saturating_sub(self.from_ms)
     }
@@ -35,7 +33,6 @@ impl Span {
 impl Offset {
     /// From a server's time that was read between two moments here. `resolution_ms` is how much its clock leaves out:
     /// 1000 for an HTTP `Date`, 1 for a time in milliseconds.
-    #[must_use]
     pub fn from_reading(server_ms: i64, resolution_ms: i64, sent_ms: i64, received_ms: i64) -> Self {
         Self {
             min_ms: server_ms.saturating_sub(received_ms).saturating_sub(1),
@@ -44,7 +41,6 @@ impl Offset {
     }
 
     /// When the clock here showed what the server calls `server_ms` (rounded down to `resolution_ms`).
-    #[must_use]
     pub fn here(self, server_ms: i64, resolution_ms: i64) -> Span {
         Span {
             from_ms: server_ms.saturating_sub(self.max_ms),
@@ -53,13 +49,11 @@ impl Offset {
     }
 
     /// The likeliest offset.
-    #[must_use]
     pub fn middle_ms(self) -> i64 {
         self.min_ms.midpoint(self.max_ms)
     }
 
     /// What both allow; `None` when they contradict each other.
-    #[must_use]
     pub fn and(self, other: Self) -> Option<Self> {
         let both = Self { min_ms: self.min_ms.max(other.min_ms), max_ms: self.max_ms.min(other.max_ms) };
         (both.min_ms <= both.max_ms).then_some(both)

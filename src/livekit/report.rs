@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::dial::Timings;
 use super::findings::Tried;
 use super::fresh;
 use super::media::{AudioFinding, Silence, Spoken, Transport};
 use super::signal::Closed;
 use super::token::{Claims, Malformed, Problem};
 use super::validate::{self, Refusal};
+use crate::net::dial::Timings;
 use crate::report::{Status, Step};
 
 /// What it all amounts to.
@@ -107,7 +107,6 @@ pub struct CheckReport {
 
 impl CheckReport {
     /// The first step that failed.
-    #[must_use]
     pub fn failed(&self) -> Option<&Step<Finding>> {
         self.steps.iter().find(|step| step.status == Status::Failed)
     }
@@ -178,5 +177,5 @@ pub enum TokenFinding {
     Useless(Problem),
     Accepted(Claims),
     /// Nothing speaks against it, but no media server has judged it; why, if one was asked.
-    Unjudged(Claims, Option<validate::Error>),
+    Unjudged(Claims, Option<validate::ValidateError>),
 }

@@ -146,7 +146,6 @@ fn seconds(map: &Map<String, Value>, name: &str) -> Option<i64> {
 
 impl Claims {
     /// What stands against joining `room` with it when the media server's clock shows `now_s`.
-    #[must_use]
     pub fn problems(&self, room: &str, now_s: i64) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Some(exp) = self.exp.filter(|exp| exp.saturating_add(LEEWAY_S) < now_s) {
@@ -172,7 +171,6 @@ impl Claims {
     }
 
     /// Whether it may speak.
-    #[must_use]
     pub fn may_publish(&self) -> bool {
         self.video.as_ref().is_some_and(|video| video.can_publish.unwrap_or(true))
     }

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use reqwest::header::{DATE, LOCATION};
+use reqwest::header::DATE;
 use url::Url;
 
 use super::endpoint::Candidate;
 use super::offset::Offset;
 use crate::clock::{Clock, parse_http_date};
-use crate::secret::{Secret, scrub};
+use crate::net::tls::TlsFailure;
+use crate::secret::{Secret, excerpt};
 
 /// A refusal echoes the token, and says why only after it.
 const MAX_BODY: usize = 64 * 1024;
@@ -17,10 +18,8 @@ const MAX_BODY: usize = 64 * 1024;
 /// Why a media server does not let a token in. The texts are those of livekit-server 1.13.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Signed with another secret.
     #[error("it is signed with another secret than this media server's")]
     WrongSecret,
-    /// Signed by an API key that the server does not have.
     #[error("it is signed by the API key {0:?}, which this media server does not have")]
     UnknownKey(String),
     /// `exp` is past, by the media server's clock.
@@ -32,16 +31,13 @@ pub enum Refusal {
     /// `roomJoin` is missing.
     #[error("it does not allow to join a room")]
     MayNotJoin,
-    /// No JWT.
     #[error("it is no token to this media server")]
     NotAToken,
     /// No token arrived: something in between drops the query.
     #[error("it did not arrive")]
     NoToken,
-    /// The token names no room.
     #[error("it names no room")]
     NoRoomName,
-    /// The token names no participant.
     #[error("it names no participant")]
     NoIdentity,
     /// The room does not exist, and the server makes none on demand.
@@ -49,76 +45,53 @@ pub enum Refusal {
     NoSuchRoom,
     /// Anything else, in the server's words, scrubbed.
     #[error("{text} (status {status})")]
-    Other {
-        /// HTTP status.
-        status: u16,
-        /// What it says.
-        text: String,
-    },
+    Other { status: u16, text: String },
 }
+
+/// What is found in the reason of each refusal.
+const REASONS: [(&str, Refusal); 10] = [
+    ("signature is invalid", Refusal::WrongSecret),
+    ("error in cryptographic primitive", Refusal::WrongSecret),
+    ("is expired", Refusal::Expired),
+    ("not valid yet", Refusal::NotYetValid),
+    ("permissions denied", Refusal::MayNotJoin),
+    ("invalid authorization token", Refusal::NotAToken),
+    ("no permissions to access the room", Refusal::NoToken),
+    ("no room name", Refusal::NoRoomName),
+    ("identity cannot be empty", Refusal::NoIdentity),
+    ("requested room does not exist", Refusal::NoSuchRoom),
+];
 
 impl Refusal {
     /// Reads the reason out of a refusal; `None` when it does not come from a LiveKit server.
-    #[must_use]
     pub fn read(status: u16, body: &str) -> Option<Self> {
         // What stands before is the token.
         let why = body.rsplit_once("error:").map_or(body, |(_, why)| why).trim();
-        let says = |text: &str| why.contains(text);
-        Some(if says("signature is invalid") || says("error in cryptographic primitive") {
-            Self::WrongSecret
-        } else if let Some((_, key)) = why.split_once("invalid API key:") {
-            Self::UnknownKey(excerpt(key.trim()))
-        } else if says("is expired") {
-            Self::Expired
-        } else if says("not valid yet") {
-            Self::NotYetValid
-        } else if says("permissions denied") {
-            Self::MayNotJoin
-        } else if says("invalid authorization token") {
-            Self::NotAToken
-        } else if says("no permissions to access the room") {
-            Self::NoToken
-        } else if says("no room name") {
-            Self::NoRoomName
-        } else if says("identity cannot be empty") {
-            Self::NoIdentity
-        } else if says("requested room does not exist") {
-            Self::NoSuchRoom
-        } else if matches!(status, 400 | 401 | 403) && !why.is_empty() && !why.contains('<') {
-            Self::Other { status, text: excerpt(why) }
-        } else {
-            return None;
-        })
+        if let Some((_, key)) = why.split_once("invalid API key:") {
+            return Some(Self::UnknownKey(excerpt(key.trim())));
+        }
+        let known = REASONS.iter().find(|(text, _)| why.contains(text)).map(|(_, refusal)| refusal.clone());
+        let told = matches!(status, 400 | 401 | 403) && !why.is_empty() && !why.contains('<');
+        known.or_else(|| told.then(|| Self::Other { status, text: excerpt(why) }))
     }
-}
-
-/// At most 200 characters of what a server said, scrubbed.
-pub(super) fn excerpt(text: &str) -> String {
-    scrub(text.trim()).chars().take(200).collect()
 }
 
 /// Why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum ValidateError {
     /// No connection, or it broke.
     #[error("{0}")]
     Unreachable(String),
-    /// Nothing came in time.
     #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// Something answered that is no LiveKit server, or an error in front of one.
-    #[error("what answers there is no LiveKit server (status {status})")]
-    NotLiveKit {
-        /// HTTP status.
-        status: u16,
-        /// Where it points to, for a redirect; scrubbed.
-        location: Option<String>,
-    },
+    #[error("what answers there is no LiveKit server (status {0})")]
+    NotLiveKit(u16),
 }
 
 /// What a media server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ValidateAnswer {
     /// Whether the token would be let in.
     pub verdict: Result<(), Refusal>,
     /// How far its clock is from the one here (its `Date` has whole seconds).
@@ -128,38 +101,34 @@ pub struct Answer {
 }
 
 /// Shows a token to the media server at `candidate`; waits `limit` at most. `http` must not follow redirects.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn ask(
     http: &reqwest::Client,
     candidate: &Candidate,
     token: &Secret,
     limit: Duration,
     clock: Clock,
-) -> Result<Answer, Error> {
+) -> Result<ValidateAnswer, ValidateError> {
     let mut url = candidate.with_path("/rtc/validate", true);
     url.query_pairs_mut().append_pair("access_token", token.expose());
-    tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(Error::TimedOut(limit)))
+    tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(ValidateError::TimedOut(limit)))
 }
 
 /// Whether a LiveKit server is at `candidate`: without a token it refuses, in its own words.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn ask_without_token(http: &reqwest::Client, candidate: &Candidate, limit: Duration) -> Result<(), Error> {
+pub(crate) async fn ask_without_token(
+    http: &reqwest::Client,
+    candidate: &Candidate,
+    limit: Duration,
+) -> Result<(), ValidateError> {
     let asked = get(http, candidate.with_path("/rtc/validate", true), Clock::default());
-    tokio::time::timeout(limit, asked).await.unwrap_or(Err(Error::TimedOut(limit))).map(drop)
+    tokio::time::timeout(limit, asked).await.unwrap_or(Err(ValidateError::TimedOut(limit))).map(drop)
 }
 
-async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<Answer, Error> {
+async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {
     let (started, sent_ms) = (Instant::now(), clock.now_ms());
     let mut response = http.get(url).send().await.map_err(unreachable)?;
     let received_ms = clock.now_ms();
     let status = response.status();
-    let header = |name| response.headers().get(name)?.to_str().ok();
-    let date = header(DATE).and_then(parse_http_date);
-    let location = header(LOCATION).map(excerpt);
+    let date = response.headers().get(DATE).and_then(|date| parse_http_date(date.to_str().ok()?));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         let room = MAX_BODY - body.len();
@@ -169,13 +138,13 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<Answer, E
         }
     }
     let body = String::from_utf8_lossy(&body);
-    let no_livekit = || Error::NotLiveKit { status: status.as_u16(), location };
+    let no_livekit = ValidateError::NotLiveKit(status.as_u16());
     let verdict = match status {
         StatusCode::OK if body.trim() == "success" => Ok(()),
-        StatusCode::OK => return Err(no_livekit()),
-        _ => Err(Refusal::read(status.as_u16(), &body).ok_or_else(no_livekit)?),
+        StatusCode::OK => return Err(no_livekit),
+        _ => Err(Refusal::read(status.as_u16(), &body).ok_or(no_livekit)?),
     };
-    Ok(Answer {
+    Ok(ValidateAnswer {
         verdict,
         clock: date.map(|date| Offset::from_reading(date, 1000, sent_ms, received_ms)),
         elapsed: started.elapsed(),
@@ -184,18 +153,18 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<Answer, E
 
 /// The error without the URL, which holds the token.
 #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
-fn unreachable(error: reqwest::Error) -> Error {
-    if let Some(failure) = crate::tls::failure(&error) {
-        return Error::Unreachable(failure.to_string());
+fn unreachable(error: reqwest::Error) -> ValidateError {
+    if let Some(failure) = TlsFailure::behind(&error) {
+        return ValidateError::Unreachable(failure.to_string());
     }
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(deeper) = innermost.source() {
         innermost = deeper;
     }
     if innermost.downcast_ref().is_some_and(hyper::Error::is_incomplete_message) {
-        return Error::Unreachable("the connection was lost before there was an answer".into());
+        return ValidateError::Unreachable("the connection was lost before there was an answer".into());
     }
-    Error::Unreachable(excerpt(&innermost.to_string()))
+    ValidateError::Unreachable(excerpt(&innermost.to_string()))
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@ use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32};
 use nostr::{Event, PublicKey, RelayUrl, Tag};
 
-use super::person::{Person, Role};
-use super::status::Status;
-use crate::api::address::Base;
+use super::each_once;
+use crate::api::address::ApiUrl;
 use crate::room::{ROOM_KIND, RoomId, RoomRef};
 
 /// What marks the pointer from a closed nest to the one that took its place; stands behind the relay of an `a` tag.
@@ -22,7 +21,6 @@ const HINTS_MAX: usize = 3;
 /// Why an event is no nest's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotARoom {
-    /// Of another kind.
     #[error("the event is of kind {0}, and a nest has kind {ROOM_KIND}")]
     Kind(u16),
     /// Without a `d` that can name a room.
@@ -42,8 +40,105 @@ pub struct RoomEvent {
 pub struct MediaOverQuic<'a> {
     /// The relay: the first `https` value of `streaming`.
     pub relay: Option<&'a str>,
-    /// Its service for tokens.
     pub auth: Option<&'a str>,
+}
+
+/// What a `p` tag makes of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Runs the nest.
+    Host,
+    /// May mute and invite.
+    Admin,
+    /// May speak.
+    Speaker,
+    /// Anything else, as it is written.
+    Other(String),
+}
+
+/// Somebody named in the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub key: PublicKey,
+    pub role: Role,
+}
+
+impl Role {
+    fn parse(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "host" => Self::Host,
+            "admin" | "moderator" => Self::Admin,
+            "speaker" => Self::Speaker,
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+}
+
+/// Whether a nest is open, as its event says it, in one of two [vocabularies](Vocabulary).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    Open,
+    Private,
+    Closed,
+    Planned,
+    Live,
+    Ended,
+    /// Anything else as it is written; empty when there is no status.
+    Unknown(String),
+}
+
+/// Clients write the status in one of two sets of words, which go with the two names of the tag for a title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vocabulary {
+    /// The title is in `room`; the status is `open`, `private` or `closed`.
+    Room,
+    /// The title is in `title`; the status is `planned`, `live` or `ended`.
+    Title,
+}
+
+impl Status {
+    /// Reads the value of a `status` tag, in whatever case.
+    pub fn parse(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "open" => Self::Open,
+            "private" => Self::Private,
+            "closed" => Self::Closed,
+            "planned" => Self::Planned,
+            "live" => Self::Live,
+            "ended" => Self::Ended,
+            _ => Self::Unknown(text.to_owned()),
+        }
+    }
+
+    /// As it stands in the tag.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Open => "open",
+            Self::Private => "private",
+            Self::Closed => "closed",
+            Self::Planned => "planned",
+            Self::Live => "live",
+            Self::Ended => "ended",
+            Self::Unknown(text) => text,
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Closed | Self::Ended)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Open | Self::Private | Self::Planned | Self::Live)
+    }
+
+    /// Whose word it is; `None` for a word of neither.
+    pub(super) fn vocabulary(&self) -> Option<Vocabulary> {
+        match self {
+            Self::Open | Self::Private | Self::Closed => Some(Vocabulary::Room),
+            Self::Planned | Self::Live | Self::Ended => Some(Vocabulary::Title),
+            Self::Unknown(_) => None,
+        }
+    }
 }
 
 impl RoomEvent {
@@ -61,141 +156,105 @@ impl RoomEvent {
         Ok(Self { event, id })
     }
 
-    /// The event itself.
-    #[must_use]
     pub fn event(&self) -> &Event {
         &self.event
     }
 
-    /// Which nest.
-    #[must_use]
     pub fn id(&self) -> &RoomId {
         &self.id
     }
 
     /// Whose nest: the author of the event.
-    #[must_use]
     pub fn host(&self) -> PublicKey {
         self.event.pubkey
     }
 
     /// The address of the event as relays index it.
-    #[must_use]
     pub fn coordinate(&self) -> Coordinate {
         Coordinate::new(self.event.kind, self.event.pubkey).identifier(self.id.as_str())
     }
 
     /// `naddr1…`, with those relays as hints that are known to have the event, then those that it names.
     /// `None` for an id that is too long for one (255 bytes).
-    #[must_use]
     pub fn naddr(&self, seen_on: &[RelayUrl]) -> Option<String> {
         if self.id.as_str().len() > TLV_MAX {
             return None;
         }
-        let mut relays: Vec<RelayUrl> = Vec::new();
-        for relay in seen_on.iter().cloned().chain(self.relays()) {
-            if relay.as_str().len() <= TLV_MAX && !relays.contains(&relay) {
-                relays.push(relay);
-            }
-        }
+        let fitting = seen_on.iter().cloned().chain(self.relays()).filter(|relay| relay.as_str().len() <= TLV_MAX);
+        let mut relays = each_once(fitting);
         relays.truncate(HINTS_MAX);
         Nip19Coordinate { coordinate: self.coordinate(), relays }.to_bech32().ok()
     }
 
     /// The same as a reference, with the relays of the event as its hints and its API.
-    #[must_use]
     pub fn reference(&self) -> RoomRef {
         RoomRef { id: self.id.clone(), host: Some(self.host()), relays: self.relays(), api: self.api() }
     }
 
     /// Seconds since the Unix epoch.
-    #[must_use]
     pub fn created_at(&self) -> u64 {
         self.event.created_at.as_secs()
     }
 
     /// Whether this version replaces `other`: later, or at the same second with the lower id (NIP-01).
-    #[must_use]
     pub fn replaces(&self, other: &Self) -> bool {
         (self.event.created_at, other.event.id) > (other.event.created_at, self.event.id)
     }
 
     /// What people call it: `title` in one vocabulary, `room` in the other.
-    #[must_use]
     pub fn title(&self) -> Option<&str> {
         self.value("title").or_else(|| self.value("room"))
     }
 
-    /// What it is about.
-    #[must_use]
     pub fn summary(&self) -> Option<&str> {
         self.value("summary")
     }
 
-    /// URL of a picture.
-    #[must_use]
     pub fn image(&self) -> Option<&str> {
         self.value("image")
     }
 
-    /// Hashtags.
-    #[must_use]
     pub fn topics(&self) -> Vec<&str> {
         self.values("t").collect()
     }
 
-    /// What the event says of itself.
-    #[must_use]
     pub fn status(&self) -> Status {
         Status::parse(self.value("status").unwrap_or_default())
     }
 
     /// Closed or ended, or past its `ends`. Such a nest is restarted only when it is named.
-    #[must_use]
     pub fn is_over(&self, now_s: i64) -> bool {
         self.status().is_over() || self.ends().is_some_and(|ends| ends <= now_s)
     }
 
     /// Open, private, planned or live, and not past its `ends`: without an audio room such a nest is inactive.
     /// A status of some other vocabulary is neither this nor [over](Self::is_over).
-    #[must_use]
     pub fn is_open(&self, now_s: i64) -> bool {
         self.status().is_open() && !self.is_over(now_s)
     }
 
     /// `service` as it is written: an origin, or a full `…/api/v1/nests`.
-    #[must_use]
     pub fn service(&self) -> Option<&str> {
         self.value("service")
     }
 
     /// The API that `service` names, in either spelling; `None` too when it cannot be read.
-    #[must_use]
-    pub fn api(&self) -> Option<Base> {
-        Base::parse(self.service()?).ok()
+    pub fn api(&self) -> Option<ApiUrl> {
+        ApiUrl::parse(self.service()?).ok()
     }
 
     /// The media endpoints, as they are written.
-    #[must_use]
     pub fn streaming(&self) -> Vec<&str> {
         self.values("streaming").collect()
     }
 
     /// The relays of the nest, without those that are no relay URLs, each once.
-    #[must_use]
     pub fn relays(&self) -> Vec<RelayUrl> {
         let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "relays"));
-        let mut relays: Vec<RelayUrl> = Vec::new();
-        for relay in tags.flat_map(|tag| &tag[1..]).filter_map(|url| RelayUrl::parse(url).ok()) {
-            if !relays.contains(&relay) {
-                relays.push(relay);
-            }
-        }
-        relays
+        each_once(tags.flat_map(|tag| &tag[1..]).filter_map(|url| RelayUrl::parse(url).ok()))
     }
 
     /// Everybody named, with a role or without.
-    #[must_use]
     pub fn people(&self) -> Vec<Person> {
         let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "p"));
         tags.filter_map(|tag| {
@@ -206,20 +265,17 @@ impl RoomEvent {
     }
 
     /// When it starts or started, in seconds since the Unix epoch.
-    #[must_use]
     pub fn starts(&self) -> Option<i64> {
         self.value("starts").and_then(time)
     }
 
     /// When it ends or ended, in seconds since the Unix epoch.
-    #[must_use]
     pub fn ends(&self) -> Option<i64> {
         self.value("ends").and_then(time)
     }
 
     /// The relay and its auth service, for a nest that runs on Media over QUIC: no `service`, no WebSocket endpoint, but
     /// an `https` one that is not a playlist of segments, or an `auth`.
-    #[must_use]
     pub fn media_over_quic(&self) -> Option<MediaOverQuic<'_>> {
         let streaming = self.streaming();
         let livekit =
@@ -233,13 +289,11 @@ impl RoomEvent {
     }
 
     /// The nest that took the place of this one.
-    #[must_use]
     pub fn successor(&self) -> Option<Coordinate> {
         self.pointer(SUCCESSOR)
     }
 
     /// The nest whose place this one took.
-    #[must_use]
     pub fn predecessor(&self) -> Option<Coordinate> {
         self.pointer(PREDECESSOR)
     }

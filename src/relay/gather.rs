@@ -1,4 +1,13 @@
 //! One question to many relays at once: newest version wins, nothing is believed that the host has not signed.
+//!
+//! When relays are not waited for any longer:
+//!
+//! ```text
+//! one nest    a relay has the event ── 300 ms ── done
+//! all nests   a relay has listed all it has ─┬─ 300 ms ── what is known is handed on, later what comes
+//!                                            └─ 1 s ── done
+//! both        settings.timeout ── done
+//! ```
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,13 +20,12 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::event::RoomEvent;
-use super::session::{Session, Settings};
-use super::trouble::Trouble;
-use super::{Failed, Room};
-use crate::api::address::is_loopback;
+use super::session::{RelaySession, RelaySettings, RelayTrouble};
+use super::{FailedRelay, each_once};
+use crate::net::is_loopback;
 use crate::room::{ROOM_KIND, RoomId};
 
-/// How long the others have to come up with a newer version once one relay has the nest.
+/// How long the others have to send a newer version once one relay has the nest.
 const GRACE_ONE: Duration = Duration::from_millis(300);
 /// How long the others have to name more nests once one relay has listed all of its own.
 const GRACE_ALL: Duration = Duration::from_secs(1);
@@ -25,45 +33,83 @@ const GRACE_ALL: Duration = Duration::from_secs(1);
 const OUTBOX_MAX: usize = 8;
 /// Nests of one host that are asked for.
 const LIST_MAX: usize = 500;
+/// An event can name any number of relays.
+const HOMES_MAX: usize = 20;
 
-/// How asking went, relay by relay.
+/// The newest version of a nest's event, its signature checked, and where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedEvent {
+    pub event: RoomEvent,
+    /// Who has it.
+    pub seen_on: Vec<RelayUrl>,
+    /// Who has only an older one.
+    pub stale_on: Vec<RelayUrl>,
+}
+
+impl FetchedEvent {
+    /// `naddr1…` with hints that are known to be good; `None` for an id that is too long for one.
+    pub fn naddr(&self) -> Option<String> {
+        self.event.naddr(&self.seen_on)
+    }
+
+    /// Where a new version belongs: wherever there is one already, and to the relays of the nest; 20 at most.
+    pub fn homes(&self) -> Vec<RelayUrl> {
+        let all = self.seen_on.iter().chain(&self.stale_on).cloned().chain(self.event.relays());
+        each_once(all).into_iter().take(HOMES_MAX).collect()
+    }
+
+    /// Takes in what `relay` has.
+    fn merge(&mut self, event: RoomEvent, relay: &RelayUrl) {
+        if event.replaces(&self.event) {
+            self.stale_on.append(&mut self.seen_on);
+            self.event = event;
+        } else if event.event().id != self.event.event().id {
+            if !self.seen_on.contains(relay) && !self.stale_on.contains(relay) {
+                self.stale_on.push(relay.clone());
+            }
+            return;
+        }
+        self.stale_on.retain(|stale| stale != relay);
+        if !self.seen_on.contains(relay) {
+            self.seen_on.push(relay.clone());
+        }
+    }
+}
+
+/// What became of the question, relay by relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// Told all that they have.
+    /// They sent all that they have.
     pub answered: Vec<RelayUrl>,
-    /// Did not: worth a warning.
-    pub failed: Vec<Failed>,
-    /// Were not waited for, because others had answered enough.
+    /// They did not: worth a warning.
+    pub failed: Vec<FailedRelay>,
+    /// They were not waited for, because others had answered enough.
     pub unheard: Vec<RelayUrl>,
-    /// Passed on events whose id or signature does not hold; these were ignored.
+    /// They sent events whose id or signature does not hold; these were ignored.
     pub forging: Vec<RelayUrl>,
 }
 
-/// What is asked for: one nest of a host, or all.
-pub(super) struct Question<'a> {
-    pub host: PublicKey,
-    pub id: Option<&'a RoomId>,
-}
-
-/// Hears of each nest that is known when the first relay to tell everything has done so and the others have had a little
-/// time for newer versions; then of each that comes later, or in a newer version.
+/// Is called with the nests that are known [`GRACE_ONE`] after the first relay has listed all it has; then with each that
+/// comes later, or in a newer version.
 pub(super) type Hear<'a> = dyn FnMut(&RoomEvent) + Send + 'a;
 
-enum Said {
+enum Arrival {
     Event(Box<Event>),
-    End(Result<(), Trouble>),
+    End(Result<(), RelayTrouble>),
 }
 
 struct Gathering<'a> {
-    question: Question<'a>,
-    settings: &'a Settings,
+    host: PublicKey,
+    /// `None`: all nests of the host are asked for.
+    id: Option<&'a RoomId>,
+    settings: &'a RelaySettings,
     filters: [Filter; 2],
-    voices: UnboundedSender<(usize, Said)>,
+    arrivals: UnboundedSender<(usize, Arrival)>,
     tasks: JoinSet<()>,
     /// Whom was asked; with the end of the answer, once it has come.
-    relays: Vec<(RelayUrl, Option<Result<(), Trouble>>)>,
+    relays: Vec<(RelayUrl, Option<Result<(), RelayTrouble>>)>,
     relays_max: usize,
-    rooms: HashMap<RoomId, Room>,
+    rooms: HashMap<RoomId, FetchedEvent>,
     /// The host's list of relays (NIP-65), and who had it.
     outbox: Option<(Event, RelayUrl)>,
     forging: Vec<RelayUrl>,
@@ -73,24 +119,26 @@ struct Gathering<'a> {
 
 /// Asks all of `list`, and those of the host's own list: always for all nests, for one when it is not found at once.
 pub(super) async fn gather<'a>(
-    question: Question<'a>,
+    host: PublicKey,
+    id: Option<&'a RoomId>,
     list: &[RelayUrl],
-    settings: &'a Settings,
+    settings: &'a RelaySettings,
     hear: &'a mut Hear<'a>,
-) -> (Vec<Room>, Asked) {
-    let (voices, hearing) = unbounded_channel();
-    let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(question.host);
-    let rooms = match question.id {
+) -> (Vec<FetchedEvent>, Asked) {
+    let (arrivals, hearing) = unbounded_channel();
+    let rooms = Filter::new().kind(Kind::from(ROOM_KIND)).author(host);
+    let rooms = match id {
         Some(id) => rooms.identifier(id.as_str()),
         None => rooms.limit(LIST_MAX),
     };
     // Without a limit: some relays would take it for that of both.
-    let outbox = Filter::new().kind(Kind::RelayList).author(question.host);
+    let outbox = Filter::new().kind(Kind::RelayList).author(host);
     let mut gathering = Gathering {
-        question,
+        host,
+        id,
         settings,
         filters: [rooms, outbox],
-        voices,
+        arrivals,
         tasks: JoinSet::new(),
         relays: Vec::new(),
         relays_max: usize::MAX,
@@ -115,21 +163,21 @@ impl Gathering<'_> {
         let who = self.relays.len();
         self.relays.push((relay.clone(), None));
         let (relay, settings, filters) = (relay.clone(), self.settings.clone(), self.filters.clone());
-        let voices = self.voices.clone();
+        let arrivals = self.arrivals.clone();
         // Nobody listens any more once there is enough.
-        let say = move |said| drop(voices.send((who, said)));
+        let say = move |arrival| drop(arrivals.send((who, arrival)));
         self.tasks.spawn(async move {
-            let mut session = match Session::open(&relay, &settings).await {
+            let mut session = match RelaySession::open(&relay, &settings).await {
                 Ok(session) => session,
-                Err(trouble) => return say(Said::End(Err(trouble))),
+                Err(trouble) => return say(Arrival::End(Err(trouble))),
             };
-            let end = session.ask(&filters, |event| say(Said::Event(Box::new(event)))).await;
-            say(Said::End(end));
+            let end = session.ask(&filters, |event| say(Arrival::Event(Box::new(event)))).await;
+            say(Arrival::End(end));
             session.close().await;
         });
     }
 
-    async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Said)>) -> (Vec<Room>, Asked) {
+    async fn hear(mut self, mut hearing: UnboundedReceiver<(usize, Arrival)>) -> (Vec<FetchedEvent>, Asked) {
         let deadline = Instant::now() + self.settings.timeout;
         let mut until = deadline;
         let mut settled = None;
@@ -141,10 +189,10 @@ impl Gathering<'_> {
                 self.rooms.values().for_each(|room| (self.hear)(&room.event));
                 continue;
             }
-            let Ok(Some((who, said))) = next else { break };
-            let enough = match said {
-                Said::Event(event) => self.take(who, *event) && self.question.id.is_some(),
-                Said::End(end) => {
+            let Ok(Some((who, arrival))) = next else { break };
+            let enough = match arrival {
+                Arrival::Event(event) => self.take(who, *event) && self.id.is_some(),
+                Arrival::End(end) => {
                     let all_told = end.is_ok() && !self.rooms.is_empty();
                     self.relays[who].1 = Some(end);
                     all_told
@@ -154,7 +202,7 @@ impl Gathering<'_> {
                 if !self.hearing {
                     settled.get_or_insert(Instant::now() + GRACE_ONE);
                 }
-                let grace = if self.question.id.is_some() { GRACE_ONE } else { GRACE_ALL };
+                let grace = if self.id.is_some() { GRACE_ONE } else { GRACE_ALL };
                 until = until.min(Instant::now() + grace);
             }
             self.widen();
@@ -166,7 +214,7 @@ impl Gathering<'_> {
     /// Whether the event is an answer to the question.
     fn take(&mut self, who: usize, event: Event) -> bool {
         let relay = &self.relays[who].0;
-        if event.pubkey != self.question.host {
+        if event.pubkey != self.host {
             return false;
         }
         if event.kind == Kind::RelayList {
@@ -177,7 +225,7 @@ impl Gathering<'_> {
             return false;
         }
         let Ok(room) = RoomEvent::new(event) else { return false };
-        if self.question.id.is_some_and(|id| id != room.id()) {
+        if self.id.is_some_and(|id| id != room.id()) {
             return false;
         }
         let known = self.rooms.get_mut(room.id());
@@ -193,7 +241,7 @@ impl Gathering<'_> {
             known.merge(room, relay);
         } else {
             let seen_on = vec![relay.clone()];
-            self.rooms.insert(room.id().clone(), Room { event: room, seen_on, stale_on: Vec::new() });
+            self.rooms.insert(room.id().clone(), FetchedEvent { event: room, seen_on, stale_on: Vec::new() });
         }
         true
     }
@@ -201,7 +249,7 @@ impl Gathering<'_> {
     /// Turns to the relays of the host's list, if that is called for.
     fn widen(&mut self) {
         let told = self.relays.iter().any(|(_, end)| matches!(end, Some(Ok(()))));
-        if self.question.id.is_some() && !(told && self.rooms.is_empty()) {
+        if self.id.is_some() && !(told && self.rooms.is_empty()) {
             return;
         }
         let Some((outbox, from)) = self.outbox.take() else { return };
@@ -218,14 +266,14 @@ impl Gathering<'_> {
         }
     }
 
-    fn result(self, cut_short: bool) -> (Vec<Room>, Asked) {
+    fn result(self, cut_short: bool) -> (Vec<FetchedEvent>, Asked) {
         let mut asked = Asked { forging: self.forging, ..Asked::default() };
         for (relay, end) in self.relays {
             match end {
                 Some(Ok(())) => asked.answered.push(relay),
-                Some(Err(trouble)) => asked.failed.push(Failed { relay, trouble }),
+                Some(Err(trouble)) => asked.failed.push(FailedRelay { relay, trouble }),
                 None if cut_short => asked.unheard.push(relay),
-                None => asked.failed.push(Failed { relay, trouble: Trouble::Silent(self.settings.timeout) }),
+                None => asked.failed.push(FailedRelay { relay, trouble: RelayTrouble::Silent(self.settings.timeout) }),
             }
         }
         let mut rooms: Vec<_> = self.rooms.into_values().collect();

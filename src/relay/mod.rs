@@ -4,30 +4,22 @@
 
 mod event;
 mod gather;
-mod person;
 mod rewrite;
-mod room;
 mod session;
-mod status;
-mod trouble;
 
 use futures_util::future::join_all;
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, PublicKey, RelayUrl};
 use url::Url;
 
-pub use event::{MediaOverQuic, NotARoom, RoomEvent};
-pub use gather::Asked;
-pub use person::{Person, Role};
+pub use event::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
+pub use gather::{Asked, FetchedEvent};
 pub use rewrite::Rewrite;
-pub use room::Room;
-pub use session::{Settings, Signer, Signing};
-pub use status::Status;
-pub use trouble::Trouble;
+pub use session::{RelaySettings, RelayTrouble, Signer, Signing};
 
 use crate::room::RoomId;
-use gather::{Hear, Question, gather};
-use session::Session;
+use gather::{Hear, gather};
+use session::RelaySession;
 
 /// The relays that the Nests web client uses when nobody names others.
 pub const DEFAULT_RELAYS: [&str; 5] = [
@@ -40,21 +32,15 @@ pub const DEFAULT_RELAYS: [&str; 5] = [
 
 /// Why nothing was learnt from relays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Not a relay's address.
+pub enum RelayError {
+    /// Credentials are left out of `text`.
     #[error("{text:?} is not the address of a relay: {why}")]
-    BadUrl {
-        /// What was given, credentials left out.
-        text: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The list is empty.
+    BadUrl { text: String, why: &'static str },
     #[error("no relay to ask")]
     NoRelays,
     /// None answered. Whether the event exists is not known.
     #[error("none of the relays answered: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    AllFailed(Vec<Failed>),
+    AllFailed(Vec<FailedRelay>),
     /// A coordinate of another kind, or without a usable id.
     #[error("the coordinate {0} is not of a nest")]
     NotARoom(Coordinate),
@@ -63,19 +49,16 @@ pub enum Error {
 /// A relay that was of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{relay}: {trouble}")]
-pub struct Failed {
-    /// Which.
+pub struct FailedRelay {
     pub relay: RelayUrl,
-    /// Why.
-    pub trouble: Trouble,
+    pub trouble: RelayTrouble,
 }
 
 /// What became of one nest's event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// `None`: no relay that answered has it.
-    pub room: Option<Room>,
-    /// How asking went.
+    pub room: Option<FetchedEvent>,
     pub asked: Asked,
 }
 
@@ -83,53 +66,41 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Each once, in its newest version; the one published last comes first.
-    pub rooms: Vec<Room>,
-    /// How asking went.
+    pub rooms: Vec<FetchedEvent>,
     pub asked: Asked,
 }
 
 /// What a relay did with an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Which.
     pub relay: RelayUrl,
     /// `Ok`: it said that it has the event.
-    pub outcome: Result<(), Trouble>,
+    pub outcome: Result<(), RelayTrouble>,
 }
 
 /// A list of relays, and how to reach them. Connections are made for each call, and closed after it.
 #[derive(Clone)]
 pub struct Relays {
     list: Vec<RelayUrl>,
-    settings: Settings,
+    settings: RelaySettings,
 }
 
 impl Relays {
     /// These relays, each once.
-    #[must_use]
-    pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: Settings) -> Self {
-        Self { list: Vec::new(), settings }.also(list)
+    pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: RelaySettings) -> Self {
+        Self { list: each_once(list), settings }
     }
 
     /// The same with some more, such as the hints of a link.
-    #[must_use]
-    pub fn also(mut self, more: impl IntoIterator<Item = RelayUrl>) -> Self {
-        for relay in more {
-            if !self.list.contains(&relay) {
-                self.list.push(relay);
-            }
-        }
-        self
+    pub fn also(self, more: impl IntoIterator<Item = RelayUrl>) -> Self {
+        Self { list: each_once(self.list.into_iter().chain(more)), ..self }
     }
 
     /// Others, reached in the same way: where an event was found, for instance.
-    #[must_use]
     pub fn instead(&self, list: impl IntoIterator<Item = RelayUrl>) -> Self {
         Self::new(list, self.settings.clone())
     }
 
-    /// Which relays.
-    #[must_use]
     pub fn list(&self) -> &[RelayUrl] {
         &self.list
     }
@@ -140,11 +111,12 @@ impl Relays {
     /// time is over. Where nobody has it, the relays that the host says to write to (NIP-65) are asked in the same time.
     ///
     /// # Errors
-    /// [`Error::NoRelays`], [`Error::NotARoom`], [`Error::AllFailed`]; a relay that fails beside others is data.
-    pub async fn fetch(&self, coordinate: &Coordinate) -> Result<Found, Error> {
+    /// [`RelayError::NoRelays`], [`RelayError::NotARoom`], [`RelayError::AllFailed`]; a relay that fails beside others is
+    /// data.
+    pub async fn fetch(&self, coordinate: &Coordinate) -> Result<Found, RelayError> {
         let is_room = coordinate.kind.as_u16() == crate::room::ROOM_KIND;
         let id = RoomId::new(&coordinate.identifier).ok().filter(|_| is_room);
-        let id = id.ok_or_else(|| Error::NotARoom(coordinate.clone()))?;
+        let id = id.ok_or_else(|| RelayError::NotARoom(coordinate.clone()))?;
         let (mut rooms, asked) = self.gather(coordinate.public_key, Some(&id), &mut |_| {}).await?;
         Ok(Found { room: rooms.pop(), asked })
     }
@@ -153,22 +125,16 @@ impl Relays {
     ///
     /// The host's own relays (NIP-65) are asked too. Done when all have answered, 1 s after the first that told
     /// everything and had something to tell, or when the time is over.
-    ///
-    /// # Errors
-    /// [`Error::NoRelays`] and [`Error::AllFailed`].
-    pub async fn list_of(&self, host: PublicKey) -> Result<Listed, Error> {
+    pub async fn list_of(&self, host: PublicKey) -> Result<Listed, RelayError> {
         self.list_as_heard(host, |_| {}).await
     }
 
     /// The same; `hear` gets what is known 300 ms after the first relay has told everything, and whatever comes later.
-    ///
-    /// # Errors
-    /// Those of [`Relays::list_of`].
-    pub async fn list_as_heard(
+    pub(crate) async fn list_as_heard(
         &self,
         host: PublicKey,
         mut hear: impl FnMut(&RoomEvent) + Send,
-    ) -> Result<Listed, Error> {
+    ) -> Result<Listed, RelayError> {
         let (rooms, asked) = self.gather(host, None, &mut hear).await?;
         Ok(Listed { rooms, asked })
     }
@@ -180,13 +146,13 @@ impl Relays {
 
     async fn hand_in(&self, relay: &RelayUrl, event: &Event) -> Delivery {
         let work = async {
-            let mut session = Session::open(relay, &self.settings).await?;
+            let mut session = RelaySession::open(relay, &self.settings).await?;
             session.publish(event).await?;
             session.close().await;
             Ok(())
         };
         let limit = self.settings.timeout;
-        let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(Trouble::Silent(limit)));
+        let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(RelayTrouble::Silent(limit)));
         Delivery { relay: relay.clone(), outcome }
     }
 
@@ -195,26 +161,33 @@ impl Relays {
         host: PublicKey,
         id: Option<&'a RoomId>,
         hear: &'a mut Hear<'a>,
-    ) -> Result<(Vec<Room>, Asked), Error> {
+    ) -> Result<(Vec<FetchedEvent>, Asked), RelayError> {
         if self.list.is_empty() {
-            return Err(Error::NoRelays);
+            return Err(RelayError::NoRelays);
         }
-        let (rooms, asked) = gather(Question { host, id }, &self.list, &self.settings, hear).await;
+        let (rooms, asked) = gather(host, id, &self.list, &self.settings, hear).await;
         if rooms.is_empty() && asked.answered.is_empty() {
-            Err(Error::AllFailed(asked.failed))
+            Err(RelayError::AllFailed(asked.failed))
         } else {
             Ok((rooms, asked))
         }
     }
 }
 
+fn each_once(relays: impl IntoIterator<Item = RelayUrl>) -> Vec<RelayUrl> {
+    let mut list = Vec::new();
+    for relay in relays {
+        if !list.contains(&relay) {
+            list.push(relay);
+        }
+    }
+    list
+}
+
 /// Reads the address of a relay as a person wrote it.
-///
-/// # Errors
-/// [`Error::BadUrl`].
-pub fn parse_url(text: &str) -> Result<RelayUrl, Error> {
+pub fn parse_url(text: &str) -> Result<RelayUrl, RelayError> {
     let text = text.trim();
-    let bad = |text: &str, why| Error::BadUrl { text: text.to_owned(), why };
+    let bad = |text: &str, why| RelayError::BadUrl { text: text.to_owned(), why };
     let relay = RelayUrl::parse(text)
         .map_err(|_| bad(text.rsplit('@').next().unwrap_or_default(), "it must begin with wss://"))?;
     let url: &Url = (&relay).into();

@@ -3,9 +3,8 @@
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
 
-use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, is};
-use super::status::{Status, Vocabulary};
-use crate::api::address::Base;
+use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, Status, Vocabulary, is};
+use crate::api::address::ApiUrl;
 use crate::api::wire::API_PATH;
 use crate::clock::Clock;
 use crate::room::RoomId;
@@ -25,7 +24,6 @@ pub struct Rewrite {
 
 impl RoomEvent {
     /// A new version of this event, so far with nothing changed.
-    #[must_use]
     pub fn rewrite(&self, clock: Clock) -> Rewrite {
         let Event { pubkey, kind, content, tags, created_at, .. } = self.event();
         Rewrite {
@@ -41,7 +39,6 @@ impl RoomEvent {
 
     /// The event of a nest that takes the place of this one: the same tags, but its own id, open, starting now, and a
     /// pointer back. `service` and `streaming` are the caller's to set.
-    #[must_use]
     pub fn successor_with(&self, id: &RoomId, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
         let mut heir = self.rewrite(clock);
         heir.newer_than = None;
@@ -53,7 +50,6 @@ impl RoomEvent {
     }
 
     /// The last version of this event, once `heir` has taken its place: over, with a pointer to it.
-    #[must_use]
     pub fn farewell(&self, heir: &Coordinate, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
         let mut last = self.rewrite(clock);
         last.tags.retain(|tag| !marked(tag.as_slice(), SUCCESSOR));
@@ -65,7 +61,6 @@ impl RoomEvent {
 impl Rewrite {
     /// Says that the nest is open, in the event's own vocabulary; one that is private stays so. An `ends` that is past
     /// goes: it would say the contrary.
-    #[must_use]
     pub fn set_open(mut self) -> Self {
         let now = self.now_s;
         let past = |tag: &[String]| {
@@ -81,7 +76,6 @@ impl Rewrite {
     }
 
     /// Says that the nest is over, in the event's own vocabulary.
-    #[must_use]
     pub fn set_over(self) -> Self {
         let status = match self.vocabulary() {
             Vocabulary::Room => Status::Closed,
@@ -91,15 +85,13 @@ impl Rewrite {
     }
 
     /// Names the media endpoints, in place of those that were named.
-    #[must_use]
     pub fn set_streaming<'a>(mut self, endpoints: impl IntoIterator<Item = &'a str>) -> Self {
         self.put("streaming", endpoints);
         self
     }
 
     /// Names the API, spelt as the event spelt it: as an origin, or in full.
-    #[must_use]
-    pub fn set_service(mut self, api: &Base) -> Self {
+    pub fn set_service(mut self, api: &ApiUrl) -> Self {
         let full = api.as_str();
         let mut old = self.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "service"));
         let old = old.find_map(|tag| tag.get(1)).map(|text| text.trim_end_matches('/'));
@@ -110,14 +102,12 @@ impl Rewrite {
     }
 
     /// Says when the nest started, in seconds since the Unix epoch.
-    #[must_use]
     pub fn set_starts(mut self, at_s: i64) -> Self {
         self.put("starts", [at_s.to_string().as_str()]);
         self
     }
 
     /// The event to sign: of now, and in any case of a later second than the version that it replaces.
-    #[must_use]
     pub fn build(self) -> UnsignedEvent {
         let now = Timestamp::from(u64::try_from(self.now_s).unwrap_or_default());
         let least = self.newer_than.map(|old| Timestamp::from(old.as_secs().saturating_add(1)));

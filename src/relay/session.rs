@@ -1,25 +1,23 @@
 //! One connection to one relay: ask for events, hand one in, say who asks when the relay wants to know (NIP-42).
 //!
-//! The caller sets the limit of time, by dropping the future.
+//! Connecting is limited in time here; for the rest the caller sets the limit, by dropping the future.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select_ok;
 use futures_util::{SinkExt, StreamExt};
 use nostr::{
     ClientMessage, Event, EventBuilder, EventId, Filter, JsonUtil, PublicKey, RelayMessage, RelayUrl, SubscriptionId,
     UnsignedEvent, message::MachineReadablePrefix as Prefix,
 };
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError, protocol::WebSocketConfig};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError};
 use url::Url;
 
-use super::trouble::{Trouble, words};
-use crate::api::address::is_loopback;
+use crate::net::dial::{self, DialCause, DialError, DialLimits, WebSocket};
+use crate::net::{io_text, is_loopback};
+use crate::secret::scrub;
 
 /// A room event has a few kilobytes; with hundreds of people in it a few dozen.
 const MESSAGE_MAX: usize = 1 << 20;
@@ -29,15 +27,66 @@ const ANSWER_MAX: usize = 16 << 20;
 const EVENTS_MAX: usize = 2_000;
 /// Messages that nobody can read before the relay is given up.
 const NONSENSE_MAX: usize = 10;
-/// Addresses of one name that are tried, all at once.
-const ADDRESSES_MAX: usize = 8;
+/// Longer words of a relay are cut: they are strangers' text.
+const WORDS_MAX: usize = 300;
 
 /// How long a relay has to say that it knows now who asks.
 const AUTH_VERDICT: Duration = Duration::from_secs(1);
 
 const SUBSCRIPTION: &str = "nest";
 
-/// A signature on its way.
+/// Why a relay was of no use. Its own words are scrubbed of secrets and cut; a terminal has to escape them still.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayTrouble {
+    /// `ws://` to another machine, without leave.
+    #[error("it is not encrypted (ws://)")]
+    Insecure,
+    /// DNS, TCP or TLS.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It speaks HTTP, but not WebSocket; the status that it answered with.
+    #[error("it answered with HTTP {0} instead of a WebSocket")]
+    NoWebSocket(u16),
+    /// Nothing, or not all, in the time that it had.
+    #[error("it did not answer within {} s", .0.as_secs_f32())]
+    Silent(Duration),
+    /// It ended the connection; with what it said last, if anything.
+    #[error("it ended the connection{}", said(.0))]
+    TransportError(String),
+    #[error("what it sends is not Nostr's")]
+    Nonsense,
+    /// A message or an answer beyond all measure.
+    #[error("it sent more than can be believed")]
+    TooMuch,
+    /// It did not take the request or the event.
+    #[error("it refused{}", said(.0))]
+    Refused(String),
+    /// It wants to know who asks (NIP-42), and there is no signer.
+    #[error("it wants to know who asks{}", said(.0))]
+    AuthRequired(String),
+    /// It was told who asks, and refused.
+    #[error("it does not serve this key{}", said(.0))]
+    AuthRefused(String),
+    #[error("the signer did not answer the relay's challenge: {0}")]
+    NotSigned(String),
+}
+
+fn said(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
+}
+
+/// A stranger's words, fit to be kept.
+fn words(text: &str) -> String {
+    let text = text.trim();
+    // A megabyte is not searched for secrets where a few words of it are kept.
+    let text = scrub(&text[..text.floor_char_boundary(8 * WORDS_MAX)]);
+    match text.char_indices().nth(WORDS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.into_owned(),
+    }
+}
+
 pub type Signing = Pin<Box<dyn Future<Output = Result<Event, String>> + Send>>;
 
 /// Whoever answers when a relay wants to know who asks.
@@ -54,9 +103,8 @@ impl Signer {
     }
 }
 
-/// How relays are reached.
 #[derive(Clone)]
-pub struct Settings {
+pub struct RelaySettings {
     /// For all that one call does: connecting included, and relays that are only found on the way.
     pub timeout: Duration,
     /// Whom to trust; its ALPN does not matter.
@@ -67,9 +115,8 @@ pub struct Settings {
     pub signer: Option<Signer>,
 }
 
-/// An open connection.
-pub(super) struct Session<'a> {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub(super) struct RelaySession<'a> {
+    socket: WebSocket,
     url: &'a RelayUrl,
     signer: Option<&'a Signer>,
     challenge: Option<String>,
@@ -80,29 +127,30 @@ pub(super) struct Session<'a> {
     nonsense: usize,
 }
 
-impl<'a> Session<'a> {
-    pub async fn open(url: &'a RelayUrl, settings: &'a Settings) -> Result<Self, Trouble> {
+impl<'a> RelaySession<'a> {
+    pub async fn open(url: &'a RelayUrl, settings: &'a RelaySettings) -> Result<Self, RelayTrouble> {
         let address: &Url = url.into();
         if !(address.scheme() == "wss" || settings.allow_http || is_loopback(address)) {
-            return Err(Trouble::Insecure);
+            return Err(RelayTrouble::Insecure);
         }
-        let tcp = connect(address).await.map_err(|e| Trouble::Unreachable(plain(&e)))?;
-        let limits = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
-        let mut tls = rustls::ClientConfig::clone(&settings.tls);
-        tls.alpn_protocols.clear();
-        let connector = Connector::Rustls(Arc::new(tls));
-        let (socket, _) = client_async_tls_with_config(address.as_str(), tcp, Some(limits), Some(connector))
-            .await
-            .map_err(|error| match error {
-                tungstenite::Error::Http(response) => Trouble::NoWebSocket(response.status().as_u16()),
-                tungstenite::Error::Io(error) => Trouble::Unreachable(plain(&error)),
-                other => Trouble::Unreachable(words(&other.to_string())),
-            })?;
-        let signer = settings.signer.as_ref();
+        let limits = DialLimits::within(settings.timeout);
+        let dialled = async {
+            let connection = dial::connect(address, &settings.tls, None, limits).await?;
+            connection.upgrade(address, MESSAGE_MAX, limits).await
+        };
+        let (socket, _) = dialled.await.map_err(|DialError { cause, .. }| match cause {
+            DialCause::NoWebSocket { status, .. } => RelayTrouble::NoWebSocket(status),
+            DialCause::TimedOut(_) => RelayTrouble::Silent(settings.timeout),
+            DialCause::NoConnection(mut tried) => {
+                RelayTrouble::Unreachable(tried.pop().map_or(String::new(), |(_, why)| why))
+            }
+            DialCause::NoAddress(text) | DialCause::Broken(text) => RelayTrouble::Unreachable(words(&text)),
+            DialCause::Tls(failure) => RelayTrouble::Unreachable(words(&failure.to_string())),
+        })?;
         Ok(Self {
             socket,
             url,
-            signer,
+            signer: settings.signer.as_ref(),
             challenge: None,
             authenticated: false,
             notice: String::new(),
@@ -113,7 +161,7 @@ impl<'a> Session<'a> {
 
     /// Asks for the events that one of the filters fits, and hands over each one that the relay calls an answer:
     /// nothing about them has been checked.
-    pub async fn ask(&mut self, filters: &[Filter], mut heard: impl FnMut(Event)) -> Result<(), Trouble> {
+    pub async fn ask(&mut self, filters: &[Filter], mut heard: impl FnMut(Event)) -> Result<(), RelayTrouble> {
         let id = SubscriptionId::new(SUBSCRIPTION);
         let request = ClientMessage::req(id.clone(), filters.to_vec());
         self.send(&request).await?;
@@ -123,7 +171,7 @@ impl<'a> Session<'a> {
                 RelayMessage::Event { subscription_id, event } if *subscription_id == id => {
                     events += 1;
                     if events > EVENTS_MAX {
-                        return Err(Trouble::TooMuch);
+                        return Err(RelayTrouble::TooMuch);
                     }
                     heard(event.into_owned());
                     continue;
@@ -140,7 +188,7 @@ impl<'a> Session<'a> {
     }
 
     /// Hands the event in and waits until the relay has said that it took it.
-    pub async fn publish(&mut self, event: &Event) -> Result<(), Trouble> {
+    pub async fn publish(&mut self, event: &Event) -> Result<(), RelayTrouble> {
         let message = ClientMessage::event(event.clone());
         loop {
             self.send(&message).await?;
@@ -159,13 +207,13 @@ impl<'a> Session<'a> {
     }
 
     /// Says who asks, once, if that is why the relay refused.
-    async fn authenticate(&mut self, refusal: &str) -> Result<(), Trouble> {
+    async fn authenticate(&mut self, refusal: &str) -> Result<(), RelayTrouble> {
         let signer = match (Prefix::parse(refusal), self.signer) {
-            _ if self.authenticated => return Err(Trouble::Refused(words(refusal))),
-            (Some(Prefix::AuthRequired), None) => return Err(Trouble::AuthRequired(words(refusal))),
+            _ if self.authenticated => return Err(RelayTrouble::Refused(words(refusal))),
+            (Some(Prefix::AuthRequired), None) => return Err(RelayTrouble::AuthRequired(words(refusal))),
             (Some(Prefix::AuthRequired), Some(signer)) => signer,
             (Some(Prefix::Restricted), Some(signer)) if self.challenge.is_some() => signer,
-            _ => return Err(Trouble::Refused(words(refusal))),
+            _ => return Err(RelayTrouble::Refused(words(refusal))),
         };
         let challenge = loop {
             match self.challenge.take() {
@@ -174,11 +222,11 @@ impl<'a> Session<'a> {
             }
         };
         let unsigned = EventBuilder::auth(challenge, self.url.clone()).build(signer.key);
-        let event = (signer.sign)(unsigned).await.map_err(|why| Trouble::NotSigned(words(&why)))?;
+        let event = (signer.sign)(unsigned).await.map_err(|why| RelayTrouble::NotSigned(words(&why)))?;
         self.send(&ClientMessage::auth(event.clone())).await?;
         self.authenticated = true;
         match timeout(AUTH_VERDICT, self.verdict(event.id)).await {
-            Ok(Ok((false, reason))) => Err(Trouble::AuthRefused(words(&reason))),
+            Ok(Ok((false, reason))) => Err(RelayTrouble::AuthRefused(words(&reason))),
             Ok(Err(trouble)) => Err(trouble),
             // No answer is no refusal: some relays say nothing at all.
             Ok(Ok((true, _))) | Err(_) => Ok(()),
@@ -186,7 +234,7 @@ impl<'a> Session<'a> {
     }
 
     /// What the relay says about an event that it was sent.
-    async fn verdict(&mut self, id: EventId) -> Result<(bool, String), Trouble> {
+    async fn verdict(&mut self, id: EventId) -> Result<(bool, String), RelayTrouble> {
         loop {
             if let RelayMessage::Ok { event_id, status, message } = self.next().await?
                 && (event_id == id || event_id == EventId::all_zeros())
@@ -196,12 +244,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn send(&mut self, message: &ClientMessage<'_>) -> Result<(), Trouble> {
+    async fn send(&mut self, message: &ClientMessage<'_>) -> Result<(), RelayTrouble> {
         self.socket.send(Message::text(message.as_json())).await.map_err(|error| self.lost(&error))
     }
 
     /// The next message that can be read; a challenge is kept for when it is needed, a notice for when all is lost.
-    async fn next(&mut self) -> Result<RelayMessage<'static>, Trouble> {
+    async fn next(&mut self) -> Result<RelayMessage<'static>, RelayTrouble> {
         loop {
             let text = match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => text,
@@ -212,14 +260,18 @@ impl<'a> Session<'a> {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = frame.map_or(String::new(), |frame| words(&frame.reason));
-                    return Err(Trouble::Lost(if reason.is_empty() { self.notice.clone() } else { reason }));
+                    return Err(RelayTrouble::TransportError(if reason.is_empty() {
+                        self.notice.clone()
+                    } else {
+                        reason
+                    }));
                 }
                 Some(Err(error)) => return Err(self.lost(&error)),
-                None => return Err(Trouble::Lost(self.notice.clone())),
+                None => return Err(RelayTrouble::TransportError(self.notice.clone())),
             };
             self.bytes += text.len();
             if self.bytes > ANSWER_MAX {
-                return Err(Trouble::TooMuch);
+                return Err(RelayTrouble::TooMuch);
             }
             let Some(message) = RelayMessage::from_json(text.as_bytes()).ok().or_else(|| unnamed_verdict(&text)) else {
                 self.unreadable()?;
@@ -234,42 +286,24 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn unreadable(&mut self) -> Result<(), Trouble> {
+    fn unreadable(&mut self) -> Result<(), RelayTrouble> {
         self.nonsense += 1;
-        if self.nonsense < NONSENSE_MAX { Ok(()) } else { Err(Trouble::Nonsense) }
+        if self.nonsense < NONSENSE_MAX { Ok(()) } else { Err(RelayTrouble::Nonsense) }
     }
 
-    fn lost(&self, error: &tungstenite::Error) -> Trouble {
+    fn lost(&self, error: &tungstenite::Error) -> RelayTrouble {
         match error {
-            tungstenite::Error::Capacity(_) => Trouble::TooMuch,
-            tungstenite::Error::Io(error) if self.notice.is_empty() => Trouble::Lost(plain(error)),
+            tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => RelayTrouble::TooMuch,
+            tungstenite::Error::Io(error) if self.notice.is_empty() => {
+                RelayTrouble::TransportError(words(&io_text(error)))
+            }
             tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
             | tungstenite::Error::ConnectionClosed
             | tungstenite::Error::AlreadyClosed
-            | tungstenite::Error::Io(_) => Trouble::Lost(self.notice.clone()),
-            _ => Trouble::Nonsense,
+            | tungstenite::Error::Io(_) => RelayTrouble::TransportError(self.notice.clone()),
+            _ => RelayTrouble::Nonsense,
         }
     }
-}
-
-async fn connect(url: &Url) -> std::io::Result<TcpStream> {
-    let port = url.port_or_known_default().unwrap_or(443);
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let mut tries =
-        lookup_host((host, port)).await?.take(ADDRESSES_MAX).map(|at| Box::pin(TcpStream::connect(at))).peekable();
-    if tries.peek().is_none() {
-        return Err(std::io::Error::other("it has no address"));
-    }
-    let (tcp, _) = select_ok(tries).await?;
-    tcp.set_nodelay(true)?;
-    Ok(tcp)
-}
-
-/// The error without its number.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
-    words(text.split(" (os error").next().unwrap_or_default())
 }
 
 /// `["OK", "", false, "…"]`: some relays do not say which event they refuse. Only one is ever under way.

@@ -46,27 +46,21 @@ impl AccessLogEntry {
 
     /// For people who serve nobody but themselves: without time and address.
     pub(crate) fn brief(&self) -> String {
-        format!("{} {} {} ms{}", self.status(), self.request(), self.elapsed_ms, self.remark())
+        self.line("", "")
     }
 
-    fn status(&self) -> String {
-        self.status.map_or_else(|| "---".into(), |status| status.to_string())
-    }
-
-    fn request(&self) -> String {
-        format!("{} {}", self.method, scrub(&self.path))
-    }
-
-    fn remark(&self) -> String {
-        if self.note.is_empty() { String::new() } else { format!(" · {}", scrub(&self.note)) }
+    fn line(&self, start: &str, end: &str) -> String {
+        let status = self.status.map_or_else(|| "---".into(), |status| status.to_string());
+        let note = if self.note.is_empty() { String::new() } else { format!(" · {}", scrub(&self.note)) };
+        format!("{start}{status} {} {} {} ms{end}{note}", self.method, scrub(&self.path), self.elapsed_ms)
     }
 }
 
 /// For people who run a server.
 impl fmt::Display for AccessLogEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (time, status, request) = (rfc3339(self.time_ms).unwrap_or_default(), self.status(), self.request());
-        write!(f, "{time} {status} {request} {} ms {}{}", self.elapsed_ms, self.client_ip, self.remark())
+        let time = rfc3339(self.time_ms).unwrap_or_default();
+        f.write_str(&self.line(&format!("{time} "), &format!(" {}", self.client_ip)))
     }
 }
 

@@ -24,15 +24,14 @@ pub(super) const RETRY_S: u64 = 2;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Content {
+    #[default]
     Empty,
     Json(Value),
-    /// The `Content-Type` and the text.
     Text(&'static str, String),
 }
 
-/// How an answer reaches the client.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum BodyDelivery {
     #[default]
@@ -45,7 +44,7 @@ pub(super) enum BodyDelivery {
     Huge(u64),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, String)>,
@@ -61,15 +60,7 @@ pub(super) struct HttpAnswer {
 
 impl HttpAnswer {
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            content: Content::Empty,
-            delivery: BodyDelivery::Whole,
-            note: String::new(),
-            key_budget: None,
-            clock: Clock::default(),
-        }
+        Self { status, ..Self::default() }
     }
 
     pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Self {
@@ -94,19 +85,16 @@ impl HttpAnswer {
         Self::error(StatusCode::NOT_FOUND, "Endpoint not found")
     }
 
-    /// The store or the media server cannot be reached.
     pub(super) fn unavailable() -> Self {
         let text = format!("Temporarily unavailable, try again in {RETRY_S} seconds");
         Self::error(StatusCode::SERVICE_UNAVAILABLE, text).header(RETRY_AFTER, RETRY_S)
     }
 
-    /// Whoever asks has used up the budget.
     pub(super) fn too_many(budget: RateAllowance) -> Self {
         let answer = Self::error(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later");
         answer.header(RETRY_AFTER, budget.reset_s).note("rate limit")
     }
 
-    /// Tells how much may still be asked for.
     pub(super) fn with_budget(mut self, budget: Option<RateAllowance>) -> Self {
         let headers = budget.into_iter().flat_map(RateAllowance::headers);
         self.headers.extend(headers.map(|(name, value)| (HeaderName::from_static(name), value)));

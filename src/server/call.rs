@@ -8,25 +8,17 @@ use crate::api::wire::API_PATH;
 /// The calls of the Nests API, and the signal endpoint of the embedded media server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiCall {
-    /// `PUT /api/v1/nests`
     Create,
-    /// `POST /:id/restart`
     Restart,
-    /// `GET /:id`
     Token,
-    /// `GET /:id/guest`
     Guest,
-    /// `GET /:id/info`
     Info,
-    /// `POST /:id/permissions`
     Permissions,
-    /// `DELETE /:id`
     Delete,
-    /// `GET /health`
     Health,
-    /// `/rtc` and `/rtc/validate`
+    /// `/rtc` and `/rtc/validate`.
     Signal,
-    /// `POST /api/v1/nests/webhook`, from LiveKit
+    /// From LiveKit.
     Webhook,
 }
 
@@ -45,7 +37,6 @@ const CALLS: [(ApiCall, &str, &str); 10] = [
 ];
 
 impl ApiCall {
-    /// All calls that faults can strike.
     pub(super) fn all_with_faults() -> impl Iterator<Item = Self> {
         CALLS.into_iter().map(|(call, ..)| call).filter(|call| *call != Self::Webhook)
     }
@@ -54,26 +45,15 @@ impl ApiCall {
         CALLS[self as usize].1
     }
 
-    /// What a 500 to this call says.
     pub(super) fn failure(self) -> &'static str {
         CALLS[self as usize].2
     }
-
-    pub(super) fn needs_signature(self) -> bool {
-        matches!(self, Self::Create | Self::Restart | Self::Token | Self::Permissions | Self::Delete)
-    }
-
-    pub(super) fn takes_json(self) -> bool {
-        matches!(self, Self::Create | Self::Permissions)
-    }
 }
 
-/// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum HttpRoute {
     /// A call of the API and the room that it is about (empty for `create` and `health`).
     Api(ApiCall, String),
-    /// The WebSocket of the media server.
     Signal,
     /// The same checks, without joining.
     Validate,
@@ -83,19 +63,16 @@ pub(super) enum HttpRoute {
 
 impl HttpRoute {
     pub(super) fn of(method: &Method, path: &str) -> Self {
-        match path.strip_prefix("/livekit").unwrap_or(path) {
-            "/rtc" => return Self::Signal,
-            "/rtc/validate" => return Self::Validate,
-            _ => {}
-        }
-        match path {
-            "/relay" => return Self::Relay,
-            "/health" if method == Method::GET => return Self::Api(ApiCall::Health, String::new()),
+        match (method.as_str(), path) {
+            (_, "/rtc" | "/livekit/rtc") => return Self::Signal,
+            (_, "/rtc/validate" | "/livekit/rtc/validate") => return Self::Validate,
+            (_, "/relay") => return Self::Relay,
+            ("GET", "/health") => return Self::Api(ApiCall::Health, String::new()),
             _ => {}
         }
         let Some(rest) = path.strip_prefix(API_PATH) else { return Self::Nowhere };
-        if matches!(rest, "" | "/") {
-            return if method == Method::PUT { Self::Api(ApiCall::Create, String::new()) } else { Self::Nowhere };
+        if method == Method::PUT && matches!(rest, "" | "/") {
+            return Self::Api(ApiCall::Create, String::new());
         }
         let Some(rest) = rest.strip_prefix('/') else { return Self::Nowhere };
         let (id, action) = rest.split_once('/').unwrap_or((rest, ""));

@@ -4,12 +4,11 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -19,11 +18,12 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::access_log::{AccessLogEntry, LogSink};
 use super::answer::{Body, HttpAnswer};
-use crate::clock::Clock;
+use super::lock;
+use crate::clock::{Clock, millis};
 
 /// The longest head that is read, in bytes; to a longer one hyper answers 431.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -33,7 +33,6 @@ const HEAD_LIMIT: usize = 64 * 1024;
 #[error("connection dropped")]
 pub(super) struct ConnectionDropped;
 
-/// What answers the requests.
 pub(super) trait HttpService: Send + Sync + 'static {
     fn front(&self) -> &HttpFront;
 
@@ -49,17 +48,13 @@ pub(super) trait HttpService: Send + Sync + 'static {
     ) -> impl Future<Output = Result<HttpAnswer, ConnectionDropped>> + Send;
 }
 
-/// How much clients may ask of a server.
 pub(super) struct HttpLimits {
-    /// Open at the same time.
     pub(super) connections: usize,
-    /// The longest body that is read, in bytes.
     pub(super) body: usize,
     /// How long a head or a body may take to arrive, and an idle connection stays.
     pub(super) arrival: Duration,
 }
 
-/// What the front keeps between requests.
 pub(super) struct HttpFront {
     limits: HttpLimits,
     log: Option<LogSink>,
@@ -81,7 +76,7 @@ impl HttpFront {
 
     /// Runs something until it ends, at the latest when the server does.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks();
+        let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
@@ -109,10 +104,6 @@ impl HttpFront {
             Ok(Err(_)) => refused(StatusCode::BAD_REQUEST, "The body is not whole"),
             Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "The body takes too long"),
         }
-    }
-
-    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,12 +134,12 @@ pub(super) async fn serve<S: HttpService>(
     front.stopping.send_replace(true);
     let finished = async {
         while connections.join_next().await.is_some() {}
-        let mut tasks = std::mem::take(&mut *front.tasks());
+        let mut tasks = std::mem::take(&mut *lock(&front.tasks));
         while tasks.join_next().await.is_some() {}
     };
     let _ = tokio::time::timeout(grace, finished).await;
     // What is not done by now is cut off.
-    front.tasks().abort_all();
+    lock(&front.tasks).abort_all();
 }
 
 async fn connection<S: HttpService>(
@@ -186,8 +177,7 @@ async fn respond<S: HttpService>(
             Ok(answer) => (Some(answer.status.as_u16()), answer.note.clone()),
             Err(ConnectionDropped) => (None, "dropped".into()),
         };
-        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (time_ms, client_ip) = (Clock::default().now_ms(), client.ip());
+        let (time_ms, client_ip, elapsed_ms) = (Clock::default().now_ms(), client.ip(), millis(begun.elapsed()));
         log(AccessLogEntry { time_ms, client_ip, method, path, status, elapsed_ms, note });
     }
     answer.map(HttpAnswer::into_response)
@@ -208,16 +198,9 @@ async fn refuse_connection(mut stream: TcpStream) {
 /// Upgrades a request to a WebSocket (RFC 6455, 4.2): the answer that accepts it, and the connection once that was sent.
 /// `None` when no upgrade was asked for.
 pub(super) fn upgrade_to_websocket(request: &mut Request<Incoming>) -> Option<(HttpAnswer, OnUpgrade)> {
-    let headers = request.headers();
-    let has = |name, wanted: &str| {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))
-    };
-    let wanted = has(CONNECTION, "upgrade") && has(UPGRADE, "websocket") && has(SEC_WEBSOCKET_VERSION, "13");
-    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| wanted)?;
-    let answer = HttpAnswer::empty(StatusCode::SWITCHING_PROTOCOLS)
-        .header(CONNECTION, "Upgrade")
-        .header(UPGRADE, "websocket")
-        .header(SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
+    let accepted = create_response_with_body(request, || ()).ok()?;
+    let headers =
+        accepted.headers().iter().map(|(name, value)| (name.clone(), value.to_str().unwrap_or_default().into()));
+    let answer = HttpAnswer { headers: headers.collect(), ..HttpAnswer::empty(accepted.status()) };
     Some((answer, hyper::upgrade::on(request)))
 }

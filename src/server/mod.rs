@@ -9,6 +9,8 @@
 //! It is used in two ways, on one HTTP front: [`Mock`] serves everything from memory on a thread of its own, with a
 //! nest to play with and with faults; [`serve`] puts the API on Redis and LiveKit.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 mod access_log;
 mod answer;
 mod api;
@@ -37,6 +39,11 @@ pub enum BackendError {
     Broken(&'static str, String),
 }
 
+/// A mutex whose contents hold together even if somebody has panicked with it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Random bytes. The operating system's source does not fail in practice.
 fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -50,7 +57,6 @@ fn random_text(len: usize) -> String {
     (0..len).map(|_| char::from(ALPHABET[usize::from(random_bytes::<1>()[0] & 31)])).collect()
 }
 
-/// A UUID of version 4.
 fn random_uuid() -> String {
     let number = u128::from_be_bytes(random_bytes());
     let number = (number & !(0xf << 76) & !(0b11 << 62)) | (4 << 76) | (0b10 << 62);

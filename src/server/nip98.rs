@@ -15,7 +15,6 @@ const WINDOW_S: i64 = 60;
 /// How long an event id is to be remembered: longer than it can be valid.
 pub(super) const MEMORY: Duration = Duration::from_secs(150);
 
-/// Why a request is not authenticated; clients are told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Nip98Error {
     #[error("Missing Authorization header")]
@@ -50,20 +49,16 @@ pub(super) enum Nip98Error {
     Replayed,
 }
 
-/// What a signature has to fit.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SignedRequest<'a> {
-    pub(super) authorization: Option<&'a str>,
-    pub(super) method: &'a str,
-    pub(super) url: &'a str,
-    /// Empty when there is none.
-    pub(super) body: &'a [u8],
-}
-
 /// The key that has signed this request and the id of the event, if it is signed as NIP-98 says and fresh at `now_s`.
 /// Whether the event was used before is for the store to say.
-pub(super) fn verify(request: &SignedRequest<'_>, now_s: i64) -> Result<(PublicKey, EventId), Nip98Error> {
-    let value = request.authorization.ok_or(Nip98Error::Missing)?;
+pub(super) fn verify(
+    authorization: Option<&str>,
+    method: &str,
+    url: &str,
+    body: &[u8],
+    now_s: i64,
+) -> Result<(PublicKey, EventId), Nip98Error> {
+    let value = authorization.ok_or(Nip98Error::Missing)?;
     let encoded = value.strip_prefix("Nostr ").ok_or(Nip98Error::Scheme)?;
     let json = STANDARD.decode(encoded).map_err(|_| Nip98Error::Base64)?;
     let event = Event::from_json(json).map_err(|_| Nip98Error::NotAnEvent)?;
@@ -78,13 +73,13 @@ pub(super) fn verify(request: &SignedRequest<'_>, now_s: i64) -> Result<(PublicK
     if age.abs() > WINDOW_S {
         return Err(Nip98Error::Time(age));
     }
-    if only(&event, "u")? != request.url {
-        return Err(Nip98Error::Url(request.url.into()));
+    if only(&event, "u")? != url {
+        return Err(Nip98Error::Url(url.into()));
     }
-    if only(&event, "method")? != request.method || request.method != request.method.to_ascii_uppercase() {
-        return Err(Nip98Error::Method(request.method.into()));
+    if only(&event, "method")? != method || method != method.to_ascii_uppercase() {
+        return Err(Nip98Error::Method(method.into()));
     }
-    if !request.body.is_empty() && only(&event, "payload")? != Sha256Hash::hash(request.body).to_string() {
+    if !body.is_empty() && only(&event, "payload")? != Sha256Hash::hash(body).to_string() {
         return Err(Nip98Error::Payload);
     }
     Ok((event.pubkey, event.id))

@@ -2,25 +2,24 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use super::lock;
 
 /// How many addresses or keys are counted at most; beyond that a new window begins.
 const COUNTED: usize = 100_000;
 
-/// How many requests are allowed in a window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quota {
     pub(crate) limit: u32,
     pub(crate) window: Duration,
 }
 
-#[derive(Debug)]
 pub(super) struct RateLimiter<K> {
     window: Mutex<Option<Window<K>>>,
 }
 
-#[derive(Debug)]
 struct Window<K> {
     quota: Quota,
     begun: Instant,
@@ -44,7 +43,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
 
     /// Counts a request. Another quota than before begins a new window.
     pub(super) fn count(&self, quota: Quota, who: K) -> RateAllowance {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = lock(&self.window);
         let current = window.take_if(|window| {
             window.quota == quota && window.begun.elapsed() < quota.window && window.counts.len() < COUNTED
         });

@@ -7,9 +7,9 @@ use nostr_nests::livekit::check::{Check, Joining};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::report::{CheckReport, Verdict};
 use nostr_nests::livekit::validate;
+use nostr_nests::net::tls;
 use nostr_nests::report::Status;
 use nostr_nests::secret::Secret;
-use nostr_nests::tls;
 
 use crate::support::check::{certificate, check, client, report, report_with, step, tls_front, tls_listener, token};
 use crate::support::fake_livekit::{Act, FakeLiveKit, Script, answer, join};
@@ -85,7 +85,10 @@ async fn certificates_that_are_refused() {
         // The HTTP client says the same.
         let asked =
             validate::ask(&client(&tls), &candidates[0], &guest, Duration::from_secs(5), Clock::default()).await;
-        assert!(matches!(&asked, Err(validate::Error::Unreachable(text)) if text.contains(told_as)), "{asked:?}");
+        assert!(
+            matches!(&asked, Err(validate::ValidateError::Unreachable(text)) if text.contains(told_as)),
+            "{asked:?}"
+        );
     }
     let (port, root) = tls_front(server.port).await;
     let report = report_with(

@@ -7,14 +7,13 @@ use std::time::Duration;
 use livekit_protocol as proto;
 use nostr_nests::clock::{Clock, rfc3339};
 use nostr_nests::livekit::check::{Check, Restarted, Tools, run};
-use nostr_nests::livekit::dial::{self, Patience};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
-use nostr_nests::livekit::signal::{self, Ending};
+use nostr_nests::livekit::signal::{self, Ending, JoinMode};
+use nostr_nests::net::tls;
 use nostr_nests::report::Status;
 use nostr_nests::reporter::{Reporter, Warning};
-use nostr_nests::tls;
 use proto::DisconnectReason as Reason;
 use serde_json::json;
 
@@ -167,11 +166,19 @@ async fn how_a_stay_ends() {
 async fn the_last_words_are_heard() {
     let server = FakeLiveKit::start(Script::joining(join(), &[leave(Reason::RoomDeleted), Act::Drop])).await;
     let (guest, candidates, tls) = (token("demo", "guest-1"), at(&server), tls::client_config(&[]));
-    let patience = Patience::with(&candidates[0], Duration::from_secs(5));
+    let limits = candidates[0].dial_limits(Duration::from_secs(5));
     // Whether it reads or speaks first is a matter of luck.
     for _ in 0..20 {
-        let connection = dial::connect(&candidates[0], &tls, patience).await.unwrap();
-        let joining = signal::join(connection, &candidates[0], &guest, patience, Clock::default());
+        let connection = candidates[0].connect(&tls, limits).await.unwrap();
+        let joining = signal::join(
+            JoinMode::SignalOnly,
+            Vec::new(),
+            connection,
+            &candidates[0],
+            &guest,
+            limits,
+            Clock::default(),
+        );
         let mut session = joining.await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
         let ended = session.hold(Duration::from_secs(5)).await.unwrap_err();
@@ -234,7 +241,7 @@ async fn no_token_is_ever_told() {
     let request =
         Check { host_token: Some(&host), hold: Some(Duration::from_millis(20)), ..check("demo", &guest, &candidates) };
     let tls = tls::client_config(&[]);
-    let tools = Tools { http: &client(&tls), tls: &tls, ahead: None, clock: Clock::default(), reporter: &heard };
+    let tools = Tools { http: &client(&tls), tls: &tls, preconnect: None, clock: Clock::default(), reporter: &heard };
     let report = run(&request, &tools).await;
     let all = format!(
         "{request:?} {tools:?} {report:?} {} {}",

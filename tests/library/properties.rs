@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nostr_nests::api::retry::Next;
-use nostr_nests::api::{Base, Lost, Policy, Reply, RoomId, answer};
+use nostr_nests::api::{ApiUrl, HttpReply, RetryPolicy, RoomId, TransportError, answer};
 use nostr_nests::livekit::token;
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::scrub;
@@ -12,8 +12,8 @@ use url::Url;
 
 use crate::support::arbitrary::body;
 
-fn reply(status: u16, body: Vec<u8>) -> Reply {
-    Reply {
+fn reply(status: u16, body: Vec<u8>) -> HttpReply {
+    HttpReply {
         status,
         date_ms: None,
         sent_ms: 0,
@@ -45,7 +45,7 @@ proptest! {
             let id = room.id.as_str();
             prop_assert!(!matches!(id, "" | "." | ".."));
             // It is one segment of the path, whatever is in it, and comes back as it was.
-            let base = Base::parse("https://h.example/pre").unwrap();
+            let base = ApiUrl::parse("https://h.example/pre").unwrap();
             let url = base.room(&room.id, "/restart");
             let segments: Vec<_> = url.path_segments().unwrap().collect();
             prop_assert_eq!((segments.len(), segments[5]), (6, "restart"));
@@ -66,7 +66,7 @@ proptest! {
         date_ms in any::<Option<i64>>(), sent_ms in any::<i64>(),
     ) {
         let url = Url::parse("https://h.example/api/v1/nests/demo/restart").unwrap();
-        let reply = Reply { html, location, date_ms, sent_ms, ..reply(status, body) };
+        let reply = HttpReply { html, location, date_ms, sent_ms, ..reply(status, body) };
         let asked = RoomId::new("demo").unwrap();
         match answer::session(&reply, &url, &asked) {
             Ok((session, token)) => {
@@ -75,7 +75,7 @@ proptest! {
             }
             Err(error) => {
                 prop_assert!(!error.to_string().is_empty());
-                prop_assert_eq!(error.status(), Some(status).filter(|_| !matches!(error, answer::Error::OtherRoom { .. })).or(Some(200)));
+                prop_assert_eq!(error.status(), Some(status).filter(|_| !matches!(error, answer::ApiError::OtherRoom { .. })).or(Some(200)));
             }
         }
         prop_assert!(reply.text().chars().count() <= 301);
@@ -113,9 +113,9 @@ proptest! {
         max_ms in 1..120_000_u64, random in 0.0..1.0_f64,
     ) {
         let max_wait = Duration::from_millis(max_ms);
-        let policy = Policy { retries, max_wait };
+        let policy = RetryPolicy { retries, max_wait };
         let retry_after = after_s.map(Duration::from_secs);
-        let outcome = Ok(Reply { retry_after, ..reply(status, Vec::new()) });
+        let outcome = Ok(HttpReply { retry_after, ..reply(status, Vec::new()) });
         match policy.next(&outcome, attempt, random) {
             Next::Again(pause) => {
                 prop_assert!(attempt <= retries && matches!(status, 429 | 500 | 502 | 503));
@@ -127,7 +127,7 @@ proptest! {
         let failed = Ok(reply(500, Vec::new()));
         let pause = |random| policy.next(&failed, 1, random);
         prop_assert!(retries == 0 || max_ms < 500 || pause(0.0) != pause(0.9), "not all at once");
-        let sent: Result<Reply, Lost> = Err(Lost::Unanswered("x".into()));
+        let sent: Result<HttpReply, TransportError> = Err(TransportError::Unanswered("x".into()));
         prop_assert_eq!(policy.next(&sent, 1, random), Next::Stop, "what was sent is never sent again");
     }
 }

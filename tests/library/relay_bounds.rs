@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nostr::{Event, Keys, RelayUrl};
-use nostr_nests::relay::{Error, Found, Relays, Trouble, parse_url};
+use nostr_nests::relay::{Found, RelayError, RelayTrouble, Relays, parse_url};
 use proptest::prelude::*;
 use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
@@ -16,11 +16,11 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use crate::support::relays::*;
 
 /// What is wrong with the only relay.
-async fn trouble(url: &RelayUrl) -> Trouble {
+async fn trouble(url: &RelayUrl) -> RelayTrouble {
     let host = Keys::generate().public_key();
     let started = Instant::now();
     match relays(&[url]).fetch(&coordinate(host, "weekly")).await {
-        Err(Error::AllFailed(failed)) => {
+        Err(RelayError::AllFailed(failed)) => {
             assert!(started.elapsed() < Duration::from_secs(10), "{failed:?}");
             failed.into_iter().next().unwrap().trouble
         }
@@ -113,20 +113,20 @@ async fn garbage_is_borne_up_to_a_point() {
 
     let host = Keys::generate();
     assert_eq!(fetch(&host, &[&some]).await.asked.answered, [some]);
-    assert_eq!(trouble(&only).await, Trouble::Nonsense);
+    assert_eq!(trouble(&only).await, RelayTrouble::Nonsense);
 }
 
 #[tokio::test]
 async fn nobody_can_fill_the_memory() {
     let frame = stub(|_| (vec![Message::text(" ".repeat(2 << 20))], Then::Listen)).await;
-    assert_eq!(trouble(&frame).await, Trouble::TooMuch);
+    assert_eq!(trouble(&frame).await, RelayTrouble::TooMuch);
 
     let notices = stub(|_| {
         let notice = json(&serde_json::json!(["NOTICE", "x".repeat(900_000)]));
         (vec![notice; 20], Then::Listen)
     })
     .await;
-    assert_eq!(trouble(&notices).await, Trouble::TooMuch);
+    assert_eq!(trouble(&notices).await, RelayTrouble::TooMuch);
 
     let event = room(&Keys::generate(), "weekly", 5, &[]);
     let flood = stub(move |text| {
@@ -134,7 +134,7 @@ async fn nobody_can_fill_the_memory() {
         (vec![json(&serde_json::json!(["EVENT", id, event])); 2_100], Then::Listen)
     })
     .await;
-    assert_eq!(trouble(&flood).await, Trouble::TooMuch);
+    assert_eq!(trouble(&flood).await, RelayTrouble::TooMuch);
 }
 
 #[tokio::test]
@@ -142,12 +142,12 @@ async fn what_a_relay_says_is_kept_without_secrets() {
     let secret = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0";
     let notice = format!("go away, {secret}! {}", "x".repeat(1_000));
     let hangs_up = stub(move |_| (vec![json(&serde_json::json!(["NOTICE", notice]))], Then::HangUp)).await;
-    let Trouble::Lost(words) = trouble(&hangs_up).await else { panic!() };
+    let RelayTrouble::TransportError(words) = trouble(&hangs_up).await else { panic!() };
     assert!(words.starts_with("go away, ***! xxx") && words.ends_with('…') && words.len() < 400, "{words}");
 
     for (answer, expected) in [
-        ("CLOSED", Trouble::Refused("blocked: not you".into())),
-        ("NOTICE", Trouble::Refused("blocked: not you".into())),
+        ("CLOSED", RelayTrouble::Refused("blocked: not you".into())),
+        ("NOTICE", RelayTrouble::Refused("blocked: not you".into())),
     ] {
         let refuses = stub(move |text| {
             let Some(id) = subscription(text) else { return (Vec::new(), Then::Listen) };
@@ -166,14 +166,14 @@ async fn what_is_no_relay_is_named() {
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404),
         ("HTTP/1.1 301 Moved Permanently\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 301),
     ] {
-        assert_eq!(trouble(&web_server(answer)).await, Trouble::NoWebSocket(status));
+        assert_eq!(trouble(&web_server(answer)).await, RelayTrouble::NoWebSocket(status));
     }
     let not_http = web_server("SSH-2.0-OpenSSH_9.6\r\n");
-    assert!(matches!(trouble(&not_http).await, Trouble::Unreachable(_)));
+    assert!(matches!(trouble(&not_http).await, RelayTrouble::Unreachable(_)));
 
     let started = Instant::now();
     let far = RelayUrl::parse("ws://192.0.2.1").unwrap();
-    assert_eq!(trouble(&far).await, Trouble::Insecure);
+    assert_eq!(trouble(&far).await, RelayTrouble::Insecure);
     assert!(started.elapsed() < Duration::from_secs(1));
 }
 
@@ -196,7 +196,7 @@ async fn a_private_authority_is_trusted_only_if_told_to() {
     let url = tls_relay(&certified);
     let host = Keys::generate().public_key();
 
-    let Trouble::Unreachable(why) = trouble(&url).await else { panic!() };
+    let RelayTrouble::Unreachable(why) = trouble(&url).await else { panic!() };
     assert!(why.contains("certificate"), "{why}");
 
     let mut roots = RootCertStore::empty();

@@ -2,7 +2,7 @@
 
 use nostr::nips::nip19::{FromBech32, Nip19Coordinate};
 use nostr::{Event, EventId, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
-use nostr_nests::api::address::Base;
+use nostr_nests::api::address::ApiUrl;
 use nostr_nests::clock::Clock;
 use nostr_nests::relay::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
 use nostr_nests::room::{RoomId, RoomRef};
@@ -131,7 +131,7 @@ fn an_naddr_leads_back() {
 
 #[test]
 fn a_new_version_keeps_what_it_does_not_change() {
-    let base = Base::parse("https://new.example").unwrap();
+    let base = ApiUrl::parse("https://new.example").unwrap();
     let old = event(&[
         &["room", "Weekly", "extra"],
         &["streaming", "wss+livekit://old.example"],
@@ -212,7 +212,7 @@ fn an_heir_takes_over_and_the_old_one_points_to_it() {
     let old = RoomEvent::new(room(&keys, "old:id", 5, &tags)).unwrap();
 
     let heir =
-        old.successor_with(&RoomId::new("new").unwrap(), Some(&relay), clock).set_service(&Base::parse(API).unwrap());
+        old.successor_with(&RoomId::new("new").unwrap(), Some(&relay), clock).set_service(&ApiUrl::parse(API).unwrap());
     let heir = of(heir.set_streaming(["wss+livekit://a.example"]).build());
     assert_eq!((heir.id().as_str(), heir.title(), heir.status()), ("new", Some("Weekly"), Status::Live));
     assert_eq!((heir.service(), heir.streaming()), (Some(API), vec!["wss+livekit://a.example"]));
@@ -295,7 +295,7 @@ proptest! {
         prop_assert_eq!(&same.tags, &event.event().tags);
         prop_assert!(same.created_at > event.event().created_at);
 
-        let base = Base::parse(API).unwrap();
+        let base = ApiUrl::parse(API).unwrap();
         let changed = event.rewrite(Clock::default()).set_open().set_streaming(["wss://s"]).set_service(&base).set_starts(1);
         let changed = changed.build();
         prop_assert_eq!(kept(texts(&changed)), kept(texts(&same)));

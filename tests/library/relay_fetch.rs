@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use nostr::{Keys, RelayUrl};
-use nostr_nests::relay::{Asked, Error, Trouble};
+use nostr_nests::relay::{Asked, RelayError, RelayTrouble};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{RelayBuilderNip42, RelayBuilderNip42Mode};
 
 use crate::support::relays::*;
 
-fn troubles(asked: &Asked) -> Vec<(&RelayUrl, &Trouble)> {
+fn troubles(asked: &Asked) -> Vec<(&RelayUrl, &RelayTrouble)> {
     asked.failed.iter().map(|failed| (&failed.relay, &failed.trouble)).collect()
 }
 
@@ -58,7 +58,7 @@ async fn a_relay_that_is_down_is_a_warning() {
 
     assert_eq!(found.room.unwrap().event.id().as_str(), "a:b ü");
     assert_eq!(found.asked.answered, [up]);
-    assert_eq!(troubles(&found.asked), [(&down, &Trouble::Unreachable("Connection refused".into()))]);
+    assert_eq!(troubles(&found.asked), [(&down, &RelayTrouble::Unreachable("Connection refused".into()))]);
 }
 
 #[tokio::test]
@@ -72,9 +72,9 @@ async fn nobody_has_it_is_not_the_same_as_nobody_answers() {
 
     let started = Instant::now();
     let failed = relays(&[&down]).fetch(&coordinate(host, "weekly")).await.unwrap_err();
-    assert!(matches!(&failed, Error::AllFailed(failed) if failed.len() == 1), "{failed}");
+    assert!(matches!(&failed, RelayError::AllFailed(failed) if failed.len() == 1), "{failed}");
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(relays(&[]).list_of(host).await.unwrap_err(), Error::NoRelays);
+    assert_eq!(relays(&[]).list_of(host).await.unwrap_err(), RelayError::NoRelays);
 }
 
 #[tokio::test]
@@ -98,8 +98,8 @@ async fn one_that_never_answers_is_waited_for_only_as_long_as_it_matters() {
 
     let limit = Duration::from_millis(300);
     let silent = relays_within(limit, &[&mute, &deaf]).fetch(&wanted).await.unwrap_err();
-    let Error::AllFailed(failed) = silent else { panic!("{silent}") };
-    assert!(failed.len() == 2 && failed.iter().all(|failed| failed.trouble == Trouble::Silent(limit)));
+    let RelayError::AllFailed(failed) = silent else { panic!("{silent}") };
+    assert!(failed.len() == 2 && failed.iter().all(|failed| failed.trouble == RelayTrouble::Silent(limit)));
 }
 
 #[tokio::test]
@@ -150,8 +150,8 @@ async fn a_relay_that_wants_to_know_who_asks_is_told_if_there_is_a_signer() {
     let wanted = coordinate(host.public_key(), "weekly");
 
     let refused = relays(&[&url]).fetch(&wanted).await.unwrap_err();
-    let Error::AllFailed(failed) = &refused else { panic!("{refused}") };
-    assert!(matches!(&failed[0].trouble, Trouble::AuthRequired(_)), "{refused}");
+    let RelayError::AllFailed(failed) = &refused else { panic!("{refused}") };
+    assert!(matches!(&failed[0].trouble, RelayTrouble::AuthRequired(_)), "{refused}");
 
     let mut settings = settings(Duration::from_secs(20));
     settings.signer = Some(signer(&host));

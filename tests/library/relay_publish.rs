@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use nostr::util::BoxedFuture;
 use nostr::{Event, Keys, RelayUrl};
 use nostr_nests::clock::Clock;
-use nostr_nests::relay::{Delivery, Relays, Status, Trouble};
+use nostr_nests::relay::{Delivery, RelayTrouble, Relays, Status};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, RelayBuilderNip42Mode, WritePolicy};
 
 use crate::support::relays::*;
 
-fn outcomes(deliveries: &[Delivery]) -> Vec<(&RelayUrl, Result<(), &Trouble>)> {
+fn outcomes(deliveries: &[Delivery]) -> Vec<(&RelayUrl, Result<(), &RelayTrouble>)> {
     deliveries.iter().map(|d| (&d.relay, d.outcome.as_ref().copied())).collect()
 }
 
@@ -43,9 +43,9 @@ async fn each_relay_speaks_for_itself() {
     assert_eq!(
         outcomes(&deliveries),
         [
-            (&closed, Err(&Trouble::Refused("blocked: members only, not ***".into()))),
-            (&dead, Err(&Trouble::Unreachable("Connection refused".into()))),
-            (&mute, Err(&Trouble::Silent(limit))),
+            (&closed, Err(&RelayTrouble::Refused("blocked: members only, not ***".into()))),
+            (&dead, Err(&RelayTrouble::Unreachable("Connection refused".into()))),
+            (&mute, Err(&RelayTrouble::Silent(limit))),
             (&open, Ok(())),
         ]
     );
@@ -63,7 +63,7 @@ async fn a_relay_that_takes_events_of_those_it_knows_is_told_who_asks() {
     let (_relay, url) = relay_with(RelayBuilder::default().nip42(nip42), &[]).await;
 
     let unknown = relays(&[&url]).publish(&event).await;
-    assert!(matches!(unknown[0].outcome, Err(Trouble::AuthRequired(_))), "{unknown:?}");
+    assert!(matches!(unknown[0].outcome, Err(RelayTrouble::AuthRequired(_))), "{unknown:?}");
 
     let mut settings = settings(Duration::from_secs(20));
     settings.signer = Some(signer(&host));
@@ -73,7 +73,7 @@ async fn a_relay_that_takes_events_of_those_it_knows_is_told_who_asks() {
     settings.signer =
         Some(nostr_nests::relay::Signer::new(host.public_key(), |_| Box::pin(async { Err("not today".into()) })));
     let unwilling = Relays::new(known.list().to_vec(), settings).publish(&room(&host, "other", 5, &[])).await;
-    assert_eq!(unwilling[0].outcome, Err(Trouble::NotSigned("not today".into())));
+    assert_eq!(unwilling[0].outcome, Err(RelayTrouble::NotSigned("not today".into())));
 }
 
 #[tokio::test]
@@ -82,9 +82,12 @@ async fn answers_that_are_not_by_the_book_are_understood() {
     let event = room(&host, "weekly", 5, &[]);
     let id = event.id.to_hex();
     for (answer, expected) in [
-        (serde_json::json!(["OK", "", false, "invalid: too old"]), Err(Trouble::Refused("invalid: too old".into()))),
+        (
+            serde_json::json!(["OK", "", false, "invalid: too old"]),
+            Err(RelayTrouble::Refused("invalid: too old".into())),
+        ),
         (serde_json::json!(["OK", id, false, "duplicate: have it"]), Ok(())),
-        (serde_json::json!(["OK", id, false, ""]), Err(Trouble::Refused(String::new()))),
+        (serde_json::json!(["OK", id, false, ""]), Err(RelayTrouble::Refused(String::new()))),
     ] {
         let other = serde_json::json!(["OK", "0".repeat(63) + "1", true, ""]);
         let url = stub(move |_| (vec![json(&other), json(&answer)], Then::Listen)).await;
@@ -110,7 +113,7 @@ async fn a_relay_that_refuses_whoever_it_is_told_is_asked_only_twice() {
 
     let outcome = Relays::new([url], settings).publish(&event).await.remove(0).outcome;
 
-    assert_eq!(outcome, Err(Trouble::Refused("auth-required: who are you".into())));
+    assert_eq!(outcome, Err(RelayTrouble::Refused("auth-required: who are you".into())));
 }
 
 #[tokio::test]

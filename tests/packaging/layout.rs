@@ -45,3 +45,39 @@ fn what_needs_more_than_rust_is_in_its_own_binary() {
         }
     }
 }
+
+/// The modules from top to bottom, as docs/architecture.md has them.
+const ORDER: [&str; 16] = [
+    "cli", "nests", "commands", "server", "relay", "room", "api", "nip98", "key", "livekit", "net", "lock", "reporter",
+    "report", "clock", "secret",
+];
+
+/// A module uses only those below it.
+#[test]
+fn imports_run_one_way() {
+    let place = |name: &str| ORDER.iter().position(|module| *module == name);
+    let mut open = vec![root("src")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let inside = path.strip_prefix(root("src")).unwrap().to_str().unwrap();
+        let module = inside.split(['/', '.']).next().unwrap();
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let own = place(module).unwrap_or_else(|| panic!("{module} has no place in the order"));
+        let text = fs::read_to_string(&path).unwrap();
+        for (at, _) in text.match_indices("crate::") {
+            let after = &text[at + "crate::".len()..];
+            let list = after.strip_prefix('{').and_then(|list| list.split_once('}')).map_or(after, |(list, _)| list);
+            let names = if after.starts_with('{') { list.split(',').collect() } else { vec![list] };
+            for name in names {
+                let used: String = name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let below = place(&used).is_none_or(|used| used >= own);
+                assert!(below, "{inside} uses {used}, which is above {module}");
+            }
+        }
+    }
+}

@@ -9,9 +9,9 @@ use nostr_nests::clock::{Clock, rfc3339};
 use nostr_nests::livekit::check::{Check, LONGEST_HOLD, Restarted};
 use nostr_nests::livekit::report::Verdict;
 use nostr_nests::livekit::{signal, validate};
+use nostr_nests::net::tls;
 use nostr_nests::report::Status;
 use nostr_nests::secret::Secret;
-use nostr_nests::tls;
 use serde_json::json;
 use tokio::time::sleep;
 

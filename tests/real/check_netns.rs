@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use nostr_nests::livekit::Transport;
 use nostr_nests::livekit::check::Check;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
+use nostr_nests::net::tls;
 use nostr_nests::report::Status;
-use nostr_nests::tls;
 
 use crate::support::check::{certificate, check, report_with, step, token};
 use crate::support::livekit::{LiveKit, Spec};

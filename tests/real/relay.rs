@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nostr::{Keys, RelayUrl};
 use nostr_nests::clock::Clock;
-use nostr_nests::relay::{Error, Relays, Status, Trouble};
+use nostr_nests::relay::{RelayError, RelayTrouble, Relays, Status};
 
 use crate::support::nostr_relay::{NostrRelay, RESTRICTED};
 use crate::support::relays::*;
@@ -46,7 +46,7 @@ async fn an_event_is_published_fetched_listed_and_replaced() {
         serde_json::from_value(value).unwrap()
     };
     let refused = relays.publish(&forged).await.remove(0).outcome;
-    assert!(matches!(refused, Err(Trouble::Refused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(RelayTrouble::Refused(_))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -58,8 +58,8 @@ async fn it_is_told_who_asks_when_it_restricts() {
     let wanted = coordinate(host.public_key(), "weekly");
 
     let unknown = relays(&server, None);
-    let refused = Trouble::Refused("restricted: permission denied".into());
-    let Err(Error::AllFailed(failed)) = unknown.fetch(&wanted).await else { panic!() };
+    let refused = RelayTrouble::Refused("restricted: permission denied".into());
+    let Err(RelayError::AllFailed(failed)) = unknown.fetch(&wanted).await else { panic!() };
     assert_eq!(failed[0].trouble, refused);
     assert_eq!(unknown.publish(&event).await[0].outcome, Err(refused.clone()));
     // A key that it does not know either.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, Room};
+use livekit_protocol::{CreateRoomRequest, DisconnectReason, Room};
 use nostr::Keys;
 use nostr_nests::clock::Clock;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer, NewRoom};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer};
 use nostr_nests::server::token::{Claims, Grants, Issuer};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -210,12 +210,13 @@ async fn an_older_room_is_not_taken_for_a_new_one() {
     assert_eq!((after.sid, after.max_participants), (sid, 500));
 }
 
-fn other_room(id: &str, metadata: &str) -> NewRoom {
-    NewRoom {
+fn other_room(id: &str, metadata: &str) -> CreateRoomRequest {
+    CreateRoomRequest {
         name: id.into(),
-        empty_timeout: Duration::from_secs(60),
-        departure_timeout: Duration::from_secs(60),
+        empty_timeout: 60,
+        departure_timeout: 60,
         max_participants: 5,
         metadata: metadata.into(),
+        ..CreateRoomRequest::default()
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use livekit_protocol::DisconnectReason;
+use livekit_protocol::{CreateRoomRequest, DisconnectReason};
 use nostr::Keys;
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer, NewRoom};
+use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer};
 use redis::AsyncCommands as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -200,12 +200,13 @@ async fn records_of_the_other_implementation_survive() {
     let mut redis = scene.redis.connect().await;
     let () = redis.set_ex("nest:theirs", record.to_string(), 100).await.unwrap();
     // As it makes its rooms, with timeouts of its own.
-    let room = NewRoom {
+    let room = CreateRoomRequest {
         name: "theirs".into(),
-        empty_timeout: Duration::from_secs(900),
-        departure_timeout: Duration::from_secs(30),
+        empty_timeout: 900,
+        departure_timeout: 30,
         max_participants: 77,
         metadata: json!({ "nestId": "theirs", "theirs": true }).to_string(),
+        ..CreateRoomRequest::default()
     };
     let before = scene.media().create(&room).await.unwrap();
     scene.restart("theirs").await;

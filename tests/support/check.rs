@@ -12,9 +12,9 @@ use nostr_nests::clock::Clock;
 use nostr_nests::livekit::check::{Check, Joining, Tools, run};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::report::CheckReport;
+use nostr_nests::net::tls;
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
-use nostr_nests::tls;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ pub async fn report(check: &Check<'_>) -> CheckReport {
 }
 
 pub async fn report_with(check: &Check<'_>, tls: &Arc<rustls::ClientConfig>) -> CheckReport {
-    let tools = Tools { http: &client(tls), tls, ahead: None, clock: Clock::default(), reporter: &Silent };
+    let tools = Tools { http: &client(tls), tls, preconnect: None, clock: Clock::default(), reporter: &Silent };
     let report = run(check, &tools).await;
     println!("{:#}", document::report(&report));
     report

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, LeaveRequest, Ping};
+use livekit_protocol::{CreateRoomRequest, DisconnectReason, LeaveRequest, Ping};
 use nostr_nests::secret::Secret;
-use nostr_nests::server::media::{EmbeddedSettings, Livekit, LivekitConfig, MediaServer, NewRoom};
+use nostr_nests::server::media::{EmbeddedSettings, Livekit, LivekitConfig, MediaServer};
 use nostr_nests::server::token::{Claims, Grants, Issuer};
 use nostr_nests::server::{Mock, Options};
 
@@ -58,13 +58,14 @@ impl Subject {
     }
 }
 
-fn room(name: &str, metadata: &str) -> NewRoom {
-    NewRoom {
+fn room(name: &str, metadata: &str) -> CreateRoomRequest {
+    CreateRoomRequest {
         name: name.into(),
-        empty_timeout: Duration::from_secs(1800),
-        departure_timeout: Duration::from_secs(60),
+        empty_timeout: 1800,
+        departure_timeout: 60,
         max_participants: 500,
         metadata: metadata.into(),
+        ..CreateRoomRequest::default()
     }
 }
 
@@ -292,9 +293,9 @@ async fn no_auto_create(subject: &Subject) {
 
 /// A room closes after its empty timeout as long as nobody has left it, after its departure timeout from then on.
 async fn timeouts(subject: &Subject) {
-    let timed = |name: &str, empty, departure| NewRoom {
-        empty_timeout: Duration::from_secs(empty),
-        departure_timeout: Duration::from_secs(departure),
+    let timed = |name: &str, empty, departure| CreateRoomRequest {
+        empty_timeout: empty,
+        departure_timeout: departure,
         ..room(name, "")
     };
     let media = &subject.media;

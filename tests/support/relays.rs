@@ -7,7 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, EventBuilder, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp};
 use nostr_nests::key::{HostKey, KeyOrigin};
-use nostr_nests::relay::{Relays, Settings, Signer};
+use nostr_nests::relay::{RelaySettings, Relays, Signer};
 use nostr_nests::room::ROOM_KIND;
 use nostr_relay_builder::prelude::{MemoryDatabase, MemoryDatabaseOptions, NostrDatabase};
 use nostr_relay_builder::{LocalRelay, RelayBuilder};
@@ -24,8 +24,8 @@ pub fn tls(roots: RootCertStore) -> Arc<rustls::ClientConfig> {
     Arc::new(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-pub fn settings(timeout: Duration) -> Settings {
-    Settings { timeout, tls: tls(RootCertStore::empty()), allow_http: false, signer: None }
+pub fn settings(timeout: Duration) -> RelaySettings {
+    RelaySettings { timeout, tls: tls(RootCertStore::empty()), allow_http: false, signer: None }
 }
 
 /// These relays, with more time than any test takes.

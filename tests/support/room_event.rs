@@ -3,10 +3,10 @@
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{EventBuilder, Kind, RelayUrl, Tag, Timestamp};
-use nostr_nests::relay::{Relays, Settings};
+use nostr_nests::net::tls;
+use nostr_nests::relay::{RelaySettings, Relays};
 use nostr_nests::room::ROOM_KIND;
 use nostr_nests::server::Mock;
-use nostr_nests::tls;
 
 /// The nest as a link names it: its host, its id, the mock's relay.
 pub fn naddr(mock: &Mock) -> String {
@@ -22,7 +22,7 @@ pub async fn publish(mock: &Mock, tags: &[&[&str]]) {
     let event = EventBuilder::new(Kind::from(ROOM_KIND), "").tags(tags);
     // Later than the one that the mock begins with.
     let event = event.custom_created_at(Timestamp::now() + 60).sign_with_keys(mock.host()).unwrap();
-    let settings = Settings {
+    let settings = RelaySettings {
         timeout: std::time::Duration::from_secs(10),
         tls: tls::client_config(&[]),
         allow_http: false,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use nostr_nests::clock::Clock;
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
-use nostr_nests::livekit::signal::Session;
-use nostr_nests::livekit::{dial, signal};
-use nostr_nests::tls;
+use nostr_nests::livekit::signal;
+use nostr_nests::livekit::signal::{JoinMode, SignalSession};
+use nostr_nests::net::tls;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -84,10 +84,13 @@ impl LiveKit {
     }
 
     /// Somebody who sits in the room.
-    pub async fn guest(&self, room: &str, identity: &str) -> Session {
+    pub async fn guest(&self, room: &str, identity: &str) -> SignalSession {
         let candidate = &self.candidates()[0];
-        let patience = dial::Patience { each: Duration::from_secs(5), until: Instant::now() + Duration::from_secs(5) };
-        let connection = dial::connect(candidate, &tls::client_config(&[]), patience).await.unwrap();
-        signal::join(connection, candidate, &token(room, identity), patience, Clock::default()).await.unwrap()
+        let limits = candidate.dial_limits(Duration::from_secs(5));
+        let connection = candidate.connect(&tls::client_config(&[]), limits).await.unwrap();
+        let token = token(room, identity);
+        let joining =
+            signal::join(JoinMode::SignalOnly, vec![], connection, candidate, &token, limits, Clock::default());
+        joining.await.unwrap()
     }
 }

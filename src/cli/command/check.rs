@@ -8,8 +8,8 @@ use clap::ArgGroup;
 use super::prelude::*;
 use super::restart;
 use crate::cli::messages;
-use crate::commands::check::{self, Checked, Done, Options, Report};
-use crate::commands::restart::Done as RestartDone;
+use crate::commands::check::{self, CheckOptions, CheckOutcome, Checked, Report};
+use crate::commands::restart::RestartOutcome;
 use crate::key::file;
 use crate::livekit::Verdict;
 use crate::secret::Secret;
@@ -57,7 +57,7 @@ pub struct CheckArgs {
 
 pub(super) async fn run(app: &App<'_>, args: &CheckArgs) -> Result<u8, Failure> {
     let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
-    let options = Options {
+    let options = CheckOptions {
         hold: args.hold,
         as_host: args.as_host,
         signal_only: false,
@@ -73,13 +73,13 @@ pub(super) async fn run(app: &App<'_>, args: &CheckArgs) -> Result<u8, Failure> 
     Ok(nest(app, &job, &room, options).await)
 }
 
-async fn nest(app: &App<'_>, job: &Job<'_>, room: &RoomRef, options: Options) -> u8 {
+async fn nest(app: &App<'_>, job: &Job<'_>, room: &RoomRef, options: CheckOptions) -> u8 {
     let name = room.id.as_str();
     // A person may want a restart in between: what came of that is the result.
     let restarted = match check::run(job, room, options, &app.stop).await {
-        Ok(Done::Restarted(restarted)) => Ok(RestartDone::Restarted(restarted)),
+        Ok(CheckOutcome::Restarted(restarted)) => Ok(RestartOutcome::Restarted(restarted)),
         Err(error @ (Error::Unhealthy(_) | Error::Interrupted { done: Some(_), .. })) => Err(error),
-        Ok(Done::Joinable(checked)) => return show(app, Some(name), &Ok(*checked)),
+        Ok(CheckOutcome::Joinable(checked)) => return show(app, Some(name), &Ok(*checked)),
         Err(error) => return show(app, Some(name), &Err(error)),
     };
     restart::show(&app.terminal, name, &restarted, false).map_or(0, Exit::code)

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::prelude::*;
 use crate::clock::{self, Clock};
-use crate::commands::list::{self, Nest, NestState, Request, Watch, Whose};
+use crate::commands::list::{self, ListRequest, Nest, NestState, Watch, Whose};
 use crate::reporter::Reporter as _;
 
 /// The widest title that is shown to a terminal.
@@ -59,7 +59,7 @@ pub(super) async fn run(app: &App<'_>, args: &ListArgs) -> Result<u8, Failure> {
     }
     let settings = app.sources.settings(&args.server, &args.key)?;
     let whose = args.host.as_deref().map(whose).transpose()?.unwrap_or_default();
-    let request = Request { whose, inactive: args.inactive };
+    let request = ListRequest { whose, inactive: args.inactive };
     let table = Table { terminal, widths: OnceLock::new() };
     let hidden = list::run(&app.job(settings)?, &request, &app.stop, &table).await;
     terminal.end_row(list::ROW);

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::prelude::*;
-use crate::commands::mock::{self, Announcement, MockError, MockRequest, SearchPath};
+use crate::commands::mock::{self, MockError, MockRequest, SearchPath};
 use crate::key::file;
 use crate::reporter::Reporter as _;
 use crate::secret::Secret;
 use crate::server::media::LivekitConfig;
-use crate::server::{Fault, faults};
+use crate::server::{DEMO, Fault, Mock, faults};
 
 #[derive(Debug, Args)]
 #[command(
@@ -64,6 +64,7 @@ fn faults_help() -> String {
 pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
     let livekit = livekit(&args).await?;
     let alone = args.command.is_empty();
+    let state = if args.fault.iter().any(Fault::needs_a_room) { "runs" } else { "is dead" };
     // Around a command the requests are detail: the command is what one wants to see.
     let level = u8::from(!alone);
     let terminal = &app.terminal;
@@ -77,15 +78,13 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
     };
     let own = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let search = SearchPath { own, path: app.sources.search_path().unwrap_or_default() };
-    let announce = |served: &Announcement| {
+    let announce = |mock: &Mock| {
         if alone {
-            terminal.result(&served.shell());
-            let state = if served.runs { "runs" } else { "is dead" };
-            terminal
-                .status(&format!("\nThe nest `{}` {state}; in another shell, after pasting these lines:", served.room));
-            terminal.status(&format!("  nest restart {} --check\n\nCtrl-C ends it.", served.room));
+            terminal.result(&mock::exports(mock));
+            terminal.status(&format!("\nThe nest `{DEMO}` {state}; in another shell, after pasting these lines:"));
+            terminal.status(&format!("  nest restart {DEMO} --check\n\nCtrl-C ends it."));
         } else {
-            terminal.detail(1, &format!("serving {}, relay {}, LiveKit {}", served.api, served.relays, served.livekit));
+            terminal.detail(1, &format!("serving {}, relay {}, LiveKit {}", mock.api(), mock.relay(), mock.livekit()));
         }
     };
     mock::run(request, &search, announce, &app.stop).await.map_err(|error| {

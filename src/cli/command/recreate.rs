@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::prelude::*;
-use crate::commands::recreate::{self, Done, Planned, Recreated, Request};
+use crate::commands::recreate::{self, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
 
 #[derive(Debug, Args)]
 #[command(
@@ -31,15 +31,15 @@ pub struct RecreateArgs {
 pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failure> {
     let name = args.nest.room.as_ref();
     let (job, room) = app.signed_job(&args.signed, name, Purpose::Recreate).await?;
-    let request = Request { room, yes: args.yes, dry_run: args.dry_run };
+    let request = RecreateRequest { room, yes: args.yes, dry_run: args.dry_run };
     let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| failure(&error, name));
-    let document = |done: &Done| match done {
-        Done::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
-        Done::Planned(planned) => json!(planned),
+    let document = |done: &RecreateOutcome| match done {
+        RecreateOutcome::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
+        RecreateOutcome::Planned(planned) => json!(planned),
     };
-    let text = |done: &Done, paint| match done {
-        Done::Recreated(recreated) => recreated_text(recreated, paint),
-        Done::Planned(planned) => planned_text(planned),
+    let text = |done: &RecreateOutcome, paint| match done {
+        RecreateOutcome::Recreated(recreated) => recreated_text(recreated, paint),
+        RecreateOutcome::Planned(planned) => planned_text(planned),
     };
     Ok(app.conclude(&request.room, &done, document, text))
 }
@@ -60,8 +60,8 @@ fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
     lines.join("\n")
 }
 
-fn planned_text(planned: &Planned) -> String {
-    let Planned { request, opened, closed, relays, .. } = planned;
+fn planned_text(planned: &PlannedRecreation) -> String {
+    let PlannedRecreation { request, opened, closed, relays, .. } = planned;
     let relays = relays.join(", ");
     clean_json(&format!("request\n{request:#}\n\nto {relays}\n{opened:#}\n\nto {relays}\n{closed:#}"))
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use nostr::PublicKey;
 
 use super::prelude::*;
-use crate::api::Base;
+use crate::api::ApiUrl;
 use crate::cli::messages::{Step, check as check_words, troubles};
 use crate::cli::settings::Sources;
-use crate::commands::restart::{self, Done, Planned, Request, Restarted, Which};
+use crate::commands::restart::{self, PlannedRestart, RestartOutcome, RestartRequest, Restarted, Which};
 use crate::commands::{check, list, open};
 use crate::livekit::{CheckReport, Verdict};
 
@@ -83,7 +83,7 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
         rooms.push(app.room(None, Purpose::Restart, &job).await?);
     }
     let (tell, outcomes) = mpsc::channel();
-    let done = |room: &RoomRef, result: Result<Done, Error>| {
+    let done = |room: &RoomRef, result: Result<RestartOutcome, Error>| {
         terminal.end_row(list::ROW);
         let back = restarted(&result).filter(|_| args.open).cloned();
         let _ = tell.send((room.clone(), back, show(terminal, room.id.as_str(), &result, several)));
@@ -103,10 +103,10 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     Ok(exit::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
 }
 
-fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> Request {
-    Request {
+fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> RestartRequest {
+    RestartRequest {
         which: if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) },
-        check: args.check.then_some(check::Options {
+        check: args.check.then_some(check::CheckOptions {
             hold: args.hold,
             as_host: args.as_host,
             signal_only: false,
@@ -130,7 +130,7 @@ fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &R
     }
     // Where its name does not say it, the host is whose key has restarted it.
     let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
-    open::page_of(&RoomRef { host, ..room.clone() }, &Base::parse(&restarted.api).ok()?)
+    open::page_of(&RoomRef { host, ..room.clone() }, &ApiUrl::parse(&restarted.api).ok()?)
 }
 
 /// Opens a page; that it does not open changes nothing about the restart.
@@ -141,15 +141,20 @@ async fn show_page(page: Option<String>, terminal: &Terminal) {
     }
 }
 
-fn restarted(result: &Result<Done, Error>) -> Option<&Restarted> {
+fn restarted(result: &Result<RestartOutcome, Error>) -> Option<&Restarted> {
     match result {
-        Ok(Done::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
+        Ok(RestartOutcome::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
         Err(Error::Interrupted { done, .. } | Error::NotPublished { done, .. }) => done.as_deref(),
         _ => None,
     }
 }
 
-pub(super) fn show(terminal: &Terminal, room: &str, result: &Result<Done, Error>, several: bool) -> Option<Exit> {
+pub(super) fn show(
+    terminal: &Terminal,
+    room: &str,
+    result: &Result<RestartOutcome, Error>,
+    several: bool,
+) -> Option<Exit> {
     terminal.end_row(room);
     let style = terminal.style;
     let failure = result.as_ref().err().map(|error| Failure::of(error, room));
@@ -160,7 +165,7 @@ pub(super) fn show(terminal: &Terminal, room: &str, result: &Result<Done, Error>
     } else {
         let whole = || document::restart(room, result, failure.as_ref());
         terminal.outcome(several, whole, |paint| match result {
-            Ok(Done::Planned(planned)) => Some(planned_text(planned)),
+            Ok(RestartOutcome::Planned(planned)) => Some(planned_text(planned)),
             other => restarted(other).map(|restarted| restarted_text(restarted, paint)),
         });
     }
@@ -215,8 +220,8 @@ fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Pain
 }
 
 /// What would be sent, as HTTP writes it, and the event behind the signature.
-fn planned_text(planned: &Planned) -> String {
+fn planned_text(planned: &PlannedRestart) -> String {
     let headers: Vec<_> = planned.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    let Planned { method, url, event, .. } = planned;
+    let PlannedRestart { method, url, event, .. } = planned;
     clean_json(&format!("{method} {url}\n{}\n\n{event:#}", headers.join("\n")))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::prelude::*;
@@ -17,7 +18,7 @@ use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
 use crate::server::media::LivekitConfig;
-use crate::server::serve::{IpNetwork, PublicEndpoint, PublicOrigin, Quota, ServeSettings};
+use crate::server::serve::{Quota, ServeSettings, network, public_endpoint, public_origin};
 use crate::server::store::RedisConfig;
 
 // The defaults: upstream's port and lifetime of records, and requests in a minute.
@@ -156,7 +157,7 @@ impl Given<'_> {
         let internal =
             self.value("allow-internal-endpoint", |from| from.allow_internal_endpoint.then_some(true), parse)?;
         let endpoint = self.text("public-livekit-url", |from| from.public_livekit_url.as_deref())?;
-        let endpoint = PublicEndpoint::new(&endpoint, internal == Some(true)).map_err(|error| {
+        let endpoint = public_endpoint(&endpoint, internal == Some(true)).map_err(|error| {
             wrong("public-livekit-url", &error).hint("--allow-internal-endpoint, if that is what clients are to dial")
         })?;
         let origin = self.text("public-url", |from| from.public_url.as_deref())?;
@@ -178,7 +179,7 @@ impl Given<'_> {
                 url: self.redis_url()?,
                 password: self.secret("redis-password", |from| from.redis_password_file.as_ref()).await?,
             },
-            origin: origin.parse::<PublicOrigin>().map_err(|error| wrong("public-url", &error))?,
+            origin: public_origin(&origin).map_err(|error| wrong("public-url", &error))?,
             endpoint,
             record_ttl: ttl.unwrap_or(RECORD_TTL),
             trusted: self.trusted()?,
@@ -216,12 +217,12 @@ impl Given<'_> {
         self.read(name, of, parse::<String>)?.ok_or_else(|| missing(name))
     }
 
-    fn trusted(&self) -> Result<Vec<IpNetwork>, Failure> {
+    fn trusted(&self) -> Result<Vec<IpNet>, Failure> {
         let name = "trusted-proxy";
         let of = |from: &ServeArgs| Some(from.trusted_proxy.clone()).filter(|list| !list.is_empty());
         let list = self.value(name, of, |text| Ok::<_, String>(text.split(',').map(str::to_owned).collect()))?;
         let list = list.unwrap_or_default();
-        list.iter().map(|text| text.trim().parse().map_err(|error| wrong(name, &error))).collect()
+        list.iter().map(|text| network(text.trim()).map_err(|error| wrong(name, &error))).collect()
     }
 
     /// A password in it is a secret, and arguments can be read by everybody on the machine.

@@ -7,17 +7,17 @@ use super::{Note, Step, moment, note, people, sentence, troubles};
 use crate::clock::span;
 use crate::commands::check::Report;
 use crate::commands::moq;
-use crate::livekit::dial::{Cause, Failed, Layer, milliseconds};
 use crate::livekit::endpoint::{Internal, Source};
 use crate::livekit::fresh::{Proof, Sign, Verdict};
 use crate::livekit::media::offered::Offered;
 use crate::livekit::media::{AudioFinding, Connected, Failure, Silence, Spoken};
-use crate::livekit::signal::{Closed, DisconnectReason, Ending};
+use crate::livekit::signal::{Closed, DisconnectReason, Ending, JoinError};
 use crate::livekit::token::Claims;
 use crate::livekit::validate::Refusal;
 use crate::livekit::{CheckReport, Finding, Outcome, TokenFinding, Transport, Tried, Whose};
+use crate::net::dial::{DialCause, DialError, DialLayer, TimedOut, milliseconds};
+use crate::net::tls::TlsFailure;
 use crate::report::{self, Status};
-use crate::tls;
 
 const MORE_TIME: &str = "give it more time with --timeout";
 const OPEN_PORTS: &str =
@@ -26,8 +26,8 @@ const OPEN_PORTS: &str =
 pub fn steps(report: &CheckReport) -> Vec<Step> {
     let in_words = |step: &report::Step<Finding>| {
         let Note { detail, hint } = words(report, step);
-        let said = Note { detail: sentence(&detail), hint: hint.as_deref().map(sentence) };
-        Step::new(step.name, step.status, step.elapsed, said)
+        let note = Note { detail: sentence(&detail), hint: hint.as_deref().map(sentence) };
+        Step::new(step.name, step.status, step.elapsed, note)
     };
     report.steps.iter().map(in_words).collect()
 }
@@ -166,34 +166,41 @@ fn outcome(tried: &Tried) -> String {
 }
 
 /// What went wrong on the way, as the predicate to an endpoint.
-fn unreached(failed: &Failed) -> String {
-    let missing = match failed.layer {
-        Layer::Dns => "answer from DNS",
-        Layer::Tcp => "TCP connection",
-        Layer::Tls => "TLS handshake",
-        Layer::WebSocket => "WebSocket",
-        Layer::Join => "word from the room",
+fn unreached(error: &JoinError) -> String {
+    let DialError { layer, cause, .. } = match error {
+        JoinError::Dial(error) => error,
+        JoinError::Refused(refusal) => return format!("refuses the token: {refusal}"),
+        JoinError::SentAway(reason) => return format!("sends us away: {}", away(*reason)),
+        JoinError::Broken(text) => return format!("does not talk to us: {text}"),
+        JoinError::TimedOut(timed_out) => return silent("word from the room", *timed_out),
     };
-    match &failed.cause {
-        Cause::NoAddress(text) => format!("cannot be found in DNS: {text}"),
-        Cause::NoConnection(tried) => {
-            let tried: Vec<_> = tried.iter().map(|(address, error)| format!("{address}: {error}")).collect();
-            format!("cannot be connected to ({})", tried.join(", "))
+    match cause {
+        DialCause::NoAddress(text) => format!("cannot be found in DNS: {text}"),
+        DialCause::NoConnection(_) => format!("cannot be connected to ({cause})"),
+        DialCause::Tls(failure) => format!("cannot be trusted: {failure}"),
+        DialCause::NoWebSocket { status, location: Some(location), .. } => {
+            format!("points elsewhere ({status}): {location}")
         }
-        Cause::Tls(failure) => format!("cannot be trusted: {failure}"),
-        Cause::Refused { refusal: Some(refusal), .. } => format!("refuses the token: {refusal}"),
-        Cause::Refused { status: status @ 502..=504, refusal: None } => {
+        DialCause::NoWebSocket { status: status @ 502..=504, .. } => {
             format!("answers {status}: the proxy there does not reach LiveKit")
         }
-        Cause::Refused { status, refusal: None } => format!("is no LiveKit server: it answers {status}"),
-        Cause::Redirected { status, location } => format!("points elsewhere ({status}): {location}"),
-        Cause::Broken(text) => format!("does not talk to us: {text}"),
-        Cause::SentAway(reason) => format!("sends us away: {}", away(*reason)),
-        Cause::TimedOut(time) => format!("does not answer: no {missing} within {}", milliseconds(*time)),
-        Cause::OutOfTime(time) => {
-            format!("had not answered when the time was up: no {missing} within {}", milliseconds(*time))
+        DialCause::NoWebSocket { status, .. } => format!("is no LiveKit server: it answers {status}"),
+        DialCause::Broken(_) => format!("does not talk to us: {cause}"),
+        DialCause::TimedOut(timed_out) => {
+            let missing = match layer {
+                DialLayer::Dns => "answer from DNS",
+                DialLayer::Tcp => "TCP connection",
+                DialLayer::Tls => "TLS handshake",
+                DialLayer::WebSocket => "WebSocket",
+            };
+            silent(missing, *timed_out)
         }
     }
+}
+
+fn silent(missing: &str, TimedOut { after, cut_short }: TimedOut) -> String {
+    let silent = if cut_short { "had not answered when the time was up" } else { "does not answer" };
+    format!("{silent}: no {missing} within {}", milliseconds(after))
 }
 
 fn endpoint_hint(tried: &Tried) -> Option<String> {
@@ -204,32 +211,32 @@ fn endpoint_hint(tried: &Tried) -> Option<String> {
             _ => format!("{public}; private addresses are not reachable from elsewhere"),
         });
     }
-    let failed = match &tried.outcome {
-        Outcome::Failed(failed) => failed,
+    let cause = match &tried.outcome {
+        Outcome::Failed(JoinError::Dial(error)) => &error.cause,
         Outcome::Cleartext => {
             let hint = "for the operator: put TLS in front of LiveKit; or, in a network that you trust, --allow-http";
             return Some(hint.into());
         }
         _ => return None,
     };
-    let hint = match &failed.cause {
-        Cause::NoAddress(_) => "try from another network; if it stays so, the operator has to mend the name in DNS",
-        Cause::NoConnection(_) | Cause::TimedOut(_) => {
+    let hint = match cause {
+        DialCause::NoAddress(_) => "try from another network; if it stays so, the operator has to mend the name in DNS",
+        DialCause::TimedOut(TimedOut { cut_short: true, .. }) => return None,
+        DialCause::NoConnection(_) | DialCause::TimedOut(_) => {
             "for the operator: is LiveKit running, and does the firewall let its port in?"
         }
-        Cause::Tls(tls::Failure::NotTls) => {
+        DialCause::Tls(TlsFailure::NotTls) => {
             "for the operator: LiveKit speaks plain HTTP on its own port; hand out the address of the TLS proxy in front of it"
         }
-        Cause::Tls(tls::Failure::UnknownIssuer { .. }) => {
+        DialCause::Tls(TlsFailure::UnknownIssuer { .. }) => {
             "browsers refuse it too; if it is the server's own CA, name that with --cacert"
         }
-        Cause::Tls(tls::Failure::NotValidYet { .. }) => "turn NTP on: the clock here is probably behind",
-        Cause::Tls(_) => "for the operator: renew the certificate for this name",
-        Cause::Refused { status: 502..=504, .. } => "for the operator: is LiveKit running behind its proxy?",
-        Cause::Refused { .. } | Cause::Redirected { .. } | Cause::Broken(_) => {
+        DialCause::Tls(TlsFailure::NotValidYet { .. }) => "turn NTP on: the clock here is probably behind",
+        DialCause::Tls(_) => "for the operator: renew the certificate for this name",
+        DialCause::NoWebSocket { status: 502..=504, .. } => "for the operator: is LiveKit running behind its proxy?",
+        DialCause::NoWebSocket { .. } | DialCause::Broken(_) => {
             "for the operator: the proxy must pass WebSockets on to LiveKit under this very address"
         }
-        Cause::SentAway(_) | Cause::OutOfTime(_) => return None,
     };
     Some(hint.into())
 }
@@ -268,11 +275,13 @@ fn joined(report: &CheckReport, timings: &str) -> Note {
 }
 
 fn turned_away(tried: &Tried) -> Note {
-    let Outcome::Failed(failed) = &tried.outcome else { return note(outcome(tried)) };
-    let why = unreached(failed);
-    match &failed.cause {
-        Cause::OutOfTime(_) => note!("{} {why}", tried.candidate.as_str()).hint(MORE_TIME),
-        Cause::SentAway(DisconnectReason::DuplicateIdentity) => note!("the media server {why}").hint("try again"),
+    let Outcome::Failed(error) = &tried.outcome else { return note(outcome(tried)) };
+    let why = unreached(error);
+    match error {
+        JoinError::TimedOut(TimedOut { cut_short: true, .. }) => {
+            note!("{} {why}", tried.candidate.as_str()).hint(MORE_TIME)
+        }
+        JoinError::SentAway(DisconnectReason::DuplicateIdentity) => note!("the media server {why}").hint("try again"),
         _ => note!("the media server {why}"),
     }
 }
@@ -471,7 +480,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Note {
             note!("watched for {after}, and the room stayed; then LiveKit ended this check's visit: {}", away(*reason))
         }
         Ending::SentAway(reason) => note!("we were sent away after {after}: {}", away(*reason)),
-        Ending::Lost(text) => note!("the connection was lost after {after}: {text}")
+        Ending::TransportError(text) => note!("the connection was lost after {after}: {text}")
             .hint("check again: a proxy, the network or the media server has cut it"),
         Ending::Deaf => note!("the audio connection broke after {after}")
             .hint("check again: the network or the media server has cut it"),
@@ -485,7 +494,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Note {
 fn ending(how: &Ending) -> String {
     match how {
         Ending::SentAway(reason) => away(*reason).into(),
-        Ending::Lost(text) => text.clone(),
+        Ending::TransportError(text) => text.clone(),
         Ending::Silent(_) => "the media server stopped answering".into(),
         Ending::Deaf => "the audio connection broke".into(),
     }
@@ -500,20 +509,20 @@ fn exactly(time: Duration) -> String {
     }
 }
 
-fn moq_words(finding: &moq::Finding) -> Note {
-    use moq::Finding;
+fn moq_words(finding: &moq::MoqFinding) -> Note {
+    use moq::MoqFinding;
     match finding {
-        Finding::Event { status, over: true } => note!("its status is {status:?}: the nest is over")
+        MoqFinding::Event { status, over: true } => note!("its status is {status:?}: the nest is over")
             .hint("to reopen it, its host publishes its event again from the web app"),
-        Finding::Event { status, over: false } => note!("its status is {status:?}"),
-        Finding::NoRelay => {
+        MoqFinding::Event { status, over: false } => note!("its status is {status:?}"),
+        MoqFinding::NoRelay => {
             note("the event names no media relay").hint("its host publishes its event again from the web app")
         }
-        Finding::NoRelayAddress(text) => note!("{text} is no address"),
-        Finding::Relay { relay, port, answer: Err(error) } => note!("{relay} {error}").hint(format!(
+        MoqFinding::NoRelayAddress(text) => note!("{text} is no address"),
+        MoqFinding::Relay { relay, port, answer: Err(error) } => note!("{relay} {error}").hint(format!(
             "Media over QUIC needs UDP to port {port}: try from another network; if it is the same there, ask whoever runs that relay"
         )),
-        Finding::Relay { relay, answer: Ok(answer), .. } => {
+        MoqFinding::Relay { relay, answer: Ok(answer), .. } => {
             let versions = answer.versions.iter().map(|version| match version {
                 1 => "1".to_owned(),
                 0x6b33_43cf => "2".to_owned(),
@@ -522,17 +531,17 @@ fn moq_words(finding: &moq::Finding) -> Note {
             let versions = versions.collect::<Vec<_>>().join(", ");
             note!("{relay} answers by UDP at {} and speaks QUIC ({versions})", answer.address)
         }
-        Finding::NoAuth => note("the event names no auth service"),
-        Finding::NoAuthAddress(text) => note!("{text} is no web address"),
-        Finding::AuthCleartext(text) => note!("{text} was not asked: tokens would travel in the clear"),
-        Finding::Auth(text, Ok(..500)) => note!("{text} answers"),
-        Finding::Auth(text, answer) => {
+        MoqFinding::NoAuth => note("the event names no auth service"),
+        MoqFinding::NoAuthAddress(text) => note!("{text} is no web address"),
+        MoqFinding::AuthCleartext(text) => note!("{text} was not asked: tokens would travel in the clear"),
+        MoqFinding::Auth(text, Ok(..500)) => note!("{text} answers"),
+        MoqFinding::Auth(text, answer) => {
             let detail = match answer {
                 Ok(status) => format!("{text} fails with status {status}"),
                 Err(lost) => format!("{text}: {lost}"),
             };
             note(detail).hint("without it nobody gets a token: ask whoever runs the media relay")
         }
-        Finding::NotSpoken => note("nest does not speak Media over QUIC: nobody has listened"),
+        MoqFinding::NotSpoken => note("nest does not speak Media over QUIC: nobody has listened"),
     }
 }

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use super::errors::Failure;
 use super::{Note, Step, check, moment, of_tls, troubles};
-use crate::api::{self, Layer as ApiLayer, Lost, Missing};
+use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::cli::exit::Exit;
 use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
-use crate::commands::doctor::{DoctorFindings, Far, Media, Way};
+use crate::commands::doctor::{ApiConnection, DoctorFindings, Far, Media};
 use crate::key::{self, npub};
-use crate::livekit::dial::{Cause, Failed, Layer};
 use crate::livekit::endpoint::Candidate;
+use crate::net::dial::{DialCause, DialLayer};
+use crate::net::tls::{TlsFailure, TlsSession};
 use crate::report::Status;
-use crate::tls::{self, Agreed};
 
 /// A difference of clocks that nothing suffers from, in seconds.
 const HARMLESS_S: i64 = 20;
@@ -160,25 +160,25 @@ fn clock(far: &Far) -> Link {
 fn dns(far: &Far) -> Link {
     let host = far.api.url().host_str().unwrap_or_default();
     let literal = !matches!(far.api.url().host(), Some(url::Host::Domain(_)));
-    match &far.way {
-        Way::Proxy(_) => not_checked(BY_PROXY),
-        Way::Ended(end) if end.layer == Layer::Dns => {
-            failed(format!("{host} cannot be found: {}", why(end))).hint(troubles::dns("", host).hint)
+    match &far.connection {
+        ApiConnection::Proxy(_) => not_checked(BY_PROXY),
+        ApiConnection::Failed(error) if error.layer == DialLayer::Dns => {
+            failed(format!("{host} cannot be found: {}", error.cause)).hint(troubles::dns("", host).hint)
         }
         _ if literal => passed(format!("{host} is an address already")),
-        Way::Ended(end) => passed(format!("{host} has an address")).took(end.timings.dns),
-        Way::Direct { peer, timings, .. } => {
-            let address = peer.rsplit_once(':').map_or(peer.as_str(), |(address, _)| address);
-            passed(format!("{host} is at {address}")).took(timings.dns)
+        ApiConnection::Failed(error) => passed(format!("{host} has an address")).took(error.timings.of(DialLayer::Dns)),
+        ApiConnection::Direct { remote_address, timings, .. } => {
+            let address = remote_address.rsplit_once(':').map_or(remote_address.as_str(), |(address, _)| address);
+            passed(format!("{host} is at {address}")).took(timings.of(DialLayer::Dns))
         }
     }
 }
 
 fn proxy(far: &Far) -> Link {
-    let Way::Proxy(via) = &far.way else { return passed("none on the way") };
+    let ApiConnection::Proxy(via) = &far.connection else { return passed("none on the way") };
     let through = format!("the way leads through {} ({})", via.host, via.variable);
     match &far.health.result {
-        Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Proxy, why, .. })) => {
+        Err(api::ApiError::Transport(TransportError::Unreachable { layer: TransportLayer::Proxy, why, .. })) => {
             failed(format!("{through}, and that failed: {why}"))
                 .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
         }
@@ -187,14 +187,16 @@ fn proxy(far: &Far) -> Link {
 }
 
 fn tcp(far: &Far) -> Link {
-    match &far.way {
-        Way::Proxy(_) => not_checked(BY_PROXY),
-        Way::Ended(end) => match end.layer {
-            Layer::Dns => not_checked("there is no address to connect to"),
-            Layer::Tcp => failed(why(end)).hint(troubles::refused("", far.api.health()).hint),
-            _ => passed("connected").took(end.timings.tcp),
+    match &far.connection {
+        ApiConnection::Proxy(_) => not_checked(BY_PROXY),
+        ApiConnection::Failed(error) => match error.layer {
+            DialLayer::Dns => not_checked("there is no address to connect to"),
+            DialLayer::Tcp => failed(error.cause.to_string()).hint(troubles::refused("", far.api.health()).hint),
+            _ => passed("connected").took(error.timings.of(DialLayer::Tcp)),
         },
-        Way::Direct { peer, timings, .. } => passed(format!("connected to {peer}")).took(timings.tcp),
+        ApiConnection::Direct { remote_address, timings, .. } => {
+            passed(format!("connected to {remote_address}")).took(timings.of(DialLayer::Tcp))
+        }
     }
 }
 
@@ -203,29 +205,31 @@ fn tls(far: &Far) -> Link {
         let where_to = if far.api.is_loopback() { "on this machine" } else { "which was allowed" };
         return not_checked(format!("plain http, {where_to}"));
     }
-    match &far.way {
-        Way::Proxy(_) => match &far.health.result {
-            Err(api::Error::Lost(Lost::Unreachable { layer: ApiLayer::Tls(_), why, .. })) => {
-                failed(why).hint(tls_hint(far, None))
-            }
-            Err(api::Error::Lost(Lost::Unreachable { .. })) => not_checked(NO_CONNECTION),
+    match &far.connection {
+        ApiConnection::Proxy(_) => match &far.health.result {
+            Err(api::ApiError::Transport(TransportError::Unreachable {
+                layer: TransportLayer::Tls(_), why, ..
+            })) => failed(why).hint(tls_hint(far, None)),
+            Err(api::ApiError::Transport(TransportError::Unreachable { .. })) => not_checked(NO_CONNECTION),
             _ => passed("the certificate is good; no more is seen through a proxy"),
         },
-        Way::Ended(end) if end.layer == Layer::Tls => {
-            let failure = if let Cause::Tls(failure) = &end.cause { Some(failure) } else { None };
-            failed(why(end)).hint(tls_hint(far, failure))
+        ApiConnection::Failed(error) if error.layer == DialLayer::Tls => {
+            let failure = if let DialCause::Tls(failure) = &error.cause { Some(failure) } else { None };
+            failed(error.cause.to_string()).hint(tls_hint(far, failure))
         }
-        Way::Ended(_) => not_checked(NO_CONNECTION),
-        Way::Direct { tls: None, .. } => not_checked("plain http"),
-        Way::Direct { tls: Some(agreed), timings, .. } => certificate(agreed).took(timings.tls),
+        ApiConnection::Failed(_) => not_checked(NO_CONNECTION),
+        ApiConnection::Direct { tls: None, .. } => not_checked("plain http"),
+        ApiConnection::Direct { tls: Some(agreed), timings, .. } => {
+            certificate(agreed).took(timings.of(DialLayer::Tls))
+        }
     }
 }
 
-fn tls_hint(far: &Far, failure: Option<&tls::Failure>) -> String {
+fn tls_hint(far: &Far, failure: Option<&TlsFailure>) -> String {
     of_tls(failure, "", far.api.health().as_str(), "http://…").hint
 }
 
-fn certificate(agreed: &Agreed) -> Link {
+fn certificate(agreed: &TlsSession) -> Link {
     let issuer = agreed.issuer.as_ref().map(|issuer| format!(", issued by {issuer:?}")).unwrap_or_default();
     let left_s = agreed.not_after.map(|end| end.saturating_sub(Clock::default().now_s()));
     let days = left_s.map(|left| match left / A_DAY_S {
@@ -239,18 +243,6 @@ fn certificate(agreed: &Agreed) -> Link {
             warned(detail).hint(format!("for the operator: renew the certificate, it ends at {end}"))
         }
         None => passed(detail),
-    }
-}
-
-fn why(end: &Failed) -> String {
-    match &end.cause {
-        Cause::NoAddress(text) | Cause::Broken(text) => text.clone(),
-        Cause::NoConnection(tried) => {
-            tried.iter().map(|(address, error)| format!("{address}: {error}")).collect::<Vec<_>>().join(", ")
-        }
-        Cause::Tls(failure) => failure.to_string(),
-        Cause::TimedOut(time) | Cause::OutOfTime(time) => format!("nothing happened for {} ms", time.as_millis()),
-        Cause::Refused { .. } | Cause::Redirected { .. } | Cause::SentAway(_) => "refused".into(),
     }
 }
 
@@ -270,7 +262,7 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
             return failed(error.to_string()).hint("use https://, or accept the risk with --allow-http");
         }
     };
-    if matches!(&far.way, Way::Ended(_)) || !far.is_reached() {
+    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
         return not_checked(NO_CONNECTION);
     }
     let address = far.api.as_str();
@@ -282,13 +274,13 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
         }
         (_, Ok(())) => passed(format!("{address} answers; it does not say which build it is")).took(far.nest.elapsed),
         (_, Err(error)) => failed(format!("{address}: {error}")).hint(match error {
-            api::Error::NotFound { missing: Missing::Unsaid, .. } => {
+            api::ApiError::NotFound { missing: Missing::Unsaid, .. } => {
                 "the rest of its answer is lost: try again in a moment".into()
             }
-            api::Error::NotFound { .. } | api::Error::Nonsense { .. } | api::Error::Redirect { .. } => {
+            api::ApiError::NotFound { .. } | api::ApiError::Nonsense { .. } | api::ApiError::Redirect { .. } => {
                 "this is another address than the API's, or an old server: check --api".into()
             }
-            api::Error::RateLimited { .. } => {
+            api::ApiError::RateLimited { .. } => {
                 "whoever shares this machine's address shares its limit: wait a quarter of an hour".into()
             }
             _ => troubles::server().hint,
@@ -297,9 +289,9 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
 }
 
 /// Whether either question about a nest was answered as a Nests API answers it.
-fn spoken(far: &Far) -> Result<(), &api::Error> {
-    let nests = |error: &api::Error| {
-        matches!(error, api::Error::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
+fn spoken(far: &Far) -> Result<(), &api::ApiError> {
+    let nests = |error: &api::ApiError| {
+        matches!(error, api::ApiError::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     };
     match (far.nest.guest.as_ref().err(), far.nest.info.as_ref().err()) {
         (None, _) | (_, None) => Ok(()),
@@ -309,7 +301,7 @@ fn spoken(far: &Far) -> Result<(), &api::Error> {
 }
 
 fn signature(found: &DoctorFindings, far: &Far, named: &str) -> Link {
-    if matches!(&far.way, Way::Ended(_)) || !far.is_reached() {
+    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
         return not_checked(NO_CONNECTION);
     }
     let error = match (&found.key, &far.signature) {
@@ -327,13 +319,13 @@ fn signature(found: &DoctorFindings, far: &Far, named: &str) -> Link {
         (_, Some(Err(error))) => error,
     };
     match error {
-        Error::Api(api::Error::Unauthorized { said, url, .. }) => {
-            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            failed(format!("refused{said}; signed was {url}"))
+        Error::Api(api::ApiError::Unauthorized { server_text, url, .. }) => {
+            let why = if server_text.is_empty() { String::new() } else { format!(": {server_text}") };
+            failed(format!("refused{why}; signed was {url}"))
                 .hint("if the clock is right: a server behind a proxy may know itself by another scheme, host or prefix; sign its public URL with --api")
                 .next(format!("nest doctor {named} --api https://…"))
         }
-        Error::Api(api::Error::NotFound { missing: Missing::Endpoint, .. }) => {
+        Error::Api(api::ApiError::NotFound { missing: Missing::Endpoint, .. }) => {
             not_checked("this server has no call to try it with")
         }
         Error::Api(error) => unsaid(error),
@@ -341,7 +333,7 @@ fn signature(found: &DoctorFindings, far: &Far, named: &str) -> Link {
     }
 }
 
-fn unsaid(error: &api::Error) -> Link {
+fn unsaid(error: &api::ApiError) -> Link {
     not_checked(format!("the API does not say: {error}"))
 }
 

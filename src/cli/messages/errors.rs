@@ -7,7 +7,7 @@ use std::time::Duration;
 use self::api::Asking;
 use super::troubles::{self, Trouble};
 use super::{Step, check};
-use crate::api::{Error as ApiError, Lost, Missing, address};
+use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
 use crate::cli::exit::Exit;
 use crate::commands::check::{Checked, Unavailable};
@@ -114,7 +114,7 @@ impl Failure {
                 };
                 refused.iter().fold(failure, Self::cause)
             }
-            Error::Relays(relay::Error::AllFailed(_)) => {
+            Error::Relays(relay::RelayError::AllFailed(_)) => {
                 new(Exit::Unreachable).hint("name the API, and no relay is needed: --api https://…")
             }
             Error::Relays(_) => new(Exit::Usage),
@@ -148,7 +148,7 @@ impl Failure {
                 Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far, it may still happen")
                     .because(troubles::lost_answer(why, room))
             }
-            Error::Busy { source: lock::Error::Busy, waited } => busy(*waited),
+            Error::Busy { source: lock::LockError::Busy, waited } => busy(*waited),
             Error::Busy { source, .. } => Self::new(Exit::Failed, source.to_string()),
             Error::Declined => new(Exit::Failed).hint("--yes asks nothing"),
             Error::Cancelled => new(Exit::Failed),
@@ -160,15 +160,17 @@ impl Failure {
     }
 }
 
-fn of_room(error: &room::Error) -> Failure {
+fn of_room(error: &room::RoomRefError) -> Failure {
     Failure::usage(error.to_string()).hint(match error {
-        room::Error::WrongKind(30311) => {
+        room::RoomRefError::WrongKind(30311) => {
             "30311 is a live stream, or a nest of the old kind: use the link of a new nest"
         }
-        room::Error::LinkWithoutNest(_) => {
+        room::RoomRefError::LinkWithoutNest(_) => {
             "a link to a nest contains naddr1…; a room of the API ends in /api/v1/nests/<id>"
         }
-        room::Error::Address(address::Error::Insecure(_)) => "use https://, or accept the risk with --allow-http",
+        room::RoomRefError::Address(address::AddressError::Insecure(_)) => {
+            "use https://, or accept the risk with --allow-http"
+        }
         _ => "a nest is named by its id, naddr1…, its link, its API URL, or 30312:<pubkey>:<d>",
     })
 }
@@ -199,7 +201,7 @@ fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Fa
 
 fn unavailable(why: &Unavailable, room: &str) -> Failure {
     let mut failure = api::failure(&why.source, Asking { command: "nest check", room, signed: false });
-    if let ApiError::Lost(Lost::Unanswered(why)) = &why.source {
+    if let ApiError::Transport(TransportError::Unanswered(why)) = &why.source {
         failure.message = "the API does not say whether this nest runs".into();
         failure.causes = vec![why.clone()];
     }

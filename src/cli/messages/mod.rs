@@ -16,8 +16,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::{Clock, local_hour_minute, rfc3339};
+use crate::net::tls::TlsFailure;
 use crate::report::Status;
-use crate::tls;
 
 /// One link of the chain.
 // In words; the sentence above is the schema's.
@@ -92,12 +92,12 @@ pub(super) fn people(inside: u64) -> String {
 }
 
 /// The trouble behind a TLS connection that was not made. `plain` is the same address without TLS.
-fn of_tls(failure: Option<&tls::Failure>, why: &str, health: &str, plain: &str) -> troubles::Trouble {
+fn of_tls(failure: Option<&TlsFailure>, why: &str, health: &str, plain: &str) -> troubles::Trouble {
     match failure {
-        Some(tls::Failure::Expired { .. } | tls::Failure::NotValidYet { .. }) => troubles::expired(why),
-        Some(tls::Failure::WrongName { .. }) => troubles::wrong_name(why),
-        Some(tls::Failure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
-        Some(tls::Failure::NotTls) => troubles::not_tls(why, plain),
-        Some(tls::Failure::Other(_)) | None => troubles::tls(why, health),
+        Some(TlsFailure::Expired { .. } | TlsFailure::NotValidYet { .. }) => troubles::expired(why),
+        Some(TlsFailure::WrongName { .. }) => troubles::wrong_name(why),
+        Some(TlsFailure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
+        Some(TlsFailure::NotTls) => troubles::not_tls(why, plain),
+        Some(TlsFailure::Other(_)) | None => troubles::tls(why, health),
     }
 }

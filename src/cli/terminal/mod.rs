@@ -20,7 +20,7 @@ use super::args::Format;
 use super::messages::errors::Failure;
 use super::messages::notices;
 use crate::commands::Signal;
-use crate::reporter::{Answer, Question, Reporter, Step, Warning};
+use crate::reporter::{Answer, Question, Reporter, Stage, Warning};
 use crate::secret::{Secret, scrub};
 
 const TICK: Duration = Duration::from_millis(80);
@@ -264,7 +264,7 @@ fn harmless(text: &str) -> String {
 }
 
 impl Reporter for Terminal {
-    fn step(&self, room: &str, step: Step) {
+    fn step(&self, room: &str, step: Stage) {
         self.detail(2, &format!("{room}: {}", words(step)));
         let Some(bars) = &self.bars else { return };
         let mut rows = self.rows();
@@ -301,20 +301,20 @@ impl Reporter for Terminal {
     }
 }
 
-fn words(step: Step) -> &'static str {
+fn words(step: Stage) -> &'static str {
     match step {
-        Step::Lock => "waiting for another restart of this nest",
-        Step::Key => "loading the key",
-        Step::Look => "looking",
-        Step::Sign => "signing",
-        Step::Restart => "restarting",
-        Step::Wait => "waiting before the next attempt",
-        Step::Check => "checking that people can join",
-        Step::Relays => "asking relays",
-        Step::Create => "creating a room",
-        Step::Grant => "letting people speak",
-        Step::Publish => "publishing",
-        Step::Close => "closing",
+        Stage::Lock => "waiting for another restart of this nest",
+        Stage::Key => "loading the key",
+        Stage::Look => "looking",
+        Stage::Sign => "signing",
+        Stage::Restart => "restarting",
+        Stage::Wait => "waiting before the next attempt",
+        Stage::Check => "checking that people can join",
+        Stage::Relays => "asking relays",
+        Stage::Create => "creating a room",
+        Stage::Grant => "letting people speak",
+        Stage::Publish => "publishing",
+        Stage::Close => "closing",
     }
 }
 

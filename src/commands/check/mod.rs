@@ -11,22 +11,22 @@ use super::moq::{self, MoqReport};
 use super::restart::{self, Restarted};
 use super::target::EventAndApi;
 use super::{Error, Job, Stop, token};
-use crate::api::{self, Base, Missing, NestProbe};
+use crate::api::{self, ApiUrl, Missing, NestProbe};
 use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::token as jwt;
-use crate::livekit::{Ahead, CheckReport, Transport, Verdict};
+use crate::livekit::{CheckReport, Preconnect, Transport, Verdict};
 use crate::relay;
-use crate::reporter::{Question, Reporter, Step, Warning};
+use crate::reporter::{Question, Reporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::Secret;
 
 pub(super) use session::{RestartTimes, carry_out, restarted_session};
 
-/// How to check.
+/// How a nest is to be joined, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct CheckOptions {
     pub hold: Option<Duration>,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
@@ -69,7 +69,7 @@ impl Report {
 /// A nest without anything to join, or whose API does not say.
 #[derive(Debug)]
 pub struct Unavailable {
-    pub source: api::Error,
+    pub source: api::ApiError,
     /// Whose nest it is, where that is known.
     pub host: Option<PublicKey>,
     /// Whether it is the nest of the key that is at hand.
@@ -80,7 +80,7 @@ pub struct Unavailable {
 
 /// What came of it.
 #[derive(Debug)]
-pub enum Done {
+pub enum CheckOutcome {
     Joinable(Box<Checked>),
     /// There was no audio room; a person wanted a restart, and the new session can be joined.
     Restarted(Box<Restarted>),
@@ -91,7 +91,7 @@ pub enum Done {
 ///
 /// # Errors
 /// See [`Error`]; those of a restart only if one was wanted.
-pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -> Result<Done, Error> {
+pub async fn run(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &Stop) -> Result<CheckOutcome, Error> {
     match stop.unless(Box::pin(nest(job, room, options))).await {
         Err(Error::Unavailable(why)) if why.can_be_restarted() && job.settings.interactive => {
             let answer = stop.unless(async { Ok(job.reporter.confirm(Question::RestartInactive).await) }).await?;
@@ -101,64 +101,65 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -
                 Err(Error::Unavailable(why))
             }
         }
-        other => other.map(|checked| Done::Joinable(Box::new(checked))),
+        other => other.map(|checked| CheckOutcome::Joinable(Box::new(checked))),
     }
 }
 
 impl Unavailable {
     /// A restart by the key at hand would bring it back.
     pub fn can_be_restarted(&self) -> bool {
-        self.ours && matches!(self.source, api::Error::NotFound { missing: Missing::AudioRoom, .. })
+        self.ours && matches!(self.source, api::ApiError::NotFound { missing: Missing::AudioRoom, .. })
     }
 }
 
-async fn restarted(job: &Job<'_>, room: &RoomRef, options: Options, stop: &Stop) -> Result<Done, Error> {
+async fn restarted(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &Stop) -> Result<CheckOutcome, Error> {
     // Nobody is inside, and the question was asked already.
-    let request = restart::Request { check: Some(options), yes: true, ..restart::Request::new(Vec::new()) };
+    let request =
+        restart::RestartRequest { check: Some(options), yes: true, ..restart::RestartRequest::new(Vec::new()) };
     match restart::restart_room(job, &request, room, stop).await? {
-        restart::Done::Restarted(restarted) => Ok(Done::Restarted(restarted)),
-        restart::Done::Planned(_) => Err(Error::Declined),
+        restart::RestartOutcome::Restarted(restarted) => Ok(CheckOutcome::Restarted(restarted)),
+        restart::RestartOutcome::Planned(_) => Err(Error::Declined),
     }
 }
 
-async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Checked, Error> {
+async fn nest(asking: &Job<'_>, room: &RoomRef, options: CheckOptions) -> Result<Checked, Error> {
     let reporter = asking.asking_nobody();
     let job = &asking.within_one_timeout().reporting_to(&reporter);
     let (client, allow_http) = (&job.client, job.settings.allow_http);
     let until = Instant::now() + job.settings.network.timeout;
     let left = || until.saturating_duration_since(Instant::now());
-    job.reporter.step(room.id.as_str(), Step::Look);
+    job.reporter.step(room.id.as_str(), Stage::Look);
     // The usual place is dialled while the API is still being asked for a token.
-    let ask = |api: Base| {
+    let ask = |api: ApiUrl| {
         let limit = left();
         let usual = if options.as_host { Vec::new() } else { candidates(&[], Some(&api), allow_http) };
-        let ahead = Ahead::begin(&usual, false, &client.network().tls, limit);
+        let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
         async move {
             let next = |info: Option<api::wire::Info>| async move { job.event_by_record(room, info.as_ref()).await };
             let (probe, by_record) = job.probe(&api).within(limit).nest_and(&room.id, next).await;
-            (probe, by_record, ahead)
+            (probe, by_record, preconnect)
         }
     };
     let EventAndApi { event, api } = job.event_and_api(room, ask).await?;
     // Nobody has named a relay: that none answers matters only where no endpoint is found without.
     let mut unheard = None;
     let (event, api) = match (event, api) {
-        (Ok(None), Ok((api, (probe, by_record, ahead)))) => {
+        (Ok(None), Ok((api, (probe, by_record, preconnect)))) => {
             let event = by_record.unwrap_or_else(|error| {
                 unheard = Some(error.to_string());
                 None
             });
-            (Ok(event), Ok((api, probe, ahead)))
+            (Ok(event), Ok((api, probe, preconnect)))
         }
-        (event, api) => (event, api.map(|(api, (probe, _, ahead))| (api, probe, ahead))),
+        (event, api) => (event, api.map(|(api, (probe, _, preconnect))| (api, probe, preconnect))),
     };
-    if let Ok(Some(relay::Room { event, .. })) = &event
+    if let Ok(Some(relay::FetchedEvent { event, .. })) = &event
         && let Some(media) = event.media_over_quic()
     {
         let report = moq::check(event, media, client, allow_http).await;
         return concluded(Report::OverQuic(report), room.id.as_str(), Some(event.host()));
     }
-    let (api, probe, ahead) = api?;
+    let (api, probe, preconnect) = api?;
     let event = event.unwrap_or_else(|error| {
         job.reporter.warning(&Warning::Relays { why: error.to_string() });
         None
@@ -176,13 +177,13 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
         }
     };
     let candidates = candidates(&streaming(event.as_ref()), Some(&api), allow_http);
-    let (ahead, own) = if options.as_host {
-        let ahead = Ahead::begin(&candidates, true, &client.network().tls, left());
+    let (preconnect, own) = if options.as_host {
+        let preconnect = Preconnect::begin(&candidates, true, &client.network().tls, left());
         // It was asked for, so a person may be asked for the key.
         let key = asking.key_of(host).await?;
-        (ahead, Some(token::fetch(asking, &api, &room.id, &key).await?.0))
+        (preconnect, Some(token::fetch(asking, &api, &room.id, &key).await?.0))
     } else {
-        (ahead, None)
+        (preconnect, None)
     };
     let join = own.as_ref().map_or(Joining { token: &guest, host: false }, |token| Joining { token, host: true });
     let check = Check {
@@ -191,7 +192,7 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
         api_clock: clock,
         ..options.on(room.id.as_str(), &candidates, left())
     };
-    let report = carry_out(&check, ahead.as_ref(), client, job.reporter).await;
+    let report = carry_out(&check, preconnect.as_ref(), client, job.reporter).await;
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         job.reporter.warning(&Warning::Relays { why });
     }
@@ -199,12 +200,12 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: Options) -> Result<Chec
 }
 
 /// Where an event says that the media server is.
-pub(super) fn streaming(event: Option<&relay::Room>) -> Vec<String> {
+pub(super) fn streaming(event: Option<&relay::FetchedEvent>) -> Vec<String> {
     event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect()
 }
 
-fn candidates(streaming: &[String], api: Option<&Base>, allow_http: bool) -> Vec<Candidate> {
-    endpoint::candidates(Hints { returned: &[], streaming, api: api.map(Base::url), allow_http })
+fn candidates(streaming: &[String], api: Option<&ApiUrl>, allow_http: bool) -> Vec<Candidate> {
+    endpoint::candidates(Hints { returned: &[], streaming, api: api.map(ApiUrl::url), allow_http })
 }
 
 /// Checks a session at `url` with a token for it, whoever gave it out.
@@ -215,7 +216,7 @@ pub async fn endpoint(
     job: &Job<'_>,
     url: &str,
     token: &Secret,
-    options: Options,
+    options: CheckOptions,
     stop: &Stop,
 ) -> Result<Checked, Error> {
     let claims = jwt::decode(token.expose()).map_err(|_| Error::NotAToken)?;
@@ -243,11 +244,11 @@ fn concluded(report: Report, room: &str, host: Option<PublicKey>) -> Result<Chec
 }
 
 /// The guest's token, or what its absence means: `/guest` does not tell a record that is gone from a room that is.
-fn audio_room(probe: NestProbe) -> Result<Secret, api::Error> {
+fn audio_room(probe: NestProbe) -> Result<Secret, api::ApiError> {
     match (probe.guest, probe.info) {
         (
-            Err(api::Error::NotFound { missing: Missing::AudioRoom, .. }),
-            Err(gone @ api::Error::NotFound { missing: Missing::Record | Missing::Endpoint, .. }),
+            Err(api::ApiError::NotFound { missing: Missing::AudioRoom, .. }),
+            Err(gone @ api::ApiError::NotFound { missing: Missing::Record | Missing::Endpoint, .. }),
         ) => Err(gone),
         (guest, _) => guest,
     }
@@ -259,7 +260,7 @@ async fn is_ours(job: &Job<'_>, host: Option<PublicKey>) -> bool {
     matches!(job.key_at_hand(Some(host)).await, Some(Ok(key)) if key.public_key() == host)
 }
 
-fn tell(reporter: &dyn Reporter, api: &Base, event: Option<&relay::Room>) {
+fn tell(reporter: &dyn Reporter, api: &ApiUrl, event: Option<&relay::FetchedEvent>) {
     reporter.detail(1, &format!("API {api}"));
     let Some(room) = event else { return };
     let seen: Vec<_> = room.seen_on.iter().map(ToString::to_string).collect();

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Options, streaming};
-use crate::api::{Client, SignedReply};
+use super::{CheckOptions, streaming};
+use crate::api::{HttpClient, SignedReply};
 use crate::clock::Clock;
 use crate::commands::Job;
 use crate::commands::restart::Restarted;
 use crate::commands::target::Target;
 use crate::livekit::check::{self, Check, Joining, Tools};
 use crate::livekit::endpoint::{self, Candidate, Hints};
-use crate::livekit::{self, Ahead, CheckReport, Offset};
+use crate::livekit::{self, CheckReport, Offset, Preconnect};
 use crate::reporter::Reporter;
 
 /// When a restart was carried out.
@@ -34,7 +34,7 @@ impl RestartTimes {
 /// Joins the session that a restart gave out, as a guest (or as the host, if that is wanted), and reports what was found.
 pub(in crate::commands) async fn restarted_session(
     job: &Job<'_>,
-    options: Options,
+    options: CheckOptions,
     target: &Target,
     restarted: &Restarted,
     times: RestartTimes,
@@ -49,7 +49,7 @@ pub(in crate::commands) async fn restarted_session(
         allow_http: job.settings.allow_http,
     });
     // The media server is dialled while the API is still being asked for a guest's token.
-    let ahead = Ahead::begin(&candidates, options.as_host, &network.tls, network.timeout);
+    let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, network.timeout);
     let guest = if options.as_host { None } else { Some(job.probe(&target.api).guest(&target.room.id).await.result) };
     let (join, no_token) = match &guest {
         Some(Ok(token)) => (Some(Joining { token, host: false }), None),
@@ -65,10 +65,10 @@ pub(in crate::commands) async fn restarted_session(
         api_clock: times.api_clock,
         ..options.on(target.room.id.as_str(), &candidates, until.saturating_duration_since(Instant::now()))
     };
-    carry_out(&check, ahead.as_ref(), &job.client, job.reporter).await
+    carry_out(&check, preconnect.as_ref(), &job.client, job.reporter).await
 }
 
-impl Options {
+impl CheckOptions {
     /// A check for which there is no token yet, of a room of whose restart nothing is known.
     pub(in crate::commands) fn on<'a>(
         self,
@@ -81,13 +81,14 @@ impl Options {
     }
 }
 
-/// Checks; `ahead` is the way to one of the candidates, begun before there was a token.
+/// Checks; `preconnect` leads to one of the candidates, and was begun before there was a token.
 pub(in crate::commands) async fn carry_out(
     check: &Check<'_>,
-    ahead: Option<&Ahead>,
-    client: &Client,
+    preconnect: Option<&Preconnect>,
+    client: &HttpClient,
     reporter: &dyn Reporter,
 ) -> CheckReport {
-    let tools = Tools { http: client.http(), tls: &client.network().tls, ahead, clock: Clock::default(), reporter };
+    let tools =
+        Tools { http: client.http(), tls: &client.network().tls, preconnect, clock: Clock::default(), reporter };
     Box::pin(check::run(check, &tools)).await
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::future::join4;
 use tokio::time::{Instant, timeout_at};
 
+use super::connection::{self, ApiConnection};
 use super::media::{self, Media};
-use super::way::{self, Way};
 use crate::api::probe::{Answer, Health};
-use crate::api::{self, Base, Lost, NestProbe, Policy, RoomId};
+use crate::api::{self, ApiUrl, NestProbe, RetryPolicy, RoomId, TransportError};
 use crate::commands::check::streaming;
 use crate::commands::target::EventAndApi;
 use crate::commands::{Error, Job, Warning, token};
@@ -17,7 +17,7 @@ use crate::key::{self, HostKey};
 use crate::livekit::Offset;
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::relay;
-use crate::reporter::{NonInteractive, Step};
+use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
 
 /// A room that nobody has: what stands in for one where no nest is named.
@@ -29,7 +29,7 @@ pub(crate) struct DoctorFindings {
     pub key: Option<Result<Arc<HostKey>, Arc<key::KeyError>>>,
     pub api: Result<Far, Error>,
     /// Its event; `None` if nothing leads to one.
-    pub event: Result<Option<relay::Room>, Error>,
+    pub event: Result<Option<relay::FetchedEvent>, Error>,
     pub event_elapsed: Duration,
     pub candidates: Vec<Candidate>,
     /// `None` where nobody can say where the media server is.
@@ -37,8 +37,8 @@ pub(crate) struct DoctorFindings {
 }
 
 pub(crate) struct Far {
-    pub api: Base,
-    pub way: Way,
+    pub api: ApiUrl,
+    pub connection: ApiConnection,
     pub health: Answer<Health>,
     pub nest: NestProbe,
     /// How far its clock is from the one here.
@@ -50,7 +50,9 @@ pub(crate) struct Far {
 impl Far {
     /// Whether anything was sent to it at all.
     pub fn is_reached(&self) -> bool {
-        let lost = |error: Option<&api::Error>| matches!(error, Some(api::Error::Lost(Lost::Unreachable { .. })));
+        let lost = |error: Option<&api::ApiError>| {
+            matches!(error, Some(api::ApiError::Transport(TransportError::Unreachable { .. })))
+        };
         !(lost(self.health.result.as_ref().err()) && lost(self.nest.guest.as_ref().err()))
     }
 }
@@ -65,20 +67,20 @@ impl DoctorFindings {
     pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
         let mut job = asking.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
-        job.settings.retry = Policy { retries: 0, ..job.settings.retry };
+        job.settings.retry = RetryPolicy { retries: 0, ..job.settings.retry };
         let stand_in =
             RoomRef { id: RoomId::new(NOBODYS).map_err(room_error)?, host: None, relays: Vec::new(), api: None };
         let subject = room.unwrap_or(&stand_in);
         let name = subject.id.as_str();
-        job.reporter.step(name, Step::Key);
+        job.reporter.step(name, Stage::Key);
         let key = job.key_at_hand(subject.host).await;
-        job.reporter.step(name, Step::Look);
+        job.reporter.step(name, Stage::Look);
 
         let reporter = NonInteractive { reporter: job.reporter, warnings: false };
         let job = job.reporting_to(&reporter);
         let until = Instant::now() + job.settings.network.timeout;
         let signer = key.as_ref().and_then(|key| key.as_deref().ok());
-        let ask = |api: Base| ask(&job, api, &subject.id, signer, until);
+        let ask = |api: ApiUrl| ask(&job, api, &subject.id, signer, until);
         let started = Instant::now();
         let EventAndApi { mut event, api } = if let Some(room) = room {
             job.event_and_api(room, ask).await?
@@ -114,33 +116,33 @@ impl DoctorFindings {
         self.api.as_ref().ok()
     }
 
-    pub fn event(&self) -> Option<&relay::Room> {
+    pub fn event(&self) -> Option<&relay::FetchedEvent> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }
 }
 
-fn room_error(error: api::address::Error) -> Error {
+fn room_error(error: api::address::AddressError) -> Error {
     Error::Room(error.into())
 }
 
 /// Asks the API everything.
-async fn ask(job: &Job<'_>, api: Base, id: &RoomId, key: Option<&HostKey>, until: Instant) -> Far {
+async fn ask(job: &Job<'_>, api: ApiUrl, id: &RoomId, key: Option<&HostKey>, until: Instant) -> Far {
     let probe = job.probe(&api).within(until.saturating_duration_since(Instant::now()));
-    let (way, health, nest, signature) = join4(
-        way::walk(&job.client, &api, until),
+    let (connection, health, nest, signature) = join4(
+        connection::connect(&job.client, &api, until),
         probe.health(),
         probe.nest(id),
         signature(job, &api, id, key, until),
     )
     .await;
     let clock = health.clock.or(nest.clock);
-    Far { api, way, health, nest, clock, signature }
+    Far { api, connection, health, nest, clock, signature }
 }
 
 /// Asks for a token, which changes nothing. That there is no such nest is found out only after the signature.
 async fn signature(
     job: &Job<'_>,
-    api: &Base,
+    api: &ApiUrl,
     id: &RoomId,
     key: Option<&HostKey>,
     until: Instant,

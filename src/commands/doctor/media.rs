@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::findings::Far;
 use crate::clock::Clock;
 use crate::commands::Job;
-use crate::commands::check::{Options, carry_out};
+use crate::commands::check::{CheckOptions, carry_out};
 use crate::livekit::CheckReport;
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::validate::{self, Refusal};
 
-/// For each endpoint.
+/// The limit of the questions to one endpoint.
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) enum Media {
@@ -42,7 +42,7 @@ pub(super) async fn probe(job: &Job<'_>, room: &str, candidates: &[Candidate], f
         let check = Check {
             join: Some(Joining { token, host: false }),
             api_clock: far.clock,
-            ..Options::default().on(room, candidates, left())
+            ..CheckOptions::default().on(room, candidates, left())
         };
         return Media::Joined(Box::new(carry_out(&check, None, &job.client, job.reporter).await));
     }

@@ -2,13 +2,13 @@
 //!
 //! Nothing is changed, and an empty nest is not joined: that would shorten its life.
 
+mod connection;
 mod findings;
 mod media;
-mod way;
 
+pub(crate) use self::connection::ApiConnection;
 pub(crate) use self::findings::{DoctorFindings, Far};
 pub(crate) use self::media::Media;
-pub(crate) use self::way::Way;
 use super::{Error, Job, Stop};
 use crate::room::RoomRef;
 

@@ -15,15 +15,15 @@ use self::probes::Probes;
 use super::owner::Owner;
 pub use super::owner::Whose;
 use super::{Error, Job, Stop};
-use crate::relay::Room;
-use crate::reporter::Step;
+use crate::relay::FetchedEvent;
+use crate::reporter::Stage;
 
 /// Under which name the reporter hears of it.
 pub const ROW: &str = "nests";
 
-/// What to list.
+/// Whose nests to list, and which of them.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct ListRequest {
     pub whose: Whose,
     /// Only those that a restart would bring back, or `recreate`.
     pub inactive: bool,
@@ -41,7 +41,7 @@ pub trait Watch {
 ///
 /// # Errors
 /// When there is no host, or no relay answers. A nest whose API fails is a row that says so.
-pub async fn run(job: &Job<'_>, request: &Request, stop: &Stop, watch: &dyn Watch) -> Result<Vec<Nest>, Error> {
+pub async fn run(job: &Job<'_>, request: &ListRequest, stop: &Stop, watch: &dyn Watch) -> Result<Vec<Nest>, Error> {
     let work = async {
         let mut hidden = Vec::new();
         let each = |nest: Nest| {
@@ -78,7 +78,7 @@ impl Job<'_> {
         mut each: impl FnMut(Nest),
     ) -> Result<(), Error> {
         let owner = Owner::find(whose, self).await?;
-        self.reporter.step(ROW, Step::Relays);
+        self.reporter.step(ROW, Stage::Relays);
         let relays = owner.relays(self);
         let mut probes = Probes::new(self, depth);
         let mut answers = Vec::new();
@@ -88,7 +88,7 @@ impl Job<'_> {
             tokio::select! {
                 biased;
                 Some(event) = told.recv() => {
-                    probes.about(&Nest::new(Room { event, seen_on: Vec::new(), stale_on: Vec::new() }, &self.settings)?);
+                    probes.about(&Nest::new(FetchedEvent { event, seen_on: Vec::new(), stale_on: Vec::new() }, &self.settings)?);
                 }
                 listed = &mut listing => break listed?,
                 Some(answer) = probes.next() => answers.push(answer),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::probes::{Key, NestAnswer};
-use crate::api::{self, Base};
+use crate::api::{self, ApiUrl};
 use crate::clock::{self, Clock};
 use crate::commands::{Error, Settings};
 use crate::relay;
@@ -40,7 +40,7 @@ pub enum NestState {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Nest {
-    /// The id.
+    /// The id: the `d` tag of its event.
     pub room_id: String,
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct Nest {
     /// The API that serves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
-    /// Hex public key.
+    /// The host's public key in hex.
     pub host: String,
     /// When its event was published, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ pub struct Nest {
     /// The address of its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naddr: Option<String>,
-    /// Its page.
+    /// The web page on which people join.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Since when, in seconds since the Unix epoch: its start, or its event.
@@ -80,18 +80,18 @@ pub struct Nest {
     pub since_s: i64,
     /// The event behind it.
     #[serde(skip)]
-    pub room: relay::Room,
+    pub room: relay::FetchedEvent,
     /// The API behind `api`.
     #[serde(skip)]
-    pub base: Option<Base>,
+    pub base: Option<ApiUrl>,
     /// The error behind `why`.
     #[serde(skip)]
-    pub error: Option<api::Error>,
+    pub error: Option<api::ApiError>,
 }
 
 impl Nest {
     /// As the event alone has it; open ones with an API are still to be checked.
-    pub(super) fn new(room: relay::Room, settings: &Settings) -> Result<Self, Error> {
+    pub(super) fn new(room: relay::FetchedEvent, settings: &Settings) -> Result<Self, Error> {
         let event = &room.event;
         let named = settings.api_named(&RoomRef { api: None, ..event.reference() })?;
         let quic = event.media_over_quic().is_some();
@@ -159,9 +159,9 @@ impl Nest {
         }
     }
 
-    fn failed(self, error: api::Error) -> Self {
+    fn failed(self, error: api::ApiError) -> Self {
         let state =
-            if matches!(error, api::Error::RateLimited { .. }) { NestState::NotChecked } else { NestState::Unknown };
+            if matches!(error, api::ApiError::RateLimited { .. }) { NestState::NotChecked } else { NestState::Unknown };
         Self { state, why: Some(error.to_string()), error: Some(error), ..self }
     }
 
@@ -183,8 +183,8 @@ impl Nest {
 }
 
 /// The page of a nest: the web client is on the host of the API.
-pub(in crate::commands) fn page(naddr: &str, api: Option<&Base>) -> String {
-    let page = |api: &Base| -> Option<Url> {
+pub(in crate::commands) fn page(naddr: &str, api: Option<&ApiUrl>) -> String {
+    let page = |api: &ApiUrl| -> Option<Url> {
         let mut url = api.health().join(".").ok()?;
         url.set_query(None);
         url.join(naddr).ok()

@@ -11,14 +11,14 @@ use tokio::sync::{Semaphore, watch};
 use super::rate_budget::{LIMIT, RateBudget};
 use super::{Depth, Nest};
 use crate::api::probe::presence;
-use crate::api::{Base, Error as ApiError, RoomId};
+use crate::api::{ApiError, ApiUrl, RoomId};
 use crate::commands::Job;
 
 /// Requests under way at the same time.
 const JOBS: usize = 8;
 
 /// A nest, as its API knows it.
-pub(super) type Key = (Base, RoomId);
+pub(super) type Key = (ApiUrl, RoomId);
 
 /// What an API says of a nest.
 pub(super) enum NestAnswer {
@@ -28,11 +28,11 @@ pub(super) enum NestAnswer {
     Failed(ApiError),
 }
 
-/// Questions under way.
+/// The questions to all APIs that are under way, and those still to be asked.
 pub(super) struct Probes<'a> {
     job: &'a Job<'a>,
     depth: Depth,
-    budgets: HashMap<Base, Arc<RateBudget>>,
+    budgets: HashMap<ApiUrl, Arc<RateBudget>>,
     asked: HashSet<Key>,
     places: Arc<Semaphore>,
     /// Whether all nests have been named: what only completes the picture has to wait for that.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::api::Error as ApiError;
+use crate::api::ApiError;
 use crate::api::probe::Answer;
 
 /// Requests that are left for whatever the host does next.
@@ -101,7 +101,11 @@ impl RateBudget {
                         return Ok(());
                     }
                     Some(_) => {
-                        return Err(ApiError::RateLimited { said: String::new(), retry_after: None, policy: None });
+                        return Err(ApiError::RateLimited {
+                            server_text: String::new(),
+                            retry_after: None,
+                            policy: None,
+                        });
                     }
                 }
             }
@@ -113,7 +117,7 @@ impl RateBudget {
         let mut state = self.lock();
         state.heard = true;
         match &answer.result {
-            Err(error @ ApiError::Lost(_)) => fail(&mut state, error.clone()),
+            Err(error @ ApiError::Transport(_)) => fail(&mut state, error.clone()),
             Err(error @ ApiError::RateLimited { .. }) => state.closed = Some(error.clone()),
             _ => {}
         }

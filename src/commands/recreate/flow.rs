@@ -8,10 +8,10 @@ use nostr::nips::nip01::Coordinate;
 use serde_json::json;
 
 use super::journal::{Created, Journal};
-use super::{Done, NEW_ID, Planned, Recreated, Request};
+use super::{NEW_ID, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
 use crate::api::probe::presence;
 use crate::api::wire::{Create, Permissions};
-use crate::api::{self, Base, RoomId};
+use crate::api::{self, ApiUrl, RoomId};
 use crate::clock::Clock;
 use crate::commands::list::page;
 use crate::commands::publish::{Published, hand_in, publish};
@@ -19,7 +19,7 @@ use crate::commands::target::has_audio_room;
 use crate::commands::{Error, Job};
 use crate::key::HostKey;
 use crate::relay::{self, Role, RoomEvent};
-use crate::reporter::{Question, RoomReporter, Step, Warning};
+use crate::reporter::{Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::scrub;
 
@@ -34,7 +34,7 @@ const LINEAGE_MAX: usize = 20;
 
 pub(super) struct Recreation<'a> {
     pub job: &'a Job<'a>,
-    pub request: &'a Request,
+    pub request: &'a RecreateRequest,
     pub key: &'a HostKey,
     pub reporter: &'a RoomReporter<'a>,
 }
@@ -42,17 +42,17 @@ pub(super) struct Recreation<'a> {
 /// Where a nest stands among those that took its place.
 struct Lineage {
     /// The last one, whose place may have to be taken.
-    old: relay::Room,
+    old: relay::FetchedEvent,
     /// What took it, if the work was begun and not finished.
-    successor: Option<relay::Room>,
+    successor: Option<relay::FetchedEvent>,
     /// The one before, if `old` is itself a successor whose work is finished.
-    before: Option<relay::Room>,
+    before: Option<relay::FetchedEvent>,
 }
 
 impl Recreation<'_> {
-    pub async fn run(&self) -> Result<Done, Error> {
+    pub async fn run(&self) -> Result<RecreateOutcome, Error> {
         let (job, room) = (self.job, &self.request.room);
-        self.step(Step::Relays);
+        self.step(Stage::Relays);
         let named = job.event_of(room, self.key.public_key()).await?;
         has_audio_room(&named)?;
         let api = job.api(room, Some(&named))?;
@@ -70,13 +70,13 @@ impl Recreation<'_> {
         let (id, endpoints) = if let Some(begun) = begun {
             begun
         } else {
-            self.step(Step::Look);
+            self.step(Stage::Look);
             if presence(job.probe(&api).info(old.event.id()).await.result)? {
                 let before = before.ok_or(Error::StillThere)?;
-                return Ok(Done::Recreated(Box::new(recreated(&api, &before, &old.event))));
+                return Ok(RecreateOutcome::Recreated(Box::new(recreated(&api, &before, &old.event))));
             }
             if self.request.dry_run {
-                return Ok(Done::Planned(Box::new(planned(&api, &old))));
+                return Ok(RecreateOutcome::Planned(Box::new(planned(&api, &old))));
             }
             self.confirm(&old).await?;
             self.create(&api, &old, &journal).await?
@@ -86,7 +86,7 @@ impl Recreation<'_> {
             [] => next,
             endpoints => next.set_streaming(endpoints.iter().map(String::as_str)),
         };
-        self.step(Step::Publish);
+        self.step(Stage::Publish);
         let relays = job.home_relays(&old, self.key);
         let (successor, opened) = publish(next.build(), self.key, &relays, self.job.reporter).await?;
         let begun = Recreated { created, opened: Some(opened), ..recreated(&api, &old, &successor) };
@@ -97,36 +97,41 @@ impl Recreation<'_> {
     async fn finish(
         &self,
         begun: Recreated,
-        api: &Base,
-        old: &relay::Room,
+        api: &ApiUrl,
+        old: &relay::FetchedEvent,
         successor: &RoomEvent,
         journal: &Journal,
-    ) -> Result<Done, Error> {
+    ) -> Result<RecreateOutcome, Error> {
         let granted = self.grant(api, successor).await?;
         let to = successor.coordinate();
         let closed_before = old.event.status().is_over() && old.event.successor().as_ref() == Some(&to);
         let closed = if closed_before {
             None
         } else {
-            self.step(Step::Publish);
+            self.step(Stage::Publish);
             let last = old.event.farewell(&to, old.seen_on.first(), Clock::default());
             let relays = self.job.home_relays(old, self.key);
             Some(publish(last.build(), self.key, &relays, self.job.reporter).await?.1)
         };
         journal.end();
         let granted = granted.iter().map(PublicKey::to_hex).collect();
-        Ok(Done::Recreated(Box::new(Recreated { granted, closed, warnings: self.reporter.take_warnings(), ..begun })))
+        Ok(RecreateOutcome::Recreated(Box::new(Recreated {
+            granted,
+            closed,
+            warnings: self.reporter.take_warnings(),
+            ..begun
+        })))
     }
 
     /// The room that an interrupted run has created and not published, if it is still there.
-    async fn begun(&self, api: &Base, old: &relay::Room, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
+    async fn begun(&self, api: &ApiUrl, old: &relay::FetchedEvent, journal: &Journal) -> Option<(RoomId, Vec<String>)> {
         let created = journal.read(&old.event.coordinate(), api)?;
         let id = created.id()?;
         self.is_ours(api, &id).await.then_some((id, created.endpoints))
     }
 
     /// Follows the pointers from the nest that was named to the last one that took its place.
-    async fn lineage(&self, named: relay::Room) -> Result<Lineage, Error> {
+    async fn lineage(&self, named: relay::FetchedEvent) -> Result<Lineage, Error> {
         let relays = self.job.relays(&self.request.room).also(named.homes());
         let listed = relays.list_of(self.key.public_key()).await?;
         self.job.warn_of_failed(&listed.asked);
@@ -143,10 +148,14 @@ impl Recreation<'_> {
     }
 
     /// The nest that says that it took the place of `old`, or that `old` says so of.
-    async fn successor_of(&self, old: &relay::Room, mine: &[relay::Room]) -> Result<Option<relay::Room>, Error> {
+    async fn successor_of(
+        &self,
+        old: &relay::FetchedEvent,
+        mine: &[relay::FetchedEvent],
+    ) -> Result<Option<relay::FetchedEvent>, Error> {
         let own = |coordinate: &Coordinate| coordinate.public_key == self.key.public_key();
         let (this, successor) = (old.event.coordinate(), old.event.successor().filter(own));
-        let is_successor = |room: &&relay::Room| {
+        let is_successor = |room: &&relay::FetchedEvent| {
             let event = &room.event;
             event.predecessor().as_ref() == Some(&this) || successor.as_ref() == Some(&event.coordinate())
         };
@@ -160,12 +169,12 @@ impl Recreation<'_> {
     }
 
     /// Whether a room that was created before is still there.
-    async fn is_ours(&self, api: &Base, id: &RoomId) -> bool {
+    async fn is_ours(&self, api: &ApiUrl, id: &RoomId) -> bool {
         let info = self.job.probe(api).info(id).await.result;
         info.is_ok_and(|info| info.host == self.key.public_key().to_hex())
     }
 
-    async fn confirm(&self, old: &relay::Room) -> Result<(), Error> {
+    async fn confirm(&self, old: &relay::FetchedEvent) -> Result<(), Error> {
         if self.request.yes {
             return Ok(());
         }
@@ -178,10 +187,15 @@ impl Recreation<'_> {
     }
 
     /// A new room with the old one's relays and HLS choice, remembered before anything else happens.
-    async fn create(&self, api: &Base, old: &relay::Room, journal: &Journal) -> Result<(RoomId, Vec<String>), Error> {
+    async fn create(
+        &self,
+        api: &ApiUrl,
+        old: &relay::FetchedEvent,
+        journal: &Journal,
+    ) -> Result<(RoomId, Vec<String>), Error> {
         let client = self.job.signed(api, self.key, self.reporter);
         let (session, status) = client.create(&wanted(old)).await.map_err(Arc::new)?.result?;
-        let nonsense = |why: &str| api::Error::Nonsense { status, why: why.into() };
+        let nonsense = |why: &str| api::ApiError::Nonsense { status, why: why.into() };
         let id = RoomId::new(&*session.room_id).map_err(|_| nonsense("without the id of the new room"))?;
         if id == *old.event.id() {
             return Err(nonsense("with the id of the old room").into());
@@ -195,18 +209,18 @@ impl Recreation<'_> {
     }
 
     /// Hands the new event to the relays that an interrupted run did not come to.
-    async fn spread(&self, old: &relay::Room, successor: &relay::Room) -> Option<Published> {
+    async fn spread(&self, old: &relay::FetchedEvent, successor: &relay::FetchedEvent) -> Option<Published> {
         let missing: Vec<_> = old.homes().into_iter().filter(|home| !successor.seen_on.contains(home)).collect();
         if missing.is_empty() {
             return None;
         }
-        self.step(Step::Publish);
+        self.step(Stage::Publish);
         let relays = self.job.home_relays(old, self.key).instead(missing);
         Some(hand_in(&successor.event, &relays, self.job.reporter).await)
     }
 
     /// Lets the speakers and admins of the event speak, and the admins rule.
-    async fn grant(&self, api: &Base, event: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
+    async fn grant(&self, api: &ApiUrl, event: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
         let client = self.job.signed(api, self.key, self.reporter);
         let mut granted = Vec::new();
         for person in event.people() {
@@ -226,8 +240,8 @@ impl Recreation<'_> {
             match client.permissions(event.id(), &wanted).await.map_err(Arc::new)?.result {
                 Ok(()) => granted.push(person.key),
                 // The server does not want this one; the others may speak all the same.
-                Err(api::Error::Server { status: status @ 400..=499, said, .. }) => {
-                    let why = format!("the API failed with status {status}: {said}");
+                Err(api::ApiError::Server { status: status @ 400..=499, server_text, .. }) => {
+                    let why = format!("the API failed with status {status}: {server_text}");
                     self.reporter.warn(Warning::MayNotSpeak { person: person.key.to_hex(), why });
                 }
                 Err(error) => return Err(error.into()),
@@ -236,13 +250,13 @@ impl Recreation<'_> {
         Ok(granted)
     }
 
-    fn step(&self, step: Step) {
+    fn step(&self, step: Stage) {
         self.reporter.step(step);
     }
 }
 
 /// The new room as the old one was.
-fn wanted(old: &relay::Room) -> Create {
+fn wanted(old: &relay::FetchedEvent) -> Create {
     let own = old.event.relays();
     let relays = if own.is_empty() { old.homes() } else { own };
     Create {
@@ -252,7 +266,7 @@ fn wanted(old: &relay::Room) -> Create {
 }
 
 /// The nest that took the place of another, so far.
-fn recreated(api: &Base, old: &relay::Room, successor: &RoomEvent) -> Recreated {
+fn recreated(api: &ApiUrl, old: &relay::FetchedEvent, successor: &RoomEvent) -> Recreated {
     let naddr = successor.naddr(&old.seen_on);
     Recreated {
         room_id: successor.id().to_string(),
@@ -270,12 +284,12 @@ fn recreated(api: &Base, old: &relay::Room, successor: &RoomEvent) -> Recreated 
 }
 
 /// What would be sent.
-fn planned(api: &Base, old: &relay::Room) -> Planned {
+fn planned(api: &ApiUrl, old: &relay::FetchedEvent) -> PlannedRecreation {
     let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
     let opened = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
     let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);
     let closed = old.event.farewell(&to, old.seen_on.first(), Clock::default()).build();
-    Planned {
+    PlannedRecreation {
         room_id: old.event.id().to_string(),
         request: json!({ "method": "PUT", "url": api.as_str(), "body": wanted(old) }),
         opened: json!(opened),

@@ -10,7 +10,7 @@ use nostr::hashes::sha256;
 use nostr::nips::nip01::Coordinate;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Base, RoomId};
+use crate::api::{ApiUrl, RoomId};
 
 /// A room that was created to take the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(super) struct Created {
 }
 
 impl Created {
-    pub fn new(old: &Coordinate, api: &Base, id: &RoomId, endpoints: Vec<String>) -> Self {
+    pub fn new(old: &Coordinate, api: &ApiUrl, id: &RoomId, endpoints: Vec<String>) -> Self {
         Self { old: old.to_string(), api: api.to_string(), room_id: id.to_string(), endpoints }
     }
 
@@ -46,7 +46,7 @@ impl Journal {
     }
 
     /// What was created for `old` at `api`, if the work was interrupted then. A damaged file counts as none.
-    pub fn read(&self, old: &Coordinate, api: &Base) -> Option<Created> {
+    pub fn read(&self, old: &Coordinate, api: &ApiUrl) -> Option<Created> {
         let text = fs::read(self.file.as_ref()?).ok()?;
         let created: Created = serde_json::from_slice(&text).ok()?;
         (created.old == old.to_string() && created.api == api.as_str()).then_some(created)
@@ -81,13 +81,13 @@ mod tests {
     fn it_remembers_one_nest_at_one_api() {
         let folder = tempfile::tempdir().unwrap();
         let old = Coordinate::new(Kind::from(30312), Keys::generate().public_key()).identifier("a:b");
-        let api = Base::parse("https://nests.example").unwrap();
+        let api = ApiUrl::parse("https://nests.example").unwrap();
         let journal = Journal::new(Some(folder.path()), &old);
         assert_eq!(journal.read(&old, &api), None);
         let created = Created::new(&old, &api, &RoomId::new("new").unwrap(), vec!["wss://x".into()]);
         journal.write(&created).unwrap();
         assert_eq!(journal.read(&old, &api), Some(created));
-        assert_eq!(journal.read(&old, &Base::parse("https://other.example").unwrap()), None);
+        assert_eq!(journal.read(&old, &ApiUrl::parse("https://other.example").unwrap()), None);
         let other = Coordinate::new(old.kind, old.public_key).identifier("c");
         assert_eq!(Journal::new(Some(folder.path()), &other).read(&other, &api), None);
         fs::write(journal.file.as_ref().unwrap(), "{").unwrap();

@@ -17,7 +17,7 @@ use crate::room::RoomRef;
 
 /// What to recreate, and how.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct RecreateRequest {
     pub room: RoomRef,
     pub yes: bool,
     /// Create and publish nothing; show what would be.
@@ -26,11 +26,11 @@ pub struct Request {
 
 /// What came of it.
 #[derive(Clone, Debug)]
-pub enum Done {
+pub enum RecreateOutcome {
     /// There is a new nest, made now or before.
     Recreated(Box<Recreated>),
     /// What would have been done.
-    Planned(Box<Planned>),
+    Planned(Box<PlannedRecreation>),
 }
 
 /// The nest that took the place of another.
@@ -38,18 +38,18 @@ pub enum Done {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Recreated {
-    /// The new id.
+    /// The id that the API gave to the new room.
     pub room_id: String,
-    /// The old id.
+    /// The id of the nest whose place it takes.
     pub replaces: String,
-    /// The API.
+    /// The API that serves both.
     pub api: String,
-    /// Hex public key.
+    /// The host's public key in hex.
     pub host: String,
     /// The address of the new event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naddr: Option<String>,
-    /// The new page.
+    /// The web page of the new nest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Whether the room was created by this run, and not by one before.
@@ -71,8 +71,8 @@ pub struct Recreated {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Planned {
-    /// The old id.
+pub struct PlannedRecreation {
+    /// The id of the nest whose place would be taken.
     pub room_id: String,
     /// The request that creates the room: `method`, `url` and `body`.
     pub request: Value,
@@ -87,11 +87,11 @@ pub struct Planned {
 /// Stands for the id that the API gives to a new room.
 pub const NEW_ID: &str = "NEW-ID";
 
-/// Recreates one nest.
+/// Opens a new nest in the place of one that its server has lost.
 ///
 /// # Errors
 /// Whatever stops it; what was done by then stays done, and the next run goes on from there.
-pub async fn run(job: &Job<'_>, request: &Request, stop: &Stop) -> Result<Done, Error> {
+pub async fn run(job: &Job<'_>, request: &RecreateRequest, stop: &Stop) -> Result<RecreateOutcome, Error> {
     let work = async {
         let key = job.host_key(&request.room).await?;
         let reporter = RoomReporter::new(job.reporter, request.room.id.as_str());

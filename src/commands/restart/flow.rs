@@ -14,10 +14,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::proof::{restart_was_seen, server_signs};
-use super::{Done, Planned, Request, Restarted};
+use super::{PlannedRestart, RestartOutcome, RestartRequest, Restarted};
 use crate::api::probe::presence;
 use crate::api::wire::Session;
-use crate::api::{Error as ApiError, Lost, SignedClient, SignedReply};
+use crate::api::{ApiError, SignedClient, SignedReply, TransportError};
 use crate::clock::{self, Clock};
 use crate::commands::publish::publish;
 use crate::commands::target::{Target, has_audio_room};
@@ -26,7 +26,7 @@ use crate::key::HostKey;
 use crate::livekit::{Verdict, token as jwt};
 use crate::lock::RoomLock;
 use crate::relay;
-use crate::reporter::{Question, RoomReporter, Step, Warning};
+use crate::reporter::{Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::{MASK, Secret, scrub};
 
@@ -39,7 +39,7 @@ pub(super) const FOLLOW_UP_LIMIT: Duration = Duration::from_secs(2);
 /// The restart of one room.
 struct RoomRestart<'a> {
     job: &'a Job<'a>,
-    request: &'a Request,
+    request: &'a RestartRequest,
     room: &'a RoomRef,
     reporter: &'a RoomReporter<'a>,
     since: Instant,
@@ -50,7 +50,7 @@ struct RoomRestart<'a> {
 /// What the restart of one room begins with.
 enum Prepared {
     /// Nothing has to be sent: it runs, or only the plan was asked for.
-    Nothing(Box<Done>),
+    Nothing(Box<RestartOutcome>),
     Ready(Box<Ready>),
 }
 
@@ -64,7 +64,12 @@ struct Ready {
 }
 
 /// Restarts a room, unless it is interrupted: then it says how far it has come.
-pub(crate) async fn restart_room(job: &Job<'_>, request: &Request, room: &RoomRef, stop: &Stop) -> Result<Done, Error> {
+pub(crate) async fn restart_room(
+    job: &Job<'_>,
+    request: &RestartRequest,
+    room: &RoomRef,
+    stop: &Stop,
+) -> Result<RestartOutcome, Error> {
     let (reporter, restarted) = (RoomReporter::new(job.reporter, room.id.as_str()), Mutex::new(None));
     let flow = RoomRestart { job, request, room, reporter: &reporter, since: Instant::now(), restarted: &restarted };
     tokio::select! {
@@ -78,7 +83,7 @@ pub(crate) async fn restart_room(job: &Job<'_>, request: &Request, room: &RoomRe
 }
 
 impl RoomRestart<'_> {
-    async fn run(&self) -> Result<Done, Error> {
+    async fn run(&self) -> Result<RestartOutcome, Error> {
         let ready = match self.prepare().await? {
             Prepared::Nothing(done) => return Ok(*done),
             Prepared::Ready(ready) => *ready,
@@ -104,18 +109,18 @@ impl RoomRestart<'_> {
                 // Whoever else restarts this nest right now has to be done: what is seen has to hold until the end.
                 lock = job.lock(&target.api, &room.id, wait, reporter).await?;
             }
-            reporter.step(Step::Look);
+            reporter.step(Stage::Look);
             let guest = job.probe(&target.api).guest(&room.id).await.result;
             if presence(guest).map_err(Error::NotRestarted)? {
                 return self.already_running(target).await;
             }
             was_running = Some(false);
         }
-        reporter.step(Step::Key);
+        reporter.step(Stage::Key);
         let key = job.host_key(room).await?;
         if request.dry_run {
-            let planned = planned(room, &job.signed(&target.api, &key, reporter));
-            return Ok(Prepared::Nothing(Box::new(Done::Planned(planned))));
+            let planned = planned(&target, &job.signed(&target.api, &key, reporter));
+            return Ok(Prepared::Nothing(Box::new(RestartOutcome::Planned(planned))));
         }
         let over = target.event.as_ref().filter(|event| event.event.is_over(Clock::default().now_s()));
         if let Some(event) = over.filter(|_| !request.publish_status) {
@@ -136,7 +141,7 @@ impl RoomRestart<'_> {
             let key = self.job.key_of(self.room.host).await?;
             self.publish_status(&key, target.event, &mut found).await?;
         }
-        Ok(Prepared::Nothing(Box::new(Done::Restarted(Box::new(self.finished(found))))))
+        Ok(Prepared::Nothing(Box::new(RestartOutcome::Restarted(Box::new(self.finished(found))))))
     }
 
     /// With a person there and people in the nest: whether to throw them out.
@@ -144,7 +149,7 @@ impl RoomRestart<'_> {
         if self.request.yes || !self.job.settings.interactive {
             return Ok(());
         }
-        self.reporter.step(Step::Look);
+        self.reporter.step(Stage::Look);
         let people = self.job.people_inside(&target.api, &self.room.id).await;
         if people > 0 && self.reporter.confirm(Question::Restart { people }).await != Some(true) {
             return Err(Error::Declined);
@@ -170,8 +175,8 @@ impl RoomRestart<'_> {
             Err(error) => error,
         };
         match error {
-            ApiError::Lost(Lost::Unanswered(why)) => {
-                self.reporter.step(Step::Look);
+            ApiError::Transport(TransportError::Unanswered(why)) => {
+                self.reporter.step(Stage::Look);
                 self.reporter.detail(1, &format!("{why}; looking whether it was restarted"));
                 if !restart_was_seen(&probe, &self.room.id, ready.was_running, sent_ms).await {
                     return Err(Error::Unknown { why });
@@ -200,7 +205,7 @@ impl RoomRestart<'_> {
     }
 
     /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows.
-    async fn needs_room(&self, event: Option<&relay::Room>) -> Result<(), Error> {
+    async fn needs_room(&self, event: Option<&relay::FetchedEvent>) -> Result<(), Error> {
         if let Some(event) = event {
             return has_audio_room(event);
         }
@@ -218,7 +223,7 @@ impl RoomRestart<'_> {
         ready: &Ready,
         restart: check::RestartTimes,
         mut restarted: Restarted,
-    ) -> Result<Done, Error> {
+    ) -> Result<RestartOutcome, Error> {
         if let Some(options) = self.request.check {
             let report = check::restarted_session(self.job, options, &ready.target, &restarted, restart).await;
             if let (Some(lock), Some(room)) = (&ready.lock, &report.room)
@@ -237,7 +242,7 @@ impl RoomRestart<'_> {
         if self.request.publish_status {
             self.publish_status(&ready.key, ready.target.event.clone(), &mut restarted).await?;
         }
-        Ok(Done::Restarted(Box::new(restarted)))
+        Ok(RestartOutcome::Restarted(Box::new(restarted)))
     }
 
     /// Web clients believe the event: it is made to say that the nest is open, and where. The restart is not lost when
@@ -245,10 +250,10 @@ impl RoomRestart<'_> {
     async fn publish_status(
         &self,
         key: &HostKey,
-        event: Option<relay::Room>,
+        event: Option<relay::FetchedEvent>,
         restarted: &mut Restarted,
     ) -> Result<(), Error> {
-        self.reporter.step(Step::Publish);
+        self.reporter.step(Stage::Publish);
         let published = async {
             let event = match event {
                 Some(event) => event,
@@ -303,7 +308,7 @@ impl RoomRestart<'_> {
 
 /// The event as it should be: open, started now, with the endpoints that the API returned, if it returned any. `None` where
 /// it is right already.
-fn as_restarted(room: &relay::Room, endpoints: &[String]) -> Option<relay::Rewrite> {
+fn as_restarted(room: &relay::FetchedEvent, endpoints: &[String]) -> Option<relay::Rewrite> {
     let (event, clock) = (&room.event, Clock::default());
     let over = event.is_over(clock.now_s());
     let moved = !endpoints.is_empty() && event.streaming() != endpoints;
@@ -313,11 +318,11 @@ fn as_restarted(room: &relay::Room, endpoints: &[String]) -> Option<relay::Rewri
 }
 
 /// What would be sent, with everything that makes it valid masked.
-fn planned(room: &RoomRef, client: &SignedClient<'_>) -> Planned {
-    let url = client.restart_url(&room.id);
+fn planned(Target { room, api, .. }: &Target, client: &SignedClient<'_>) -> PlannedRestart {
+    let url = api.restart(&room.id);
     let mut event = json!(client.event(&Method::POST, &url, None));
     event["sig"] = json!(MASK);
-    Planned {
+    PlannedRestart {
         room_id: room.id.to_string(),
         method: "POST".into(),
         url: url.to_string(),

@@ -14,7 +14,7 @@ use crate::livekit::CheckReport;
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
 
-/// Which nests.
+/// Which nests a restart is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
     Named(Vec<RoomRef>),
@@ -24,10 +24,10 @@ pub enum Which {
 
 /// What to restart, and how.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct RestartRequest {
     pub which: Which,
     /// Prove that the new session can be joined.
-    pub check: Option<super::check::Options>,
+    pub check: Option<super::check::CheckOptions>,
     /// Do nothing for a nest that runs.
     pub if_inactive: bool,
     /// Put the event right, if it says something else than what is the case afterwards.
@@ -39,7 +39,7 @@ pub struct Request {
     pub dry_run: bool,
 }
 
-impl Request {
+impl RestartRequest {
     /// A plain restart of these nests.
     pub fn new(rooms: Vec<RoomRef>) -> Self {
         Self {
@@ -56,11 +56,11 @@ impl Request {
 
 /// What came of one room.
 #[derive(Clone, Debug)]
-pub enum Done {
+pub enum RestartOutcome {
     /// Restarted, or found running with `if_inactive`.
     Restarted(Box<Restarted>),
     /// What would have been sent.
-    Planned(Planned),
+    Planned(PlannedRestart),
 }
 
 /// A nest that is back.
@@ -78,7 +78,7 @@ pub struct Restarted {
     pub token: Option<Secret>,
     /// As the API gave it.
     pub message: String,
-    /// The API.
+    /// The API that serves it.
     pub api: String,
     /// Hex public key; absent if no key was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,6 @@ pub struct Restarted {
     /// What relays did with the event, if it had to be put right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
-    /// The proof.
     #[serde(skip)]
     pub check: Option<CheckReport>,
     /// The SID that this machine last saw, for the line that says what became what.
@@ -111,8 +110,8 @@ pub struct Restarted {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Planned {
-    /// The room.
+pub struct PlannedRestart {
+    /// The id of the nest.
     pub room_id: String,
     /// `POST`.
     pub method: String,
@@ -139,9 +138,9 @@ fn exposed_if_any<S: Serializer>(token: &Option<Secret>, serializer: S) -> Resul
 /// Where it cannot be told which nests a sweep means.
 pub async fn run(
     job: &Job<'_>,
-    request: &Request,
+    request: &RestartRequest,
     stop: &Stop,
-    done: &(dyn Fn(&RoomRef, Result<Done, Error>) + Sync),
+    done: &(dyn Fn(&RoomRef, Result<RestartOutcome, Error>) + Sync),
 ) -> Result<(), Error> {
     let (rooms, if_inactive) = match &request.which {
         Which::Named(rooms) => (rooms.clone(), request.if_inactive),
@@ -153,7 +152,7 @@ pub async fn run(
             (sweep.inactive, true)
         }
     };
-    let request = Request { if_inactive, ..request.clone() };
+    let request = RestartRequest { if_inactive, ..request.clone() };
     futures_util::stream::iter(&rooms)
         .map(|room| restart_room(job, &request, room, stop).map(move |result| (room, result)))
         .buffer_unordered(job.settings.jobs)

@@ -6,7 +6,7 @@ use futures_util::future::{join, join3};
 
 use super::flow::FOLLOW_UP_LIMIT;
 use crate::api::probe::presence;
-use crate::api::{Base, Error as ApiError, Probe, RoomId};
+use crate::api::{ApiError, ApiUrl, Probe, RoomId};
 use crate::commands::Job;
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{Offset, validate};
@@ -56,11 +56,11 @@ pub struct ServerSigns {
     /// Whether it gives out tokens for the room.
     pub audio_room: Result<bool, ApiError>,
     /// The usual place of the media server, and what answers there; `None` where nobody says where it is.
-    pub media: Option<(String, Result<(), validate::Error>)>,
+    pub media: Option<(String, Result<(), validate::ValidateError>)>,
 }
 
 /// Asks the API and its media server side by side.
-pub(super) async fn server_signs(job: &Job<'_>, api: &Base, id: &RoomId) -> ServerSigns {
+pub(super) async fn server_signs(job: &Job<'_>, api: &ApiUrl, id: &RoomId) -> ServerSigns {
     let probe = job.probe(api).within(FOLLOW_UP_LIMIT);
     let hints = Hints { returned: &[], streaming: &[], api: Some(api.url()), allow_http: false };
     let candidate = endpoint::candidates(hints).into_iter().next();

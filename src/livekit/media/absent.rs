@@ -7,15 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{AudioFinding, Failure, Inside, Seen, Silence, Spoken, Wish};
-use crate::livekit::dial::Failed;
-use crate::livekit::door::Door;
-use crate::livekit::signal::{Ending, Session};
+use crate::livekit::connector::Connector;
+use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
 /// There is none.
 pub(in crate::livekit) struct Live(Infallible);
 
 impl Live {
-    pub async fn speak(&mut self, _: &mut Session, _: Instant) -> Result<Spoken, Silence> {
+    pub async fn speak(&mut self, _: &mut SignalSession, _: Instant) -> Result<Spoken, Silence> {
         match self.0 {}
     }
 
@@ -29,8 +28,8 @@ impl Live {
 }
 
 /// Joins.
-pub(in crate::livekit) async fn enter(door: &Door<'_>, _: Wish) -> Result<Inside, Failed> {
-    let session = door.join(door.dial().await?).await?;
+pub(in crate::livekit) async fn enter(connector: &Connector<'_>, _: Wish) -> Result<Inside, JoinError> {
+    let session = connector.join(connector.connect().await?).await?;
     let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };
     Ok(Inside::silent(session, Some(finding)))
 }

@@ -15,8 +15,10 @@ use webrtc::peer_connection::RTCIceCandidateInit;
 use super::offered::Offered;
 use super::peer::{Event, Peer, source};
 use super::{Connected, Failure, Seen, Transport};
-use crate::livekit::dial::plain;
-use crate::livekit::signal::Session;
+use crate::livekit::signal::SignalSession;
+use crate::net::dial::DialLayer;
+use crate::net::io_text;
+use crate::secret::excerpt;
 
 /// UDP is tried alone for so long. Then TCP may win, and UDP counts as blocked.
 const HEAD_START: Duration = Duration::from_millis(750);
@@ -38,7 +40,7 @@ pub(super) struct Wanted {
 }
 
 struct Attempt<'a> {
-    session: &'a mut Session,
+    session: &'a mut SignalSession,
     peer: &'a mut Peer,
     wanted: Wanted,
     seen: &'a mut Seen,
@@ -53,7 +55,7 @@ struct Attempt<'a> {
 
 /// Connects `peer`, whose offer is on its way already.
 pub(super) async fn connect(
-    session: &mut Session,
+    session: &mut SignalSession,
     peer: &mut Peer,
     wanted: Wanted,
     until: Instant,
@@ -61,8 +63,11 @@ pub(super) async fn connect(
 ) -> Result<Connected, Failure> {
     let started = Instant::now();
     let doubtful = session.ice_servers.is_empty();
-    let patience =
-        if doubtful { DOUBTFUL_LIMIT + 2 * session.timings.websocket.unwrap_or_default() } else { ANSWER_LIMIT };
+    let patience = if doubtful {
+        DOUBTFUL_LIMIT + 2 * session.timings.of(DialLayer::WebSocket).unwrap_or_default()
+    } else {
+        ANSWER_LIMIT
+    };
     let answer_until = until.min(started + patience);
     let mut attempt = Attempt {
         session,
@@ -166,7 +171,7 @@ impl Attempt<'_> {
                 self.peer.keep(address, stream);
                 Ok(())
             }
-            Err(error) => Err(plain(&error)),
+            Err(error) => Err(io_text(&error).to_lowercase()),
         };
         self.seen.tcp.push((address, told));
     }
@@ -199,5 +204,5 @@ pub(super) fn silence(time: Duration) -> Failure {
 
 /// An error of the library, in its own words.
 pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::Broken(crate::livekit::validate::excerpt(&error.to_string()))
+    Failure::Broken(excerpt(&error.to_string()))
 }

@@ -9,9 +9,8 @@ use super::connect::{Wanted, broken, connect, silence};
 use super::peer::{Event, Peer, Ways};
 use super::turn::{self, Doorway, Turn};
 use super::{AudioFinding, Connected, Failure, Inside, Seen, Silence, Spoken, Transport, Wish};
-use crate::livekit::dial::Failed;
-use crate::livekit::door::Door;
-use crate::livekit::signal::{Ending, Session};
+use crate::livekit::connector::Connector;
+use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
 /// For a direct connection.
 const DIRECT_LIMIT: Duration = Duration::from_secs(5);
@@ -26,7 +25,7 @@ pub(in crate::livekit) struct Live {
 
 impl Live {
     /// Is silent for a second, audibly.
-    pub async fn speak(&mut self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
+    pub async fn speak(&mut self, session: &mut SignalSession, until: Instant) -> Result<Spoken, Silence> {
         match &mut self.peer.voice {
             Some(voice) => voice.speak(session, until).await,
             None => Err(Silence::NotAllowed),
@@ -52,16 +51,16 @@ impl Live {
 
 /// One visit to a room, during which audio is tried.
 struct Visit<'a> {
-    door: &'a Door<'a>,
+    connector: &'a Connector<'a>,
     wish: Wish,
     seen: Seen,
-    session: Option<Session>,
+    session: Option<SignalSession>,
     live: Option<Live>,
 }
 
 /// Joins and connects.
-pub(in crate::livekit) async fn enter(door: &Door<'_>, wish: Wish) -> Result<Inside, Failed> {
-    let connection = door.dial().await?;
+pub(in crate::livekit) async fn enter(connector: &Connector<'_>, wish: Wish) -> Result<Inside, JoinError> {
+    let dialled = connector.connect().await?;
     let relay = wish.transport == Some(Transport::Relay);
     let wanted = Wanted {
         udp: wish.transport != Some(Transport::Tcp),
@@ -71,14 +70,14 @@ pub(in crate::livekit) async fn enter(door: &Door<'_>, wish: Wish) -> Result<Ins
     let mut peer = None;
     if !relay {
         let ways = Ways::Direct { udp: wanted.udp, tcp: wanted.tcp };
-        let near = connection.local.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical());
+        let near = dialled.connection.local_ip.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical());
         peer = Some(Peer::offering(ways, near, wish.publish).await.map_err(broken));
     }
     let opening = peer.as_ref().and_then(|peer| peer.as_ref().ok()).map(Peer::opening).unwrap_or_default();
-    let session = door.join_offering(connection, &opening).await?;
+    let session = connector.join_offering(dialled, &opening).await?;
     let joined_at = Instant::now();
-    let (joined, timings, server) = (session.joined.clone(), session.timings, session.peer());
-    let mut visit = Visit { door, wish, seen: Seen::default(), session: Some(session), live: None };
+    let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
+    let mut visit = Visit { connector, wish, seen: Seen::default(), session: Some(session), live: None };
     let result = match peer {
         None => visit.relayed(wanted).await,
         Some(Err(failure)) => Err(failure),
@@ -86,7 +85,7 @@ pub(in crate::livekit) async fn enter(door: &Door<'_>, wish: Wish) -> Result<Ins
     };
     let Visit { seen, session, live, .. } = visit;
     let finding = AudioFinding { elapsed: joined_at.elapsed(), seen, result };
-    Ok(Inside { joined, timings, peer: server, joined_at, session, finding: Some(finding), live })
+    Ok(Inside { joined, timings, remote_ip, joined_at, session, finding: Some(finding), live })
 }
 
 impl Visit<'_> {
@@ -94,7 +93,7 @@ impl Visit<'_> {
     async fn direct(&mut self, peer: Peer, wanted: Wanted) -> Result<Connected, Failure> {
         let relays = self.session.as_ref().is_some_and(|session| !turn::advertised(&session.ice_servers).is_empty());
         let other_way = self.wish.transport.is_none() && relays;
-        let left = self.door.until.saturating_duration_since(Instant::now());
+        let left = self.connector.until.saturating_duration_since(Instant::now());
         let limit = DIRECT_LIMIT.min(if other_way { left / 2 } else { left });
         let result = self.try_with(peer, None, wanted, Instant::now() + limit).await;
         match result {
@@ -120,7 +119,7 @@ impl Visit<'_> {
             if turns.is_empty() {
                 return Err(Failure::NoRelay);
             }
-            let left = self.door.until.saturating_duration_since(Instant::now());
+            let left = self.connector.until.saturating_duration_since(Instant::now());
             if index >= turns.len() {
                 let unsure = self.seen.relays.iter().any(|(_, failure)| matches!(failure, Failure::OutOfTime(_)));
                 let all = started.elapsed();
@@ -148,7 +147,7 @@ impl Visit<'_> {
 
     async fn through(&mut self, turn: &Turn, wanted: Wanted, until: Instant) -> Result<Connected, Failure> {
         let started = Instant::now();
-        let opening = timeout_at(until, turn.open(self.door.tools.tls));
+        let opening = timeout_at(until, turn.open(self.connector.tools.tls));
         let doorway = opening.await.map_err(|_| silence(started.elapsed()))??;
         let ways = Ways::Relay(doorway.server.clone());
         let peer = Peer::offering(ways, doorway.near, self.wish.publish).await.map_err(broken)?;
@@ -185,9 +184,11 @@ impl Visit<'_> {
         if let Some(session) = self.session.take() {
             session.leave().await;
         }
-        let lost = |_| Failure::Ended(Ending::Lost("we left to try another way, and were not let in again".into()));
-        let connection = self.door.dial().await.map_err(lost)?;
-        self.session = Some(self.door.join_offering(connection, &[]).await.map_err(lost)?);
+        let lost = |_: JoinError| {
+            Failure::Ended(Ending::TransportError("we left to try another way, and were not let in again".into()))
+        };
+        let dialled = self.connector.connect().await.map_err(|error| lost(error.into()))?;
+        self.session = Some(self.connector.join_offering(dialled, &[]).await.map_err(lost)?);
         Ok(())
     }
 }

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::dial::Timings;
-use super::signal::{Ending, Joined, Session};
+use super::signal::{Ending, Joined, SignalSession};
+use crate::net::dial::Timings;
 use offered::Offered;
 use tokio::time::Instant;
 
@@ -168,12 +168,12 @@ pub(super) struct Inside {
     /// As it was when we came in first.
     pub joined: Joined,
     /// The server's address.
-    pub peer: Option<IpAddr>,
+    pub remote_ip: IpAddr,
     /// How long that took.
     pub timings: Timings,
     pub joined_at: Instant,
     /// `None` when it ended while audio was tried.
-    pub session: Option<Session>,
+    pub session: Option<SignalSession>,
     /// `None` when audio was not asked for.
     pub finding: Option<AudioFinding>,
     pub live: Option<Live>,
@@ -181,8 +181,8 @@ pub(super) struct Inside {
 
 impl Inside {
     /// Without audio.
-    pub fn silent(session: Session, finding: Option<AudioFinding>) -> Self {
-        let (joined, timings, peer) = (session.joined.clone(), session.timings, session.peer());
-        Self { joined, timings, peer, joined_at: Instant::now(), session: Some(session), finding, live: None }
+    pub fn silent(session: SignalSession, finding: Option<AudioFinding>) -> Self {
+        let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
+        Self { joined, timings, remote_ip, joined_at: Instant::now(), session: Some(session), finding, live: None }
     }
 }

@@ -14,9 +14,9 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::Failure;
 use super::peer::source;
-use crate::livekit::dial::plain;
-use crate::livekit::validate::excerpt;
-use crate::tls;
+use crate::net::io_text;
+use crate::net::tls::TlsFailure;
+use crate::secret::excerpt;
 
 /// RFC 7065, with what it takes to be let in.
 pub(super) struct Turn {
@@ -78,7 +78,7 @@ fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
 impl Turn {
     /// Looks it up, and connects where that is needed.
     pub async fn open(&self, tls: &rustls::ClientConfig) -> Result<Doorway, Failure> {
-        let refused = |error: std::io::Error| Failure::Broken(plain(&error));
+        let refused = |error: std::io::Error| Failure::Broken(io_text(&error).to_lowercase());
         let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;
         let found: Vec<SocketAddr> = found.collect();
         if !self.tcp {
@@ -92,8 +92,10 @@ impl Turn {
         let server = self.at(socket.local_addr().map_err(refused)?);
         let pump = if self.secure {
             let name = ServerName::try_from(self.host.clone()).map_err(super::connect::broken)?;
-            let stream = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream).await.map_err(|error| {
-                Failure::Broken(tls::failure(&error).map_or_else(|| plain(&error), |failure| failure.to_string()))
+            let connecting = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream);
+            let stream = connecting.await.map_err(|error| match TlsFailure::behind(&error) {
+                Some(failure) => Failure::Broken(failure.to_string()),
+                None => refused(error),
             })?;
             tokio::spawn(pump(socket, stream))
         } else {

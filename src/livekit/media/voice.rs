@@ -19,7 +19,7 @@ use webrtc::peer_connection::{MediaEngine, PeerConnection};
 
 use super::connect::broken;
 use super::{Failure, Silence, Spoken};
-use crate::livekit::signal::Session;
+use crate::livekit::signal::SignalSession;
 
 /// What the server knows the track by, before it has a SID.
 const TRACK: &str = "nest-check";
@@ -89,7 +89,7 @@ impl Voice {
     }
 
     /// Is silent for a second, and longer if the server has not confirmed by then that it hears that.
-    pub async fn speak(&mut self, session: &mut Session, until: Instant) -> Result<Spoken, Silence> {
+    pub async fn speak(&mut self, session: &mut SignalSession, until: Instant) -> Result<Spoken, Silence> {
         let started = Instant::now();
         let until = until.min(started + LIMIT);
         let mut frames = interval(FRAME_TIME);

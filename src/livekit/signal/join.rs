@@ -1,5 +1,6 @@
-//! Getting into a room: the upgrade and the join.
+//! Getting into a room: the upgrade, the join, and what LiveKit says when it lets us in.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,17 +10,15 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
-use tokio_tungstenite::{MaybeTlsStream, client_async_with_config};
 use url::Url;
 
-use super::{Ending, Joined, Session, Socket, lost, next, written};
+use super::{DisconnectReason, Ending, SignalSession, is_person, lost, next, written};
 use crate::clock::Clock;
-use crate::livekit::dial::{Cause, Connection, Failed, Layer, Patience};
 use crate::livekit::endpoint::Candidate;
-use crate::livekit::validate::{Refusal, excerpt};
+use crate::livekit::offset::Offset;
+use crate::livekit::validate::Refusal;
+use crate::net::dial::{Connection, DialCause, DialError, DialLimits, TimedOut, WebSocket};
 use crate::secret::Secret;
 
 /// The signal protocol spoken here.
@@ -28,62 +27,82 @@ const PROTOCOL: i32 = 15;
 const PROTOCOL_OF_OFFERERS: i32 = 2;
 /// A room of 500 people fits.
 const MAX_MESSAGE: usize = 4 << 20;
+/// LiveKit's own departure timeout, where the server does not say.
+const USUAL_DEPARTURE_S: u32 = 20;
 
 /// How a client presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::livekit) enum Shape {
-    /// Signal alone.
-    Signal,
+pub enum JoinMode {
+    SignalOnly,
     /// One peer connection, and we offer. Servers before 1.9 or so do not know it.
-    Single,
+    OneConnection,
     /// We offer, as the very first clients did.
-    Older,
+    Legacy,
 }
 
-/// Joins the room that the token is for, without audio. The token travels in the URL, as every LiveKit client has it.
-///
-/// # Errors
-/// [`Failed`] at one of the last two layers. No text in it holds the token.
+/// Why we are not in the room. All but the first come from a LiveKit server: the endpoint is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JoinError {
+    /// No connection, or something that is not LiveKit's at the other end of it.
+    Dial(DialError),
+    /// LiveKit does not take the token.
+    Refused(Refusal),
+    /// LiveKit took the token, and sent us away instead of letting us in.
+    SentAway(DisconnectReason),
+    /// LiveKit took the token, and then the connection broke.
+    Broken(String),
+    /// LiveKit took the token, and said nothing more.
+    TimedOut(TimedOut),
+}
+
+impl From<DialError> for JoinError {
+    fn from(error: DialError) -> Self {
+        let refusal = match &error.cause {
+            DialCause::NoWebSocket { status, location: None, body } => Refusal::read(*status, body),
+            _ => None,
+        };
+        refusal.map_or(Self::Dial(error), Self::Refused)
+    }
+}
+
+impl From<TimedOut> for JoinError {
+    fn from(timed_out: TimedOut) -> Self {
+        Self::TimedOut(timed_out)
+    }
+}
+
+/// Joins the room that the token is for, and says `first` before the server has said anything. The token travels in the
+/// URL, as every LiveKit client has it; no text of an error holds it.
 pub async fn join(
-    connection: Connection,
-    candidate: &Candidate,
-    token: &Secret,
-    patience: Patience,
-    clock: Clock,
-) -> Result<Session, Failed> {
-    join_as(Shape::Signal, Vec::new(), connection, candidate, token, patience, clock).await
-}
-
-/// The same in another shape; `first` is said before the server has said anything.
-pub(in crate::livekit) async fn join_as(
-    shape: Shape,
+    mode: JoinMode,
     first: Vec<Request>,
     connection: Connection,
     candidate: &Candidate,
     token: &Secret,
-    patience: Patience,
+    limits: DialLimits,
     clock: Clock,
-) -> Result<Session, Failed> {
-    let Connection { stream, mut timings, .. } = connection;
+) -> Result<SignalSession, JoinError> {
+    let remote_ip = connection.remote_address.ip().to_canonical();
     let sent_ms = clock.now_ms();
-    let url = url(shape, candidate, token);
-    let mut socket = patience.layer(Layer::WebSocket, &mut timings, Box::pin(upgrade(stream, &url))).await?;
+    let (mut socket, mut timings) = connection.upgrade(&url(mode, candidate, token), MAX_MESSAGE, limits).await?;
     let joining = async {
         for message in first {
-            socket.send(written(message)).await.map_err(|error| Cause::Broken(lost(&error)))?;
+            socket.send(written(message)).await.map_err(|error| JoinError::Broken(lost(&error)))?;
         }
         first_answer(&mut socket).await
     };
-    let mut answer = patience.layer(Layer::Join, &mut timings, joining).await?;
+    let (mut answer, time) = limits.bound(joining).await?;
+    timings.push("join", time);
     let ice_servers = std::mem::take(&mut answer.ice_servers);
     let joined = Joined::read(answer, sent_ms, clock.now_ms());
     let mut ping = interval(joined.ping_interval.max(Duration::from_millis(100)));
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Ok(Session {
+    Ok(SignalSession {
         people: joined.people.clone(),
         socket,
         ping,
         heard: Instant::now(),
+        remote_ip,
         ice_servers,
         offered: false,
         published: None,
@@ -93,10 +112,10 @@ pub(in crate::livekit) async fn join_as(
     })
 }
 
-fn url(shape: Shape, candidate: &Candidate, token: &Secret) -> Url {
-    let mut url = candidate.with_path(if shape == Shape::Single { "/rtc/v1" } else { "/rtc" }, false);
+fn url(mode: JoinMode, candidate: &Candidate, token: &Secret) -> Url {
+    let mut url = candidate.with_path(if mode == JoinMode::OneConnection { "/rtc/v1" } else { "/rtc" }, false);
     url.query_pairs_mut().append_pair("access_token", token.expose());
-    if shape == Shape::Single {
+    if mode == JoinMode::OneConnection {
         let join = proto::JoinRequest {
             client_info: Some(proto::ClientInfo {
                 sdk: proto::client_info::Sdk::Rust.into(),
@@ -111,7 +130,8 @@ fn url(shape: Shape, candidate: &Candidate, token: &Secret) -> Url {
         url.query_pairs_mut().append_pair("join_request", &URL_SAFE.encode(wrapped.encode_to_vec()));
         return url;
     }
-    let (protocol, subscribe) = if shape == Shape::Signal { (PROTOCOL, "1") } else { (PROTOCOL_OF_OFFERERS, "0") };
+    let (protocol, subscribe) =
+        if mode == JoinMode::SignalOnly { (PROTOCOL, "1") } else { (PROTOCOL_OF_OFFERERS, "0") };
     url.query_pairs_mut()
         .append_pair("protocol", &protocol.to_string())
         .append_pair("sdk", "rust")
@@ -120,31 +140,93 @@ fn url(shape: Shape, candidate: &Candidate, token: &Secret) -> Url {
     url
 }
 
-async fn upgrade(stream: MaybeTlsStream<TcpStream>, url: &Url) -> Result<Socket, Cause> {
-    let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
-    match client_async_with_config(url.as_str(), stream, Some(config)).await {
-        Ok((socket, _)) => Ok(socket),
-        Err(tungstenite::Error::Http(response)) => {
-            let status = response.status();
-            let location = response.headers().get("location").and_then(|value| value.to_str().ok());
-            if let (true, Some(location)) = (status.is_redirection(), location) {
-                return Err(Cause::Redirected { status: status.as_u16(), location: excerpt(location) });
-            }
-            let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned();
-            Err(Cause::Refused { status: status.as_u16(), refusal: Refusal::read(status.as_u16(), &body) })
-        }
-        Err(error) => Err(Cause::Broken(lost(&error))),
-    }
-}
-
-async fn first_answer(socket: &mut Socket) -> Result<proto::JoinResponse, Cause> {
+async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, JoinError> {
     loop {
         match next(socket).await {
             Ok(Response::Join(join)) => return Ok(join),
-            Ok(_) | Err(Ending::Deaf) => {}
-            Err(Ending::SentAway(reason)) => return Err(Cause::SentAway(reason)),
-            Err(Ending::Lost(text)) => return Err(Cause::Broken(text)),
-            Err(Ending::Silent(time)) => return Err(Cause::TimedOut(time)),
+            Err(Ending::SentAway(reason)) => return Err(JoinError::SentAway(reason)),
+            Err(Ending::TransportError(text)) => return Err(JoinError::Broken(text)),
+            // Reading does not measure silence, and there is no audio yet.
+            Ok(_) | Err(Ending::Silent(_) | Ending::Deaf) => {}
+        }
+    }
+}
+
+/// What LiveKit says when it lets us in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    pub version: Option<String>,
+    /// Where it runs, if it says so.
+    pub region: Option<String>,
+    /// `RM_…`: another one for every life of a room.
+    pub sid: String,
+    /// When the room was made, by the media server's clock.
+    pub created: Option<Reading>,
+    /// What the Nests API wrote on the room.
+    pub metadata: String,
+    /// Until a room closes that everybody has left; 0 from servers that do not say.
+    pub departure_timeout_s: u32,
+    pub identity: String,
+    /// The identities of the people inside, but not ours; recorders and agents do not count.
+    pub people: BTreeSet<String>,
+    /// How often the server wants to hear of us.
+    pub ping_interval: Duration,
+    /// How long silence may last.
+    pub ping_timeout: Duration,
+    /// The media server's clock, read off the moment of our joining.
+    pub clock: Option<Offset>,
+    /// When the upgrade was sent, by the clock here, in milliseconds since the Unix epoch.
+    pub sent_ms: i64,
+}
+
+/// A time in milliseconds since the Unix epoch, rounded down to its resolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub ms: i64,
+    /// 1, or 1000 where an older server knows seconds only.
+    pub resolution_ms: i64,
+}
+
+impl Reading {
+    fn of(ms: i64, s: i64) -> Option<Self> {
+        match (ms, s) {
+            (1.., _) => Some(Self { ms, resolution_ms: 1 }),
+            (_, 1..) => Some(Self { ms: s.saturating_mul(1000), resolution_ms: 1000 }),
+            _ => None,
+        }
+    }
+}
+
+impl Joined {
+    /// Seconds until the room closes once everybody has left it.
+    pub(crate) fn closes_after_s(&self) -> u32 {
+        match self.departure_timeout_s {
+            0 => USUAL_DEPARTURE_S,
+            told => told,
+        }
+    }
+
+    fn read(join: proto::JoinResponse, sent_ms: i64, received_ms: i64) -> Self {
+        let server = join.server_info.unwrap_or_default();
+        let room = join.room.unwrap_or_default();
+        let own = join.participant.unwrap_or_default();
+        let told = |text: String, older: String| [text, older].into_iter().find(|text| !text.is_empty());
+        let seconds =
+            |value: i32, usual: u64| Duration::from_secs(u64::try_from(value).ok().filter(|s| *s > 0).unwrap_or(usual));
+        Self {
+            version: told(server.version, join.server_version),
+            region: told(server.region, join.server_region),
+            sid: room.sid,
+            created: Reading::of(room.creation_time_ms, room.creation_time),
+            metadata: room.metadata,
+            departure_timeout_s: room.departure_timeout,
+            people: join.other_participants.iter().filter(|p| is_person(p)).map(|p| p.identity.clone()).collect(),
+            identity: own.identity,
+            ping_interval: seconds(join.ping_interval, 5),
+            ping_timeout: seconds(join.ping_timeout, 15),
+            clock: Reading::of(own.joined_at_ms, own.joined_at)
+                .map(|at| Offset::from_reading(at.ms, at.resolution_ms, sent_ms, received_ms)),
+            sent_ms,
         }
     }
 }

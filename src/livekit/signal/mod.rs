@@ -1,7 +1,6 @@
 //! The signal connection: a WebSocket on which LiveKit lets us into a room, tells who is there, and throws us out.
 
 mod join;
-mod joined;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,31 +15,24 @@ use proto::participant_info::{Kind, State};
 use proto::request_response::{Reason, Request as Refused};
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-pub use join::join;
-pub(super) use join::{Shape, join_as};
-pub use joined::{Joined, Reading};
+pub use join::{JoinError, JoinMode, Joined, Reading, join};
 pub use proto::DisconnectReason;
 
-use super::dial::{Timings, plain};
-use super::validate::excerpt;
 use crate::clock::Clock;
+use crate::net::dial::{Timings, WebSocket, websocket_text};
+use crate::secret::excerpt;
 
 /// How long leaving may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How a session ended that we did not end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// Since we began to watch.
     pub after: Duration,
-    /// How.
     pub how: Ending,
 }
 
@@ -50,7 +42,7 @@ pub enum Ending {
     /// LiveKit said so, and why.
     SentAway(DisconnectReason),
     /// The connection was closed, or it broke.
-    Lost(String),
+    TransportError(String),
     /// No answer to pings for so long.
     Silent(Duration),
     /// The signal connection stands, but the audio connection broke.
@@ -58,10 +50,12 @@ pub enum Ending {
 }
 
 /// A place in a room.
-pub struct Session {
-    socket: Socket,
+pub struct SignalSession {
+    socket: WebSocket,
     ping: Interval,
     heard: Instant,
+    /// The server's address.
+    pub(super) remote_ip: IpAddr,
     /// STUN and TURN servers, with the secrets that they want to see.
     pub(super) ice_servers: Vec<proto::IceServer>,
     /// An audio connection was offered: there can be no other in this session.
@@ -70,34 +64,38 @@ pub struct Session {
     pub(super) published: Option<String>,
     /// Why it has not.
     pub(super) refused: Option<String>,
-    /// What was said at the beginning.
     pub joined: Joined,
-    /// How long each layer took.
+    /// The join is among them.
     pub timings: Timings,
     people: BTreeSet<String>,
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for SignalSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("joined", &self.joined).field("timings", &self.timings).finish_non_exhaustive()
+        f.debug_struct("SignalSession")
+            .field("joined", &self.joined)
+            .field("timings", &self.timings)
+            .finish_non_exhaustive()
     }
 }
 
 /// The next message that is not the end.
-async fn next(socket: &mut Socket) -> Result<Response, Ending> {
+async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
     loop {
         let bytes = match socket.next().await {
             Some(Ok(Message::Binary(bytes))) => bytes,
             Some(Ok(Message::Close(frame))) => {
                 let reason = frame.map(|frame| excerpt(&frame.reason)).filter(|reason| !reason.is_empty());
-                return Err(Ending::Lost(reason.unwrap_or_else(|| "the server closed the connection".into())));
+                return Err(Ending::TransportError(
+                    reason.unwrap_or_else(|| "the server closed the connection".into()),
+                ));
             }
             Some(Ok(_)) => continue,
-            Some(Err(error)) => return Err(Ending::Lost(lost(&error))),
-            None => return Err(Ending::Lost("the server closed the connection".into())),
+            Some(Err(error)) => return Err(Ending::TransportError(lost(&error))),
+            None => return Err(Ending::TransportError("the server closed the connection".into())),
         };
         let answer = proto::SignalResponse::decode(bytes)
-            .map_err(|_| Ending::Lost("the server sent what is no LiveKit message".into()))?;
+            .map_err(|_| Ending::TransportError("the server sent what is no LiveKit message".into()))?;
         match answer.message {
             Some(Response::Leave(leave)) => {
                 let reason = DisconnectReason::try_from(leave.reason).unwrap_or(DisconnectReason::UnknownReason);
@@ -112,14 +110,10 @@ async fn next(socket: &mut Socket) -> Result<Response, Ending> {
 
 fn lost(error: &tungstenite::Error) -> String {
     match error {
-        tungstenite::Error::Io(error) => plain(error),
-        tungstenite::Error::ConnectionClosed
-        | tungstenite::Error::AlreadyClosed
-        | tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
-            "the server closed the connection".into()
+        tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => {
+            "the server sent more than a room has to say".into()
         }
-        tungstenite::Error::Capacity(_) => "the server sent more than a room has to say".into(),
-        _ => "what answers there does not speak WebSocket".into(),
+        other => websocket_text(other).to_lowercase(),
     }
 }
 
@@ -127,7 +121,7 @@ fn is_person(info: &proto::ParticipantInfo) -> bool {
     !matches!(Kind::try_from(info.kind), Ok(Kind::Agent | Kind::Egress))
 }
 
-impl Session {
+impl SignalSession {
     /// Stays for `time`; without media LiveKit ends the stay after a while by itself (see [`super::check::LONGEST_HOLD`]).
     ///
     /// # Errors
@@ -159,17 +153,7 @@ impl Session {
         Err(Closed { after: started.elapsed(), how })
     }
 
-    /// The server's address.
-    pub(super) fn peer(&self) -> Option<IpAddr> {
-        let stream = match self.socket.get_ref() {
-            MaybeTlsStream::Plain(stream) => stream,
-            MaybeTlsStream::Rustls(stream) => stream.get_ref().0,
-            _ => return None,
-        };
-        stream.peer_addr().ok().map(|address| address.ip().to_canonical())
-    }
-
-    /// What the server says next. Keeps the connection alive while it waits; may be dropped at any time.
+    /// The next message. Keeps the connection alive while it waits; may be dropped at any time.
     pub(super) async fn next(&mut self) -> Result<Response, Ending> {
         loop {
             tokio::select! {
@@ -192,7 +176,6 @@ impl Session {
         }
     }
 
-    /// Says something to the server.
     pub(super) async fn say(&mut self, message: Request) -> Result<(), Ending> {
         match self.send(message).await {
             Ok(()) => Ok(()),
@@ -210,7 +193,7 @@ impl Session {
                 }
             }
         };
-        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::Lost(lost(error)))
+        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::TransportError(lost(error)))
     }
 
     /// Leaves the room. Returns who is still inside, as far as we were told.

@@ -39,60 +39,30 @@ impl Lease {
 }
 
 impl NestsApi {
-    /// The lease, once nobody else holds it.
-    pub(super) async fn acquire_lease(&self, id: &str) -> Result<Lease, ApiFailure> {
-        let mut waiting = Waiting::new();
-        loop {
-            let asked = Instant::now();
-            match self.store.acquire_lease(id, None).await? {
-                LeaseAnswer::Granted(number) => return Ok(Lease { number, until: asked + USE }),
-                _ => waiting.pause().await?,
-            }
-        }
-    }
-
-    /// The lease for a restart; `None` when somebody else's restart, which had to be waited for, has succeeded.
-    /// `waited_for` is the lease of one that is waited for already.
-    pub(super) async fn acquire_lease_or_join(
+    /// The lease, once nobody else holds it. For those who `join` others, `None` when somebody else's restart, which had
+    /// to be waited for, has succeeded; `waited_for` is the lease of one that is waited for already.
+    pub(super) async fn acquire_lease(
         &self,
         id: &str,
+        join: bool,
         mut waited_for: Option<u64>,
     ) -> Result<Option<Lease>, ApiFailure> {
-        let mut waiting = Waiting::new();
+        let unavailable = |text: &str| Err(ApiFailure::Unavailable(text.into()));
+        let (begun, mut pause) = (Instant::now(), Duration::from_millis(2));
         loop {
             let asked = Instant::now();
             match self.store.acquire_lease(id, waited_for).await? {
                 LeaseAnswer::Granted(number) => return Ok(Some(Lease { number, until: asked + USE })),
                 LeaseAnswer::Restarted => return Ok(None),
-                LeaseAnswer::Failed => {
-                    return Err(ApiFailure::Unavailable("the restart under way has failed".into()));
+                LeaseAnswer::Failed => return unavailable("the restart under way has failed"),
+                LeaseAnswer::Held(_) if begun.elapsed() > MAX_WAIT => {
+                    return unavailable("another restart takes too long");
                 }
-                LeaseAnswer::Held(lease) => {
-                    waited_for.get_or_insert(lease);
-                    waiting.pause().await?;
-                }
+                LeaseAnswer::Held(lease) if join => _ = waited_for.get_or_insert(lease),
+                LeaseAnswer::Held(_) => {}
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(Duration::from_millis(50));
         }
-    }
-}
-
-/// Waits for somebody else's lease, for longer each time, and not for ever.
-struct Waiting {
-    begun: Instant,
-    pause: Duration,
-}
-
-impl Waiting {
-    fn new() -> Self {
-        Self { begun: Instant::now(), pause: Duration::from_millis(2) }
-    }
-
-    async fn pause(&mut self) -> Result<(), ApiFailure> {
-        if self.begun.elapsed() > MAX_WAIT {
-            return Err(ApiFailure::Unavailable("another restart takes too long".into()));
-        }
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 3 / 2).min(Duration::from_millis(50));
-        Ok(())
     }
 }

@@ -15,45 +15,45 @@ use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use livekit_protocol::Room;
 use nostr::PublicKey;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::lease::Lease;
-use self::restart::RestartOutcome;
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
 use super::call::ApiCall;
 use super::media::MediaServer;
-use super::nip98::{self, Nip98Error, SignedRequest};
+use super::nip98::{self, Nip98Error};
 use super::rate_limit::{Quota, RateAllowance, RateLimiter};
-use super::store::{self, Record, RoomStore};
+use super::store::{Record, RoomStore};
 use super::token::RoomConfig;
 use super::{BackendError, random_uuid};
 use crate::api::wire::{Info, TokenAnswer};
 use crate::clock::{Clock, rfc3339};
 
-pub(super) use self::tokens::{DEPARTURE_TIMEOUT, Rules};
+pub(super) use self::tokens::DEPARTURE_TIMEOUT_S;
 
-/// The API and what is behind it.
 pub(super) struct NestsApi {
     pub(super) store: Arc<dyn RoomStore>,
     pub(super) media: Arc<dyn MediaServer>,
     pub(super) clock: Clock,
-    pub(super) rules: Arc<Rules>,
-    /// How many signed requests a key may send.
+    /// The endpoint that clients are told to dial: `wss+livekit://host`.
+    pub(super) endpoint: String,
+    /// How long a room stays once the last one has left, in seconds.
+    pub(super) departure_timeout_s: u32,
+    /// Whether outages are glossed over and tokens say less, as upstream does. Otherwise an outage is a 503, and a token
+    /// says from when it is valid, and what a room is to be like that LiveKit makes for it.
+    pub(super) mimic_upstream: bool,
     pub(super) key_limit: Option<(Quota, RateLimiter<PublicKey>)>,
 }
 
-/// One request and all that it needs.
 pub(super) struct ApiRequest {
-    nests: Arc<NestsApi>,
-    call: ApiCall,
-    id: String,
-    method: String,
-    /// The whole URL, as the client has to have signed it.
-    url: String,
-    origin: String,
-    authorization: Option<String>,
-    body: Bytes,
+    pub(super) nests: Arc<NestsApi>,
+    pub(super) call: ApiCall,
+    pub(super) id: String,
+    pub(super) head: Parts,
+    /// What clients sign in place of the server's own name and port.
+    pub(super) origin: String,
+    pub(super) body: Bytes,
 }
 
 /// Why a request is not carried out.
@@ -61,7 +61,6 @@ pub(super) struct ApiRequest {
 pub(super) enum ApiFailure {
     /// The client's fault: told as it is.
     Refused(StatusCode, String),
-    /// The key has used up its budget.
     TooMany(RateAllowance),
     /// The store or the media server cannot be reached; the reason is for the log.
     Unavailable(String),
@@ -78,37 +77,14 @@ impl From<BackendError> for ApiFailure {
     }
 }
 
-impl From<Nip98Error> for ApiFailure {
-    fn from(error: Nip98Error) -> Self {
-        Self::Refused(StatusCode::UNAUTHORIZED, error.to_string())
-    }
-}
-
 impl ApiRequest {
-    /// `origin` is what clients sign in place of the server's own name and port.
-    pub(super) fn new(
-        nests: Arc<NestsApi>,
-        call: ApiCall,
-        id: String,
-        head: &Parts,
-        origin: String,
-        body: Bytes,
-    ) -> Self {
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (method, url) = (head.method.to_string(), format!("{origin}{path}"));
-        Self { nests, call, id, method, url, origin, authorization, body }
-    }
-
     pub(super) async fn answer(self) -> HttpAnswer {
         let mut key_budget = None;
         let answer = match self.carry_out(&mut key_budget).await {
             Ok(answer) => answer,
             Err(ApiFailure::Refused(status, text)) => HttpAnswer::error(status, text.as_str()).note(text),
             Err(ApiFailure::TooMany(budget)) => HttpAnswer::too_many(budget),
-            Err(ApiFailure::Unavailable(why)) if !self.nests.rules.mimic_upstream => {
-                HttpAnswer::unavailable().note(why)
-            }
+            Err(ApiFailure::Unavailable(why)) if !self.nests.mimic_upstream => HttpAnswer::unavailable().note(why),
             Err(ApiFailure::Unavailable(why) | ApiFailure::Broken(why)) => {
                 HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, self.call.failure()).note(why)
             }
@@ -117,78 +93,64 @@ impl ApiRequest {
     }
 
     async fn carry_out(&self, key_budget: &mut Option<RateAllowance>) -> Result<HttpAnswer, ApiFailure> {
-        let body = self.json()?;
-        if !self.call.needs_signature() {
-            return match self.call {
-                ApiCall::Guest => self.guest().await,
-                ApiCall::Info => self.info().await,
-                ApiCall::Webhook => self.webhook().await,
-                _ => Ok(self.health()),
-            };
-        }
-        let signer = self.signer(key_budget).await?;
         match self.call {
-            ApiCall::Create => self.create(&signer, &body).await,
-            ApiCall::Restart => self.restart(&signer).await,
-            ApiCall::Permissions => self.permissions(&signer, &body).await,
-            ApiCall::Delete => self.delete(&signer).await,
-            _ => self.token(&signer).await,
+            ApiCall::Guest => self.guest().await,
+            ApiCall::Info => self.info().await,
+            ApiCall::Webhook => self.webhook().await,
+            ApiCall::Health | ApiCall::Signal => Ok(self.health()),
+            ApiCall::Restart => self.restart(&self.signer(key_budget).await?).await,
+            ApiCall::Token => self.token(&self.signer(key_budget).await?).await,
+            ApiCall::Delete => self.delete(&self.signer(key_budget).await?).await,
+            ApiCall::Create => {
+                let body = self.json()?;
+                self.create(&self.signer(key_budget).await?, &body).await
+            }
+            ApiCall::Permissions => {
+                let body = self.json()?;
+                self.permissions(&self.signer(key_budget).await?, &body).await
+            }
         }
     }
 
-    /// The body of those calls that have one.
     fn json(&self) -> Result<Value, ApiFailure> {
-        if !self.call.takes_json() {
-            return Ok(Value::Null);
-        }
-        if self.body.is_empty() {
-            return Ok(json!({}));
-        }
-        serde_json::from_slice(&self.body).map_err(|_| bad_request("Body is not JSON"))
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        serde_json::from_slice(body).map_err(|_| refused(StatusCode::BAD_REQUEST, "Body is not JSON"))
     }
 
-    /// The key that has signed the request, as hex.
+    fn authorization(&self) -> Option<&str> {
+        self.head.headers.get(AUTHORIZATION)?.to_str().ok()
+    }
+
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
-        let request = SignedRequest {
-            authorization: self.authorization.as_deref(),
-            method: &self.method,
-            url: &self.url,
-            body: &self.body,
-        };
-        let (key, event) = nip98::verify(&request, self.nests.clock.now_s())?;
+        let url = format!("{}{}", self.origin, self.head.uri.path_and_query().map_or("/", |path| path.as_str()));
+        let (method, now_s) = (self.head.method.as_str(), self.nests.clock.now_s());
+        let unauthorized = |error: Nip98Error| refused(StatusCode::UNAUTHORIZED, error.to_string());
+        let verified = nip98::verify(self.authorization(), method, &url, &self.body, now_s);
+        let (key, event) = verified.map_err(unauthorized)?;
         // After the signature, so that nobody can use up the budget of another's key.
         *key_budget = self.nests.key_limit.as_ref().map(|(quota, limiter)| limiter.count(*quota, key));
         if let Some(budget) = key_budget.filter(|budget| budget.exceeded) {
             return Err(ApiFailure::TooMany(budget));
         }
         if !self.nests.store.first_use(&event.to_hex(), nip98::MEMORY).await? {
-            return Err(Nip98Error::Replayed.into());
+            return Err(unauthorized(Nip98Error::Replayed));
         }
         Ok(key.to_hex())
     }
 
     async fn create(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
-        let wanted = validate::create(body).map_err(bad_request)?;
-        let record = Record {
-            id: random_uuid(),
-            host: signer.into(),
-            speakers: vec![signer.into()],
-            admins: vec![signer.into()],
-            relays: wanted.relays,
-            hls_stream: wanted.hls_stream,
-            created_at: self.nests.clock.now_ms(),
-            status: store::active(),
-            restarted_at: None,
-            rest: Map::new(),
-        };
+        let wanted = validate::create(body).map_err(|text| refused(StatusCode::BAD_REQUEST, text))?;
+        let record = Record::new(random_uuid(), signer, wanted.relays, self.nests.clock.now_ms());
+        let record = Record { hls_stream: wanted.hls_stream, ..record };
         // The record first: a room without one could not be deleted by anybody.
         self.nests.store.put(&record).await?;
         let room = match self.nests.media.create(&self.nests.room_of(&record, None)).await {
             Ok(room) => room,
             Err(error) => {
                 // Nobody knows the id of this record; if it cannot be deleted, it expires.
-                let lease = self.nests.acquire_lease(&record.id).await?;
-                let _ = self.nests.store.delete(&record.id, lease.number).await;
+                if let Some(lease) = self.nests.acquire_lease(&record.id, false, None).await? {
+                    let _ = self.nests.store.delete(&record.id, lease.number).await;
+                }
                 return Err(error.into());
             }
         };
@@ -199,14 +161,12 @@ impl ApiRequest {
     async fn restart(&self, signer: &str) -> Result<HttpAnswer, ApiFailure> {
         self.record_of_host(signer, "Only the host can restart the nest").await?;
         let (record, config, note) = match self.nests.restart(&self.id).await? {
-            RestartOutcome::Replaced(replaced) => {
+            Some(replaced) => {
                 let before = replaced.old_sid.as_deref().unwrap_or("no room");
                 let note = format!("restart {} {before} → {}", self.id, replaced.new_sid);
                 (replaced.record, Some(replaced.config), note)
             }
-            RestartOutcome::ByAnother => {
-                (self.record().await?, None, format!("restart {} together with another", self.id))
-            }
+            None => (self.record().await?, None, format!("restart {} together with another", self.id)),
         };
         Ok(self.session(&record, config, Some("Nest restarted successfully")).note(note))
     }
@@ -231,7 +191,7 @@ impl ApiRequest {
         let people = match self.nests.media.participants(&self.id).await {
             Ok(people) => people.len(),
             // As upstream: a media server that is down has nobody in it.
-            Err(_) if self.nests.rules.mimic_upstream => 0,
+            Err(_) if self.nests.mimic_upstream => 0,
             Err(error) => return Err(error.into()),
         };
         let info = Info {
@@ -251,11 +211,11 @@ impl ApiRequest {
     /// Under the lease: a restart at the same time would bring the record back.
     async fn delete(&self, signer: &str) -> Result<HttpAnswer, ApiFailure> {
         self.record_of_host(signer, "Only the host can delete the nest").await?;
-        let lease = self.nests.acquire_lease(&self.id).await?;
+        let lease = self.nests.acquire_lease(&self.id, false, None).await?.ok_or_else(Lease::over)?;
         let note = match self.nests.media.delete(&self.id).await {
             Ok(_) => format!("delete {}", self.id),
             // As upstream: done even when LiveKit fails.
-            Err(error) if self.nests.rules.mimic_upstream => error.to_string(),
+            Err(error) if self.nests.mimic_upstream => error.to_string(),
             Err(error) => {
                 let _ = self.nests.store.fail_restart(&self.id, lease.number, false).await;
                 return Err(error.into());
@@ -269,15 +229,13 @@ impl ApiRequest {
 
     /// Healthy even when nothing behind it is, as upstream.
     fn health(&self) -> HttpAnswer {
-        HttpAnswer::json(
-            StatusCode::OK,
-            &json!({
-                "status": "healthy",
-                "timestamp": rfc3339(self.nests.clock.now_ms()),
-                "version": env!("CARGO_PKG_VERSION"),
-                "livekit": self.nests.media.url(),
-            }),
-        )
+        let health = json!({
+            "status": "healthy",
+            "timestamp": rfc3339(self.nests.clock.now_ms()),
+            "version": env!("CARGO_PKG_VERSION"),
+            "livekit": self.nests.media.url(),
+        });
+        HttpAnswer::json(StatusCode::OK, &health)
     }
 
     async fn record(&self) -> Result<Record, ApiFailure> {
@@ -286,7 +244,7 @@ impl ApiRequest {
 
     async fn record_of_host(&self, signer: &str, otherwise: &str) -> Result<Record, ApiFailure> {
         let record = self.record().await?;
-        if record.host == signer { Ok(record) } else { Err(forbidden(otherwise)) }
+        if record.host == signer { Ok(record) } else { Err(refused(StatusCode::FORBIDDEN, otherwise)) }
     }
 
     /// The audio room. One that is missing because a restart is under way, or was killed half way, is waited for or
@@ -297,7 +255,7 @@ impl ApiRequest {
             Ok(None) if nests.store.restart_unfinished(&self.id).await? => {}
             Ok(room) => return Ok(room),
             // As upstream: a media server that is down has no room.
-            Err(_) if nests.rules.mimic_upstream => return Ok(None),
+            Err(_) if nests.mimic_upstream => return Ok(None),
             Err(error) => return Err(error.into()),
         }
         match nests.restart(&self.id).await {
@@ -308,14 +266,10 @@ impl ApiRequest {
     }
 }
 
-fn bad_request(text: impl Into<String>) -> ApiFailure {
-    ApiFailure::Refused(StatusCode::BAD_REQUEST, text.into())
-}
-
-fn forbidden(text: &str) -> ApiFailure {
-    ApiFailure::Refused(StatusCode::FORBIDDEN, text.into())
+fn refused(status: StatusCode, text: impl Into<String>) -> ApiFailure {
+    ApiFailure::Refused(status, text.into())
 }
 
 fn not_found(text: &str) -> ApiFailure {
-    ApiFailure::Refused(StatusCode::NOT_FOUND, text.into())
+    refused(StatusCode::NOT_FOUND, text)
 }

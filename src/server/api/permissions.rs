@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde_json::Value;
 
-use super::{ApiFailure, ApiRequest, bad_request, forbidden, validate};
+use super::{ApiFailure, ApiRequest, refused, validate};
 use crate::api::wire::Permissions;
 use crate::server::answer::HttpAnswer;
 
@@ -13,7 +13,7 @@ const ATTEMPTS: usize = 10;
 impl ApiRequest {
     /// 201 when the record has changed, 204 when it already was so.
     pub(super) async fn permissions(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
-        let wanted = validate::permissions(body).map_err(bad_request)?;
+        let wanted = validate::permissions(body).map_err(|text| refused(StatusCode::BAD_REQUEST, text))?;
         let changed = self.change(signer, &wanted).await?;
         let status = if changed { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
         let note = self.tell_media(&wanted).await.err().unwrap_or_default();
@@ -26,10 +26,10 @@ impl ApiRequest {
             let record = self.record().await?;
             let is_host = record.host == signer;
             if !is_host && !record.admins.iter().any(|admin| admin == signer) {
-                return Err(forbidden("Insufficient permissions"));
+                return Err(refused(StatusCode::FORBIDDEN, "Insufficient permissions"));
             }
             if wanted.is_admin.is_some() && !is_host {
-                return Err(forbidden("Only host can manage admin permissions"));
+                return Err(refused(StatusCode::FORBIDDEN, "Only host can manage admin permissions"));
             }
             let (mut new, who) = (record.clone(), &wanted.participant);
             let speakers_changed = wanted.can_publish.is_some_and(|listed| list(&mut new.speakers, who, listed));

@@ -20,7 +20,6 @@ use livekit_protocol::Room;
 use super::lease::Lease;
 use super::tokens::{adopted_metadata, metadata_of};
 use super::{ApiFailure, NestsApi, not_found};
-use crate::server::media::NewRoom;
 use crate::server::store::{self, Record};
 use crate::server::token::RoomConfig;
 
@@ -34,32 +33,23 @@ const TEARDOWN: Duration = Duration::from_millis(60);
 /// happen again every few seconds as long as somebody is in the old room, which cannot be waited for.
 const WATCH: Duration = Duration::from_millis(60);
 
-pub(super) enum RestartOutcome {
-    /// This request has replaced the room.
-    Replaced(Box<ReplacedRoom>),
-    /// Another request, which was waited for, has done so.
-    ByAnother,
-}
-
 pub(super) struct ReplacedRoom {
     pub(super) record: Record,
     pub(super) config: RoomConfig,
-    /// The SID of the room before, if there was one.
     pub(super) old_sid: Option<String>,
     pub(super) new_sid: String,
 }
 
 impl NestsApi {
-    /// Replaces the audio room of a nest. Requests for the same nest that come at the same time make one restart.
-    pub(super) async fn restart(&self, id: &str) -> Result<RestartOutcome, ApiFailure> {
+    /// Replaces the audio room of a nest. Requests for the same nest that come at the same time make one restart:
+    /// `None` when another request, which was waited for, has replaced it.
+    pub(super) async fn restart(&self, id: &str) -> Result<Option<ReplacedRoom>, ApiFailure> {
         let mut waited_for = None;
         loop {
-            let Some(lease) = self.acquire_lease_or_join(id, waited_for).await? else {
-                return Ok(RestartOutcome::ByAnother);
-            };
+            let Some(lease) = self.acquire_lease(id, true, waited_for).await? else { return Ok(None) };
             let mut restart = Restart { nests: self, id, lease, touched: false };
             match restart.run().await {
-                Ok(Some(replaced)) => return Ok(RestartOutcome::Replaced(Box::new(replaced))),
+                Ok(Some(replaced)) => return Ok(Some(replaced)),
                 // Takeover: the lease has run out, and another request holds the next one. Its restart counts for this
                 // request too.
                 Ok(None) => waited_for = Some(lease.number),
@@ -73,7 +63,6 @@ impl NestsApi {
     }
 }
 
-/// A restart under way.
 struct Restart<'a> {
     nests: &'a NestsApi,
     id: &'a str,
@@ -129,7 +118,10 @@ impl Restart<'_> {
             let deleted = match &live {
                 None => true,
                 Some(room) if matches!(origin(room), RoomOrigin::BeforeRestart) => self.tear_down(room).await?,
-                Some(_) => self.delete_room().await?,
+                Some(_) => {
+                    self.touch()?;
+                    media.delete(self.id).await?
+                }
             };
             if !deleted {
                 // LiveKit does not list the room, and so cannot delete it, but handed it out: a client is joining the
@@ -137,7 +129,8 @@ impl Restart<'_> {
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            let created = self.create_room(&new).await?;
+            self.touch()?;
+            let created = media.create(&new).await?;
             // The old room may have replaced ours by now (3a): what LiveKit lists counts.
             let listed = match origin(&created) {
                 RoomOrigin::BeforeRestart => None,
@@ -164,24 +157,19 @@ impl Restart<'_> {
         Err(ApiFailure::Unavailable("the media server keeps the old room".into()))
     }
 
-    async fn create_room(&mut self, new: &NewRoom) -> Result<Room, ApiFailure> {
+    /// To be called before LiveKit is told to delete or to create.
+    fn touch(&mut self) -> Result<(), ApiFailure> {
         self.lease.check()?;
         self.touched = true;
-        Ok(self.nests.media.create(new).await?)
-    }
-
-    /// Whether there was a room to delete.
-    async fn delete_room(&mut self) -> Result<bool, ApiFailure> {
-        self.lease.check()?;
-        self.touched = true;
-        Ok(self.nests.media.delete(self.id).await?)
+        Ok(())
     }
 
     /// Deletes this very room and waits until LiveKit no longer lists it; whether there was one to delete. A client
     /// that comes back meanwhile has it listed again (3a): then it is deleted once more, as long as the lease lasts.
     async fn tear_down(&mut self, room: &Room) -> Result<bool, ApiFailure> {
         loop {
-            let deleted = self.delete_room().await?;
+            self.touch()?;
+            let deleted = self.nests.media.delete(self.id).await?;
             let mut pause = Duration::from_millis(2);
             while pause < TEARDOWN {
                 if !self.is_listed(room).await? {

@@ -1,9 +1,7 @@
 //! What a nest hands out: tokens, endpoints, its link; and the room that it asks for.
 
-use std::time::Duration;
-
 use hyper::StatusCode;
-use livekit_protocol::Room;
+use livekit_protocol::{CreateRoomRequest, Room};
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{Kind, PublicKey};
@@ -13,7 +11,6 @@ use super::{ApiRequest, NestsApi};
 use crate::api::wire::Session;
 use crate::room::ROOM_KIND;
 use crate::server::answer::HttpAnswer;
-use crate::server::media::NewRoom;
 use crate::server::random_text;
 use crate::server::store::Record;
 use crate::server::token::{Claims, Grants, RoomConfig};
@@ -21,28 +18,15 @@ use crate::server::token::{Claims, Grants, RoomConfig};
 /// How long a token lasts, in seconds.
 const TOKEN_S: i64 = 6 * 3600;
 
-/// How many get into a room.
 const MAX_PARTICIPANTS: u32 = 500;
 
-/// How long a room stays while nobody was ever in it, as upstream has it.
-const EMPTY_TIMEOUT: Duration = Duration::from_secs(1800);
+/// How long a room stays while nobody was ever in it, in seconds, as upstream has it.
+const EMPTY_TIMEOUT_S: u32 = 1800;
 
-/// How long a room stays once the last one has left, as upstream has it.
-pub(in crate::server) const DEPARTURE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a room stays once the last one has left, in seconds, as upstream has it.
+pub(in crate::server) const DEPARTURE_TIMEOUT_S: u32 = 60;
 
-/// What differs between the servers of this API.
-#[derive(Clone, Debug)]
-pub(in crate::server) struct Rules {
-    /// The endpoint that clients are told to dial: `wss+livekit://host`.
-    pub(in crate::server) endpoint: String,
-    /// How long a room stays once the last one has left.
-    pub(in crate::server) departure_timeout: Duration,
-    /// Whether outages are glossed over and tokens say less, as upstream does. Otherwise an outage is a 503, and a token
-    /// says from when it is valid, and what a room is to be like that LiveKit makes for it.
-    pub(in crate::server) mimic_upstream: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NestRole {
     Host,
     Admin,
@@ -63,21 +47,12 @@ impl NestRole {
             Self::Listener
         }
     }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Host => "Host",
-            Self::Admin => "Admin",
-            Self::Speaker => "Speaker",
-            Self::Listener => "Listener",
-        }
-    }
 }
 
 impl ApiRequest {
     /// The answer to a creation or a restart. `config` is that of the room, as far as it is known.
     pub(super) fn session(&self, record: &Record, config: Option<RoomConfig>, message: Option<&str>) -> HttpAnswer {
-        let mut endpoints = vec![self.nests.rules.endpoint.clone()];
+        let mut endpoints = vec![self.nests.endpoint.clone()];
         if record.hls_stream {
             endpoints.push(format!("{}/api/v1/live/{}/live.m3u8", self.origin, record.id));
         }
@@ -100,7 +75,7 @@ pub(super) fn metadata_of(room: &Room) -> Option<Map<String, Value>> {
 }
 
 /// The metadata that makes a room of the nest's out of one that somebody's join has made.
-pub(super) fn adopted_metadata(room: &Room, new: &NewRoom, config: RoomConfig) -> String {
+pub(super) fn adopted_metadata(room: &Room, new: &CreateRoomRequest, config: RoomConfig) -> String {
     match serde_json::from_str::<Map<_, _>>(&new.metadata) {
         Ok(mut metadata) if RoomConfig::of(room) != config => {
             metadata.insert(ROOM_CONFIG.into(), json!(config));
@@ -113,12 +88,11 @@ pub(super) fn adopted_metadata(room: &Room, new: &NewRoom, config: RoomConfig) -
 impl NestsApi {
     /// What the room of a nest is like: as the one before was, if that was the nest's own.
     pub(super) fn config_of(&self, before: Option<&Room>) -> RoomConfig {
-        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let own = before.and_then(|room| Some((room, metadata_of(room)?)));
         own.map_or_else(
             || RoomConfig {
-                empty_timeout: seconds(EMPTY_TIMEOUT),
-                departure_timeout: seconds(self.rules.departure_timeout),
+                empty_timeout: EMPTY_TIMEOUT_S,
+                departure_timeout: self.departure_timeout_s,
                 max_participants: MAX_PARTICIPANTS,
             },
             |(room, mut metadata)| {
@@ -129,27 +103,19 @@ impl NestsApi {
     }
 
     /// The room of a nest: as the one before was, and as the record says.
-    pub(in crate::server) fn room_of(&self, record: &Record, before: Option<&Room>) -> NewRoom {
+    pub(in crate::server) fn room_of(&self, record: &Record, before: Option<&Room>) -> CreateRoomRequest {
         let mut metadata = before.and_then(metadata_of).unwrap_or_default();
         metadata.remove(ROOM_CONFIG);
-        metadata.insert("nestId".into(), json!(record.id));
-        metadata.insert("host".into(), json!(record.host));
-        metadata.insert("relays".into(), json!(record.relays));
-        metadata.insert("createdAt".into(), json!(record.created_at));
-        if let Some(restarted_at) = record.restarted_at {
-            metadata.insert("restartedAt".into(), restarted_at.into());
-        }
+        let Record { id, host, relays, created_at, restarted_at, .. } = record;
+        let fields =
+            [("nestId", json!(id)), ("host", json!(host)), ("relays", json!(relays)), ("createdAt", json!(created_at))];
+        let fields = fields.into_iter().chain(restarted_at.map(|time| ("restartedAt", json!(time))));
+        metadata.extend(fields.map(|(name, value)| (name.to_owned(), value)));
         let RoomConfig { empty_timeout, departure_timeout, max_participants } = self.config_of(before);
-        NewRoom {
-            name: record.id.clone(),
-            empty_timeout: Duration::from_secs(empty_timeout.into()),
-            departure_timeout: Duration::from_secs(departure_timeout.into()),
-            max_participants,
-            metadata: Value::Object(metadata).to_string(),
-        }
+        let (name, metadata) = (record.id.clone(), Value::Object(metadata).to_string());
+        CreateRoomRequest { name, empty_timeout, departure_timeout, max_participants, metadata, ..Default::default() }
     }
 
-    /// A token for somebody with a key.
     pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, room_config: Option<RoomConfig>) -> String {
         let runs = matches!(role, NestRole::Host | NestRole::Admin);
         let grants = Grants {
@@ -158,18 +124,18 @@ impl NestsApi {
             room_record: Some(runs),
             ..Grants::default()
         };
+        let name = format!("{role:?}");
         let claims = Claims {
             sub: key.into(),
-            name: role.name().into(),
+            metadata: json!({ "role": name.to_lowercase(), "pubkey": key }).to_string(),
+            name,
             video: Some(grants),
             room_config,
-            metadata: json!({ "role": role.name().to_lowercase(), "pubkey": key }).to_string(),
             ..Claims::default()
         };
         self.sign(room, claims)
     }
 
-    /// A token for a listener without a key.
     pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
         let claims = Claims {
             sub: format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase()),
@@ -184,7 +150,7 @@ impl NestsApi {
 
     fn sign(&self, room: &str, claims: Claims) -> String {
         let now = self.clock.now_s();
-        let (nbf, room_config) = if self.rules.mimic_upstream { (0, None) } else { (now, claims.room_config) };
+        let (nbf, room_config) = if self.mimic_upstream { (0, None) } else { (now, claims.room_config) };
         let grants = claims.video.unwrap_or_default();
         let room = Some(room.into());
         let video = Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..grants });

@@ -8,15 +8,12 @@ use crate::api::wire::{Create, Permissions};
 pub(super) fn create(body: &Value) -> Result<Create, String> {
     let fields = object(body, &["relays", "hls_stream"])?;
     let relays = match fields.get("relays") {
-        None => return Err("\"relays\" is required".into()),
-        Some(Value::Array(relays)) => relays,
-        Some(_) => return Err("\"relays\" must be an array".into()),
-    };
-    match relays.len() {
-        0 => return Err("At least one relay is required".into()),
-        1..=10 => {}
-        _ => return Err("Maximum 10 relays allowed".into()),
-    }
+        None => Err("\"relays\" is required"),
+        Some(Value::Array(relays)) if relays.is_empty() => Err("At least one relay is required"),
+        Some(Value::Array(relays)) if relays.len() > 10 => Err("Maximum 10 relays allowed"),
+        Some(Value::Array(relays)) => Ok(relays),
+        Some(_) => Err("\"relays\" must be an array"),
+    }?;
     let relay = |value: &Value| {
         let text = value.as_str()?;
         let url = Url::parse(text).ok()?;

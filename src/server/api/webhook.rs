@@ -9,11 +9,10 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{ApiFailure, ApiRequest, bad_request};
+use super::{ApiFailure, ApiRequest, refused};
 use crate::server::answer::HttpAnswer;
 use crate::server::store::{self, Record};
 
-/// The status of a nest whose audio room has closed.
 const INACTIVE: &str = "inactive";
 
 #[derive(Deserialize)]
@@ -31,8 +30,8 @@ struct WebhookRoom {
 impl ApiRequest {
     pub(super) async fn webhook(&self) -> Result<HttpAnswer, ApiFailure> {
         self.verify_webhook()?;
-        let event: WebhookEvent =
-            serde_json::from_slice(&self.body).map_err(|_| bad_request("Body is no LiveKit event"))?;
+        let event: WebhookEvent = serde_json::from_slice(&self.body)
+            .map_err(|_| refused(StatusCode::BAD_REQUEST, "Body is no LiveKit event"))?;
         let Some(room) = event.room.filter(|room| !room.sid.is_empty() && !room.name.is_empty()) else {
             return Ok(HttpAnswer::empty(StatusCode::OK).note(event.event));
         };
@@ -48,17 +47,17 @@ impl ApiRequest {
 
     /// LiveKit signs the hash of the body with the secret that it shares with us, for some minutes.
     fn verify_webhook(&self) -> Result<(), ApiFailure> {
-        let refused = |text: &str| ApiFailure::Refused(StatusCode::UNAUTHORIZED, text.into());
-        let token = self.authorization.as_deref().ok_or_else(|| refused("Missing Authorization header"))?;
+        let unauthorized = |text: &str| refused(StatusCode::UNAUTHORIZED, text);
+        let token = self.authorization().ok_or_else(|| unauthorized("Missing Authorization header"))?;
         let token = token.strip_prefix("Bearer ").unwrap_or(token);
         // LiveKit's words echo the token.
         let claims = self.nests.media.issuer().verify(token, self.nests.clock.now_s());
-        let claims = claims.map_err(|_| refused("Invalid webhook signature"))?;
+        let claims = claims.map_err(|_| unauthorized("Invalid webhook signature"))?;
         if claims.exp.is_none() {
-            return Err(refused("Webhook signature never expires"));
+            return Err(unauthorized("Webhook signature never expires"));
         }
         if STANDARD.decode(&claims.sha256).ok().as_deref() != Some(Sha256::digest(&self.body).as_slice()) {
-            return Err(refused("Webhook signature is for another body"));
+            return Err(unauthorized("Webhook signature is for another body"));
         }
         Ok(())
     }

@@ -60,27 +60,17 @@ impl ActiveFaults {
                 Kind::SlowBody(pause) => answer.delivery = BodyDelivery::Slow(*pause),
                 Kind::HalfBody => answer.delivery = BodyDelivery::Half,
                 Kind::HugeBody(length) => answer.delivery = BodyDelivery::Huge(*length),
-                Kind::TokenObject => {
-                    if let Some(token) = field(&mut answer, "token") {
-                        *token = json!({});
-                    }
-                }
+                Kind::TokenObject => replace(&mut answer, "/token", json!({})),
                 Kind::EchoToken => {
-                    if let Some(Value::String(token)) = field(&mut answer, "token") {
+                    if let Some(Value::String(token)) = field(&mut answer, "/token") {
                         let text = format!("Failed to restart nest: cannot hand out {token}");
                         answer = HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, text).note(answer.note);
                     }
                 }
                 Kind::InternalEndpoint(host) => {
-                    if let Some(first) = field(&mut answer, "endpoints").and_then(|all| all.get_mut(0)) {
-                        *first = format!("wss+livekit://{host}").into();
-                    }
+                    replace(&mut answer, "/endpoints/0", format!("wss+livekit://{host}").into());
                 }
-                Kind::OtherRoom => {
-                    if let Some(id) = field(&mut answer, "roomId") {
-                        *id = crate::server::random_uuid().into();
-                    }
-                }
+                Kind::OtherRoom => replace(&mut answer, "/roomId", crate::server::random_uuid().into()),
                 Kind::ControlCharacters => answer.map_texts(|text| self.text(text)),
                 _ => {}
             }
@@ -88,7 +78,6 @@ impl ActiveFaults {
         Ok(answer)
     }
 
-    /// A text on its way to a client.
     pub(in crate::server) fn text(&self, text: &str) -> String {
         if self.0.contains(&Kind::ControlCharacters) {
             // Colour, window title, line overwriting, C1 codes, bell, bidirectional override, a second line.
@@ -99,10 +88,14 @@ impl ActiveFaults {
     }
 }
 
-fn field<'a>(answer: &'a mut HttpAnswer, name: &str) -> Option<&'a mut Value> {
-    match &mut answer.content {
-        Content::Json(json) => json.get_mut(name),
-        _ => None,
+/// `pointer` is that of RFC 6901.
+fn field<'a>(answer: &'a mut HttpAnswer, pointer: &str) -> Option<&'a mut Value> {
+    if let Content::Json(json) = &mut answer.content { json.pointer_mut(pointer) } else { None }
+}
+
+fn replace(answer: &mut HttpAnswer, pointer: &str, new: Value) {
+    if let Some(value) = field(answer, pointer) {
+        *value = new;
     }
 }
 

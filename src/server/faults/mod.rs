@@ -6,15 +6,15 @@
 mod hooks;
 mod ports;
 
-use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub(super) use hooks::ActiveFaults;
 pub(super) use ports::{FaultyMedia, FaultyStore};
 
 use super::call::ApiCall;
+use super::lock;
 use crate::clock::Clock;
 
 /// One fault: what goes wrong, at which calls, how often. Written `NAME[=VALUE][xTIMES][@CALL]`.
@@ -26,7 +26,6 @@ pub struct Fault {
     times: Option<u32>,
 }
 
-/// Which calls a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     Only(ApiCall),
@@ -35,15 +34,20 @@ enum Scope {
     All,
 }
 
-/// What goes wrong, in the order of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     OldRoomKept,
     LateTeardown(Duration),
     WrongSecret,
     InternalEndpoint(String),
-    Status { code: u16, retry_after: Option<u64> },
-    PlainText { code: u16, retry_after: Option<u64> },
+    Status {
+        code: u16,
+        retry_after: Option<u64>,
+    },
+    PlainText {
+        code: u16,
+        retry_after: Option<u64>,
+    },
     Html(u16),
     Empty(u16),
     RateLimit(u32),
@@ -64,20 +68,12 @@ pub(super) enum Kind {
     LostRecord,
     RedisHang(Option<Duration>),
     LivekitDown,
-    Clock(ClockFault),
+    /// The clock is so many milliseconds ahead.
+    ClockAhead(i64),
+    /// The clock stands at the beginning of this year.
+    ClockYear(i16),
 }
 
-/// How a clock is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ClockFault {
-    /// It is so many milliseconds ahead.
-    Ahead(i64),
-    /// It begins with this year.
-    Year(i16),
-}
-
-/// A row of the table of faults.
-#[derive(Debug)]
 pub struct FaultRow {
     pub name: &'static str,
     /// What follows the name: empty, `=VALUE`, or `[=VALUE]`.
@@ -103,7 +99,7 @@ const RESTART: Scope = Scope::Only(ApiCall::Restart);
 #[rustfmt::skip]
 pub const TABLE: &[FaultRow] = &[
     row("old-room-kept", "", "a nest that runs, and a restart that reports success and leaves it as it was", RESTART, |v| bare(v, Kind::OldRoomKept)),
-    row("late-teardown", "=TIME", "the new room is torn down TIME after the restart: --hold sees it", RESTART, |v| duration(v).map(Kind::LateTeardown)),
+    row("late-teardown", "=TIME", "the new room is torn down TIME after the restart: a check that stays sees it", RESTART, |v| duration(v).map(Kind::LateTeardown)),
     row("wrong-secret", "", "tokens that the media server does not accept", Scope::Api, |v| bare(v, Kind::WrongSecret)),
     row("internal-endpoint", "[=HOST:PORT]", "an endpoint that only the server can reach", Scope::Api,
         |v| Some(Kind::InternalEndpoint(if v.is_empty() { "livekit:7880" } else { v }.into()))),
@@ -130,16 +126,13 @@ pub const TABLE: &[FaultRow] = &[
     row("redis-hang", "[=TIME]", "requests that hang until the store is back after TIME (never), and are carried out then", Scope::Api,
         |v| if v.is_empty() { Some(Kind::RedisHang(None)) } else { duration(v).map(|time| Kind::RedisHang(Some(time))) }),
     row("livekit-down", "", "a media server that is down: nests look inactive, restarts fail", Scope::All, |v| bare(v, Kind::LivekitDown)),
-    row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, |v| clock(v).map(Kind::Clock)),
+    row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, clock),
 ];
 
-/// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    /// The name is not in the table.
     #[error("there is no fault {0:?}")]
     Unknown(String),
-    /// The value does not fit the fault, whose name and argument follow.
     #[error("{0:?} is written {1}{2}")]
     Value(String, &'static str, &'static str),
     /// After `@` comes a call, `api` or `all`.
@@ -159,29 +152,14 @@ impl FromStr for Fault {
         let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
         let row = TABLE.iter().find(|row| row.name == name).ok_or_else(|| FaultError::Unknown(name.into()))?;
         let kind = (row.parse)(value).ok_or_else(|| FaultError::Value(text.into(), row.name, row.argument))?;
-        let scope = call.map_or(Ok(row.scope), Scope::from_str)?;
+        let only = |name| ApiCall::all_with_faults().find(|call| call.name() == name).map(Scope::Only);
+        let scope = match call {
+            None => row.scope,
+            Some("api") => Scope::Api,
+            Some("all") => Scope::All,
+            Some(name) => only(name).ok_or_else(|| FaultError::Call(name.into()))?,
+        };
         Ok(Self { kind, scope, times })
-    }
-}
-
-impl FromStr for Scope {
-    type Err = FaultError;
-
-    fn from_str(text: &str) -> Result<Self, FaultError> {
-        match text {
-            "api" => Ok(Self::Api),
-            "all" => Ok(Self::All),
-            name => {
-                let call = ApiCall::all_with_faults().find(|call| call.name() == name);
-                call.map(Self::Only).ok_or_else(|| FaultError::Call(name.into()))
-            }
-        }
-    }
-}
-
-impl fmt::Display for FaultRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.name, self.argument)
     }
 }
 
@@ -190,24 +168,22 @@ impl Fault {
     pub(crate) fn needs_a_room(&self) -> bool {
         self.kind == Kind::OldRoomKept
     }
+
+    fn strike(&mut self) -> Option<Kind> {
+        if let Some(left) = &mut self.times {
+            *left = left.checked_sub(1)?;
+        }
+        Some(self.kind.clone())
+    }
 }
 
 /// The faults of a running server.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Mutex<Vec<Fault>>);
+pub(super) struct Faults(pub(super) Mutex<Vec<Fault>>);
 
 impl Faults {
-    pub(super) fn new(faults: Vec<Fault>) -> Self {
-        Self(Mutex::new(faults))
-    }
-
-    pub(super) fn set(&self, faults: Vec<Fault>) {
-        *self.lock() = faults;
-    }
-
     /// The faults that strike this request; one of their times is used up.
     pub(super) fn strike(&self, call: ApiCall) -> ActiveFaults {
-        let mut faults = self.lock();
+        let mut faults = lock(&self.0);
         let struck = faults.iter_mut().filter(|fault| match fault.scope {
             Scope::Only(only) => only == call,
             Scope::Api => call != ApiCall::Signal,
@@ -216,18 +192,16 @@ impl Faults {
         ActiveFaults(struck.filter_map(Fault::strike).collect())
     }
 
-    /// The clock of the API, which may be wrong.
     pub(super) fn clock(&self) -> Clock {
-        let wrong = self.find(|kind| if let Kind::Clock(fault) = kind { Some(*fault) } else { None });
-        let offset_ms = match wrong {
-            None => 0,
-            Some(ClockFault::Ahead(offset_ms)) => offset_ms,
-            Some(ClockFault::Year(year)) => {
-                let then = jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
-                then.map_or(0, |then| then.timestamp().as_millisecond() - Clock::default().now_ms())
+        let offset_ms = self.find(|kind| match kind {
+            Kind::ClockAhead(offset_ms) => Some(*offset_ms),
+            Kind::ClockYear(year) => {
+                let then = jiff::civil::date(*year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+                Some(then.timestamp().as_millisecond() - Clock::default().now_ms())
             }
-        };
-        Clock { offset_ms }
+            _ => None,
+        });
+        Clock { offset_ms: offset_ms.unwrap_or_default() }
     }
 
     pub(super) fn rate_limit(&self) -> Option<u32> {
@@ -236,24 +210,7 @@ impl Faults {
 
     /// What a fault that no request uses up says.
     fn find<T>(&self, read: impl Fn(&Kind) -> Option<T>) -> Option<T> {
-        self.lock().iter().find_map(|fault| read(&fault.kind))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Fault {
-    fn strike(&mut self) -> Option<Kind> {
-        match &mut self.times {
-            Some(0) => None,
-            Some(left) => {
-                *left -= 1;
-                Some(self.kind.clone())
-            }
-            None => Some(self.kind.clone()),
-        }
+        lock(&self.0).iter().find_map(|fault| read(&fault.kind))
     }
 }
 
@@ -281,12 +238,12 @@ fn duration(value: &str) -> Option<Duration> {
     Duration::try_from(value.parse::<jiff::SignedDuration>().ok()?).ok()
 }
 
-fn clock(value: &str) -> Option<ClockFault> {
+fn clock(value: &str) -> Option<Kind> {
     let offset = |text| duration(text).and_then(|time| i64::try_from(time.as_millis()).ok());
     match value.split_at_checked(1)? {
-        ("+", text) => offset(text).map(ClockFault::Ahead),
-        ("-", text) => offset(text).map(|ms| ClockFault::Ahead(-ms)),
-        _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(ClockFault::Year),
+        ("+", text) => offset(text).map(Kind::ClockAhead),
+        ("-", text) => offset(text).map(|ms| Kind::ClockAhead(-ms)),
+        _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(Kind::ClockYear),
     }
 }
 
@@ -308,9 +265,9 @@ mod tests {
             ("status=503,3sx1@api", fault(status(503, Some(3)), Scope::Api, Some(1))),
             ("late-teardown=12s", fault(Kind::LateTeardown(Duration::from_secs(12)), RESTART, None)),
             ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(ApiCall::Info), None)),
-            ("clock=+94s", fault(Kind::Clock(ClockFault::Ahead(94_000)), Scope::All, None)),
-            ("clock=-2m", fault(Kind::Clock(ClockFault::Ahead(-120_000)), Scope::All, None)),
-            ("clock=2099", fault(Kind::Clock(ClockFault::Year(2099)), Scope::All, None)),
+            ("clock=+94s", fault(Kind::ClockAhead(94_000), Scope::All, None)),
+            ("clock=-2m", fault(Kind::ClockAhead(-120_000), Scope::All, None)),
+            ("clock=2099", fault(Kind::ClockYear(2099), Scope::All, None)),
             ("internal-endpoint", fault(Kind::InternalEndpoint("livekit:7880".into()), Scope::Api, None)),
             ("huge-body", fault(Kind::HugeBody(1_000_000_000), RESTART, None)),
             ("huge-body=5x3", fault(Kind::HugeBody(5), RESTART, Some(3))),
@@ -337,13 +294,13 @@ mod tests {
                 "=±TIME|YEAR" => "=+1s",
                 _ => "",
             };
-            assert!(parse(&format!("{}{example}", row.name)).is_ok(), "{row}");
+            assert!(parse(&format!("{}{example}", row.name)).is_ok(), "{}", row.name);
         }
     }
 
     #[test]
     fn a_fault_strikes_as_often_as_it_was_told_to() {
-        let faults = Faults::new(vec!["status=500x2".parse().unwrap()]);
+        let faults = Faults(Mutex::new(vec!["status=500x2".parse().unwrap()]));
         let strikes = |call| !faults.strike(call).0.is_empty();
         assert!(!strikes(ApiCall::Info));
         assert!(strikes(ApiCall::Restart) && strikes(ApiCall::Restart));

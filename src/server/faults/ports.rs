@@ -2,19 +2,19 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use livekit_protocol::{ParticipantInfo, Room};
+use livekit_protocol::{CreateRoomRequest, ParticipantInfo, Room};
 
 use super::{ActiveFaults, Kind};
 use crate::secret::Secret;
-use crate::server::BackendError;
-use crate::server::media::{self, MediaServer, NewRoom};
+use crate::server::media::{self, MediaServer};
 use crate::server::random_text;
 use crate::server::store::{LeaseAnswer, Record, RoomStore};
 use crate::server::token::Issuer;
+use crate::server::{BackendError, lock};
 
 /// A store that hangs, or has lost a record.
 pub(in crate::server) struct FaultyStore {
@@ -30,14 +30,12 @@ impl FaultyStore {
 
     /// Hangs at the first question of a request.
     async fn hang(&self) {
-        let hang =
-            self.faults.0.iter().find_map(|kind| if let Kind::RedisHang(time) = kind { Some(*time) } else { None });
-        if let Some(time) = hang
-            && !self.hung.swap(true, Ordering::Relaxed)
-        {
-            match time {
-                Some(time) => tokio::time::sleep(time).await,
-                None => pending().await,
+        for kind in &self.faults.0 {
+            match kind {
+                Kind::RedisHang(_) if self.hung.swap(true, Ordering::Relaxed) => {}
+                Kind::RedisHang(Some(time)) => tokio::time::sleep(*time).await,
+                Kind::RedisHang(None) => pending().await,
+                _ => {}
             }
         }
     }
@@ -87,10 +85,6 @@ impl RoomStore for FaultyStore {
     async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
         self.store.first_use(what, memory).await
     }
-
-    async fn ping(&self) -> Result<(), BackendError> {
-        self.store.ping().await
-    }
 }
 
 /// A media server that is down, keeps what it was to delete, or tears down what it has created.
@@ -120,10 +114,6 @@ impl FaultyMedia {
         Self { media, faults, issuer, pretended: Mutex::default() }
     }
 
-    fn pretended(&self) -> MutexGuard<'_, PretendedRoom> {
-        self.pretended.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn up(&self) -> Result<&dyn MediaServer, BackendError> {
         if self.faults.media_down() {
             return Err(BackendError::Unreachable(media::NAME, "down".into()));
@@ -131,16 +121,10 @@ impl FaultyMedia {
         Ok(&*self.media)
     }
 
-    fn tear_down_late(&self, name: &str) {
-        let wait = self.faults.0.iter().find_map(|k| if let Kind::LateTeardown(time) = k { Some(*time) } else { None });
-        if let Some(wait) = wait {
-            let (media, name) = (self.media.clone(), name.to_owned());
-            tokio::spawn(async move {
-                tokio::time::sleep(wait).await;
-                // What cannot be torn down stays: it is a fault either way.
-                let _ = media.delete(&name).await;
-            });
-        }
+    async fn tear_down_later(media: Arc<dyn MediaServer>, wait: Duration, name: String) {
+        tokio::time::sleep(wait).await;
+        // What cannot be torn down stays: it is a fault either way.
+        let _ = media.delete(&name).await;
     }
 }
 
@@ -154,23 +138,27 @@ impl MediaServer for FaultyMedia {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
+    async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
         let mut created = self.up()?.create(room).await?;
-        let mut pretended = self.pretended();
+        let mut pretended = lock(&self.pretended);
         if !matches!(*pretended, PretendedRoom::AsItIs) {
             // Like upstream, which does not look what CreateRoom has answered.
             created = Room { sid: format!("RM_{}", random_text(12)), metadata: room.metadata.clone(), ..created };
             *pretended = PretendedRoom::CreatedAnew(Box::new(created.clone()));
         }
         drop(pretended);
-        self.tear_down_late(&room.name);
+        for kind in &self.faults.0 {
+            if let Kind::LateTeardown(wait) = kind {
+                tokio::spawn(Self::tear_down_later(self.media.clone(), *wait, room.name.clone()));
+            }
+        }
         Ok(created)
     }
 
     async fn delete(&self, name: &str) -> Result<bool, BackendError> {
         let media = self.up()?;
         if self.faults.0.contains(&Kind::OldRoomKept) {
-            *self.pretended() = PretendedRoom::Deleted;
+            *lock(&self.pretended) = PretendedRoom::Deleted;
             return Ok(true);
         }
         media.delete(name).await
@@ -178,7 +166,7 @@ impl MediaServer for FaultyMedia {
 
     async fn find(&self, name: &str) -> Result<Option<Room>, BackendError> {
         let found = self.up()?.find(name).await?;
-        Ok(match self.pretended().clone() {
+        Ok(match lock(&self.pretended).clone() {
             PretendedRoom::AsItIs => found,
             PretendedRoom::Deleted => None,
             PretendedRoom::CreatedAnew(room) => Some(*room),

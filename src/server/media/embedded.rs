@@ -1,29 +1,29 @@
 //! A media server without media: rooms, tokens and the signal endpoint as LiveKit has them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use hyper::StatusCode;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantPermission, Room, ServerInfo,
+    CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantPermission, Room,
+    ServerInfo,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{BackendError, MediaServer, NewRoom};
+use super::{BackendError, MediaServer};
 use crate::clock::Clock;
-use crate::server::random_text;
-use crate::server::token::{Claims, Issuer, TokenError};
+use crate::server::token::{Claims, Issuer};
+use crate::server::{lock, random_text};
 
 /// Settings of the media server that its operator chooses. The defaults are LiveKit's.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedSettings {
     /// Whether a join creates a room that does not exist.
     pub auto_create: bool,
-    /// The empty timeout of rooms that are created without one.
     pub empty_timeout: Duration,
-    /// The departure timeout of rooms that are created without one.
     pub departure_timeout: Duration,
     /// How long a participant may stay without media. This server has none: everybody is thrown out then.
     pub join_timeout: Duration,
@@ -43,36 +43,14 @@ impl Default for EmbeddedSettings {
 /// Why a join is refused, in LiveKit's words.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum JoinError {
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error("invalid authorization header. Must start with Bearer ")]
-    NoBearer,
-    #[error("no permissions to access the room")]
-    NoGrants,
-    #[error("permissions denied")]
-    NoJoin,
-    #[error("identity cannot be empty")]
-    NoIdentity,
-    #[error("no room name")]
-    NoRoomName,
-    /// There is no such room, and `auto_create` is off.
-    #[error("requested room does not exist")]
-    NoRoom,
+    /// HTTP status 401, even for a request that is no WebSocket's.
+    #[error("{0}")]
+    Token(String),
+    /// Another HTTP status and the text.
+    #[error("{1}")]
+    Refused(StatusCode, &'static str),
 }
 
-impl JoinError {
-    /// The HTTP status that LiveKit answers.
-    pub(super) fn status(&self) -> u16 {
-        match self {
-            Self::Token(_) | Self::NoBearer | Self::NoGrants | Self::NoJoin => 401,
-            Self::NoIdentity | Self::NoRoomName => 400,
-            Self::NoRoom => 404,
-        }
-    }
-}
-
-/// The rooms, and who is in them.
-#[derive(Debug)]
 pub(crate) struct Embedded {
     url: String,
     issuer: Issuer,
@@ -80,7 +58,6 @@ pub(crate) struct Embedded {
     rooms: Mutex<HashMap<String, LiveRoom>>,
 }
 
-#[derive(Debug)]
 struct LiveRoom {
     room: Room,
     members: HashMap<String, Member>,
@@ -89,14 +66,12 @@ struct LiveRoom {
     closes: Instant,
 }
 
-#[derive(Debug)]
 struct Member {
     info: ParticipantInfo,
     inbox: UnboundedSender<Message>,
 }
 
 /// A place in a room, given up when dropped.
-#[derive(Debug)]
 pub(super) struct Seat<'a> {
     server: &'a Embedded,
     room: String,
@@ -118,7 +93,6 @@ impl Drop for Seat<'_> {
 }
 
 impl Embedded {
-    /// A server without rooms that is reachable at `url` and accepts the tokens of `issuer`.
     pub(in crate::server) fn new(url: String, issuer: Issuer, settings: EmbeddedSettings) -> Arc<Self> {
         Arc::new(Self { url, issuer, settings, rooms: Mutex::default() })
     }
@@ -143,18 +117,21 @@ impl Embedded {
 
     /// The checks of `/rtc/validate`: who may join which room.
     pub(super) fn validate(&self, token: Option<&str>) -> Result<(String, Claims), JoinError> {
-        let token = token.filter(|token| !token.is_empty()).ok_or(JoinError::NoGrants)?;
-        let claims = self.issuer.verify(token, Clock::default().now_s())?;
-        let grants = claims.video.as_ref().ok_or(JoinError::NoGrants)?;
+        let no_grants = JoinError::Refused(StatusCode::UNAUTHORIZED, "no permissions to access the room");
+        let Some(token) = token.filter(|token| !token.is_empty()) else { return Err(no_grants) };
+        let claims =
+            self.issuer.verify(token, Clock::default().now_s()).map_err(|e| JoinError::Token(e.to_string()))?;
+        let Some(grants) = &claims.video else { return Err(no_grants) };
         if grants.room_join != Some(true) {
-            return Err(JoinError::NoJoin);
+            return Err(JoinError::Refused(StatusCode::UNAUTHORIZED, "permissions denied"));
         }
         if claims.sub.is_empty() {
-            return Err(JoinError::NoIdentity);
+            return Err(JoinError::Refused(StatusCode::BAD_REQUEST, "identity cannot be empty"));
         }
-        let name = grants.room.as_deref().filter(|name| !name.is_empty()).ok_or(JoinError::NoRoomName)?;
+        let name = grants.room.as_deref().filter(|name| !name.is_empty());
+        let name = name.ok_or(JoinError::Refused(StatusCode::BAD_REQUEST, "no room name"))?;
         if !self.settings.auto_create && !self.rooms().contains_key(name) {
-            return Err(JoinError::NoRoom);
+            return Err(JoinError::Refused(StatusCode::NOT_FOUND, "requested room does not exist"));
         }
         Ok((name.to_owned(), claims))
     }
@@ -166,7 +143,7 @@ impl Embedded {
         let mut rooms = self.rooms();
         let live = rooms
             .entry(name.to_owned())
-            .or_insert_with(|| self.new_room(&NewRoom { name: name.into(), ..NewRoom::default() }));
+            .or_insert_with(|| self.new_room(&CreateRoomRequest { name: name.into(), ..Default::default() }));
         if let Some(before) = live.members.remove(&claims.sub) {
             let _ = before.inbox.send(leave(DisconnectReason::DuplicateIdentity));
         }
@@ -201,11 +178,9 @@ impl Embedded {
         self.issuer.mint(&Claims { exp: Some(now + 600), nbf: Some(now), ..claims.clone() })
     }
 
-    fn new_room(&self, new: &NewRoom) -> LiveRoom {
+    fn new_room(&self, new: &CreateRoomRequest) -> LiveRoom {
         let now = Clock::default();
-        let timeout = |wanted: Duration, default: Duration| {
-            u32::try_from(if wanted.is_zero() { default } else { wanted }.as_secs()).unwrap_or(u32::MAX)
-        };
+        let timeout = |wanted: u32, default: Duration| if wanted == 0 { seconds(default) } else { wanted };
         let room = Room {
             sid: format!("RM_{}", random_text(12)),
             name: new.name.clone(),
@@ -223,7 +198,7 @@ impl Embedded {
 
     /// The rooms that have not closed by now.
     fn rooms(&self) -> MutexGuard<'_, HashMap<String, LiveRoom>> {
-        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rooms = lock(&self.rooms);
         let now = Instant::now();
         rooms.retain(|_, live| !live.members.is_empty() || now < live.closes);
         rooms
@@ -240,7 +215,7 @@ impl MediaServer for Embedded {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
+    async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
         let mut rooms = self.rooms();
         Ok(rooms.entry(room.name.clone()).or_insert_with(|| self.new_room(room)).room.clone())
     }
@@ -309,6 +284,11 @@ fn participant(claims: &Claims) -> ParticipantInfo {
 
 pub(super) fn leave(reason: DisconnectReason) -> Message {
     Message::Leave(LeaveRequest { reason: reason.into(), ..LeaveRequest::default() })
+}
+
+/// Whole seconds, in which LiveKit has its timeouts.
+pub(in crate::server) fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn count(len: usize) -> u32 {

@@ -9,27 +9,25 @@ use prost::Message;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
-use super::{BackendError, MediaServer, NAME, NewRoom};
+use super::{BackendError, MediaServer, NAME};
 use crate::clock::Clock;
+use crate::net::tls::client_config;
 use crate::secret::{Secret, scrub};
 use crate::server::token::{Claims, Grants, Issuer};
-use crate::tls::client_config;
 
-/// How long a call of `RoomService` may take.
 const LIMIT: Duration = Duration::from_millis(1200);
 
-/// Where a LiveKit server is, and how to be its operator.
+/// The Twirp codes of what asking again does not help against.
+const OUR_FAULT: [&str; 4] = ["unauthenticated", "permission_denied", "invalid_argument", "bad_route"];
+
 #[derive(Clone, Debug)]
 pub struct LivekitConfig {
     /// `ws://`, `wss://`, `http://` or `https://`.
     pub url: String,
-    /// The name of the API key, as LiveKit's configuration has it.
     pub key: String,
-    /// The secret of that key, which signs tokens.
     pub secret: Secret,
 }
 
-/// The adapter for a LiveKit server that runs elsewhere.
 #[derive(Clone, Debug)]
 pub struct Livekit {
     http: reqwest::Client,
@@ -88,23 +86,12 @@ impl Livekit {
         if status.is_success() {
             return T::decode(body).map(Some).map_err(|e| BackendError::Unreachable(NAME, format!("{method}: {e}")));
         }
-        match serde_json::from_slice::<TwirpError>(&body) {
-            Ok(error) if error.code == "not_found" => Ok(None),
-            Ok(error) => {
-                let text = format!("{method}: {}", scrub(&error.msg));
-                let refused = ["unauthenticated", "permission_denied", "invalid_argument", "bad_route"];
-                let kind = if refused.contains(&error.code.as_str()) {
-                    BackendError::Broken
-                } else {
-                    BackendError::Unreachable
-                };
-                Err(kind(NAME, text))
-            }
-            Err(_) if status.is_server_error() => {
-                Err(BackendError::Unreachable(NAME, format!("{method}: HTTP {status}")))
-            }
-            Err(_) => Err(BackendError::Broken(NAME, format!("{method}: HTTP {status}"))),
-        }
+        let (broken, why) = match serde_json::from_slice::<TwirpError>(&body) {
+            Ok(error) if error.code == "not_found" => return Ok(None),
+            Ok(error) => (OUR_FAULT.contains(&error.code.as_str()), scrub(&error.msg).into_owned()),
+            Err(_) => (!status.is_server_error(), format!("HTTP {status}")),
+        };
+        Err(if broken { BackendError::Broken } else { BackendError::Unreachable }(NAME, format!("{method}: {why}")))
     }
 
     fn admin(room: &str) -> Grants {
@@ -126,17 +113,8 @@ impl MediaServer for Livekit {
         &self.issuer
     }
 
-    async fn create(&self, room: &NewRoom) -> Result<Room, BackendError> {
-        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-        let request = proto::CreateRoomRequest {
-            name: room.name.clone(),
-            empty_timeout: seconds(room.empty_timeout),
-            departure_timeout: seconds(room.departure_timeout),
-            max_participants: room.max_participants,
-            metadata: room.metadata.clone(),
-            ..Default::default()
-        };
-        let room = self.call("CreateRoom", Self::creator(), &request).await?;
+    async fn create(&self, room: &proto::CreateRoomRequest) -> Result<Room, BackendError> {
+        let room = self.call("CreateRoom", Self::creator(), room).await?;
         room.ok_or_else(|| BackendError::Broken(NAME, "CreateRoom: not found".into()))
     }
 
@@ -197,8 +175,7 @@ impl MediaServer for Livekit {
 }
 
 /// What really went wrong: reqwest's own text only says that something did.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
+fn innermost(mut error: &dyn std::error::Error) -> String {
     while let Some(source) = error.source() {
         error = source;
     }

@@ -49,7 +49,7 @@ pub(in crate::server) fn connect(
         (Ok(admitted), Some(upgrade)) => (admitted, upgrade),
         (Err(error), Some(_)) => return refused(&error),
         // As in LiveKit: without an upgrade the endpoint does not exist, unless the token is bad.
-        (Err(error @ (JoinError::Token(_) | JoinError::NoBearer)), None) => return refused(&error),
+        (Err(error @ JoinError::Token(_)), None) => return refused(&error),
         (_, None) => return HttpAnswer::empty(StatusCode::NOT_FOUND),
     };
     let note = format!("{} joins {room}", claims.sub);
@@ -68,14 +68,17 @@ fn admit(media: &Embedded, request: &Request<Incoming>) -> Result<(String, Claim
     let mut query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = match header {
-        Some(value) => Some(value.strip_prefix("Bearer ").ok_or(JoinError::NoBearer)?.into()),
+        Some(value) => {
+            let no_bearer = || JoinError::Token("invalid authorization header. Must start with Bearer ".into());
+            Some(value.strip_prefix("Bearer ").ok_or_else(no_bearer)?.into())
+        }
         None => query.find(|(key, _)| key == "access_token").map(|(_, value)| value),
     };
     media.validate(token.as_deref())
 }
 
 fn refused(error: &JoinError) -> HttpAnswer {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+    let status = if let JoinError::Refused(status, _) = error { *status } else { StatusCode::UNAUTHORIZED };
     // The text may hold the token: the note must not.
     HttpAnswer::text(status, PLAIN, error.to_string()).note("join refused")
 }

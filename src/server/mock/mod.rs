@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 
 use self::service::MockService;
 use super::access_log::LogSink;
-use super::api::DEPARTURE_TIMEOUT;
+use super::api::DEPARTURE_TIMEOUT_S;
 use super::faults::Fault;
-use super::media::{Embedded, EmbeddedSettings, LivekitConfig, MediaServer};
+use super::lock;
+use super::media::{EmbeddedSettings, LivekitConfig, MediaServer};
 use super::store::Record;
 use super::token::Claims;
 use crate::clock::Clock;
@@ -31,13 +32,9 @@ pub const DEMO: &str = "demo";
 #[derive(Clone)]
 pub struct Options {
     pub faults: Vec<Fault>,
-    /// A real LiveKit server in place of the embedded one.
     pub livekit: Option<LivekitConfig>,
-    /// How the embedded media server is to be.
     pub media: EmbeddedSettings,
-    /// How long a record lives after its last write.
     pub record_ttl: Duration,
-    /// How long the audio room of a nest stays once the last one has left.
     pub departure_timeout: Duration,
     /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
     pub public_origin: Option<String>,
@@ -51,7 +48,7 @@ impl Default for Options {
             livekit: None,
             media: EmbeddedSettings::default(),
             record_ttl: Duration::from_secs(24 * 3600),
-            departure_timeout: DEPARTURE_TIMEOUT,
+            departure_timeout: Duration::from_secs(DEPARTURE_TIMEOUT_S.into()),
             public_origin: None,
             log: None,
         }
@@ -61,8 +58,8 @@ impl Default for Options {
 /// A running server; it stops when dropped. Usable with and without a runtime.
 pub struct Mock {
     service: Arc<MockService>,
-    address: SocketAddr,
     host: Keys,
+    /// The server ends when this is dropped.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -73,19 +70,17 @@ impl Mock {
         Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
     }
 
-    /// Starts on a listener.
-    ///
-    /// # Errors
-    /// When the listener cannot be used, the LiveKit URL is none, or no thread can be started.
     pub fn on(listener: TcpListener, options: Options) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let has_room = options.faults.iter().any(Fault::needs_a_room);
         let service = MockService::new(address, options)?;
         let host = Keys::generate();
-        let record = demo_record(&host, &format!("ws://{address}/relay"));
+        let two_hours_ago = Clock::default().now_ms() - 2 * 3600 * 1000;
+        let relays = vec![format!("ws://{address}/relay")];
+        let record = Record::new(DEMO.into(), &host.public_key().to_hex(), relays, two_hours_ago);
         service.memory.write(record.clone());
-        let event = demo_event(&host, address, service.media.url())?;
+        let event = demo_event(&host, address, &service.endpoint())?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let serving = service.clone();
@@ -108,29 +103,25 @@ impl Mock {
                 }
             });
         })?;
-        let mock = Self { service, address, host, stop: Some(stop), thread: Some(thread) };
+        let mock = Self { service, host, stop: Some(stop), thread: Some(thread) };
         started.recv().map_err(io::Error::other)??;
         Ok(mock)
     }
 
-    /// The origin of the Nests API.
     pub fn api(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.service.address)
     }
 
-    /// The URL of the Nostr relay.
     pub fn relay(&self) -> String {
-        format!("ws://{}/relay", self.address)
+        format!("ws://{}/relay", self.service.address)
     }
 
-    /// The URL of the media server, the embedded one or the real one.
     pub fn livekit(&self) -> &str {
         self.service.media.url()
     }
 
-    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.service.address
     }
 
     /// The key that hosts the nest `demo`; a new one each time.
@@ -140,25 +131,22 @@ impl Mock {
 
     /// From now on these faults, and no others.
     pub fn set_faults(&self, faults: Vec<Fault>) {
-        self.service.faults.set(faults);
+        *lock(&self.service.faults.0) = faults;
     }
 
     /// How many requests came for a path (without query).
     pub fn requests(&self, path: &str) -> usize {
-        self.service.seen().requests.get(path).copied().unwrap_or_default()
+        lock(&self.service.seen).requests.get(path).copied().unwrap_or_default()
     }
 
-    /// How many requests came at all.
     pub fn all_requests(&self) -> usize {
-        self.service.seen().requests.values().sum()
+        lock(&self.service.seen).requests.values().sum()
     }
 
-    /// The `Authorization` that came last.
     pub fn last_authorization(&self) -> Option<String> {
-        self.service.seen().authorization.clone()
+        lock(&self.service.seen).authorization.clone()
     }
 
-    /// The record of a nest, unless it has expired.
     pub fn record(&self, id: &str) -> Option<Record> {
         self.service.memory.peek(id)
     }
@@ -173,68 +161,40 @@ impl Mock {
         self.service.memory.forget(id);
     }
 
-    /// An audio room of the embedded media server.
     pub fn room(&self, id: &str) -> Option<Room> {
-        self.embedded()?.room(id)
+        self.service.embedded.as_ref()?.room(id)
     }
 
-    /// The identities of those in an audio room of the embedded media server.
     pub fn participants(&self, id: &str) -> Vec<String> {
-        self.embedded().map(|media| media.identities(id)).unwrap_or_default()
+        self.service.embedded.as_ref().map(|media| media.identities(id)).unwrap_or_default()
     }
 
-    /// A token that the media server accepts, with these claims.
     pub fn mint(&self, claims: &Claims) -> String {
         self.service.media.issuer().mint(claims)
     }
 
-    /// The media server, the embedded one or the real one.
     pub fn media(&self) -> Arc<dyn MediaServer> {
         self.service.media.clone()
-    }
-
-    fn embedded(&self) -> Option<&Embedded> {
-        self.service.embedded.as_deref()
     }
 }
 
 impl Drop for Mock {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // It may have ended already.
-            let _ = stop.send(());
-        }
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn demo_record(host: &Keys, relay: &str) -> Record {
-    let host = host.public_key().to_hex();
-    Record {
-        id: DEMO.into(),
-        speakers: vec![host.clone()],
-        admins: vec![host.clone()],
-        host,
-        relays: vec![relay.into()],
-        hls_stream: false,
-        created_at: Clock::default().now_ms() - 2 * 3600 * 1000,
-        status: "active".into(),
-        restarted_at: None,
-        rest: serde_json::Map::new(),
-    }
-}
-
-fn demo_event(host: &Keys, address: SocketAddr, livekit: &str) -> io::Result<Event> {
-    let streaming = livekit.trim_start_matches("ws://").trim_start_matches("wss://");
+fn demo_event(host: &Keys, address: SocketAddr, endpoint: &str) -> io::Result<Event> {
     let tags = [
         vec!["d", DEMO],
         vec!["room", "Demo nest"],
         vec!["title", "Demo nest"],
         vec!["status", "open"],
         vec!["service", &format!("http://{address}/api/v1/nests")],
-        vec!["streaming", &format!("wss+livekit://{streaming}")],
+        vec!["streaming", endpoint],
         vec!["relays", &format!("ws://{address}/relay")],
         vec!["p", &host.public_key().to_hex(), "", "Host"],
     ]

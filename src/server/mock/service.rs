@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -20,15 +20,15 @@ use super::Options;
 use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::server::answer::HttpAnswer;
-use crate::server::api::{ApiRequest, NestsApi, Rules};
+use crate::server::api::{ApiRequest, NestsApi};
 use crate::server::call::{ApiCall, HttpRoute};
 use crate::server::faults::{ActiveFaults, Faults, FaultyMedia, FaultyStore};
 use crate::server::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
-use crate::server::media::{Embedded, Livekit, MediaServer, signal};
+use crate::server::media::{self, Embedded, Livekit, MediaServer, signal};
 use crate::server::rate_limit::{Quota, RateLimiter};
 use crate::server::store::{Memory, Record};
 use crate::server::token::Issuer;
-use crate::server::{BackendError, random_text};
+use crate::server::{BackendError, lock, random_text};
 
 /// Whoever plays with the mock may take all the time that a test takes.
 const LIMITS: HttpLimits =
@@ -45,15 +45,14 @@ pub(super) struct MockService {
     pub(super) memory: Arc<Memory>,
     pub(super) events: MemoryDatabase,
     relay: LocalRelay,
-    rules: Arc<Rules>,
+    departure_timeout_s: u32,
     rate_limiter: RateLimiter<IpAddr>,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     public_origin: Option<String>,
-    seen: Mutex<SeenRequests>,
+    pub(super) seen: Mutex<SeenRequests>,
     front: HttpFront,
 }
 
-/// What a test wants to know about the requests that came.
 #[derive(Debug, Default)]
 pub(super) struct SeenRequests {
     pub(super) requests: HashMap<String, usize>,
@@ -71,17 +70,15 @@ impl MockService {
             let embedded = Embedded::new(format!("ws://{address}"), issuer, media);
             (embedded.clone(), Some(embedded))
         };
-        let host = media.url().trim_start_matches("ws://").trim_start_matches("wss://");
-        let rules = Rules { endpoint: format!("wss+livekit://{host}"), departure_timeout, mimic_upstream: true };
         let events = MemoryDatabase::with_opts(MemoryDatabaseOptions { events: true, max_events: Some(10_000) });
         Ok(Arc::new(Self {
-            faults: Faults::new(faults),
+            faults: Faults(Mutex::new(faults)),
             media,
             embedded,
             memory: Arc::new(Memory::new(record_ttl)),
             relay: LocalRelay::new(RelayBuilder::default().database(events.clone())),
             events,
-            rules: Arc::new(rules),
+            departure_timeout_s: media::seconds(departure_timeout),
             rate_limiter: RateLimiter::new(),
             address,
             public_origin,
@@ -105,17 +102,19 @@ impl MockService {
         Ok(())
     }
 
-    pub(super) fn seen(&self) -> MutexGuard<'_, SeenRequests> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The media server as clients are told to dial it.
+    pub(super) fn endpoint(&self) -> String {
+        format!("wss+livekit://{}", self.media.url().trim_start_matches("ws://").trim_start_matches("wss://"))
     }
 
-    /// The API, struck by faults.
     fn nests(&self, faults: &ActiveFaults) -> Arc<NestsApi> {
         Arc::new(NestsApi {
             store: Arc::new(FaultyStore::new(self.memory.clone(), faults.clone())),
             media: Arc::new(FaultyMedia::new(self.media.clone(), faults.clone())),
             clock: self.faults.clock(),
-            rules: self.rules.clone(),
+            endpoint: self.endpoint(),
+            departure_timeout_s: self.departure_timeout_s,
+            mimic_upstream: true,
             key_limit: None,
         })
     }
@@ -154,12 +153,12 @@ impl MockService {
             Ok(body) => body,
             Err(refused) => return Ok(*refused),
         };
-        let request = ApiRequest::new(self.nests(&faults), call, id, &head, self.origin(&head.headers), body);
+        let (nests, origin) = (self.nests(&faults), self.origin(&head.headers));
+        let request = ApiRequest { nests, call, id, head, origin, body };
         let answer = self.front.carry_out(request.answer()).await.ok_or(ConnectionDropped)?;
         faults.after(answer.with_budget(budget)).await
     }
 
-    /// `/rtc` and `/rtc/validate`.
     async fn signal(
         &self,
         media: &Arc<Embedded>,
@@ -193,7 +192,7 @@ impl MockService {
     }
 
     fn note(&self, request: &Request<Incoming>) {
-        let mut seen = self.seen();
+        let mut seen = lock(&self.seen);
         *seen.requests.entry(request.uri().path().to_owned()).or_default() += 1;
         if let Some(value) = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
             seen.authorization = Some(value.to_owned());

@@ -1,52 +1,20 @@
 //! The address of the client, behind proxies that are trusted.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
 
 use hyper::HeaderMap;
+use ipnet::IpNet;
 
-/// A network of addresses: `10.0.0.0/8`, or a single address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IpNetwork {
-    address: IpAddr,
-    bits: u8,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no address and no network such as 10.0.0.0/8")]
-pub(crate) struct IpNetworkError(String);
-
-impl FromStr for IpNetwork {
-    type Err = IpNetworkError;
-
-    fn from_str(text: &str) -> Result<Self, IpNetworkError> {
-        let wrong = || IpNetworkError(text.into());
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| wrong()))?;
-        if bits <= most { Ok(Self { address, bits }) } else { Err(wrong()) }
-    }
-}
-
-impl IpNetwork {
-    fn contains(self, address: IpAddr) -> bool {
-        let same = |a: u128, b: u128, len: u32| {
-            let shift = len - u32::from(self.bits);
-            a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0)
-        };
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => same(u32::from(a).into(), u32::from(b).into(), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.into(), b.into(), 128),
-            _ => false,
-        }
-    }
+/// A network such as `10.0.0.0/8`, or a single address.
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
+    let address = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(address).map_err(|_| format!("{text:?} is no address and no network such as 10.0.0.0/8"))
 }
 
 /// The address of the client: the last one in `X-Forwarded-For` that is not one of our proxies, if it was such a proxy
 /// that connected. Everything before that can be written by anybody.
-pub(super) fn client_ip(connected: IpAddr, headers: &HeaderMap, trusted: &[IpNetwork]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+pub(super) fn client_ip(connected: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut address = connected.to_canonical();
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
     let mut hops = lines.iter().flat_map(|line| line.split(',')).rev();
@@ -79,7 +47,7 @@ mod tests {
     use super::*;
 
     fn seen(connected: &str, forwarded: &[&str], trusted: &[&str]) -> String {
-        let trusted: Vec<IpNetwork> = trusted.iter().map(|text| text.parse().unwrap()).collect();
+        let trusted: Vec<_> = trusted.iter().map(|text| network(text).unwrap()).collect();
         let mut headers = HeaderMap::new();
         for line in forwarded {
             headers.append("x-forwarded-for", line.parse().unwrap());
@@ -103,12 +71,11 @@ mod tests {
 
     #[test]
     fn networks() {
-        let holds =
-            |network: &str, address: &str| network.parse::<IpNetwork>().unwrap().contains(address.parse().unwrap());
+        let holds = |net: &str, ip: &str| network(net).unwrap().contains(&ip.parse::<IpAddr>().unwrap());
         assert!(holds("0.0.0.0/0", "8.8.8.8") && holds("2001:db8::/32", "2001:db8:1::1"));
         assert!(!holds("10.0.0.0/9", "10.128.0.1") && !holds("::/0", "8.8.8.8"));
         for wrong in ["", "10.0.0.0/33", "10.0.0.0/x", "host", "10/8"] {
-            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
+            assert!(network(wrong).is_err(), "{wrong}");
         }
         assert_eq!(bucket("2001:db8::1:2:3:4".parse().unwrap()).to_string(), "2001:db8::");
     }

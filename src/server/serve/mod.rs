@@ -14,18 +14,20 @@ use hyper::body::Incoming;
 use hyper::header::CACHE_CONTROL;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, StatusCode};
+use ipnet::IpNet;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use url::Url;
 
-pub(crate) use self::client_ip::IpNetwork;
+pub(crate) use self::client_ip::network;
 pub(crate) use self::health::BackendHealth;
-use self::health::HealthCache;
 use self::metrics::Metrics;
-pub(crate) use self::public_url::{PublicEndpoint, PublicOrigin};
+pub(crate) use self::public_url::{public_endpoint, public_origin};
 use super::BackendError;
 use super::access_log::LogSink;
 use super::answer::HttpAnswer;
-use super::api::{ApiRequest, DEPARTURE_TIMEOUT, NestsApi, Rules};
+use super::api::{ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
 use super::call::{ApiCall, HttpRoute};
 use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
 use super::media::{Livekit, LivekitConfig};
@@ -37,7 +39,6 @@ use crate::clock::Clock;
 /// The longest head of a request to the API, in bytes: a signature has less than 2000.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// The longest body of a request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// How long a head or a body may take to arrive, and an idle connection stays.
@@ -46,34 +47,32 @@ const ARRIVAL: Duration = Duration::from_secs(15);
 /// How long a request may take, whatever it waits for.
 const REQUEST: Duration = Duration::from_secs(15);
 
-/// How a server is to be.
 pub(crate) struct ServeSettings {
     pub(crate) redis: RedisConfig,
     pub(crate) livekit: LivekitConfig,
-    pub(crate) origin: PublicOrigin,
-    /// Where clients find LiveKit.
-    pub(crate) endpoint: PublicEndpoint,
+    /// Of [`public_origin`].
+    pub(crate) origin: String,
+    /// Of [`public_endpoint`].
+    pub(crate) endpoint: Url,
     /// How long a record lives after its last use.
     pub(crate) record_ttl: Duration,
-    /// The proxies whose `X-Forwarded-For` is believed.
-    pub(crate) trusted: Vec<IpNetwork>,
+    pub(crate) trusted: Vec<IpNet>,
     /// How much an address may ask for; `None`: no limit.
     pub(crate) address_quota: Option<Quota>,
     /// How much a key may ask for; `None`: no limit.
     pub(crate) key_quota: Option<Quota>,
-    /// How many connections are open at the same time.
     pub(crate) connections: usize,
     pub(crate) log: LogSink,
 }
 
-/// A server of the Nests API.
 pub(crate) struct NestServer {
     nests: Arc<NestsApi>,
-    origin: PublicOrigin,
-    endpoint: PublicEndpoint,
-    trusted: Vec<IpNetwork>,
+    origin: String,
+    endpoint: Url,
+    trusted: Vec<IpNet>,
     address_limit: Option<(Quota, RateLimiter<IpAddr>)>,
-    health: HealthCache,
+    /// When it was asked for, and what it was.
+    health: Mutex<Option<(Instant, BackendHealth)>>,
     metrics: Metrics,
     front: HttpFront,
 }
@@ -82,16 +81,13 @@ impl NestServer {
     /// Connects to nothing yet: what is not there now may be there later. Needs a runtime; an error is about one of the
     /// URLs.
     pub(crate) fn new(settings: ServeSettings) -> Result<Arc<Self>, BackendError> {
-        let rules = Rules {
-            endpoint: settings.endpoint.announced(),
-            departure_timeout: DEPARTURE_TIMEOUT,
-            mimic_upstream: false,
-        };
         let nests = NestsApi {
             store: Arc::new(Redis::new(&settings.redis, settings.record_ttl)?),
             media: Arc::new(Livekit::new(settings.livekit)?),
             clock: Clock::default(),
-            rules: Arc::new(rules),
+            endpoint: public_url::announced(&settings.endpoint),
+            departure_timeout_s: DEPARTURE_TIMEOUT_S,
+            mimic_upstream: false,
             key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::new())),
         };
         let limits = HttpLimits { connections: settings.connections, body: BODY_LIMIT, arrival: ARRIVAL };
@@ -101,14 +97,10 @@ impl NestServer {
             endpoint: settings.endpoint,
             trusted: settings.trusted,
             address_limit: settings.address_quota.map(|quota| (quota, RateLimiter::new())),
-            health: HealthCache::default(),
+            health: Mutex::default(),
             metrics: Metrics::default(),
             front: HttpFront::new(limits, Some(settings.log)),
         }))
-    }
-
-    pub(crate) async fn backend_health(&self) -> BackendHealth {
-        self.health.get(&self.nests).await
     }
 
     /// Serves until `stop` is ready, then finishes what is under way, but not for longer than `grace`.
@@ -120,12 +112,8 @@ impl NestServer {
     async fn route(&self, head: Parts, body: Incoming, client_ip: IpAddr) -> (&'static str, HttpAnswer) {
         let path = head.uri.path();
         match (head.method.as_str(), path) {
-            ("GET", "/health") => {
-                return ("health", health::answer(&self.backend_health().await, &self.endpoint));
-            }
-            ("GET", "/health/alive") => {
-                return ("health", HttpAnswer::json(StatusCode::OK, &json!({ "alive": true })));
-            }
+            ("GET", "/health") => return ("health", health::answer(&self.backend_health().await, &self.endpoint)),
+            ("GET", "/health/alive") => return ("health", HttpAnswer::json(StatusCode::OK, &json!({ "alive": true }))),
             ("GET", "/metrics") => {
                 let text = self.metrics.text(&self.backend_health().await, self.front.open_connections());
                 return ("metrics", HttpAnswer::text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text));
@@ -169,7 +157,7 @@ impl NestServer {
             Ok(body) => body,
             Err(refused) => return *refused,
         };
-        let request = ApiRequest::new(self.nests.clone(), call, id, &head, self.origin.to_string(), body);
+        let request = ApiRequest { nests: self.nests.clone(), call, id, head, origin: self.origin.clone(), body };
         let answer = self.front.carry_out(tokio::time::timeout(REQUEST, request.answer())).await;
         answer.map_or_else(
             || HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").note("panic"),

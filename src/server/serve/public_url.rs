@@ -1,17 +1,13 @@
 //! Where clients find the API and LiveKit: names that work from outside, or the server does not start.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use url::{Host, Url};
 
-/// Why an address is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PublicUrlError {
     #[error("{0:?} is no {1} URL")]
     Url(String, &'static str),
-    /// Clients cannot reach it.
     #[error("{0} is internal: clients elsewhere cannot reach it")]
     Internal(String),
     #[error("{0} is not encrypted: it has to begin with wss://")]
@@ -20,60 +16,35 @@ pub(crate) enum PublicUrlError {
 
 /// Where clients find this API: `https://host`, with a path if the proxy cuts one off. What comes after it is part of
 /// what they sign.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PublicOrigin(String);
-
-impl FromStr for PublicOrigin {
-    type Err = PublicUrlError;
-
-    fn from_str(text: &str) -> Result<Self, PublicUrlError> {
-        let url = plain(text, ["https", "http"]).ok_or_else(|| PublicUrlError::Url(text.into(), "https://"))?;
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
-    }
+pub(crate) fn public_origin(text: &str) -> Result<String, PublicUrlError> {
+    let url = plain(text, ["https", "http"]).ok_or_else(|| PublicUrlError::Url(text.into(), "https://"))?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-impl fmt::Display for PublicOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// Where clients find LiveKit: `wss://host`, with a path if there is one. `internal`: one that works in a network of its
+/// own only is meant.
+pub(crate) fn public_endpoint(text: &str, internal: bool) -> Result<Url, PublicUrlError> {
+    let url = plain(text, ["wss", "ws"]).ok_or_else(|| PublicUrlError::Url(text.into(), "wss://"))?;
+    let name = || url.as_str().trim_end_matches('/').to_owned();
+    if !internal && is_internal(&url) {
+        return Err(PublicUrlError::Internal(name()));
     }
+    if !internal && url.scheme() == "ws" {
+        return Err(PublicUrlError::Insecure(name()));
+    }
+    Ok(url)
 }
 
-/// Where clients find LiveKit: `wss://host`, with a path if there is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PublicEndpoint(Url);
-
-impl PublicEndpoint {
-    /// Reads a URL. `internal`: one that works in a network of its own only is meant.
-    pub(crate) fn new(text: &str, internal: bool) -> Result<Self, PublicUrlError> {
-        let url = plain(text, ["wss", "ws"]).ok_or_else(|| PublicUrlError::Url(text.into(), "wss://"))?;
-        let name = url.as_str().trim_end_matches('/').to_owned();
-        if !internal && is_internal(&url) {
-            return Err(PublicUrlError::Internal(name));
-        }
-        if !internal && url.scheme() == "ws" {
-            return Err(PublicUrlError::Insecure(name));
-        }
-        Ok(Self(url))
-    }
-
-    /// As answers carry it: clients take `wss+livekit://` for `ws://` on loopback.
-    pub(crate) fn announced(&self) -> String {
-        let loopback = match self.0.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        let scheme = if self.0.scheme() == "wss" || loopback { "wss+livekit" } else { "ws+livekit" };
-        let text = self.to_string();
-        format!("{scheme}{}", &text[self.0.scheme().len()..])
-    }
-}
-
-impl fmt::Display for PublicEndpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
-    }
+/// An endpoint as answers carry it: clients take `wss+livekit://` for `ws://` on loopback.
+pub(super) fn announced(endpoint: &Url) -> String {
+    let loopback = match endpoint.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    let scheme = if endpoint.scheme() == "wss" || loopback { "wss+livekit" } else { "ws+livekit" };
+    format!("{scheme}{}", endpoint.as_str()[endpoint.scheme().len()..].trim_end_matches('/'))
 }
 
 /// A URL of one of these schemes with a host, and nothing beyond a path.
@@ -127,18 +98,18 @@ mod tests {
             "wss://media.internal",
             "wss://media.LAN.",
         ] {
-            assert!(matches!(PublicEndpoint::new(internal, false), Err(PublicUrlError::Internal(_))), "{internal}");
-            assert!(PublicEndpoint::new(internal, true).is_ok(), "{internal}");
+            assert!(matches!(public_endpoint(internal, false), Err(PublicUrlError::Internal(_))), "{internal}");
+            assert!(public_endpoint(internal, true).is_ok(), "{internal}");
         }
-        assert!(matches!(PublicEndpoint::new("ws://nests.example", false), Err(PublicUrlError::Insecure(_))));
+        assert!(matches!(public_endpoint("ws://nests.example", false), Err(PublicUrlError::Insecure(_))));
         for wrong in ["https://nests.example", "nests.example", "wss://", "wss://a.b/?x=1", "wss://u:p@a.b"] {
-            assert!(matches!(PublicEndpoint::new(wrong, true), Err(PublicUrlError::Url(..))), "{wrong}");
+            assert!(matches!(public_endpoint(wrong, true), Err(PublicUrlError::Url(..))), "{wrong}");
         }
     }
 
     #[test]
     fn endpoints_are_announced_as_clients_read_them() {
-        let announced = |text| PublicEndpoint::new(text, true).unwrap().announced();
+        let announced = |text| announced(&public_endpoint(text, true).unwrap());
         assert_eq!(announced("wss://nests.example"), "wss+livekit://nests.example");
         assert_eq!(announced("wss://nests.example:7443/livekit/"), "wss+livekit://nests.example:7443/livekit");
         assert_eq!(announced("ws://127.0.0.1:7880"), "wss+livekit://127.0.0.1:7880");
@@ -147,9 +118,8 @@ mod tests {
 
     #[test]
     fn origins_have_no_slash_at_the_end() {
-        let origin = |text: &str| text.parse::<PublicOrigin>().map(|origin| origin.to_string());
-        assert_eq!(origin("https://nests.example/").unwrap(), "https://nests.example");
-        assert_eq!(origin("https://example.org/nests/").unwrap(), "https://example.org/nests");
-        assert!(origin("wss://nests.example").is_err() && origin("nests.example").is_err());
+        assert_eq!(public_origin("https://nests.example/").unwrap(), "https://nests.example");
+        assert_eq!(public_origin("https://example.org/nests/").unwrap(), "https://example.org/nests");
+        assert!(public_origin("wss://nests.example").is_err() && public_origin("nests.example").is_err());
     }
 }

@@ -1,32 +1,30 @@
 //! The adapter for memory: what a process remembers as long as it lives.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
+use crate::server::lock;
 
 /// How many used signatures are remembered at most.
 const USED_LEN: usize = 65_536;
 
-/// Remembers nests as long as the process lives.
-#[derive(Debug)]
 pub struct Memory {
     ttl: Duration,
     contents: Mutex<Contents>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Contents {
     records: HashMap<String, (Instant, Record)>,
     leases: HashMap<String, Leases>,
     used: HashMap<String, Instant>,
 }
 
-/// The leases of one nest.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Leases {
     last: u64,
     held: Option<(u64, Instant)>,
@@ -42,41 +40,32 @@ impl Leases {
 
     /// Ends `lease`; whether it was still held.
     fn end(&mut self, lease: u64) -> bool {
-        let held = self.held() == Some(lease);
-        if held {
-            self.held = None;
-        }
-        held
+        self.held() == Some(lease) && self.held.take().is_some()
     }
 }
 
 impl Memory {
-    /// A store whose records live for `ttl` after each write.
     pub fn new(ttl: Duration) -> Self {
         Self { ttl, contents: Mutex::default() }
     }
 
-    /// The record of a nest, without waiting.
     pub(in crate::server) fn peek(&self, id: &str) -> Option<Record> {
-        let mut contents = self.lock();
-        if contents.records.get(id).is_some_and(|(written, _)| written.elapsed() >= self.ttl) {
-            contents.records.remove(id);
-        }
-        contents.records.get(id).map(|(_, record)| record.clone())
+        self.lock().records.get(id).map(|(_, record)| record.clone())
     }
 
-    /// Writes a record, without waiting.
     pub(in crate::server) fn write(&self, record: Record) {
         self.lock().records.insert(record.id.clone(), (Instant::now(), record));
     }
 
-    /// Forgets a nest, without waiting.
     pub(in crate::server) fn forget(&self, id: &str) {
         self.lock().records.remove(id);
     }
 
+    /// The contents, without the records that have expired by now.
     fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut contents = lock(&self.contents);
+        contents.records.retain(|_, (written, _)| written.elapsed() < self.ttl);
+        contents
     }
 }
 
@@ -110,11 +99,10 @@ impl RoomStore for Memory {
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         let mut contents = self.lock();
         let leases = contents.leases.entry(id.to_owned()).or_default();
-        if waited_for.is_some_and(|lease| leases.restarted >= lease) {
-            return Ok(LeaseAnswer::Restarted);
-        }
-        if waited_for.is_some_and(|lease| leases.failed >= lease) {
-            return Ok(LeaseAnswer::Failed);
+        match waited_for {
+            Some(lease) if leases.restarted >= lease => return Ok(LeaseAnswer::Restarted),
+            Some(lease) if leases.failed >= lease => return Ok(LeaseAnswer::Failed),
+            _ => {}
         }
         if let Some(lease) = leases.held() {
             return Ok(LeaseAnswer::Held(lease));
@@ -171,9 +159,5 @@ impl RoomStore for Memory {
         }
         let before = contents.used.insert(what.to_owned(), now + memory);
         Ok(before.is_none_or(|until| until <= now))
-    }
-
-    async fn ping(&self) -> Result<(), BackendError> {
-        Ok(())
     }
 }

@@ -27,10 +27,8 @@ pub struct Record {
     pub speakers: Vec<String>,
     #[serde(default)]
     pub admins: Vec<String>,
-    /// The relays that its event was published on.
     #[serde(default)]
     pub relays: Vec<String>,
-    /// Whether an HLS stream was asked for.
     #[serde(default)]
     pub hls_stream: bool,
     #[serde(rename = "createdAt", default)]
@@ -46,6 +44,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// A new nest: its host speaks in it and administers it.
+    pub(super) fn new(id: String, host: &str, relays: Vec<String>, created_at: i64) -> Self {
+        let (host, only_host) = (host.to_owned(), vec![host.to_owned()]);
+        let (speakers, admins) = (only_host.clone(), only_host);
+        let (hls_stream, status, restarted_at, rest) = (false, active(), None, Map::new());
+        Self { id, host, speakers, admins, relays, hls_stream, created_at, status, restarted_at, rest }
+    }
+
     /// What a restart writes: its own fields into the `current` record, which may have changed meanwhile, or all of it
     /// where there is none any more.
     fn restarted(&self, current: Option<Self>) -> Self {
@@ -54,7 +60,6 @@ impl Record {
     }
 }
 
-/// The status of a nest that can be joined.
 pub(super) fn active() -> String {
     "active".into()
 }
@@ -82,7 +87,6 @@ pub enum LeaseAnswer {
 pub trait RoomStore: Send + Sync {
     /// The record of a nest; `None` when there is none or it has expired.
     async fn get(&self, id: &str) -> Result<Option<Record>, BackendError>;
-    /// Writes a record under its id.
     async fn put(&self, record: &Record) -> Result<(), BackendError>;
     /// Writes `new` if the record still is `old`; whether it was.
     async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError>;
@@ -103,6 +107,4 @@ pub trait RoomStore: Send + Sync {
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError>;
     /// Whether this is the first time within `memory` that something is used.
     async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError>;
-    /// Fails when the store does not answer.
-    async fn ping(&self) -> Result<(), BackendError>;
 }

@@ -21,13 +21,11 @@ use async_trait::async_trait;
 use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
 use crate::secret::Secret;
 
-/// How long a command may take.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// How often a write starts over because the record was changed at the same moment.
 const ATTEMPTS: usize = 10;
 
-/// Where a Redis is, and its password if it has one.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
     /// `redis://host:port/db` or `unix:///path`; may hold a user and a password.
@@ -36,16 +34,9 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
 }
 
-/// Remembers nests in a Redis, which several processes may share.
 pub struct Redis {
     connection: ConnectionManager,
     ttl_ms: u64,
-    acquire: Script,
-    replace: Script,
-    finish: Script,
-    fail: Script,
-    delete: Script,
-    renew: Script,
 }
 
 /// KEYS lease, leases; ARGV what was waited for or 0, milliseconds of a lease. The number of a lease is a time in
@@ -113,10 +104,8 @@ return 1
 ";
 
 impl Redis {
-    /// Connects at the first command, and again by itself. Records live for `ttl` after each write.
-    ///
-    /// # Errors
-    /// When the URL is none. Never shows it, since it may hold a password.
+    /// Connects at the first command, and again by itself. Records live for `ttl` after each write. An error is about the
+    /// URL and never shows it, since it may hold a password.
     pub fn new(config: &RedisConfig, ttl: Duration) -> Result<Self, BackendError> {
         let wrong = |_: RedisError| BackendError::Broken(NAME, "no redis:// or unix:// URL".into());
         let info = config.url.expose().into_connection_info().map_err(wrong)?;
@@ -136,12 +125,6 @@ impl Redis {
         Ok(Self {
             connection: ConnectionManager::new_lazy_with_config(client, reconnecting).map_err(wrong)?,
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
-            acquire: Script::new(ACQUIRE),
-            replace: Script::new(&format!("{REPLACE}{WRITE}")),
-            finish: Script::new(&format!("{FINISH}{WRITE}")),
-            fail: Script::new(FAIL),
-            delete: Script::new(DELETE),
-            renew: Script::new(RENEW),
         })
     }
 
@@ -149,19 +132,14 @@ impl Redis {
         bounded(self.connection.clone().get(record_key(id))).await
     }
 
-    async fn run<T: FromRedisValue>(&self, script: &Script, keys: &[String], args: &[&str]) -> Result<T, BackendError> {
-        let mut call = script.prepare_invoke();
-        for key in keys {
-            call.key(key);
-        }
-        for arg in args {
-            call.arg(arg);
-        }
+    async fn run<T: FromRedisValue>(&self, script: &str, keys: &[String], args: &[&str]) -> Result<T, BackendError> {
+        let script = Script::new(script);
+        let mut call = script.key(keys);
+        call.arg(args);
         bounded(call.invoke_async(&mut self.connection.clone())).await
     }
 }
 
-/// Waits for Redis, but not for long.
 async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Result<T, BackendError> {
     match tokio::time::timeout(LIMIT, command).await {
         Ok(result) => result.map_err(|error| BackendError::Unreachable(NAME, error.to_string())),
@@ -202,16 +180,16 @@ impl RoomStore for Redis {
             return Ok(false);
         }
         let args = [&text, &*write(new)?, &self.ttl_ms.to_string()];
-        self.run(&self.replace, &[record_key(&old.id)], &args).await
+        self.run(&[REPLACE, WRITE].concat(), &[record_key(&old.id)], &args).await
     }
 
     async fn renew(&self, id: &str) -> Result<(), BackendError> {
-        self.run(&self.renew, &[record_key(id)], &[&self.ttl_ms.to_string()]).await
+        self.run(RENEW, &[record_key(id)], &[&self.ttl_ms.to_string()]).await
     }
 
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         let (waited_for, ttl) = (waited_for.unwrap_or(0).to_string(), LEASE_TTL.as_millis().to_string());
-        let answer: (u8, u64) = self.run(&self.acquire, &lease_keys(id)[..2], &[&waited_for, &ttl]).await?;
+        let answer: (u8, u64) = self.run(ACQUIRE, &lease_keys(id)[..2], &[&waited_for, &ttl]).await?;
         Ok(match answer {
             (0, lease) => LeaseAnswer::Held(lease),
             (1, lease) => LeaseAnswer::Granted(lease),
@@ -227,10 +205,11 @@ impl RoomStore for Redis {
 
     async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
         let (id, lease, ttl) = (&restarted.id, lease.to_string(), self.ttl_ms.to_string());
+        let script = [FINISH, WRITE].concat();
         for _ in 0..ATTEMPTS {
             let text = self.text(id).await?;
             let new = write(&restarted.restarted(text.as_deref().map(read).transpose()?))?;
-            match self.run(&self.finish, &lease_keys(id), &[&lease, &text.unwrap_or_default(), &new, &ttl]).await? {
+            match self.run(&script, &lease_keys(id), &[&lease, &text.unwrap_or_default(), &new, &ttl]).await? {
                 0 => return Ok(false),
                 1 => return Ok(true),
                 _ => {}
@@ -241,11 +220,11 @@ impl RoomStore for Redis {
 
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
         let args = [&*lease.to_string(), if unfinished { "1" } else { "0" }];
-        self.run(&self.fail, &lease_keys(id)[..2], &args).await
+        self.run(FAIL, &lease_keys(id)[..2], &args).await
     }
 
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
-        self.run(&self.delete, &lease_keys(id), &[&lease.to_string()]).await
+        self.run(DELETE, &lease_keys(id), &[&lease.to_string()]).await
     }
 
     async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
@@ -253,9 +232,5 @@ impl RoomStore for Redis {
         command.arg(format!("nest-serve:used:{what}")).arg(1).arg("NX").arg("EX").arg(memory.as_secs().max(1));
         let set: Option<String> = bounded(command.query_async(&mut self.connection.clone())).await?;
         Ok(set.is_some())
-    }
-
-    async fn ping(&self) -> Result<(), BackendError> {
-        bounded(self.connection.clone().ping()).await
     }
 }

@@ -7,8 +7,8 @@ use url::Url;
 use super::super::{notices, of_tls};
 use super::Failure;
 use super::troubles::{self, Trouble};
-use crate::api::address::API_PATH;
-use crate::api::{Base, Error, Layer, Lost, Missing, Policy, Route};
+use crate::api::address::{self, API_PATH};
+use crate::api::{ApiError, ApiUrl, Missing, RetryPolicy, Route, TransportError, TransportLayer};
 use crate::cli::exit::Exit;
 use crate::cli::settings::{MAX_WAIT, RETRIES};
 use crate::clock::{self, Clock};
@@ -38,33 +38,36 @@ impl<'a> Asking<'a> {
     }
 }
 
-pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
+pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
     let room = asking.room;
-    let said = match error {
-        Error::Unauthorized { said, .. }
-        | Error::Forbidden { said }
-        | Error::NotFound { said, .. }
-        | Error::RateLimited { said, .. }
-        | Error::Server { said, .. } => Some(said).filter(|said| !said.is_empty()),
+    let server_text = match error {
+        ApiError::Unauthorized { server_text, .. }
+        | ApiError::Forbidden { server_text }
+        | ApiError::NotFound { server_text, .. }
+        | ApiError::RateLimited { server_text, .. }
+        | ApiError::Server { server_text, .. } => Some(server_text).filter(|server_text| !server_text.is_empty()),
         _ => None,
     };
     let new = |exit| {
         let failure = Failure { status: error.status(), ..Failure::new(exit, error.to_string()) };
-        said.map(|said| format!("the server says: {said}")).into_iter().fold(failure, Failure::cause)
+        server_text
+            .map(|server_text| format!("the server says: {server_text}"))
+            .into_iter()
+            .fold(failure, Failure::cause)
     };
     match error {
-        Error::Unauthorized { url, .. } if !asking.signed => {
+        ApiError::Unauthorized { url, .. } if !asking.signed => {
             Failure { message: "the API wants a signature where guests need none".into(), ..new(Exit::Unauthorized) }
                 .cause(format!("{url} was asked without one"))
                 .hint("check the address with --api; if it is right, tell the server's operator")
         }
-        Error::Unauthorized { url, clock_ahead_s, .. } => {
+        ApiError::Unauthorized { url, clock_ahead_s, .. } => {
             new(Exit::Unauthorized).because(unauthorized(url, *clock_ahead_s, asking))
         }
-        Error::Forbidden { .. } => new(Exit::NotHost),
-        Error::NotFound { missing, url, .. } => {
+        ApiError::Forbidden { .. } => new(Exit::NotHost),
+        ApiError::NotFound { missing, url, .. } => {
             let mut failure = new(Exit::NotFound);
-            if *missing == Missing::Endpoint && url.ends_with("/restart") {
+            if *missing == Missing::Endpoint && address::is_restart(url) {
                 failure.message = "this server has no restart endpoint".into();
             }
             failure.because(match missing {
@@ -74,35 +77,35 @@ pub(in crate::cli) fn failure(error: &Error, asking: Asking<'_>) -> Failure {
                 Missing::Unsaid => troubles::lost_404(),
             })
         }
-        Error::RateLimited { retry_after, policy, .. } => {
+        ApiError::RateLimited { retry_after, policy, .. } => {
             new(Exit::RateLimited).because(troubles::rate_limit(next_try(*retry_after, *policy, asking)))
         }
-        Error::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense().hint),
-        Error::Server { retry_after, .. } => {
+        ApiError::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense().hint),
+        ApiError::Server { retry_after, .. } => {
             let again = retry_after.map(|wait| format!("it asks to try again {}", when(wait)));
             again.into_iter().fold(new(Exit::Server).because(troubles::server()), Failure::hint)
         }
-        Error::Redirect { url, target, .. } => {
+        ApiError::Redirect { url, target, .. } => {
             let api = pointed_to(url, target);
             let trouble = troubles::redirect(asking.again(), api.as_deref().unwrap_or_default());
             let hint = if api.is_some() { trouble.hint } else { elsewhere(url, target) };
             new(Exit::Server).cause(trouble.cause).hint(hint)
         }
-        Error::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense()),
-        Error::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
-        Error::Lost(lost) => self::lost(lost),
+        ApiError::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense()),
+        ApiError::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
+        ApiError::Transport(lost) => self::lost(lost),
     }
 }
 
 /// The same, where it is certain that nothing was restarted.
-pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
+pub(super) fn not_restarted(error: &ApiError, room: &str) -> Failure {
     // Before that only guests' requests are sent.
-    let signed = !matches!(error, Error::Unauthorized { url, .. } if !url.ends_with("/restart"));
+    let signed = !matches!(error, ApiError::Unauthorized { url, .. } if !address::is_restart(url));
     let failure = failure(error, Asking { signed, ..Asking::restart(room) });
     match error {
-        Error::Lost(Lost::Unreachable { .. } | Lost::Unusable(_)) => failure,
+        ApiError::Transport(TransportError::Unreachable { .. } | TransportError::Unusable(_)) => failure,
         // What was not answered was a question only.
-        Error::Lost(Lost::Unanswered(why)) => {
+        ApiError::Transport(TransportError::Unanswered(why)) => {
             Failure::new(Exit::Unreachable, "not restarted: the API does not say whether the nest runs").cause(why)
         }
         _ => Failure { message: format!("not restarted: {}", failure.message), ..failure },
@@ -110,7 +113,7 @@ pub(super) fn not_restarted(error: &Error, room: &str) -> Failure {
 }
 
 /// What to show for a 5xx, with what was `seen` of the server afterwards.
-pub(super) fn server(error: &Error, attempts: u32, signs: &ServerSigns, room: &str) -> Failure {
+pub(super) fn server(error: &ApiError, attempts: u32, signs: &ServerSigns, room: &str) -> Failure {
     let mut failure = failure(error, Asking::restart(room));
     let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
     let status = error.status().map(|status| format!(" with status {status}")).unwrap_or_default();
@@ -141,7 +144,7 @@ fn seen(signs: &ServerSigns) -> [String; 3] {
 }
 
 /// What to show when the restart was proved, and its token is missing.
-pub(super) fn no_token(error: &Error, room: &str) -> Failure {
+pub(super) fn no_token(error: &ApiError, room: &str) -> Failure {
     let cause = failure(error, Asking::restart(room));
     let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
     let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
@@ -164,7 +167,7 @@ fn unauthorized(url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Tr
 }
 
 /// When to try again after a 429, and how to have that done.
-fn next_try(retry_after: Option<Duration>, policy: Option<Policy>, asking: Asking<'_>) -> String {
+fn next_try(retry_after: Option<Duration>, policy: Option<RetryPolicy>, asking: Asking<'_>) -> String {
     let Some(wait) = retry_after else { return "in 15 minutes".into() };
     let Some(policy) = policy.filter(|_| wait.as_secs() < A_DAY) else { return when(wait) };
     let again = asking.again();
@@ -184,33 +187,37 @@ fn when(wait: Duration) -> String {
         return format!("in {}", clock::span(wait_ms.max(1000)));
     }
     let at = Clock::default().now_ms().saturating_add(wait_ms);
-    let told = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
-    told.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
+    let time = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
+    time.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
 }
 
-fn lost(lost: &Lost) -> Failure {
+fn lost(lost: &TransportError) -> Failure {
     match lost {
-        Lost::Unreachable { host, layer, why, route, url } => unreachable(host, layer, why, route, url),
-        Lost::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
-        Lost::Unusable(_) => Failure::usage(lost.to_string()),
+        TransportError::Unreachable { host, layer, why, route, url } => unreachable(host, layer, why, route, url),
+        TransportError::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
+        TransportError::Unusable(_) => Failure::usage(lost.to_string()),
     }
 }
 
-fn unreachable(host: &str, layer: &Layer, why: &str, route: &Route, url: &Url) -> Failure {
+fn unreachable(host: &str, layer: &TransportLayer, why: &str, route: &Route, url: &Url) -> Failure {
     let failure = Failure::new(Exit::Unreachable, format!("cannot reach {host}; nothing was sent"));
     let addresses: Vec<_> = route.tried.iter().map(ToString::to_string).collect();
     let tried = if addresses.is_empty() { String::new() } else { format!(" (tried {})", addresses.join(", ")) };
     let why = format!("{why}{tried}");
     let name = url.host_str().unwrap_or(host);
     let trouble = match (layer, &route.via) {
-        (Layer::Tls(failure), _) => of_tls(failure.as_deref(), &why, &health(url.as_str()), &format!("http://{host}")),
+        (TransportLayer::Tls(failure), _) => {
+            of_tls(failure.as_deref(), &why, &health(url.as_str()), &format!("http://{host}"))
+        }
         (_, Some(via)) => troubles::proxy(&via.host, via.variable, why, name),
-        (Layer::Dns, None) => troubles::dns(why, name),
-        (Layer::Refused | Layer::Connect | Layer::Proxy, None) => troubles::refused(why, health(url.as_str())),
+        (TransportLayer::Dns, None) => troubles::dns(why, name),
+        (TransportLayer::Refused | TransportLayer::Connect | TransportLayer::Proxy, None) => {
+            troubles::refused(why, health(url.as_str()))
+        }
     };
     let failure = failure.because(trouble);
     match (&route.via, layer) {
-        (Some(via), Layer::Tls(_)) => {
+        (Some(via), TransportLayer::Tls(_)) => {
             failure.cause(format!("the connection went through the proxy {} ({})", via.host, via.variable))
         }
         _ => failure,
@@ -228,7 +235,7 @@ fn pointed_to(url: &str, target: &str) -> Option<String> {
     let (from, to) = (Url::parse(url).ok()?, Url::parse(target).ok()?);
     let call = &from.path()[from.path().rfind(API_PATH)?..];
     let base = target.strip_suffix(call)?;
-    let usable = Base::parse(base).and_then(|base| base.secure(false)).is_ok();
+    let usable = ApiUrl::parse(base).and_then(|base| base.secure(false)).is_ok();
     let harmless = base.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%/:[]".contains(&b));
     (usable && harmless && to != from).then(|| base.to_owned())
 }

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::proxy::{Via, host_and_port};
+use crate::net::proxy::{Via, host_and_port};
+use crate::net::tls::TlsFailure;
 use crate::secret::scrub;
-use crate::tls;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Lost {
+pub enum TransportError {
     /// No connection was made: nothing was sent.
     #[error("cannot reach {host}: {why}")]
     Unreachable {
         /// Host and port that were tried.
         host: String,
-        layer: Layer,
+        layer: TransportLayer,
         why: String,
         route: Box<Route>,
         url: Box<Url>,
@@ -45,23 +45,23 @@ pub struct Route {
 /// The layer at which a connection failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Layer {
+pub enum TransportLayer {
     /// The name has no address.
     Dns,
     Refused,
     /// No connection in time, or no way there.
     Connect,
     /// The certificate, or the TLS handshake.
-    Tls(Option<Box<tls::Failure>>),
+    Tls(Option<Box<TlsFailure>>),
     /// The way through the proxy.
     Proxy,
 }
 
 /// Sorts an error of reqwest. `limit` is that of the request.
-pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, route: Route) -> Lost {
+pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, route: Route) -> TransportError {
     if !error.is_connect() {
         if error.is_builder() {
-            return Lost::Unusable(chain(error));
+            return TransportError::Unusable(chain(error));
         }
         let began = error.is_body() || error.is_decode();
         let why = if error.is_timeout() {
@@ -73,10 +73,16 @@ pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, r
         } else {
             "the connection was lost before there was an answer".into()
         };
-        return Lost::Unanswered(why);
+        return TransportError::Unanswered(why);
     }
     let (layer, why) = layer(error, route.via.is_some());
-    Lost::Unreachable { host: host_and_port(url), layer, why, route: Box::new(route), url: Box::new(url.clone()) }
+    TransportError::Unreachable {
+        host: host_and_port(url),
+        layer,
+        why,
+        route: Box::new(route),
+        url: Box::new(url.clone()),
+    }
 }
 
 /// A limit as it was given, even if a moment of it was over when the request began.
@@ -90,31 +96,35 @@ fn rounded(limit: Duration) -> Duration {
     step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
 }
 
-fn layer(error: &reqwest::Error, proxied: bool) -> (Layer, String) {
+fn layer(error: &reqwest::Error, proxied: bool) -> (TransportLayer, String) {
     let whole = chain(error);
-    if let Some(failure) = tls::failure(error) {
+    if let Some(failure) = TlsFailure::behind(error) {
         let why = failure.to_string();
-        return (Layer::Tls(Some(Box::new(failure))), why);
+        return (TransportLayer::Tls(Some(Box::new(failure))), why);
     }
     // TLS refuses a name that no address can belong to before DNS is asked.
     let no_name = || sources(error).any(<dyn StdError>::is::<rustls::pki_types::InvalidDnsNameError>);
     let no_address = error.is_dns() || whole.contains("dns error") || no_name();
     let io = sources(error).find_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind);
     let (layer, why) = match io {
-        _ if no_address => (Layer::Dns, "its name has no address".into()),
+        _ if no_address => (TransportLayer::Dns, "its name has no address".into()),
         _ if whole.contains("proxy authorization required") => {
-            (Layer::Proxy, "it wants a user name and a password".into())
+            (TransportLayer::Proxy, "it wants a user name and a password".into())
         }
-        _ if whole.contains("tunnel error: unsuccessful") => (Layer::Proxy, "it refuses to connect there".into()),
-        Some(io::ErrorKind::ConnectionRefused) => (Layer::Refused, "nobody listens there: connection refused".into()),
-        Some(io::ErrorKind::InvalidData) => (Layer::Tls(None), last(error)),
+        _ if whole.contains("tunnel error: unsuccessful") => {
+            (TransportLayer::Proxy, "it refuses to connect there".into())
+        }
+        Some(io::ErrorKind::ConnectionRefused) => {
+            (TransportLayer::Refused, "nobody listens there: connection refused".into())
+        }
+        Some(io::ErrorKind::InvalidData) => (TransportLayer::Tls(None), last(error)),
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-            (Layer::Connect, "the connection was closed while it was being made".into())
+            (TransportLayer::Connect, "the connection was closed while it was being made".into())
         }
-        _ if error.is_timeout() => (Layer::Connect, "no connection in time".into()),
-        _ => (Layer::Connect, last(error)),
+        _ if error.is_timeout() => (TransportLayer::Connect, "no connection in time".into()),
+        _ => (TransportLayer::Connect, last(error)),
     };
-    (if proxied { Layer::Proxy } else { layer }, why)
+    (if proxied { TransportLayer::Proxy } else { layer }, why)
 }
 
 fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

@@ -11,75 +11,60 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// A version of the kind that is reserved to be answered like this (RFC 9000, 15).
-const NOBODYS: u32 = 0x5a6a_7a8a;
+const RESERVED_VERSION: u32 = 0x5a6a_7a8a;
 
 /// Shorter packets are not answered (RFC 9000, 14.1).
-const PACKET: usize = 1200;
+const PACKET_SIZE: usize = 1200;
 
 /// A connection id with its length before it.
 type Id = [u8; 9];
 
 /// Packets get lost: after this time another is sent, after twice the time the next.
-const AGAIN: Duration = Duration::from_millis(300);
+const RESEND_AFTER: Duration = Duration::from_millis(300);
 
 /// Addresses of a name that are asked.
 const ADDRESSES_MAX: usize = 6;
 
-/// Somebody who speaks QUIC.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Where.
+pub struct QuicAnswer {
     pub address: SocketAddr,
-    /// Which versions, without those that only keep clients flexible.
+    /// Without those that only keep clients flexible (RFC 9000, 15).
     pub versions: Vec<u32>,
     /// From the first packet to the answer.
     pub elapsed: Duration,
 }
 
-/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The name leads nowhere.
+pub enum QuicError {
     #[error("cannot be found in DNS: {0}")]
     NoAddress(io::Error),
-    /// No address lets packets in.
+    /// No address lets packets in; of those that were tried, the first.
     #[error("cannot be reached by UDP ({address}: {cause})")]
-    Unreachable {
-        /// The first that was tried.
-        address: SocketAddr,
-        /// In the system's words.
-        cause: io::Error,
-    },
-    /// Nothing came back.
+    Unreachable { address: SocketAddr, cause: io::Error },
     #[error("does not answer by UDP within {} s", .0.as_secs_f32())]
     Silent(Duration),
 }
 
 /// Asks all addresses of a host at once; the first answer counts.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn ask(host: &str, port: u16, limit: Duration) -> Result<Answer, Error> {
+pub(crate) async fn ask(host: &str, port: u16, limit: Duration) -> Result<QuicAnswer, QuicError> {
     let until = Instant::now() + limit;
-    let silent = |_| Error::Silent(limit);
-    let addresses = timeout_at(until, lookup_host((host, port))).await.map_err(silent)?.map_err(Error::NoAddress)?;
+    let silent = |_| QuicError::Silent(limit);
+    let addresses =
+        timeout_at(until, lookup_host((host, port))).await.map_err(silent)?.map_err(QuicError::NoAddress)?;
+    let one = |address| async move { ask_address(address).await.map_err(|cause| (address, cause)) };
     let mut asking: FuturesUnordered<_> = addresses.take(ADDRESSES_MAX).map(one).collect();
     let mut first = None;
     while let Some(answer) = timeout_at(until, asking.next()).await.map_err(silent)? {
         match answer {
             Ok(answer) => return Ok(answer),
-            Err((address, cause)) => drop(first.get_or_insert(Error::Unreachable { address, cause })),
+            Err((address, cause)) => drop(first.get_or_insert(QuicError::Unreachable { address, cause })),
         }
     }
-    Err(first.unwrap_or_else(|| Error::NoAddress(io::Error::other("it has no address"))))
-}
-
-async fn one(address: SocketAddr) -> Result<Answer, (SocketAddr, io::Error)> {
-    talk(address).await.map_err(|cause| (address, cause))
+    Err(first.unwrap_or_else(|| QuicError::NoAddress(io::Error::other("it has no address"))))
 }
 
 /// Asks again and again until there is an answer.
-async fn talk(address: SocketAddr) -> io::Result<Answer> {
+async fn ask_address(address: SocketAddr) -> io::Result<QuicAnswer> {
     let any: SocketAddr =
         if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
     let socket = UdpSocket::bind(any).await?;
@@ -89,8 +74,8 @@ async fn talk(address: SocketAddr) -> io::Result<Answer> {
         getrandom::fill(&mut id[1..]).map_err(io::Error::other)?;
     }
     let (question, started) = (question(&ids), Instant::now());
-    let mut answer = [0; PACKET];
-    let mut wait = AGAIN;
+    let mut answer = [0; PACKET_SIZE];
+    let mut wait = RESEND_AFTER;
     loop {
         socket.send(&question).await?;
         let pause = Instant::now() + wait;
@@ -98,7 +83,7 @@ async fn talk(address: SocketAddr) -> io::Result<Answer> {
             timeout(pause.saturating_duration_since(Instant::now()), socket.recv(&mut answer)).await
         {
             if let Some(versions) = versions(&answer[..received?], &ids) {
-                return Ok(Answer { address, versions, elapsed: started.elapsed() });
+                return Ok(QuicAnswer { address, versions, elapsed: started.elapsed() });
             }
         }
         wait *= 2;
@@ -108,9 +93,9 @@ async fn talk(address: SocketAddr) -> io::Result<Answer> {
 /// A long header, the ids of both sides, and nothing.
 fn question([theirs, ours]: &[Id; 2]) -> Vec<u8> {
     let mut packet = vec![0b1100_0000];
-    packet.extend(NOBODYS.to_be_bytes());
+    packet.extend(RESERVED_VERSION.to_be_bytes());
     packet.extend([*theirs, *ours].concat());
-    packet.resize(PACKET, 0);
+    packet.resize(PACKET_SIZE, 0);
     packet
 }
 

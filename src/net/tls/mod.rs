@@ -1,6 +1,5 @@
 //! The one TLS set-up of the client side, and what went wrong when a certificate is refused.
 
-mod certificate;
 mod failure;
 
 use std::sync::{Arc, OnceLock};
@@ -11,13 +10,15 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
-use self::certificate::Shown;
-pub use self::failure::{Failure, failure};
+pub use self::failure::TlsFailure;
 
 /// Why a file of certificates cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PemError {
+pub(crate) enum PemError {
     /// No `BEGIN CERTIFICATE`.
     #[error("it holds no certificate in PEM form")]
     Empty,
@@ -27,10 +28,7 @@ pub enum PemError {
 }
 
 /// Reads the certificates of a PEM file such as a CA bundle; unreadable ones among readable ones are left out.
-///
-/// # Errors
-/// See [`PemError`].
-pub fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub(crate) fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect();
     if found.is_empty() {
         return Err(PemError::Empty);
@@ -41,24 +39,19 @@ pub fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
 }
 
 /// Whether a file looks like a CA bundle, without reading all of it as [`read_pem`] does.
-///
-/// # Errors
-/// [`PemError::Empty`].
-pub fn holds_certificates(pem: &[u8]) -> Result<(), PemError> {
+pub(crate) fn holds_certificates(pem: &[u8]) -> Result<(), PemError> {
     let mark = b"-----BEGIN CERTIFICATE-----";
     pem.windows(mark.len()).any(|bytes| bytes == mark).then_some(()).ok_or(PemError::Empty)
 }
 
 /// TLS 1.2 and 1.3 by ring; trusts Mozilla's roots and `extra_roots`. No ALPN: each user of it sets its own on a clone.
-#[must_use]
 pub fn client_config(extra_roots: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
     client_config_with_bundle(extra_roots, Vec::new())
 }
 
 /// The same, trusting what is in `bundle` too: a PEM file of a whole system's certificates. Those are read when a server
 /// shows a certificate and not before, which takes about a millisecond, a third of a restart on loopback.
-#[must_use]
-pub fn client_config_with_bundle(extra_roots: &[CertificateDer<'static>], bundle: Vec<u8>) -> Arc<ClientConfig> {
+pub(crate) fn client_config_with_bundle(extra_roots: &[CertificateDer<'static>], bundle: Vec<u8>) -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier = NamingVerifier {
         inner: OnceLock::new(),
@@ -109,7 +102,7 @@ impl ServerCertVerifier for NamingVerifier {
         let verdict = self.inner().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verdict.map_err(|error| match error {
             rustls::Error::InvalidCertificate(why) => {
-                let named = Failure::of_certificate(&why, end_entity);
+                let named = TlsFailure::of_certificate(&why, end_entity);
                 named.map_or(why, |failure| CertificateError::Other(OtherError(Arc::new(failure)))).into()
             }
             other => other,
@@ -139,9 +132,35 @@ impl ServerCertVerifier for NamingVerifier {
     }
 }
 
+/// What people are told of a certificate; of one that cannot be read, nothing. It does not decide about trust.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct CertificateFacts {
+    /// The common name of whoever signed it, or else the organisation.
+    issuer: Option<String>,
+    self_signed: bool,
+    /// When it ends, in seconds since the Unix epoch.
+    not_after: Option<i64>,
+}
+
+impl CertificateFacts {
+    fn read(cert: &CertificateDer<'_>) -> Self {
+        let Ok((_, cert)) = X509Certificate::from_der(cert) else { return Self::default() };
+        Self {
+            issuer: name(cert.issuer()),
+            self_signed: cert.issuer().as_raw() == cert.subject().as_raw(),
+            not_after: Some(cert.validity().not_after.timestamp()),
+        }
+    }
+}
+
+fn name(name: &X509Name<'_>) -> Option<String> {
+    let mut known = name.iter_common_name().chain(name.iter_organization());
+    known.find_map(|part| part.as_str().ok()).map(str::to_owned)
+}
+
 /// What the two ends of a connection agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agreed {
+pub(crate) struct TlsSession {
     /// `TLS 1.3`.
     pub version: &'static str,
     /// Who signed the server's certificate, where that can be read.
@@ -150,11 +169,11 @@ pub struct Agreed {
     pub not_after: Option<i64>,
 }
 
-impl Agreed {
+impl TlsSession {
     /// Reads it off a connection whose handshake is done.
-    #[must_use]
     pub fn on(connection: &rustls::ClientConnection) -> Self {
-        let cert = connection.peer_certificates().and_then(<[_]>::first).map(Shown::read).unwrap_or_default();
+        let cert =
+            connection.peer_certificates().and_then(<[_]>::first).map(CertificateFacts::read).unwrap_or_default();
         Self {
             version: match connection.protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
@@ -169,7 +188,26 @@ impl Agreed {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
     use super::*;
+
+    #[test]
+    fn issuer_and_end_are_named() {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::OrganizationName, "Home Ltd");
+        params.distinguished_name.push(DnType::CommonName, "Home CA");
+        let issuer = Issuer::new(params, KeyPair::generate().unwrap());
+        let mut leaf = CertificateParams::new(vec!["h.example".into()]).unwrap();
+        leaf.not_after = rcgen::date_time_ymd(2031, 5, 6);
+        let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        let end = Some("2031-05-06T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second());
+        let shown = CertificateFacts { issuer: Some("Home CA".into()), self_signed: false, not_after: end };
+        assert_eq!(CertificateFacts::read(leaf.der()), shown);
+        let own = rcgen::generate_simple_self_signed(["h.example".into()]).unwrap();
+        assert!(CertificateFacts::read(own.cert.der()).self_signed);
+    }
 
     #[test]
     fn a_bundle_keeps_what_can_be_read() {
@@ -186,6 +224,7 @@ mod tests {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             let _ = read_pem(&bytes);
+            CertificateFacts::read(&CertificateDer::from(bytes));
         }
     }
 }

@@ -5,38 +5,35 @@ use std::fmt;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use super::address::is_loopback;
+use super::is_loopback;
 
-/// A proxy, and the environment variable that asked for it.
+/// The proxies that are to be used, each with the environment variable that asked for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// For `https` targets.
+    /// For targets whose scheme is `https`.
     pub https: Option<(&'static str, Url)>,
-    /// For `http` targets.
+    /// For targets whose scheme is `http`.
     pub http: Option<(&'static str, Url)>,
     /// Hosts that are reached directly, as in `NO_PROXY`.
     pub except: Option<String>,
 }
 
-/// The proxy that a request went through.
+/// The proxy that a request goes through, as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
-    /// The environment variable that names it.
     pub variable: &'static str,
-    /// Its host and port.
+    /// With its port.
     pub host: String,
 }
 
 impl Proxy {
     /// The proxy for `url`, if it goes through one. Loopback never does.
-    pub(super) fn target(&self, url: &Url) -> Option<&(&'static str, Url)> {
+    pub(crate) fn target(&self, url: &Url) -> Option<&(&'static str, Url)> {
         let proxy = if url.scheme() == "https" { self.https.as_ref() } else { self.http.as_ref() }?;
         (!is_loopback(url) && !self.excepts(url)).then_some(proxy)
     }
 
-    /// The same, as it may be shown.
-    #[must_use]
-    pub fn via(&self, url: &Url) -> Option<Via> {
+    pub(crate) fn via(&self, url: &Url) -> Option<Via> {
         self.target(url).map(|(variable, proxy)| Via { variable, host: host_and_port(proxy) })
     }
 
@@ -57,7 +54,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// `host:port` of a URL.
-pub(super) fn host_and_port(url: &Url) -> String {
+pub(crate) fn host_and_port(url: &Url) -> String {
     match (url.host_str(), url.port_or_known_default()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (Some(host), None) => host.to_owned(),

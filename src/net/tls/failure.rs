@@ -8,43 +8,31 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, OtherError};
 
-use super::certificate::Shown;
+use super::CertificateFacts;
 
-/// Why a TLS connection was not made.
+/// Why a TLS connection was not made. The issuer is named where it can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum TlsFailure {
     /// Seconds since the Unix epoch.
     Expired {
-        /// When the certificate ended.
         not_after: u64,
-        /// What the clock here says.
         now: u64,
-        /// Who signed it, where that can be read.
         issuer: Option<String>,
     },
     /// Seconds since the Unix epoch. More often a clock that is behind than a certificate of the future.
     NotValidYet {
-        /// When the certificate begins.
         not_before: u64,
-        /// What the clock here says.
         now: u64,
-        /// Who signed it, where that can be read.
         issuer: Option<String>,
     },
-    /// The certificate is for other names.
     WrongName {
-        /// The name dialled.
         expected: String,
-        /// The names in the certificate.
         presented: Vec<String>,
-        /// Who signed it, where that can be read.
         issuer: Option<String>,
     },
     /// No known authority stands behind the certificate.
     UnknownIssuer {
-        /// Who signed it, where that can be read.
         issuer: Option<String>,
-        /// It vouches for itself.
         self_signed: bool,
     },
     /// What answered is no TLS: usually plain HTTP.
@@ -53,10 +41,10 @@ pub enum Failure {
     Other(String),
 }
 
-impl Failure {
+impl TlsFailure {
     /// What `why` means for `cert`; `None` where the library's own words must do.
     pub(super) fn of_certificate(why: &CertificateError, cert: &CertificateDer<'_>) -> Option<Self> {
-        let Shown { issuer, self_signed, .. } = Shown::read(cert);
+        let CertificateFacts { issuer, self_signed, .. } = CertificateFacts::read(cert);
         Some(match why {
             CertificateError::ExpiredContext { time, not_after } => {
                 Self::Expired { not_after: not_after.as_secs(), now: time.as_secs(), issuer }
@@ -73,9 +61,23 @@ impl Failure {
             _ => return None,
         })
     }
+
+    /// The TLS failure behind an error, however deep it lies.
+    pub(crate) fn behind(error: &(dyn Error + 'static)) -> Option<Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+                return Some(describe(tls));
+            }
+            // `source()` of an I/O error skips the error that it wraps.
+            let wrapped = error.downcast_ref::<io::Error>().and_then(|e| e.get_ref());
+            next = wrapped.map(|e| e as &(dyn Error + 'static)).or_else(|| error.source());
+        }
+        None
+    }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for TlsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = |issuer: &Option<String>| {
             issuer.as_ref().map_or_else(String::new, |issuer| format!("; it was issued by {issuer:?}"))
@@ -110,36 +112,21 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Error for Failure {}
+impl Error for TlsFailure {}
 
 fn day(unix_s: u64) -> String {
     let time = i64::try_from(unix_s).ok().and_then(|s| Timestamp::from_second(s).ok());
     time.map_or_else(|| "an impossible day".into(), |t| t.strftime("%Y-%m-%d").to_string())
 }
 
-/// The TLS failure behind an error, however deep it lies.
-#[must_use]
-pub fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(describe(tls));
-        }
-        // `source()` of an I/O error skips the error that it wraps.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(|e| e.get_ref());
-        next = wrapped.map(|e| e as &(dyn Error + 'static)).or_else(|| error.source());
-    }
-    None
-}
-
-fn describe(error: &rustls::Error) -> Failure {
+fn describe(error: &rustls::Error) -> TlsFailure {
     use rustls::Error as Tls;
     match error {
         Tls::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
-            inner.downcast_ref::<Failure>().cloned().unwrap_or_else(|| Failure::Other(inner.to_string()))
+            inner.downcast_ref::<TlsFailure>().cloned().unwrap_or_else(|| TlsFailure::Other(inner.to_string()))
         }
-        Tls::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => Failure::NotTls,
-        other => Failure::Other(other.to_string()),
+        Tls::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => TlsFailure::NotTls,
+        other => TlsFailure::Other(other.to_string()),
     }
 }
 

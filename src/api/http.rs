@@ -8,9 +8,9 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::{Host, Url};
 
-use super::lost::{self, Lost, Route};
-use super::proxy::Proxy;
+use super::transport::{self, Route, TransportError};
 use crate::clock::{self, Clock};
+use crate::net::proxy::Proxy;
 use crate::secret::{Secret, scrub};
 
 /// The largest body that is read, in bytes.
@@ -36,9 +36,9 @@ pub struct Network {
     pub proxy: Option<Proxy>,
 }
 
-/// One request.
+/// One request; its URL is sent exactly as it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub struct HttpRequest<'a> {
     pub method: &'a Method,
     pub url: &'a Url,
     /// The NIP-98 value, where the call needs one.
@@ -48,7 +48,7 @@ pub struct Call<'a> {
     pub limit: Option<Duration>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> HttpRequest<'a> {
     /// A GET that anybody may send.
     pub fn get(url: &'a Url) -> Self {
         Self { method: &Method::GET, url, authorization: None, body: None, limit: None }
@@ -63,7 +63,7 @@ impl<'a> Call<'a> {
 
 /// An answer, whatever it says.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct HttpReply {
     pub status: u16,
     /// When the server says that it answered, in milliseconds since the Unix epoch, cut to seconds.
     pub date_ms: Option<i64>,
@@ -86,7 +86,7 @@ pub struct Reply {
     pub cut: bool,
 }
 
-impl Reply {
+impl HttpReply {
     /// How far our clock is ahead of the server's, in seconds (negative: behind).
     pub fn clock_ahead_s(&self) -> Option<i64> {
         let ours = self.sent_ms.midpoint(self.received_ms);
@@ -124,18 +124,18 @@ impl Reply {
 
 /// Sends requests. Made once; connections are kept between rooms.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct HttpClient {
     inner: reqwest::Client,
     network: Network,
     clock: Clock,
 }
 
-impl Client {
+impl HttpClient {
     /// Nothing is connected yet.
     ///
     /// # Errors
-    /// [`Lost::Unusable`] when the TLS or proxy settings do not fit together.
-    pub fn new(network: Network) -> Result<Self, Lost> {
+    /// [`TransportError::Unusable`] when the TLS or proxy settings do not fit together.
+    pub fn new(network: Network) -> Result<Self, TransportError> {
         let mut tls = (*network.tls).clone();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut builder = reqwest::Client::builder()
@@ -154,7 +154,7 @@ impl Client {
             let target = move |url: &Url| proxy.target(url).map(|(_, target)| target.clone());
             builder = builder.proxy(reqwest::Proxy::custom(target));
         }
-        let inner = builder.build().map_err(|e| Lost::Unusable(lost::chain(&e)))?;
+        let inner = builder.build().map_err(|e| TransportError::Unusable(transport::chain(&e)))?;
         Ok(Self { inner, network, clock: Clock::default() })
     }
 
@@ -171,13 +171,13 @@ impl Client {
     /// Sends one request and reads the answer.
     ///
     /// # Errors
-    /// [`Lost::Unreachable`]: nothing was sent. [`Lost::Unanswered`]: it was, and there is no whole answer.
-    pub async fn send(&self, call: Call<'_>) -> Result<Reply, Lost> {
+    /// [`TransportError::Unreachable`]: nothing was sent. [`TransportError::Unanswered`]: it was, and there is no whole answer.
+    pub async fn send(&self, call: HttpRequest<'_>) -> Result<HttpReply, TransportError> {
         let limit = call.limit.map_or(self.network.timeout, |limit| limit.min(self.network.timeout));
         let mut request = self.inner.request(call.method.clone(), call.url.clone()).timeout(limit);
         if let Some(value) = call.authorization {
             let mut value = reqwest::header::HeaderValue::from_str(value.expose())
-                .map_err(|_| Lost::Unusable("the signature does not fit into a header".into()))?;
+                .map_err(|_| TransportError::Unusable("the signature does not fit into a header".into()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -194,7 +194,7 @@ impl Client {
         let received_ms = self.clock.now_ms();
         let head = |name| header(response.headers(), name);
         let date_ms = head(DATE).and_then(|text| clock::parse_http_date(&text));
-        let mut reply = Reply {
+        let mut reply = HttpReply {
             status: response.status().as_u16(),
             date_ms,
             sent_ms,
@@ -214,10 +214,10 @@ impl Client {
     async fn read_body(
         &self,
         mut response: reqwest::Response,
-        reply: &mut Reply,
+        reply: &mut HttpReply,
         url: &Url,
         limit: Duration,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), TransportError> {
         loop {
             match response.chunk().await {
                 Ok(None) => return Ok(()),
@@ -237,10 +237,10 @@ impl Client {
         }
     }
 
-    async fn lost(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> Lost {
+    async fn lost(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> TransportError {
         let via = self.network.proxy.as_ref().and_then(|proxy| proxy.via(url));
         let tried = if error.is_connect() && via.is_none() { addresses(url).await } else { Vec::new() };
-        lost::from_reqwest(error, url, limit, Route { via, tried })
+        transport::from_reqwest(error, url, limit, Route { via, tried })
     }
 }
 
@@ -280,8 +280,8 @@ fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, html: bool, body: &str) -> Reply {
-        Reply {
+    fn reply(status: u16, html: bool, body: &str) -> HttpReply {
+        HttpReply {
             status,
             date_ms: Some(10_000),
             sent_ms: 104_000,
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(reply(401, false, r#"{"error":"bad Nostr eyJpZCI6IjEyMzQ1Njc4OTAi"}"#).text(), "bad Nostr ***");
         assert_eq!(reply(500, false, &"x".repeat(900)).text().chars().count(), 301);
         assert_eq!(reply(404, false, r#"{"error":"Nes"#).text(), r#"{"error":"Nes…"#);
-        assert_eq!(Reply { cut: true, ..reply(404, false, "") }.text(), "");
+        assert_eq!(HttpReply { cut: true, ..reply(404, false, "") }.text(), "");
     }
 
     #[test]

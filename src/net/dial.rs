@@ -1,0 +1,358 @@
+//! The one dialler: each layer of a connection is timed, bounded and blamed by itself.
+//!
+//! ```text
+//! connect   DNS        the addresses of the name
+//!           TCP        the first address that answers
+//!           TLS        for https and wss
+//! upgrade   WebSocket  an HTTP request, answered with 101
+//! ```
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError, protocol::WebSocketConfig};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
+use url::Url;
+
+use super::io_text;
+use super::tls::{TlsFailure, TlsSession};
+use crate::secret::{excerpt, scrub};
+
+/// For one layer, unless somebody has a reason for another limit.
+pub(crate) const LAYER_LIMIT: Duration = Duration::from_secs(10);
+/// RFC 8305, 5: how long one address may be silent before the next is tried beside it.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+/// What may wait to be written. Each ping wants a pong: without a limit, somebody who sends pings and never reads would
+/// fill the memory.
+const WRITE_BUFFER_MAX: usize = 2 << 20;
+
+pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialLayer {
+    Dns,
+    Tcp,
+    Tls,
+    WebSocket,
+}
+
+impl DialLayer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "DNS",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::WebSocket => "WebSocket",
+        }
+    }
+}
+
+/// How long each layer took, without those that were not reached or not needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timings(Vec<(&'static str, Duration)>);
+
+impl Timings {
+    pub(crate) fn of(&self, layer: DialLayer) -> Option<Duration> {
+        self.0.iter().find(|(name, _)| *name == layer.name()).map(|(_, time)| *time)
+    }
+
+    /// The layers below the WebSocket.
+    pub(crate) fn connecting(&self) -> Duration {
+        [DialLayer::Dns, DialLayer::Tcp, DialLayer::Tls].into_iter().filter_map(|layer| self.of(layer)).sum()
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        self.0.iter().map(|(_, time)| *time).sum()
+    }
+
+    /// `DNS 2 ms, TCP 11 ms, …`
+    pub(crate) fn describe(&self) -> String {
+        self.0.iter().map(|(name, time)| format!("{name} {}", milliseconds(*time))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What was done on the connection belongs to it too.
+    pub(crate) fn push(&mut self, name: &'static str, time: Duration) {
+        self.0.push((name, time));
+    }
+}
+
+/// A time for people, `0.4 ms` or `41 ms`.
+pub(crate) fn milliseconds(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1000.0;
+    if ms < 9.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+}
+
+/// Nothing came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut {
+    pub after: Duration,
+    /// The layer had less time than it should have, because all together had no more: this says little about the server.
+    pub cut_short: bool,
+}
+
+/// Why a layer was not passed. Texts are scrubbed, in the words of the system or of the library.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialCause {
+    /// The name has no address, or nobody could be asked.
+    #[error("{0}")]
+    NoAddress(String),
+    /// No address let us connect.
+    #[error("{}", .0.iter().map(|(at, why)| format!("{at}: {}", why.to_lowercase())).collect::<Vec<_>>().join(", "))]
+    NoConnection(Vec<(SocketAddr, String)>),
+    #[error("{0}")]
+    Tls(TlsFailure),
+    /// What answered speaks HTTP, and did not agree to a WebSocket.
+    #[error("it answered with HTTP {status} instead of a WebSocket")]
+    NoWebSocket {
+        status: u16,
+        /// Where a redirect leads: it is not followed.
+        location: Option<String>,
+        /// As much of it as came with the head.
+        body: String,
+    },
+    /// The connection broke, or what came was neither WebSocket nor HTTP.
+    #[error("{}", .0.to_lowercase())]
+    Broken(String),
+    #[error("nothing happened for {} ms", .0.after.as_millis())]
+    TimedOut(TimedOut),
+}
+
+impl From<TimedOut> for DialCause {
+    fn from(timed_out: TimedOut) -> Self {
+        Self::TimedOut(timed_out)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {cause}", .layer.name())]
+pub struct DialError {
+    /// The layer that was not passed.
+    pub layer: DialLayer,
+    pub cause: DialCause,
+    /// The layers before it.
+    pub timings: Timings,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct DialLimits {
+    /// For each layer.
+    pub each: Duration,
+    /// For all together.
+    pub until: Instant,
+}
+
+impl DialLimits {
+    pub(crate) fn within(limit: Duration) -> Self {
+        Self { each: limit, until: Instant::now() + limit }
+    }
+
+    /// Does `work` with the time that one layer has.
+    pub(crate) async fn bound<T, E: From<TimedOut>>(
+        self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<(T, Duration), E> {
+        let started = Instant::now();
+        let deadline = (started + self.each).min(self.until);
+        let after = deadline.saturating_duration_since(started);
+        let timed_out = TimedOut { after, cut_short: after < self.each };
+        let value = timeout_at(deadline, work).await.unwrap_or_else(|_| Err(timed_out.into()))?;
+        Ok((value, started.elapsed()))
+    }
+
+    async fn layer<T>(
+        self,
+        layer: DialLayer,
+        timings: &mut Timings,
+        work: impl Future<Output = Result<T, DialCause>>,
+    ) -> Result<T, DialError> {
+        let bounded = self.bound(work).await;
+        let (value, time) = bounded.map_err(|cause| DialError { layer, cause, timings: timings.clone() })?;
+        timings.push(layer.name(), time);
+        Ok(value)
+    }
+}
+
+/// A connection before anything was said on it.
+#[derive(Debug)]
+pub struct Connection {
+    stream: MaybeTlsStream<TcpStream>,
+    pub(crate) timings: Timings,
+    pub(crate) remote_address: SocketAddr,
+    #[cfg_attr(not(feature = "media"), allow(dead_code, reason = "audio leaves from there"))]
+    pub(crate) local_ip: Option<IpAddr>,
+}
+
+impl Connection {
+    /// What TLS agreed on; `None` without it.
+    pub(crate) fn tls(&self) -> Option<TlsSession> {
+        match &self.stream {
+            MaybeTlsStream::Rustls(stream) => Some(TlsSession::on(stream.get_ref().1)),
+            _ => None,
+        }
+    }
+
+    /// Turns it into a WebSocket that takes messages of `message_max` bytes at most.
+    pub(crate) async fn upgrade(
+        self,
+        url: &Url,
+        message_max: usize,
+        limits: DialLimits,
+    ) -> Result<(WebSocket, Timings), DialError> {
+        let Self { stream, mut timings, .. } = self;
+        let upgrading = Box::pin(async {
+            let upgraded = client_async_with_config(url.as_str(), stream, Some(websocket_config(message_max))).await;
+            upgraded.map(|(socket, _)| socket).map_err(|error| match error {
+                tungstenite::Error::Http(response) => not_upgraded(&response),
+                error => DialCause::Broken(websocket_text(&error)),
+            })
+        });
+        let socket = limits.layer(DialLayer::WebSocket, &mut timings, upgrading).await?;
+        Ok((socket, timings))
+    }
+}
+
+fn websocket_config(message_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(message_max))
+        .max_frame_size(Some(message_max))
+        .max_write_buffer_size(WRITE_BUFFER_MAX)
+}
+
+fn not_upgraded(response: &tungstenite::handshake::client::Response) -> DialCause {
+    let status = response.status();
+    let location = response.headers().get("location").filter(|_| status.is_redirection());
+    let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
+    DialCause::NoWebSocket {
+        status: status.as_u16(),
+        location: location.and_then(|value| value.to_str().ok()).map(excerpt),
+        body: scrub(&body).into_owned(),
+    }
+}
+
+/// What an error of a WebSocket means; that too much was sent is told by whoever set the limit.
+pub(crate) fn websocket_text(error: &tungstenite::Error) -> String {
+    match error {
+        tungstenite::Error::Io(error) => io_text(error),
+        tungstenite::Error::ConnectionClosed
+        | tungstenite::Error::AlreadyClosed
+        | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            "the server closed the connection".into()
+        }
+        _ => "what answers there does not speak WebSocket".into(),
+    }
+}
+
+/// Connects to the host of a URL, by TLS if its scheme is `https` or `wss`; the rest of the URL does not matter.
+/// TLS offers the protocol `alpn`, or none.
+pub async fn connect(
+    url: &Url,
+    tls: &rustls::ClientConfig,
+    alpn: Option<&str>,
+    limits: DialLimits,
+) -> Result<Connection, DialError> {
+    let mut timings = Timings::default();
+    let port = url.port_or_known_default().unwrap_or(443);
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let addresses = match host.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, port)],
+        Err(_) => limits.layer(DialLayer::Dns, &mut timings, resolve(host, port)).await?,
+    };
+    let (tcp, remote_address) = limits.layer(DialLayer::Tcp, &mut timings, first_to_answer(&addresses)).await?;
+    let local_ip = tcp.local_addr().ok().map(|address| address.ip());
+    let stream = if matches!(url.scheme(), "https" | "wss") {
+        let mut config = tls.clone();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let stream = limits.layer(DialLayer::Tls, &mut timings, tls_handshake(config, host, tcp)).await?;
+        MaybeTlsStream::Rustls(stream)
+    } else {
+        MaybeTlsStream::Plain(tcp)
+    };
+    Ok(Connection { stream, timings, remote_address, local_ip })
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialCause> {
+    let found = lookup_host((host, port)).await.map_err(|error| {
+        let text = io_text(&error);
+        DialCause::NoAddress(text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned())
+    })?;
+    let mut addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
+    addresses.dedup();
+    if addresses.is_empty() { Err(DialCause::NoAddress("it has no address".into())) } else { Ok(addresses) }
+}
+
+async fn first_to_answer(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), DialCause> {
+    let mut waiting = addresses.iter();
+    let mut under_way = FuturesUnordered::new();
+    let mut failures = Vec::new();
+    loop {
+        // Each turn begins one more: at once after a failure, after a while beside those that are silent.
+        if let Some(&address) = waiting.next() {
+            under_way.push(async move { (address, TcpStream::connect(address).await) });
+        }
+        tokio::select! {
+            Some((address, result)) = under_way.next() => match result {
+                Ok(stream) => {
+                    TcpStream::set_nodelay(&stream, true).map_err(|error| DialCause::Broken(io_text(&error)))?;
+                    return Ok((stream, address));
+                }
+                Err(error) => failures.push((address, io_text(&error))),
+            },
+            () = sleep(ATTEMPT_DELAY), if waiting.len() > 0 => {}
+            else => return Err(DialCause::NoConnection(failures)),
+        }
+    }
+}
+
+async fn tls_handshake(
+    config: rustls::ClientConfig,
+    host: &str,
+    tcp: TcpStream,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, DialCause> {
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|error| DialCause::Tls(TlsFailure::Other(error.to_string())))?;
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|error| match TlsFailure::behind(&error) {
+        Some(failure) => DialCause::Tls(failure),
+        None => DialCause::Broken(io_text(&error)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, SinkExt};
+    use tokio::io::AsyncWriteExt;
+    use tokio_tungstenite::tungstenite::{Message, protocol::Role};
+
+    use super::*;
+
+    /// A peer that sends pings and never reads: the pongs that wait for it are limited.
+    #[tokio::test]
+    async fn pongs_do_not_fill_the_memory() {
+        let (here, mut there) = tokio::io::duplex(4096);
+        let mut socket = WebSocketStream::from_raw_socket(here, Role::Client, Some(websocket_config(1 << 20))).await;
+        let ping = [&[0x89, 125][..], &[0; 125]].concat();
+        let pings = WRITE_BUFFER_MAX / ping.len() + 100;
+        tokio::join!(
+            async {
+                for _ in 0..pings {
+                    there.write_all(&ping).await.unwrap();
+                }
+            },
+            async {
+                for _ in 0..pings {
+                    assert!(socket.next().await.unwrap().unwrap().is_ping());
+                }
+            },
+        );
+        let sent = socket.send(Message::text("are you there?")).now_or_never();
+        assert!(matches!(sent, Some(Err(tungstenite::Error::WriteBufferFull(_)))), "{sent:?}");
+    }
+}
