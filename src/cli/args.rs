@@ -109,17 +109,6 @@ pub struct ServerArgs {
     pub timeout: Option<Duration>,
 }
 
-/// What is sent again.
-#[derive(Clone, Debug, Default, Args)]
-pub struct RetryArgs {
-    /// Attempts after the first, for failures that are safe to repeat
-    #[arg(long, value_name = "N", help_heading = "Server")]
-    pub retries: Option<u32>,
-    /// The longest pause that a server may ask for
-    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
-    pub max_wait: Option<Duration>,
-}
-
 /// Where the key comes from. It is never an argument.
 #[derive(Clone, Debug, Default, Args)]
 pub struct KeyArgs {
@@ -129,6 +118,21 @@ pub struct KeyArgs {
     /// A file with the passphrase of an ncryptsec
     #[arg(long, value_name = "PATH", help_heading = "Key")]
     pub passphrase_file: Option<PathBuf>,
+}
+
+/// What commands share that send signed requests.
+#[derive(Debug, Args)]
+pub struct SignedArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Attempts after the first, for failures that are safe to repeat
+    #[arg(long, value_name = "N", help_heading = "Server")]
+    pub retries: Option<u32>,
+    /// The longest pause that a server may ask for
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]
+    pub max_wait: Option<Duration>,
+    #[command(flatten)]
+    pub key: KeyArgs,
 }
 
 /// The nest that a command looks at.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::command::ServeArgs;
-use super::exit::Exit;
 use super::messages::errors::Failure;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -59,13 +58,13 @@ pub(super) fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> R
         }
         Some(Err(error)) => {
             let path = file.unwrap_or(Path::new("")).display();
-            return Err(Failure::new(Exit::Usage, format!("cannot read the configuration {path}: {error}")));
+            return Err(Failure::usage(format!("cannot read the configuration {path}: {error}")));
         }
     };
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
     parse(&text, profile).map(|config| config.below(folder)).map_err(|why| {
         let path = file.unwrap_or(Path::new("")).display();
-        Failure::new(Exit::Usage, format!("the configuration {path} has a mistake: {why}"))
+        Failure::usage(format!("the configuration {path} has a mistake: {why}"))
     })
 }
 
@@ -81,6 +80,7 @@ fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exit::Exit;
     use super::*;
 
     const TEXT: &str = "api = 'https://a'\nkey-file = 'k'\n[profile.work]\napi = 'https://b'\n";

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::messages::errors::Failure;
 use super::messages::{Step, check, notices};
 use crate::commands::check::{Checked, Report};
-use crate::commands::moq::MoqReport;
 use crate::commands::restart::{RestartOutcome, Restarted};
 use crate::commands::status::Standing;
 use crate::commands::{Error, Warning};
@@ -42,19 +41,12 @@ pub(super) struct FailureDocument<'a> {
 /// The check's document.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "CheckReport"))]
-pub(super) struct ReportDocument<'a> {
+pub(super) struct ReportDocument {
     #[serde(flatten)]
     #[cfg_attr(test, schemars(with = "CheckReport"))]
-    report: Seen<'a>,
+    report: Value,
     /// Seven of them, always in the same order; others for a nest on Media over QUIC.
     steps: Vec<Step>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Seen<'a> {
-    LiveKit(&'a CheckReport),
-    OverQuic(&'a MoqReport),
 }
 
 /// What was seen. With `error`: people cannot join, or something else is wrong.
@@ -66,7 +58,7 @@ pub(super) struct CheckedDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     room_id: Option<&'a str>,
     #[serde(flatten)]
-    report: ReportDocument<'a>,
+    report: ReportDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
 }
@@ -90,7 +82,7 @@ pub(super) struct RestartedDocument<'a> {
     restarted: Warned<&'a Restarted>,
     /// The proof.
     #[serde(skip_serializing_if = "Option::is_none")]
-    check: Option<ReportDocument<'a>>,
+    check: Option<ReportDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
 }
@@ -128,19 +120,9 @@ pub(super) enum DoctorVerdict {
     Unhealthy,
 }
 
-impl<'a> From<&'a CheckReport> for ReportDocument<'a> {
-    fn from(report: &'a CheckReport) -> Self {
-        Self { report: Seen::LiveKit(report), steps: check::steps(report) }
-    }
-}
-
-impl<'a> From<&'a Report> for ReportDocument<'a> {
-    fn from(report: &'a Report) -> Self {
-        let steps = check::of(report);
-        match report {
-            Report::LiveKit(report) => Self { report: Seen::LiveKit(report), steps },
-            Report::OverQuic(report) => Self { report: Seen::OverQuic(report), steps },
-        }
+impl From<&CheckReport> for ReportDocument {
+    fn from(report: &CheckReport) -> Self {
+        Self { report: json!(report), steps: check::steps(report) }
     }
 }
 
@@ -164,8 +146,12 @@ pub fn report(report: &CheckReport) -> Value {
 }
 
 pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
-    let error = failure.map(Failure::document);
-    json!(CheckedDocument { room_id: Some(&checked.room), report: (&checked.report).into(), error })
+    let report = match &checked.report {
+        Report::LiveKit(report) => json!(report),
+        Report::OverQuic(report) => json!(report),
+    };
+    let report = ReportDocument { report, steps: check::of(&checked.report) };
+    json!(CheckedDocument { room_id: Some(&checked.room), report, error: failure.map(Failure::document) })
 }
 
 pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failure: Option<&Failure>) -> Value {

@@ -2,7 +2,6 @@
 
 use crate::commands::Signal;
 
-/// One line of the table.
 #[derive(Debug)]
 pub struct Row {
     pub exit: Exit,
@@ -20,7 +19,6 @@ macro_rules! exits {
             $(#[doc = $meaning] $exit,)*
         }
 
-        /// All of them, in the order of their codes.
         pub const TABLE: [Row; 14] = [$(Row { exit: Exit::$exit, code: $code, kind: $kind, meaning: $meaning }),*];
     };
 }

@@ -25,14 +25,13 @@ use self::settings::{Env, Sources, output_style, paint};
 use self::terminal::{Streams, Terminal};
 use crate::commands::{Signal, Stop};
 
-/// The whole program: arguments in, exit code out.
 pub fn main(args: &[OsString]) -> u8 {
     forbid_core_dumps();
     let env: Env<'_> = &|name| std::env::var_os(name);
     let streams = Streams::of_process();
     if args.iter().skip(1).any(|arg| crate::key::found_in_argument(arg)) {
-        let failure = Failure::new(Exit::Usage, "a secret key among the arguments; nothing was done")
-            .because(troubles::key_argument());
+        let failure =
+            Failure::usage("a secret key among the arguments; nothing was done").because(troubles::key_argument());
         let terminal = Terminal::new(output_style(&unparsed_output(args), env, streams));
         return finish(&terminal, None, Err(failure));
     }
@@ -99,11 +98,11 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: 
 }
 
 /// What clap says, taken apart: the first paragraph is the mistake, tips and the usage are what to do.
-fn mistake(said: &str) -> Failure {
+fn mistake(message: &str) -> Failure {
     let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut paragraphs = said.split("\n\n").map(line);
+    let mut paragraphs = message.split("\n\n").map(line);
     let message = paragraphs.next().unwrap_or_default();
-    let failure = Failure::new(Exit::Usage, message.trim_start_matches("error: "));
+    let failure = Failure::usage(message.trim_start_matches("error: "));
     paragraphs.fold(failure, |failure, text| match text.strip_prefix("tip: ").or(text.strip_prefix("Usage: ")) {
         Some(hint) => failure.hint(hint),
         None => failure,
@@ -140,7 +139,6 @@ fn signals() -> Stop {
     stop
 }
 
-/// Listens for Ctrl-C from here on.
 #[cfg(not(unix))]
 fn signals() -> Stop {
     let (sender, stop) = Stop::channel();

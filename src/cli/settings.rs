@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{Color, Format, KeyArgs, OutputArgs, RetryArgs, ServerArgs};
+use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
 use super::command::ServeArgs;
 use super::config::{self, Config};
-use super::exit::Exit;
 use super::messages::errors::Failure;
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
@@ -19,13 +18,11 @@ use crate::relay;
 use crate::room::{self, RoomRef};
 use crate::secret::Secret;
 
-/// The variables that the program reads.
 pub(super) mod vars {
     pub const API: &str = "NEST_API";
     /// Relays, with commas between them.
     pub const RELAYS: &str = "NEST_RELAYS";
     pub const KEY_FILE: &str = "NEST_KEY_FILE";
-    /// The host's key itself.
     pub const KEY: &str = "NEST_KEY";
     pub const CONFIG: &str = "NEST_CONFIG";
     pub const PROFILE: &str = "NEST_PROFILE";
@@ -38,16 +35,10 @@ pub(super) mod vars {
     pub const SECRETS: [&str; 3] = [KEY, KEY_FILE, CREDENTIALS];
 }
 
-/// Limit of one attempt, unless told otherwise.
+// The defaults of the flags of the same names.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Limit of what is asked of relays, unless told otherwise.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Attempts after the first, unless told otherwise.
 pub(super) const RETRIES: u32 = 3;
-
-/// The longest pause that is accepted, unless told otherwise.
 pub(super) const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The environment, so that tests can bring their own.
@@ -59,7 +50,6 @@ pub(super) struct Sources<'a> {
     config: Config,
     /// What the configuration was read from, for people.
     pub origin: String,
-    /// Somebody sees questions and can answer them.
     interactive: bool,
 }
 
@@ -90,14 +80,19 @@ impl<'a> Sources<'a> {
             relays: self.relays(server)?,
             allow_http: server.allow_http,
             key: self.key_plan(key),
-            retry: policy(&RetryArgs::default()),
+            retry: RetryPolicy { retries: RETRIES, max_wait: MAX_WAIT },
             jobs: 1,
             state_dir: self.state_dir(),
             interactive: self.interactive,
         })
     }
 
-    /// Reads the name of a nest, or what the alias `@…` stands for.
+    pub fn signed(&self, args: &SignedArgs) -> Result<Settings, Failure> {
+        let retry =
+            RetryPolicy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) };
+        Ok(Settings { retry, ..self.settings(&args.server, &args.key)? })
+    }
+
     pub fn room(&self, name: &str) -> Result<RoomRef, Failure> {
         let text = match room::alias(name) {
             None => name,
@@ -110,23 +105,21 @@ impl<'a> Sources<'a> {
     }
 
     fn no_alias(&self, name: &str) -> Failure {
-        let failure = Failure::new(Exit::Usage, format!("the configuration has no alias {name}"));
+        let failure = Failure::usage(format!("the configuration has no alias {name}"));
         match self.aliases().collect::<Vec<_>>().join(" ") {
             known if known.is_empty() => failure.hint(format!("below [alias]: {} = \"naddr1…\"", &name[1..])),
             known => failure.hint(format!("it has {known}")),
         }
     }
 
-    /// All aliases as they are written.
     pub fn aliases(&self) -> impl Iterator<Item = String> {
         self.config.alias.keys().map(|name| format!("@{name}"))
     }
 
     fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
         let parse = |text: &str| {
-            relay::parse_url(text.trim()).map_err(|error| {
-                Failure::new(Exit::Usage, error.to_string()).hint("a relay is named like wss://nos.lol")
-            })
+            relay::parse_url(text.trim())
+                .map_err(|error| Failure::usage(error.to_string()).hint("a relay is named like wss://nos.lol"))
         };
         let environment = text(self.env, vars::RELAYS).unwrap_or_default();
         let environment = environment.split(',').filter(|relay| !relay.trim().is_empty()).map(parse);
@@ -140,7 +133,7 @@ impl<'a> Sources<'a> {
 
     fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
         let refused = |file: &Path, why: &dyn std::fmt::Display| {
-            Failure::new(Exit::Usage, format!("cannot read certificates from {}: {why}", file.display()))
+            Failure::usage(format!("cannot read certificates from {}: {why}", file.display()))
         };
         let read = |file: &Path| std::fs::read(file).map_err(|error| refused(file, &error));
         let mut roots = Vec::new();
@@ -157,13 +150,14 @@ impl<'a> Sources<'a> {
     }
 
     fn proxy(&self) -> Result<Option<Proxy>, Failure> {
-        let first = |names: &[&'static str]| {
-            let (name, value) = names.iter().find_map(|name| Some((*name, text(self.env, name)?)))?;
-            let url = if value.contains("://") { value } else { format!("http://{value}") };
-            Some(url::Url::parse(&url).map(|url| (name, url)).map_err(|_| {
-                Failure::new(Exit::Usage, format!("{name} is no address of a proxy")).hint(format!("unset {name}"))
-            }))
-        };
+        let first =
+            |names: &[&'static str]| {
+                let (name, value) = names.iter().find_map(|name| Some((*name, text(self.env, name)?)))?;
+                let url = if value.contains("://") { value } else { format!("http://{value}") };
+                Some(url::Url::parse(&url).map(|url| (name, url)).map_err(|_| {
+                    Failure::usage(format!("{name} is no address of a proxy")).hint(format!("unset {name}"))
+                }))
+            };
         let https = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
         // `HTTP_PROXY` in capitals can be set by whoever calls a CGI program; curl ignores it for that reason.
         let http = first(&["http_proxy", "ALL_PROXY", "all_proxy"]).transpose()?;
@@ -188,7 +182,6 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The OS keyring, with the list of its keys in the state folder.
     pub fn keyring(&self) -> Option<Keyring> {
         let keyring = Keyring::new(self.state_dir()?.join("keys.json"));
         Some(if self.interactive { keyring.patient() } else { keyring })
@@ -198,7 +191,6 @@ impl<'a> Sources<'a> {
         home(self.env, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("nest"))
     }
 
-    /// What the configuration says about `nest serve`.
     pub fn serve(&self) -> ServeArgs {
         self.config.serve.clone().unwrap_or_default()
     }
@@ -208,18 +200,15 @@ impl<'a> Sources<'a> {
         text(self.env, &format!("{}{}", vars::SERVE, name.replace('-', "_").to_ascii_uppercase()))
     }
 
-    /// Where systemd has put a credential, if it has.
     pub fn credential(&self, name: &str) -> Option<PathBuf> {
         path(self.env, vars::CREDENTIALS).map(|folder| folder.join(name))
     }
 
-    /// `PATH` as it is.
     pub fn search_path(&self) -> Option<OsString> {
         (self.env)("PATH")
     }
 }
 
-/// How to print.
 pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) -> OutputStyle {
     OutputStyle {
         format: if args.json { Format::Json } else { args.output },
@@ -232,21 +221,15 @@ pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) ->
     }
 }
 
-/// The colours of a stream that `is_terminal`.
 pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
     let wanted = || text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb");
     Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted() }
 }
 
-/// When a request is sent again.
-pub(super) fn policy(args: &RetryArgs) -> RetryPolicy {
-    RetryPolicy { retries: args.retries.unwrap_or(RETRIES), max_wait: args.max_wait.unwrap_or(MAX_WAIT) }
-}
-
 fn base(text: Option<&str>, origin: &str) -> Result<Option<ApiUrl>, Failure> {
-    text.map(ApiUrl::parse).transpose().map_err(|error| {
-        Failure::new(Exit::Usage, format!("{origin}: {error}")).hint("for example https://nostrnests.com")
-    })
+    text.map(ApiUrl::parse)
+        .transpose()
+        .map_err(|error| Failure::usage(format!("{origin}: {error}")).hint("for example https://nostrnests.com"))
 }
 
 /// A variable that is set and not empty.

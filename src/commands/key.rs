@@ -10,10 +10,7 @@ use crate::key::{self, KeySource, Keyring, file, keyring, npub};
 use crate::reporter::{Question, Reporter};
 use crate::secret::Secret;
 
-/// Why a command about keys did not do what it should.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyCommandError {
     #[error(transparent)]
     Key(#[from] key::KeyError),
@@ -32,45 +29,39 @@ pub enum KeyCommandError {
     NotEncrypted(#[source] parse::KeyParseError),
 }
 
+type Result<T> = std::result::Result<T, KeyCommandError>;
+
 impl From<keyring::KeyringError> for KeyCommandError {
     fn from(error: keyring::KeyringError) -> Self {
         Self::Key(error.into())
     }
 }
 
-/// A key in the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its public half; the secret stays in the keyring.
     pub public_key: PublicKey,
     /// Whether it is the one that is used when nothing else is said.
     pub default: bool,
-    /// Whether it was not there before.
     pub new: bool,
 }
 
 /// A secret key as text, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The public half of what is in `text`.
     pub public_key: PublicKey,
     pub text: Secret,
 }
 
-/// What to export.
 #[derive(Clone, Debug, Default)]
 pub struct Export {
     /// Whose key; the default, if none is named.
     pub key: Option<PublicKey>,
-    /// As nsec, not as ncryptsec.
     pub plain: bool,
-    /// Ask nobody whether that is meant.
     pub yes: bool,
     /// The passphrase of the ncryptsec; a person is asked otherwise.
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// What to import.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
     /// Where the key is; a person is asked for it otherwise.
@@ -82,7 +73,7 @@ pub struct Import {
 }
 
 /// Puts a key into the keyring. The first becomes the default; the same key again is fine.
-pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored, KeyCommandError> {
+pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored> {
     let opener = KeyOpener { passphrase_file: request.passphrase_file.as_deref(), reporter };
     let (text, origin) = opener.read(request.from.as_ref()).await?;
     let key = opener.open(&text, &origin).await?;
@@ -91,8 +82,7 @@ pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter
     store(keyring, key, keep).await
 }
 
-/// Makes a new key and puts it into the keyring.
-pub async fn generate(keyring: &Keyring) -> Result<Stored, KeyCommandError> {
+pub async fn generate(keyring: &Keyring) -> Result<Stored> {
     let key = SecretKey::generate();
     let nsec = parse::nsec(&key);
     store(keyring, key, nsec).await
@@ -100,11 +90,7 @@ pub async fn generate(keyring: &Keyring) -> Result<Stored, KeyCommandError> {
 
 /// Makes a new key and writes it to a new file that only its owner can read: as ncryptsec if a passphrase is in the file
 /// for that, or typed by a person; else as nsec.
-pub async fn generate_file(
-    path: &Path,
-    passphrase_file: Option<&Path>,
-    reporter: &dyn Reporter,
-) -> Result<Written, KeyCommandError> {
+pub async fn generate_file(path: &Path, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Written> {
     let key = SecretKey::generate();
     let question = "Passphrase for the new key (empty: none)";
     let text = match new_passphrase(question, passphrase_file, reporter).await {
@@ -116,11 +102,7 @@ pub async fn generate_file(
 }
 
 /// A passphrase that is used from now on: from the file, or typed twice.
-async fn new_passphrase(
-    question: &str,
-    from: Option<&Path>,
-    reporter: &dyn Reporter,
-) -> Result<Secret, KeyCommandError> {
+async fn new_passphrase(question: &str, from: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret> {
     if let Some(path) = from {
         return Ok(source::passphrase(path).await?);
     }
@@ -132,22 +114,20 @@ async fn new_passphrase(
     }
 }
 
-async fn store(keyring: &Keyring, key: SecretKey, text: Secret) -> Result<Stored, KeyCommandError> {
+async fn store(keyring: &Keyring, key: SecretKey, text: Secret) -> Result<Stored> {
     let public_key = Keys::new(key).public_key();
     let new = keyring.put(public_key, text).await?;
     Ok(Stored { public_key, default: keyring.index()?.default_key() == Some(public_key), new })
 }
 
-/// The keys in the keyring, which is not touched.
-pub fn list(keyring: &Keyring) -> Result<Vec<Stored>, KeyCommandError> {
+pub fn list(keyring: &Keyring) -> Result<Vec<Stored>> {
     let index = keyring.index()?;
     let default = index.default_key();
     let stored = |key: &PublicKey| Stored { public_key: *key, default: default == Some(*key), new: false };
-    Ok(index.keys().iter().map(stored).collect())
+    Ok(index.keys.iter().map(stored).collect())
 }
 
-/// Makes a key the default.
-pub fn default(keyring: &Keyring, key: PublicKey) -> Result<(), KeyCommandError> {
+pub fn default(keyring: &Keyring, key: PublicKey) -> Result<()> {
     Ok(keyring.set_default(key)?)
 }
 
@@ -157,8 +137,8 @@ pub async fn remove(
     key: Option<PublicKey>,
     yes: bool,
     reporter: &dyn Reporter,
-) -> Result<PublicKey, KeyCommandError> {
-    let key = match (key, keyring.index()?.keys()) {
+) -> Result<PublicKey> {
+    let key = match (key, keyring.index()?.keys.as_slice()) {
         (Some(key), _) => key,
         (None, [only]) => *only,
         (None, []) => return Err(keyring::KeyringError::Empty.into()),
@@ -173,7 +153,7 @@ pub async fn remove(
 }
 
 /// Takes a secret key out of the keyring once somebody has confirmed it: as ncryptsec under a new passphrase, or as nsec.
-pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter) -> Result<Written, KeyCommandError> {
+pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter) -> Result<Written> {
     let public_key = match request.key {
         Some(key) => key,
         None => keyring.choose(None)?.ok_or(keyring::KeyringError::Empty)?,
@@ -197,7 +177,7 @@ pub async fn encrypt(
     from: Option<&KeySource>,
     passphrase_file: Option<&Path>,
     reporter: &dyn Reporter,
-) -> Result<Written, KeyCommandError> {
+) -> Result<Written> {
     let opener = KeyOpener { passphrase_file: None, reporter };
     let (text, origin) = opener.read(from).await?;
     let key = opener.open(&text, &origin).await?;
@@ -205,11 +185,7 @@ pub async fn encrypt(
     Ok(Written { public_key, text: encrypted(key, passphrase_file, reporter).await? })
 }
 
-async fn encrypted(
-    key: SecretKey,
-    passphrase_file: Option<&Path>,
-    reporter: &dyn Reporter,
-) -> Result<Secret, KeyCommandError> {
+async fn encrypted(key: SecretKey, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret> {
     let passphrase = new_passphrase("New passphrase", passphrase_file, reporter).await?;
     parse::encrypt(key, passphrase).await.map_err(KeyCommandError::NotEncrypted)
 }

@@ -18,10 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Where systemd puts the credentials of a service; access lists guard them, and look like permissions of the group.
 const CREDENTIALS: &str = "/run/credentials/";
 
-/// Why a secret cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum SecretFileError {
     #[error("there is no file {}", .0.display())]
     NotFound(PathBuf),

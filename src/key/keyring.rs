@@ -18,19 +18,13 @@ use tokio::time::{Instant, timeout_at};
 use super::{npub, on_thread};
 use crate::secret::Secret;
 
-/// The name of the service under which the keys are filed.
-pub const SERVICE: &str = "nest";
-
 /// How long a keyring may take that nobody is there to unlock.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
 /// How long a person may take to unlock it.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why the keyring does not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum VaultError {
     #[error("there is no session bus: {0}")]
     NoSessionBus(String),
@@ -49,10 +43,7 @@ pub enum VaultError {
     Other(String),
 }
 
-/// Why no key came out of the keyring, or none went in.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyringError {
     #[error("the OS keyring cannot be used")]
     Unusable(#[source] VaultError),
@@ -68,7 +59,6 @@ pub enum KeyringError {
     Unknown { npub: String, npubs: Vec<String> },
     #[error("there is no key in the OS keyring")]
     Empty,
-    /// The list of keys is not what this program writes.
     #[error("the list of keys {} is damaged: {why}", path.display())]
     Damaged { path: PathBuf, why: String },
     /// `verb` is `read` or `written`.
@@ -87,7 +77,6 @@ pub trait Vault: Send + Sync {
     fn open(&self) -> Result<(), VaultError>;
     /// What is filed under the name, if anything is.
     fn get(&self, name: &str) -> Result<Option<Secret>, VaultError>;
-    /// Files a secret, in place of what was there.
     fn set(&self, name: &str, secret: &Secret) -> Result<(), VaultError>;
     /// Removes what is filed under the name. False if nothing was.
     fn delete(&self, name: &str) -> Result<bool, VaultError>;
@@ -102,12 +91,10 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// The OS keyring; `index` is the file with the list of keys.
     pub fn new(index: impl Into<PathBuf>) -> Self {
         Self::over(Arc::new(OsVault), index)
     }
 
-    /// The same over another vault.
     pub fn over(vault: Arc<dyn Vault>, index: impl Into<PathBuf>) -> Self {
         Self { vault, index: index.into(), limit: LIMIT }
     }
@@ -117,7 +104,6 @@ impl Keyring {
         Self { limit: PATIENCE, ..self }
     }
 
-    /// The list of keys.
     pub(crate) fn index(&self) -> Result<Index, KeyringError> {
         Index::load(&self.index)
     }
@@ -126,8 +112,8 @@ impl Keyring {
     /// keyring itself is not touched.
     pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, KeyringError> {
         let index = self.index()?;
-        match wanted.filter(|key| index.keys().contains(key)).or(index.default_key()) {
-            None if !index.keys().is_empty() => Err(KeyringError::Undecided { npubs: npubs(&index) }),
+        match wanted.filter(|key| index.keys.contains(key)).or(index.default_key()) {
+            None if !index.keys.is_empty() => Err(KeyringError::Undecided { npubs: npubs(&index) }),
             chosen => Ok(chosen),
         }
     }
@@ -158,12 +144,12 @@ impl Keyring {
         Ok(new)
     }
 
-    /// Makes a key the default.
     pub fn set_default(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
-        if !index.set_default(key) {
+        if !index.keys.contains(&key) {
             return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
         }
+        index.default = Some(key);
         index.save(&self.index)
     }
 
@@ -172,12 +158,13 @@ impl Keyring {
         let mut index = self.index()?;
         let name = npub(&key);
         let deleted = self.ask(move |vault| vault.delete(&name)).await?;
-        if index.remove(key) {
-            index.save(&self.index)?;
-        } else if !deleted {
-            return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) });
-        }
-        Ok(())
+        match index.keys.iter().position(|known| *known == key) {
+            None if deleted => return Ok(()),
+            None => return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) }),
+            Some(at) => index.keys.remove(at),
+        };
+        index.default = index.default.filter(|default| *default != key);
+        index.save(&self.index)
     }
 
     async fn ask<T: Send + 'static>(
@@ -212,14 +199,14 @@ async fn within<T: Send + 'static>(
 }
 
 fn npubs(index: &Index) -> Vec<String> {
-    index.keys().iter().map(npub).collect()
+    index.keys.iter().map(npub).collect()
 }
 
 /// The keys in the keyring, in the order in which they came, and which of them is meant when nothing else is said. It is
 /// kept in a JSON file of npubs, for a keyring cannot be listed without being unlocked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
-    keys: Vec<PublicKey>,
+    pub keys: Vec<PublicKey>,
     default: Option<PublicKey>,
 }
 
@@ -255,11 +242,6 @@ impl Index {
         written.map_err(|cause| KeyringError::List { path: path.to_owned(), verb: "written", cause })
     }
 
-    /// All keys, in that order.
-    pub fn keys(&self) -> &[PublicKey] {
-        &self.keys
-    }
-
     /// The key that is meant when nothing else is said: the one that was chosen, or the only one.
     pub fn default_key(&self) -> Option<PublicKey> {
         match self.keys[..] {
@@ -278,23 +260,6 @@ impl Index {
         }
         self.keys.push(key);
         true
-    }
-
-    /// Makes a key the default. False if it is not in the list.
-    pub fn set_default(&mut self, key: PublicKey) -> bool {
-        let known = self.keys.contains(&key);
-        if known {
-            self.default = Some(key);
-        }
-        known
-    }
-
-    /// Takes a key out. False if it was not there.
-    pub fn remove(&mut self, key: PublicKey) -> bool {
-        let before = self.keys.len();
-        self.keys.retain(|other| *other != key);
-        self.default = self.default.filter(|default| *default != key);
-        self.keys.len() < before
     }
 }
 
@@ -317,7 +282,6 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// The keyring of this machine's operating system.
 #[derive(Clone, Copy, Debug)]
 struct OsVault;
 
@@ -356,7 +320,7 @@ impl Vault for OsVault {
 }
 
 fn entry(name: &str) -> Result<Entry, VaultError> {
-    Entry::new(SERVICE, name).map_err(reason)
+    Entry::new("nest", name).map_err(reason)
 }
 
 fn reason(error: StoreError) -> VaultError {

@@ -23,14 +23,11 @@ pub use source::{KeyOrigin, KeyPlan, KeySource, load};
 
 use crate::secret::scrub;
 
-/// Why there is no key, or no signature.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyError {
     #[error("there is no host key")]
     Missing,
-    /// The source is configured, but cannot be read.
     #[error("the host key cannot be read from {origin}")]
     Unreadable {
         origin: KeyOrigin,
@@ -81,7 +78,6 @@ fn curve() -> &'static Secp256k1<All> {
 }
 
 impl HostKey {
-    /// A key in hand.
     pub fn local(key: SecretKey, origin: KeyOrigin) -> Self {
         let keys = Keys::new_with_ctx(curve(), key);
         Self { public_key: keys.public_key(), signer: Signer::Here(keys), origin }
@@ -92,17 +88,14 @@ impl HostKey {
         Self { public_key, signer: Signer::Far { signer, limit }, origin }
     }
 
-    /// Whose key it is.
     pub fn public_key(&self) -> PublicKey {
         self.public_key
     }
 
-    /// Whose key it is, for people.
     pub fn npub(&self) -> String {
         npub(&self.public_key)
     }
 
-    /// Where it came from.
     pub fn source(&self) -> &KeyOrigin {
         &self.origin
     }
@@ -137,7 +130,6 @@ impl fmt::Debug for HostKey {
     }
 }
 
-/// A public key as people know it, `npub1…`.
 pub fn npub(key: &PublicKey) -> String {
     let Ok(npub) = key.to_bech32();
     npub

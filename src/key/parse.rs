@@ -16,10 +16,7 @@ pub const MAX_BYTES: usize = 4096;
 /// A secret key's own characters are 58 and more; so many are enough to be worth hiding.
 const TELLING: usize = 12;
 
-/// Why a text is no key, or an encrypted key does not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say it")]
 pub enum KeyParseError {
     #[error("the passphrase is empty")]
     NoPassphrase,
@@ -33,7 +30,6 @@ pub enum KeyParseError {
     Damaged(&'static str),
     #[error("it has {0} hex digits, and a key has 64")]
     HexLength(usize),
-    /// Not on the curve, such as zeroes.
     #[error("its 64 hex digits are not a valid key")]
     NotOnCurve,
     #[error("it is none of nsec1…, ncryptsec1… and 64 hex digits")]
@@ -47,7 +43,6 @@ pub enum KeyParseError {
     Cipher(String),
 }
 
-/// A key as it was written down.
 #[derive(Clone)]
 pub enum Key {
     Plain(SecretKey),
@@ -112,7 +107,6 @@ pub fn found_in_argument(argument: &OsStr) -> bool {
     })
 }
 
-/// The key as `nsec1…`.
 pub fn nsec(key: &SecretKey) -> Secret {
     let Ok(nsec) = key.to_bech32();
     Secret::new(nsec)
@@ -126,7 +120,6 @@ pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<Secr
         .map_err(cipher)
 }
 
-/// Encrypts a key as `ncryptsec1…`.
 pub async fn encrypt(key: SecretKey, passphrase: Secret) -> Result<Secret, KeyParseError> {
     if passphrase.expose().is_empty() {
         return Err(KeyParseError::NoPassphrase);

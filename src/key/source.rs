@@ -11,10 +11,8 @@ use super::{HostKey, KeyError, file};
 use crate::reporter::{Reporter, Warning};
 use crate::secret::Secret;
 
-/// How often a person may mistype a passphrase.
 const ATTEMPTS: usize = 3;
 
-/// A place that the user named.
 #[derive(Clone, Debug)]
 pub enum KeySource {
     /// `--key-file`; `-` is stdin.
@@ -29,10 +27,7 @@ pub enum KeySource {
     Profile(PathBuf),
 }
 
-/// Where a key came from, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "what each is called says it")]
 pub enum KeyOrigin {
     KeyFile(PathBuf),
     EnvFile(PathBuf),
@@ -62,7 +57,6 @@ impl fmt::Display for KeyOrigin {
 }
 
 impl KeySource {
-    /// What it is called.
     pub fn origin(&self) -> KeyOrigin {
         match self {
             Self::KeyFile(path) => KeyOrigin::KeyFile(path.clone()),
@@ -73,7 +67,6 @@ impl KeySource {
         }
     }
 
-    /// The text that it holds.
     pub async fn read(&self) -> Result<Secret, KeyError> {
         let text = match self {
             Self::Env(text) => Ok(text.clone()),
@@ -83,17 +76,11 @@ impl KeySource {
         text.map_err(|cause| KeyError::Unreadable { origin: self.origin(), cause })
     }
 
-    /// Whether it can be read only once.
     pub fn is_stdin(&self) -> bool {
         matches!(self, Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) if path == Path::new("-"))
     }
-
-    fn is_there(&self) -> bool {
-        !matches!(self, Self::Credential(path) if !path.exists())
-    }
 }
 
-/// Where to look for the host's key, as the settings have it.
 #[derive(Clone, Debug, Default)]
 pub struct KeyPlan {
     /// What the user named, in the order in which it counts. The first answers, and its error is final.
@@ -107,7 +94,7 @@ pub struct KeyPlan {
 impl KeyPlan {
     /// The source that answers, if the user named one: the key is then the same for every room.
     pub fn named(&self) -> Option<&KeySource> {
-        self.explicit.iter().find(|source| source.is_there())
+        self.explicit.iter().find(|source| !matches!(source, KeySource::Credential(path) if !path.exists()))
     }
 }
 
@@ -165,7 +152,6 @@ impl KeyOpener<'_> {
         Err(KeyError::PassphraseNeeded { origin: origin.clone() })
     }
 
-    /// Takes a key out of the keyring and opens it.
     pub async fn open_stored(&self, keyring: &Keyring, key: PublicKey) -> Result<SecretKey, KeyError> {
         let opened = self.open(&keyring.get(key).await?, &KeyOrigin::Keyring).await?;
         if nostr::Keys::new(opened.clone()).public_key() == key {

@@ -3,23 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::ArgGroup;
 
-use super::report::{closes, failed, joinable, joined, step_line};
-use super::{App, restart};
-use crate::cli::args::{KeyArgs, RoomArg, ServerArgs, Transport, duration, exit_help};
-use crate::cli::document;
-use crate::cli::exit::Exit;
-use crate::cli::messages::{self, errors::Failure};
-use crate::cli::terminal::{Paint, clean};
+use super::prelude::*;
+use super::restart;
+use crate::cli::messages;
 use crate::commands::check::{self, CheckOptions, CheckOutcome, Checked, Report};
-use crate::commands::pick::Purpose;
 use crate::commands::restart::RestartOutcome;
-use crate::commands::{Error, Job};
 use crate::key::file;
 use crate::livekit::Verdict;
-use crate::report::Status;
-use crate::room::RoomRef;
 use crate::secret::Secret;
 
 /// The longest token that is read, in bytes.
@@ -93,7 +85,6 @@ async fn nest(app: &App<'_>, job: &Job<'_>, room: &RoomRef, options: CheckOption
     restart::show(&app.terminal, name, &restarted, false).map_or(0, Exit::code)
 }
 
-/// Prints what came of it; returns the exit code.
 fn show(app: &App<'_>, room: Option<&str>, result: &Result<Checked, Error>) -> u8 {
     let checked = match result {
         Ok(checked) => Some(checked),
@@ -114,7 +105,6 @@ fn show(app: &App<'_>, room: Option<&str>, result: &Result<Checked, Error>) -> u
     })
 }
 
-/// What a person sees of a check.
 fn text(checked: &Checked, paint: Paint) -> String {
     let steps = messages::check::of(&checked.report);
     let (mark, verdict) = match (checked.report.verdict(), &checked.report) {
@@ -131,14 +121,14 @@ fn text(checked: &Checked, paint: Paint) -> String {
     };
     let mut lines: Vec<_> = steps.iter().map(|step| step_line(step, paint)).collect();
     lines.push(String::new());
-    let told = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
-    lines.push(format!("{} {told}", paint.mark(mark)));
+    let summary = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
+    lines.push(format!("{} {summary}", paint.mark(mark)));
     lines.join("\n")
 }
 
 /// A token is short-lived: its file may be one that others can read.
 async fn read_token(path: &Path) -> Result<Secret, Failure> {
-    let refused = |why: String| Failure::new(Exit::Usage, format!("cannot read the token: {why}"));
+    let refused = |why: String| Failure::usage(format!("cannot read the token: {why}"));
     let text = if path == Path::new("-") {
         file::read(path).await.map_err(|error| refused(error.to_string()))?
     } else {

@@ -1,17 +1,7 @@
 //! `nest close`.
 
-use clap::Args;
-
-use super::{App, published_row};
-use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
-use crate::cli::document;
-use crate::cli::messages::errors::Failure;
-use crate::cli::settings::policy;
-use crate::cli::terminal::{Paint, clean};
-use crate::commands::Settings;
+use super::prelude::*;
 use crate::commands::close::{self, Closed};
-use crate::commands::pick::Purpose;
-use crate::report::Status;
 
 #[derive(Debug, Args)]
 #[command(
@@ -29,19 +19,13 @@ pub struct CloseArgs {
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
+    pub signed: SignedArgs,
 }
 
 pub(super) async fn run(app: &App<'_>, args: &CloseArgs) -> Result<u8, Failure> {
-    let settings = app.sources.settings(&args.server, &args.key)?;
-    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
     let name = args.nest.room.as_ref();
-    let room = app.room(name, Purpose::Close, &job).await?;
-    let closed = close::run(&job, &room, args.yes, &app.stop).await.map_err(|error| super::failure(&error, name));
+    let (job, room) = app.signed_job(&args.signed, name, Purpose::Close).await?;
+    let closed = close::run(&job, &room, args.yes, &app.stop).await.map_err(|error| failure(&error, name));
     Ok(app.conclude(&room, &closed, |closed| document::warned(closed, &closed.warnings), text))
 }
 

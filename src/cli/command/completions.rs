@@ -6,7 +6,6 @@ use clap_complete::Shell;
 use super::App;
 use crate::cli::args::Cli;
 
-/// Prints the script that teaches `shell` the commands and options.
 pub(super) fn run(app: &App<'_>, shell: Shell) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "nest", &mut script);

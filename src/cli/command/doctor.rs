@@ -1,17 +1,11 @@
 //! `nest doctor`.
 
-use clap::Args;
 use serde_json::json;
 
-use super::App;
-use super::report::{failed, step_line};
-use crate::cli::args::{Format, KeyArgs, ServerArgs};
+use super::prelude::*;
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
-use crate::cli::exit::Exit;
-use crate::cli::messages::{self, errors::Failure};
-use crate::cli::terminal::{Paint, clean};
+use crate::cli::messages;
 use crate::commands::doctor;
-use crate::report::Status;
 
 #[derive(Debug, Args)]
 #[command(
@@ -59,7 +53,6 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     Ok(if report.verdict == DoctorVerdict::Healthy { 0 } else { Exit::Unhealthy.code() })
 }
 
-/// What a person sees of the doctor's report.
 fn text(report: &DoctorDocument, paint: Paint) -> String {
     let mut lines: Vec<_> = report.steps.iter().map(|step| step_line(step, paint)).collect();
     let warned = report.steps.iter().any(|step| step.status == Status::Warned);

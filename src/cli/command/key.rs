@@ -6,12 +6,9 @@ use clap::Subcommand;
 use nostr::PublicKey;
 use serde_json::{Value, json};
 
-use super::App;
-use crate::cli::args::{Format, KeyArgs, TEMPLATE};
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
+use super::prelude::*;
+use crate::cli::args::TEMPLATE;
 use crate::cli::messages::{errors, troubles};
-use crate::cli::terminal::{Terminal, clean};
 use crate::commands::key::{self, Export, Import, Stored, Written};
 use crate::key::{KeySource, Keyring, load, npub};
 
@@ -88,12 +85,17 @@ pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failur
 }
 
 async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
-    let failed = |error: key::KeyCommandError| errors::key::of_command(&error);
+    let failed = |error: key::KeyCommandError| errors::of_key_command(&error);
     let terminal = &*app.terminal;
-    let keyring = || app.sources.keyring().ok_or_else(no_home);
+    let keyring = || {
+        let no_home = || Failure::new(Exit::Key, "there is no home folder for the list of keys");
+        app.sources.keyring().ok_or_else(|| no_home().hint(troubles::keyring().hint))
+    };
     match command {
         KeyCommand::Import(args) => {
-            let request = Import { from: named(&args), keep_encrypted: false, passphrase_file: args.passphrase_file };
+            // The environment is for commands that use a key, not for one that stores it.
+            let from = args.key_file.map(KeySource::KeyFile);
+            let request = Import { from, keep_encrypted: false, passphrase_file: args.passphrase_file };
             let stored = key::import(&keyring()?, &request, terminal).await.map_err(failed)?;
             let what = if stored.new { "is in the OS keyring now" } else { "was in the OS keyring already" };
             let whole = format!("{} {what}{}", npub(&stored.public_key), mark(&stored));
@@ -144,11 +146,6 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the arguments name; the environment is for commands that use a key, not for one that stores it.
-fn named(args: &KeyArgs) -> Option<KeySource> {
-    args.key_file.clone().map(KeySource::KeyFile)
-}
-
 fn list(keyring: &Keyring, terminal: &Terminal) -> Result<(), key::KeyCommandError> {
     let keys = key::list(keyring)?;
     if terminal.style.format == Format::Json {
@@ -186,7 +183,7 @@ fn mark(stored: &Stored) -> &'static str {
 
 fn public_key(text: &str) -> Result<PublicKey, Failure> {
     PublicKey::parse(text).map_err(|_| {
-        Failure::new(Exit::Usage, format!("{text:?} is no public key")).hint("nest key list shows those in the keyring")
+        Failure::usage(format!("{text:?} is no public key")).hint("nest key list shows those in the keyring")
     })
 }
 
@@ -200,8 +197,4 @@ fn document(key: &PublicKey, more: Value) -> Value {
 
 fn tell(terminal: &Terminal, key: &PublicKey, text: &str, more: Value) {
     terminal.outcome(false, || document(key, more), |_| Some(text.to_owned()));
-}
-
-fn no_home() -> Failure {
-    Failure::new(Exit::Key, "there is no home folder for the list of keys").hint(troubles::keyring().hint)
 }

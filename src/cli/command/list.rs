@@ -2,37 +2,26 @@
 
 use std::sync::OnceLock;
 
-use clap::Args;
 use console::{measure_text_width, truncate_str};
 use nostr::PublicKey;
 use nostr::nips::nip05::Nip05Address;
 use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
 use serde_json::json;
 
-use super::App;
-use crate::cli::args::{Format, KeyArgs, ServerArgs, exit_help};
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
-use crate::cli::terminal::{Paint, Terminal, clean};
+use super::prelude::*;
 use crate::clock::{self, Clock};
 use crate::commands::list::{self, ListRequest, Nest, NestState, Watch, Whose};
 use crate::reporter::Reporter as _;
 
 /// The widest title that is shown to a terminal.
 const TITLE_MAX: usize = 32;
-
 /// The narrowest title that is worth having a link beside it.
 const TITLE_MIN: usize = 12;
-
-/// The narrowest link that is worth a column.
 const LINK_MIN: usize = 16;
-
 const STATUS: usize = 7;
 const STATE: usize = 11;
 const PEOPLE: usize = 6;
 const AGE: usize = 8;
-
-/// What stands between two columns.
 const GAP: usize = 2;
 
 #[derive(Debug, Args)]
@@ -92,7 +81,6 @@ fn aliases(app: &App<'_>) {
     }
 }
 
-/// An npub, nprofile, hex key, or NIP-05 address.
 fn whose(text: &str) -> Result<Whose, Failure> {
     let plain = text.strip_prefix("nostr:").unwrap_or(text);
     if let Ok(key) = PublicKey::parse(plain) {
@@ -106,7 +94,7 @@ fn whose(text: &str) -> Result<Whose, Failure> {
     let hosted = (domain.contains('.') || domain.contains(':')) && !domain.contains(['/', '?', '#', '\\']);
     let address = Nip05Address::parse(&format!("{}@{domain}", name.to_ascii_lowercase())).ok();
     address.filter(|_| named && hosted).map(Whose::Address).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("{text:?} names no host"))
+        Failure::usage(format!("{text:?} names no host"))
             .hint("a host is named by npub1…, nprofile1…, a key in hex, or an address like bob@example.com")
     })
 }

@@ -6,10 +6,8 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::App;
+use super::prelude::*;
 use crate::cli::args::Cli;
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
 
 /// Prints the man page of a command, named as on the command line; of `nest` itself if `path` is empty.
 pub(super) fn run(app: &App<'_>, path: &[String]) -> Result<u8, Failure> {
@@ -17,7 +15,7 @@ pub(super) fn run(app: &App<'_>, path: &[String]) -> Result<u8, Failure> {
     root.build();
     let command = path.iter().try_fold(&root, |command, name| command.find_subcommand(name)).ok_or_else(|| {
         let missing = format!("there is no command {:?}", path.join(" "));
-        Failure::new(Exit::Usage, missing).hint("nest --help names them all")
+        Failure::usage(missing).hint("nest --help names them all")
     })?;
     let page = page(command).map_err(|error| Failure::new(Exit::Failed, format!("no man page: {error}")))?;
     app.terminal.result(page.trim_end());
@@ -53,7 +51,6 @@ fn once(page: &str) -> String {
     format!("{definition}{}", page.replace(&definition, ""))
 }
 
-/// A part of the help, heading first, with its lines as they are.
 fn verbatim(help: &str) -> Roff {
     let mut roff = Roff::new();
     let (heading, lines) = help.split_once('\n').unwrap_or((help, ""));

@@ -5,11 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
-
-use super::App;
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
+use super::prelude::*;
 use crate::commands::mock::{self, MockError, MockRequest, SearchPath};
 use crate::key::file;
 use crate::reporter::Reporter as _;
@@ -91,21 +87,17 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
             terminal.detail(1, &format!("serving {}, relay {}, LiveKit {}", mock.api(), mock.relay(), mock.livekit()));
         }
     };
-    mock::run(request, &search, announce, &app.stop).await.map_err(|error| failure(&error))
-}
-
-fn failure(error: &MockError) -> Failure {
-    let exit = if matches!(error, MockError::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
-    let failure = Failure::new(exit, error.to_string());
-    std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
+    mock::run(request, &search, announce, &app.stop).await.map_err(|error| {
+        let exit = if matches!(error, MockError::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
+        Failure::new(exit, error.to_string()).with_sources(&error)
+    })
 }
 
 async fn livekit(args: &MockArgs) -> Result<Option<LivekitConfig>, Failure> {
     let (Some(url), Some(key), Some(path)) = (&args.livekit, &args.livekit_key, &args.livekit_secret_file) else {
         return Ok(None);
     };
-    let secret = file::read(path)
-        .await
-        .map_err(|error| Failure::new(Exit::Usage, format!("cannot read the LiveKit secret: {error}")))?;
+    let secret =
+        file::read(path).await.map_err(|error| Failure::usage(format!("cannot read the LiveKit secret: {error}")))?;
     Ok(Some(LivekitConfig { url: url.clone(), key: key.clone(), secret: Secret::new(secret.expose().trim()) }))
 }

@@ -23,17 +23,32 @@ use std::sync::Arc;
 use clap::Subcommand;
 use serde_json::Value;
 
+use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
-use super::args::{Deferred, Format, TEMPLATE};
-use super::document;
-use super::exit::Exit;
-use super::messages::errors::Failure;
+use super::args::{Deferred, TEMPLATE};
 use super::messages::notices;
 use super::settings::Sources;
-use super::terminal::{Paint, Terminal, clean};
-use crate::commands::pick::{self, Choice, Purpose};
-use crate::commands::{Error, Job, Published, Settings, Stop};
-use crate::room::RoomRef;
+use crate::commands::pick::{self, Choice};
+use crate::commands::{Published, Stop};
+
+/// What nearly every command needs.
+mod prelude {
+    pub(super) use clap::Args;
+
+    pub(super) use super::report::{closes, failed, joinable, joined, local_time, step_line};
+    pub(super) use super::{App, failure, published_row};
+    pub(super) use crate::cli::args::{
+        Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration, exit_help,
+    };
+    pub(super) use crate::cli::document;
+    pub(super) use crate::cli::exit::{self, Exit};
+    pub(super) use crate::cli::messages::errors::Failure;
+    pub(super) use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
+    pub(super) use crate::commands::pick::Purpose;
+    pub(super) use crate::commands::{Error, Job, Settings};
+    pub(super) use crate::report::Status;
+    pub(super) use crate::room::RoomRef;
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -104,10 +119,12 @@ impl Command {
         Some(RoomRef::parse(&written).map_or(written, |room| room.id.to_string()))
     }
 
-    /// Does it; returns the exit code.
     pub async fn run(self, app: &App<'_>) -> Result<u8, Failure> {
-        if app.terminal.style.format == Format::Token && self.has_no_token() {
-            return Err(Failure::new(Exit::Usage, "--output token prints a token, and this command fetches none")
+        use Command::{Check, Close, Doctor, List, Open, Recreate, Status};
+        let has_no_token =
+            matches!(self, Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_));
+        if app.terminal.style.format == Format::Token && has_no_token {
+            return Err(Failure::usage("--output token prints a token, and this command fetches none")
                 .hint("nest token ROOM --output token"));
         }
         match self {
@@ -127,14 +144,8 @@ impl Command {
             Self::Man { command } => man::run(app, &command),
         }
     }
-
-    fn has_no_token(&self) -> bool {
-        use Command::{Check, Close, Doctor, List, Open, Recreate, Status};
-        matches!(self, Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_))
-    }
 }
 
-/// What every command works with.
 pub(super) struct App<'a> {
     pub sources: Sources<'a>,
     pub terminal: Arc<Terminal>,
@@ -144,6 +155,18 @@ pub(super) struct App<'a> {
 impl App<'_> {
     fn job(&self, settings: Settings) -> Result<Job<'_>, Failure> {
         Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, "ROOM"))
+    }
+
+    /// The job of a command that sends signed requests about one nest, and the nest.
+    async fn signed_job(
+        &self,
+        args: &SignedArgs,
+        name: Option<&String>,
+        purpose: Purpose,
+    ) -> Result<(Job<'_>, RoomRef), Failure> {
+        let job = self.job(self.sources.signed(args)?)?;
+        let room = self.room(name, purpose, &job).await?;
+        Ok((job, room))
     }
 
     /// Reads the name of a nest; without one, a person at the terminal chooses.
@@ -161,7 +184,7 @@ impl App<'_> {
                 return Ok(yes.filter(|yes| *yes).map(|_| 0));
             }
             let items: Vec<_> = nests.iter().map(notices::choice).collect();
-            Ok(self.terminal.choose(notices::which(purpose), &items).await)
+            Ok(self.terminal.choose(notices::which(purpose).0, &items).await)
         };
         let chosen = self.stop.unless(asked).await.map_err(failed)?;
         let nest = chosen.and_then(|at| nests.get(at)).ok_or_else(|| failed(Error::Cancelled))?;
@@ -204,12 +227,10 @@ impl App<'_> {
     }
 }
 
-/// What to show for `error`, which befell the nest that was written as `name`.
 fn failure(error: &Error, name: Option<&String>) -> Failure {
     Failure::of(error, name.map_or("ROOM", String::as_str))
 }
 
-/// What an event says now, and which relays have it.
 fn published_row(name: &str, published: &Published, paint: Paint) -> String {
     paint.row(name, &format!("{} on {}", clean(&published.status), clean(&published.accepted.join(", "))))
 }

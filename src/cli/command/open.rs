@@ -3,21 +3,14 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use clap::Args;
 use serde_json::json;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::App;
-use crate::cli::args::{KeyArgs, ServerArgs, exit_help};
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
+use super::prelude::*;
 use crate::cli::settings::vars;
-use crate::cli::terminal::clean;
 use crate::commands::open;
-use crate::commands::pick::Purpose;
 
-/// What shows a page, by the platform's own choice of a browser.
 const OPENER: &str = if cfg!(target_os = "macos") {
     "open"
 } else if cfg!(windows) {
@@ -48,12 +41,11 @@ pub struct OpenArgs {
     pub key: KeyArgs,
 }
 
-/// Prints the address of the page, and has it shown.
 pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
     let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
     let name = args.room.as_ref();
     let room = app.room(name, Purpose::Open, &job).await?;
-    let link = open::link(&job, &room, &app.stop).await.map_err(|error| super::failure(&error, name));
+    let link = open::link(&job, &room, &app.stop).await.map_err(|error| failure(&error, name));
     let code = app.conclude(&room, &link, |link| json!({ "link": link }), |link, _| clean(link));
     let Ok(link) = link else { return Ok(code) };
     show(&link).await.map(|()| 0).map_err(|why| {

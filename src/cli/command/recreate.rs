@@ -1,18 +1,9 @@
 //! `nest recreate`.
 
-use clap::Args;
 use serde_json::json;
 
-use super::{App, published_row};
-use crate::cli::args::{KeyArgs, NestArg, RetryArgs, ServerArgs, exit_help};
-use crate::cli::document;
-use crate::cli::messages::errors::Failure;
-use crate::cli::settings::policy;
-use crate::cli::terminal::{Paint, clean, clean_json};
-use crate::commands::Settings;
-use crate::commands::pick::Purpose;
+use super::prelude::*;
 use crate::commands::recreate::{self, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
-use crate::report::Status;
 
 #[derive(Debug, Args)]
 #[command(
@@ -34,20 +25,14 @@ pub struct RecreateArgs {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
+    pub signed: SignedArgs,
 }
 
 pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failure> {
-    let settings = app.sources.settings(&args.server, &args.key)?;
-    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
     let name = args.nest.room.as_ref();
-    let room = app.room(name, Purpose::Recreate, &job).await?;
+    let (job, room) = app.signed_job(&args.signed, name, Purpose::Recreate).await?;
     let request = RecreateRequest { room, yes: args.yes, dry_run: args.dry_run };
-    let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| super::failure(&error, name));
+    let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| failure(&error, name));
     let document = |done: &RecreateOutcome| match done {
         RecreateOutcome::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
         RecreateOutcome::Planned(planned) => json!(planned),

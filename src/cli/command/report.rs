@@ -6,7 +6,6 @@ use crate::clock;
 use crate::livekit::CheckReport;
 use crate::report::Status;
 
-/// One step, and what to do about it.
 pub(super) fn step_line(step: &Step, paint: Paint) -> String {
     let time = step.elapsed_ms.filter(|ms| *ms > 0).map(|ms| paint.dim(&format!(" · {ms} ms"))).unwrap_or_default();
     let detail = clean(&step.detail);
@@ -18,19 +17,16 @@ pub(super) fn step_line(step: &Step, paint: Paint) -> String {
     line
 }
 
-/// The names of the steps that failed.
 pub(super) fn failed(steps: &[Step]) -> Vec<&'static str> {
     steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect()
 }
 
-/// By which way audio goes, and after how long that was known.
 pub(super) fn joinable(check: &CheckReport) -> String {
     let way = check.media.as_ref().map(|media| format!(" by {}", media.protocol)).unwrap_or_default();
     let after = check.media_after.or(check.joined_after);
     format!("joinable{way}{}", after.map(|time| format!(" in {} ms", time.as_millis())).unwrap_or_default())
 }
 
-/// When an empty nest closes, if that is known.
 pub(super) fn closes(check: &CheckReport) -> String {
     let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
     closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default()

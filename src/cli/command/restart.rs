@@ -3,25 +3,15 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use clap::Args;
 use nostr::PublicKey;
 
-use super::report::{closes, failed, joinable, joined, local_time, step_line};
-use super::{App, published_row};
+use super::prelude::*;
 use crate::api::ApiUrl;
-use crate::cli::args::{Format, JobsArg, KeyArgs, RetryArgs, RoomsArg, ServerArgs, Transport, duration, exit_help};
-use crate::cli::document;
-use crate::cli::exit::{self, Exit};
-use crate::cli::messages::errors::Failure;
 use crate::cli::messages::{Step, check as check_words, troubles};
-use crate::cli::settings::{Sources, policy};
-use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
-use crate::commands::pick::Purpose;
+use crate::cli::settings::Sources;
 use crate::commands::restart::{self, PlannedRestart, RestartOutcome, RestartRequest, Restarted, Which};
-use crate::commands::{Error, Settings, check, list, open};
+use crate::commands::{check, list, open};
 use crate::livekit::{CheckReport, Verdict};
-use crate::report::Status;
-use crate::room::RoomRef;
 
 #[derive(Debug, Args)]
 #[command(
@@ -77,22 +67,16 @@ pub struct RestartArgs {
     #[command(flatten)]
     pub jobs: JobsArg,
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
+    pub signed: SignedArgs,
 }
 
-/// Restarts the rooms; the exit code is the common one of those that failed.
 pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure> {
     let terminal = &*app.terminal;
-    let settings = app.sources.settings(&args.server, &args.key)?;
-    let job = app.job(Settings { retry: policy(&args.retry), jobs: args.jobs.jobs.into(), ..settings })?;
+    let job = app.job(Settings { jobs: args.jobs.jobs.into(), ..app.sources.signed(&args.signed)? })?;
     let mut rooms = app.rooms(&args.nests.rooms, job.settings())?;
     let several = rooms.len() > 1 || args.all_inactive;
     if several && terminal.style.format == Format::Token {
-        return Err(Failure::new(Exit::Usage, "--output token prints one token, and several nests are meant")
+        return Err(Failure::usage("--output token prints one token, and several nests are meant")
             .hint("use --json for several"));
     }
     if rooms.is_empty() && !args.all_inactive {
@@ -157,7 +141,6 @@ async fn show_page(page: Option<String>, terminal: &Terminal) {
     }
 }
 
-/// The restart behind an outcome, well or not.
 fn restarted(result: &Result<RestartOutcome, Error>) -> Option<&Restarted> {
     match result {
         Ok(RestartOutcome::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
@@ -166,7 +149,6 @@ fn restarted(result: &Result<RestartOutcome, Error>) -> Option<&Restarted> {
     }
 }
 
-/// Prints what came of one room; returns how it failed, if it did.
 pub(super) fn show(
     terminal: &Terminal,
     room: &str,
@@ -198,7 +180,6 @@ pub(super) fn show(
     Some(exit)
 }
 
-/// What a person sees of a nest that was restarted, or found running.
 fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     let room = paint.strong(&clean(&restarted.room_id));
     let published = restarted.published.as_ref().map(|published| published_row("event", published, paint));
@@ -226,7 +207,6 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     lines.join("\n")
 }
 
-/// The proof in one line, or what there is in its place.
 fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Paint) -> String {
     let sid = check.room.as_ref().map(|room| room.sid.as_str());
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);

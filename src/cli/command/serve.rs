@@ -7,16 +7,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::App;
+use super::prelude::*;
 use crate::cli::args::lifetime;
-use crate::cli::exit::Exit;
-use crate::cli::messages::errors::Failure;
 use crate::cli::settings::Sources;
-use crate::cli::terminal::clean;
 use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
@@ -24,19 +21,11 @@ use crate::server::media::LivekitConfig;
 use crate::server::serve::{Quota, ServeSettings, network, public_endpoint, public_origin};
 use crate::server::store::RedisConfig;
 
-/// Upstream's port, for the proxy on this machine.
+// The defaults: upstream's port and lifetime of records, and requests in a minute.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5544);
-
-/// How long a record lives, as upstream has it.
 const RECORD_TTL: Duration = Duration::from_hours(24);
-
-/// What an address may ask for in a minute.
 const RATE: u32 = 600;
-
-/// What a key may ask for in a minute.
 const KEY_RATE: u32 = 120;
-
-/// Connections at the same time.
 const CONNECTIONS: u32 = 1024;
 
 /// The flags, and the `[serve]` section of the configuration, which has the same names.
@@ -150,13 +139,10 @@ pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
         ServeEvent::Stopping => terminal.status("stopping: finishing what is under way"),
     };
     let listen = listen.unwrap_or(LISTEN);
-    serve::run(listen, settings, tell, &app.stop).await.map(|()| 0).map_err(|error| failure(&error))
-}
-
-fn failure(error: &ServeError) -> Failure {
-    let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
-    let failure = Failure::new(exit, error.to_string());
-    std::error::Error::source(error).into_iter().fold(failure, |failure, source| failure.cause(source.to_string()))
+    serve::run(listen, settings, tell, &app.stop).await.map(|()| 0).map_err(|error| {
+        let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
+        Failure::new(exit, error.to_string()).with_sources(&error)
+    })
 }
 
 /// Where settings are given: flag, then environment, then file, then default.
@@ -243,7 +229,7 @@ impl Given<'_> {
     fn redis_url(&self) -> Result<Secret, Failure> {
         let has_password = |text: &String| url::Url::parse(text).is_ok_and(|url| url.password().is_some());
         if self.flags.redis.as_ref().is_some_and(has_password) {
-            return Err(Failure::new(Exit::Usage, "a Redis password among the arguments; nothing was done")
+            return Err(Failure::usage("a Redis password among the arguments; nothing was done")
                 .hint("--redis-password-file, or a systemd credential named redis-password"));
         }
         self.text("redis", |from| from.redis.as_deref()).map(Secret::new)
@@ -260,8 +246,7 @@ impl Given<'_> {
             },
             (None, None) => Ok(None),
         };
-        let unread =
-            |error: file::SecretFileError| Failure::new(Exit::Usage, format!("cannot read the {name}: {error}"));
+        let unread = |error: file::SecretFileError| Failure::usage(format!("cannot read the {name}: {error}"));
         Ok(read.map_err(unread)?.map(|secret| Secret::new(secret.expose().trim())))
     }
 }
@@ -271,10 +256,10 @@ fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, T::Err> {
 }
 
 fn missing(name: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("--{name} is missing"))
+    Failure::usage(format!("--{name} is missing"))
         .hint(format!("it can also be `{name}` below [serve] in the configuration, or a variable: nest serve --help"))
 }
 
 fn wrong(name: &str, error: &dyn Display) -> Failure {
-    Failure::new(Exit::Usage, format!("{name}: {error}"))
+    Failure::usage(format!("{name}: {error}"))
 }

@@ -2,22 +2,11 @@
 
 use std::sync::mpsc;
 
-use clap::Args;
-
-use super::App;
-use super::report::local_time;
+use super::prelude::*;
 use crate::api::Missing;
-use crate::cli::args::{JobsArg, KeyArgs, RoomsArg, ServerArgs};
-use crate::cli::document;
-use crate::cli::exit::{self, Exit};
-use crate::cli::messages::errors::{self, Failure};
-use crate::cli::terminal::{Paint, Terminal, clean};
+use crate::cli::messages::{errors, people};
 use crate::commands::list::NestState;
-use crate::commands::pick::Purpose;
 use crate::commands::status::{self, Standing};
-use crate::commands::{Error, Settings};
-use crate::report::Status;
-use crate::room::RoomRef;
 
 #[derive(Debug, Args)]
 #[command(
@@ -42,7 +31,6 @@ pub struct StatusArgs {
     pub server: ServerArgs,
 }
 
-/// Shows how the nests stand; 0 if all of them run.
 pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure> {
     let settings = app.sources.settings(&args.server, &KeyArgs::default())?;
     let job = app.job(Settings { jobs: args.jobs.jobs.into(), ..settings })?;
@@ -108,7 +96,6 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
     })
 }
 
-/// What a person sees of a nest's standing: one line, and what to do about it.
 fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
     let event_over = standing.event.as_ref().is_some_and(|event| event.over);
     let (mark, word) = match standing.state {
@@ -133,11 +120,7 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
         None => "record".into(),
     }));
     parts.extend(standing.audio_room.map(|there| if there { "audio room" } else { "no audio room" }.to_owned()));
-    parts.extend(standing.participants.map(|people| match people {
-        0 => "nobody inside".into(),
-        1 => "1 person inside".into(),
-        n => format!("{n} people inside"),
-    }));
+    parts.extend(standing.participants.map(people));
     let closes = standing.closes_at.as_deref().and_then(local_time);
     parts.extend(closes.map(|time| format!("closes at {time} at the latest while empty")));
     let mut lines = vec![format!("{} {}", paint.mark(mark), parts.join(" · "))];

@@ -1,21 +1,8 @@
 //! `nest token`.
 
-use clap::Args;
-
-use super::App;
-use super::report::local_time;
-use crate::cli::args::{Format, KeyArgs, RetryArgs, RoomArg, ServerArgs, exit_help};
-use crate::cli::document;
-use crate::cli::messages::errors::{
-    Failure,
-    api::{self, Asking},
-};
-use crate::cli::settings::policy;
-use crate::cli::terminal::{Paint, clean};
-use crate::commands::pick::Purpose;
+use super::prelude::*;
+use crate::cli::messages::errors::api::{self, Asking};
 use crate::commands::token::{self, Fetched};
-use crate::commands::{Error, Settings};
-use crate::report::Status;
 
 #[derive(Debug, Args)]
 #[command(
@@ -30,17 +17,11 @@ pub struct TokenArgs {
     #[command(flatten)]
     pub nest: RoomArg,
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
+    pub signed: SignedArgs,
 }
 
 pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> {
-    let settings = app.sources.settings(&args.server, &args.key)?;
-    let job = app.job(Settings { retry: policy(&args.retry), ..settings })?;
-    let room = app.room(args.nest.room.as_ref(), Purpose::Token, &job).await?;
+    let (job, room) = app.signed_job(&args.signed, args.nest.room.as_ref(), Purpose::Token).await?;
     let name = room.id.as_str();
     let fetched = token::run(&job, &room, &app.stop).await.map_err(|error| match &error {
         Error::Api(error) => api::failure(error, Asking { command: "nest token", room: name, signed: true }),

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Said, Step, moment, people, said, sentence, troubles};
+use super::{Note, Step, moment, note, people, sentence, troubles};
 use crate::clock::span;
 use crate::commands::check::Report;
-use crate::commands::moq::{self, MoqReport};
+use crate::commands::moq;
 use crate::livekit::endpoint::{Internal, Source};
 use crate::livekit::fresh::{Proof, Sign, Verdict};
 use crate::livekit::media::offered::Offered;
@@ -23,99 +23,92 @@ const MORE_TIME: &str = "give it more time with --timeout";
 const OPEN_PORTS: &str =
     "open UDP 50000-60000, or LiveKit's `rtc.udp_port` if that is set, and TCP 7881 in the server's firewall";
 
-/// The steps of a check in words.
 pub fn steps(report: &CheckReport) -> Vec<Step> {
-    let told = |step: &report::Step<Finding>| {
-        let Said { detail, hint } = words(report, step);
-        let said = Said { detail: sentence(&detail), hint: hint.as_deref().map(sentence) };
-        Step::new(step.name, step.status, step.elapsed, said)
+    let in_words = |step: &report::Step<Finding>| {
+        let Note { detail, hint } = words(report, step);
+        let note = Note { detail: sentence(&detail), hint: hint.as_deref().map(sentence) };
+        Step::new(step.name, step.status, step.elapsed, note)
     };
-    report.steps.iter().map(told).collect()
+    report.steps.iter().map(in_words).collect()
 }
 
-/// The same of whatever was checked.
 pub(crate) fn of(report: &Report) -> Vec<Step> {
+    let over_quic = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq_words(&step.finding));
     match report {
         Report::LiveKit(report) => steps(report),
-        Report::OverQuic(report) => over_quic(report),
+        Report::OverQuic(report) => report.steps.iter().map(over_quic).collect(),
     }
 }
 
-fn over_quic(report: &MoqReport) -> Vec<Step> {
-    let told = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq_words(&step.finding));
-    report.steps.iter().map(told).collect()
-}
-
-fn words(report: &CheckReport, step: &report::Step<Finding>) -> Said {
+fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
     let sid = report.room.as_ref().map(|room| room.sid.as_str()).unwrap_or_default();
     match &step.finding {
-        Finding::NoToken => said("there is no token: the API gave none"),
+        Finding::NoToken => note("there is no token: the API gave none"),
         Finding::Token(whose, found) => token(*whose, found),
         Finding::NoEndpoint => {
-            said("nobody says where the media server is").hint(troubles::internal_endpoint(Internal::BareName).hint)
+            note("nobody says where the media server is").hint(troubles::internal_endpoint(Internal::BareName).hint)
         }
         Finding::NothingDialled if step.name == "endpoint" => {
-            said("nothing was dialled: there is no usable token to join with")
+            note("nothing was dialled: there is no usable token to join with")
         }
-        Finding::NothingDialled => said("nothing was dialled"),
+        Finding::NothingDialled => note("nothing was dialled"),
         Finding::Endpoints(tried) => endpoints(tried, step.status),
         Finding::Joined(timings) => joined(report, &timings.describe()),
         Finding::NoTokenToJoin(room, why) => {
             let why = why.as_deref().unwrap_or("the API gave none");
-            said(format!("there is no token to join with: {why}")).hint(format!("check again: nest check {room}"))
+            note!("there is no token to join with: {why}").hint(format!("check again: nest check {room}"))
         }
-        Finding::NotReached => said("no media server was reached"),
-        Finding::NoSuchRoom(room) => {
-            said(format!("the media server has no room {room:?}: the nest is not running there"))
-                .hint("restart the nest; if it was just restarted, the API talks to another LiveKit than this one")
-        }
+        Finding::NotReached => note("no media server was reached"),
+        Finding::NoSuchRoom(room) => note!("the media server has no room {room:?}: the nest is not running there")
+            .hint("restart the nest; if it was just restarted, the API talks to another LiveKit than this one"),
         Finding::TurnedAway(tried) => turned_away(tried),
-        Finding::NotEntered => said("the room was not entered"),
+        Finding::NotEntered => note("the room was not entered"),
         Finding::Freshness { verdict, age_ms, sid_before, closes_after_s } => {
             freshness(sid, verdict, *age_ms, sid_before.as_deref(), *closes_after_s)
         }
-        Finding::AudioNotTried => said("whether sound gets through was not tried"),
+        Finding::AudioNotTried => note("whether sound gets through was not tried"),
         Finding::Audio { wanted, signal, found } => audio(*wanted, *signal, found, step.status),
         Finding::SpeechNotAsked => {
-            said("not asked for: --publish says a second of silence, with a token that may speak")
+            note("not asked for: --publish says a second of silence, with a token that may speak")
         }
         Finding::Speech(speech) => spoken(speech),
-        Finding::HoldNotAsked => said("not asked for: --hold 45s stays in the room and watches whether it is closed"),
+        Finding::HoldNotAsked => note("not asked for: --hold 45s stays in the room and watches whether it is closed"),
         Finding::Held(held, cut) => {
             let cut = if *cut { " (a check without audio cannot stay longer)" } else { "" };
-            said(format!("nothing closed the room for {}{cut}", exactly(*held)))
+            note!("nothing closed the room for {}{cut}", exactly(*held))
         }
         Finding::LateTeardown(ms) => troubles::late_teardown(span(*ms)).into(),
         Finding::Ended(closed, since_restart_ms) => ended(closed, *since_restart_ms),
     }
 }
 
-fn token(whose: Whose, found: &TokenFinding) -> Said {
+fn token(whose: Whose, found: &TokenFinding) -> Note {
     let whose = match whose {
         Whose::Host => "the host's token",
         Whose::Guest => "the guest's token",
     };
     match found {
-        TokenFinding::Malformed(why) => said(format!("{whose} cannot be used: {why}"))
+        TokenFinding::Malformed(why) => note!("{whose} cannot be used: {why}")
             .hint("the API answered without a usable token: restart again, and tell the operator if it stays so"),
-        TokenFinding::OtherRoom(problem) => said(format!("{whose} does not fit this nest: {problem}"))
-            .hint("it was used nowhere; ask the API for a fresh one"),
+        TokenFinding::OtherRoom(problem) => {
+            note!("{whose} does not fit this nest: {problem}").hint("it was used nowhere; ask the API for a fresh one")
+        }
         TokenFinding::Refused(refusal, apart_ms) => refused(whose, refusal, *apart_ms),
-        TokenFinding::Useless(problem) => said(format!("{whose} cannot be used: {problem}"))
+        TokenFinding::Useless(problem) => note!("{whose} cannot be used: {problem}")
             .hint("ask the API for a fresh one; if that one is no better, the server's clock is wrong"),
-        TokenFinding::Accepted(claims) => said(format!("{whose} is accepted: {}", described(claims))),
+        TokenFinding::Accepted(claims) => note!("{whose} is accepted: {}", described(claims)),
         TokenFinding::Unjudged(claims, why) => {
             let why = match why {
                 None => "no media server was asked".into(),
                 Some(why) => format!("no media server judged it: {why}"),
             };
-            said(format!("{whose} looks right ({}), but {why}", described(claims)))
+            note!("{whose} looks right ({}), but {why}", described(claims))
         }
     }
 }
 
-fn refused(whose: &str, refusal: &Refusal, apart_ms: Option<i64>) -> Said {
-    let refused = said(troubles::wrong_secret(whose, refusal).cause);
+fn refused(whose: &str, refusal: &Refusal, apart_ms: Option<i64>) -> Note {
+    let refused = note(troubles::wrong_secret(whose, refusal).cause);
     match (refusal, apart_ms) {
         (Refusal::WrongSecret | Refusal::UnknownKey(_), _) => troubles::wrong_secret(whose, refusal).into(),
         (Refusal::Expired | Refusal::NotYetValid, Some(ms)) => {
@@ -140,8 +133,7 @@ fn described(claims: &Claims) -> String {
     format!("{who}, {may}, {}", until.unwrap_or_else(|| "without an end".into()))
 }
 
-/// Every one tried, and what came of it.
-fn endpoints(tried: &[Tried], status: Status) -> Said {
+fn endpoints(tried: &[Tried], status: Status) -> Note {
     let one = |tried: &Tried| {
         let source = match tried.candidate.source {
             Source::Api => "from the API",
@@ -158,7 +150,7 @@ fn endpoints(tried: &[Tried], status: Status) -> Said {
         Status::NotChecked => Some(MORE_TIME.into()),
         Status::Failed => tried.iter().find_map(endpoint_hint),
     };
-    Said { detail: tried.iter().map(one).collect::<Vec<_>>().join("; "), hint }
+    Note { detail: tried.iter().map(one).collect::<Vec<_>>().join("; "), hint }
 }
 
 fn outcome(tried: &Tried) -> String {
@@ -249,7 +241,6 @@ fn endpoint_hint(tried: &Tried) -> Option<String> {
     Some(hint.into())
 }
 
-/// A reason to be sent away.
 fn away(reason: DisconnectReason) -> &'static str {
     match reason {
         DisconnectReason::DuplicateIdentity => "the same identity has joined elsewhere",
@@ -265,15 +256,15 @@ fn away(reason: DisconnectReason) -> &'static str {
     }
 }
 
-fn joined(report: &CheckReport, timings: &str) -> Said {
-    let Some((server, room)) = report.server.as_ref().zip(report.room.as_ref()) else { return said(timings) };
+fn joined(report: &CheckReport, timings: &str) -> Note {
+    let Some((server, room)) = report.server.as_ref().zip(report.room.as_ref()) else { return note(timings) };
     let version = server.version.as_ref().map(|version| format!(" on LiveKit {version}")).unwrap_or_default();
     let region = server.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
     let people = match room.participants {
         0 => "nobody else is inside".into(),
         n => people(n as u64),
     };
-    let detail = said(format!("joined {}{version}{region}, {people} ({timings})", room.sid));
+    let detail = note!("joined {}{version}{region}, {people} ({timings})", room.sid);
     match report.closes_at_ms {
         Some(ms) => {
             let empty = troubles::empty(moment(ms).0);
@@ -283,26 +274,24 @@ fn joined(report: &CheckReport, timings: &str) -> Said {
     }
 }
 
-fn turned_away(tried: &Tried) -> Said {
-    let Outcome::Failed(error) = &tried.outcome else { return said(outcome(tried)) };
+fn turned_away(tried: &Tried) -> Note {
+    let Outcome::Failed(error) = &tried.outcome else { return note(outcome(tried)) };
     let why = unreached(error);
     match error {
         JoinError::TimedOut(TimedOut { cut_short: true, .. }) => {
-            said(format!("{} {why}", tried.candidate.as_str())).hint(MORE_TIME)
+            note!("{} {why}", tried.candidate.as_str()).hint(MORE_TIME)
         }
-        JoinError::SentAway(DisconnectReason::DuplicateIdentity) => {
-            said(format!("the media server {why}")).hint("try again")
-        }
-        _ => said(format!("the media server {why}")),
+        JoinError::SentAway(DisconnectReason::DuplicateIdentity) => note!("the media server {why}").hint("try again"),
+        _ => note!("the media server {why}"),
     }
 }
 
-fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&str>, closes_after_s: u32) -> Said {
+fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&str>, closes_after_s: u32) -> Note {
     let created = age_ms.map(|age| format!(", created {} ago", span(age))).unwrap_or_default();
     let auto_create =
         "for the operator: `auto_create: false` in LiveKit's `room` section keeps such rooms from coming into being";
     match verdict {
-        Verdict::NoRestart => said(format!("no restart to prove ({sid}{created})")),
+        Verdict::NoRestart => note!("no restart to prove ({sid}{created})"),
         Verdict::Fresh(proof) => {
             let proof = match (proof, before) {
                 (Proof::Sid, Some(before)) => format!("before it was {before}"),
@@ -311,7 +300,7 @@ fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&
                 (Proof::RestartedAt, _) => "it says that it was restarted by this request".into(),
                 (Proof::Moment(ms), _) => format!("created at the very moment of the restart, give or take {ms} ms"),
             };
-            said(format!("{sid} is the restarted room: {proof}"))
+            note!("{sid} is the restarted room: {proof}")
         }
         Verdict::Old(sign) => {
             let age = match (sign, age_ms) {
@@ -322,69 +311,67 @@ fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&
             troubles::old_room(sid, age, closes_after_s).into()
         }
         Verdict::OurOwn => {
-            said(format!("There was no room: LiveKit made {sid} only because this check joined. It is not the nest's."))
+            note!("There was no room: LiveKit made {sid} only because this check joined. It is not the nest's.")
                 .hint(auto_create)
         }
-        Verdict::Foreign => said(format!(
+        Verdict::Foreign => note!(
             "{sid}{created} is not the restarted room: it carries nothing that the Nests API writes on its rooms."
-        ))
+        )
         .hint(format!(
             "a listener's reconnect may have made it before the API could; restart again. {}",
             sentence(auto_create)
         )),
-        Verdict::Unsure(ms) => said(format!(
+        Verdict::Unsure(ms) => note!(
             "{sid} was created around the time of the restart, but the clocks are not exact enough (± {ms} ms) to say whether after it"
-        )),
+        ),
         Verdict::NoEvidence => {
-            said(format!("nothing shows whether {sid} is new: the media server does not say when it was created"))
+            note!("nothing shows whether {sid} is new: the media server does not say when it was created")
         }
     }
 }
 
-fn audio(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding, status: Status) -> Said {
+fn audio(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding, status: Status) -> Note {
     match &found.result {
         Ok(connected) => connection(wanted.is_some(), found, connected, status),
-        Err(Failure::NotBuilt) => said("this nest was built without audio"),
-        Err(Failure::NoMedia) => said("the server offers no audio: it does signal only"),
-        Err(Failure::NoRelay) => said("the media server advertises no TURN server")
+        Err(Failure::NotBuilt) => note("this nest was built without audio"),
+        Err(Failure::NoMedia) => note("the server offers no audio: it does signal only"),
+        Err(Failure::NoRelay) => note("the media server advertises no TURN server")
             .hint("for the operator: LiveKit's `turn` section helps people whose networks block all else"),
         Err(Failure::OutOfTime(time)) => {
-            said(format!("time was up after {}, before that could be said", milliseconds(*time))).hint(MORE_TIME)
+            note!("time was up after {}, before that could be said", milliseconds(*time)).hint(MORE_TIME)
         }
-        Err(Failure::Ended(how)) => said(format!("the session ended while audio was tried: {}", ending(how))),
-        Err(Failure::NoAnswer(time)) => said(format!(
-            "the media server lets us in, but did not answer our offer of audio within {}",
-            milliseconds(*time)
-        ))
-        .hint("check again; if it stays so, the operator has to restart LiveKit"),
-        Err(Failure::Broken(text)) => said(format!("no audio connection: {text}")),
+        Err(Failure::Ended(how)) => note!("the session ended while audio was tried: {}", ending(how)),
+        Err(Failure::NoAnswer(time)) => {
+            note!("the media server lets us in, but did not answer our offer of audio within {}", milliseconds(*time))
+                .hint("check again; if it stays so, the operator has to restart LiveKit")
+        }
+        Err(Failure::Broken(text)) => note!("no audio connection: {text}"),
         Err(Failure::NothingOffered) => match wanted.filter(|_| !found.seen.offered.is_empty()) {
-            Some(Transport::Tcp) => said("the media server takes no audio by TCP")
+            Some(Transport::Tcp) => note("the media server takes no audio by TCP")
                 .hint("for the operator: `rtc.tcp_port: 7881` in LiveKit's configuration"),
-            Some(_) => said("the media server takes no audio by UDP")
+            Some(_) => note("the media server takes no audio by UDP")
                 .hint("for the operator: `rtc.force_tcp` is set, or there are no UDP ports in LiveKit's configuration"),
-            None => said("the media server offers no address at which it would take audio")
+            None => note("the media server offers no address at which it would take audio")
                 .hint(troubles::no_sound("").hint),
         },
         Err(Failure::NoAllocation | Failure::NoConnection(_)) => no_sound(wanted, signal, found),
     }
 }
 
-/// A connection that stands.
-fn connection(forced: bool, found: &AudioFinding, connected: &Connected, status: Status) -> Said {
+fn connection(forced: bool, found: &AudioFinding, connected: &Connected, status: Status) -> Note {
     let Connected { protocol, local, remote, rtt } = connected;
     let rtt = rtt.map(|rtt| format!(", {} there and back", milliseconds(rtt))).unwrap_or_default();
     let pair = format!("{local} to {remote}{rtt}");
     match protocol {
         Transport::Udp => {
-            let tcp = found.seen.tcp.iter().find(|(_, told)| told.is_ok());
+            let tcp = found.seen.tcp.iter().find(|(_, answer)| answer.is_ok());
             let tcp = tcp.map(|(address, _)| format!("; TCP port {} is open too", address.port())).unwrap_or_default();
-            said(format!("sound gets through by UDP: {pair}{tcp}"))
+            note!("sound gets through by UDP: {pair}{tcp}")
         }
         Transport::Tcp if status == Status::Warned => troubles::udp_blocked(pair).into(),
         Transport::Tcp => {
             let only = if forced { "" } else { ", which is all that the server offers" };
-            said(format!("sound gets through by TCP{only}: {pair}"))
+            note!("sound gets through by TCP{only}: {pair}")
         }
         Transport::Relay => {
             let url = found.seen.relay.as_deref().unwrap_or("TURN");
@@ -392,15 +379,15 @@ fn connection(forced: bool, found: &AudioFinding, connected: &Connected, status:
             parts.extend(found.seen.relays.iter().map(|(url, why)| broken(url, why)));
             let detail = parts.join("; ");
             if forced {
-                said(format!("sound gets through by a relay, {detail}"))
+                note!("sound gets through by a relay, {detail}")
             } else {
-                said(format!("UDP and TCP blocked, a relay works, {detail}")).hint(troubles::udp_blocked(pair).hint)
+                note!("UDP and TCP blocked, a relay works, {detail}").hint(troubles::udp_blocked(pair).hint)
             }
         }
     }
 }
 
-fn no_sound(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding) -> Said {
+fn no_sound(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding) -> Note {
     let seen = &found.seen;
     let kinds: &[Transport] = match wanted {
         Some(Transport::Relay) => &[],
@@ -411,9 +398,9 @@ fn no_sound(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFind
     let mut parts = Vec::new();
     for kind in kinds {
         let offered = seen.offered.iter().filter(|offered| offered.transport == *kind);
-        let told: Vec<_> = offered.map(|offered| address(offered, signal, found)).collect();
-        if !told.is_empty() {
-            parts.push(format!("{kind} blocked ({})", told.join(", ")));
+        let addresses: Vec<_> = offered.map(|offered| address(offered, signal, found)).collect();
+        if !addresses.is_empty() {
+            parts.push(format!("{kind} blocked ({})", addresses.join(", ")));
         }
     }
     parts.extend(seen.relays.iter().map(|(url, why)| broken(url, why)));
@@ -429,10 +416,9 @@ fn no_sound(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFind
         ),
         (false, None) => format!("for the operator: {OPEN_PORTS}"),
     };
-    said(trouble.cause).hint(hint)
+    note(trouble.cause).hint(hint)
 }
 
-/// An address, and what is known about it.
 fn address(offered: &Offered, signal: Option<IpAddr>, found: &AudioFinding) -> String {
     let address = offered.address;
     if let Some(internal) = signal.and_then(|signal| offered.internal(signal)) {
@@ -441,15 +427,14 @@ fn address(offered: &Offered, signal: Option<IpAddr>, found: &AudioFinding) -> S
     if found.seen.unroutable.contains(&address.ip()) {
         return format!("{address}, to which there is no way from here");
     }
-    let told = found.seen.tcp.iter().find(|(called, _)| *called == address && offered.transport == Transport::Tcp);
-    match told {
+    let by_tcp = found.seen.tcp.iter().find(|(called, _)| *called == address && offered.transport == Transport::Tcp);
+    match by_tcp {
         Some((_, Err(why))) => format!("{address}: {why}"),
         Some((_, Ok(()))) => format!("{address} takes connections but does not speak ICE"),
         None => format!("{address} does not answer"),
     }
 }
 
-/// A TURN server that is of no use.
 fn broken(url: &str, failure: &Failure) -> String {
     let why = match failure {
         Failure::NoAllocation => "it gives us no address".into(),
@@ -463,47 +448,44 @@ fn broken(url: &str, failure: &Failure) -> String {
     troubles::turn(url, why).cause
 }
 
-fn spoken(speech: &Result<Spoken, Silence>) -> Said {
+fn spoken(speech: &Result<Spoken, Silence>) -> Note {
     match speech {
         Ok(Spoken { sid, sent, heard, lost }) => {
-            said(format!("the media server hears us: {heard} of {sent} packets of silence so far, {lost} lost ({sid})"))
+            note!("the media server hears us: {heard} of {sent} packets of silence so far, {lost} lost ({sid})")
         }
-        Err(Silence::NoConnection) => said("there is no audio connection to speak on"),
-        Err(Silence::NotAllowed) => said("this token only listens; with the host's key, --as-host speaks"),
-        Err(Silence::Refused(why)) => said(format!("the media server does not let us speak: {why}")),
+        Err(Silence::NoConnection) => note("there is no audio connection to speak on"),
+        Err(Silence::NotAllowed) => note("this token only listens; with the host's key, --as-host speaks"),
+        Err(Silence::Refused(why)) => note!("the media server does not let us speak: {why}"),
         Err(Silence::Unacknowledged(time)) => {
-            said(format!("the media server did not acknowledge our track within {}", milliseconds(*time)))
+            note!("the media server did not acknowledge our track within {}", milliseconds(*time))
         }
         Err(Silence::Unheard(sent)) => {
-            said(format!("the media server took our track, but says of none of {sent} packets that it heard it"))
+            note!("the media server took our track, but says of none of {sent} packets that it heard it")
                 .hint("check again; if it stays so, the network lets sound in but not out")
         }
-        Err(Silence::Ended(how)) => said(format!("the session ended while we spoke: {}", ending(how))),
-        Err(Silence::Broken(text)) => said(format!("could not speak: {text}")),
+        Err(Silence::Ended(how)) => note!("the session ended while we spoke: {}", ending(how)),
+        Err(Silence::Broken(text)) => note!("could not speak: {text}"),
     }
 }
 
-fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Said {
+fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Note {
     let restart = since_restart_ms.map(|ms| format!(" ({} after the restart)", span(ms))).unwrap_or_default();
     let after = format!("{}{restart}", exactly(closed.after));
     match &closed.how {
         Ending::SentAway(reason @ (DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed)) => {
-            said(format!("the room was closed after {after}: {}", away(*reason)))
+            note!("the room was closed after {after}: {}", away(*reason))
                 .hint("restart the nest, unless its host has just closed it")
         }
         Ending::SentAway(reason @ (DisconnectReason::JoinFailure | DisconnectReason::ConnectionTimeout)) => {
-            said(format!(
-                "watched for {after}, and the room stayed; then LiveKit ended this check's visit: {}",
-                away(*reason)
-            ))
+            note!("watched for {after}, and the room stayed; then LiveKit ended this check's visit: {}", away(*reason))
         }
-        Ending::SentAway(reason) => said(format!("we were sent away after {after}: {}", away(*reason))),
-        Ending::TransportError(text) => said(format!("the connection was lost after {after}: {text}"))
+        Ending::SentAway(reason) => note!("we were sent away after {after}: {}", away(*reason)),
+        Ending::TransportError(text) => note!("the connection was lost after {after}: {text}")
             .hint("check again: a proxy, the network or the media server has cut it"),
-        Ending::Deaf => said(format!("the audio connection broke after {after}"))
+        Ending::Deaf => note!("the audio connection broke after {after}")
             .hint("check again: the network or the media server has cut it"),
         Ending::Silent(silence) => {
-            said(format!("the media server stopped answering: nothing was heard for {}{restart}", exactly(*silence)))
+            note!("the media server stopped answering: nothing was heard for {}{restart}", exactly(*silence))
                 .hint("check again: the network or the media server hangs")
         }
     }
@@ -527,17 +509,17 @@ fn exactly(time: Duration) -> String {
     }
 }
 
-fn moq_words(finding: &moq::MoqFinding) -> Said {
+fn moq_words(finding: &moq::MoqFinding) -> Note {
     use moq::MoqFinding;
     match finding {
-        MoqFinding::Event { status, over: true } => said(format!("its status is {status:?}: the nest is over"))
+        MoqFinding::Event { status, over: true } => note!("its status is {status:?}: the nest is over")
             .hint("to reopen it, its host publishes its event again from the web app"),
-        MoqFinding::Event { status, over: false } => said(format!("its status is {status:?}")),
+        MoqFinding::Event { status, over: false } => note!("its status is {status:?}"),
         MoqFinding::NoRelay => {
-            said("the event names no media relay").hint("its host publishes its event again from the web app")
+            note("the event names no media relay").hint("its host publishes its event again from the web app")
         }
-        MoqFinding::NoRelayAddress(text) => said(format!("{text} is no address")),
-        MoqFinding::Relay { relay, port, answer: Err(error) } => said(format!("{relay} {error}")).hint(format!(
+        MoqFinding::NoRelayAddress(text) => note!("{text} is no address"),
+        MoqFinding::Relay { relay, port, answer: Err(error) } => note!("{relay} {error}").hint(format!(
             "Media over QUIC needs UDP to port {port}: try from another network; if it is the same there, ask whoever runs that relay"
         )),
         MoqFinding::Relay { relay, answer: Ok(answer), .. } => {
@@ -547,19 +529,19 @@ fn moq_words(finding: &moq::MoqFinding) -> Said {
                 other => format!("{other:#x}"),
             });
             let versions = versions.collect::<Vec<_>>().join(", ");
-            said(format!("{relay} answers by UDP at {} and speaks QUIC ({versions})", answer.address))
+            note!("{relay} answers by UDP at {} and speaks QUIC ({versions})", answer.address)
         }
-        MoqFinding::NoAuth => said("the event names no auth service"),
-        MoqFinding::NoAuthAddress(text) => said(format!("{text} is no web address")),
-        MoqFinding::AuthCleartext(text) => said(format!("{text} was not asked: tokens would travel in the clear")),
-        MoqFinding::Auth(text, Ok(..500)) => said(format!("{text} answers")),
+        MoqFinding::NoAuth => note("the event names no auth service"),
+        MoqFinding::NoAuthAddress(text) => note!("{text} is no web address"),
+        MoqFinding::AuthCleartext(text) => note!("{text} was not asked: tokens would travel in the clear"),
+        MoqFinding::Auth(text, Ok(..500)) => note!("{text} answers"),
         MoqFinding::Auth(text, answer) => {
             let detail = match answer {
                 Ok(status) => format!("{text} fails with status {status}"),
                 Err(lost) => format!("{text}: {lost}"),
             };
-            said(detail).hint("without it nobody gets a token: ask whoever runs the media relay")
+            note(detail).hint("without it nobody gets a token: ask whoever runs the media relay")
         }
-        MoqFinding::NotSpoken => said("nest does not speak Media over QUIC: nobody has listened"),
+        MoqFinding::NotSpoken => note("nest does not speak Media over QUIC: nobody has listened"),
     }
 }

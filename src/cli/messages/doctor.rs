@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Said, Step, check, moment, of_tls, troubles};
+use super::errors::Failure;
+use super::{Note, Step, check, moment, of_tls, troubles};
 use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
+use crate::cli::exit::Exit;
 use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
 use crate::commands::doctor::{ApiConnection, DoctorFindings, Far, Media};
@@ -82,7 +84,7 @@ pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str
     };
     let verdict = if broken.is_some() { DoctorVerdict::Unhealthy } else { DoctorVerdict::Healthy };
     let step = |(name, link): (&'static str, Link)| {
-        Step::new(name, link.status, link.elapsed, Said { detail: link.detail, hint: link.hint })
+        Step::new(name, link.status, link.elapsed, Note { detail: link.detail, hint: link.hint })
     };
     DoctorDocument { verdict, next, steps: links.into_iter().map(step).collect() }
 }
@@ -122,12 +124,7 @@ fn own_key(found: &DoctorFindings, named: &str) -> Link {
             warned("there is none: looking needs no key, restarting does").hint("nest key import, or --key-file PATH")
         }
         Some(Err(error)) => {
-            let mut detail = error.to_string();
-            let mut cause = std::error::Error::source(&**error);
-            while let Some(error) = cause {
-                detail = format!("{detail}: {error}");
-                cause = error.source();
-            }
+            let detail = Failure::new(Exit::Key, error.to_string()).with_sources(&**error).document().message;
             let hint = match &**error {
                 key::KeyError::PassphraseNeeded { .. } => {
                     "name a file that holds the passphrase: --passphrase-file PATH"
@@ -455,14 +452,14 @@ fn endpoints(candidates: &[Candidate]) -> Link {
         };
         format!("{}{why}", candidate.as_str())
     };
-    let told = candidates.iter().map(described).collect::<Vec<_>>().join("; ");
+    let text = candidates.iter().map(described).collect::<Vec<_>>().join("; ");
     let usable = candidates.iter().filter(|candidate| candidate.internal.is_none() && !candidate.cleartext).count();
     let public = "for the operator: set LIVEKIT_URL of the API to the public address, wss://…";
     match usable {
         _ if candidates.is_empty() => failed("nobody says where the media server is"),
-        0 => failed(told).hint(public),
-        n if n < candidates.len() => warned(told).hint(public),
-        _ => passed(told),
+        0 => failed(text).hint(public),
+        n if n < candidates.len() => warned(text).hint(public),
+        _ => passed(text),
     }
 }
 
@@ -499,7 +496,6 @@ fn media(found: &DoctorFindings, named: &str) -> Link {
     }
 }
 
-/// A step of the check as a link of the doctor's.
 fn of_check(step: Option<&Step>) -> Link {
     let Some(step) = step.cloned() else { return not_checked("the check says nothing of it") };
     Link { hint: step.hint, ..link(step.status, step.detail) }.took(step.elapsed_ms.map(Duration::from_millis))

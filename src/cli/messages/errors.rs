@@ -1,24 +1,27 @@
 //! The one place where errors become text, hints and an exit code.
 
 pub(in crate::cli) mod api;
-mod check;
-pub(in crate::cli) mod key;
 
 use std::time::Duration;
 
 use self::api::Asking;
-pub(in crate::cli) use self::check::gone;
 use super::troubles::{self, Trouble};
-use crate::api::address;
+use super::{Step, check};
+use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
 use crate::cli::exit::Exit;
+use crate::commands::check::{Checked, Unavailable};
+use crate::commands::key::KeyCommandError;
 use crate::commands::{Error, Progress, Signal};
-use crate::key::npub;
+use crate::key::file::SecretFileError;
+use crate::key::keyring::KeyringError;
+use crate::key::{KeyError, npub};
+use crate::livekit::CheckReport;
+use crate::report::Status;
 use crate::{lock, relay, room};
 
 const AGAIN: &str = "run it again: what was done is not done twice";
 
-/// An error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub exit: Exit,
@@ -33,6 +36,10 @@ impl Failure {
         Self { exit, status: None, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
@@ -43,13 +50,11 @@ impl Failure {
         self
     }
 
-    /// The same with the cause and the hint of a trouble.
     pub(crate) fn because(self, trouble: Trouble) -> Self {
         self.cause(trouble.cause).hint(trouble.hint)
     }
 
-    /// The same with everything that stands behind an error.
-    fn with_sources(mut self, error: &dyn std::error::Error) -> Self {
+    pub(in crate::cli) fn with_sources(mut self, error: &dyn std::error::Error) -> Self {
         let mut source = error.source();
         while let Some(error) = source {
             self = self.cause(error.to_string());
@@ -58,7 +63,11 @@ impl Failure {
         self
     }
 
-    /// The `error` of a JSON document.
+    fn step(self, step: Step) -> Self {
+        let failure = self.cause(step.detail);
+        step.hint.into_iter().fold(failure, Self::hint)
+    }
+
     pub(in crate::cli) fn document(&self) -> ErrorDocument {
         let message = std::iter::once(&self.message).chain(&self.causes).map(String::as_str);
         ErrorDocument {
@@ -113,11 +122,11 @@ impl Failure {
                 .because(troubles::over_quic(relay, room))
                 .hint("to reopen a nest that is over, publish its event again from the web app"),
             Error::ApiConflict { .. } => new(Exit::Usage).hint("leave out --api"),
-            Error::Unavailable(why) => check::unavailable(why, room),
-            Error::Unjoinable(checked) => check::unjoinable(checked),
+            Error::Unavailable(why) => unavailable(why, room),
+            Error::Unjoinable(checked) => unjoinable(checked),
             Error::NotAToken => no_session("what --token-file names is no token"),
             Error::NotAMediaServer => no_session("what --url names is no media server"),
-            Error::Key(error) => key::failure(error),
+            Error::Key(error) => of_key(error),
             Error::NotHost { you, host, asked } => {
                 let host = host.as_ref().map_or_else(|| "somebody else".into(), npub);
                 let message = if *asked {
@@ -144,7 +153,7 @@ impl Failure {
             Error::Declined => new(Exit::Failed).hint("--yes asks nothing"),
             Error::Cancelled => new(Exit::Failed),
             Error::NotConfirmed => new(Exit::Usage).hint(format!("nest recreate {room} --yes")),
-            Error::Unhealthy(restarted) => check::unhealthy(restarted.check.as_ref()),
+            Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
             Error::Stopped(signal) => new(Exit::from(*signal)).hint(AGAIN),
             Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
         }
@@ -152,7 +161,7 @@ impl Failure {
 }
 
 fn of_room(error: &room::RoomRefError) -> Failure {
-    Failure::new(Exit::Usage, error.to_string()).hint(match error {
+    Failure::usage(error.to_string()).hint(match error {
         room::RoomRefError::WrongKind(30311) => {
             "30311 is a live stream, or a nest of the old kind: use the link of a new nest"
         }
@@ -167,7 +176,7 @@ fn of_room(error: &room::RoomRefError) -> Failure {
 }
 
 fn no_session(message: &str) -> Failure {
-    Failure::new(Exit::Usage, message).hint("nest check --url wss://… --token-file PATH")
+    Failure::usage(message).hint("nest check --url wss://… --token-file PATH")
 }
 
 fn busy(waited: Duration) -> Failure {
@@ -187,5 +196,128 @@ fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Fa
         Progress::Refused => failure("interrupted before the next attempt; not restarted"),
         Progress::MayBeDone => failure("interrupted after the restart was sent: the nest may have restarted")
             .hint(format!("restart it only if it is still dead: nest restart {room} --if-inactive")),
+    }
+}
+
+fn unavailable(why: &Unavailable, room: &str) -> Failure {
+    let mut failure = api::failure(&why.source, Asking { command: "nest check", room, signed: false });
+    if let ApiError::Transport(TransportError::Unanswered(why)) = &why.source {
+        failure.message = "the API does not say whether this nest runs".into();
+        failure.causes = vec![why.clone()];
+    }
+    if let Some(status) = &why.over {
+        failure.causes.push(format!("its event says {status}: the nest is over"));
+    }
+    let missing = if let ApiError::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
+    match missing {
+        Some(Missing::AudioRoom) if why.ours => {
+            Failure { hints: vec![format!("you are its host: nest restart {room} --check")], ..failure }
+        }
+        Some(Missing::Record) if why.ours => failure,
+        Some(Missing::Endpoint | Missing::Unsaid) => failure,
+        Some(Missing::AudioRoom | Missing::Record) => {
+            let failure = Failure { hints: vec![host(why, "its host can bring it back")], ..failure };
+            if why.over.is_some() {
+                return failure;
+            }
+            failure.hint(format!("or wait, and try again: nest check {room}"))
+        }
+        None => {
+            let failure = failure.hint(format!("wait a little, and try again: nest check {room}"));
+            if why.host.is_some() { failure.hint(host(why, "its host may know more")) } else { failure }
+        }
+    }
+}
+
+fn host(why: &Unavailable, what: &str) -> String {
+    match &why.host {
+        Some(host) => format!("{what}: write to {}", npub(host)),
+        None => format!("{what}; who that is, the nest's link or naddr says"),
+    }
+}
+
+/// An endpoint was tried, and people cannot join: the steps that failed are the causes.
+fn unjoinable(checked: &Checked) -> Failure {
+    let steps = check::of(&checked.report);
+    let failed: Vec<_> = steps.into_iter().filter(|step| step.status == Status::Failed).collect();
+    let message = match failed.first() {
+        Some(step) => format!("this nest is not well: the check failed at `{}`", step.name),
+        None => "nobody was let in, and nothing shows why: the check came to no result".into(),
+    };
+    let failure = failed.into_iter().fold(Failure::new(Exit::Unhealthy, message), Failure::step);
+    match &checked.host {
+        Some(host) => failure.hint(format!("if the nest is not yours, tell its host: {}", npub(host))),
+        None => failure,
+    }
+}
+
+fn unhealthy(report: Option<&CheckReport>) -> Failure {
+    let steps = report.map(check::steps).unwrap_or_default();
+    let Some(first) = steps.iter().position(|step| step.status == Status::Failed) else {
+        let failure = Failure::new(Exit::Unhealthy, "the nest was restarted, but the check came to no result");
+        return steps.into_iter().filter(|step| step.name == "signal").fold(failure, Failure::step);
+    };
+    let name = steps[first].name;
+    let message = format!("the API says that the nest was restarted, but the check failed at `{name}`");
+    // A step that has no advice of its own failed because the one before it did.
+    let telling = |step: &Step| step.status == Status::Failed && (step.name == name || step.hint.is_some());
+    steps.into_iter().filter(telling).fold(Failure::new(Exit::Unhealthy, message), Failure::step)
+}
+
+/// A nest without a record: no restart helps.
+pub(in crate::cli) fn gone(room: &str) -> Failure {
+    Failure::new(Exit::Unhealthy, Missing::Record.to_string()).because(troubles::record_gone(room))
+}
+
+fn of_key(error: &KeyError) -> Failure {
+    let failure = Failure::new(Exit::Key, error.to_string());
+    match error {
+        KeyError::Missing => failure.because(troubles::no_key()),
+        KeyError::Unreadable { cause, .. } | KeyError::Passphrase(cause) => unreadable(failure, cause),
+        KeyError::PassphraseNeeded { .. } => {
+            failure.hint("give the passphrase in a file: --passphrase-file PATH (mode 0600)")
+        }
+        KeyError::Keyring(error) => of_keyring(failure, error),
+        _ => failure.with_sources(error),
+    }
+}
+
+pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
+    let new = |exit| Failure::new(exit, error.to_string());
+    match error {
+        KeyCommandError::Key(error) => of_key(error),
+        KeyCommandError::WhichOne { npubs } => {
+            npubs.iter().map(|npub| format!("nest key remove {npub}")).fold(new(Exit::Usage), Failure::hint)
+        }
+        KeyCommandError::NotConfirmed { .. } => new(Exit::Failed).hint("--yes asks nothing"),
+        KeyCommandError::NoPassphrase => {
+            new(Exit::Key).hint("give it in a file: --passphrase-file PATH (mode 0600; - is stdin)")
+        }
+        KeyCommandError::NotWritten(SecretFileError::Exists(_)) => {
+            new(Exit::Usage).with_sources(error).hint("nothing is ever overwritten: name another file")
+        }
+        _ => new(Exit::Key).with_sources(error),
+    }
+}
+
+fn unreadable(failure: Failure, cause: &SecretFileError) -> Failure {
+    match cause {
+        SecretFileError::TooOpen { path, mode } => {
+            failure.because(troubles::key_mode(path.display(), format!("{mode:04o}")))
+        }
+        SecretFileError::NotFound(_) => failure.cause(cause.to_string()).hint("correct the path; - stands for stdin"),
+        other => failure.cause(other.to_string()),
+    }
+}
+
+fn of_keyring(failure: Failure, error: &KeyringError) -> Failure {
+    let failure = failure.with_sources(error);
+    match error {
+        KeyringError::Unusable(_) => failure.hint(troubles::keyring().hint),
+        KeyringError::Undecided { npubs } | KeyringError::Unknown { npubs, .. } => {
+            npubs.iter().map(|npub| format!("nest key default {npub}")).fold(failure, Failure::hint)
+        }
+        KeyringError::Empty | KeyringError::Gone { .. } => failure.hint("put it there: nest key import"),
+        _ => failure,
     }
 }

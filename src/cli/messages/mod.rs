@@ -1,5 +1,10 @@
 //! Every sentence that a person reads, in functions with arguments. The only place that names a flag.
 
+/// A [`Note`] without a hint, written like `format!`.
+macro_rules! note {
+    ($($detail:tt)*) => { note(format!($($detail)*)) };
+}
+
 pub mod check;
 pub(super) mod doctor;
 pub(super) mod errors;
@@ -35,39 +40,38 @@ pub struct Step {
 }
 
 impl Step {
-    fn new(name: &'static str, status: Status, elapsed: Option<Duration>, said: Said) -> Self {
+    fn new(name: &'static str, status: Status, elapsed: Option<Duration>, note: Note) -> Self {
         let elapsed_ms = elapsed.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        Self { name, status, elapsed_ms, detail: said.detail, hint: said.hint }
+        Self { name, status, elapsed_ms, detail: note.detail, hint: note.hint }
     }
 }
 
-/// What was found, and what to do about it.
-struct Said {
+struct Note {
     detail: String,
     hint: Option<String>,
 }
 
-fn said(detail: impl Into<String>) -> Said {
-    Said { detail: detail.into(), hint: None }
+fn note(detail: impl Into<String>) -> Note {
+    Note { detail: detail.into(), hint: None }
 }
 
-impl Said {
+impl Note {
     fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }
 
-impl From<troubles::Trouble> for Said {
+impl From<troubles::Trouble> for Note {
     fn from(trouble: troubles::Trouble) -> Self {
-        said(trouble.cause).hint(trouble.hint)
+        note(trouble.cause).hint(trouble.hint)
     }
 }
 
 /// The time of day here, if it is near enough to now to be understood, else the whole date; and which of the two.
 fn moment(ms: i64) -> (String, bool) {
     let near = ms.abs_diff(Clock::default().now_ms()) < 20 * 3600 * 1000;
-    let told = if near { local_hour_minute(ms) } else { rfc3339(ms) };
-    told.map_or_else(|| ("an impossible time".into(), true), |told| (told, near))
+    let text = if near { local_hour_minute(ms) } else { rfc3339(ms) };
+    text.map_or_else(|| ("an impossible time".into(), true), |text| (text, near))
 }
 
 /// `text` with a capital letter in front, unless it begins with an address.

@@ -6,7 +6,6 @@ use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
 use crate::reporter::{Question, Warning};
 
-/// What the user should know although the work goes on.
 pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::ClockRepaired { ahead_s } => {
@@ -39,7 +38,6 @@ pub(super) fn apart(ahead_s: i64) -> (String, &'static str) {
     (clock::span(ahead_s.saturating_abs().saturating_mul(1000)), if ahead_s > 0 { "ahead of" } else { "behind" })
 }
 
-/// What a person is asked.
 pub fn question(question: Question<'_>) -> String {
     let disconnected = |people, nest: &str| match people {
         1 => format!("One person is in {nest} and will be disconnected."),
@@ -63,34 +61,23 @@ pub fn question(question: Question<'_>) -> String {
     }
 }
 
-/// Which of several nests is meant.
-pub fn which(purpose: Purpose) -> &'static str {
+/// Which of several nests is meant; and whether it is the only one that suits.
+pub(in crate::cli) fn which(purpose: Purpose) -> (&'static str, &'static str) {
     match purpose {
-        Purpose::Restart => "Restart which nest",
-        Purpose::Recreate => "Recreate which nest",
-        Purpose::Close => "Close which nest",
-        Purpose::Open => "Open which nest",
-        Purpose::Status => "Look at which nest",
-        Purpose::Check => "Check which nest",
-        Purpose::Token => "A token for which nest",
+        Purpose::Restart => ("Restart which nest", "Restart it?"),
+        Purpose::Recreate => ("Recreate which nest", "Recreate it?"),
+        Purpose::Close => ("Close which nest", "Close it?"),
+        Purpose::Open => ("Open which nest", "Open it?"),
+        Purpose::Status => ("Look at which nest", "Look at it?"),
+        Purpose::Check => ("Check which nest", "Check it?"),
+        Purpose::Token => ("A token for which nest", "Fetch a token for it?"),
     }
 }
 
-/// Whether the only nest that suits is meant.
-pub fn this_one(purpose: Purpose, nest: &Nest) -> String {
-    let action = match purpose {
-        Purpose::Restart => "Restart it?",
-        Purpose::Recreate => "Recreate it?",
-        Purpose::Close => "Close it?",
-        Purpose::Open => "Open it?",
-        Purpose::Status => "Look at it?",
-        Purpose::Check => "Check it?",
-        Purpose::Token => "Fetch a token for it?",
-    };
-    format!("{} is {}. {action}", nest.name(), state(nest))
+pub(in crate::cli) fn this_one(purpose: Purpose, nest: &Nest) -> String {
+    format!("{} is {}. {}", nest.name(), state(nest), which(purpose).1)
 }
 
-/// A nest among others to choose from.
 pub fn choice(nest: &Nest) -> String {
     let age = clock::span((Clock::default().now_s() - nest.since_s).saturating_mul(1000));
     format!("{} · {} · {} · {age}", nest.name(), nest.status, state(nest))

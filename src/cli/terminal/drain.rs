@@ -12,7 +12,6 @@ use crate::commands::Signal;
 #[cfg(unix)]
 const CHUNK: usize = 2048;
 
-/// One of the outputs.
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     /// The number of the signal that has come; 0 if none has. Set by its handler.
@@ -22,8 +21,8 @@ pub(super) struct Drain {
 
 impl Drain {
     /// From here on a signal ends the waiting for a reader.
-    #[cfg(unix)]
     pub(super) fn heed_signals(&self) -> io::Result<()> {
+        #[cfg(unix)]
         for signal in [SIGINT, SIGTERM] {
             let number = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_usize(signal, self.signal.clone(), number)?;
@@ -31,13 +30,6 @@ impl Drain {
         Ok(())
     }
 
-    /// There is nothing to listen to.
-    #[cfg(not(unix))]
-    pub(super) fn heed_signals(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// The signal that has ended the waiting, if one has.
     pub(super) fn given_up(&self) -> Option<Signal> {
         let signal = self.given_up.load(Ordering::Relaxed).then(|| self.signal.load(Ordering::Relaxed))?;
         Some(if i32::try_from(signal) == Ok(SIGTERM) { Signal::Terminate } else { Signal::Interrupt })
@@ -57,7 +49,6 @@ impl Drain {
         Ok(())
     }
 
-    /// Writes all of it.
     #[cfg(not(unix))]
     pub(super) fn write(&self, mut out: impl Write, text: &[u8]) -> io::Result<()> {
         out.write_all(text).and_then(|()| out.flush())

@@ -7,7 +7,7 @@ mod style;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -23,13 +23,11 @@ use crate::commands::Signal;
 use crate::reporter::{Answer, Question, Reporter, Stage, Warning};
 use crate::secret::{Secret, scrub};
 
-/// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(80);
 
 /// How long a signal takes from this process to itself, at most.
 const SIGNAL_LIMIT: Duration = Duration::from_millis(500);
 
-/// Which of the process's streams are a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Streams {
     pub stdin: bool,
@@ -46,12 +44,10 @@ impl Streams {
         }
     }
 
-    /// Somebody sees questions and can answer them.
     pub fn interactive(self) -> bool {
         self.stdin && self.stderr
     }
 
-    /// The width of stdout, where that is a terminal.
     pub fn columns(self) -> Option<usize> {
         let size = self.stdout.then(|| console::Term::stdout().size_checked()).flatten()?;
         Some(usize::from(size.1)).filter(|columns| *columns > 0)
@@ -63,7 +59,6 @@ pub(super) struct OutputStyle {
     pub format: Format,
     /// Nothing but errors and warnings.
     pub quiet: bool,
-    /// 0, 1 or 2.
     pub verbose: u8,
     pub streams: Streams,
     /// Width of stdout, where that is a terminal.
@@ -72,12 +67,11 @@ pub(super) struct OutputStyle {
     pub err: Paint,
 }
 
-/// The terminal, or whatever stands in for it.
 pub(super) struct Terminal {
     pub style: OutputStyle,
     bars: Option<MultiProgress>,
     rows: Mutex<HashMap<String, ProgressBar>>,
-    broken: Mutex<Option<io::Error>>,
+    broken: OnceLock<io::Error>,
     out: Drain,
     err: Drain,
     /// A choice hides the cursor, and may be cut short.
@@ -93,7 +87,7 @@ impl Terminal {
             style,
             bars: (style.streams.stderr && !style.quiet).then(MultiProgress::new),
             rows: Mutex::default(),
-            broken: Mutex::default(),
+            broken: OnceLock::new(),
             out: Drain::default(),
             err: Drain::default(),
             cursor_hidden: AtomicBool::default(),
@@ -112,14 +106,12 @@ impl Terminal {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes away what is shown of a room's progress.
     pub fn end_row(&self, room: &str) {
         if let Some(bar) = self.rows().remove(room) {
             bar.finish_and_clear();
         }
     }
 
-    /// Takes away all that is shown of progress.
     pub fn end_rows(&self) {
         for (_, bar) in self.rows().drain() {
             bar.finish_and_clear();
@@ -137,7 +129,6 @@ impl Terminal {
         }
     }
 
-    /// A document, on stdout, on one line or on several.
     pub fn document(&self, document: &Value, one_line: bool) {
         let text = if one_line { document.to_string() } else { format!("{document:#}") };
         self.result(&clean_json(&text));
@@ -147,14 +138,13 @@ impl Terminal {
     pub fn result(&self, text: &str) {
         let written = self.aside(|| self.out.write(io::stdout().lock(), format!("{text}\n").as_bytes()));
         if let Err(error) = written {
-            self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            let _ = self.broken.set(error);
         }
     }
 
     /// What went wrong with stdout, unless its reader only had enough.
-    pub fn output_failure(&self) -> Option<io::Error> {
-        let error = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        (error.kind() != io::ErrorKind::BrokenPipe).then_some(error)
+    pub fn output_failure(&self) -> Option<&io::Error> {
+        self.broken.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
     /// The signal because of which a result was left unwritten that nobody reads, if there was one.
@@ -162,13 +152,11 @@ impl Terminal {
         self.out.given_up()
     }
 
-    /// A yes-or-no question; no answer but yes is a yes.
     pub fn yes_or_no(&self, question: &str) -> Answer<'_, bool> {
         let question = clean(question);
         self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
     }
 
-    /// One of several: the index of what was chosen.
     pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
         let question = clean(question);
         let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
@@ -177,12 +165,10 @@ impl Terminal {
         self.ask(move || answered(select()).flatten())
     }
 
-    /// Something that the user should know although the work goes on.
     pub fn warn(&self, text: &str) {
         self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
     }
 
-    /// A status line, for people, on stderr.
     pub fn status(&self, text: &str) {
         if !self.style.quiet {
             self.line(text);
@@ -206,7 +192,6 @@ impl Terminal {
         self.line(&lines.join("\n"));
     }
 
-    /// Puts the terminal back into the state in which it was found.
     pub fn restore(&self) {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
@@ -316,7 +301,6 @@ impl Reporter for Terminal {
     }
 }
 
-/// What a spinner says.
 fn words(step: Stage) -> &'static str {
     match step {
         Stage::Lock => "waiting for another restart of this nest",

@@ -6,7 +6,6 @@ use anstyle::{AnsiColor, Style};
 
 use crate::report::Status;
 
-/// Colours, or none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Paint {
     pub on: bool,
@@ -25,22 +24,18 @@ impl Paint {
         self.with(AnsiColor::Red.on_default().bold(), text)
     }
 
-    /// Something should be known.
     pub fn warn(self, text: &str) -> String {
         self.with(AnsiColor::Yellow.on_default(), text)
     }
 
-    /// What one may skip.
     pub fn dim(self, text: &str) -> String {
         self.with(Style::new().dimmed(), text)
     }
 
-    /// What one looks for.
     pub fn strong(self, text: &str) -> String {
         self.with(Style::new().bold(), text)
     }
 
-    /// One fact below a headline.
     pub fn row(self, name: &str, value: &str) -> String {
         format!("  {} {value}", self.dim(&format!("{name:<9}")))
     }
@@ -50,7 +45,6 @@ impl Paint {
         if self.on { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
     }
 
-    /// The mark of a step.
     pub fn mark(self, status: Status) -> String {
         match status {
             Status::Passed => self.good("✓"),
@@ -63,27 +57,22 @@ impl Paint {
 
 /// Replaces what a terminal would obey, or what would turn text around, by its escaped form.
 pub fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if obeyed(c) {
-            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    escape(text, obeyed, |c, out| write!(out, "\\u{{{:x}}}", u32::from(c)))
 }
 
 /// The same inside a JSON document, where such characters only occur in strings.
 pub fn clean_json(text: &str) -> String {
+    escape(
+        text,
+        |c| obeyed(c) && c != '\n',
+        |c, out| c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}")),
+    )
+}
+
+fn escape(text: &str, harmful: fn(char) -> bool, write: fn(char, &mut String) -> std::fmt::Result) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if obeyed(c) && c != '\n' {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
+        if !harmful(c) || write(c, &mut out).is_err() {
             out.push(c);
         }
     }

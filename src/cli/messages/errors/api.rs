@@ -29,18 +29,15 @@ pub(in crate::cli) struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    /// A request of a restart.
     pub(super) fn restart(room: &'a str) -> Self {
         Self { command: "nest restart", room, signed: true }
     }
 
-    /// The command to run again, with its room.
     fn again(&self) -> String {
         format!("{} {}", self.command, self.room)
     }
 }
 
-/// What to show for an answer that is not the one asked for, or for none.
 pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
     let room = asking.room;
     let server_text = match error {
@@ -125,7 +122,6 @@ pub(super) fn server(error: &ApiError, attempts: u32, signs: &ServerSigns, room:
     failure
 }
 
-/// What can be seen of a server that failed, one line each.
 fn seen(signs: &ServerSigns) -> [String; 3] {
     let health = match &signs.health {
         Ok(()) => "/health: the API is up, which says nothing of Redis and LiveKit".into(),
@@ -191,15 +187,15 @@ fn when(wait: Duration) -> String {
         return format!("in {}", clock::span(wait_ms.max(1000)));
     }
     let at = Clock::default().now_ms().saturating_add(wait_ms);
-    let told = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
-    told.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
+    let time = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
+    time.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
 }
 
 fn lost(lost: &TransportError) -> Failure {
     match lost {
         TransportError::Unreachable { host, layer, why, route, url } => unreachable(host, layer, why, route, url),
         TransportError::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
-        TransportError::Unusable(_) => Failure::new(Exit::Usage, lost.to_string()),
+        TransportError::Unusable(_) => Failure::usage(lost.to_string()),
     }
 }
 
@@ -244,7 +240,6 @@ fn pointed_to(url: &str, target: &str) -> Option<String> {
     (usable && harmless && to != from).then(|| base.to_owned())
 }
 
-/// What to do about any other redirect.
 fn elsewhere(url: &str, target: &str) -> String {
     let host = |text| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
     match host(target) {
