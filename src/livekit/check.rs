@@ -38,7 +38,6 @@ pub struct Check<'a> {
     pub no_token: Option<&'a str>,
     /// The host's token as a restart returned it: shown to the media server, never used to join.
     pub host_token: Option<&'a Secret>,
-    /// Where to try, in this order.
     pub candidates: &'a [Candidate],
     /// The restart that is to be proved.
     pub restarted: Option<Restarted>,
@@ -70,14 +69,11 @@ pub struct Joining<'a> {
 
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
-    /// Follows no redirects.
     pub http: &'a reqwest::Client,
-    /// For the signal connection.
     pub tls: &'a rustls::ClientConfig,
     /// A connection that was begun before there was a token.
     pub preconnect: Option<&'a Preconnect>,
     pub clock: Clock,
-    /// Who hears of progress.
     pub reporter: &'a dyn Reporter,
 }
 

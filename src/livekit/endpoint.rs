@@ -53,7 +53,6 @@ impl fmt::Display for Internal {
 pub struct Candidate {
     /// `ws` or `wss`, without credentials, query, fragment and the slash at the end of a path.
     pub url: Url,
-    /// Who named it first.
     pub source: Source,
     /// Set when it is unlikely to be reachable from here.
     pub internal: Option<Internal>,

@@ -3,9 +3,7 @@
 /// What a server's clock shows minus what the one here shows, in milliseconds; the truth lies between the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offset {
-    /// At least this.
     pub min_ms: i64,
-    /// At most this.
     pub max_ms: i64,
 }
 
@@ -48,7 +46,6 @@ impl Offset {
         }
     }
 
-    /// The likeliest offset.
     pub fn middle_ms(self) -> i64 {
         self.min_ms.midpoint(self.max_ms)
     }

@@ -33,13 +33,11 @@ pub enum Malformed {
 pub struct Claims {
     /// Who it is for: a hex public key, or `guest-…`.
     pub sub: Option<String>,
-    /// The API key that signed it.
     pub iss: Option<String>,
     /// End, in seconds since the Unix epoch.
     pub exp: Option<i64>,
     /// Beginning, in seconds since the Unix epoch; upstream writes 0.
     pub nbf: Option<i64>,
-    /// What it allows.
     pub video: Option<Grants>,
     /// Of the participant, usually JSON.
     pub metadata: Option<String>,
@@ -48,17 +46,13 @@ pub struct Claims {
 /// What a token allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// The room's name.
     pub room: Option<String>,
-    /// May join.
     pub room_join: bool,
     /// May speak; allowed when it is not said.
     pub can_publish: Option<bool>,
     /// May listen; allowed when it is not said.
     pub can_subscribe: Option<bool>,
-    /// May administer.
     pub room_admin: bool,
-    /// May record.
     pub room_record: bool,
 }
 
@@ -67,19 +61,15 @@ pub struct Grants {
 pub enum Problem {
     /// Seconds since the Unix epoch.
     Expired {
-        /// When it ended.
         exp: i64,
     },
     /// Seconds since the Unix epoch.
     NotYetValid {
-        /// When it begins.
         nbf: i64,
     },
     /// It is for another room.
     OtherRoom(String),
-    /// It names no room.
     NoRoom,
-    /// It names no participant.
     NoIdentity,
     /// It may not join.
     MayNotJoin,
@@ -101,9 +91,6 @@ impl fmt::Display for Problem {
 }
 
 /// Reads a token's claims.
-///
-/// # Errors
-/// See [`Malformed`].
 pub fn decode(token: &str) -> Result<Claims, Malformed> {
     let mut parts = token.trim().split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {

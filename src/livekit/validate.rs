@@ -33,7 +33,6 @@ pub enum Refusal {
     MayNotJoin,
     #[error("it is no token to this media server")]
     NotAToken,
-    /// No token arrived: something in between drops the query.
     #[error("it did not arrive")]
     NoToken,
     #[error("it names no room")]
@@ -43,7 +42,6 @@ pub enum Refusal {
     /// The room does not exist, and the server makes none on demand.
     #[error("there is no such room")]
     NoSuchRoom,
-    /// Anything else, in the server's words, scrubbed.
     #[error("{text} (status {status})")]
     Other { status: u16, text: String },
 }
@@ -79,7 +77,6 @@ impl Refusal {
 /// Why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValidateError {
-    /// No connection, or it broke.
     #[error("{0}")]
     Unreachable(String),
     #[error("no answer within {} ms", .0.as_millis())]

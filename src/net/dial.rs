@@ -102,10 +102,8 @@ pub struct TimedOut {
 /// Why a layer was not passed. Texts are scrubbed, in the words of the system or of the library.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialCause {
-    /// The name has no address, or nobody could be asked.
     #[error("{0}")]
     NoAddress(String),
-    /// No address let us connect.
     #[error("{}", .0.iter().map(|(at, why)| format!("{at}: {}", why.to_lowercase())).collect::<Vec<_>>().join(", "))]
     NoConnection(Vec<(SocketAddr, String)>),
     #[error("{0}")]
@@ -119,7 +117,6 @@ pub enum DialCause {
         /// As much of it as came with the head.
         body: String,
     },
-    /// The connection broke, or what came was neither WebSocket nor HTTP.
     #[error("{}", .0.to_lowercase())]
     Broken(String),
     #[error("nothing happened for {} ms", .0.after.as_millis())]
@@ -144,9 +141,7 @@ pub struct DialError {
 
 #[derive(Clone, Copy, Debug)]
 pub struct DialLimits {
-    /// For each layer.
     pub each: Duration,
-    /// For all together.
     pub until: Instant,
 }
 

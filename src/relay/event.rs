@@ -46,11 +46,8 @@ pub struct MediaOverQuic<'a> {
 /// What a `p` tag makes of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Runs the nest.
     Host,
-    /// May mute and invite.
     Admin,
-    /// May speak.
     Speaker,
     /// Anything else, as it is written.
     Other(String),

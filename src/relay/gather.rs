@@ -40,7 +40,6 @@ const HOMES_MAX: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedEvent {
     pub event: RoomEvent,
-    /// Who has it.
     pub seen_on: Vec<RelayUrl>,
     /// Who has only an older one.
     pub stale_on: Vec<RelayUrl>,

@@ -42,7 +42,6 @@ pub enum RelayTrouble {
     /// `ws://` to another machine, without leave.
     #[error("it is not encrypted (ws://)")]
     Insecure,
-    /// DNS, TCP or TLS.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
     /// It speaks HTTP, but not WebSocket; the status that it answered with.
@@ -53,10 +52,9 @@ pub enum RelayTrouble {
     Silent(Duration),
     /// It ended the connection; with what it said last, if anything.
     #[error("it ended the connection{}", said(.0))]
-    TransportError(String),
+    ConnectionLost(String),
     #[error("what it sends is not Nostr's")]
     Nonsense,
-    /// A message or an answer beyond all measure.
     #[error("it sent more than can be believed")]
     TooMuch,
     /// It did not take the request or the event.
@@ -65,7 +63,6 @@ pub enum RelayTrouble {
     /// It wants to know who asks (NIP-42), and there is no signer.
     #[error("it wants to know who asks{}", said(.0))]
     AuthRequired(String),
-    /// It was told who asks, and refused.
     #[error("it does not serve this key{}", said(.0))]
     AuthRefused(String),
     #[error("the signer did not answer the relay's challenge: {0}")]
@@ -260,14 +257,14 @@ impl<'a> RelaySession<'a> {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = frame.map_or(String::new(), |frame| words(&frame.reason));
-                    return Err(RelayTrouble::TransportError(if reason.is_empty() {
+                    return Err(RelayTrouble::ConnectionLost(if reason.is_empty() {
                         self.notice.clone()
                     } else {
                         reason
                     }));
                 }
                 Some(Err(error)) => return Err(self.lost(&error)),
-                None => return Err(RelayTrouble::TransportError(self.notice.clone())),
+                None => return Err(RelayTrouble::ConnectionLost(self.notice.clone())),
             };
             self.bytes += text.len();
             if self.bytes > ANSWER_MAX {
@@ -295,12 +292,12 @@ impl<'a> RelaySession<'a> {
         match error {
             tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => RelayTrouble::TooMuch,
             tungstenite::Error::Io(error) if self.notice.is_empty() => {
-                RelayTrouble::TransportError(words(&io_text(error)))
+                RelayTrouble::ConnectionLost(words(&io_text(error)))
             }
             tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
             | tungstenite::Error::ConnectionClosed
             | tungstenite::Error::AlreadyClosed
-            | tungstenite::Error::Io(_) => RelayTrouble::TransportError(self.notice.clone()),
+            | tungstenite::Error::Io(_) => RelayTrouble::ConnectionLost(self.notice.clone()),
             _ => RelayTrouble::Nonsense,
         }
     }

@@ -142,7 +142,7 @@ async fn what_a_relay_says_is_kept_without_secrets() {
     let secret = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0";
     let notice = format!("go away, {secret}! {}", "x".repeat(1_000));
     let hangs_up = stub(move |_| (vec![json(&serde_json::json!(["NOTICE", notice]))], Then::HangUp)).await;
-    let RelayTrouble::TransportError(words) = trouble(&hangs_up).await else { panic!() };
+    let RelayTrouble::ConnectionLost(words) = trouble(&hangs_up).await else { panic!() };
     assert!(words.starts_with("go away, ***! xxx") && words.ends_with('…') && words.len() < 400, "{words}");
 
     for (answer, expected) in [

@@ -480,7 +480,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Note {
             note!("watched for {after}, and the room stayed; then LiveKit ended this check's visit: {}", away(*reason))
         }
         Ending::SentAway(reason) => note!("we were sent away after {after}: {}", away(*reason)),
-        Ending::TransportError(text) => note!("the connection was lost after {after}: {text}")
+        Ending::ConnectionLost(text) => note!("the connection was lost after {after}: {text}")
             .hint("check again: a proxy, the network or the media server has cut it"),
         Ending::Deaf => note!("the audio connection broke after {after}")
             .hint("check again: the network or the media server has cut it"),
@@ -494,7 +494,7 @@ fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Note {
 fn ending(how: &Ending) -> String {
     match how {
         Ending::SentAway(reason) => away(*reason).into(),
-        Ending::TransportError(text) => text.clone(),
+        Ending::ConnectionLost(text) => text.clone(),
         Ending::Silent(_) => "the media server stopped answering".into(),
         Ending::Deaf => "the audio connection broke".into(),
     }

@@ -185,7 +185,7 @@ impl Visit<'_> {
             session.leave().await;
         }
         let lost = |_: JoinError| {
-            Failure::Ended(Ending::TransportError("we left to try another way, and were not let in again".into()))
+            Failure::Ended(Ending::ConnectionLost("we left to try another way, and were not let in again".into()))
         };
         let dialled = self.connector.connect().await.map_err(|error| lost(error.into()))?;
         self.session = Some(self.connector.join_offering(dialled, &[]).await.map_err(lost)?);

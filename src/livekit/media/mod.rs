@@ -82,11 +82,9 @@ pub enum Failure {
     NoRelay,
     /// The TURN server gave us no address.
     NoAllocation,
-    /// Silence from all addresses.
     NoConnection(Duration),
     /// Time was up before that could be said.
     OutOfTime(Duration),
-    /// The session ended meanwhile.
     Ended(Ending),
     /// The library gave up, and why.
     Broken(String),
@@ -103,7 +101,6 @@ pub struct Seen {
     pub unroutable: Vec<IpAddr>,
     /// The TURN servers that were of no use.
     pub relays: Vec<(String, Failure)>,
-    /// The one that was.
     pub relay: Option<String>,
 }
 
@@ -157,7 +154,6 @@ pub enum Silence {
     Unacknowledged(Duration),
     /// It does, but never says that it heard any of so many packets.
     Unheard(u32),
-    /// The session ended meanwhile.
     Ended(Ending),
     /// The library gave up, and why.
     Broken(String),
@@ -167,9 +163,7 @@ pub enum Silence {
 pub(super) struct Inside {
     /// As it was when we came in first.
     pub joined: Joined,
-    /// The server's address.
     pub remote_ip: IpAddr,
-    /// How long that took.
     pub timings: Timings,
     pub joined_at: Instant,
     /// `None` when it ended while audio was tried.
@@ -180,7 +174,6 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    /// Without audio.
     pub fn silent(session: SignalSession, finding: Option<AudioFinding>) -> Self {
         let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
         Self { joined, timings, remote_ip, joined_at: Instant::now(), session: Some(session), finding, live: None }

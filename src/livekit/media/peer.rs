@@ -41,7 +41,6 @@ pub(super) enum Event {
     Candidate(String),
     /// There will be no more of them.
     Gathered,
-    /// ICE and DTLS stand.
     Connected,
     /// They will not, or not any more.
     Broken,

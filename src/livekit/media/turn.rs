@@ -20,7 +20,6 @@ use crate::secret::excerpt;
 
 /// RFC 7065, with what it takes to be let in.
 pub(super) struct Turn {
-    /// As it was advertised.
     pub url: String,
     secure: bool,
     tcp: bool,

@@ -145,7 +145,7 @@ async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, Joi
         match next(socket).await {
             Ok(Response::Join(join)) => return Ok(join),
             Err(Ending::SentAway(reason)) => return Err(JoinError::SentAway(reason)),
-            Err(Ending::TransportError(text)) => return Err(JoinError::Broken(text)),
+            Err(Ending::ConnectionLost(text)) => return Err(JoinError::Broken(text)),
             // Reading does not measure silence, and there is no audio yet.
             Ok(_) | Err(Ending::Silent(_) | Ending::Deaf) => {}
         }
@@ -171,7 +171,6 @@ pub struct Joined {
     pub people: BTreeSet<String>,
     /// How often the server wants to hear of us.
     pub ping_interval: Duration,
-    /// How long silence may last.
     pub ping_timeout: Duration,
     /// The media server's clock, read off the moment of our joining.
     pub clock: Option<Offset>,

@@ -42,7 +42,7 @@ pub enum Ending {
     /// LiveKit said so, and why.
     SentAway(DisconnectReason),
     /// The connection was closed, or it broke.
-    TransportError(String),
+    ConnectionLost(String),
     /// No answer to pings for so long.
     Silent(Duration),
     /// The signal connection stands, but the audio connection broke.
@@ -54,7 +54,6 @@ pub struct SignalSession {
     socket: WebSocket,
     ping: Interval,
     heard: Instant,
-    /// The server's address.
     pub(super) remote_ip: IpAddr,
     /// STUN and TURN servers, with the secrets that they want to see.
     pub(super) ice_servers: Vec<proto::IceServer>,
@@ -62,10 +61,8 @@ pub struct SignalSession {
     pub(super) offered: bool,
     /// The SID of the track that the server has let us publish.
     pub(super) published: Option<String>,
-    /// Why it has not.
     pub(super) refused: Option<String>,
     pub joined: Joined,
-    /// The join is among them.
     pub timings: Timings,
     people: BTreeSet<String>,
 }
@@ -86,16 +83,16 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
             Some(Ok(Message::Binary(bytes))) => bytes,
             Some(Ok(Message::Close(frame))) => {
                 let reason = frame.map(|frame| excerpt(&frame.reason)).filter(|reason| !reason.is_empty());
-                return Err(Ending::TransportError(
+                return Err(Ending::ConnectionLost(
                     reason.unwrap_or_else(|| "the server closed the connection".into()),
                 ));
             }
             Some(Ok(_)) => continue,
-            Some(Err(error)) => return Err(Ending::TransportError(lost(&error))),
-            None => return Err(Ending::TransportError("the server closed the connection".into())),
+            Some(Err(error)) => return Err(Ending::ConnectionLost(lost(&error))),
+            None => return Err(Ending::ConnectionLost("the server closed the connection".into())),
         };
         let answer = proto::SignalResponse::decode(bytes)
-            .map_err(|_| Ending::TransportError("the server sent what is no LiveKit message".into()))?;
+            .map_err(|_| Ending::ConnectionLost("the server sent what is no LiveKit message".into()))?;
         match answer.message {
             Some(Response::Leave(leave)) => {
                 let reason = DisconnectReason::try_from(leave.reason).unwrap_or(DisconnectReason::UnknownReason);
@@ -193,7 +190,7 @@ impl SignalSession {
                 }
             }
         };
-        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::TransportError(lost(error)))
+        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::ConnectionLost(lost(error)))
     }
 
     /// Leaves the room. Returns who is still inside, as far as we were told.

@@ -22,7 +22,6 @@ pub(crate) enum PemError {
     /// No `BEGIN CERTIFICATE`.
     #[error("it holds no certificate in PEM form")]
     Empty,
-    /// There are certificates, but none that could vouch for another.
     #[error("none of its certificates can be read")]
     Unreadable,
 }
