@@ -10,7 +10,7 @@ use super::connector::{Connector, Preconnect};
 use super::endpoint::Candidate;
 use super::findings::{Entered, Findings, Freshness, Outcome, Speech, Tried};
 use super::fresh::{self, Evidence};
-use super::media::{self, Inside, Silence, Transport, Wish};
+use super::media::{self, AudioOptions, JoinedRoom, Silence, Transport};
 use super::offset::Offset;
 use super::report::CheckReport;
 use super::signal::{Closed, Ending, JoinError};
@@ -21,7 +21,7 @@ use crate::net::dial::{DialCause, DialError, DialLayer, DialLimits};
 use crate::reporter::{Reporter, Stage};
 use crate::secret::Secret;
 
-pub use super::fresh::Restarted;
+pub use super::fresh::RestartWindow;
 
 /// A client without media is thrown out after 60 s: no hold is longer than this.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(55);
@@ -40,7 +40,7 @@ pub struct Check<'a> {
     pub host_token: Option<&'a Secret>,
     pub candidates: &'a [Candidate],
     /// The restart that is to be proved.
-    pub restarted: Option<Restarted>,
+    pub restarted: Option<RestartWindow>,
     /// The room's SID before the restart, where it was seen.
     pub sid_before: Option<&'a str>,
     /// Any room will do, a nest's or not, and it may have been made by our joining.
@@ -100,7 +100,7 @@ async fn enter<'a>(
     tools: &'a Tools<'a>,
     findings: &mut Findings<'a>,
     started: Instant,
-) -> Option<Inside> {
+) -> Option<JoinedRoom> {
     let joining = check.join.filter(|joining| may_be_shown(joining.token, check.room));
     let until = started + check.timeout;
     for (index, candidate) in check.candidates.iter().enumerate() {
@@ -152,7 +152,7 @@ async fn attempt<'a>(
     candidate: &'a Candidate,
     connector: Option<Connector<'a>>,
     limits: DialLimits,
-) -> Result<Option<Inside>, JoinError> {
+) -> Result<Option<JoinedRoom>, JoinError> {
     let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
     let left = || limits.each.min(limits.until.saturating_duration_since(Instant::now()));
     let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, left(), tools.clock);
@@ -163,10 +163,11 @@ async fn attempt<'a>(
     };
     let dialling = Box::pin(async {
         if check.signal_only {
-            Ok(Inside::silent(connector.join(connector.connect().await?).await?, None))
+            Ok(JoinedRoom::silent(connector.join(connector.connect().await?).await?, None))
         } else {
             let speaker = token::decode(connector.token.expose()).is_ok_and(|claims| claims.may_publish());
-            media::enter(&connector, Wish { transport: check.transport, publish: check.publish && speaker }).await
+            media::enter(&connector, AudioOptions { transport: check.transport, publish: check.publish && speaker })
+                .await
         }
     });
     let (dialled, answer) = match select(dialling, asking).await {
@@ -192,8 +193,8 @@ async fn attempt<'a>(
 }
 
 /// Judges the room from inside, holds, leaves.
-async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: Inside, until: Instant) {
-    let Inside { joined, timings, remote_ip, session, finding, mut live, .. } = inside;
+async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: JoinedRoom, until: Instant) {
+    let JoinedRoom { joined, timings, remote_ip, session, finding, mut live, .. } = inside;
     let judging = Instant::now();
     let evidence = Evidence {
         restarted: check.restarted,

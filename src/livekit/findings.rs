@@ -77,7 +77,7 @@ pub(super) struct Entered {
 
 #[derive(Debug)]
 pub(super) struct Freshness {
-    pub verdict: fresh::Verdict,
+    pub verdict: fresh::FreshnessVerdict,
     pub elapsed: Duration,
     pub last_restart: Option<Span>,
 }

@@ -12,7 +12,7 @@ const NARROW_MS: i64 = 100;
 
 /// A restart that the API reports as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restarted {
+pub struct RestartWindow {
     /// Just before the request, by the clock here, in milliseconds since the Unix epoch.
     pub sent_ms: i64,
     pub answered_ms: i64,
@@ -20,7 +20,7 @@ pub struct Restarted {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    pub restarted: Option<Restarted>,
+    pub restarted: Option<RestartWindow>,
     pub sid_before: Option<&'a str>,
     /// Any room will do, a nest's or not.
     pub any_room: bool,
@@ -31,7 +31,7 @@ pub struct Evidence<'a> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FreshnessVerdict {
     NoRestart,
     Fresh(Proof),
     /// A room from before the restart.
@@ -103,43 +103,43 @@ fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span
 /// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
 pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
     match evidence.restarted {
-        Some(Restarted { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
+        Some(RestartWindow { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
         None => restarted_here(&Metadata::of(evidence.joined), evidence.api_clock),
     }
 }
 
-pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+pub fn judge(evidence: &Evidence<'_>) -> FreshnessVerdict {
     let joined = evidence.joined;
     if evidence.any_room {
-        return Verdict::NoRestart;
+        return FreshnessVerdict::NoRestart;
     }
     let metadata = Metadata::of(joined);
     let created = created_here(joined, evidence.media_clock);
     if metadata.nest_id.is_none() {
         let ours = created.is_some_and(|span| span.to_ms >= joined.sent_ms) && joined.people.is_empty();
         return match (ours, evidence.restarted) {
-            (true, _) => Verdict::OurOwn,
-            (false, Some(_)) => Verdict::Foreign,
-            (false, None) => Verdict::NoRestart,
+            (true, _) => FreshnessVerdict::OurOwn,
+            (false, Some(_)) => FreshnessVerdict::Foreign,
+            (false, None) => FreshnessVerdict::NoRestart,
         };
     }
-    let Some(restarted) = evidence.restarted else { return Verdict::NoRestart };
+    let Some(restarted) = evidence.restarted else { return FreshnessVerdict::NoRestart };
 
     let sid_changed = evidence.sid_before.map(|before| before != joined.sid);
     let created = created.map(|span| lean(span, restarted.sent_ms));
     let restarted_at = restarted_here(&metadata, evidence.api_clock).map(|span| lean(span, restarted.sent_ms));
 
     match (sid_changed, created) {
-        (Some(false), _) => return Verdict::Old(Sign::Sid),
-        (Some(true), Some(Leaning::Before(by))) if by > SKEW_MS => return Verdict::Old(Sign::Created),
-        (Some(true), _) => return Verdict::Fresh(Proof::Sid),
-        (None, Some(Leaning::Before(_))) => return Verdict::Old(Sign::Created),
-        (None, Some(Leaning::After)) => return Verdict::Fresh(Proof::Created),
+        (Some(false), _) => return FreshnessVerdict::Old(Sign::Sid),
+        (Some(true), Some(Leaning::Before(by))) if by > SKEW_MS => return FreshnessVerdict::Old(Sign::Created),
+        (Some(true), _) => return FreshnessVerdict::Fresh(Proof::Sid),
+        (None, Some(Leaning::Before(_))) => return FreshnessVerdict::Old(Sign::Created),
+        (None, Some(Leaning::After)) => return FreshnessVerdict::Fresh(Proof::Created),
         (None, _) => {}
     }
     match restarted_at {
-        Some(Leaning::Before(_)) => return Verdict::Old(Sign::RestartedAt),
-        Some(Leaning::After) => return Verdict::Fresh(Proof::RestartedAt),
+        Some(Leaning::Before(_)) => return FreshnessVerdict::Old(Sign::RestartedAt),
+        Some(Leaning::After) => return FreshnessVerdict::Fresh(Proof::RestartedAt),
         _ => {}
     }
     let width = [created, restarted_at].into_iter().flatten().filter_map(|leaning| match leaning {
@@ -147,9 +147,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         _ => None,
     });
     match width.min() {
-        Some(width) if width <= NARROW_MS => Verdict::Fresh(Proof::Moment(width)),
-        Some(width) => Verdict::Unsure(width),
-        None => Verdict::NoEvidence,
+        Some(width) if width <= NARROW_MS => FreshnessVerdict::Fresh(Proof::Moment(width)),
+        Some(width) => FreshnessVerdict::Unsure(width),
+        None => FreshnessVerdict::NoEvidence,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::findings::{Findings, Outcome, Tried};
-use super::fresh::{self, Verdict};
+use super::fresh::{self, FreshnessVerdict};
 use super::media::{Failure, Silence, Transport};
 use super::offset::Offset;
 use super::report::{Finding, TokenFinding, Whose};
@@ -167,10 +167,10 @@ fn fresh(seen: &Findings<'_>) -> Judged {
     let joined = &entered.joined;
     let created = fresh::created_here(joined, seen.media_clock);
     let status = match freshness.verdict {
-        Verdict::Fresh(_) => Status::Passed,
-        Verdict::Unsure(_) => Status::Warned,
-        Verdict::NoRestart | Verdict::NoEvidence => Status::NotChecked,
-        Verdict::Old(_) | Verdict::OurOwn | Verdict::Foreign => Status::Failed,
+        FreshnessVerdict::Fresh(_) => Status::Passed,
+        FreshnessVerdict::Unsure(_) => Status::Warned,
+        FreshnessVerdict::NoRestart | FreshnessVerdict::NoEvidence => Status::NotChecked,
+        FreshnessVerdict::Old(_) | FreshnessVerdict::OurOwn | FreshnessVerdict::Foreign => Status::Failed,
     };
     let finding = Finding::Freshness {
         verdict: freshness.verdict.clone(),

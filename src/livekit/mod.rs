@@ -14,7 +14,7 @@ pub mod signal;
 pub mod token;
 pub mod validate;
 
-pub use check::Restarted;
+pub use check::RestartWindow;
 pub use connector::Preconnect;
 pub use findings::{Outcome, Tried};
 pub use media::Transport;

@@ -133,7 +133,7 @@ pub enum Finding {
     NotEntered,
     /// Whether the room is the restarted one.
     Freshness {
-        verdict: fresh::Verdict,
+        verdict: fresh::FreshnessVerdict,
         age_ms: Option<i64>,
         sid_before: Option<String>,
         /// Seconds until the room closes once everybody has left it.

@@ -40,20 +40,20 @@ impl RoomEvent {
     /// The event of a nest that takes the place of this one: the same tags, but its own id, open, starting now, and a
     /// pointer back. `service` and `streaming` are the caller's to set.
     pub fn successor_with(&self, id: &RoomId, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
-        let mut heir = self.rewrite(clock);
-        heir.newer_than = None;
-        let now = heir.now_s;
-        heir.put("d", [id.as_str()]);
-        heir.drop_pointers();
-        heir.point(PREDECESSOR, &self.coordinate(), seen_on);
-        heir.set_open().set_starts(now)
+        let mut successor = self.rewrite(clock);
+        successor.newer_than = None;
+        let now = successor.now_s;
+        successor.put("d", [id.as_str()]);
+        successor.drop_pointers();
+        successor.point(PREDECESSOR, &self.coordinate(), seen_on);
+        successor.set_open().set_starts(now)
     }
 
-    /// The last version of this event, once `heir` has taken its place: over, with a pointer to it.
-    pub fn farewell(&self, heir: &Coordinate, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
+    /// The last version of this event, once `successor` has taken its place: over, with a pointer to it.
+    pub fn superseded_by(&self, successor: &Coordinate, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
         let mut last = self.rewrite(clock);
         last.tags.retain(|tag| !marked(tag.as_slice(), SUCCESSOR));
-        last.point(SUCCESSOR, heir, seen_on);
+        last.point(SUCCESSOR, successor, seen_on);
         last.set_over()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nostr_nests::clock::{parse_http_date, rfc3339};
 use nostr_nests::livekit::Transport;
-use nostr_nests::livekit::check::{Check, Joining, Restarted};
+use nostr_nests::livekit::check::{Check, Joining, RestartWindow};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
@@ -26,7 +26,7 @@ struct Session {
     host_token: Secret,
     guest: Secret,
     candidates: Vec<Candidate>,
-    restarted: Restarted,
+    restarted: RestartWindow,
     api_clock: Offset,
 }
 
@@ -46,7 +46,7 @@ async fn restart(mock: &Mock) -> Session {
         host_token: Secret::new(body["token"].as_str().unwrap()),
         guest: Secret::new(guest["token"].as_str().unwrap()),
         candidates: candidates(hints),
-        restarted: Restarted { sent_ms, answered_ms },
+        restarted: RestartWindow { sent_ms, answered_ms },
         api_clock: Offset::from_reading(date, 1000, sent_ms, answered_ms),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use livekit_protocol as proto;
 use nostr_nests::clock::{Clock, rfc3339};
-use nostr_nests::livekit::check::{Check, Restarted, Tools, run};
+use nostr_nests::livekit::check::{Check, RestartWindow, Tools, run};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
@@ -28,7 +28,7 @@ fn at(server: &FakeLiveKit) -> Vec<Candidate> {
 async fn restarted(script: Script, ago_ms: i64, hold: Option<Duration>) -> CheckReport {
     let server = FakeLiveKit::start(script).await;
     let sent_ms = now_ms() - ago_ms;
-    let restarted = Some(Restarted { sent_ms, answered_ms: sent_ms + 10 });
+    let restarted = Some(RestartWindow { sent_ms, answered_ms: sent_ms + 10 });
     let guest = token("demo", "guest-1");
     report(&Check { restarted, hold, ..check("demo", &guest, &at(&server)) }).await
 }

@@ -1,7 +1,7 @@
 //! Whether a room is the restarted one, whatever the clocks of three machines say.
 
 use nostr_nests::livekit::Offset;
-use nostr_nests::livekit::fresh::{Evidence, Proof, Restarted, Sign, Verdict, judge};
+use nostr_nests::livekit::fresh::{Evidence, FreshnessVerdict, Proof, RestartWindow, Sign, judge};
 use nostr_nests::livekit::signal::{Joined, Reading};
 use proptest::prelude::*;
 
@@ -31,14 +31,14 @@ fn room(sid: &str, age_ms: i64, clock: Option<Offset>, metadata: &str) -> Joined
     }
 }
 
-fn verdict(joined: &Joined, sid_before: Option<&str>, api_clock: Option<Offset>) -> Verdict {
-    let restarted = Some(Restarted { sent_ms: SENT, answered_ms: SENT + 50 });
+fn verdict(joined: &Joined, sid_before: Option<&str>, api_clock: Option<Offset>) -> FreshnessVerdict {
+    let restarted = Some(RestartWindow { sent_ms: SENT, answered_ms: SENT + 50 });
     judge(&Evidence { restarted, sid_before, any_room: false, api_clock, media_clock: ROUGH, joined })
 }
 
 #[test]
 fn the_table() {
-    use Verdict::*;
+    use FreshnessVerdict::*;
     let nest = r#"{"nestId":"demo"}"#;
     let at = |ms: i64| format!(r#"{{"nestId":"demo","restartedAt":{}}}"#, ms + API_MS);
     let two_hours = 7_200_000;
@@ -87,7 +87,7 @@ proptest! {
         let metadata = format!(r#"{{"nestId":1,"restartedAt":{},"x":{:?}}}"#, SENT + API_MS + 20, metadata);
         let joined = room("RM_a", age_ms, if rough { None } else { EXACT }, &metadata);
         let verdict = verdict(&joined, None, None);
-        prop_assert!(!matches!(verdict, Verdict::Fresh(_)), "{verdict:?}");
+        prop_assert!(!matches!(verdict, FreshnessVerdict::Fresh(_)), "{verdict:?}");
     }
 }
 

@@ -211,25 +211,25 @@ fn an_heir_takes_over_and_the_old_one_points_to_it() {
     ];
     let old = RoomEvent::new(room(&keys, "old:id", 5, &tags)).unwrap();
 
-    let heir =
+    let successor =
         old.successor_with(&RoomId::new("new").unwrap(), Some(&relay), clock).set_service(&ApiUrl::parse(API).unwrap());
-    let heir = of(heir.set_streaming(["wss+livekit://a.example"]).build());
-    assert_eq!((heir.id().as_str(), heir.title(), heir.status()), ("new", Some("Weekly"), Status::Live));
-    assert_eq!((heir.service(), heir.streaming()), (Some(API), vec!["wss+livekit://a.example"]));
-    assert_eq!((heir.people().len(), heir.ends()), (1, None));
-    assert!((clock.now_s() - heir.starts().unwrap()) < 60);
-    assert_eq!((heir.predecessor(), heir.successor()), (Some(old.coordinate()), None));
+    let successor = of(successor.set_streaming(["wss+livekit://a.example"]).build());
+    assert_eq!((successor.id().as_str(), successor.title(), successor.status()), ("new", Some("Weekly"), Status::Live));
+    assert_eq!((successor.service(), successor.streaming()), (Some(API), vec!["wss+livekit://a.example"]));
+    assert_eq!((successor.people().len(), successor.ends()), (1, None));
+    assert!((clock.now_s() - successor.starts().unwrap()) < 60);
+    assert_eq!((successor.predecessor(), successor.successor()), (Some(old.coordinate()), None));
 
-    let last = of(old.farewell(&heir.coordinate(), Some(&relay), clock).build());
-    assert_eq!((last.id(), last.status(), last.successor()), (old.id(), Status::Ended, Some(heir.coordinate())));
+    let last = of(old.superseded_by(&successor.coordinate(), Some(&relay), clock).build());
+    assert_eq!((last.id(), last.status(), last.successor()), (old.id(), Status::Ended, Some(successor.coordinate())));
     assert!(last.replaces(&old) && !old.replaces(&last));
     assert_eq!(last.event().tags.iter().filter(|tag| tag.as_slice()[0] == "a").count(), 2);
 
-    // The heir of an heir has one pointer back, and the second farewell one pointer on.
-    let third = of(heir.successor_with(&RoomId::new("third").unwrap(), None, clock).build());
-    assert_eq!(third.predecessor(), Some(heir.coordinate()));
+    // The successor of an successor has one pointer back, and the second superseded_by one pointer on.
+    let third = of(successor.successor_with(&RoomId::new("third").unwrap(), None, clock).build());
+    assert_eq!(third.predecessor(), Some(successor.coordinate()));
     assert_eq!(third.event().tags.iter().filter(|tag| tag.as_slice()[0] == "a").count(), 2);
-    let again = of(last.farewell(&third.coordinate(), None, clock).build());
+    let again = of(last.superseded_by(&third.coordinate(), None, clock).build());
     assert_eq!(again.successor(), Some(third.coordinate()));
 }
 
@@ -299,9 +299,9 @@ proptest! {
         let changed = event.rewrite(Clock::default()).set_open().set_streaming(["wss://s"]).set_service(&base).set_starts(1);
         let changed = changed.build();
         prop_assert_eq!(kept(texts(&changed)), kept(texts(&same)));
-        let heir = event.successor_with(&RoomId::new("new").unwrap(), None, Clock::default()).build();
-        prop_assert_eq!(kept(texts(&heir)), kept(texts(&same)));
-        let last = event.farewell(&event.coordinate(), None, Clock::default()).build();
+        let successor = event.successor_with(&RoomId::new("new").unwrap(), None, Clock::default()).build();
+        prop_assert_eq!(kept(texts(&successor)), kept(texts(&same)));
+        let last = event.superseded_by(&event.coordinate(), None, Clock::default()).build();
         prop_assert_eq!(kept(texts(&last)), kept(texts(&same)));
         prop_assert!(last.tags.iter().any(|tag| Status::parse(tag.content().unwrap_or_default()).is_over()));
     }

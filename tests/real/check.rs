@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nostr_nests::clock::{Clock, rfc3339};
-use nostr_nests::livekit::check::{Check, LONGEST_HOLD, Restarted};
+use nostr_nests::livekit::check::{Check, LONGEST_HOLD, RestartWindow};
 use nostr_nests::livekit::report::Verdict;
 use nostr_nests::livekit::{signal, validate};
 use nostr_nests::net::tls;
@@ -27,7 +27,7 @@ async fn a_restarted_room_is_joinable_and_says_when_it_closes() {
     server.delete("demo").await;
     let sent_ms = now_ms();
     let created = server.create("demo", 60).await;
-    let restarted = Some(Restarted { sent_ms, answered_ms: now_ms() });
+    let restarted = Some(RestartWindow { sent_ms, answered_ms: now_ms() });
 
     let (guest, host) = (token("demo", "guest-1"), token("demo", "aa"));
     let candidates = server.candidates();
@@ -69,7 +69,7 @@ async fn the_creation_time_alone_proves_a_restart() {
     // The way from here to the API, its own work, and the way to LiveKit: longer than a join takes.
     sleep(Duration::from_millis(500)).await;
     server.create("demo", 60).await;
-    let restarted = Some(Restarted { sent_ms, answered_ms: now_ms() });
+    let restarted = Some(RestartWindow { sent_ms, answered_ms: now_ms() });
     let report = report(&Check { restarted, ..check("demo", &guest, &candidates) }).await;
     assert_eq!(step(&report, "fresh").detail.split_once(": ").unwrap().1, "created after the restart was asked for");
     assert_eq!(report.verdict, Verdict::Joinable);
@@ -87,7 +87,7 @@ async fn a_kept_room_is_told() {
     let sent_ms = now_ms();
     let second = server.create("demo", 60).await;
     assert_eq!(first["sid"], second["sid"], "LiveKit hands the live room back");
-    let restarted = Some(Restarted { sent_ms, answered_ms: now_ms() });
+    let restarted = Some(RestartWindow { sent_ms, answered_ms: now_ms() });
 
     let guest = token("demo", "guest-1");
     let candidates = server.candidates();
@@ -115,7 +115,7 @@ async fn a_room_that_the_join_has_made_is_no_proof() {
     let server = LiveKit::start(true);
     let guest = token("demo", "guest-1");
     let candidates = server.candidates();
-    let restarted = Some(Restarted { sent_ms: now_ms(), answered_ms: now_ms() });
+    let restarted = Some(RestartWindow { sent_ms: now_ms(), answered_ms: now_ms() });
     let report = report(&Check { restarted, ..check("demo", &guest, &candidates) }).await;
     assert_eq!(report.verdict, Verdict::Unhealthy);
     assert!(step(&report, "fresh").detail.starts_with("There was no room: LiveKit made RM_"));
@@ -274,7 +274,7 @@ async fn a_late_teardown_is_seen_by_hold() {
     let server = Arc::new(LiveKit::start(false));
     let sent_ms = now_ms();
     server.create("demo", 60).await;
-    let restarted = Some(Restarted { sent_ms, answered_ms: now_ms() });
+    let restarted = Some(RestartWindow { sent_ms, answered_ms: now_ms() });
     let guest = token("demo", "g");
     let candidates = server.candidates();
     let deleting = tokio::spawn({

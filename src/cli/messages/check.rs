@@ -8,7 +8,7 @@ use crate::clock::span;
 use crate::commands::check::Report;
 use crate::commands::moq;
 use crate::livekit::endpoint::{Internal, Source};
-use crate::livekit::fresh::{Proof, Sign, Verdict};
+use crate::livekit::fresh::{FreshnessVerdict, Proof, Sign};
 use crate::livekit::media::offered::Offered;
 use crate::livekit::media::{AudioFinding, Connected, Failure, Silence, Spoken};
 use crate::livekit::signal::{Closed, DisconnectReason, Ending, JoinError};
@@ -286,13 +286,19 @@ fn turned_away(tried: &Tried) -> Note {
     }
 }
 
-fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&str>, closes_after_s: u32) -> Note {
+fn freshness(
+    sid: &str,
+    verdict: &FreshnessVerdict,
+    age_ms: Option<i64>,
+    before: Option<&str>,
+    closes_after_s: u32,
+) -> Note {
     let created = age_ms.map(|age| format!(", created {} ago", span(age))).unwrap_or_default();
     let auto_create =
         "for the operator: `auto_create: false` in LiveKit's `room` section keeps such rooms from coming into being";
     match verdict {
-        Verdict::NoRestart => note!("no restart to prove ({sid}{created})"),
-        Verdict::Fresh(proof) => {
+        FreshnessVerdict::NoRestart => note!("no restart to prove ({sid}{created})"),
+        FreshnessVerdict::Fresh(proof) => {
             let proof = match (proof, before) {
                 (Proof::Sid, Some(before)) => format!("before it was {before}"),
                 (Proof::Sid, None) => "it is another room than before".into(),
@@ -302,7 +308,7 @@ fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&
             };
             note!("{sid} is the restarted room: {proof}")
         }
-        Verdict::Old(sign) => {
+        FreshnessVerdict::Old(sign) => {
             let age = match (sign, age_ms) {
                 (_, Some(ms)) if ms >= 1000 => created,
                 (Sign::Sid, _) => ", the same as before".into(),
@@ -310,21 +316,21 @@ fn freshness(sid: &str, verdict: &Verdict, age_ms: Option<i64>, before: Option<&
             };
             troubles::old_room(sid, age, closes_after_s).into()
         }
-        Verdict::OurOwn => {
+        FreshnessVerdict::OurOwn => {
             note!("There was no room: LiveKit made {sid} only because this check joined. It is not the nest's.")
                 .hint(auto_create)
         }
-        Verdict::Foreign => note!(
+        FreshnessVerdict::Foreign => note!(
             "{sid}{created} is not the restarted room: it carries nothing that the Nests API writes on its rooms."
         )
         .hint(format!(
             "a listener's reconnect may have made it before the API could; restart again. {}",
             sentence(auto_create)
         )),
-        Verdict::Unsure(ms) => note!(
+        FreshnessVerdict::Unsure(ms) => note!(
             "{sid} was created around the time of the restart, but the clocks are not exact enough (± {ms} ms) to say whether after it"
         ),
-        Verdict::NoEvidence => {
+        FreshnessVerdict::NoEvidence => {
             note!("nothing shows whether {sid} is new: the media server does not say when it was created")
         }
     }

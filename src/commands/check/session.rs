@@ -19,7 +19,7 @@ use crate::reporter::Reporter;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::commands) struct RestartTimes {
     /// Between which moments of the clock here.
-    here: livekit::Restarted,
+    here: livekit::RestartWindow,
     api_clock: Option<Offset>,
 }
 
@@ -27,7 +27,7 @@ impl RestartTimes {
     pub fn of<T>(sent: &SignedReply<T>) -> Self {
         let SignedReply { sent_ms, answered_ms, date_ms, .. } = *sent;
         let api_clock = date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms));
-        Self { here: livekit::Restarted { sent_ms, answered_ms }, api_clock }
+        Self { here: livekit::RestartWindow { sent_ms, answered_ms }, api_clock }
     }
 }
 

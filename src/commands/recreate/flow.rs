@@ -109,7 +109,7 @@ impl Recreation<'_> {
             None
         } else {
             self.step(Stage::Publish);
-            let last = old.event.farewell(&to, old.seen_on.first(), Clock::default());
+            let last = old.event.superseded_by(&to, old.seen_on.first(), Clock::default());
             let relays = self.job.home_relays(old, self.key);
             Some(publish(last.build(), self.key, &relays, self.job.reporter).await?.1)
         };
@@ -288,7 +288,7 @@ fn planned(api: &ApiUrl, old: &relay::FetchedEvent) -> PlannedRecreation {
     let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
     let opened = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
     let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);
-    let closed = old.event.farewell(&to, old.seen_on.first(), Clock::default()).build();
+    let closed = old.event.superseded_by(&to, old.seen_on.first(), Clock::default()).build();
     PlannedRecreation {
         room_id: old.event.id().to_string(),
         request: json!({ "method": "PUT", "url": api.as_str(), "body": wanted(old) }),

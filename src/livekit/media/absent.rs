@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{AudioFinding, Failure, Inside, Seen, Silence, Spoken, Wish};
+use super::{AudioFinding, AudioOptions, Failure, JoinedRoom, Seen, Silence, Spoken};
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
 /// There is none.
-pub(in crate::livekit) struct Live(Infallible);
+pub(in crate::livekit) struct LiveAudio(Infallible);
 
-impl Live {
+impl LiveAudio {
     pub async fn speak(&mut self, _: &mut SignalSession, _: Instant) -> Result<Spoken, Silence> {
         match self.0 {}
     }
@@ -28,8 +28,8 @@ impl Live {
 }
 
 /// Joins.
-pub(in crate::livekit) async fn enter(connector: &Connector<'_>, _: Wish) -> Result<Inside, JoinError> {
+pub(in crate::livekit) async fn enter(connector: &Connector<'_>, _: AudioOptions) -> Result<JoinedRoom, JoinError> {
     let session = connector.join(connector.connect().await?).await?;
     let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };
-    Ok(Inside::silent(session, Some(finding)))
+    Ok(JoinedRoom::silent(session, Some(finding)))
 }

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use webrtc::peer_connection::RTCIceCandidateInit;
 
+use super::audio_connection::{AudioConnection, AudioEvent, source};
 use super::offered::Offered;
-use super::peer::{Event, Peer, source};
 use super::{Connected, Failure, Seen, Transport};
 use crate::livekit::signal::SignalSession;
 use crate::net::dial::DialLayer;
@@ -41,7 +41,7 @@ pub(super) struct Wanted {
 
 struct Attempt<'a> {
     session: &'a mut SignalSession,
-    peer: &'a mut Peer,
+    connection: &'a mut AudioConnection,
     wanted: Wanted,
     seen: &'a mut Seen,
     calls: JoinSet<(SocketAddr, io::Result<TcpStream>)>,
@@ -53,10 +53,10 @@ struct Attempt<'a> {
     allocated: bool,
 }
 
-/// Connects `peer`, whose offer is on its way already.
+/// Connects `connection`, whose offer is on its way already.
 pub(super) async fn connect(
     session: &mut SignalSession,
-    peer: &mut Peer,
+    connection: &mut AudioConnection,
     wanted: Wanted,
     until: Instant,
     seen: &mut Seen,
@@ -71,7 +71,7 @@ pub(super) async fn connect(
     let answer_until = until.min(started + patience);
     let mut attempt = Attempt {
         session,
-        peer,
+        connection,
         wanted,
         seen,
         calls: JoinSet::new(),
@@ -83,7 +83,7 @@ pub(super) async fn connect(
     loop {
         tokio::select! {
             message = attempt.session.next() => attempt.hear(message.map_err(Failure::Ended)?).await?,
-            Some(event) = attempt.peer.events.recv() => if let Some(connected) = attempt.note(event).await? {
+            Some(event) = attempt.connection.events.recv() => if let Some(connected) = attempt.note(event).await? {
                 return Ok(connected);
             },
             Some(Ok((address, result))) = attempt.calls.join_next() => attempt.called(address, result),
@@ -106,7 +106,7 @@ impl Attempt<'_> {
         match message {
             Response::Answer(answer) => {
                 self.answered = true;
-                self.peer.answered(answer.sdp).await.map_err(broken)
+                self.connection.answered(answer.sdp).await.map_err(broken)
             }
             Response::Trickle(trickle) if trickle.target == i32::from(proto::SignalTarget::Publisher) => {
                 if let Ok(candidate) = serde_json::from_str::<RTCIceCandidateInit>(&trickle.candidate_init) {
@@ -137,9 +137,11 @@ impl Attempt<'_> {
                     self.held.push(candidate);
                     return Ok(());
                 }
-                self.peer.call(candidate).await.map_err(broken)
+                self.connection.call(candidate).await.map_err(broken)
             }
-            Transport::Udp | Transport::Relay if self.wanted.udp => self.peer.call(candidate).await.map_err(broken),
+            Transport::Udp | Transport::Relay if self.wanted.udp => {
+                self.connection.call(candidate).await.map_err(broken)
+            }
             _ => Ok(()),
         }
     }
@@ -160,7 +162,7 @@ impl Attempt<'_> {
     async fn release(&mut self) -> Result<(), Failure> {
         self.released = true;
         for candidate in std::mem::take(&mut self.held) {
-            self.peer.call(candidate).await.map_err(broken)?;
+            self.connection.call(candidate).await.map_err(broken)?;
         }
         Ok(())
     }
@@ -168,7 +170,7 @@ impl Attempt<'_> {
     fn called(&mut self, address: SocketAddr, result: io::Result<TcpStream>) {
         let told = match result {
             Ok(stream) => {
-                self.peer.keep(address, stream);
+                self.connection.keep(address, stream);
                 Ok(())
             }
             Err(error) => Err(io_text(&error).to_lowercase()),
@@ -176,19 +178,19 @@ impl Attempt<'_> {
         self.seen.tcp.push((address, told));
     }
 
-    async fn note(&mut self, event: Event) -> Result<Option<Connected>, Failure> {
+    async fn note(&mut self, event: AudioEvent) -> Result<Option<Connected>, Failure> {
         let (candidate_init, r#final) = match event {
-            Event::Candidate(text) => {
+            AudioEvent::Candidate(text) => {
                 self.allocated |= text.contains("typ relay");
                 (text, false)
             }
-            Event::Gathered if self.wanted.relay && !self.allocated => return Err(Failure::NoAllocation),
-            Event::Gathered => (r#"{"candidate":""}"#.to_owned(), true),
-            Event::Connected => {
-                let connected = self.peer.connected().await;
+            AudioEvent::Gathered if self.wanted.relay && !self.allocated => return Err(Failure::NoAllocation),
+            AudioEvent::Gathered => (r#"{"candidate":""}"#.to_owned(), true),
+            AudioEvent::Connected => {
+                let connected = self.connection.connected().await;
                 return connected.map(Some).ok_or_else(|| Failure::Broken("no pair of addresses was chosen".into()));
             }
-            Event::Broken => return Err(Failure::Broken("the connection was given up".into())),
+            AudioEvent::Broken => return Err(Failure::Broken("the connection was given up".into())),
         };
         let target = proto::SignalTarget::Publisher.into();
         let trickle = proto::TrickleRequest { candidate_init, target, r#final };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::audio_connection::{AudioConnection, AudioEvent, AudioRoute};
 use super::connect::{Wanted, broken, connect, silence};
-use super::peer::{Event, Peer, Ways};
-use super::turn::{self, Doorway, Turn};
-use super::{AudioFinding, Connected, Failure, Inside, Seen, Silence, Spoken, Transport, Wish};
+use super::turn::{self, Turn, TurnBridge};
+use super::{AudioFinding, AudioOptions, Connected, Failure, JoinedRoom, Seen, Silence, Spoken, Transport};
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
@@ -18,15 +18,15 @@ const DIRECT_LIMIT: Duration = Duration::from_secs(5);
 const RELAY_LIMIT: Duration = Duration::from_secs(5);
 
 /// An audio connection that stands.
-pub(in crate::livekit) struct Live {
-    peer: Peer,
-    _doorway: Option<Doorway>,
+pub(in crate::livekit) struct LiveAudio {
+    connection: AudioConnection,
+    _bridge: Option<TurnBridge>,
 }
 
-impl Live {
+impl LiveAudio {
     /// Is silent for a second, audibly.
     pub async fn speak(&mut self, session: &mut SignalSession, until: Instant) -> Result<Spoken, Silence> {
-        match &mut self.peer.voice {
+        match &mut self.connection.voice {
             Some(voice) => voice.speak(session, until).await,
             None => Err(Silence::NotAllowed),
         }
@@ -35,8 +35,8 @@ impl Live {
     /// Returns when it does not stand any more.
     pub async fn broken(&mut self) -> Ending {
         loop {
-            match self.peer.events.recv().await {
-                Some(Event::Broken) => return Ending::Deaf,
+            match self.connection.events.recv().await {
+                Some(AudioEvent::Broken) => return Ending::Deaf,
                 Some(_) => {}
                 None => std::future::pending().await,
             }
@@ -45,57 +45,64 @@ impl Live {
 
     /// Ends it. Takes a tenth of a second at most.
     pub async fn close(self) {
-        self.peer.close().await;
+        self.connection.close().await;
     }
 }
 
-/// One visit to a room, during which audio is tried.
-struct Visit<'a> {
+/// One attempt to a room, during which audio is tried.
+struct AudioAttempt<'a> {
     connector: &'a Connector<'a>,
-    wish: Wish,
+    options: AudioOptions,
     seen: Seen,
     session: Option<SignalSession>,
-    live: Option<Live>,
+    live: Option<LiveAudio>,
 }
 
 /// Joins and connects.
-pub(in crate::livekit) async fn enter(connector: &Connector<'_>, wish: Wish) -> Result<Inside, JoinError> {
+pub(in crate::livekit) async fn enter(
+    connector: &Connector<'_>,
+    options: AudioOptions,
+) -> Result<JoinedRoom, JoinError> {
     let dialled = connector.connect().await?;
-    let relay = wish.transport == Some(Transport::Relay);
+    let relay = options.transport == Some(Transport::Relay);
     let wanted = Wanted {
-        udp: wish.transport != Some(Transport::Tcp),
-        tcp: !matches!(wish.transport, Some(Transport::Udp | Transport::Relay)),
+        udp: options.transport != Some(Transport::Tcp),
+        tcp: !matches!(options.transport, Some(Transport::Udp | Transport::Relay)),
         relay,
     };
-    let mut peer = None;
+    let mut connection = None;
     if !relay {
-        let ways = Ways::Direct { udp: wanted.udp, tcp: wanted.tcp };
+        let route = AudioRoute::Direct { udp: wanted.udp, tcp: wanted.tcp };
         let near = dialled.connection.local_ip.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical());
-        peer = Some(Peer::offering(ways, near, wish.publish).await.map_err(broken));
+        connection = Some(AudioConnection::offering(route, near, options.publish).await.map_err(broken));
     }
-    let opening = peer.as_ref().and_then(|peer| peer.as_ref().ok()).map(Peer::opening).unwrap_or_default();
+    let opening = connection
+        .as_ref()
+        .and_then(|connection| connection.as_ref().ok())
+        .map(AudioConnection::opening)
+        .unwrap_or_default();
     let session = connector.join_offering(dialled, &opening).await?;
     let joined_at = Instant::now();
     let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
-    let mut visit = Visit { connector, wish, seen: Seen::default(), session: Some(session), live: None };
-    let result = match peer {
-        None => visit.relayed(wanted).await,
+    let mut attempt = AudioAttempt { connector, options, seen: Seen::default(), session: Some(session), live: None };
+    let result = match connection {
+        None => attempt.relayed(wanted).await,
         Some(Err(failure)) => Err(failure),
-        Some(Ok(peer)) => visit.direct(peer, wanted).await,
+        Some(Ok(connection)) => attempt.direct(connection, wanted).await,
     };
-    let Visit { seen, session, live, .. } = visit;
+    let AudioAttempt { seen, session, live, .. } = attempt;
     let finding = AudioFinding { elapsed: joined_at.elapsed(), seen, result };
-    Ok(Inside { joined, timings, remote_ip, joined_at, session, finding: Some(finding), live })
+    Ok(JoinedRoom { joined, timings, remote_ip, joined_at, session, finding: Some(finding), live })
 }
 
-impl Visit<'_> {
+impl AudioAttempt<'_> {
     /// Straight; then, if nothing is to be forced and there is a relay, through that.
-    async fn direct(&mut self, peer: Peer, wanted: Wanted) -> Result<Connected, Failure> {
+    async fn direct(&mut self, connection: AudioConnection, wanted: Wanted) -> Result<Connected, Failure> {
         let relays = self.session.as_ref().is_some_and(|session| !turn::advertised(&session.ice_servers).is_empty());
-        let other_way = self.wish.transport.is_none() && relays;
+        let other_way = self.options.transport.is_none() && relays;
         let left = self.connector.until.saturating_duration_since(Instant::now());
         let limit = DIRECT_LIMIT.min(if other_way { left / 2 } else { left });
-        let result = self.try_with(peer, None, wanted, Instant::now() + limit).await;
+        let result = self.try_with(connection, None, wanted, Instant::now() + limit).await;
         match result {
             Err(failure @ (Failure::NoConnection(_) | Failure::NothingOffered)) if other_way => {
                 self.again().await?;
@@ -148,30 +155,30 @@ impl Visit<'_> {
     async fn through(&mut self, turn: &Turn, wanted: Wanted, until: Instant) -> Result<Connected, Failure> {
         let started = Instant::now();
         let opening = timeout_at(until, turn.open(self.connector.tools.tls));
-        let doorway = opening.await.map_err(|_| silence(started.elapsed()))??;
-        let ways = Ways::Relay(doorway.server.clone());
-        let peer = Peer::offering(ways, doorway.near, self.wish.publish).await.map_err(broken)?;
+        let bridge = opening.await.map_err(|_| silence(started.elapsed()))??;
+        let route = AudioRoute::Relay(bridge.server.clone());
+        let connection = AudioConnection::offering(route, bridge.near, self.options.publish).await.map_err(broken)?;
         let session = self.session.as_mut().ok_or(Failure::NoRelay)?;
-        for message in peer.opening() {
+        for message in connection.opening() {
             session.say(message).await.map_err(Failure::Ended)?;
         }
-        self.try_with(peer, Some(doorway), wanted, until).await
+        self.try_with(connection, Some(bridge), wanted, until).await
     }
 
     async fn try_with(
         &mut self,
-        mut peer: Peer,
-        doorway: Option<Doorway>,
+        mut connection: AudioConnection,
+        bridge: Option<TurnBridge>,
         wanted: Wanted,
         until: Instant,
     ) -> Result<Connected, Failure> {
         let session = self.session.as_mut().ok_or(Failure::NoMedia)?;
         session.offered = true;
-        let result = connect(session, &mut peer, wanted, until, &mut self.seen).await;
+        let result = connect(session, &mut connection, wanted, until, &mut self.seen).await;
         if result.is_ok() {
-            self.live = Some(Live { peer, _doorway: doorway });
+            self.live = Some(LiveAudio { connection, _bridge: bridge });
         } else {
-            peer.close().await;
+            connection.close().await;
         }
         if matches!(result, Err(Failure::Ended(_))) {
             self.session = None;

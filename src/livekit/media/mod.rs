@@ -3,12 +3,12 @@
 #[cfg(not(feature = "media"))]
 mod absent;
 #[cfg(feature = "media")]
+mod audio_connection;
+#[cfg(feature = "media")]
 mod connect;
 #[cfg(feature = "media")]
 mod enter;
 pub mod offered;
-#[cfg(feature = "media")]
-mod peer;
 #[cfg(feature = "media")]
 mod reports;
 #[cfg(feature = "media")]
@@ -30,9 +30,9 @@ use offered::Offered;
 use tokio::time::Instant;
 
 #[cfg(not(feature = "media"))]
-pub(super) use absent::{Live, enter};
+pub(super) use absent::{LiveAudio, enter};
 #[cfg(feature = "media")]
-pub(super) use enter::{Live, enter};
+pub(super) use enter::{LiveAudio, enter};
 
 /// How audio travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -121,7 +121,7 @@ pub struct AudioFinding {
 
 /// What is wanted of audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(super) struct AudioOptions {
     /// The one way to take; any, if there is none.
     pub transport: Option<Transport>,
     /// To be heard. Only for those who may.
@@ -160,7 +160,7 @@ pub enum Silence {
 }
 
 /// A room that was joined with audio in mind.
-pub(super) struct Inside {
+pub(super) struct JoinedRoom {
     /// As it was when we came in first.
     pub joined: Joined,
     pub remote_ip: IpAddr,
@@ -170,10 +170,10 @@ pub(super) struct Inside {
     pub session: Option<SignalSession>,
     /// `None` when audio was not asked for.
     pub finding: Option<AudioFinding>,
-    pub live: Option<Live>,
+    pub live: Option<LiveAudio>,
 }
 
-impl Inside {
+impl JoinedRoom {
     pub fn silent(session: SignalSession, finding: Option<AudioFinding>) -> Self {
         let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
         Self { joined, timings, remote_ip, joined_at: Instant::now(), session: Some(session), finding, live: None }

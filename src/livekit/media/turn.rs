@@ -1,5 +1,5 @@
 //! TURN servers that a media server advertises. The library knows neither names nor TCP nor TLS: names are looked up
-//! here, and what speaks TCP or TLS gets a doorway on loopback that speaks UDP.
+//! here, and what speaks TCP or TLS gets a bridge on loopback that speaks UDP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use webrtc::peer_connection::RTCIceServer;
 
 use super::Failure;
-use super::peer::source;
+use super::audio_connection::source;
 use crate::net::io_text;
 use crate::net::tls::TlsFailure;
 use crate::secret::excerpt;
@@ -30,14 +30,14 @@ pub(super) struct Turn {
 }
 
 /// A TURN server that the library can talk to.
-pub(super) struct Doorway {
+pub(super) struct TurnBridge {
     pub server: RTCIceServer,
     /// From where it is talked to.
     pub near: IpAddr,
     pump: Option<AbortHandle>,
 }
 
-impl Drop for Doorway {
+impl Drop for TurnBridge {
     fn drop(&mut self) {
         if let Some(pump) = &self.pump {
             pump.abort();
@@ -76,14 +76,14 @@ fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
 
 impl Turn {
     /// Looks it up, and connects where that is needed.
-    pub async fn open(&self, tls: &rustls::ClientConfig) -> Result<Doorway, Failure> {
+    pub async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, Failure> {
         let refused = |error: std::io::Error| Failure::Broken(io_text(&error).to_lowercase());
         let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;
         let found: Vec<SocketAddr> = found.collect();
         if !self.tcp {
             let reached = found.iter().find_map(|address| Some((*address, source(*address)?)));
             let (address, near) = reached.ok_or_else(|| Failure::Broken("there is no way to it from here".into()))?;
-            return Ok(Doorway { server: self.at(address), near, pump: None });
+            return Ok(TurnBridge { server: self.at(address), near, pump: None });
         }
         let stream = TcpStream::connect(found.as_slice()).await.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
@@ -100,7 +100,7 @@ impl Turn {
         } else {
             tokio::spawn(pump(socket, stream))
         };
-        Ok(Doorway { server, near: Ipv4Addr::LOCALHOST.into(), pump: Some(pump.abort_handle()) })
+        Ok(TurnBridge { server, near: Ipv4Addr::LOCALHOST.into(), pump: Some(pump.abort_handle()) })
     }
 
     fn at(&self, address: SocketAddr) -> RTCIceServer {
@@ -187,10 +187,10 @@ mod tests {
     #[tokio::test]
     async fn messages_keep_their_edges() {
         let (near, mut far) = tokio::io::duplex(256);
-        let doorway = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let bridge = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let library = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        library.connect(doorway.local_addr().unwrap()).await.unwrap();
-        let pump = tokio::spawn(pump(doorway, near));
+        library.connect(bridge.local_addr().unwrap()).await.unwrap();
+        let pump = tokio::spawn(pump(bridge, near));
 
         let stun = [&[0, 1, 0, 4][..], &[7; 16], &[1, 2, 3, 4]].concat();
         let data = [0x40, 0, 0, 2, 8, 9];

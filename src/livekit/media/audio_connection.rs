@@ -27,16 +27,16 @@ use super::{Connected, Transport};
 /// How often each pair of addresses is tried.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// The ways that a connection may take.
+/// The route that a connection may take.
 #[derive(Clone, Debug)]
-pub(super) enum Ways {
+pub(super) enum AudioRoute {
     Direct { udp: bool, tcp: bool },
     Relay(RTCIceServer),
 }
 
 /// What a peer connection tells.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum AudioEvent {
     /// To be told to the server, as it wants to read it.
     Candidate(String),
     /// There will be no more of them.
@@ -47,20 +47,20 @@ pub(super) enum Event {
 }
 
 /// A peer connection. Ends with all its tasks and sockets when it is dropped.
-pub(super) struct Peer {
+pub(super) struct AudioConnection {
     connection: Arc<dyn PeerConnection>,
     host: Arc<Host>,
-    pub events: UnboundedReceiver<Event>,
+    pub events: UnboundedReceiver<AudioEvent>,
     offer: proto::SessionDescription,
     pub voice: Option<Voice>,
     /// Candidates that came before the answer.
     early: Option<Vec<RTCIceCandidateInit>>,
 }
 
-struct Handler(UnboundedSender<Event>);
+struct Handler(UnboundedSender<AudioEvent>);
 
 impl Handler {
-    fn tell(&self, event: Event) {
+    fn tell(&self, event: AudioEvent) {
         // Nobody listens any more: nobody needs to know.
         let _ = self.0.send(event);
     }
@@ -71,31 +71,31 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         let text = event.candidate.to_json().ok().and_then(|init| serde_json::to_string(&init).ok());
         if let Some(text) = text {
-            self.tell(Event::Candidate(text));
+            self.tell(AudioEvent::Candidate(text));
         }
     }
 
     async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
         if state == RTCIceGatheringState::Complete {
-            self.tell(Event::Gathered);
+            self.tell(AudioEvent::Gathered);
         }
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         match state {
-            RTCPeerConnectionState::Connected => self.tell(Event::Connected),
-            RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed => self.tell(Event::Broken),
+            RTCPeerConnectionState::Connected => self.tell(AudioEvent::Connected),
+            RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed => self.tell(AudioEvent::Broken),
             _ => {}
         }
     }
 }
 
-impl Peer {
+impl AudioConnection {
     /// Builds one and makes its offer. `near` is an address of this machine that is known to reach the server's house.
-    pub async fn offering(ways: Ways, near: IpAddr, publish: bool) -> webrtc::error::Result<Self> {
-        let (udp, tcp, policy, servers) = match ways {
-            Ways::Direct { udp, tcp } => (udp, tcp, RTCIceTransportPolicy::All, Vec::new()),
-            Ways::Relay(server) => (true, false, RTCIceTransportPolicy::Relay, vec![server]),
+    pub async fn offering(route: AudioRoute, near: IpAddr, publish: bool) -> webrtc::error::Result<Self> {
+        let (udp, tcp, policy, servers) = match route {
+            AudioRoute::Direct { udp, tcp } => (udp, tcp, RTCIceTransportPolicy::All, Vec::new()),
+            AudioRoute::Relay(server) => (true, false, RTCIceTransportPolicy::Relay, vec![server]),
         };
         let claimed = addresses(near);
         let host = Arc::new(Host::new(claimed.clone()));
@@ -206,7 +206,7 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for AudioConnection {
     fn drop(&mut self) {
         self.host.end();
     }
