@@ -100,6 +100,9 @@ pub trait Reporter: Send + Sync {
     /// Something that the user should know although the work goes on.
     fn warning(&self, _warning: &Warning) {}
 
+    /// The same where it is also part of the result: for those who asked for detail.
+    fn warning_detail(&self, _warning: &Warning) {}
+
     /// For those who asked for detail: level 1 with `-v`, 2 with `-vv`.
     fn detail(&self, _level: u8, _text: &str) {}
 
@@ -136,8 +139,12 @@ impl Reporter for NonInteractive<'_> {
         if self.warnings {
             self.reporter.warning(warning);
         } else {
-            self.reporter.detail(1, &format!("{warning:?}"));
+            self.reporter.warning_detail(warning);
         }
+    }
+
+    fn warning_detail(&self, warning: &Warning) {
+        self.reporter.warning_detail(warning);
     }
 
     fn detail(&self, level: u8, text: &str) {

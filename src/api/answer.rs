@@ -96,6 +96,11 @@ impl ApiError {
         matches!(self, Self::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     }
 
+    /// Whether the API says that it has no record of the nest, for which a restart is of no use.
+    pub fn says_no_record(&self) -> bool {
+        matches!(self, Self::NotFound { missing: Missing::Record, .. })
+    }
+
     /// The HTTP status behind it, where there was an answer.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -121,7 +126,7 @@ pub(super) fn is_unanswered(reply: &HttpReply) -> bool {
 /// The JSON of a success, or what the failure means. `url` is what was asked.
 ///
 /// # Errors
-/// All of [`ApiError`] but `TransportError` and `OtherRoom`.
+/// All of [`ApiError`] but `Transport` and `OtherRoom`.
 pub fn json<T: DeserializeOwned>(reply: &HttpReply, url: &Url) -> Result<T, ApiError> {
     let HttpReply { status, .. } = *reply;
     let server_text = reply.text();

@@ -62,12 +62,15 @@ pub struct NestProbe {
 impl NestProbe {
     /// Whether there is an audio room, as far as it is known.
     pub fn has_audio_room(&self) -> Option<bool> {
-        known(&self.guest)
+        match &self.guest {
+            Ok(_) => Some(true),
+            Err(error) => error.says_absent().then_some(false),
+        }
     }
 
     /// Whether there is a record, as far as it is known.
     pub fn has_record(&self) -> Option<bool> {
-        known(&self.info)
+        record_presence(&self.info)
     }
 
     /// Whose nest it is, by its record.
@@ -85,10 +88,11 @@ pub fn presence<T>(result: Result<T, ApiError>) -> Result<bool, ApiError> {
     }
 }
 
-fn known<T>(result: &Result<T, ApiError>) -> Option<bool> {
-    match result {
+/// Whether there is a record, as far as an answer to `/info` says it.
+pub fn record_presence<T>(info: &Result<T, ApiError>) -> Option<bool> {
+    match info {
         Ok(_) => Some(true),
-        Err(error) => error.says_absent().then_some(false),
+        Err(error) => error.says_no_record().then_some(false),
     }
 }
 

@@ -136,6 +136,9 @@ fn what_the_api_says_decides_the_code() {
     let output = Nest::alone().args(["check", "demo", "--api", "http://127.0.0.1:1"]).run().expect(8);
     assert!(output.stderr.contains("hint: wait a little, and try again: nest check demo"), "{output:?}");
     Nest::alone().args(["check", "demo"]).run().expect(2);
+    // That no relay answers was once told as an API that nobody names.
+    let address = format!("30312:{}:demo", Keys::generate().public_key());
+    Nest::alone().args(["check", &address, "--relay", "ws://127.0.0.1:1"]).run().expect(8);
     assert_eq!(mock.requests("/rtc"), 0);
 }
 

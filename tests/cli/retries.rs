@@ -94,6 +94,20 @@ fn a_refusal_is_not_forgotten_when_the_server_goes_away() {
     assert!(!output.stderr.contains("nothing was sent"), "{}", output.stderr);
 }
 
+/// A 404 that follows a 502 once passed for proof that nothing was restarted.
+#[test]
+fn a_404_after_a_gateway_gave_up_proves_nothing() {
+    let server = Raw::with(|asked, _| {
+        let (status, body) = if asked == 0 { (502, "") } else { (404, "{\"error\":\"Nest not found\"}") };
+        let length = body.len();
+        format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+    });
+    let nest = Nest::new(&mock(&[])).env("NEST_API", server.url());
+    let output = nest.args(["restart", "demo", "--retries", "1"]).run().expect(6);
+    assert_eq!(server.asked(), 2);
+    assert!(!output.stderr.contains("not restarted"), "{}", output.stderr);
+}
+
 #[test]
 fn a_clock_that_runs_wrong_is_repaired() {
     for (clock, side) in [("clock=-94s", "94 s ahead of"), ("clock=+94s", "94 s behind"), ("clock=+23h", "23 h behind")]

@@ -414,27 +414,27 @@ fn host(found: &DoctorFindings, named: &str) -> Link {
 }
 
 fn room(found: &DoctorFindings, far: &Far, named: &str) -> Link {
-    let sight = &far.nest;
-    match &sight.guest {
+    let nest = &far.nest;
+    match &nest.guest {
         Ok(_) => {
-            let inside = match sight.info.as_ref().map(|info| info.participant_count) {
+            let inside = match nest.info.as_ref().map(|info| info.participant_count) {
                 Ok(0) => ", nobody is inside",
                 Ok(1) => ", one person is inside",
                 Ok(n) => &format!(", {n} people are inside"),
                 Err(_) => "",
             };
-            passed(format!("there is an audio room{inside}")).took(sight.elapsed)
+            passed(format!("there is an audio room{inside}")).took(nest.elapsed)
         }
-        Err(_) if sight.has_audio_room() == Some(false) && sight.has_record() == Some(false) => {
+        Err(_) if nest.has_audio_room() == Some(false) && nest.has_record() == Some(false) => {
             not_checked("there is none, as there is no record")
         }
-        Err(_) if sight.has_audio_room() == Some(false) => {
+        Err(_) if nest.has_audio_room() == Some(false) => {
             let detail = "there is no audio room, or the API's media server is down";
             if found.event().is_some_and(|room| room.event.is_over(Clock::default().now_s())) {
                 return warned(detail).hint("the event says that the nest is over: that is as it should be");
             }
             let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
-            match sight.host().filter(|host| Some(*host) != own) {
+            match nest.host().filter(|host| Some(*host) != own) {
                 Some(host) => failed(detail).hint(format!("ask its host to restart it: {}", npub(&host))),
                 None => failed(detail).hint("restart it").next(format!("nest restart {named} --check")),
             }

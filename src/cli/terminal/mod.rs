@@ -282,6 +282,10 @@ impl Reporter for Terminal {
         self.warn(&notices::warning(warning));
     }
 
+    fn warning_detail(&self, warning: &Warning) {
+        self.detail(1, &notices::warning(warning));
+    }
+
     fn detail(&self, level: u8, text: &str) {
         if level <= self.style.verbose && !self.style.quiet {
             self.line(&self.style.err.dim(&harmless(text)));

@@ -159,7 +159,11 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: CheckOptions) -> Result
         let report = moq::check(event, media, client, allow_http).await;
         return concluded(Report::OverQuic(report), room.id.as_str(), Some(event.host()));
     }
-    let (api, probe, preconnect) = api?;
+    let (event, (api, probe, preconnect)) = match (event, api) {
+        // Without its event nobody names the API: that there is no event is the cause.
+        (Err(error), Err(Error::NoApi)) | (_, Err(error)) => return Err(error),
+        (event, Ok(found)) => (event, found),
+    };
     let event = event.unwrap_or_else(|error| {
         job.reporter.warning(&Warning::Relays { why: error.to_string() });
         None

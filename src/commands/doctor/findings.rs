@@ -58,7 +58,7 @@ impl Far {
 }
 
 pub(crate) struct Signature {
-    /// It was, but only with the server's time.
+    /// Not empty if the signature was accepted only with the server's time.
     pub warnings: Vec<Warning>,
     pub elapsed: Duration,
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::rate_budget::{LIMIT, RateBudget};
 use super::{Depth, Nest};
-use crate::api::probe::presence;
+use crate::api::probe::{presence, record_presence};
 use crate::api::{ApiError, ApiUrl, RoomId};
 use crate::commands::Job;
 
@@ -89,7 +89,7 @@ async fn ask(job: &Job<'_>, (api, id): &Key, budget: &RateBudget, depth: Depth) 
         && let Some(info) = budget.complete(probe.info(id)).await
     {
         people = info.as_ref().ok().filter(|_| running).map(|info| info.participant_count);
-        record = presence(info).ok();
+        record = record_presence(&info);
     }
     Ok(NestAnswer::Known { running, record, people })
 }

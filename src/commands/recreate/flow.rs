@@ -9,9 +9,8 @@ use serde_json::json;
 
 use super::journal::{Created, Journal};
 use super::{NEW_ID, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
-use crate::api::probe::presence;
 use crate::api::wire::{Create, Permissions};
-use crate::api::{self, ApiUrl, RoomId};
+use crate::api::{self, ApiUrl, RoomId, SignedClient};
 use crate::clock::Clock;
 use crate::commands::list::page;
 use crate::commands::publish::{Published, hand_in, publish};
@@ -58,12 +57,13 @@ impl Recreation<'_> {
         let api = job.api(room, Some(&named))?;
         // Not at the same time as another of its kind, or a restart, on this machine.
         let _lock = job.lock(&api, &room.id, LOCK_WAIT, self.reporter).await?;
+        let client = job.signed(&api, self.key, self.reporter);
         let Lineage { old, successor, before } = self.lineage(named).await?;
         let journal = Journal::new(job.settings.state_dir.as_deref(), &old.event.coordinate());
         if let Some(successor) = successor {
             let opened = self.spread(&old, &successor).await;
             let begun = Recreated { opened, ..recreated(&api, &old, &successor.event) };
-            return self.finish(begun, &api, &old, &successor.event, &journal).await;
+            return self.finish(begun, &client, &old, &successor.event, &journal).await;
         }
         let begun = self.begun(&api, &old, &journal).await;
         let created = begun.is_none();
@@ -71,15 +71,19 @@ impl Recreation<'_> {
             begun
         } else {
             self.step(Stage::Look);
-            if presence(job.probe(&api).info(old.event.id()).await.result)? {
-                let before = before.ok_or(Error::StillThere)?;
-                return Ok(RecreateOutcome::Recreated(Box::new(recreated(&api, &before, &old.event))));
+            match job.probe(&api).info(old.event.id()).await.result {
+                Ok(_) => {
+                    let before = before.ok_or(Error::StillThere)?;
+                    return Ok(RecreateOutcome::Recreated(Box::new(recreated(&api, &before, &old.event))));
+                }
+                Err(error) if error.says_no_record() => {}
+                Err(error) => return Err(error.into()),
             }
             if self.request.dry_run {
                 return Ok(RecreateOutcome::Planned(Box::new(planned(&api, &old))));
             }
             self.confirm(&old).await?;
-            self.create(&api, &old, &journal).await?
+            self.create(&client, &api, &old, &journal).await?
         };
         let next = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_service(&api);
         let next = match endpoints.as_slice() {
@@ -90,19 +94,19 @@ impl Recreation<'_> {
         let relays = job.home_relays(&old, self.key);
         let (successor, opened) = publish(next.build(), self.key, &relays, self.job.reporter).await?;
         let begun = Recreated { created, opened: Some(opened), ..recreated(&api, &old, &successor) };
-        self.finish(begun, &api, &old, &successor, &journal).await
+        self.finish(begun, &client, &old, &successor, &journal).await
     }
 
     /// People, and the old event: what follows once the new event is out.
     async fn finish(
         &self,
         begun: Recreated,
-        api: &ApiUrl,
+        client: &SignedClient<'_>,
         old: &relay::FetchedEvent,
         successor: &RoomEvent,
         journal: &Journal,
     ) -> Result<RecreateOutcome, Error> {
-        let granted = self.grant(api, successor).await?;
+        let granted = self.grant(client, successor).await?;
         let to = successor.coordinate();
         let closed_before = old.event.status().is_over() && old.event.successor().as_ref() == Some(&to);
         let closed = if closed_before {
@@ -189,11 +193,11 @@ impl Recreation<'_> {
     /// A new room with the old one's relays and HLS choice, remembered before anything else happens.
     async fn create(
         &self,
+        client: &SignedClient<'_>,
         api: &ApiUrl,
         old: &relay::FetchedEvent,
         journal: &Journal,
     ) -> Result<(RoomId, Vec<String>), Error> {
-        let client = self.job.signed(api, self.key, self.reporter);
         let (session, status) = client.create(&wanted(old)).await.map_err(Arc::new)?.result?;
         let nonsense = |why: &str| api::ApiError::Nonsense { status, why: why.into() };
         let id = RoomId::new(&*session.room_id).map_err(|_| nonsense("without the id of the new room"))?;
@@ -220,8 +224,7 @@ impl Recreation<'_> {
     }
 
     /// Lets the speakers and admins of the event speak, and the admins rule.
-    async fn grant(&self, api: &ApiUrl, event: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
-        let client = self.job.signed(api, self.key, self.reporter);
+    async fn grant(&self, client: &SignedClient<'_>, event: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
         let mut granted = Vec::new();
         for person in event.people() {
             let is_admin = person.role == Role::Admin;

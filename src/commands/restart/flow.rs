@@ -136,7 +136,7 @@ impl RoomRestart<'_> {
     /// Nothing is sent for a nest that runs; its event may have to be put right all the same.
     async fn already_running(&self, target: Target) -> Result<Prepared, Error> {
         let message = "The nest is running; nothing was sent".into();
-        let mut found = Restarted { message, ..self.blank(&target) };
+        let mut found = self.finished(Restarted { message, ..self.blank(&target) });
         if self.request.publish_status {
             let key = self.job.key_of(self.room.host).await?;
             self.publish_status(&key, target.event, &mut found).await?;
@@ -195,7 +195,7 @@ impl RoomRestart<'_> {
                 let signs = server_signs(self.job, &ready.target.api, &self.room.id).await;
                 Err(Error::Server { source, attempts, signs: Box::new(signs) })
             }
-            error @ ApiError::NotFound { .. } => {
+            error @ ApiError::NotFound { .. } if not_done => {
                 self.needs_room(ready.target.event.as_ref()).await?;
                 Err(Error::NotRestarted(error))
             }

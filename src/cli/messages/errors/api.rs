@@ -124,7 +124,9 @@ pub(super) fn server(error: &ApiError, attempts: u32, signs: &ServerSigns, room:
 
 fn seen(signs: &ServerSigns) -> [String; 3] {
     let health = match &signs.health {
-        Ok(()) => "/health: the API is up, which says nothing of Redis and LiveKit".into(),
+        Ok(()) | Err(ApiError::Nonsense { status: 200, .. }) => {
+            "/health: the API is up, which says nothing of Redis and LiveKit".into()
+        }
         Err(error) => match error.status() {
             Some(status) => format!("/health: status {status}"),
             None => format!("/health: {error}"),
