@@ -44,7 +44,7 @@ impl fmt::Display for KeyOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyFile(path) | Self::EnvFile(path) if path == Path::new("-") => f.write_str("stdin"),
-            Self::KeyFile(path) => write!(f, "--key-file {}", path.display()),
+            Self::KeyFile(path) => write!(f, "the key file {}", path.display()),
             Self::EnvFile(path) => write!(f, "NEST_KEY_FILE {}", path.display()),
             Self::Env => f.write_str("NEST_KEY"),
             Self::Credential(path) => write!(f, "the systemd credential {}", path.display()),

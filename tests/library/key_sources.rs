@@ -40,7 +40,7 @@ async fn the_first_source_answers_and_says_what_it_is_called() {
     let text = path.display();
     let other = KeySource::Env(new_key().1);
     for (source, name) in [
-        (KeySource::KeyFile(path.clone()), format!("--key-file {text}")),
+        (KeySource::KeyFile(path.clone()), format!("the key file {text}")),
         (KeySource::EnvFile(path.clone()), format!("NEST_KEY_FILE {text}")),
         (KeySource::Env(nsec.clone()), "NEST_KEY".into()),
         (KeySource::Credential(path.clone()), format!("the systemd credential {text}")),
@@ -201,7 +201,7 @@ async fn the_passphrase_comes_from_a_file_or_a_person_or_not_at_all() {
 
     let person = Person::who_types(&["oops", "nostr"]);
     assert_eq!(load(&sealed(None), None, &person).await.unwrap().public_key(), host);
-    let question = format!("Passphrase of the host key from --key-file {}", key.display());
+    let question = format!("Passphrase of the host key from the key file {}", key.display());
     assert_eq!(person.heard(), [question.clone(), "the passphrase is wrong".into(), question]);
 
     let error = load(&sealed(None), None, &Person::who_types(&["a", "b", "c", "nostr"])).await.unwrap_err();
