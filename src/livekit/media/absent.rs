@@ -11,9 +11,9 @@ use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
 /// There is none.
-pub(in crate::livekit) struct LiveAudio(Infallible);
+pub(in crate::livekit) struct AudioConnection(Infallible);
 
-impl LiveAudio {
+impl AudioConnection {
     pub async fn speak(&mut self, _: &mut SignalSession, _: Instant) -> Result<Spoken, Silence> {
         match self.0 {}
     }

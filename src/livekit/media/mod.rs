@@ -30,9 +30,9 @@ use offered::Offered;
 use tokio::time::Instant;
 
 #[cfg(not(feature = "media"))]
-pub(super) use absent::{LiveAudio, enter};
+pub(super) use absent::{AudioConnection, enter};
 #[cfg(feature = "media")]
-pub(super) use enter::{LiveAudio, enter};
+pub(super) use {audio_connection::AudioConnection, enter::enter};
 
 /// How audio travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -170,7 +170,7 @@ pub(super) struct JoinedRoom {
     pub session: Option<SignalSession>,
     /// `None` when audio was not asked for.
     pub finding: Option<AudioFinding>,
-    pub live: Option<LiveAudio>,
+    pub live: Option<AudioConnection>,
 }
 
 impl JoinedRoom {

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync;
 use tokio::task::AbortHandle;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
@@ -112,6 +114,7 @@ impl Runtime for Host {
                 local.set_ip(claimed.ip());
             }
             let (reader, writer) = stream.into_split();
+            let (reader, writer) = (sync::Mutex::new(reader), sync::Mutex::new(writer));
             Ok(Arc::new(Tcp { reader, writer, local, peer }) as Arc<dyn AsyncTcpStream>)
         })
     }
@@ -146,8 +149,8 @@ impl Runtime for Host {
 
 #[derive(Debug)]
 struct Tcp {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    reader: sync::Mutex<OwnedReadHalf>,
+    writer: sync::Mutex<OwnedWriteHalf>,
     local: SocketAddr,
     peer: SocketAddr,
 }
@@ -157,33 +160,14 @@ impl AsyncTcpStream for Tcp {
     where
         'a: 'b,
     {
-        Box::pin(async move {
-            loop {
-                self.reader.readable().await?;
-                match self.reader.try_read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return done,
-                }
-            }
-        })
+        Box::pin(async move { self.reader.lock().await.read(buffer).await })
     }
 
-    fn write_all<'a, 'b>(&'a self, mut bytes: &'b [u8]) -> Boxed<'b, io::Result<()>>
+    fn write_all<'a, 'b>(&'a self, bytes: &'b [u8]) -> Boxed<'b, io::Result<()>>
     where
         'a: 'b,
     {
-        Box::pin(async move {
-            while !bytes.is_empty() {
-                self.writer.writable().await?;
-                match self.writer.try_write(bytes) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(written) => bytes = &bytes[written..],
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
-        })
+        Box::pin(async move { self.writer.lock().await.write_all(bytes).await })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
