@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::check::Check;
 use super::offset::{Offset, Span};
 use super::signal::{Joined, Reading};
 
@@ -16,18 +17,6 @@ pub struct RestartWindow {
     /// Just before the request, by the clock here, in milliseconds since the Unix epoch.
     pub sent_ms: i64,
     pub answered_ms: i64,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
-    pub restarted: Option<RestartWindow>,
-    pub sid_before: Option<&'a str>,
-    /// Any room will do, a nest's or not.
-    pub any_room: bool,
-    pub api_clock: Option<Offset>,
-    /// The media server's clock, by its HTTP `Date`.
-    pub media_clock: Option<Offset>,
-    pub joined: &'a Joined,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,33 +90,33 @@ fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span
 }
 
 /// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
-pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
-    match evidence.restarted {
+pub fn last_restart(check: &Check<'_>, joined: &Joined) -> Option<Span> {
+    match check.restarted {
         Some(RestartWindow { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
-        None => restarted_here(&Metadata::of(evidence.joined), evidence.api_clock),
+        None => restarted_here(&Metadata::of(joined), check.api_clock),
     }
 }
 
-pub fn judge(evidence: &Evidence<'_>) -> FreshnessVerdict {
-    let joined = evidence.joined;
-    if evidence.any_room {
+/// `media_clock` is the media server's, by its HTTP `Date`.
+pub fn judge(check: &Check<'_>, joined: &Joined, media_clock: Option<Offset>) -> FreshnessVerdict {
+    if check.any_room {
         return FreshnessVerdict::NoRestart;
     }
     let metadata = Metadata::of(joined);
-    let created = created_here(joined, evidence.media_clock);
+    let created = created_here(joined, media_clock);
     if metadata.nest_id.is_none() {
         let ours = created.is_some_and(|span| span.to_ms >= joined.sent_ms) && joined.people.is_empty();
-        return match (ours, evidence.restarted) {
+        return match (ours, check.restarted) {
             (true, _) => FreshnessVerdict::OurOwn,
             (false, Some(_)) => FreshnessVerdict::Foreign,
             (false, None) => FreshnessVerdict::NoRestart,
         };
     }
-    let Some(restarted) = evidence.restarted else { return FreshnessVerdict::NoRestart };
+    let Some(restarted) = check.restarted else { return FreshnessVerdict::NoRestart };
 
-    let sid_changed = evidence.sid_before.map(|before| before != joined.sid);
+    let sid_changed = check.sid_before.map(|before| before != joined.sid);
     let created = created.map(|span| lean(span, restarted.sent_ms));
-    let restarted_at = restarted_here(&metadata, evidence.api_clock).map(|span| lean(span, restarted.sent_ms));
+    let restarted_at = restarted_here(&metadata, check.api_clock).map(|span| lean(span, restarted.sent_ms));
 
     match (sid_changed, created) {
         (Some(false), _) => return FreshnessVerdict::Old(Sign::Sid),

@@ -97,27 +97,20 @@ pub struct ValidateAnswer {
     pub elapsed: Duration,
 }
 
-/// Shows a token to the media server at `candidate`; waits `limit` at most. `http` must not follow redirects.
+/// Shows a token to the media server at `candidate`; waits `limit` at most. Without a token LiveKit refuses in its own
+/// words, which tells that it is one. `http` must not follow redirects.
 pub async fn ask(
     http: &reqwest::Client,
     candidate: &Candidate,
-    token: &Secret,
+    token: Option<&Secret>,
     limit: Duration,
     clock: Clock,
 ) -> Result<ValidateAnswer, ValidateError> {
     let mut url = candidate.with_path("/rtc/validate", true);
-    url.query_pairs_mut().append_pair("access_token", token.expose());
+    if let Some(token) = token {
+        url.query_pairs_mut().append_pair("access_token", token.expose());
+    }
     tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(ValidateError::TimedOut(limit)))
-}
-
-/// Whether a LiveKit server is at `candidate`: without a token it refuses, in its own words.
-pub(crate) async fn ask_without_token(
-    http: &reqwest::Client,
-    candidate: &Candidate,
-    limit: Duration,
-) -> Result<(), ValidateError> {
-    let asked = get(http, candidate.with_path("/rtc/validate", true), Clock::default());
-    tokio::time::timeout(limit, asked).await.unwrap_or(Err(ValidateError::TimedOut(limit))).map(drop)
 }
 
 async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {

@@ -124,13 +124,9 @@ impl Relays {
     /// Fetches the newest version of the events of all nests of a host (at most 500 from each relay).
     ///
     /// The host's own relays (NIP-65) are asked too. Done when all have answered, 1 s after the first that told
-    /// everything and had something to tell, or when the time is over.
-    pub async fn list_of(&self, host: PublicKey) -> Result<Listed, RelayError> {
-        self.list_as_heard(host, |_| {}).await
-    }
-
-    /// The same; `hear` gets what is known 300 ms after the first relay has told everything, and whatever comes later.
-    pub(crate) async fn list_as_heard(
+    /// everything and had something to tell, or when the time is over. `hear` gets what is known 300 ms after the first
+    /// relay has told everything, and whatever comes later.
+    pub async fn list_of(
         &self,
         host: PublicKey,
         mut hear: impl FnMut(&RoomEvent) + Send,

@@ -7,6 +7,7 @@ use futures_util::future::{join, join3};
 use super::flow::FOLLOW_UP_LIMIT;
 use crate::api::probe::presence;
 use crate::api::{ApiError, ApiUrl, Probe, RoomId};
+use crate::clock::Clock;
 use crate::commands::Job;
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{Offset, validate};
@@ -66,8 +67,8 @@ pub(super) async fn server_signs(job: &Job<'_>, api: &ApiUrl, id: &RoomId) -> Se
     let candidate = endpoint::candidates(hints).into_iter().next();
     let media = async {
         let candidate = candidate?;
-        let answer = validate::ask_without_token(job.client.http(), &candidate, FOLLOW_UP_LIMIT).await;
-        Some((candidate.as_str().to_owned(), answer))
+        let answer = validate::ask(job.client.http(), &candidate, None, FOLLOW_UP_LIMIT, Clock::default()).await;
+        Some((candidate.as_str().to_owned(), answer.map(drop)))
     };
     let (health, guest, media) = join3(probe.health(), probe.guest(id), media).await;
     ServerSigns { health: health.result.map(drop), audio_room: presence(guest.result), media }

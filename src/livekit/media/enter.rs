@@ -43,7 +43,7 @@ pub(in crate::livekit) async fn enter(
     };
     let session = connector.join_offering(dialled, &opening).await?;
     let joined_at = Instant::now();
-    let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
+    let entered = session.entered();
     let mut attempt = AudioAttempt { connector, options, seen: Seen::default(), session: Some(session), live: None };
     let result = match connection {
         None => attempt.relayed().await,
@@ -52,7 +52,7 @@ pub(in crate::livekit) async fn enter(
     };
     let AudioAttempt { seen, session, live, .. } = attempt;
     let finding = AudioFinding { elapsed: joined_at.elapsed(), seen, result };
-    Ok(JoinedRoom { joined, timings, remote_ip, joined_at, session, finding: Some(finding), live })
+    Ok(JoinedRoom { entered, joined_at, session, finding: Some(finding), live })
 }
 
 impl AudioAttempt<'_> {

@@ -24,8 +24,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::signal::{Ending, Joined, SignalSession};
-use crate::net::dial::Timings;
+use super::signal::{Ending, Entered, SignalSession};
 use offered::Offered;
 use tokio::time::Instant;
 
@@ -162,9 +161,7 @@ pub enum Silence {
 /// A room that was joined with audio in mind.
 pub(super) struct JoinedRoom {
     /// As it was when we came in first.
-    pub joined: Joined,
-    pub remote_ip: IpAddr,
-    pub timings: Timings,
+    pub entered: Entered,
     pub joined_at: Instant,
     /// `None` when it ended while audio was tried.
     pub session: Option<SignalSession>,
@@ -175,7 +172,7 @@ pub(super) struct JoinedRoom {
 
 impl JoinedRoom {
     pub fn silent(session: SignalSession, finding: Option<AudioFinding>) -> Self {
-        let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
-        Self { joined, timings, remote_ip, joined_at: Instant::now(), session: Some(session), finding, live: None }
+        let entered = session.entered();
+        Self { entered, joined_at: Instant::now(), session: Some(session), finding, live: None }
     }
 }

@@ -3,7 +3,6 @@
 mod join;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -49,6 +48,15 @@ pub enum Ending {
     Deaf,
 }
 
+/// A room as it was when we came in.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub joined: Joined,
+    /// The join is among them.
+    pub timings: Timings,
+    pub remote_ip: IpAddr,
+}
+
 /// A place in a room.
 pub struct SignalSession {
     socket: WebSocket,
@@ -65,15 +73,6 @@ pub struct SignalSession {
     pub joined: Joined,
     pub timings: Timings,
     people: BTreeSet<String>,
-}
-
-impl fmt::Debug for SignalSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignalSession")
-            .field("joined", &self.joined)
-            .field("timings", &self.timings)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The next message that is not the end.
@@ -119,6 +118,10 @@ fn is_person(info: &proto::ParticipantInfo) -> bool {
 }
 
 impl SignalSession {
+    pub(super) fn entered(&self) -> Entered {
+        Entered { joined: self.joined.clone(), timings: self.timings.clone(), remote_ip: self.remote_ip }
+    }
+
     /// Stays for `time`; without media LiveKit ends the stay after a while by itself (see [`super::check::LONGEST_HOLD`]).
     ///
     /// # Errors
