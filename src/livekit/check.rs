@@ -37,17 +37,14 @@ pub struct Check<'a> {
     /// The host's token as a restart returned it: shown to the media server, never used to join.
     pub host_token: Option<&'a Secret>,
     pub candidates: &'a [Candidate],
-    /// The restart that is to be proved.
     pub restarted: Option<RestartWindow>,
     /// The room's SID before the restart, where it was seen.
     pub sid_before: Option<&'a str>,
     /// Any room will do, a nest's or not, and it may have been made by our joining.
     pub any_room: bool,
-    /// How far the API's clock is from the one here.
     pub api_clock: Option<Offset>,
     /// How long to stay; without an audio connection cut down to [`LONGEST_HOLD`].
     pub hold: Option<Duration>,
-    /// Join, but try no audio.
     pub signal_only: bool,
     /// The one way that audio is to take; any, if there is none.
     pub transport: Option<Transport>,
@@ -57,7 +54,6 @@ pub struct Check<'a> {
     pub timeout: Duration,
 }
 
-/// A token to join with.
 #[derive(Clone, Copy, Debug)]
 pub struct Joining<'a> {
     pub token: &'a Secret,

@@ -7,10 +7,8 @@ use url::{Host, Url};
 
 use crate::net::is_loopback;
 
-/// Who named an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The API, in its answer.
     Api,
     /// The nest's event, in a `streaming` tag.
     Event,
@@ -25,7 +23,6 @@ pub enum Internal {
     BareName,
     /// `.local`, `.internal`, `.localhost`, `.lan` or `.home.arpa`.
     LocalName,
-    /// This very machine, although the API is elsewhere.
     Loopback,
     /// RFC 1918, RFC 4193, RFC 6598.
     Private,
@@ -48,7 +45,6 @@ impl fmt::Display for Internal {
     }
 }
 
-/// An endpoint to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// `ws` or `wss`, without credentials, query, fragment and the slash at the end of a path.
@@ -63,7 +59,6 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The endpoint as people write it.
     pub fn as_str(&self) -> &str {
         let url = self.url.as_str();
         if self.url.path() == "/" { url.trim_end_matches('/') } else { url }
@@ -87,16 +82,13 @@ impl Candidate {
     }
 }
 
-/// What is known about where LiveKit is.
 #[derive(Clone, Copy, Debug)]
 pub struct Hints<'a> {
     /// `endpoints` of the API's answer.
     pub returned: &'a [String],
     /// The values of the event's `streaming` tags.
     pub streaming: &'a [String],
-    /// The address of the API, any path.
     pub api: Option<&'a Url>,
-    /// `ws://` may leave this machine.
     pub allow_http: bool,
 }
 

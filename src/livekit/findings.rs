@@ -35,13 +35,11 @@ pub(super) struct Findings<'a> {
     pub clock: Clock,
     pub tried: Vec<Tried>,
     pub joined_after: Option<Duration>,
-    /// What a media server says of the host's token.
     pub host_answer: Option<Result<ValidateAnswer, ValidateError>>,
     /// By the `Date` of the media server that was asked last.
     pub media_clock: Option<Offset>,
     pub entered: Option<Entered>,
     pub freshness: Option<Freshness>,
-    /// What came of audio, if it was tried.
     pub media: Option<AudioFinding>,
     /// What came of speaking, if it was tried, and how long that took.
     pub speech: Option<(Result<Spoken, Silence>, Duration)>,
@@ -81,7 +79,6 @@ impl<'a> Findings<'a> {
         })
     }
 
-    /// The audio connection, if one was made.
     pub fn connected(&self) -> Option<&Connected> {
         self.media.as_ref()?.result.as_ref().ok()
     }
@@ -92,7 +89,6 @@ impl<'a> Findings<'a> {
         Some(self.joined_after? + self.media.as_ref()?.elapsed)
     }
 
-    /// How the session ended while audio was tried.
     pub fn media_ending(&self) -> Option<Ending> {
         match &self.media.as_ref()?.result {
             Err(Failure::Ended(how)) => Some(how.clone()),
@@ -173,7 +169,6 @@ fn steps(seen: &Findings<'_>) -> Vec<Step<Finding>> {
     steps.into_iter().map(|(name, (status, finding, elapsed))| Step { name, status, elapsed, finding }).collect()
 }
 
-/// What the media server says of one token.
 enum Opinion<'a> {
     Accepted,
     Refused(&'a Refusal),

@@ -36,7 +36,6 @@ pub enum FreshnessVerdict {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// Another SID than before.
     Sid,
     /// Made after the request, by the media server's clock.
     Created,
@@ -49,9 +48,7 @@ pub enum Proof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     Sid,
-    /// Made before the request.
     Created,
-    /// Last restarted before the request.
     RestartedAt,
 }
 

@@ -106,7 +106,6 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// The first step that failed.
     pub fn failed(&self) -> Option<&Step<Finding>> {
         self.steps.iter().find(|step| step.status == Status::Failed)
     }
@@ -116,17 +115,14 @@ impl CheckReport {
 pub enum Outcome {
     Joined,
     Failed(JoinError),
-    /// There was no token to join with.
     OnlyAsked,
     /// A token would travel in the clear.
     Cleartext,
     /// Only a host's token was there, and it may not be sent there.
     NotForHosts,
-    /// The time was used up before.
     NoTime,
 }
 
-/// A candidate and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
     pub candidate: Candidate,
@@ -182,7 +178,6 @@ pub enum Finding {
     /// A media server answered, and did not let us in.
     TurnedAway(Tried),
     NotEntered,
-    /// Whether the room is the restarted one.
     Freshness {
         verdict: fresh::FreshnessVerdict,
         age_ms: Option<i64>,
@@ -209,7 +204,6 @@ pub enum Finding {
     Ended(Closed, Option<i64>),
 }
 
-/// To whom a token was given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     Host,

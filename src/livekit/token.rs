@@ -15,7 +15,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// What LiveKit forgives on `exp` and `nbf`, in seconds.
 pub const LEEWAY_S: i64 = 60;
 
-/// Why a text is no token at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Not `header.claims.signature`.
@@ -38,7 +37,6 @@ pub struct Claims {
     pub video: Option<Grants>,
 }
 
-/// What a token allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     pub room: Option<String>,
@@ -69,7 +67,6 @@ fn time(s: i64) -> String {
     crate::clock::rfc3339(s.saturating_mul(1000)).unwrap_or_else(|| "an impossible time".into())
 }
 
-/// Reads a token's claims.
 pub fn decode(token: &str) -> Result<Claims, Malformed> {
     let mut parts = token.trim().split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -132,7 +129,6 @@ impl Claims {
         problems
     }
 
-    /// Whether it may speak.
     pub fn may_publish(&self) -> bool {
         self.video.as_ref().is_some_and(|video| video.can_publish.unwrap_or(true))
     }

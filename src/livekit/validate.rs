@@ -28,7 +28,6 @@ pub enum Refusal {
     /// `nbf` is to come, by the media server's clock.
     #[error("it is not valid yet by this media server's clock")]
     NotYetValid,
-    /// `roomJoin` is missing.
     #[error("it does not allow to join a room")]
     MayNotJoin,
     #[error("it is no token to this media server")]
@@ -46,7 +45,6 @@ pub enum Refusal {
     Other { status: u16, text: String },
 }
 
-/// What is found in the reason of each refusal.
 const REASONS: [(&str, Refusal); 10] = [
     ("signature is invalid", Refusal::WrongSecret),
     ("error in cryptographic primitive", Refusal::WrongSecret),
@@ -74,7 +72,6 @@ impl Refusal {
     }
 }
 
-/// Why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValidateError {
     #[error("{0}")]
@@ -86,10 +83,8 @@ pub enum ValidateError {
     NotLiveKit(u16),
 }
 
-/// What a media server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidateAnswer {
-    /// Whether the token would be let in.
     pub verdict: Result<(), Refusal>,
     /// How far its clock is from the one here (its `Date` has whole seconds).
     pub clock: Option<Offset>,

@@ -18,7 +18,6 @@ const TLV_MAX: usize = 255;
 /// Hints in an naddr: more make a link that nobody can read out.
 const HINTS_MAX: usize = 3;
 
-/// Why an event is no nest's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotARoom {
     #[error("the event is of kind {0}, and a nest has kind {ROOM_KIND}")]
@@ -43,7 +42,6 @@ pub struct MediaOverQuic<'a> {
     pub auth: Option<&'a str>,
 }
 
-/// What a `p` tag makes of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     Host,
@@ -53,7 +51,6 @@ pub enum Role {
     Other(String),
 }
 
-/// Somebody named in the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub key: PublicKey,
@@ -94,7 +91,6 @@ pub(super) enum Vocabulary {
 }
 
 impl Status {
-    /// Reads the value of a `status` tag, in whatever case.
     pub fn parse(text: &str) -> Self {
         match text.trim().to_ascii_lowercase().as_str() {
             "open" => Self::Open,
@@ -107,7 +103,6 @@ impl Status {
         }
     }
 
-    /// As it stands in the tag.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Open => "open",
@@ -161,12 +156,10 @@ impl RoomEvent {
         &self.id
     }
 
-    /// Whose nest: the author of the event.
     pub fn host(&self) -> PublicKey {
         self.event.pubkey
     }
 
-    /// The address of the event as relays index it.
     pub fn coordinate(&self) -> Coordinate {
         Coordinate::new(self.event.kind, self.event.pubkey).identifier(self.id.as_str())
     }
@@ -240,7 +233,6 @@ impl RoomEvent {
         ApiUrl::parse(self.service()?).ok()
     }
 
-    /// The media endpoints, as they are written.
     pub fn streaming(&self) -> Vec<&str> {
         self.values("streaming").collect()
     }

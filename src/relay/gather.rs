@@ -57,7 +57,6 @@ impl FetchedEvent {
         each_once(all).into_iter().take(HOMES_MAX).collect()
     }
 
-    /// Takes in what `relay` has.
     fn merge(&mut self, event: RoomEvent, relay: &RelayUrl) {
         if event.replaces(&self.event) {
             self.stale_on.append(&mut self.seen_on);
@@ -210,7 +209,6 @@ impl Gathering<'_> {
         self.result(until < deadline)
     }
 
-    /// Whether the event is an answer to the question.
     fn take(&mut self, who: usize, event: Event) -> bool {
         let relay = &self.relays[who].0;
         if event.pubkey != self.host {

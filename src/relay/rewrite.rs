@@ -75,7 +75,6 @@ impl Rewrite {
         self.put_status(status)
     }
 
-    /// Says that the nest is over, in the event's own vocabulary.
     pub fn set_over(self) -> Self {
         let status = match self.vocabulary() {
             Vocabulary::Room => Status::Closed,
@@ -84,7 +83,6 @@ impl Rewrite {
         self.put_status(status)
     }
 
-    /// Names the media endpoints, in place of those that were named.
     pub fn set_streaming<'a>(mut self, endpoints: impl IntoIterator<Item = &'a str>) -> Self {
         self.put("streaming", endpoints);
         self
@@ -101,7 +99,6 @@ impl Rewrite {
         self
     }
 
-    /// Says when the nest started, in seconds since the Unix epoch.
     pub fn set_starts(mut self, at_s: i64) -> Self {
         self.put("starts", [at_s.to_string().as_str()]);
         self

@@ -57,7 +57,6 @@ pub enum RelayTrouble {
     Nonsense,
     #[error("it sent more than can be believed")]
     TooMuch,
-    /// It did not take the request or the event.
     #[error("it refused{}", said(.0))]
     Refused(String),
     /// It wants to know who asks (NIP-42), and there is no signer.
@@ -73,7 +72,6 @@ fn said(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
-/// A stranger's words, fit to be kept.
 fn words(text: &str) -> String {
     let text = text.trim();
     // A megabyte is not searched for secrets where a few words of it are kept.
@@ -86,7 +84,6 @@ fn words(text: &str) -> String {
 
 pub type Signing = Pin<Box<dyn Future<Output = Result<Event, String>> + Send>>;
 
-/// Whoever answers when a relay wants to know who asks.
 #[derive(Clone)]
 pub struct Signer {
     key: PublicKey,
@@ -106,7 +103,6 @@ pub struct RelaySettings {
     pub timeout: Duration,
     /// Whom to trust; its ALPN does not matter.
     pub tls: Arc<rustls::ClientConfig>,
-    /// Whether `ws://` may leave this machine.
     pub allow_http: bool,
     /// Who answers when a relay wants to know who asks; asked only then.
     pub signer: Option<Signer>,
@@ -198,7 +194,6 @@ impl<'a> RelaySession<'a> {
         }
     }
 
-    /// Says goodbye, without waiting for the answer.
     pub async fn close(mut self) {
         let _ = self.socket.close(None).await;
     }
@@ -230,7 +225,6 @@ impl<'a> RelaySession<'a> {
         }
     }
 
-    /// What the relay says about an event that it was sent.
     async fn verdict(&mut self, id: EventId) -> Result<(bool, String), RelayTrouble> {
         loop {
             if let RelayMessage::Ok { event_id, status, message } = self.next().await?

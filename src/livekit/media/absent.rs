@@ -10,7 +10,6 @@ use super::{AudioFinding, AudioOptions, Failure, JoinedRoom, Seen, Silence, Spok
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
-/// There is none.
 pub(in crate::livekit) struct AudioConnection(Infallible);
 
 impl AudioConnection {
@@ -27,7 +26,6 @@ impl AudioConnection {
     }
 }
 
-/// Joins.
 pub(in crate::livekit) async fn enter(connector: &Connector<'_>, _: AudioOptions) -> Result<JoinedRoom, JoinError> {
     let session = connector.join(connector.connect().await?).await?;
     let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };

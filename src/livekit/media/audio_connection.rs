@@ -29,15 +29,12 @@ use crate::livekit::signal::{Ending, SignalSession};
 /// How often each pair of addresses is tried.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// What a peer connection tells.
 #[derive(Debug)]
 pub(super) enum AudioEvent {
     /// To be told to the server, as it wants to read it.
     Candidate(String),
-    /// There will be no more of them.
     Gathered,
     Connected,
-    /// They will not, or not any more.
     Broken,
 }
 
@@ -104,7 +101,6 @@ impl AudioConnection {
         Self::offering(Some(Transport::Relay), bridge.near, Some(bridge), publish).await
     }
 
-    /// Builds one and makes its offer.
     async fn offering(
         transport: Option<Transport>,
         near: IpAddr,
@@ -168,7 +164,6 @@ impl AudioConnection {
         Ok(this)
     }
 
-    /// What to say to the server first.
     pub(super) fn opening(&self) -> Vec<Request> {
         let announcement = self.voice.as_ref().map(|_| Voice::announcement());
         announcement.into_iter().chain([Request::Offer(self.offer.clone())]).collect()
@@ -182,7 +177,6 @@ impl AudioConnection {
         Ok(())
     }
 
-    /// An address of the server to try.
     pub(super) async fn call(&mut self, candidate: RTCIceCandidateInit) -> webrtc::error::Result<()> {
         match &mut self.early {
             Some(early) => early.push(candidate),
@@ -196,7 +190,6 @@ impl AudioConnection {
         self.host.keep(address, stream);
     }
 
-    /// Which way it took, now that it stands.
     pub(super) async fn connected(&self) -> Option<Connected> {
         self.host.calm_down();
         let transport = self.connection.sctp().await?.transport().ice_transport();
@@ -227,7 +220,6 @@ impl AudioConnection {
         }
     }
 
-    /// Returns when it does not stand any more.
     pub async fn broken(&mut self) -> Ending {
         loop {
             match self.events.recv().await {

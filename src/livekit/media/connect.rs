@@ -37,7 +37,6 @@ struct Attempt<'a> {
     calls: JoinSet<(SocketAddr, io::Result<TcpStream>)>,
     /// TCP candidates that are held back.
     held: Vec<RTCIceCandidateInit>,
-    /// They are not, any more.
     released: bool,
     answered: bool,
     allocated: bool,
@@ -147,7 +146,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// From now on TCP will do.
     async fn release(&mut self) -> Result<(), Failure> {
         self.released = true;
         for candidate in std::mem::take(&mut self.held) {
@@ -190,12 +188,10 @@ impl Attempt<'_> {
     }
 }
 
-/// What it means that nobody has answered for so long.
 pub(super) fn silence(time: Duration) -> Failure {
     if time < ENOUGH { Failure::OutOfTime(time) } else { Failure::NoConnection(time) }
 }
 
-/// An error of the library, in its own words.
 pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(excerpt(&error.to_string()))
 }

@@ -12,9 +12,7 @@ use super::{AudioFinding, AudioOptions, Connected, Failure, JoinedRoom, Seen, Tr
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
-/// For a direct connection.
 const DIRECT_LIMIT: Duration = Duration::from_secs(5);
-/// For each TURN server.
 const RELAY_LIMIT: Duration = Duration::from_secs(5);
 
 /// One stay in a room, during which audio is tried.
@@ -26,7 +24,6 @@ struct AudioAttempt<'a> {
     live: Option<AudioConnection>,
 }
 
-/// Joins and connects.
 pub(in crate::livekit) async fn enter(
     connector: &Connector<'_>,
     options: AudioOptions,
@@ -138,7 +135,6 @@ impl AudioAttempt<'_> {
         result
     }
 
-    /// Leaves, and joins anew.
     async fn again(&mut self) -> Result<(), Failure> {
         if let Some(session) = self.session.take() {
             session.leave().await;

@@ -56,7 +56,6 @@ impl fmt::Display for Transport {
     }
 }
 
-/// A connection that stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connected {
     pub protocol: Transport,
@@ -66,14 +65,11 @@ pub struct Connected {
     pub rtt: Option<Duration>,
 }
 
-/// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// This program was built without it.
     NotBuilt,
     /// The server does signal only.
     NoMedia,
-    /// The server did not answer our offer.
     NoAnswer(Duration),
     /// The server offers no address of the kind that was wanted.
     NothingOffered,
@@ -89,7 +85,6 @@ pub enum Failure {
     Broken(String),
 }
 
-/// What was seen on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Where the server takes audio, by its own word.
@@ -110,7 +105,6 @@ impl Seen {
     }
 }
 
-/// What came of audio.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioFinding {
     pub elapsed: Duration,
@@ -118,7 +112,6 @@ pub struct AudioFinding {
     pub result: Result<Connected, Failure>,
 }
 
-/// What is wanted of audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AudioOptions {
     /// The one way to take; any, if there is none.
@@ -140,16 +133,12 @@ pub struct Spoken {
     pub lost: u32,
 }
 
-/// Why none did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Silence {
-    /// There is no audio connection.
     NoConnection,
     /// The token does not allow to speak.
     NotAllowed,
-    /// The server does not let us.
     Refused(String),
-    /// The server does not acknowledge the track.
     Unacknowledged(Duration),
     /// It does, but never says that it heard any of so many packets.
     Unheard(u32),

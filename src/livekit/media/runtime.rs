@@ -49,7 +49,6 @@ impl Host {
         Self { claimed, ..Self::default() }
     }
 
-    /// Connected: there is no hurry any more.
     pub fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
     }
@@ -59,7 +58,6 @@ impl Host {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(called, stream);
     }
 
-    /// Ends all tasks and connections.
     pub fn end(&self) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).clear();
         for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -119,7 +117,6 @@ impl Runtime for Host {
         })
     }
 
-    /// Addresses only.
     fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
         // IPv6 addresses come without their brackets.
         let address = host.rsplit_once(':').and_then(|(ip, port)| {

@@ -32,7 +32,6 @@ pub(super) struct Turn {
 /// A TURN server that the library can talk to.
 pub(super) struct TurnBridge {
     pub server: RTCIceServer,
-    /// From where it is talked to.
     pub near: IpAddr,
     pump: Option<AbortHandle>,
 }
@@ -75,7 +74,6 @@ fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
 }
 
 impl Turn {
-    /// Looks it up, and connects where that is needed.
     pub async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, Failure> {
         let refused = |error: std::io::Error| Failure::Broken(io_text(&error).to_lowercase());
         let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;

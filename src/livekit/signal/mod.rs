@@ -24,7 +24,6 @@ use crate::clock::Clock;
 use crate::net::dial::{Timings, WebSocket, websocket_text};
 use crate::secret::excerpt;
 
-/// How long leaving may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 
 /// How a session ended that we did not end.
@@ -35,12 +34,10 @@ pub struct Closed {
     pub how: Ending,
 }
 
-/// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// LiveKit said so, and why.
     SentAway(DisconnectReason),
-    /// The connection was closed, or it broke.
     ConnectionLost(String),
     /// No answer to pings for so long.
     Silent(Duration),
@@ -57,7 +54,6 @@ pub(super) struct Entered {
     pub remote_ip: IpAddr,
 }
 
-/// A place in a room.
 pub struct SignalSession {
     socket: WebSocket,
     ping: Interval,
