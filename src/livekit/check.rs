@@ -144,9 +144,9 @@ async fn attempt<'a>(
     let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
     let left = || limits.each.min(limits.until.saturating_duration_since(Instant::now()));
     let ask = |token: &'a Secret| validate::ask(tools.http, candidate, Some(token), left(), tools.clock);
-    let asking = pin!(async { Some(ask(host_token?).await) });
+    let validating = pin!(async { Some(ask(host_token?).await) });
     let Some(connector) = connector else {
-        findings.host_answer(asking.await);
+        findings.host_answer(validating.await);
         return Ok(None);
     };
     let dialling = Box::pin(async {
@@ -158,12 +158,13 @@ async fn attempt<'a>(
                 .await
         }
     });
-    let (dialled, answer) = match select(dialling, asking).await {
+    let (dialled, answer) = match select(dialling, validating).await {
         Either::Right((answer, dialling)) => (dialling.await, answer),
-        Either::Left((dialled, asking)) => {
+        Either::Left((dialled, validating)) => {
             let nobody = matches!(&dialled, Err(JoinError::Dial(error)) if error.layer != DialLayer::WebSocket);
             let grace = GRACE.min(left());
-            let answer = async { timeout(grace, asking).await.unwrap_or(Some(Err(ValidateError::TimedOut(grace)))) };
+            let answer =
+                async { timeout(grace, validating).await.unwrap_or(Some(Err(ValidateError::TimedOut(grace)))) };
             (dialled, if nobody { None } else { answer.await })
         }
     };

@@ -1,6 +1,6 @@
 //! Whether the room that answers is the restarted one: every piece of evidence, weighed with its uncertainty. Pure.
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::check::Check;
 use super::offset::{Offset, Span};
@@ -52,19 +52,6 @@ pub enum Sign {
     RestartedAt,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Metadata {
-    nest_id: Option<serde_json::Value>,
-    restarted_at: Option<serde_json::Value>,
-}
-
-impl Metadata {
-    fn of(joined: &Joined) -> Self {
-        serde_json::from_str(&joined.metadata).unwrap_or_default()
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaning {
     Before(i64),
@@ -80,17 +67,21 @@ pub fn created_here(joined: &Joined, media_clock: Option<Offset>) -> Option<Span
     Some(clock.here(ms, resolution_ms))
 }
 
+/// What the Nests API wrote on the room.
+fn metadata(joined: &Joined) -> Value {
+    serde_json::from_str(&joined.metadata).unwrap_or_default()
+}
+
 /// When the room says that it was restarted, by the clock here.
-fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span> {
-    let ms = metadata.restarted_at.as_ref()?.as_i64()?;
-    Some(api_clock?.here(ms, 1))
+fn restarted_here(metadata: &Value, api_clock: Option<Offset>) -> Option<Span> {
+    Some(api_clock?.here(metadata["restartedAt"].as_i64()?, 1))
 }
 
 /// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
 pub fn last_restart(check: &Check<'_>, joined: &Joined) -> Option<Span> {
     match check.restarted {
         Some(RestartWindow { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
-        None => restarted_here(&Metadata::of(joined), check.api_clock),
+        None => restarted_here(&metadata(joined), check.api_clock),
     }
 }
 
@@ -99,9 +90,9 @@ pub fn judge(check: &Check<'_>, joined: &Joined, media_clock: Option<Offset>) ->
     if check.any_room {
         return FreshnessVerdict::NoRestart;
     }
-    let metadata = Metadata::of(joined);
+    let metadata = metadata(joined);
     let created = created_here(joined, media_clock);
-    if metadata.nest_id.is_none() {
+    if metadata["nestId"].is_null() {
         let ours = created.is_some_and(|span| span.to_ms >= joined.sent_ms) && joined.people.is_empty();
         return match (ours, check.restarted) {
             (true, _) => FreshnessVerdict::OurOwn,

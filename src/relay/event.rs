@@ -90,28 +90,25 @@ pub(super) enum Vocabulary {
     Title,
 }
 
+static STATUSES: [(&str, Status, Vocabulary); 6] = [
+    ("open", Status::Open, Vocabulary::Room),
+    ("private", Status::Private, Vocabulary::Room),
+    ("closed", Status::Closed, Vocabulary::Room),
+    ("planned", Status::Planned, Vocabulary::Title),
+    ("live", Status::Live, Vocabulary::Title),
+    ("ended", Status::Ended, Vocabulary::Title),
+];
+
 impl Status {
     pub fn parse(text: &str) -> Self {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "open" => Self::Open,
-            "private" => Self::Private,
-            "closed" => Self::Closed,
-            "planned" => Self::Planned,
-            "live" => Self::Live,
-            "ended" => Self::Ended,
-            _ => Self::Unknown(text.to_owned()),
-        }
+        let known = STATUSES.iter().find(|(word, ..)| text.trim().eq_ignore_ascii_case(word));
+        known.map_or_else(|| Self::Unknown(text.to_owned()), |(_, status, _)| status.clone())
     }
 
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Open => "open",
-            Self::Private => "private",
-            Self::Closed => "closed",
-            Self::Planned => "planned",
-            Self::Live => "live",
-            Self::Ended => "ended",
             Self::Unknown(text) => text,
+            known => STATUSES.iter().find(|(_, status, _)| status == known).map_or("", |(word, ..)| word),
         }
     }
 
@@ -125,11 +122,7 @@ impl Status {
 
     /// Whose word it is; `None` for a word of neither.
     pub(super) fn vocabulary(&self) -> Option<Vocabulary> {
-        match self {
-            Self::Open | Self::Private | Self::Closed => Some(Vocabulary::Room),
-            Self::Planned | Self::Live | Self::Ended => Some(Vocabulary::Title),
-            Self::Unknown(_) => None,
-        }
+        STATUSES.iter().find(|(_, status, _)| status == self).map(|(.., vocabulary)| *vocabulary)
     }
 }
 
@@ -245,12 +238,12 @@ impl RoomEvent {
 
     /// Everybody named, with a role or without.
     pub fn people(&self) -> Vec<Person> {
-        let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "p"));
-        tags.filter_map(|tag| {
+        let person = |tag: &[String]| {
             let key = PublicKey::from_hex(tag.get(1)?).ok()?;
             Some(Person { key, role: Role::parse(tag.get(3).map_or("", String::as_str)) })
-        })
-        .collect()
+        };
+        let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "p"));
+        tags.filter_map(person).collect()
     }
 
     /// When it starts or started, in seconds since the Unix epoch.
@@ -288,8 +281,7 @@ impl RoomEvent {
     }
 
     fn pointer(&self, marker: &str) -> Option<Coordinate> {
-        let mut tags = self.event.tags.iter().map(Tag::as_slice);
-        let tag = tags.find(|tag| is(tag, "a") && tag.get(3).is_some_and(|m| m == marker))?;
+        let tag = self.event.tags.iter().map(Tag::as_slice).find(|tag| marked(tag, marker))?;
         // Not `Coordinate::parse`: it cuts an id at a colon.
         RoomRef::parse(tag.get(1)?).ok()?.coordinate()
     }
@@ -311,6 +303,11 @@ fn value_of<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
 
 pub(super) fn is(tag: &[String], name: &str) -> bool {
     tag.first().is_some_and(|first| first == name)
+}
+
+/// Whether it is a pointer to another nest with that marker.
+pub(super) fn marked(tag: &[String], marker: &str) -> bool {
+    is(tag, "a") && tag.get(3).is_some_and(|m| m == marker)
 }
 
 fn begins(url: &str, scheme: &str) -> bool {

@@ -250,15 +250,10 @@ impl Gathering<'_> {
             return;
         }
         let Some((outbox, from)) = self.outbox.take() else { return };
-        let writes = nip65::extract_relay_list(&outbox).filter(|(_, way)| **way != Some(RelayMetadata::Read));
-        let relays: Vec<_> = writes
-            .map(|(relay, _)| relay)
-            .filter(|relay| may_lead_to(&from, relay, self.settings.allow_http))
-            .cloned()
-            .collect();
-        for relay in relays {
-            if self.relays.len() < self.relays_max {
-                self.ask(&relay);
+        let writes = nip65::extract_relay_list(&outbox).filter(|(_, marker)| **marker != Some(RelayMetadata::Read));
+        for (relay, _) in writes {
+            if self.relays.len() < self.relays_max && may_lead_to(&from, relay, self.settings.allow_http) {
+                self.ask(relay);
             }
         }
     }

@@ -51,24 +51,24 @@ pub enum RelayTrouble {
     #[error("it did not answer within {} s", .0.as_secs_f32())]
     Silent(Duration),
     /// It ended the connection; with what it said last, if anything.
-    #[error("it ended the connection{}", said(.0))]
+    #[error("it ended the connection{}", with_reason(.0))]
     ConnectionLost(String),
     #[error("what it sends is not Nostr's")]
     Nonsense,
     #[error("it sent more than can be believed")]
     TooMuch,
-    #[error("it refused{}", said(.0))]
+    #[error("it refused{}", with_reason(.0))]
     Refused(String),
     /// It wants to know who asks (NIP-42), and there is no signer.
-    #[error("it wants to know who asks{}", said(.0))]
+    #[error("it wants to know who asks{}", with_reason(.0))]
     AuthRequired(String),
-    #[error("it does not serve this key{}", said(.0))]
+    #[error("it does not serve this key{}", with_reason(.0))]
     AuthRefused(String),
     #[error("the signer did not answer the relay's challenge: {0}")]
     NotSigned(String),
 }
 
-fn said(words: &str) -> String {
+fn with_reason(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
@@ -236,7 +236,7 @@ impl<'a> RelaySession<'a> {
     }
 
     async fn send(&mut self, message: &ClientMessage<'_>) -> Result<(), RelayTrouble> {
-        self.socket.send(Message::text(message.as_json())).await.map_err(|error| self.lost(&error))
+        self.socket.send(Message::text(message.as_json())).await.map_err(|error| self.connection_error(&error))
     }
 
     /// The next message that can be read; a challenge is kept for when it is needed, a notice for when all is lost.
@@ -251,13 +251,10 @@ impl<'a> RelaySession<'a> {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = frame.map_or(String::new(), |frame| words(&frame.reason));
-                    return Err(RelayTrouble::ConnectionLost(if reason.is_empty() {
-                        self.notice.clone()
-                    } else {
-                        reason
-                    }));
+                    let why = if reason.is_empty() { self.notice.clone() } else { reason };
+                    return Err(RelayTrouble::ConnectionLost(why));
                 }
-                Some(Err(error)) => return Err(self.lost(&error)),
+                Some(Err(error)) => return Err(self.connection_error(&error)),
                 None => return Err(RelayTrouble::ConnectionLost(self.notice.clone())),
             };
             self.bytes += text.len();
@@ -282,7 +279,7 @@ impl<'a> RelaySession<'a> {
         if self.nonsense < NONSENSE_MAX { Ok(()) } else { Err(RelayTrouble::Nonsense) }
     }
 
-    fn lost(&self, error: &tungstenite::Error) -> RelayTrouble {
+    fn connection_error(&self, error: &tungstenite::Error) -> RelayTrouble {
         match error {
             tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => RelayTrouble::TooMuch,
             tungstenite::Error::Io(error) if self.notice.is_empty() => {

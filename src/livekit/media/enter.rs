@@ -56,12 +56,12 @@ impl AudioAttempt<'_> {
     /// Straight; then, if nothing is to be forced and there is a relay, through that.
     async fn direct(&mut self, connection: AudioConnection) -> Result<Connected, Failure> {
         let relays = self.session.as_ref().is_some_and(|session| !turn::advertised(&session.ice_servers).is_empty());
-        let other_way = self.options.transport.is_none() && relays;
+        let fall_back = self.options.transport.is_none() && relays;
         let left = self.connector.until.saturating_duration_since(Instant::now());
-        let limit = DIRECT_LIMIT.min(if other_way { left / 2 } else { left });
+        let limit = DIRECT_LIMIT.min(if fall_back { left / 2 } else { left });
         let result = self.try_with(connection, Instant::now() + limit).await;
         match result {
-            Err(failure @ (Failure::NoConnection(_) | Failure::NothingOffered)) if other_way => {
+            Err(failure @ (Failure::NoConnection(_) | Failure::NothingOffered)) if fall_back => {
                 self.again().await?;
                 match self.relayed().await {
                     Err(Failure::NoConnection(_) | Failure::NoAllocation) => Err(failure),
@@ -139,11 +139,11 @@ impl AudioAttempt<'_> {
         if let Some(session) = self.session.take() {
             session.leave().await;
         }
-        let lost = |_: JoinError| {
+        let not_let_in = |_: JoinError| {
             Failure::Ended(Ending::ConnectionLost("we left to try another way, and were not let in again".into()))
         };
-        let dialled = self.connector.connect().await.map_err(|error| lost(error.into()))?;
-        self.session = Some(self.connector.join_offering(dialled, &[]).await.map_err(lost)?);
+        let dialled = self.connector.connect().await.map_err(|error| not_let_in(error.into()))?;
+        self.session = Some(self.connector.join_offering(dialled, &[]).await.map_err(not_let_in)?);
         Ok(())
     }
 }

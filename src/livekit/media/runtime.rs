@@ -15,7 +15,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync;
-use tokio::task::AbortHandle;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
 };
@@ -31,7 +30,8 @@ const CALM: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(super) struct Host {
     calm: AtomicBool,
-    tasks: Mutex<Vec<AbortHandle>>,
+    /// Whether all tasks are to end.
+    ended: sync::watch::Sender<bool>,
     /// TCP connections that stand already, by the address that was called.
     ready: Mutex<HashMap<SocketAddr, TcpStream>>,
     /// What the peer connection believes to be its own address, by family: the sockets have all of them.
@@ -60,31 +60,19 @@ impl Host {
 
     pub fn end(&self) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            task.abort();
-        }
-    }
-}
-
-struct Task(tokio::task::JoinHandle<()>);
-
-impl JoinHandle for Task {
-    fn detach(&self) {}
-
-    fn abort(&self) {
-        self.0.abort();
-    }
-
-    fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.ended.send_replace(true);
     }
 }
 
 impl Runtime for Host {
     fn spawn(&self, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
-        let task = tokio::spawn(future);
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task.abort_handle());
-        Box::new(Task(task))
+        let mut ended = self.ended.subscribe();
+        TokioRuntime.spawn(Box::pin(async move {
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => {}
+                () = future => {}
+            }
+        }))
     }
 
     /// The crate binds to one address and would not reach what is reached from another: this one reaches everything.

@@ -13,7 +13,7 @@ use proto::signal_response::Message as Response;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use url::Url;
 
-use super::{DisconnectReason, Ending, SignalSession, is_person, lost, next, written};
+use super::{DisconnectReason, Ending, SignalSession, connection_text, is_person, next, written};
 use crate::clock::Clock;
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::offset::Offset;
@@ -84,7 +84,7 @@ pub async fn join(
     let (mut socket, mut timings) = connection.upgrade(&url(mode, candidate, token), MAX_MESSAGE, limits).await?;
     let joining = async {
         for message in first {
-            socket.send(written(message)).await.map_err(|error| JoinError::Broken(lost(&error)))?;
+            socket.send(written(message)).await.map_err(|error| JoinError::Broken(connection_text(&error)))?;
         }
         first_answer(&mut socket).await
     };

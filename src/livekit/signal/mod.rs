@@ -83,7 +83,7 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
                 ));
             }
             Some(Ok(_)) => continue,
-            Some(Err(error)) => return Err(Ending::ConnectionLost(lost(&error))),
+            Some(Err(error)) => return Err(Ending::ConnectionLost(connection_text(&error))),
             None => return Err(Ending::ConnectionLost("the server closed the connection".into())),
         };
         let answer = proto::SignalResponse::decode(bytes)
@@ -100,7 +100,7 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
     }
 }
 
-fn lost(error: &tungstenite::Error) -> String {
+fn connection_text(error: &tungstenite::Error) -> String {
     match error {
         tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => {
             "the server sent more than a room has to say".into()
@@ -189,7 +189,7 @@ impl SignalSession {
                 }
             }
         };
-        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::ConnectionLost(lost(error)))
+        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::ConnectionLost(connection_text(error)))
     }
 
     /// Leaves the room. Returns who is still inside, as far as we were told.
