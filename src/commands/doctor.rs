@@ -227,15 +227,10 @@ async fn probe_media(job: &Job<'_>, room: &str, candidates: &[Candidate], far: &
         let limit = ENDPOINT_LIMIT.min(left());
         let started = Instant::now();
         let http = job.client.http();
-        let seen = match token {
-            Some(token) => {
-                validate::ask(http, candidate, token, limit, Clock::default()).await.map(|answer| Some(answer.verdict))
-            }
-            None => validate::ask_without_token(http, candidate, limit).await.map(|()| None),
-        };
-        match seen {
-            Ok(verdict) => {
+        match validate::ask(http, candidate, token, limit, Clock::default()).await {
+            Ok(answer) => {
                 let endpoint = candidate.as_str().to_owned();
+                let verdict = token.map(|_| answer.verdict);
                 return Media::Answers { endpoint, verdict, elapsed: started.elapsed() };
             }
             Err(why) => silent.push(format!("{}: {why}", candidate.as_str())),

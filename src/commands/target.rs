@@ -113,7 +113,7 @@ impl Job<'_> {
             return Ok(None);
         }
         let Some(Ok(key)) = self.key_at_hand(None).await else { return Err(Error::NoApi) };
-        let listed = self.relays(room).list_of(key.public_key()).await?;
+        let listed = self.relays(room).list_of(key.public_key(), |_| {}).await?;
         self.warn_of_failed(&listed.asked);
         Ok(listed.rooms.into_iter().find(|listed| *listed.event.id() == room.id))
     }

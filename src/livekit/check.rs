@@ -8,20 +8,18 @@ use tokio::time::{Instant, timeout};
 
 use super::connector::{Connector, Preconnect};
 use super::endpoint::Candidate;
-use super::findings::{Entered, Findings, Freshness, Outcome, Speech, Tried};
-use super::fresh::{self, Evidence};
+use super::findings::{Findings, Freshness};
+use super::fresh::{self, RestartWindow};
 use super::media::{self, AudioOptions, JoinedRoom, Silence, Transport};
 use super::offset::Offset;
-use super::report::CheckReport;
-use super::signal::{Closed, Ending, JoinError};
+use super::report::{CheckReport, Outcome, Tried};
+use super::signal::{Ending, JoinError};
 use super::token::{self, Problem};
 use super::validate::{self, ValidateError};
 use crate::clock::Clock;
 use crate::net::dial::{DialCause, DialError, DialLayer, DialLimits};
 use crate::reporter::{Reporter, Stage};
 use crate::secret::Secret;
-
-pub use super::fresh::RestartWindow;
 
 /// A client without media is thrown out after 60 s: no hold is longer than this.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(55);
@@ -39,17 +37,14 @@ pub struct Check<'a> {
     /// The host's token as a restart returned it: shown to the media server, never used to join.
     pub host_token: Option<&'a Secret>,
     pub candidates: &'a [Candidate],
-    /// The restart that is to be proved.
     pub restarted: Option<RestartWindow>,
     /// The room's SID before the restart, where it was seen.
     pub sid_before: Option<&'a str>,
     /// Any room will do, a nest's or not, and it may have been made by our joining.
     pub any_room: bool,
-    /// How far the API's clock is from the one here.
     pub api_clock: Option<Offset>,
     /// How long to stay; without an audio connection cut down to [`LONGEST_HOLD`].
     pub hold: Option<Duration>,
-    /// Join, but try no audio.
     pub signal_only: bool,
     /// The one way that audio is to take; any, if there is none.
     pub transport: Option<Transport>,
@@ -59,7 +54,6 @@ pub struct Check<'a> {
     pub timeout: Duration,
 }
 
-/// A token to join with.
 #[derive(Clone, Copy, Debug)]
 pub struct Joining<'a> {
     pub token: &'a Secret,
@@ -75,12 +69,6 @@ pub struct Tools<'a> {
     pub preconnect: Option<&'a Preconnect>,
     pub clock: Clock,
     pub reporter: &'a dyn Reporter,
-}
-
-impl std::fmt::Debug for Tools<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tools").field("clock", &self.clock).finish_non_exhaustive()
-    }
 }
 
 /// Runs the check. Ends within the timeout, the hold, and half a second for leaving.
@@ -119,11 +107,11 @@ async fn enter<'a>(
             let connector = joining.map(|joining| Connector { candidate, token: joining.token, tools, limits, until });
             match Box::pin(attempt(check, tools, findings, candidate, connector, limits)).await {
                 Ok(Some(inside)) => {
-                    tools.reporter.detail(2, &inside.timings.describe());
+                    tools.reporter.detail(2, &inside.entered.timings.describe());
                     findings.tried.push(Tried {
                         candidate: candidate.clone(),
                         outcome: Outcome::Joined,
-                        elapsed: inside.timings.connecting(),
+                        elapsed: inside.entered.timings.connecting(),
                     });
                     findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
                     return Some(inside);
@@ -155,10 +143,10 @@ async fn attempt<'a>(
 ) -> Result<Option<JoinedRoom>, JoinError> {
     let host_token = check.host_token.filter(|token| candidate.host_token && token::decode(token.expose()).is_ok());
     let left = || limits.each.min(limits.until.saturating_duration_since(Instant::now()));
-    let ask = |token: &'a Secret| validate::ask(tools.http, candidate, token, left(), tools.clock);
-    let asking = pin!(async { Some(ask(host_token?).await) });
+    let ask = |token: &'a Secret| validate::ask(tools.http, candidate, Some(token), left(), tools.clock);
+    let validating = pin!(async { Some(ask(host_token?).await) });
     let Some(connector) = connector else {
-        findings.host_answer(asking.await);
+        findings.host_answer(validating.await);
         return Ok(None);
     };
     let dialling = Box::pin(async {
@@ -170,12 +158,13 @@ async fn attempt<'a>(
                 .await
         }
     });
-    let (dialled, answer) = match select(dialling, asking).await {
+    let (dialled, answer) = match select(dialling, validating).await {
         Either::Right((answer, dialling)) => (dialling.await, answer),
-        Either::Left((dialled, asking)) => {
+        Either::Left((dialled, validating)) => {
             let nobody = matches!(&dialled, Err(JoinError::Dial(error)) if error.layer != DialLayer::WebSocket);
             let grace = GRACE.min(left());
-            let answer = async { timeout(grace, asking).await.unwrap_or(Some(Err(ValidateError::TimedOut(grace)))) };
+            let answer =
+                async { timeout(grace, validating).await.unwrap_or(Some(Err(ValidateError::TimedOut(grace)))) };
             (dialled, if nobody { None } else { answer.await })
         }
     };
@@ -194,27 +183,17 @@ async fn attempt<'a>(
 
 /// Judges the room from inside, holds, leaves.
 async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: JoinedRoom, until: Instant) {
-    let JoinedRoom { joined, timings, remote_ip, session, finding, mut live, .. } = inside;
+    let JoinedRoom { entered, session, finding, mut live, .. } = inside;
     let judging = Instant::now();
-    let evidence = Evidence {
-        restarted: check.restarted,
-        sid_before: check.sid_before,
-        any_room: check.any_room,
-        api_clock: check.api_clock,
-        media_clock: findings.media_clock,
-        joined: &joined,
-    };
     findings.freshness = Some(Freshness {
-        verdict: fresh::judge(&evidence),
-        last_restart: fresh::last_restart(&evidence),
+        verdict: fresh::judge(check, &entered.joined, findings.media_clock),
+        last_restart: fresh::last_restart(check, &entered.joined),
         elapsed: judging.elapsed(),
     });
-    findings.entered = Some(Entered { joined, timings, peer: Some(remote_ip) });
+    findings.entered = Some(entered);
     findings.media = finding;
     let Some(mut session) = session else {
-        findings.ended_ms = Some(tools.clock.now_ms());
-        findings.held = findings.media_ending().map(|how| Err(Closed { after: Duration::ZERO, how }));
-        return;
+        return findings.ended(tools.clock, findings.media_ending());
     };
     if check.publish && findings.media.is_some() {
         let speaking = Instant::now();
@@ -222,12 +201,14 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
             Some(live) => live.speak(&mut session, until).await,
             None => Err(Silence::NoConnection),
         };
-        findings.speech = Some(Speech { result, elapsed: speaking.elapsed() });
-    }
-    if let Some(how) = findings.publish_ending() {
-        findings.ended_ms = Some(tools.clock.now_ms());
-        findings.held = Some(Err(Closed { after: Duration::ZERO, how }));
-        return;
+        let ending = match &result {
+            Err(Silence::Ended(how)) => Some(how.clone()),
+            _ => None,
+        };
+        findings.speech = Some((result, speaking.elapsed()));
+        if ending.is_some() {
+            return findings.ended(tools.clock, ending);
+        }
     }
     if let Some(hold) = findings.hold() {
         tools.reporter.detail(1, &format!("staying for {hold:?}"));

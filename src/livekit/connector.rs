@@ -33,7 +33,6 @@ impl Candidate {
         DialLimits { each, until: Instant::now() + share }
     }
 
-    /// Connects to it, and says nothing yet.
     pub async fn connect(&self, tls: &rustls::ClientConfig, limits: DialLimits) -> Result<Connection, DialError> {
         dial::connect(&self.url, tls, Some("http/1.1"), limits).await
     }
@@ -79,7 +78,6 @@ pub(super) struct Dialled {
     early: bool,
 }
 
-/// An endpoint, and a token that may be shown there.
 #[derive(Clone, Copy)]
 pub(super) struct Connector<'a> {
     pub candidate: &'a Candidate,

@@ -1,16 +1,14 @@
 //! Where LiveKit may be found, in the order in which to try. Pure.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use url::{Host, Url};
 
 use crate::net::is_loopback;
 
-/// Who named an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The API, in its answer.
     Api,
     /// The nest's event, in a `streaming` tag.
     Event,
@@ -25,7 +23,6 @@ pub enum Internal {
     BareName,
     /// `.local`, `.internal`, `.localhost`, `.lan` or `.home.arpa`.
     LocalName,
-    /// This very machine, although the API is elsewhere.
     Loopback,
     /// RFC 1918, RFC 4193, RFC 6598.
     Private,
@@ -48,7 +45,6 @@ impl fmt::Display for Internal {
     }
 }
 
-/// An endpoint to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// `ws` or `wss`, without credentials, query, fragment and the slash at the end of a path.
@@ -63,7 +59,6 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The endpoint as people write it.
     pub fn as_str(&self) -> &str {
         let url = self.url.as_str();
         if self.url.path() == "/" { url.trim_end_matches('/') } else { url }
@@ -87,27 +82,24 @@ impl Candidate {
     }
 }
 
-/// What is known about where LiveKit is.
 #[derive(Clone, Copy, Debug)]
 pub struct Hints<'a> {
     /// `endpoints` of the API's answer.
     pub returned: &'a [String],
     /// The values of the event's `streaming` tags.
     pub streaming: &'a [String],
-    /// The address of the API, any path.
     pub api: Option<&'a Url>,
-    /// `ws://` may leave this machine.
     pub allow_http: bool,
 }
 
 /// All endpoints worth a try, the likeliest first, none twice. Playlists (`.m3u8`) and unknown schemes are left out.
 pub fn candidates(hints: Hints<'_>) -> Vec<Candidate> {
-    let returned = hints.returned.iter().map(|text| (read(text, hints.allow_http), Source::Api));
-    let streaming = hints.streaming.iter().map(|text| (read(text, hints.allow_http), Source::Event));
-    let usual = std::iter::once((hints.api.and_then(usual), Source::Usual));
+    let read = |text: &String, source| Some((read(text, hints.allow_http)?, source));
+    let returned = hints.returned.iter().filter_map(|text| read(text, Source::Api));
+    let streaming = hints.streaming.iter().filter_map(|text| read(text, Source::Event));
+    let usual = hints.api.and_then(usual).map(|url| (url, Source::Usual));
     let mut candidates: Vec<Candidate> = Vec::new();
     for (url, source) in returned.chain(streaming).chain(usual) {
-        let Some(url) = url else { continue };
         if candidates.iter().any(|known| known.url == url) {
             continue;
         }
@@ -192,8 +184,9 @@ fn named(name: &str) -> Option<Internal> {
 
 pub(super) fn class(ip: IpAddr) -> Option<Internal> {
     let (private, link_local) = match ip {
-        IpAddr::V4(ip) => (ip.is_private() || is_shared(ip), ip.is_link_local()),
-        IpAddr::V6(ip) => (ip.is_unique_local(), is_unicast_link_local(ip)),
+        // 100.64.0.0/10 (RFC 6598): carriers and some virtual networks.
+        IpAddr::V4(ip) => (ip.is_private() || matches!(ip.octets(), [100, 64..=127, ..]), ip.is_link_local()),
+        IpAddr::V6(ip) => (ip.is_unique_local(), ip.is_unicast_link_local()),
     };
     if ip.is_unspecified() {
         Some(Internal::Unspecified)
@@ -204,13 +197,4 @@ pub(super) fn class(ip: IpAddr) -> Option<Internal> {
     } else {
         private.then_some(Internal::Private)
     }
-}
-
-/// 100.64.0.0/10 (RFC 6598): carriers and some virtual networks.
-fn is_shared(ip: Ipv4Addr) -> bool {
-    matches!(ip.octets(), [100, 64..=127, ..])
-}
-
-fn is_unicast_link_local(ip: Ipv6Addr) -> bool {
-    ip.segments()[0] & 0xffc0 == 0xfe80
 }

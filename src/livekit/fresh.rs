@@ -1,7 +1,8 @@
 //! Whether the room that answers is the restarted one: every piece of evidence, weighed with its uncertainty. Pure.
 
-use serde::Deserialize;
+use serde_json::Value;
 
+use super::check::Check;
 use super::offset::{Offset, Span};
 use super::signal::{Joined, Reading};
 
@@ -16,18 +17,6 @@ pub struct RestartWindow {
     /// Just before the request, by the clock here, in milliseconds since the Unix epoch.
     pub sent_ms: i64,
     pub answered_ms: i64,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
-    pub restarted: Option<RestartWindow>,
-    pub sid_before: Option<&'a str>,
-    /// Any room will do, a nest's or not.
-    pub any_room: bool,
-    pub api_clock: Option<Offset>,
-    /// The media server's clock, by its HTTP `Date`.
-    pub media_clock: Option<Offset>,
-    pub joined: &'a Joined,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +36,6 @@ pub enum FreshnessVerdict {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// Another SID than before.
     Sid,
     /// Made after the request, by the media server's clock.
     Created,
@@ -60,23 +48,8 @@ pub enum Proof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     Sid,
-    /// Made before the request.
     Created,
-    /// Last restarted before the request.
     RestartedAt,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Metadata {
-    nest_id: Option<serde_json::Value>,
-    restarted_at: Option<serde_json::Value>,
-}
-
-impl Metadata {
-    fn of(joined: &Joined) -> Self {
-        serde_json::from_str(&joined.metadata).unwrap_or_default()
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,40 +67,44 @@ pub fn created_here(joined: &Joined, media_clock: Option<Offset>) -> Option<Span
     Some(clock.here(ms, resolution_ms))
 }
 
+/// What the Nests API wrote on the room.
+fn metadata(joined: &Joined) -> Value {
+    serde_json::from_str(&joined.metadata).unwrap_or_default()
+}
+
 /// When the room says that it was restarted, by the clock here.
-fn restarted_here(metadata: &Metadata, api_clock: Option<Offset>) -> Option<Span> {
-    let ms = metadata.restarted_at.as_ref()?.as_i64()?;
-    Some(api_clock?.here(ms, 1))
+fn restarted_here(metadata: &Value, api_clock: Option<Offset>) -> Option<Span> {
+    Some(api_clock?.here(metadata["restartedAt"].as_i64()?, 1))
 }
 
 /// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
-pub fn last_restart(evidence: &Evidence<'_>) -> Option<Span> {
-    match evidence.restarted {
+pub fn last_restart(check: &Check<'_>, joined: &Joined) -> Option<Span> {
+    match check.restarted {
         Some(RestartWindow { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
-        None => restarted_here(&Metadata::of(evidence.joined), evidence.api_clock),
+        None => restarted_here(&metadata(joined), check.api_clock),
     }
 }
 
-pub fn judge(evidence: &Evidence<'_>) -> FreshnessVerdict {
-    let joined = evidence.joined;
-    if evidence.any_room {
+/// `media_clock` is the media server's, by its HTTP `Date`.
+pub fn judge(check: &Check<'_>, joined: &Joined, media_clock: Option<Offset>) -> FreshnessVerdict {
+    if check.any_room {
         return FreshnessVerdict::NoRestart;
     }
-    let metadata = Metadata::of(joined);
-    let created = created_here(joined, evidence.media_clock);
-    if metadata.nest_id.is_none() {
+    let metadata = metadata(joined);
+    let created = created_here(joined, media_clock);
+    if metadata["nestId"].is_null() {
         let ours = created.is_some_and(|span| span.to_ms >= joined.sent_ms) && joined.people.is_empty();
-        return match (ours, evidence.restarted) {
+        return match (ours, check.restarted) {
             (true, _) => FreshnessVerdict::OurOwn,
             (false, Some(_)) => FreshnessVerdict::Foreign,
             (false, None) => FreshnessVerdict::NoRestart,
         };
     }
-    let Some(restarted) = evidence.restarted else { return FreshnessVerdict::NoRestart };
+    let Some(restarted) = check.restarted else { return FreshnessVerdict::NoRestart };
 
-    let sid_changed = evidence.sid_before.map(|before| before != joined.sid);
+    let sid_changed = check.sid_before.map(|before| before != joined.sid);
     let created = created.map(|span| lean(span, restarted.sent_ms));
-    let restarted_at = restarted_here(&metadata, evidence.api_clock).map(|span| lean(span, restarted.sent_ms));
+    let restarted_at = restarted_here(&metadata, check.api_clock).map(|span| lean(span, restarted.sent_ms));
 
     match (sid_changed, created) {
         (Some(false), _) => return FreshnessVerdict::Old(Sign::Sid),

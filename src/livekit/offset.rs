@@ -10,19 +10,15 @@ pub struct Offset {
 /// A span on the clock here, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Not before this.
     pub from_ms: i64,
-    /// Not after this.
     pub to_ms: i64,
 }
 
 impl Span {
-    /// The middle of it, for people.
     pub fn middle_ms(self) -> i64 {
         self.from_ms.midpoint(self.to_ms)
     }
 
-    /// How little is known.
     pub fn width_ms(self) -> i64 {
         self.to_ms.saturating_sub(self.from_ms)
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::findings::Tried;
+use super::endpoint::Candidate;
 use super::fresh;
 use super::media::{AudioFinding, Silence, Spoken, Transport};
-use super::signal::Closed;
+use super::signal::{Closed, JoinError};
 use super::token::{Claims, Malformed, Problem};
 use super::validate::{self, Refusal};
-use crate::net::dial::Timings;
+use crate::net::dial::{DialCause, DialError, Timings};
 use crate::report::{Status, Step};
 
 /// What it all amounts to.
@@ -106,9 +106,56 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// The first step that failed.
     pub fn failed(&self) -> Option<&Step<Finding>> {
         self.steps.iter().find(|step| step.status == Status::Failed)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Joined,
+    Failed(JoinError),
+    OnlyAsked,
+    /// A token would travel in the clear.
+    Cleartext,
+    /// Only a host's token was there, and it may not be sent there.
+    NotForHosts,
+    NoTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub candidate: Candidate,
+    pub outcome: Outcome,
+    /// Until that was known; for one that let us in, until the connection stood.
+    pub elapsed: Duration,
+}
+
+impl Tried {
+    /// The failure, if it came from a LiveKit server: the endpoint is right, and yet we were not let in.
+    pub(crate) fn turned_away(&self) -> Option<&JoinError> {
+        match &self.outcome {
+            Outcome::Failed(JoinError::Dial(_)) => None,
+            Outcome::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether a LiveKit server answers there, whatever it says.
+    pub(crate) fn answers(&self) -> bool {
+        self.outcome == Outcome::Joined || self.turned_away().is_some()
+    }
+
+    /// Whether time ran out before this candidate could show anything.
+    pub(super) fn cut_short(&self) -> bool {
+        match &self.outcome {
+            Outcome::NoTime => true,
+            Outcome::Failed(
+                JoinError::TimedOut(timed_out)
+                | JoinError::Dial(DialError { cause: DialCause::TimedOut(timed_out), .. }),
+            ) => timed_out.cut_short,
+            _ => false,
+        }
     }
 }
 
@@ -131,7 +178,6 @@ pub enum Finding {
     /// A media server answered, and did not let us in.
     TurnedAway(Tried),
     NotEntered,
-    /// Whether the room is the restarted one.
     Freshness {
         verdict: fresh::FreshnessVerdict,
         age_ms: Option<i64>,
@@ -158,7 +204,6 @@ pub enum Finding {
     Ended(Closed, Option<i64>),
 }
 
-/// To whom a token was given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     Host,

@@ -1,7 +1,5 @@
 //! What a LiveKit token says of itself. Nothing is verified: only the media server can do that. Pure.
 
-use std::fmt;
-
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -17,7 +15,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// What LiveKit forgives on `exp` and `nbf`, in seconds.
 pub const LEEWAY_S: i64 = 60;
 
-/// Why a text is no token at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Not `header.claims.signature`.
@@ -28,69 +25,48 @@ pub enum Malformed {
     Claims,
 }
 
-/// The claims of a token. What is missing or of another type than expected is absent.
+/// The claims of a token. What is missing or of another type than expected is absent; times are in seconds since the Unix
+/// epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claims {
     /// Who it is for: a hex public key, or `guest-…`.
     pub sub: Option<String>,
-    pub iss: Option<String>,
-    /// End, in seconds since the Unix epoch.
     pub exp: Option<i64>,
-    /// Beginning, in seconds since the Unix epoch; upstream writes 0.
+    /// Upstream writes 0.
     pub nbf: Option<i64>,
     pub video: Option<Grants>,
-    /// Of the participant, usually JSON.
-    pub metadata: Option<String>,
 }
 
-/// What a token allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     pub room: Option<String>,
     pub room_join: bool,
-    /// May speak; allowed when it is not said.
+    /// Allowed when it is not said.
     pub can_publish: Option<bool>,
-    /// May listen; allowed when it is not said.
-    pub can_subscribe: Option<bool>,
     pub room_admin: bool,
-    pub room_record: bool,
 }
 
 /// Why a token will not do, before anyone was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// Seconds since the Unix epoch.
-    Expired {
-        exp: i64,
-    },
-    /// Seconds since the Unix epoch.
-    NotYetValid {
-        nbf: i64,
-    },
-    /// It is for another room.
+    #[error("it expired at {}", time(*exp))]
+    Expired { exp: i64 },
+    #[error("it is not valid before {}", time(*nbf))]
+    NotYetValid { nbf: i64 },
+    #[error("it is for another room, {0:?}")]
     OtherRoom(String),
+    #[error("it names no room")]
     NoRoom,
+    #[error("it names no participant")]
     NoIdentity,
-    /// It may not join.
+    #[error("it does not allow to join")]
     MayNotJoin,
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time =
-            |s: i64| crate::clock::rfc3339(s.saturating_mul(1000)).unwrap_or_else(|| "an impossible time".into());
-        match self {
-            Self::Expired { exp } => write!(f, "it expired at {}", time(*exp)),
-            Self::NotYetValid { nbf } => write!(f, "it is not valid before {}", time(*nbf)),
-            Self::OtherRoom(room) => write!(f, "it is for another room, {room:?}"),
-            Self::NoRoom => f.write_str("it names no room"),
-            Self::NoIdentity => f.write_str("it names no participant"),
-            Self::MayNotJoin => f.write_str("it does not allow to join"),
-        }
-    }
+fn time(s: i64) -> String {
+    crate::clock::rfc3339(s.saturating_mul(1000)).unwrap_or_else(|| "an impossible time".into())
 }
 
-/// Reads a token's claims.
 pub fn decode(token: &str) -> Result<Claims, Malformed> {
     let mut parts = token.trim().split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -100,11 +76,9 @@ pub fn decode(token: &str) -> Result<Claims, Malformed> {
     let claims: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|_| Malformed::Claims)?;
     Ok(Claims {
         sub: text(&claims, "sub"),
-        iss: text(&claims, "iss"),
         exp: seconds(&claims, "exp"),
         nbf: seconds(&claims, "nbf"),
         video: claims.get("video").and_then(Value::as_object).map(grants),
-        metadata: text(&claims, "metadata"),
     })
 }
 
@@ -114,9 +88,7 @@ fn grants(video: &Map<String, Value>) -> Grants {
         room: text(video, "room").filter(|room| !room.is_empty()),
         room_join: flag("roomJoin").unwrap_or(false),
         can_publish: flag("canPublish"),
-        can_subscribe: flag("canSubscribe"),
         room_admin: flag("roomAdmin").unwrap_or(false),
-        room_record: flag("roomRecord").unwrap_or(false),
     }
 }
 
@@ -157,7 +129,6 @@ impl Claims {
         problems
     }
 
-    /// Whether it may speak.
     pub fn may_publish(&self) -> bool {
         self.video.as_ref().is_some_and(|video| video.can_publish.unwrap_or(true))
     }

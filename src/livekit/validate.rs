@@ -28,7 +28,6 @@ pub enum Refusal {
     /// `nbf` is to come, by the media server's clock.
     #[error("it is not valid yet by this media server's clock")]
     NotYetValid,
-    /// `roomJoin` is missing.
     #[error("it does not allow to join a room")]
     MayNotJoin,
     #[error("it is no token to this media server")]
@@ -46,7 +45,6 @@ pub enum Refusal {
     Other { status: u16, text: String },
 }
 
-/// What is found in the reason of each refusal.
 const REASONS: [(&str, Refusal); 10] = [
     ("signature is invalid", Refusal::WrongSecret),
     ("error in cryptographic primitive", Refusal::WrongSecret),
@@ -74,7 +72,6 @@ impl Refusal {
     }
 }
 
-/// Why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValidateError {
     #[error("{0}")]
@@ -86,10 +83,8 @@ pub enum ValidateError {
     NotLiveKit(u16),
 }
 
-/// What a media server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidateAnswer {
-    /// Whether the token would be let in.
     pub verdict: Result<(), Refusal>,
     /// How far its clock is from the one here (its `Date` has whole seconds).
     pub clock: Option<Offset>,
@@ -97,27 +92,20 @@ pub struct ValidateAnswer {
     pub elapsed: Duration,
 }
 
-/// Shows a token to the media server at `candidate`; waits `limit` at most. `http` must not follow redirects.
+/// Shows a token to the media server at `candidate`; waits `limit` at most. Without a token LiveKit refuses in its own
+/// words, which tells that it is one. `http` must not follow redirects.
 pub async fn ask(
     http: &reqwest::Client,
     candidate: &Candidate,
-    token: &Secret,
+    token: Option<&Secret>,
     limit: Duration,
     clock: Clock,
 ) -> Result<ValidateAnswer, ValidateError> {
     let mut url = candidate.with_path("/rtc/validate", true);
-    url.query_pairs_mut().append_pair("access_token", token.expose());
+    if let Some(token) = token {
+        url.query_pairs_mut().append_pair("access_token", token.expose());
+    }
     tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(ValidateError::TimedOut(limit)))
-}
-
-/// Whether a LiveKit server is at `candidate`: without a token it refuses, in its own words.
-pub(crate) async fn ask_without_token(
-    http: &reqwest::Client,
-    candidate: &Candidate,
-    limit: Duration,
-) -> Result<(), ValidateError> {
-    let asked = get(http, candidate.with_path("/rtc/validate", true), Clock::default());
-    tokio::time::timeout(limit, asked).await.unwrap_or(Err(ValidateError::TimedOut(limit))).map(drop)
 }
 
 async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {

@@ -29,7 +29,6 @@ use crate::secret::{excerpt, scrub};
 pub(crate) const LAYER_LIMIT: Duration = Duration::from_secs(10);
 /// RFC 8305, 5: how long one address may be silent before the next is tried beside it.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
 /// What may wait to be written. Each ping wants a pong: without a limit, somebody who sends pings and never reads would
 /// fill the memory.
@@ -91,7 +90,6 @@ pub(crate) fn milliseconds(time: Duration) -> String {
     if ms < 9.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }
 
-/// Nothing came in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     pub after: Duration,
@@ -132,7 +130,6 @@ impl From<TimedOut> for DialCause {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {cause}", .layer.name())]
 pub struct DialError {
-    /// The layer that was not passed.
     pub layer: DialLayer,
     pub cause: DialCause,
     /// The layers before it.
@@ -176,7 +173,6 @@ impl DialLimits {
     }
 }
 
-/// A connection before anything was said on it.
 #[derive(Debug)]
 pub struct Connection {
     stream: MaybeTlsStream<TcpStream>,

@@ -10,9 +10,7 @@ use super::is_loopback;
 /// The proxies that are to be used, each with the environment variable that asked for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// For targets whose scheme is `https`.
     pub https: Option<(&'static str, Url)>,
-    /// For targets whose scheme is `http`.
     pub http: Option<(&'static str, Url)>,
     /// Hosts that are reached directly, as in `NO_PROXY`.
     pub except: Option<String>,
@@ -22,7 +20,6 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
     pub variable: &'static str,
-    /// With its port.
     pub host: String,
 }
 
@@ -53,7 +50,6 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// `host:port` of a URL.
 pub(crate) fn host_and_port(url: &Url) -> String {
     match (url.host_str(), url.port_or_known_default()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),

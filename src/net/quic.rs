@@ -22,7 +22,6 @@ type Id = [u8; 9];
 /// Packets get lost: after this time another is sent, after twice the time the next.
 const RESEND_AFTER: Duration = Duration::from_millis(300);
 
-/// Addresses of a name that are asked.
 const ADDRESSES_MAX: usize = 6;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,6 @@ const TLV_MAX: usize = 255;
 /// Hints in an naddr: more make a link that nobody can read out.
 const HINTS_MAX: usize = 3;
 
-/// Why an event is no nest's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotARoom {
     #[error("the event is of kind {0}, and a nest has kind {ROOM_KIND}")]
@@ -43,7 +42,6 @@ pub struct MediaOverQuic<'a> {
     pub auth: Option<&'a str>,
 }
 
-/// What a `p` tag makes of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     Host,
@@ -53,7 +51,6 @@ pub enum Role {
     Other(String),
 }
 
-/// Somebody named in the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub key: PublicKey,
@@ -93,30 +90,25 @@ pub(super) enum Vocabulary {
     Title,
 }
 
+static STATUSES: [(&str, Status, Vocabulary); 6] = [
+    ("open", Status::Open, Vocabulary::Room),
+    ("private", Status::Private, Vocabulary::Room),
+    ("closed", Status::Closed, Vocabulary::Room),
+    ("planned", Status::Planned, Vocabulary::Title),
+    ("live", Status::Live, Vocabulary::Title),
+    ("ended", Status::Ended, Vocabulary::Title),
+];
+
 impl Status {
-    /// Reads the value of a `status` tag, in whatever case.
     pub fn parse(text: &str) -> Self {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "open" => Self::Open,
-            "private" => Self::Private,
-            "closed" => Self::Closed,
-            "planned" => Self::Planned,
-            "live" => Self::Live,
-            "ended" => Self::Ended,
-            _ => Self::Unknown(text.to_owned()),
-        }
+        let known = STATUSES.iter().find(|(word, ..)| text.trim().eq_ignore_ascii_case(word));
+        known.map_or_else(|| Self::Unknown(text.to_owned()), |(_, status, _)| status.clone())
     }
 
-    /// As it stands in the tag.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Open => "open",
-            Self::Private => "private",
-            Self::Closed => "closed",
-            Self::Planned => "planned",
-            Self::Live => "live",
-            Self::Ended => "ended",
             Self::Unknown(text) => text,
+            known => STATUSES.iter().find(|(_, status, _)| status == known).map_or("", |(word, ..)| word),
         }
     }
 
@@ -130,11 +122,7 @@ impl Status {
 
     /// Whose word it is; `None` for a word of neither.
     pub(super) fn vocabulary(&self) -> Option<Vocabulary> {
-        match self {
-            Self::Open | Self::Private | Self::Closed => Some(Vocabulary::Room),
-            Self::Planned | Self::Live | Self::Ended => Some(Vocabulary::Title),
-            Self::Unknown(_) => None,
-        }
+        STATUSES.iter().find(|(_, status, _)| status == self).map(|(.., vocabulary)| *vocabulary)
     }
 }
 
@@ -161,12 +149,10 @@ impl RoomEvent {
         &self.id
     }
 
-    /// Whose nest: the author of the event.
     pub fn host(&self) -> PublicKey {
         self.event.pubkey
     }
 
-    /// The address of the event as relays index it.
     pub fn coordinate(&self) -> Coordinate {
         Coordinate::new(self.event.kind, self.event.pubkey).identifier(self.id.as_str())
     }
@@ -240,7 +226,6 @@ impl RoomEvent {
         ApiUrl::parse(self.service()?).ok()
     }
 
-    /// The media endpoints, as they are written.
     pub fn streaming(&self) -> Vec<&str> {
         self.values("streaming").collect()
     }
@@ -253,12 +238,12 @@ impl RoomEvent {
 
     /// Everybody named, with a role or without.
     pub fn people(&self) -> Vec<Person> {
-        let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "p"));
-        tags.filter_map(|tag| {
+        let person = |tag: &[String]| {
             let key = PublicKey::from_hex(tag.get(1)?).ok()?;
             Some(Person { key, role: Role::parse(tag.get(3).map_or("", String::as_str)) })
-        })
-        .collect()
+        };
+        let tags = self.event.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "p"));
+        tags.filter_map(person).collect()
     }
 
     /// When it starts or started, in seconds since the Unix epoch.
@@ -296,8 +281,7 @@ impl RoomEvent {
     }
 
     fn pointer(&self, marker: &str) -> Option<Coordinate> {
-        let mut tags = self.event.tags.iter().map(Tag::as_slice);
-        let tag = tags.find(|tag| is(tag, "a") && tag.get(3).is_some_and(|m| m == marker))?;
+        let tag = self.event.tags.iter().map(Tag::as_slice).find(|tag| marked(tag, marker))?;
         // Not `Coordinate::parse`: it cuts an id at a colon.
         RoomRef::parse(tag.get(1)?).ok()?.coordinate()
     }
@@ -319,6 +303,11 @@ fn value_of<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
 
 pub(super) fn is(tag: &[String], name: &str) -> bool {
     tag.first().is_some_and(|first| first == name)
+}
+
+/// Whether it is a pointer to another nest with that marker.
+pub(super) fn marked(tag: &[String], marker: &str) -> bool {
+    is(tag, "a") && tag.get(3).is_some_and(|m| m == marker)
 }
 
 fn begins(url: &str, scheme: &str) -> bool {

@@ -57,7 +57,6 @@ impl FetchedEvent {
         each_once(all).into_iter().take(HOMES_MAX).collect()
     }
 
-    /// Takes in what `relay` has.
     fn merge(&mut self, event: RoomEvent, relay: &RelayUrl) {
         if event.replaces(&self.event) {
             self.stale_on.append(&mut self.seen_on);
@@ -210,7 +209,6 @@ impl Gathering<'_> {
         self.result(until < deadline)
     }
 
-    /// Whether the event is an answer to the question.
     fn take(&mut self, who: usize, event: Event) -> bool {
         let relay = &self.relays[who].0;
         if event.pubkey != self.host {
@@ -252,15 +250,10 @@ impl Gathering<'_> {
             return;
         }
         let Some((outbox, from)) = self.outbox.take() else { return };
-        let writes = nip65::extract_relay_list(&outbox).filter(|(_, way)| **way != Some(RelayMetadata::Read));
-        let relays: Vec<_> = writes
-            .map(|(relay, _)| relay)
-            .filter(|relay| may_lead_to(&from, relay, self.settings.allow_http))
-            .cloned()
-            .collect();
-        for relay in relays {
-            if self.relays.len() < self.relays_max {
-                self.ask(&relay);
+        let writes = nip65::extract_relay_list(&outbox).filter(|(_, marker)| **marker != Some(RelayMetadata::Read));
+        for (relay, _) in writes {
+            if self.relays.len() < self.relays_max && may_lead_to(&from, relay, self.settings.allow_http) {
+                self.ask(relay);
             }
         }
     }

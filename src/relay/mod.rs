@@ -30,7 +30,6 @@ pub const DEFAULT_RELAYS: [&str; 5] = [
     "wss://relay.primal.net",
 ];
 
-/// Why nothing was learnt from relays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RelayError {
     /// Credentials are left out of `text`.
@@ -46,7 +45,6 @@ pub enum RelayError {
     NotARoom(Coordinate),
 }
 
-/// A relay that was of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{relay}: {trouble}")]
 pub struct FailedRelay {
@@ -54,7 +52,6 @@ pub struct FailedRelay {
     pub trouble: RelayTrouble,
 }
 
-/// What became of one nest's event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// `None`: no relay that answered has it.
@@ -62,7 +59,6 @@ pub struct Found {
     pub asked: Asked,
 }
 
-/// All nests of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Each once, in its newest version; the one published last comes first.
@@ -70,7 +66,6 @@ pub struct Listed {
     pub asked: Asked,
 }
 
-/// What a relay did with an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     pub relay: RelayUrl,
@@ -86,7 +81,6 @@ pub struct Relays {
 }
 
 impl Relays {
-    /// These relays, each once.
     pub fn new(list: impl IntoIterator<Item = RelayUrl>, settings: RelaySettings) -> Self {
         Self { list: each_once(list), settings }
     }
@@ -124,13 +118,9 @@ impl Relays {
     /// Fetches the newest version of the events of all nests of a host (at most 500 from each relay).
     ///
     /// The host's own relays (NIP-65) are asked too. Done when all have answered, 1 s after the first that told
-    /// everything and had something to tell, or when the time is over.
-    pub async fn list_of(&self, host: PublicKey) -> Result<Listed, RelayError> {
-        self.list_as_heard(host, |_| {}).await
-    }
-
-    /// The same; `hear` gets what is known 300 ms after the first relay has told everything, and whatever comes later.
-    pub(crate) async fn list_as_heard(
+    /// everything and had something to tell, or when the time is over. `hear` gets what is known 300 ms after the first
+    /// relay has told everything, and whatever comes later.
+    pub async fn list_of(
         &self,
         host: PublicKey,
         mut hear: impl FnMut(&RoomEvent) + Send,
@@ -184,7 +174,6 @@ fn each_once(relays: impl IntoIterator<Item = RelayUrl>) -> Vec<RelayUrl> {
     list
 }
 
-/// Reads the address of a relay as a person wrote it.
 pub fn parse_url(text: &str) -> Result<RelayUrl, RelayError> {
     let text = text.trim();
     let bad = |text: &str, why| RelayError::BadUrl { text: text.to_owned(), why };

@@ -3,7 +3,7 @@
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
 
-use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, Status, Vocabulary, is};
+use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, Status, Vocabulary, is, marked, time};
 use crate::api::address::ApiUrl;
 use crate::api::wire::API_PATH;
 use crate::clock::Clock;
@@ -44,7 +44,7 @@ impl RoomEvent {
         successor.newer_than = None;
         let now = successor.now_s;
         successor.put("d", [id.as_str()]);
-        successor.drop_pointers();
+        successor.tags.retain(|tag| ![SUCCESSOR, PREDECESSOR].iter().any(|marker| marked(tag.as_slice(), marker)));
         successor.point(PREDECESSOR, &self.coordinate(), seen_on);
         successor.set_open().set_starts(now)
     }
@@ -63,9 +63,7 @@ impl Rewrite {
     /// goes: it would say the contrary.
     pub fn set_open(mut self) -> Self {
         let now = self.now_s;
-        let past = |tag: &[String]| {
-            is(tag, "ends") && tag.get(1).and_then(|at| super::event::time(at)).is_some_and(|at| at <= now)
-        };
+        let past = |tag: &[String]| is(tag, "ends") && tag.get(1).and_then(|at| time(at)).is_some_and(|at| at <= now);
         self.tags.retain(|tag| !past(tag.as_slice()));
         let status = match (&self.status, self.vocabulary()) {
             (Status::Private, _) => Status::Private,
@@ -75,7 +73,6 @@ impl Rewrite {
         self.put_status(status)
     }
 
-    /// Says that the nest is over, in the event's own vocabulary.
     pub fn set_over(self) -> Self {
         let status = match self.vocabulary() {
             Vocabulary::Room => Status::Closed,
@@ -84,7 +81,6 @@ impl Rewrite {
         self.put_status(status)
     }
 
-    /// Names the media endpoints, in place of those that were named.
     pub fn set_streaming<'a>(mut self, endpoints: impl IntoIterator<Item = &'a str>) -> Self {
         self.put("streaming", endpoints);
         self
@@ -101,7 +97,6 @@ impl Rewrite {
         self
     }
 
-    /// Says when the nest started, in seconds since the Unix epoch.
     pub fn set_starts(mut self, at_s: i64) -> Self {
         self.put("starts", [at_s.to_string().as_str()]);
         self
@@ -117,11 +112,8 @@ impl Rewrite {
     /// By the word that it uses; else by what it calls its title.
     fn vocabulary(&self) -> Vocabulary {
         let has = |name| self.tags.iter().any(|tag| is(tag.as_slice(), name));
-        self.status.vocabulary().unwrap_or(if has("room") && !has("title") {
-            Vocabulary::Room
-        } else {
-            Vocabulary::Title
-        })
+        let by_title = if has("room") && !has("title") { Vocabulary::Room } else { Vocabulary::Title };
+        self.status.vocabulary().unwrap_or(by_title)
     }
 
     fn put_status(mut self, status: Status) -> Self {
@@ -144,14 +136,6 @@ impl Rewrite {
         let relay = relay.map_or("", RelayUrl::as_str);
         self.tags.push(tag(["a", &to.to_string(), relay, marker]));
     }
-
-    fn drop_pointers(&mut self) {
-        self.tags.retain(|tag| ![SUCCESSOR, PREDECESSOR].iter().any(|marker| marked(tag.as_slice(), marker)));
-    }
-}
-
-fn marked(tag: &[String], marker: &str) -> bool {
-    is(tag, "a") && tag.get(3).is_some_and(|m| m == marker)
 }
 
 fn tag<const N: usize>(values: [&str; N]) -> Tag {

@@ -51,29 +51,27 @@ pub enum RelayTrouble {
     #[error("it did not answer within {} s", .0.as_secs_f32())]
     Silent(Duration),
     /// It ended the connection; with what it said last, if anything.
-    #[error("it ended the connection{}", said(.0))]
+    #[error("it ended the connection{}", with_reason(.0))]
     ConnectionLost(String),
     #[error("what it sends is not Nostr's")]
     Nonsense,
     #[error("it sent more than can be believed")]
     TooMuch,
-    /// It did not take the request or the event.
-    #[error("it refused{}", said(.0))]
+    #[error("it refused{}", with_reason(.0))]
     Refused(String),
     /// It wants to know who asks (NIP-42), and there is no signer.
-    #[error("it wants to know who asks{}", said(.0))]
+    #[error("it wants to know who asks{}", with_reason(.0))]
     AuthRequired(String),
-    #[error("it does not serve this key{}", said(.0))]
+    #[error("it does not serve this key{}", with_reason(.0))]
     AuthRefused(String),
     #[error("the signer did not answer the relay's challenge: {0}")]
     NotSigned(String),
 }
 
-fn said(words: &str) -> String {
+fn with_reason(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
-/// A stranger's words, fit to be kept.
 fn words(text: &str) -> String {
     let text = text.trim();
     // A megabyte is not searched for secrets where a few words of it are kept.
@@ -86,7 +84,6 @@ fn words(text: &str) -> String {
 
 pub type Signing = Pin<Box<dyn Future<Output = Result<Event, String>> + Send>>;
 
-/// Whoever answers when a relay wants to know who asks.
 #[derive(Clone)]
 pub struct Signer {
     key: PublicKey,
@@ -106,7 +103,6 @@ pub struct RelaySettings {
     pub timeout: Duration,
     /// Whom to trust; its ALPN does not matter.
     pub tls: Arc<rustls::ClientConfig>,
-    /// Whether `ws://` may leave this machine.
     pub allow_http: bool,
     /// Who answers when a relay wants to know who asks; asked only then.
     pub signer: Option<Signer>,
@@ -198,7 +194,6 @@ impl<'a> RelaySession<'a> {
         }
     }
 
-    /// Says goodbye, without waiting for the answer.
     pub async fn close(mut self) {
         let _ = self.socket.close(None).await;
     }
@@ -230,7 +225,6 @@ impl<'a> RelaySession<'a> {
         }
     }
 
-    /// What the relay says about an event that it was sent.
     async fn verdict(&mut self, id: EventId) -> Result<(bool, String), RelayTrouble> {
         loop {
             if let RelayMessage::Ok { event_id, status, message } = self.next().await?
@@ -242,7 +236,7 @@ impl<'a> RelaySession<'a> {
     }
 
     async fn send(&mut self, message: &ClientMessage<'_>) -> Result<(), RelayTrouble> {
-        self.socket.send(Message::text(message.as_json())).await.map_err(|error| self.lost(&error))
+        self.socket.send(Message::text(message.as_json())).await.map_err(|error| self.connection_error(&error))
     }
 
     /// The next message that can be read; a challenge is kept for when it is needed, a notice for when all is lost.
@@ -257,13 +251,10 @@ impl<'a> RelaySession<'a> {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = frame.map_or(String::new(), |frame| words(&frame.reason));
-                    return Err(RelayTrouble::ConnectionLost(if reason.is_empty() {
-                        self.notice.clone()
-                    } else {
-                        reason
-                    }));
+                    let why = if reason.is_empty() { self.notice.clone() } else { reason };
+                    return Err(RelayTrouble::ConnectionLost(why));
                 }
-                Some(Err(error)) => return Err(self.lost(&error)),
+                Some(Err(error)) => return Err(self.connection_error(&error)),
                 None => return Err(RelayTrouble::ConnectionLost(self.notice.clone())),
             };
             self.bytes += text.len();
@@ -288,7 +279,7 @@ impl<'a> RelaySession<'a> {
         if self.nonsense < NONSENSE_MAX { Ok(()) } else { Err(RelayTrouble::Nonsense) }
     }
 
-    fn lost(&self, error: &tungstenite::Error) -> RelayTrouble {
+    fn connection_error(&self, error: &tungstenite::Error) -> RelayTrouble {
         match error {
             tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => RelayTrouble::TooMuch,
             tungstenite::Error::Io(error) if self.notice.is_empty() => {

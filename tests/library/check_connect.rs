@@ -84,7 +84,7 @@ async fn certificates_that_are_refused() {
         assert!(step(&report, "endpoint").hint.is_some());
         // The HTTP client says the same.
         let asked =
-            validate::ask(&client(&tls), &candidates[0], &guest, Duration::from_secs(5), Clock::default()).await;
+            validate::ask(&client(&tls), &candidates[0], Some(&guest), Duration::from_secs(5), Clock::default()).await;
         assert!(
             matches!(&asked, Err(validate::ValidateError::Unreachable(text)) if text.contains(told_as)),
             "{asked:?}"

@@ -1,7 +1,8 @@
 //! Whether a room is the restarted one, whatever the clocks of three machines say.
 
 use nostr_nests::livekit::Offset;
-use nostr_nests::livekit::fresh::{Evidence, FreshnessVerdict, Proof, RestartWindow, Sign, judge};
+use nostr_nests::livekit::check::Check;
+use nostr_nests::livekit::fresh::{FreshnessVerdict, Proof, RestartWindow, Sign, judge};
 use nostr_nests::livekit::signal::{Joined, Reading};
 use proptest::prelude::*;
 
@@ -33,7 +34,7 @@ fn room(sid: &str, age_ms: i64, clock: Option<Offset>, metadata: &str) -> Joined
 
 fn verdict(joined: &Joined, sid_before: Option<&str>, api_clock: Option<Offset>) -> FreshnessVerdict {
     let restarted = Some(RestartWindow { sent_ms: SENT, answered_ms: SENT + 50 });
-    judge(&Evidence { restarted, sid_before, any_room: false, api_clock, media_clock: ROUGH, joined })
+    judge(&Check { restarted, sid_before, api_clock, ..Check::default() }, joined, ROUGH)
 }
 
 #[test]
@@ -68,15 +69,7 @@ fn the_table() {
     assert_eq!(verdict(&silent, None, None), NoEvidence);
     for (metadata, expected) in [(nest, NoRestart), ("", NoRestart)] {
         let joined = room("RM_a", two_hours, EXACT, metadata);
-        let evidence = Evidence {
-            restarted: None,
-            sid_before: None,
-            any_room: false,
-            api_clock: None,
-            media_clock: None,
-            joined: &joined,
-        };
-        assert_eq!(judge(&evidence), expected);
+        assert_eq!(judge(&Check::default(), &joined, None), expected);
     }
 }
 

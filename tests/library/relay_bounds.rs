@@ -63,7 +63,7 @@ async fn only_what_the_host_has_signed_is_believed() {
     assert_eq!((found.room, found.asked.answered), (None, vec![liar.clone()]));
 
     // The other nest is real, and belongs in a list; nothing else does.
-    let listed = relays(&[&liar]).list_of(host.public_key()).await.unwrap();
+    let listed = relays(&[&liar]).list_of(host.public_key(), |_| {}).await.unwrap();
     assert_eq!(listed.rooms.iter().map(|room| room.event.event()).collect::<Vec<_>>(), [&other_room]);
 }
 

@@ -74,7 +74,7 @@ async fn nobody_has_it_is_not_the_same_as_nobody_answers() {
     let failed = relays(&[&down]).fetch(&coordinate(host, "weekly")).await.unwrap_err();
     assert!(matches!(&failed, RelayError::AllFailed(failed) if failed.len() == 1), "{failed}");
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(relays(&[]).list_of(host).await.unwrap_err(), RelayError::NoRelays);
+    assert_eq!(relays(&[]).list_of(host, |_| {}).await.unwrap_err(), RelayError::NoRelays);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn one_that_never_answers_is_waited_for_only_as_long_as_it_matters() {
     assert!(found.asked.failed.is_empty());
 
     let started = Instant::now();
-    let listed = relays(&[&mute, &up]).list_of(host.public_key()).await.unwrap();
+    let listed = relays(&[&mute, &up]).list_of(host.public_key(), |_| {}).await.unwrap();
     assert!(listed.rooms.len() == 1 && started.elapsed() < Duration::from_secs(5));
 
     let limit = Duration::from_millis(300);
@@ -138,7 +138,7 @@ async fn what_is_not_found_is_looked_for_on_the_hosts_own_relays() {
     let (_both, both) = relay(&[&outbox, &event]).await;
     assert_eq!(relays(&[&both]).fetch(&wanted).await.unwrap().asked.answered, [both]);
     // Always needed for a list.
-    assert_eq!(relays(&[&known]).list_of(host.public_key()).await.unwrap().asked.answered, [known, home]);
+    assert_eq!(relays(&[&known]).list_of(host.public_key(), |_| {}).await.unwrap().asked.answered, [known, home]);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_relay_that_wants_to_know_who_asks_is_told_if_there_is_a_signer() {
     settings.signer = Some(signer(&host));
     let relays = nostr_nests::relay::Relays::new([url], settings);
     assert_eq!(relays.fetch(&wanted).await.unwrap().room.unwrap().event.event(), &event);
-    assert_eq!(relays.list_of(host.public_key()).await.unwrap().rooms.len(), 1);
+    assert_eq!(relays.list_of(host.public_key(), |_| {}).await.unwrap().rooms.len(), 1);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_list_has_each_nest_once_newest_first() {
     let (_b, b) = relay(&[&new]).await;
 
     let started = Instant::now();
-    let listed = relays(&[&a, &b]).list_of(host.public_key()).await.unwrap();
+    let listed = relays(&[&a, &b]).list_of(host.public_key(), |_| {}).await.unwrap();
 
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(listed.rooms.len(), 200);

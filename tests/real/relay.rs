@@ -36,7 +36,7 @@ async fn an_event_is_published_fetched_listed_and_replaced() {
 
     let next = found.event.rewrite(Clock::default()).set_over().build().sign_with_keys(&host).unwrap();
     assert_eq!(relays.publish(&next).await[0].outcome, Ok(()));
-    let listed = relays.list_of(host.public_key()).await.unwrap();
+    let listed = relays.list_of(host.public_key(), |_| {}).await.unwrap();
     let rooms: Vec<_> = listed.rooms.iter().map(|room| (room.event.title(), room.event.status())).collect();
     assert_eq!(rooms, [(Some("Weekly"), Status::Ended), (Some("Other"), Status::Open)]);
 

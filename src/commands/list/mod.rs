@@ -82,7 +82,7 @@ impl Job<'_> {
         let mut probes = Probes::new(self, depth);
         let mut answers = Vec::new();
         let (tell, mut told) = unbounded_channel();
-        let mut listing = pin!(relays.list_as_heard(owner.key, |event| drop(tell.send(event.clone()))));
+        let mut listing = pin!(relays.list_of(owner.key, |event| drop(tell.send(event.clone()))));
         let listed = loop {
             tokio::select! {
                 biased;

@@ -137,7 +137,7 @@ impl Recreation<'_> {
     /// Follows the pointers from the nest that was named to the last one that took its place.
     async fn lineage(&self, named: relay::FetchedEvent) -> Result<Lineage, Error> {
         let relays = self.job.relays(&self.request.room).also(named.homes());
-        let listed = relays.list_of(self.key.public_key()).await?;
+        let listed = relays.list_of(self.key.public_key(), |_| {}).await?;
         self.job.warn_of_failed(&listed.asked);
         let mut line = Lineage { old: named, successor: None, before: None };
         for _ in 0..LINEAGE_MAX {

@@ -10,10 +10,9 @@ use super::{AudioFinding, AudioOptions, Failure, JoinedRoom, Seen, Silence, Spok
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
-/// There is none.
-pub(in crate::livekit) struct LiveAudio(Infallible);
+pub(in crate::livekit) struct AudioConnection(Infallible);
 
-impl LiveAudio {
+impl AudioConnection {
     pub async fn speak(&mut self, _: &mut SignalSession, _: Instant) -> Result<Spoken, Silence> {
         match self.0 {}
     }
@@ -27,7 +26,6 @@ impl LiveAudio {
     }
 }
 
-/// Joins.
 pub(in crate::livekit) async fn enter(connector: &Connector<'_>, _: AudioOptions) -> Result<JoinedRoom, JoinError> {
     let session = connector.join(connector.connect().await?).await?;
     let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };

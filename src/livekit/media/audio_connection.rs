@@ -14,45 +14,41 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceCandidateType, RTCIceGatheringState, RTCIceProtocol, RTCIceServer,
-    RTCIceTransportPolicy, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
-    RTCStatsReportEntry, SettingEngineBuilder, StatsSelector,
+    RTCIceCandidateInit, RTCIceCandidateType, RTCIceGatheringState, RTCIceProtocol, RTCIceTransportPolicy,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, RTCStatsReportEntry,
+    SettingEngineBuilder, StatsSelector,
 };
 
 use super::reports::Reports;
 use super::runtime::Host;
+use super::turn::TurnBridge;
 use super::voice::{self, Voice};
-use super::{Connected, Transport};
+use super::{Connected, Silence, Spoken, Transport};
+use crate::livekit::signal::{Ending, SignalSession};
 
 /// How often each pair of addresses is tried.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// The route that a connection may take.
-#[derive(Clone, Debug)]
-pub(super) enum AudioRoute {
-    Direct { udp: bool, tcp: bool },
-    Relay(RTCIceServer),
-}
-
-/// What a peer connection tells.
 #[derive(Debug)]
 pub(super) enum AudioEvent {
     /// To be told to the server, as it wants to read it.
     Candidate(String),
-    /// There will be no more of them.
     Gathered,
     Connected,
-    /// They will not, or not any more.
     Broken,
 }
 
 /// A peer connection. Ends with all its tasks and sockets when it is dropped.
-pub(super) struct AudioConnection {
+pub(in crate::livekit) struct AudioConnection {
     connection: Arc<dyn PeerConnection>,
     host: Arc<Host>,
-    pub events: UnboundedReceiver<AudioEvent>,
+    /// The one way that it may take; UDP or TCP, if there is none.
+    pub(super) transport: Option<Transport>,
+    /// Carries its packets to a TURN server.
+    _bridge: Option<TurnBridge>,
+    pub(super) events: UnboundedReceiver<AudioEvent>,
     offer: proto::SessionDescription,
-    pub voice: Option<Voice>,
+    pub(super) voice: Option<Voice>,
     /// Candidates that came before the answer.
     early: Option<Vec<RTCIceCandidateInit>>,
 }
@@ -91,12 +87,29 @@ impl PeerConnectionEventHandler for Handler {
 }
 
 impl AudioConnection {
-    /// Builds one and makes its offer. `near` is an address of this machine that is known to reach the server's house.
-    pub async fn offering(route: AudioRoute, near: IpAddr, publish: bool) -> webrtc::error::Result<Self> {
-        let (udp, tcp, policy, servers) = match route {
-            AudioRoute::Direct { udp, tcp } => (udp, tcp, RTCIceTransportPolicy::All, Vec::new()),
-            AudioRoute::Relay(server) => (true, false, RTCIceTransportPolicy::Relay, vec![server]),
-        };
+    /// Straight to the server. `near` is an address of this machine that is known to reach the server's house.
+    pub(super) async fn direct(
+        transport: Option<Transport>,
+        near: IpAddr,
+        publish: bool,
+    ) -> webrtc::error::Result<Self> {
+        Self::offering(transport, near, None, publish).await
+    }
+
+    /// Through a TURN server, and in no other way.
+    pub(super) async fn relayed(bridge: TurnBridge, publish: bool) -> webrtc::error::Result<Self> {
+        Self::offering(Some(Transport::Relay), bridge.near, Some(bridge), publish).await
+    }
+
+    async fn offering(
+        transport: Option<Transport>,
+        near: IpAddr,
+        bridge: Option<TurnBridge>,
+        publish: bool,
+    ) -> webrtc::error::Result<Self> {
+        let (udp, tcp) = (takes_udp(transport), takes_tcp(transport));
+        let policy = if bridge.is_some() { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+        let servers = bridge.iter().map(|bridge| bridge.server.clone()).collect();
         let claimed = addresses(near);
         let host = Arc::new(Host::new(claimed.clone()));
         let mut types = Vec::new();
@@ -131,31 +144,32 @@ impl AudioConnection {
             .build();
         // It is large.
         let connection = Box::pin(building).await?;
-        let mut peer = Self {
+        let mut this = Self {
             connection: Arc::new(connection),
             host,
+            transport,
+            _bridge: bridge,
             events,
             offer: proto::SessionDescription::default(),
             voice: None,
             early: Some(Vec::new()),
         };
         if publish {
-            peer.voice = Some(Voice::on(&peer.connection, reports).await?);
+            this.voice = Some(Voice::on(&this.connection, reports).await?);
         }
-        peer.connection.create_data_channel("_reliable", None).await?;
-        let offer = peer.connection.create_offer(None).await?;
-        peer.offer = proto::SessionDescription { r#type: "offer".into(), sdp: offer.sdp.clone(), ..Default::default() };
-        peer.connection.set_local_description(offer).await?;
-        Ok(peer)
+        this.connection.create_data_channel("_reliable", None).await?;
+        let offer = this.connection.create_offer(None).await?;
+        this.offer = proto::SessionDescription { r#type: "offer".into(), sdp: offer.sdp.clone(), ..Default::default() };
+        this.connection.set_local_description(offer).await?;
+        Ok(this)
     }
 
-    /// What to say to the server first.
-    pub fn opening(&self) -> Vec<Request> {
+    pub(super) fn opening(&self) -> Vec<Request> {
         let announcement = self.voice.as_ref().map(|_| Voice::announcement());
         announcement.into_iter().chain([Request::Offer(self.offer.clone())]).collect()
     }
 
-    pub async fn answered(&mut self, sdp: String) -> webrtc::error::Result<()> {
+    pub(super) async fn answered(&mut self, sdp: String) -> webrtc::error::Result<()> {
         self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
         for candidate in self.early.take().unwrap_or_default() {
             self.connection.add_ice_candidate(candidate).await?;
@@ -163,8 +177,7 @@ impl AudioConnection {
         Ok(())
     }
 
-    /// An address of the server to try.
-    pub async fn call(&mut self, candidate: RTCIceCandidateInit) -> webrtc::error::Result<()> {
+    pub(super) async fn call(&mut self, candidate: RTCIceCandidateInit) -> webrtc::error::Result<()> {
         match &mut self.early {
             Some(early) => early.push(candidate),
             None => self.connection.add_ice_candidate(candidate).await?,
@@ -173,12 +186,11 @@ impl AudioConnection {
     }
 
     /// A TCP connection to `address` that stands already.
-    pub fn keep(&self, address: SocketAddr, stream: TcpStream) {
+    pub(super) fn keep(&self, address: SocketAddr, stream: TcpStream) {
         self.host.keep(address, stream);
     }
 
-    /// Which way it took, now that it stands.
-    pub async fn connected(&self) -> Option<Connected> {
+    pub(super) async fn connected(&self) -> Option<Connected> {
         self.host.calm_down();
         let transport = self.connection.sctp().await?.transport().ice_transport();
         let pair = transport.get_selected_candidate_pair().await.ok()??;
@@ -200,6 +212,24 @@ impl AudioConnection {
         Some(Connected { protocol, local, remote, rtt })
     }
 
+    /// Is silent for a second, audibly.
+    pub async fn speak(&mut self, session: &mut SignalSession, until: tokio::time::Instant) -> Result<Spoken, Silence> {
+        match &mut self.voice {
+            Some(voice) => voice.speak(session, until).await,
+            None => Err(Silence::NotAllowed),
+        }
+    }
+
+    pub async fn broken(&mut self) -> Ending {
+        loop {
+            match self.events.recv().await {
+                Some(AudioEvent::Broken) => return Ending::Deaf,
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Says goodbye to the other side and ends. Takes a tenth of a second at most.
     pub async fn close(self) {
         let _ = self.connection.close().await;
@@ -210,6 +240,14 @@ impl Drop for AudioConnection {
     fn drop(&mut self) {
         self.host.end();
     }
+}
+
+pub(super) fn takes_udp(transport: Option<Transport>) -> bool {
+    transport != Some(Transport::Tcp)
+}
+
+pub(super) fn takes_tcp(transport: Option<Transport>) -> bool {
+    matches!(transport, None | Some(Transport::Tcp))
 }
 
 /// An address of each family that this machine has: `near`, and the one from which the world would be called.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use webrtc::peer_connection::RTCIceCandidateInit;
 
-use super::audio_connection::{AudioConnection, AudioEvent, source};
+use super::audio_connection::{AudioConnection, AudioEvent, source, takes_tcp, takes_udp};
 use super::offered::Offered;
 use super::{Connected, Failure, Seen, Transport};
 use crate::livekit::signal::SignalSession;
@@ -30,24 +30,13 @@ const DOUBTFUL_LIMIT: Duration = Duration::from_millis(50);
 /// Whoever has been silent for so long does not answer.
 const ENOUGH: Duration = Duration::from_secs(3);
 
-/// What is wanted of the addresses that the server offers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    pub udp: bool,
-    pub tcp: bool,
-    /// Nothing but a relay's address of our own will do.
-    pub relay: bool,
-}
-
 struct Attempt<'a> {
     session: &'a mut SignalSession,
     connection: &'a mut AudioConnection,
-    wanted: Wanted,
     seen: &'a mut Seen,
     calls: JoinSet<(SocketAddr, io::Result<TcpStream>)>,
     /// TCP candidates that are held back.
     held: Vec<RTCIceCandidateInit>,
-    /// They are not, any more.
     released: bool,
     answered: bool,
     allocated: bool,
@@ -57,7 +46,6 @@ struct Attempt<'a> {
 pub(super) async fn connect(
     session: &mut SignalSession,
     connection: &mut AudioConnection,
-    wanted: Wanted,
     until: Instant,
     seen: &mut Seen,
 ) -> Result<Connected, Failure> {
@@ -69,14 +57,14 @@ pub(super) async fn connect(
         ANSWER_LIMIT
     };
     let answer_until = until.min(started + patience);
+    let udp = takes_udp(connection.transport);
     let mut attempt = Attempt {
         session,
         connection,
-        wanted,
         seen,
         calls: JoinSet::new(),
         held: Vec::new(),
-        released: !wanted.udp,
+        released: !udp,
         answered: false,
         allocated: false,
     };
@@ -130,7 +118,7 @@ impl Attempt<'_> {
             }
         }
         match offered.transport {
-            Transport::Tcp if self.wanted.tcp => {
+            Transport::Tcp if takes_tcp(self.connection.transport) => {
                 let address = offered.address;
                 self.calls.spawn(async move { (address, TcpStream::connect(address).await) });
                 if !self.released {
@@ -139,7 +127,7 @@ impl Attempt<'_> {
                 }
                 self.connection.call(candidate).await.map_err(broken)
             }
-            Transport::Udp | Transport::Relay if self.wanted.udp => {
+            Transport::Udp | Transport::Relay if takes_udp(self.connection.transport) => {
                 self.connection.call(candidate).await.map_err(broken)
             }
             _ => Ok(()),
@@ -147,18 +135,17 @@ impl Attempt<'_> {
     }
 
     async fn all_offered(&mut self) -> Result<(), Failure> {
-        let Wanted { udp, tcp, .. } = self.wanted;
+        let transport = self.connection.transport;
         let any = |wanted: bool, tcp: bool| {
             wanted && self.seen.offered.iter().any(|offered| (offered.transport == Transport::Tcp) == tcp)
         };
-        match (any(udp, false), any(tcp, true)) {
+        match (any(takes_udp(transport), false), any(takes_tcp(transport), true)) {
             (false, false) => Err(Failure::NothingOffered),
             (false, true) => self.release().await,
             _ => Ok(()),
         }
     }
 
-    /// From now on TCP will do.
     async fn release(&mut self) -> Result<(), Failure> {
         self.released = true;
         for candidate in std::mem::take(&mut self.held) {
@@ -184,7 +171,9 @@ impl Attempt<'_> {
                 self.allocated |= text.contains("typ relay");
                 (text, false)
             }
-            AudioEvent::Gathered if self.wanted.relay && !self.allocated => return Err(Failure::NoAllocation),
+            AudioEvent::Gathered if self.connection.transport == Some(Transport::Relay) && !self.allocated => {
+                return Err(Failure::NoAllocation);
+            }
             AudioEvent::Gathered => (r#"{"candidate":""}"#.to_owned(), true),
             AudioEvent::Connected => {
                 let connected = self.connection.connected().await;
@@ -199,12 +188,10 @@ impl Attempt<'_> {
     }
 }
 
-/// What it means that nobody has answered for so long.
 pub(super) fn silence(time: Duration) -> Failure {
     if time < ENOUGH { Failure::OutOfTime(time) } else { Failure::NoConnection(time) }
 }
 
-/// An error of the library, in its own words.
 pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(excerpt(&error.to_string()))
 }

@@ -24,15 +24,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::signal::{Ending, Joined, SignalSession};
-use crate::net::dial::Timings;
+use super::signal::{Ending, Entered, SignalSession};
 use offered::Offered;
 use tokio::time::Instant;
 
 #[cfg(not(feature = "media"))]
-pub(super) use absent::{LiveAudio, enter};
+pub(super) use absent::{AudioConnection, enter};
 #[cfg(feature = "media")]
-pub(super) use enter::{LiveAudio, enter};
+pub(super) use {audio_connection::AudioConnection, enter::enter};
 
 /// How audio travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -57,7 +56,6 @@ impl fmt::Display for Transport {
     }
 }
 
-/// A connection that stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connected {
     pub protocol: Transport,
@@ -67,14 +65,11 @@ pub struct Connected {
     pub rtt: Option<Duration>,
 }
 
-/// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// This program was built without it.
     NotBuilt,
     /// The server does signal only.
     NoMedia,
-    /// The server did not answer our offer.
     NoAnswer(Duration),
     /// The server offers no address of the kind that was wanted.
     NothingOffered,
@@ -90,7 +85,6 @@ pub enum Failure {
     Broken(String),
 }
 
-/// What was seen on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Where the server takes audio, by its own word.
@@ -111,7 +105,6 @@ impl Seen {
     }
 }
 
-/// What came of audio.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioFinding {
     pub elapsed: Duration,
@@ -119,7 +112,6 @@ pub struct AudioFinding {
     pub result: Result<Connected, Failure>,
 }
 
-/// What is wanted of audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AudioOptions {
     /// The one way to take; any, if there is none.
@@ -141,16 +133,12 @@ pub struct Spoken {
     pub lost: u32,
 }
 
-/// Why none did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Silence {
-    /// There is no audio connection.
     NoConnection,
     /// The token does not allow to speak.
     NotAllowed,
-    /// The server does not let us.
     Refused(String),
-    /// The server does not acknowledge the track.
     Unacknowledged(Duration),
     /// It does, but never says that it heard any of so many packets.
     Unheard(u32),
@@ -162,20 +150,18 @@ pub enum Silence {
 /// A room that was joined with audio in mind.
 pub(super) struct JoinedRoom {
     /// As it was when we came in first.
-    pub joined: Joined,
-    pub remote_ip: IpAddr,
-    pub timings: Timings,
+    pub entered: Entered,
     pub joined_at: Instant,
     /// `None` when it ended while audio was tried.
     pub session: Option<SignalSession>,
     /// `None` when audio was not asked for.
     pub finding: Option<AudioFinding>,
-    pub live: Option<LiveAudio>,
+    pub live: Option<AudioConnection>,
 }
 
 impl JoinedRoom {
     pub fn silent(session: SignalSession, finding: Option<AudioFinding>) -> Self {
-        let (joined, timings, remote_ip) = (session.joined.clone(), session.timings.clone(), session.remote_ip);
-        Self { joined, timings, remote_ip, joined_at: Instant::now(), session: Some(session), finding, live: None }
+        let entered = session.entered();
+        Self { entered, joined_at: Instant::now(), session: Some(session), finding, live: None }
     }
 }

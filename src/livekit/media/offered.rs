@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use super::Transport;
 use crate::livekit::endpoint::{Internal, class};
 
-/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offered {
     pub address: SocketAddr,

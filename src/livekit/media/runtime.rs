@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::task::AbortHandle;
+use tokio::sync;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
 };
@@ -29,7 +30,8 @@ const CALM: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(super) struct Host {
     calm: AtomicBool,
-    tasks: Mutex<Vec<AbortHandle>>,
+    /// Whether all tasks are to end.
+    ended: sync::watch::Sender<bool>,
     /// TCP connections that stand already, by the address that was called.
     ready: Mutex<HashMap<SocketAddr, TcpStream>>,
     /// What the peer connection believes to be its own address, by family: the sockets have all of them.
@@ -47,7 +49,6 @@ impl Host {
         Self { claimed, ..Self::default() }
     }
 
-    /// Connected: there is no hurry any more.
     pub fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
     }
@@ -57,34 +58,21 @@ impl Host {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(called, stream);
     }
 
-    /// Ends all tasks and connections.
     pub fn end(&self) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            task.abort();
-        }
-    }
-}
-
-struct Task(tokio::task::JoinHandle<()>);
-
-impl JoinHandle for Task {
-    fn detach(&self) {}
-
-    fn abort(&self) {
-        self.0.abort();
-    }
-
-    fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.ended.send_replace(true);
     }
 }
 
 impl Runtime for Host {
     fn spawn(&self, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
-        let task = tokio::spawn(future);
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task.abort_handle());
-        Box::new(Task(task))
+        let mut ended = self.ended.subscribe();
+        TokioRuntime.spawn(Box::pin(async move {
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => {}
+                () = future => {}
+            }
+        }))
     }
 
     /// The crate binds to one address and would not reach what is reached from another: this one reaches everything.
@@ -112,11 +100,11 @@ impl Runtime for Host {
                 local.set_ip(claimed.ip());
             }
             let (reader, writer) = stream.into_split();
+            let (reader, writer) = (sync::Mutex::new(reader), sync::Mutex::new(writer));
             Ok(Arc::new(Tcp { reader, writer, local, peer }) as Arc<dyn AsyncTcpStream>)
         })
     }
 
-    /// Addresses only.
     fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
         // IPv6 addresses come without their brackets.
         let address = host.rsplit_once(':').and_then(|(ip, port)| {
@@ -146,8 +134,8 @@ impl Runtime for Host {
 
 #[derive(Debug)]
 struct Tcp {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    reader: sync::Mutex<OwnedReadHalf>,
+    writer: sync::Mutex<OwnedWriteHalf>,
     local: SocketAddr,
     peer: SocketAddr,
 }
@@ -157,33 +145,14 @@ impl AsyncTcpStream for Tcp {
     where
         'a: 'b,
     {
-        Box::pin(async move {
-            loop {
-                self.reader.readable().await?;
-                match self.reader.try_read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return done,
-                }
-            }
-        })
+        Box::pin(async move { self.reader.lock().await.read(buffer).await })
     }
 
-    fn write_all<'a, 'b>(&'a self, mut bytes: &'b [u8]) -> Boxed<'b, io::Result<()>>
+    fn write_all<'a, 'b>(&'a self, bytes: &'b [u8]) -> Boxed<'b, io::Result<()>>
     where
         'a: 'b,
     {
-        Box::pin(async move {
-            while !bytes.is_empty() {
-                self.writer.writable().await?;
-                match self.writer.try_write(bytes) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(written) => bytes = &bytes[written..],
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
-        })
+        Box::pin(async move { self.writer.lock().await.write_all(bytes).await })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -8,7 +8,7 @@ use livekit_protocol as proto;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use webrtc::peer_connection::RTCIceServer;
 
@@ -32,17 +32,9 @@ pub(super) struct Turn {
 /// A TURN server that the library can talk to.
 pub(super) struct TurnBridge {
     pub server: RTCIceServer,
-    /// From where it is talked to.
     pub near: IpAddr,
-    pump: Option<AbortHandle>,
-}
-
-impl Drop for TurnBridge {
-    fn drop(&mut self) {
-        if let Some(pump) = &self.pump {
-            pump.abort();
-        }
-    }
+    /// Ends when it is dropped.
+    _pump: JoinSet<()>,
 }
 
 /// All of them, in the server's order.
@@ -75,7 +67,6 @@ fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
 }
 
 impl Turn {
-    /// Looks it up, and connects where that is needed.
     pub async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, Failure> {
         let refused = |error: std::io::Error| Failure::Broken(io_text(&error).to_lowercase());
         let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;
@@ -83,24 +74,25 @@ impl Turn {
         if !self.tcp {
             let reached = found.iter().find_map(|address| Some((*address, source(*address)?)));
             let (address, near) = reached.ok_or_else(|| Failure::Broken("there is no way to it from here".into()))?;
-            return Ok(TurnBridge { server: self.at(address), near, pump: None });
+            return Ok(TurnBridge { server: self.at(address), near, _pump: JoinSet::new() });
         }
         let stream = TcpStream::connect(found.as_slice()).await.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(refused)?;
         let server = self.at(socket.local_addr().map_err(refused)?);
-        let pump = if self.secure {
+        let mut pumping = JoinSet::new();
+        if self.secure {
             let name = ServerName::try_from(self.host.clone()).map_err(super::connect::broken)?;
             let connecting = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream);
             let stream = connecting.await.map_err(|error| match TlsFailure::behind(&error) {
                 Some(failure) => Failure::Broken(failure.to_string()),
                 None => refused(error),
             })?;
-            tokio::spawn(pump(socket, stream))
+            pumping.spawn(pump(socket, stream));
         } else {
-            tokio::spawn(pump(socket, stream))
-        };
-        Ok(TurnBridge { server, near: Ipv4Addr::LOCALHOST.into(), pump: Some(pump.abort_handle()) })
+            pumping.spawn(pump(socket, stream));
+        }
+        Ok(TurnBridge { server, near: Ipv4Addr::LOCALHOST.into(), _pump: pumping })
     }
 
     fn at(&self, address: SocketAddr) -> RTCIceServer {

@@ -33,7 +33,6 @@ const FRAMES: u32 = 50;
 /// For the server to say that it hears us: its reports come every second or so.
 const LIMIT: Duration = Duration::from_secs(6);
 
-/// A track to speak on.
 pub(super) struct Voice {
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
@@ -76,7 +75,6 @@ impl Voice {
         Ok(Self { track, ssrc, reports })
     }
 
-    /// To be said to the server before the offer.
     pub fn announcement() -> Request {
         Request::AddTrack(proto::AddTrackRequest {
             cid: TRACK.into(),

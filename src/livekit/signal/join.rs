@@ -13,7 +13,7 @@ use proto::signal_response::Message as Response;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use url::Url;
 
-use super::{DisconnectReason, Ending, SignalSession, is_person, lost, next, written};
+use super::{DisconnectReason, Ending, SignalSession, connection_text, is_person, next, written};
 use crate::clock::Clock;
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::offset::Offset;
@@ -21,7 +21,6 @@ use crate::livekit::validate::Refusal;
 use crate::net::dial::{Connection, DialCause, DialError, DialLimits, TimedOut, WebSocket};
 use crate::secret::Secret;
 
-/// The signal protocol spoken here.
 const PROTOCOL: i32 = 15;
 /// From 3 on it is the server that offers.
 const PROTOCOL_OF_OFFERERS: i32 = 2;
@@ -30,7 +29,6 @@ const MAX_MESSAGE: usize = 4 << 20;
 /// LiveKit's own departure timeout, where the server does not say.
 const USUAL_DEPARTURE_S: u32 = 20;
 
-/// How a client presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinMode {
     SignalOnly,
@@ -45,7 +43,6 @@ pub enum JoinMode {
 pub enum JoinError {
     /// No connection, or something that is not LiveKit's at the other end of it.
     Dial(DialError),
-    /// LiveKit does not take the token.
     Refused(Refusal),
     /// LiveKit took the token, and sent us away instead of letting us in.
     SentAway(DisconnectReason),
@@ -87,7 +84,7 @@ pub async fn join(
     let (mut socket, mut timings) = connection.upgrade(&url(mode, candidate, token), MAX_MESSAGE, limits).await?;
     let joining = async {
         for message in first {
-            socket.send(written(message)).await.map_err(|error| JoinError::Broken(lost(&error)))?;
+            socket.send(written(message)).await.map_err(|error| JoinError::Broken(connection_text(&error)))?;
         }
         first_answer(&mut socket).await
     };
@@ -156,7 +153,6 @@ async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, Joi
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
     pub version: Option<String>,
-    /// Where it runs, if it says so.
     pub region: Option<String>,
     /// `RM_…`: another one for every life of a room.
     pub sid: String,
@@ -169,7 +165,6 @@ pub struct Joined {
     pub identity: String,
     /// The identities of the people inside, but not ours; recorders and agents do not count.
     pub people: BTreeSet<String>,
-    /// How often the server wants to hear of us.
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
     /// The media server's clock, read off the moment of our joining.

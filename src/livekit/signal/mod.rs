@@ -3,7 +3,6 @@
 mod join;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,7 +24,6 @@ use crate::clock::Clock;
 use crate::net::dial::{Timings, WebSocket, websocket_text};
 use crate::secret::excerpt;
 
-/// How long leaving may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 
 /// How a session ended that we did not end.
@@ -36,12 +34,10 @@ pub struct Closed {
     pub how: Ending,
 }
 
-/// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// LiveKit said so, and why.
     SentAway(DisconnectReason),
-    /// The connection was closed, or it broke.
     ConnectionLost(String),
     /// No answer to pings for so long.
     Silent(Duration),
@@ -49,7 +45,15 @@ pub enum Ending {
     Deaf,
 }
 
-/// A place in a room.
+/// A room as it was when we came in.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub joined: Joined,
+    /// The join is among them.
+    pub timings: Timings,
+    pub remote_ip: IpAddr,
+}
+
 pub struct SignalSession {
     socket: WebSocket,
     ping: Interval,
@@ -67,15 +71,6 @@ pub struct SignalSession {
     people: BTreeSet<String>,
 }
 
-impl fmt::Debug for SignalSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignalSession")
-            .field("joined", &self.joined)
-            .field("timings", &self.timings)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The next message that is not the end.
 async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
     loop {
@@ -88,7 +83,7 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
                 ));
             }
             Some(Ok(_)) => continue,
-            Some(Err(error)) => return Err(Ending::ConnectionLost(lost(&error))),
+            Some(Err(error)) => return Err(Ending::ConnectionLost(connection_text(&error))),
             None => return Err(Ending::ConnectionLost("the server closed the connection".into())),
         };
         let answer = proto::SignalResponse::decode(bytes)
@@ -105,7 +100,7 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
     }
 }
 
-fn lost(error: &tungstenite::Error) -> String {
+fn connection_text(error: &tungstenite::Error) -> String {
     match error {
         tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => {
             "the server sent more than a room has to say".into()
@@ -119,6 +114,10 @@ fn is_person(info: &proto::ParticipantInfo) -> bool {
 }
 
 impl SignalSession {
+    pub(super) fn entered(&self) -> Entered {
+        Entered { joined: self.joined.clone(), timings: self.timings.clone(), remote_ip: self.remote_ip }
+    }
+
     /// Stays for `time`; without media LiveKit ends the stay after a while by itself (see [`super::check::LONGEST_HOLD`]).
     ///
     /// # Errors
@@ -190,7 +189,7 @@ impl SignalSession {
                 }
             }
         };
-        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::ConnectionLost(lost(error)))
+        timeout(LEAVE_LIMIT, listening).await.unwrap_or_else(|_| Ending::ConnectionLost(connection_text(error)))
     }
 
     /// Leaves the room. Returns who is still inside, as far as we were told.

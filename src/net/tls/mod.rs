@@ -16,10 +16,8 @@ use x509_parser::x509::X509Name;
 
 pub use self::failure::TlsFailure;
 
-/// Why a file of certificates cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PemError {
-    /// No `BEGIN CERTIFICATE`.
     #[error("it holds no certificate in PEM form")]
     Empty,
     #[error("none of its certificates can be read")]
@@ -157,10 +155,8 @@ fn name(name: &X509Name<'_>) -> Option<String> {
     known.find_map(|part| part.as_str().ok()).map(str::to_owned)
 }
 
-/// What the two ends of a connection agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlsSession {
-    /// `TLS 1.3`.
     pub version: &'static str,
     /// Who signed the server's certificate, where that can be read.
     pub issuer: Option<String>,
