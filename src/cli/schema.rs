@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::document::{CheckedDocument, DoctorDocument, FailureDocument, RestartedDocument, StandingDocument, Warned};
-use super::exit;
+use super::messages::errors;
 use crate::commands::close::Closed;
 use crate::commands::list::Nest;
 use crate::commands::recreate::{self, Recreated};
@@ -36,7 +36,7 @@ enum OrPlan<T, P> {
 }
 
 pub(super) fn kinds() -> Vec<&'static str> {
-    let mut kinds: Vec<_> = exit::TABLE.iter().map(|row| row.kind).collect();
+    let mut kinds: Vec<_> = errors::TABLE.iter().map(|row| row.kind).collect();
     kinds.dedup();
     kinds
 }

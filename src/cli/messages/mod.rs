@@ -7,7 +7,7 @@ macro_rules! note {
 
 pub mod check;
 pub(super) mod doctor;
-pub(super) mod errors;
+pub mod errors;
 pub mod notices;
 pub mod troubles;
 
