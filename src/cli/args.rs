@@ -10,7 +10,7 @@ use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, ValueEnum, value_parser};
 
 use super::command::Command;
-use super::exit;
+use super::messages::errors;
 use crate::livekit;
 
 pub(super) const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -191,7 +191,7 @@ impl From<Transport> for livekit::Transport {
 
 /// Written once, though many commands show it.
 pub(super) fn exit_help() -> &'static str {
-    static HELP: LazyLock<String> = LazyLock::new(|| format!("Exit codes:\n{}", exit::help()));
+    static HELP: LazyLock<String> = LazyLock::new(|| format!("Exit codes:\n{}", errors::help()));
     &HELP
 }
 

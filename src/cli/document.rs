@@ -19,7 +19,6 @@ pub(super) struct ErrorDocument {
     #[cfg_attr(test, schemars(extend("enum" = super::schema::kinds())))]
     pub kind: &'static str,
     /// The HTTP status behind it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// What failed, and why.
     pub message: String,
@@ -33,7 +32,6 @@ pub(super) struct ErrorDocument {
 #[serde(rename_all = "camelCase")]
 pub(super) struct FailureDocument<'a> {
     /// As it was asked for; absent if the failure belongs to no room.
-    #[serde(skip_serializing_if = "Option::is_none")]
     room_id: Option<&'a str>,
     error: ErrorDocument,
 }
@@ -55,11 +53,9 @@ pub(super) struct ReportDocument {
 #[serde(rename_all = "camelCase")]
 pub(super) struct CheckedDocument<'a> {
     /// The nest; for a session without one, what its token says. Absent inside a restart.
-    #[serde(skip_serializing_if = "Option::is_none")]
     room_id: Option<&'a str>,
     #[serde(flatten)]
     report: ReportDocument,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
 }
 
@@ -81,9 +77,7 @@ pub(super) struct RestartedDocument<'a> {
     #[serde(flatten)]
     restarted: Warned<&'a Restarted>,
     /// The proof.
-    #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<ReportDocument>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
 }
 
@@ -93,7 +87,6 @@ pub(super) struct RestartedDocument<'a> {
 pub(super) struct StandingDocument<'a> {
     #[serde(flatten)]
     standing: &'a Standing,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
 }
 
@@ -132,17 +125,35 @@ impl<T> Warned<T> {
     }
 }
 
+/// As JSON, without what is null.
+pub(super) fn of(document: &impl Serialize) -> Value {
+    let mut value = json!(document);
+    remove_nulls(&mut value);
+    value
+}
+
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
+}
+
 pub(super) fn warned(outcome: &impl Serialize, warnings: &[Warning]) -> Value {
-    json!(Warned::new(outcome, warnings))
+    of(&Warned::new(outcome, warnings))
 }
 
 pub(super) fn failure(room_id: Option<&str>, failure: &Failure) -> Value {
-    json!(FailureDocument { room_id, error: failure.document() })
+    of(&FailureDocument { room_id, error: failure.document() })
 }
 
 /// Of a check of LiveKit alone, without the room and what went wrong.
 pub fn report(report: &CheckReport) -> Value {
-    json!(ReportDocument::from(report))
+    of(&ReportDocument::from(report))
 }
 
 pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
@@ -151,7 +162,7 @@ pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
         Report::OverQuic(report) => json!(report),
     };
     let report = ReportDocument { report, steps: check::of(&checked.report) };
-    json!(CheckedDocument { room_id: Some(&checked.room), report, error: failure.map(Failure::document) })
+    of(&CheckedDocument { room_id: Some(&checked.room), report, error: failure.map(Failure::document) })
 }
 
 pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failure: Option<&Failure>) -> Value {
@@ -164,13 +175,13 @@ pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failur
             | Error::NotPublished { done: Some(restarted), .. },
         ) => {
             let check = restarted.check.as_ref().map(Into::into);
-            json!(RestartedDocument { restarted: Warned::new(&**restarted, &restarted.warnings), check, error })
+            of(&RestartedDocument { restarted: Warned::new(&**restarted, &restarted.warnings), check, error })
         }
-        Ok(RestartOutcome::Planned(planned)) => json!(planned),
+        Ok(RestartOutcome::Planned(planned)) => of(planned),
         Err(_) => failure.map(|failure| self::failure(Some(room), failure)).unwrap_or_default(),
     }
 }
 
 pub(super) fn standing(standing: &Standing, failure: Option<&Failure>) -> Value {
-    json!(StandingDocument { standing, error: failure.map(Failure::document) })
+    of(&StandingDocument { standing, error: failure.map(Failure::document) })
 }

@@ -2,9 +2,7 @@
 
 mod args;
 mod command;
-mod config;
 pub mod document;
-pub mod exit;
 pub mod messages;
 #[cfg(test)]
 mod schema;
@@ -18,8 +16,7 @@ use clap::Parser as _;
 
 use self::args::{Cli, Color, Format, OutputArgs};
 use self::command::App;
-use self::exit::Exit;
-use self::messages::errors::Failure;
+use self::messages::errors::{Exit, Failure};
 use self::messages::troubles;
 use self::settings::{Env, Sources, output_style, paint};
 use self::terminal::{Streams, Terminal};

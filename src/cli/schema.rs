@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::document::{CheckedDocument, DoctorDocument, FailureDocument, RestartedDocument, StandingDocument, Warned};
-use super::exit;
+use super::messages::errors;
 use crate::commands::close::Closed;
 use crate::commands::list::Nest;
 use crate::commands::recreate::{self, Recreated};
@@ -36,7 +36,7 @@ enum OrPlan<T, P> {
 }
 
 pub(super) fn kinds() -> Vec<&'static str> {
-    let mut kinds: Vec<_> = exit::TABLE.iter().map(|row| row.kind).collect();
+    let mut kinds: Vec<_> = errors::TABLE.iter().map(|row| row.kind).collect();
     kinds.dedup();
     kinds
 }
@@ -55,6 +55,13 @@ fn current<T: JsonSchema>(name: &str, about: Option<(&str, &str)>) {
 /// What is not known is absent, never null; and every time is RFC 3339.
 fn tighten(schema: &mut Schema) {
     let Some(schema) = schema.as_object_mut() else { return };
+    let of = schema.get("properties").cloned().unwrap_or_default();
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| name.as_str().is_none_or(|name| !may_be_null(&of[name])));
+        if required.is_empty() {
+            schema.remove("required");
+        }
+    }
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|one| one != "null");
         if let [only] = types.as_slice() {
@@ -74,6 +81,11 @@ fn tighten(schema: &mut Schema) {
     for (_, time) in times.filter(|(name, _)| name.ends_with("At")) {
         time["format"] = json!("date-time");
     }
+}
+
+fn may_be_null(schema: &Value) -> bool {
+    let has = |list: &str, null: &Value| schema[list].as_array().is_some_and(|list| list.contains(null));
+    has("type", &json!("null")) || has("anyOf", &json!({ "type": "null" }))
 }
 
 #[test]

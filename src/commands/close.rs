@@ -21,16 +21,12 @@ pub struct Closed {
     /// The id of the nest.
     pub room_id: String,
     /// The API; absent for a nest that has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
     /// Whether the API had a record to delete; absent for a nest that has no API.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<bool>,
     /// What relays did with the last version of the event; absent if it said so already.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
     /// What the event says now; absent if no relay has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// What the user should know although it worked.
     #[serde(skip)]

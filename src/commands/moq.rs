@@ -22,7 +22,6 @@ pub struct MoqReport {
     /// Nothing is joined: `Joinable` says that all that was asked is there.
     pub verdict: Verdict,
     /// The media relay, as the event names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// Event, relay, auth service, media.
     #[serde(skip)]

@@ -27,28 +27,20 @@ pub struct Standing {
     /// All of what follows, in one word.
     pub state: NestState,
     /// The API that serves it, if anybody says which.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
     /// The host's public key in hex.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// What Nostr knows; absent if the nest's name does not lead to its event, or no relay has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Event>,
     /// Whether the API has a record; a restart needs one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<bool>,
     /// Whether there is an audio room; servers also say no when their media server is down.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_room: Option<bool>,
     /// How many people are inside.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub participants: Option<u64>,
     /// When it was made, or last restarted if the API says that: RFC 3339, by the API's clock.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub since_at: Option<String>,
     /// When it closes at the latest if nobody joins, by upstream's settings: RFC 3339, by the API's clock.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub closes_at: Option<String>,
     /// What could not be found out, and why.
     pub troubles: Vec<String>,
@@ -65,14 +57,12 @@ pub struct Event {
     /// As it is written.
     pub status: String,
     /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Closed, ended, or past its end.
     pub over: bool,
     /// Relays that have the newest version.
     pub relays: Vec<String>,
     /// The media relay, for a nest on Media over QUIC.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_over_quic: Option<String>,
 }
 

@@ -38,7 +38,6 @@ pub struct Fetched {
     /// From the start of the work to its end, in milliseconds.
     pub elapsed_ms: u64,
     /// When the token ends, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     /// What the user should know although it worked.
     #[serde(skip)]

@@ -32,10 +32,8 @@ pub enum Verdict {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Server {
     /// LiveKit's version.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Where it runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
 
@@ -47,10 +45,8 @@ pub struct Room {
     /// `RM_…`.
     pub sid: String,
     /// RFC 3339, UTC, by the media server's clock.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
     /// RFC 3339, UTC: when the room closes unless somebody joins. Known only after an empty room was left.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub closes_at: Option<String>,
     /// People inside, besides this check.
     pub participants: usize,
@@ -68,7 +64,6 @@ pub struct Media {
     /// Address and port of the media server.
     pub remote: String,
     /// There and back, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<f64>,
 }
 
@@ -80,16 +75,12 @@ pub struct CheckReport {
     /// What it all amounts to.
     pub verdict: Verdict,
     /// The endpoint that let us in.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// Who let us in.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Server>,
     /// Where we were.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<Room>,
     /// The audio connection, where one was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Media>,
     /// Seven of them, always in the same order.
     #[serde(skip)]

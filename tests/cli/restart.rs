@@ -232,7 +232,7 @@ fn a_key_among_the_arguments_is_refused_unseen() {
 fn help_leads_with_examples_and_names_the_exit_codes() {
     let help = Nest::alone().args(["restart", "--help"]).run().expect(0).stdout;
     assert!(help.starts_with("Examples:\n"), "{help}");
-    for row in &nostr_nests::cli::exit::TABLE {
+    for row in &nostr_nests::cli::messages::errors::TABLE {
         assert!(help.contains(row.meaning), "{help}");
     }
     let wrong = Nest::alone().args(["restart", "--json"]).run().expect(2);

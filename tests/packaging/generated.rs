@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use nostr_nests::cli::{exit, messages::troubles};
+use nostr_nests::cli::messages::{errors, troubles};
 
 use crate::support::current::{current, root};
 
@@ -61,7 +61,7 @@ fn man_pages_are_current() {
 fn blocks_in_the_pages_are_current() {
     let fenced = |text: String| format!("```text\n{}\n```\n", text.trim_end());
     let mut blocks: BTreeMap<&str, (String, usize)> = BTreeMap::from([
-        ("exit codes", (exit::markdown(), 0)),
+        ("exit codes", (errors::markdown(), 0)),
         ("troubleshooting", (troubles::markdown(), 0)),
         ("nest restart -h", (fenced(nest(&["restart", "-h"])), 0)),
     ]);

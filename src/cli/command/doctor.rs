@@ -1,7 +1,5 @@
 //! `nest doctor`.
 
-use serde_json::json;
-
 use super::prelude::*;
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::cli::messages;
@@ -41,7 +39,7 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     app.terminal.end_rows();
     let found = found.map_err(|error| Failure::of(&error, &named))?;
     let report = messages::doctor::document(&found, &named, &app.sources.origin);
-    app.terminal.outcome(false, || json!(report), |paint| Some(text(&report, paint)));
+    app.terminal.outcome(false, || document::of(&report), |paint| Some(text(&report, paint)));
     let style = app.terminal.style;
     if style.quiet
         && style.format != Format::Json

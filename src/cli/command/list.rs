@@ -153,7 +153,7 @@ impl Watch for Table<'_> {
             let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
             line(cells(nest, Clock::default()), widths, paint, style.columns.and(nest.link.as_deref()))
         };
-        self.terminal.outcome(true, || json!(nest), |paint| Some(text(paint)));
+        self.terminal.outcome(true, || document::of(nest), |paint| Some(text(paint)));
         if let Some(why) = nest.why.as_ref().filter(|_| style.format != Format::Json) {
             self.terminal.detail(1, &format!("{}: {why}", nest.name()));
         }

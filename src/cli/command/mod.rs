@@ -3,15 +3,13 @@
 
 mod check;
 mod close;
-mod completions;
 mod doctor;
+mod generate;
 mod key;
 mod list;
-mod man;
 mod mock;
 mod open;
 mod recreate;
-mod report;
 mod restart;
 mod serve;
 mod status;
@@ -26,23 +24,23 @@ use serde_json::Value;
 use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
 use super::args::{Deferred, TEMPLATE};
-use super::messages::notices;
+use super::messages::{Step, notices};
 use super::settings::Sources;
+use crate::clock;
 use crate::commands::pick::{self, Choice};
 use crate::commands::{Published, Stop};
+use crate::livekit::CheckReport;
 
 /// What nearly every command needs.
 mod prelude {
     pub(super) use clap::Args;
 
-    pub(super) use super::report::{closes, failed, joinable, joined, local_time, step_line};
-    pub(super) use super::{App, failure, published_row};
+    pub(super) use super::{App, closes, failed, failure, joinable, joined, local_time, published_row, step_line};
     pub(super) use crate::cli::args::{
         Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration, exit_help,
     };
     pub(super) use crate::cli::document;
-    pub(super) use crate::cli::exit::{self, Exit};
-    pub(super) use crate::cli::messages::errors::Failure;
+    pub(super) use crate::cli::messages::errors::{Exit, Failure};
     pub(super) use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
     pub(super) use crate::commands::pick::Purpose;
     pub(super) use crate::commands::{Error, Job, Settings};
@@ -140,8 +138,8 @@ impl Command {
             Self::Key(command) => key::run(app, command).await,
             Self::Mock(args) => mock::run(app, args.0).await,
             Self::Serve(args) => serve::run(app, args.0).await,
-            Self::Completions { shell } => Ok(completions::run(app, shell)),
-            Self::Man { command } => man::run(app, &command),
+            Self::Completions { shell } => Ok(generate::completions(app, shell)),
+            Self::Man { command } => generate::man(app, &command),
         }
     }
 }
@@ -233,4 +231,40 @@ fn failure(error: &Error, name: Option<&String>) -> Failure {
 
 fn published_row(name: &str, published: &Published, paint: Paint) -> String {
     paint.row(name, &format!("{} on {}", clean(&published.status), clean(&published.accepted.join(", "))))
+}
+
+fn step_line(step: &Step, paint: Paint) -> String {
+    let time = step.elapsed_ms.filter(|ms| *ms > 0).map(|ms| paint.dim(&format!(" · {ms} ms"))).unwrap_or_default();
+    let detail = clean(&step.detail);
+    let detail = if step.status == Status::NotChecked { paint.dim(&detail) } else { detail };
+    let mut line = format!("  {} {:<9} {detail}{time}", paint.mark(step.status), step.name);
+    if let Some(hint) = &step.hint {
+        line = format!("{line}\n              {} {}", paint.good("hint:"), clean(hint));
+    }
+    line
+}
+
+fn failed(steps: &[Step]) -> Vec<&'static str> {
+    steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect()
+}
+
+fn joinable(check: &CheckReport) -> String {
+    let way = check.media.as_ref().map(|media| format!(" by {}", media.protocol)).unwrap_or_default();
+    let after = check.media_after.or(check.joined_after);
+    format!("joinable{way}{}", after.map(|time| format!(" in {} ms", time.as_millis())).unwrap_or_default())
+}
+
+fn closes(check: &CheckReport) -> String {
+    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
+    closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default()
+}
+
+/// The parts that are there, with dots between them.
+fn joined(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+/// An RFC 3339 time as the clock on the wall shows it.
+fn local_time(rfc3339: &str) -> Option<String> {
+    clock::parse_rfc3339(rfc3339).and_then(clock::local_hour_minute)
 }

@@ -1,7 +1,5 @@
 //! `nest recreate`.
 
-use serde_json::json;
-
 use super::prelude::*;
 use crate::commands::recreate::{self, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
 
@@ -35,7 +33,7 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
     let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| failure(&error, name));
     let document = |done: &RecreateOutcome| match done {
         RecreateOutcome::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
-        RecreateOutcome::Planned(planned) => json!(planned),
+        RecreateOutcome::Planned(planned) => document::of(planned),
     };
     let text = |done: &RecreateOutcome, paint| match done {
         RecreateOutcome::Recreated(recreated) => recreated_text(recreated, paint),

@@ -7,7 +7,7 @@ use nostr::PublicKey;
 
 use super::prelude::*;
 use crate::api::ApiUrl;
-use crate::cli::messages::{Step, check as check_words, troubles};
+use crate::cli::messages::{Step, check as check_words, errors, troubles};
 use crate::cli::settings::Sources;
 use crate::commands::restart::{self, PlannedRestart, RestartOutcome, RestartRequest, Restarted, Which};
 use crate::commands::{check, list, open};
@@ -100,7 +100,7 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     if outcomes.is_empty() {
         terminal.status("no nest of yours is open and inactive: nothing to restart");
     }
-    Ok(exit::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
+    Ok(errors::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
 }
 
 fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> RestartRequest {

@@ -49,7 +49,7 @@ pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure>
     status::run(&job, &rooms, &app.stop, &done).await;
     let failed: Vec<_> = exits.try_iter().collect();
     let mixed = failed.contains(&Exit::Usage) && failed.contains(&Exit::Unhealthy);
-    Ok(if mixed { Exit::Unhealthy.code() } else { exit::common(&failed) })
+    Ok(if mixed { Exit::Unhealthy.code() } else { errors::common(&failed) })
 }
 
 /// Prints what came of one nest; returns why it is not a success, if it is none.

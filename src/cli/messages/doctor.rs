@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::errors::Failure;
+use super::errors::{Exit, Failure};
 use super::{Note, Step, check, moment, of_tls, troubles};
 use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
-use crate::cli::exit::Exit;
 use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
 use crate::commands::doctor::{ApiConnection, DoctorFindings, Far, Media};

@@ -7,7 +7,7 @@ macro_rules! note {
 
 pub mod check;
 pub(super) mod doctor;
-pub(super) mod errors;
+pub mod errors;
 pub mod notices;
 pub mod troubles;
 
@@ -30,12 +30,10 @@ pub struct Step {
     /// How it ended.
     pub status: Status,
     /// How long it took, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_ms: Option<u64>,
     /// What was seen, in a few words.
     pub detail: String,
     /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 

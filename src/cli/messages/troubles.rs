@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::cli::exit::Exit;
+use super::errors::Exit;
 use crate::livekit::endpoint::Internal;
 
 pub(crate) struct Trouble {

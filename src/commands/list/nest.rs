@@ -43,37 +43,28 @@ pub struct Nest {
     /// The id: the `d` tag of its event.
     pub room_id: String,
     /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// As its event has it: `open`, `private`, `closed`, `planned`, `live`, `ended`, or anything else.
     pub status: String,
     /// How it is, all in all.
     pub state: NestState,
     /// Why it was not checked, or why nobody knows.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Whether the API has a record of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<bool>,
     /// People in the audio room.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub people: Option<u64>,
     /// The API that serves it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
     /// The host's public key in hex.
     pub host: String,
     /// When its event was published, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub published_at: Option<String>,
     /// When it starts or started, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<String>,
     /// The address of its event.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub naddr: Option<String>,
     /// The web page on which people join.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Since when, in seconds since the Unix epoch: its start, or its event.
     #[serde(skip)]

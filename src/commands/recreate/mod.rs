@@ -47,20 +47,16 @@ pub struct Recreated {
     /// The host's public key in hex.
     pub host: String,
     /// The address of the new event.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub naddr: Option<String>,
     /// The web page of the new nest.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Whether the room was created by this run, and not by one before.
     pub created: bool,
     /// What relays did with the new event; absent if they had it already.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<Published>,
     /// Hex public keys of those who may speak in it, beside the host.
     pub granted: Vec<String>,
     /// What relays did with the last version of the old event; absent if they had it already.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Published>,
     /// What the user should know although it worked.
     #[serde(skip)]

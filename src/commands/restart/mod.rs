@@ -75,7 +75,7 @@ pub struct Restarted {
     /// As the API gave them.
     pub endpoints: Vec<String>,
     /// The host's new token; absent if nothing was sent.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed_if_any")]
+    #[serde(serialize_with = "exposed_if_any")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub token: Option<Secret>,
     /// As the API gave it.
@@ -83,23 +83,19 @@ pub struct Restarted {
     /// The API that serves it.
     pub api: String,
     /// Hex public key; absent if no key was needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// Requests sent; none if the nest was running.
     pub attempts: u32,
     /// From the start of the work to its end, check included, in milliseconds.
     pub elapsed_ms: u64,
     /// When the token ends, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     /// When the nest closes if it stays empty, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub closes_at: Option<String>,
     /// What the user should know although it worked.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
     /// What relays did with the event, if it had to be put right.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
     #[serde(skip)]
     pub check: Option<CheckReport>,

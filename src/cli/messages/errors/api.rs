@@ -5,11 +5,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::{notices, of_tls};
-use super::Failure;
 use super::troubles::{self, Trouble};
+use super::{Exit, Failure};
 use crate::api::address::{self, API_PATH};
 use crate::api::{ApiError, ApiUrl, Missing, RetryPolicy, Route, TransportError, TransportLayer};
-use crate::cli::exit::Exit;
 use crate::cli::settings::{MAX_WAIT, RETRIES};
 use crate::clock::{self, Clock};
 use crate::commands::ServerSigns;
