@@ -1,17 +1,14 @@
 //! What can go wrong on purpose: one table, read by the command line, its help and the tests.
 //!
-//! A new fault is a row here and an arm where it strikes: in `hooks` (the request and its answer) or in `ports` (the
-//! store and the media server behind the API).
+//! A new fault is a row here and an arm in `active`, where it strikes.
 
-mod hooks;
-mod ports;
+mod active;
 
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-pub(super) use hooks::ActiveFaults;
-pub(super) use ports::{FaultyMedia, FaultyStore};
+pub(super) use active::{ActiveFaults, FaultyMedia, FaultyStore};
 
 use super::call::ApiCall;
 use super::lock;
