@@ -1,5 +1,5 @@
 //! The arguments that all or several commands share. Each command's own stand beside what it does.
-#![allow(clippy::doc_markdown, reason = "these comments are the help")]
+#![allow(clippy::doc_markdown, rustdoc::invalid_html_tags, reason = "these comments are the help")]
 
 use std::ops::Deref;
 use std::path::PathBuf;

@@ -5,7 +5,6 @@ pub mod close;
 pub mod doctor;
 mod error;
 pub mod key;
-mod keys;
 pub mod list;
 pub mod mock;
 pub mod moq;
@@ -18,23 +17,23 @@ pub mod restart;
 pub mod serve;
 pub mod status;
 mod stop;
-mod sweep;
 mod target;
 pub mod token;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nostr::PublicKey;
+use tokio::sync::Mutex;
 
 pub use self::error::{Error, ServerSigns};
-use self::keys::{Keys, LoadedKey};
 pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::RelaySources;
 use crate::api::{self, ApiUrl, HttpClient, Network, Probe, RetryPolicy, SignedClient};
-use crate::key::{HostKey, KeyPlan};
+use crate::key::{HostKey, KeyError, KeyPlan};
 use crate::lock::{self, RoomLock};
 use crate::reporter::{NonInteractive, Reporter, RoomReporter, Stage};
 pub use crate::reporter::{Progress, Warning};
@@ -198,5 +197,26 @@ impl<'a> Job<'a> {
                 Ok(None)
             }
         }
+    }
+}
+
+type LoadedKey = Result<Arc<HostKey>, Arc<KeyError>>;
+
+/// Loads on first use; whoever comes second waits for the first and gets the same, failures included.
+#[derive(Default)]
+struct Keys(Mutex<HashMap<Option<PublicKey>, LoadedKey>>);
+
+impl Keys {
+    /// The key for a room of `host`, where the host is known.
+    async fn load(&self, plan: &KeyPlan, host: Option<PublicKey>, reporter: &dyn Reporter) -> LoadedKey {
+        // An explicit key is the same for all rooms, and standard input can be read only once.
+        let wanted = if plan.named().is_some() { None } else { host };
+        let mut loaded = self.0.lock().await;
+        if let Some(key) = loaded.get(&wanted) {
+            return key.clone();
+        }
+        let key = crate::key::load(plan, wanted, reporter).await.map(Arc::new).map_err(Arc::new);
+        loaded.insert(wanted, key.clone());
+        key
     }
 }

@@ -71,7 +71,7 @@ impl Role {
     }
 }
 
-/// Whether a nest is open, as its event says it, in one of two [vocabularies](Vocabulary).
+/// Whether a nest is open, as its event says it, in one of two vocabularies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
     Open,

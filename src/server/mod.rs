@@ -7,7 +7,7 @@
 //! | `/relay` | the relay |
 //!
 //! It is used in two ways, on one HTTP front: [`Mock`] serves everything from memory on a thread of its own, with a
-//! nest to play with and with faults; [`serve`] puts the API on Redis and LiveKit.
+//! nest to play with and with faults; `serve` puts the API on Redis and LiveKit.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,5 +1,5 @@
 //! The commands: each in a file of its own, with its arguments, its call into [`crate::commands`] and its text.
-#![allow(clippy::doc_markdown, reason = "the comments on arguments are the help")]
+#![allow(clippy::doc_markdown, rustdoc::invalid_html_tags, reason = "the comments on arguments are the help")]
 
 mod check;
 mod close;

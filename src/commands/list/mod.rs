@@ -2,7 +2,6 @@
 
 mod nest;
 mod probes;
-mod rate_budget;
 
 use std::collections::HashMap;
 use std::pin::pin;

@@ -1,15 +1,17 @@
 //! `nest restart`: the main job.
 
 mod flow;
-mod proof;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::{Serialize, Serializer};
 
+pub use self::flow::ServerSigns;
 pub(crate) use self::flow::restart_room;
-pub use self::proof::ServerSigns;
+use super::list::{Depth, Nest, NestState, Whose};
 use super::publish::Published;
 use super::{Error, Job, Stop, Warning};
+use crate::api;
+use crate::clock::Clock;
 use crate::livekit::CheckReport;
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
@@ -159,4 +161,29 @@ pub async fn run(
         .for_each(|(room, result)| async { done(room, result) })
         .await;
     Ok(())
+}
+
+/// The nests of a host that are not known to run.
+#[derive(Default)]
+struct Sweep {
+    inactive: Vec<RoomRef>,
+    /// Open, and nobody knows whether they run.
+    unknown: Vec<(RoomRef, api::ApiError)>,
+}
+
+impl Job<'_> {
+    /// Looks at all nests of the host.
+    async fn sweep(&self) -> Result<Sweep, Error> {
+        let (mut sweep, now_s) = (Sweep::default(), Clock::default().now_s());
+        let each = |nest: Nest| match (nest.state, &nest.error, &nest.why) {
+            (NestState::Inactive, ..) => sweep.inactive.push(nest.reference()),
+            (_, Some(error), _) => sweep.unknown.push((nest.reference(), error.clone())),
+            (NestState::NotChecked, None, Some(why)) if nest.room.event.is_open(now_s) => {
+                self.reporter.warning(&Warning::NotChecked { nest: nest.name().to_owned(), why: why.clone() });
+            }
+            _ => {}
+        };
+        self.nests_of(&Whose::Mine, Depth::AudioRoom, |_| {}, each).await?;
+        Ok(sweep)
+    }
 }

@@ -1,28 +1,22 @@
 //! The connection check: of a nest as a listener meets it, of a session that a restart gave out, of any LiveKit server.
 
-mod session;
-
-use std::time::Duration;
-
-use nostr::PublicKey;
-use tokio::time::Instant;
-
 use super::moq::{self, MoqReport};
 use super::restart::{self, Restarted};
-use super::target::EventAndApi;
+use super::target::{EventAndApi, Target};
 use super::{Error, Job, Stop, token};
-use crate::api::{self, ApiUrl, Missing, NestProbe};
+use crate::api::{self, ApiUrl, HttpClient, Missing, NestProbe, SignedReply};
 use crate::clock::Clock;
-use crate::livekit::check::{Check, Joining};
+use crate::livekit::check::{Check, Joining, Tools, run as run_check};
 use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::token as jwt;
-use crate::livekit::{CheckReport, Preconnect, Transport, Verdict};
+use crate::livekit::{self, CheckReport, Offset, Preconnect, Transport, Verdict};
 use crate::relay;
 use crate::reporter::{Question, Reporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::Secret;
-
-pub(super) use session::{RestartTimes, carry_out, restarted_session};
+use nostr::PublicKey;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How a nest is to be joined, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -270,4 +264,77 @@ fn tell(reporter: &dyn Reporter, api: &ApiUrl, event: Option<&relay::FetchedEven
     let seen: Vec<_> = room.seen_on.iter().map(ToString::to_string).collect();
     let (id, status) = (room.event.event().id, room.event.status());
     reporter.detail(1, &format!("event {id}, {}, seen on {}", status.as_str(), seen.join(", ")));
+}
+
+/// When a restart was carried out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RestartTimes {
+    /// Between which moments of the clock here.
+    here: livekit::RestartWindow,
+    api_clock: Option<Offset>,
+}
+
+impl RestartTimes {
+    pub fn of<T>(sent: &SignedReply<T>) -> Self {
+        let SignedReply { sent_ms, answered_ms, date_ms, .. } = *sent;
+        let api_clock = date_ms.map(|date| Offset::from_reading(date, 1000, sent_ms, answered_ms));
+        Self { here: livekit::RestartWindow { sent_ms, answered_ms }, api_clock }
+    }
+}
+
+/// Joins the session that a restart gave out, as a guest (or as the host, if that is wanted), and reports what was found.
+pub(super) async fn restarted_session(
+    job: &Job<'_>,
+    options: CheckOptions,
+    target: &Target,
+    restarted: &Restarted,
+    times: RestartTimes,
+) -> CheckReport {
+    let network = &job.settings.network;
+    let until = Instant::now() + network.timeout;
+    let streaming = streaming(target.event.as_ref());
+    let candidates = endpoint::candidates(Hints {
+        returned: &restarted.endpoints,
+        streaming: &streaming,
+        api: Some(target.api.url()),
+        allow_http: job.settings.allow_http,
+    });
+    // The media server is dialled while the API is still being asked for a guest's token.
+    let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, network.timeout);
+    let guest = if options.as_host { None } else { Some(job.probe(&target.api).guest(&target.room.id).await.result) };
+    let (join, no_token) = match &guest {
+        Some(Ok(token)) => (Some(Joining { token, host: false }), None),
+        Some(Err(error)) => (None, Some(error.to_string())),
+        None => (restarted.token.as_ref().map(|token| Joining { token, host: true }), None),
+    };
+    let check = Check {
+        join,
+        no_token: no_token.as_deref(),
+        host_token: restarted.token.as_ref(),
+        restarted: Some(times.here),
+        sid_before: restarted.sid_before.as_deref(),
+        api_clock: times.api_clock,
+        ..options.on(target.room.id.as_str(), &candidates, until.saturating_duration_since(Instant::now()))
+    };
+    carry_out(&check, preconnect.as_ref(), &job.client, job.reporter).await
+}
+
+impl CheckOptions {
+    /// A check for which there is no token yet, of a room of whose restart nothing is known.
+    pub(super) fn on<'a>(self, room: &'a str, candidates: &'a [Candidate], timeout: Duration) -> Check<'a> {
+        let Self { hold, signal_only, transport, publish, .. } = self;
+        Check { room, candidates, hold, signal_only, transport, publish, timeout, ..Check::default() }
+    }
+}
+
+/// Checks; `preconnect` leads to one of the candidates, and was begun before there was a token.
+pub(super) async fn carry_out(
+    check: &Check<'_>,
+    preconnect: Option<&Preconnect>,
+    client: &HttpClient,
+    reporter: &dyn Reporter,
+) -> CheckReport {
+    let tools =
+        Tools { http: client.http(), tls: &client.network().tls, preconnect, clock: Clock::default(), reporter };
+    Box::pin(run_check(check, &tools)).await
 }

@@ -1,24 +1,27 @@
-//! What there is to be found out, gathered side by side.
+//! `nest doctor`: every link between a host and a nest, gathered side by side as data.
+//!
+//! Nothing is changed, and an empty nest is not joined: that would shorten its life.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::future::join4;
-use tokio::time::{Instant, timeout_at};
-
-use super::connection::{self, ApiConnection};
-use super::media::{self, Media};
+use super::check::{CheckOptions, carry_out, streaming};
+use super::target::EventAndApi;
+use super::{Error, Job, Stop, Warning, token};
 use crate::api::probe::{Answer, Health};
-use crate::api::{self, ApiUrl, NestProbe, RetryPolicy, RoomId, TransportError};
-use crate::commands::check::streaming;
-use crate::commands::target::EventAndApi;
-use crate::commands::{Error, Job, Warning, token};
+use crate::api::{self, ApiUrl, HttpClient, NestProbe, RetryPolicy, RoomId, TransportError, Via};
+use crate::clock::Clock;
 use crate::key::{self, HostKey};
-use crate::livekit::Offset;
-use crate::livekit::endpoint::{self, Candidate, Hints};
+use crate::livekit::check::{Check, Joining};
+use crate::livekit::endpoint::{self, Candidate, Hints, Source};
+use crate::livekit::validate::{self, Refusal};
+use crate::livekit::{CheckReport, Offset};
+use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
+use crate::net::tls::TlsSession;
 use crate::relay;
 use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
+use futures_util::future::join4;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// A room that nobody has: what stands in for one where no nest is named.
 const NOBODYS: &str = "nest-doctor";
@@ -104,7 +107,7 @@ impl DoctorFindings {
                 let streaming = streaming(event.as_ref().ok().and_then(Option::as_ref));
                 let (api, allow_http) = (Some(far.api.url()), job.settings.allow_http);
                 let candidates = endpoint::candidates(Hints { returned: &[], streaming: &streaming, api, allow_http });
-                let media = media::probe(&job, name, &candidates, far, until).await;
+                let media = probe_media(&job, name, &candidates, far, until).await;
                 (candidates, Some(media))
             }
             _ => (Vec::new(), None),
@@ -128,13 +131,9 @@ fn room_error(error: api::address::AddressError) -> Error {
 /// Asks the API everything.
 async fn ask(job: &Job<'_>, api: ApiUrl, id: &RoomId, key: Option<&HostKey>, until: Instant) -> Far {
     let probe = job.probe(&api).within(until.saturating_duration_since(Instant::now()));
-    let (connection, health, nest, signature) = join4(
-        connection::connect(&job.client, &api, until),
-        probe.health(),
-        probe.nest(id),
-        signature(job, &api, id, key, until),
-    )
-    .await;
+    let (connection, health, nest, signature) =
+        join4(connect(&job.client, &api, until), probe.health(), probe.nest(id), signature(job, &api, id, key, until))
+            .await;
     let clock = health.clock.or(nest.clock);
     Far { api, connection, health, nest, clock, signature }
 }
@@ -155,4 +154,101 @@ async fn signature(
         Err(Error::Api(error)) if error.says_absent() => Ok(accepted(Vec::new())),
         Err(error) => Err(error),
     })
+}
+
+/// How the API is reached.
+pub(crate) enum ApiConnection {
+    /// Through a proxy, which looks up the name and connects.
+    Proxy(Via),
+    /// `tls` is `None` for plain http.
+    Direct {
+        remote_address: String,
+        timings: Timings,
+        tls: Option<TlsSession>,
+    },
+    Failed(DialError),
+}
+
+/// Connects, and says nothing on the connection.
+async fn connect(client: &HttpClient, api: &ApiUrl, until: Instant) -> ApiConnection {
+    let network = client.network();
+    if let Some(via) = network.proxy.as_ref().and_then(|proxy| proxy.via(api.url())) {
+        return ApiConnection::Proxy(via);
+    }
+    let limits = DialLimits { each: LAYER_LIMIT, until };
+    match dial::connect(api.url(), &network.tls, Some("http/1.1"), limits).await {
+        Ok(connection) => ApiConnection::Direct {
+            remote_address: connection.remote_address.to_string(),
+            tls: connection.tls(),
+            timings: connection.timings,
+        },
+        Err(error) => ApiConnection::Failed(error),
+    }
+}
+
+/// The limit of the questions to one endpoint.
+const ENDPOINT_LIMIT: Duration = Duration::from_secs(5);
+
+pub(crate) enum Media {
+    /// People are inside, so one more who comes and goes does no harm.
+    Joined(Box<CheckReport>),
+    /// One that answers, and what it says of a listener's token, if there was one.
+    Answers {
+        endpoint: String,
+        verdict: Option<Result<(), Refusal>>,
+        elapsed: Duration,
+    },
+    /// None answers; why, one for each endpoint.
+    Silent(Vec<String>),
+    NoTime,
+}
+
+/// Joins where people are inside; else asks who is there, and shows a listener's token if there is one.
+async fn probe_media(job: &Job<'_>, room: &str, candidates: &[Candidate], far: &Far, until: Instant) -> Media {
+    let left = || until.saturating_duration_since(Instant::now());
+    if left().is_zero() {
+        return Media::NoTime;
+    }
+    let inside = far.nest.info.as_ref().is_ok_and(|info| info.participant_count > 0);
+    let token = far.nest.guest.as_ref().ok();
+    if let Some(token) = token.filter(|_| inside) {
+        let check = Check {
+            join: Some(Joining { token, host: false }),
+            api_clock: far.clock,
+            ..CheckOptions::default().on(room, candidates, left())
+        };
+        return Media::Joined(Box::new(carry_out(&check, None, &job.client, job.reporter).await));
+    }
+    // Where the API cannot be reached, neither can its neighbour.
+    let beside = |candidate: &Candidate| candidate.source == Source::Usual;
+    let hopeless = |candidate: &Candidate| candidate.cleartext || (!far.is_reached() && beside(candidate));
+    let mut silent = Vec::new();
+    for candidate in candidates.iter().filter(|candidate| !hopeless(candidate)) {
+        let limit = ENDPOINT_LIMIT.min(left());
+        let started = Instant::now();
+        let http = job.client.http();
+        let seen = match token {
+            Some(token) => {
+                validate::ask(http, candidate, token, limit, Clock::default()).await.map(|answer| Some(answer.verdict))
+            }
+            None => validate::ask_without_token(http, candidate, limit).await.map(|()| None),
+        };
+        match seen {
+            Ok(verdict) => {
+                let endpoint = candidate.as_str().to_owned();
+                return Media::Answers { endpoint, verdict, elapsed: started.elapsed() };
+            }
+            Err(why) => silent.push(format!("{}: {why}", candidate.as_str())),
+        }
+    }
+    Media::Silent(silent)
+}
+
+/// Looks at everything about a nest; without one, at what all nests of a server have in common. Ends within about the
+/// time-out, once the key is there.
+///
+/// # Errors
+/// [`Error::Interrupted`], and what [`Settings::api_named`](super::Settings::api_named) says against the name.
+pub(crate) async fn run(job: &Job<'_>, room: Option<&RoomRef>, stop: &Stop) -> Result<DoctorFindings, Error> {
+    stop.unless(Box::pin(DoctorFindings::gather(job, room))).await
 }
