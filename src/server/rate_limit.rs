@@ -11,12 +11,12 @@ use super::lock;
 const COUNTED: usize = 100_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Quota {
-    pub(crate) limit: u32,
-    pub(crate) window: Duration,
+pub struct Quota {
+    pub limit: u32,
+    pub window: Duration,
 }
 
-pub(super) struct RateLimiter<K> {
+pub struct RateLimiter<K> {
     window: Mutex<Option<Window<K>>>,
 }
 
@@ -28,21 +28,21 @@ struct Window<K> {
 
 /// What somebody may still ask for, after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RateAllowance {
-    pub(super) quota: Quota,
-    pub(super) exceeded: bool,
-    pub(super) remaining: u32,
+pub struct RateAllowance {
+    pub quota: Quota,
+    pub exceeded: bool,
+    pub remaining: u32,
     /// Seconds until the window ends.
-    pub(super) reset_s: u64,
+    pub reset_s: u64,
 }
 
 impl<K: Eq + Hash> RateLimiter<K> {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self { window: Mutex::new(None) }
     }
 
     /// Counts a request. Another quota than before begins a new window.
-    pub(super) fn count(&self, quota: Quota, who: K) -> RateAllowance {
+    pub fn count(&self, quota: Quota, who: K) -> RateAllowance {
         let mut window = lock(&self.window);
         let current = window.take_if(|window| {
             window.quota == quota && window.begun.elapsed() < quota.window && window.counts.len() < COUNTED
@@ -62,12 +62,12 @@ impl<K: Eq + Hash> RateLimiter<K> {
 
 impl RateAllowance {
     /// Whichever of two budgets leaves less.
-    pub(super) fn tighter(self, other: Option<Self>) -> Self {
+    pub fn tighter(self, other: Option<Self>) -> Self {
         other.filter(|other| other.remaining < self.remaining).unwrap_or(self)
     }
 
     /// `RateLimit-*`, as upstream announces them.
-    pub(super) fn headers(self) -> [(&'static str, String); 4] {
+    pub fn headers(self) -> [(&'static str, String); 4] {
         let Quota { limit, window } = self.quota;
         [
             ("ratelimit-policy", format!("{limit};w={}", window.as_secs())),
@@ -75,34 +75,5 @@ impl RateAllowance {
             ("ratelimit-remaining", self.remaining.to_string()),
             ("ratelimit-reset", self.reset_s.to_string()),
         ]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_has_so_many_requests_in_a_window() {
-        let (limiter, quota) = (RateLimiter::new(), Quota { limit: 2, window: Duration::from_millis(100) });
-        let refused = |who| limiter.count(quota, who).exceeded;
-        assert_eq!([refused("a"), refused("a"), refused("a"), refused("b")], [false, false, true, false]);
-        assert!(!limiter.count(Quota { limit: 3, ..quota }, "a").exceeded, "another quota counts anew");
-        std::thread::sleep(Duration::from_millis(110));
-        let fresh = limiter.count(quota, "a");
-        assert_eq!((fresh.exceeded, fresh.remaining, fresh.reset_s), (false, 1, 1));
-    }
-
-    #[test]
-    fn the_tighter_limit_is_told() {
-        let budget = |remaining| RateAllowance {
-            quota: Quota { limit: 5, window: Duration::from_secs(60) },
-            exceeded: false,
-            remaining,
-            reset_s: 1,
-        };
-        assert_eq!(budget(3).tighter(Some(budget(2))).remaining, 2);
-        assert_eq!(budget(3).tighter(Some(budget(4))).remaining, 3);
-        assert_eq!(budget(3).tighter(None).headers()[0], ("ratelimit-policy", "5;w=60".into()));
     }
 }

@@ -24,7 +24,10 @@ mod replies;
 mod rooms;
 mod secrets;
 mod server_api;
+mod server_config;
 mod server_faults;
+mod server_limits;
+mod server_log;
 mod server_nip98;
 #[path = "../support/mod.rs"]
 mod support;

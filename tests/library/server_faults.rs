@@ -1,5 +1,7 @@
 //! Every fault of the bundled server, as a client gets to see it.
 
+use nostr_nests::server::call::ApiCall;
+use nostr_nests::server::faults::{Fault, FaultError, Kind, Scope, TABLE};
 use std::time::{Duration, Instant};
 
 use nostr_nests::clock::{Clock, parse_http_date};
@@ -291,4 +293,59 @@ async fn faults_strike_other_calls_when_told_to() {
     assert!(guest.unwrap_err().is_timeout());
     assert_eq!(get(&mock, "/guest").await, 200);
     assert_eq!(client().get(format!("{}/rtc/validate", mock.api())).send().await.unwrap().status(), 502);
+}
+
+fn parse(text: &str) -> Result<Fault, FaultError> {
+    text.parse()
+}
+
+#[test]
+fn faults_are_read_from_text() {
+    let fault = |kind, scope, times| Ok(Fault { kind, scope, times });
+    let status = |code, retry_after| Kind::Status { code, retry_after };
+    for (text, expected) in [
+        ("old-room-kept", fault(Kind::OldRoomKept, Scope::Only(ApiCall::Restart), None)),
+        ("status=500x2", fault(status(500, None), Scope::Only(ApiCall::Restart), Some(2))),
+        ("status=503,3sx1@api", fault(status(503, Some(3)), Scope::Api, Some(1))),
+        ("late-teardown=12s", fault(Kind::LateTeardown(Duration::from_secs(12)), Scope::Only(ApiCall::Restart), None)),
+        ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(ApiCall::Info), None)),
+        ("clock=+94s", fault(Kind::ClockAhead(94_000), Scope::All, None)),
+        ("clock=-2m", fault(Kind::ClockAhead(-120_000), Scope::All, None)),
+        ("clock=2099", fault(Kind::ClockYear(2099), Scope::All, None)),
+        ("internal-endpoint", fault(Kind::InternalEndpoint("livekit:7880".into()), Scope::Api, None)),
+        ("huge-body", fault(Kind::HugeBody(1_000_000_000), Scope::Only(ApiCall::Restart), None)),
+        ("huge-body=5x3", fault(Kind::HugeBody(5), Scope::Only(ApiCall::Restart), Some(3))),
+    ] {
+        assert_eq!(parse(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_fault_is_refused() {
+    assert_eq!(parse("nonsense"), Err(FaultError::Unknown("nonsense".into())));
+    assert_eq!(parse("no-answer@nobody"), Err(FaultError::Call("nobody".into())));
+    for text in ["old-room-kept=1", "status", "status=99", "status=500,soon", "late-teardown=12", "clock=94s"] {
+        assert!(matches!(parse(text), Err(FaultError::Value(..))), "{text}");
+    }
+}
+
+#[test]
+fn every_row_parses_by_its_own_name() {
+    for row in TABLE {
+        let example = match row.argument {
+            "=TIME" => "=2s",
+            "=CODE[,TIME]" => "=500",
+            "=±TIME|YEAR" => "=+1s",
+            _ => "",
+        };
+        assert!(parse(&format!("{}{example}", row.name)).is_ok(), "{}", row.name);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_strikes_as_often_as_it_was_told_to() {
+    let mock = mock(&["status=500x2"]);
+    assert_eq!(get(&mock, "/info").await, 200);
+    assert_eq!([status(&mock).await, status(&mock).await], [500, 500]);
+    assert_eq!(status(&mock).await, 200);
 }

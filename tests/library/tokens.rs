@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use nostr_nests::livekit::token::{Malformed, Problem, decode};
 use nostr_nests::livekit::validate::Refusal;
+use nostr_nests::secret::Secret;
+use nostr_nests::server::token::{Claims, Issuer, TokenError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -102,4 +104,39 @@ proptest! {
         let told = Refusal::read(status, &body).map(|refusal| format!("{refusal} {refusal:?}")).unwrap_or_default();
         prop_assert!(!told.contains("eyJzdWIiOiJ4In0"), "{told}");
     }
+}
+
+fn issuer(secret: &str) -> Issuer {
+    Issuer { key: "devkey".into(), secret: Secret::new(secret) }
+}
+
+#[test]
+fn a_known_token_is_minted_and_read() {
+    // Computed with another implementation (Python's hmac).
+    let token = issuer("secret").mint(&Claims { sub: "a".into(), exp: Some(10), ..Claims::default() });
+    assert_eq!(
+        token,
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIiwiaXNzIjoiZGV2a2V5IiwiZXhwIjoxMH0.\
+         JpQg-FQU17fCQyNxHxP4NTxwGKQ9WjcjMhF-fG2h3Zw"
+    );
+    assert_eq!(issuer("secret").verify(&token, 10).unwrap().sub, "a");
+}
+
+#[test]
+fn what_is_not_valid_is_refused_in_livekits_words() {
+    let claims = Claims { sub: "a".into(), exp: Some(1000), nbf: Some(500), ..Claims::default() };
+    let token = issuer("secret").mint(&claims);
+    for (secret, now, end) in [
+        ("other", 700, "error: token signature is invalid: signature is invalid"),
+        ("secret", 1060, "error: token has invalid claims: token is expired"),
+        ("secret", 439, "error: token has invalid claims: token is not valid yet"),
+    ] {
+        let text = issuer(secret).verify(&token, now).unwrap_err().to_string();
+        assert_eq!(text, format!("invalid token: {token}, {end}"));
+    }
+    assert!(issuer("secret").verify(&token, 1059).is_ok());
+    assert!(issuer("secret").verify(&token, 440).is_ok());
+    assert_eq!(issuer("x").verify("no.jwt.at all", 0), Err(TokenError::Malformed));
+    let foreign = Issuer { key: "other".into(), secret: Secret::new("secret") }.mint(&claims);
+    assert_eq!(issuer("secret").verify(&foreign, 700).unwrap_err().to_string(), "invalid API key: other");
 }

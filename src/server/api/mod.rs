@@ -1,36 +1,40 @@
 //! The calls of the Nests API, in the order of checks that clients know: body, signature, record, rights, LiveKit.
 
-mod lease;
-mod permissions;
 mod restart;
 mod tokens;
-mod validate;
-mod webhook;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use livekit_protocol::Room;
 use nostr::PublicKey;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use url::Url;
 
-use self::lease::Lease;
+use self::restart::Lease;
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
 use super::call::ApiCall;
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
 use super::rate_limit::{Quota, RateAllowance, RateLimiter};
-use super::store::{Record, RoomStore};
+use super::store::{self, Record, RoomStore};
 use super::token::RoomConfig;
 use super::{BackendError, random_uuid};
-use crate::api::wire::{Info, TokenAnswer};
+use crate::api::wire::{Create, Info, Permissions, TokenAnswer};
 use crate::clock::{Clock, rfc3339};
 
 pub(super) use self::tokens::DEPARTURE_TIMEOUT_S;
+
+/// How often a change starts over because the record was changed at the same moment.
+const ATTEMPTS: usize = 10;
 
 pub(super) struct NestsApi {
     pub(super) store: Arc<dyn RoomStore>,
@@ -54,6 +58,18 @@ pub(super) struct ApiRequest {
     /// What clients sign in place of the server's own name and port.
     pub(super) origin: String,
     pub(super) body: Bytes,
+}
+
+#[derive(Deserialize)]
+struct WebhookEvent {
+    event: String,
+    room: Option<WebhookRoom>,
+}
+
+#[derive(Deserialize)]
+struct WebhookRoom {
+    sid: String,
+    name: String,
 }
 
 /// Why a request is not carried out.
@@ -139,7 +155,7 @@ impl ApiRequest {
     }
 
     async fn create(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
-        let wanted = validate::create(body).map_err(|text| refused(StatusCode::BAD_REQUEST, text))?;
+        let wanted = read_create(body).map_err(|text| refused(StatusCode::BAD_REQUEST, text))?;
         let record = Record::new(random_uuid(), signer, wanted.relays, self.nests.clock.now_ms());
         let record = Record { hls_stream: wanted.hls_stream, ..record };
         // The record first: a room without one could not be deleted by anybody.
@@ -227,6 +243,116 @@ impl ApiRequest {
         Ok(HttpAnswer::empty(StatusCode::NO_CONTENT).note(note))
     }
 
+    /// 201 when the record has changed, 204 when it already was so.
+    async fn permissions(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
+        let wanted = read_permissions(body).map_err(|text| refused(StatusCode::BAD_REQUEST, text))?;
+        let changed = self.change(signer, &wanted).await?;
+        let status = if changed { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+        let note = self.tell_media(&wanted).await.err().unwrap_or_default();
+        Ok(HttpAnswer::empty(status).note(note))
+    }
+
+    /// Changes the record if that is necessary; whether it was.
+    async fn change(&self, signer: &str, wanted: &Permissions) -> Result<bool, ApiFailure> {
+        for _ in 0..ATTEMPTS {
+            let record = self.record().await?;
+            let is_host = record.host == signer;
+            if !is_host && !record.admins.iter().any(|admin| admin == signer) {
+                return Err(refused(StatusCode::FORBIDDEN, "Insufficient permissions"));
+            }
+            if wanted.is_admin.is_some() && !is_host {
+                return Err(refused(StatusCode::FORBIDDEN, "Only host can manage admin permissions"));
+            }
+            let (mut new, who) = (record.clone(), &wanted.participant);
+            let speakers_changed = wanted.can_publish.is_some_and(|listed| list(&mut new.speakers, who, listed));
+            let admins_changed = wanted.is_admin.is_some_and(|listed| list(&mut new.admins, who, listed));
+            if !speakers_changed && !admins_changed {
+                return Ok(false);
+            }
+            if self.nests.store.replace(&record, &new).await? {
+                return Ok(true);
+            }
+        }
+        Err(ApiFailure::Unavailable("the record changes all the time".into()))
+    }
+
+    /// Has LiveKit do the same for somebody who is in the room already. If it does not, that is for the log only: the
+    /// record counts.
+    async fn tell_media(&self, wanted: &Permissions) -> Result<(), String> {
+        let media = &self.nests.media;
+        let (room, who) = (&self.id, &wanted.participant);
+        if let Some(can_publish) = wanted.can_publish {
+            media.permit(room, who, can_publish).await.map_err(|e| e.to_string())?;
+        }
+        if let Some(muted) = wanted.mute_microphone {
+            media.mute(room, who, muted).await.map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// What LiveKit tells of its rooms. A room that has closed makes its nest inactive; a nest that is entered lives on.
+    /// Nothing is ever erased: the host may bring the nest back. Events of a room that has been replaced since are ignored.
+    async fn webhook(&self) -> Result<HttpAnswer, ApiFailure> {
+        self.verify_webhook()?;
+        let event: WebhookEvent = serde_json::from_slice(&self.body)
+            .map_err(|_| refused(StatusCode::BAD_REQUEST, "Body is no LiveKit event"))?;
+        let Some(room) = event.room.filter(|room| !room.sid.is_empty() && !room.name.is_empty()) else {
+            return Ok(HttpAnswer::empty(StatusCode::OK).note(event.event));
+        };
+        let done = match event.event.as_str() {
+            "room_started" => self.renew(&room, Some(store::active())).await?,
+            "participant_joined" => self.renew(&room, None).await?,
+            "room_finished" => self.closed(&room).await?,
+            _ => false,
+        };
+        let ignored = if done { "" } else { ", ignored" };
+        Ok(HttpAnswer::empty(StatusCode::OK).note(format!("{} {} {}{ignored}", event.event, room.name, room.sid)))
+    }
+
+    /// LiveKit signs the hash of the body with the secret that it shares with us, for some minutes.
+    fn verify_webhook(&self) -> Result<(), ApiFailure> {
+        let unauthorized = |text: &str| refused(StatusCode::UNAUTHORIZED, text);
+        let token = self.authorization().ok_or_else(|| unauthorized("Missing Authorization header"))?;
+        let token = token.strip_prefix("Bearer ").unwrap_or(token);
+        // LiveKit's words echo the token.
+        let claims = self.nests.media.issuer().verify(token, self.nests.clock.now_s());
+        let claims = claims.map_err(|_| unauthorized("Invalid webhook signature"))?;
+        if claims.exp.is_none() {
+            return Err(unauthorized("Webhook signature never expires"));
+        }
+        if STANDARD.decode(&claims.sha256).ok().as_deref() != Some(Sha256::digest(&self.body).as_slice()) {
+            return Err(unauthorized("Webhook signature is for another body"));
+        }
+        Ok(())
+    }
+
+    /// The present room of a nest lives: so does its record.
+    async fn renew(&self, room: &WebhookRoom, status: Option<String>) -> Result<bool, ApiFailure> {
+        let Some(record) = self.nests.store.get(&room.name).await? else { return Ok(false) };
+        if self.nests.media.find(&room.name).await?.is_none_or(|live| live.sid != room.sid) {
+            return Ok(false);
+        }
+        match status.filter(|status| record.status != *status) {
+            Some(status) => self.set_status(&record, status).await,
+            None => Ok(self.nests.store.renew(&room.name).await.map(|()| true)?),
+        }
+    }
+
+    /// A room has closed. If there is another, or one is being made, it was the old one.
+    async fn closed(&self, room: &WebhookRoom) -> Result<bool, ApiFailure> {
+        // Read first, so that a restart in the meantime makes the write fail.
+        let Some(record) = self.nests.store.get(&room.name).await? else { return Ok(false) };
+        if self.nests.store.restart_unfinished(&room.name).await? || self.nests.media.find(&room.name).await?.is_some()
+        {
+            return Ok(false);
+        }
+        self.set_status(&record, "inactive".into()).await
+    }
+
+    async fn set_status(&self, record: &Record, status: String) -> Result<bool, ApiFailure> {
+        Ok(self.nests.store.replace(record, &Record { status, ..record.clone() }).await?)
+    }
+
     /// Healthy even when nothing behind it is, as upstream.
     fn health(&self) -> HttpAnswer {
         let health = json!({
@@ -264,6 +390,67 @@ impl ApiRequest {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// The body of a creation, checked as upstream's validator does, in its words.
+fn read_create(body: &Value) -> Result<Create, String> {
+    let fields = object(body, &["relays", "hls_stream"])?;
+    let relays = match fields.get("relays") {
+        None => Err("\"relays\" is required"),
+        Some(Value::Array(relays)) if relays.is_empty() => Err("At least one relay is required"),
+        Some(Value::Array(relays)) if relays.len() > 10 => Err("Maximum 10 relays allowed"),
+        Some(Value::Array(relays)) => Ok(relays),
+        Some(_) => Err("\"relays\" must be an array"),
+    }?;
+    let relay = |value: &Value| {
+        let text = value.as_str()?;
+        let url = Url::parse(text).ok()?;
+        matches!(url.scheme(), "ws" | "wss").then(|| text.to_owned())
+    };
+    let relays: Option<Vec<_>> = relays.iter().map(relay).collect();
+    Ok(Create {
+        relays: relays.ok_or("Relays must be valid WebSocket URLs")?,
+        hls_stream: flag(fields, "hls_stream")?.unwrap_or(false),
+    })
+}
+
+fn read_permissions(body: &Value) -> Result<Permissions, String> {
+    let fields = object(body, &["participant", "can_publish", "mute_microphone", "is_admin"])?;
+    let participant = fields.get("participant").ok_or("Participant pubkey is required")?;
+    let hex = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let participant = participant.as_str().filter(hex).ok_or("Participant must be a valid hex pubkey")?;
+    Ok(Permissions {
+        participant: participant.to_ascii_lowercase(),
+        can_publish: flag(fields, "can_publish")?,
+        mute_microphone: flag(fields, "mute_microphone")?,
+        is_admin: flag(fields, "is_admin")?,
+    })
+}
+
+fn object<'a>(body: &'a Value, known: &[&str]) -> Result<&'a Map<String, Value>, String> {
+    let fields = body.as_object().ok_or("\"value\" must be of type object")?;
+    match fields.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => Err(format!("\"{unknown}\" is not allowed")),
+        None => Ok(fields),
+    }
+}
+
+fn flag(fields: &Map<String, Value>, name: &str) -> Result<Option<bool>, String> {
+    match fields.get(name) {
+        None => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(*value)),
+        Some(_) => Err(format!("{name} must be a boolean")),
+    }
+}
+
+/// Puts `who` on a list or takes it off; whether that changed anything.
+fn list(list: &mut Vec<String>, who: &str, listed: bool) -> bool {
+    let before = list.len();
+    list.retain(|key| key != who);
+    if listed {
+        list.push(who.to_owned());
+    }
+    list.len() != before
 }
 
 fn refused(status: StatusCode, text: impl Into<String>) -> ApiFailure {

@@ -1,17 +1,14 @@
 //! What can go wrong on purpose: one table, read by the command line, its help and the tests.
 //!
-//! A new fault is a row here and an arm where it strikes: in `hooks` (the request and its answer) or in `ports` (the
-//! store and the media server behind the API).
+//! A new fault is a row here and an arm in `active`, where it strikes.
 
-mod hooks;
-mod ports;
+mod active;
 
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-pub(super) use hooks::ActiveFaults;
-pub(super) use ports::{FaultyMedia, FaultyStore};
+pub(super) use active::{ActiveFaults, FaultyMedia, FaultyStore};
 
 use super::call::ApiCall;
 use super::lock;
@@ -20,14 +17,14 @@ use crate::clock::Clock;
 /// One fault: what goes wrong, at which calls, how often. Written `NAME[=VALUE][xTIMES][@CALL]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    kind: Kind,
-    scope: Scope,
+    pub kind: Kind,
+    pub scope: Scope,
     /// How many requests it strikes; `None`: all.
-    times: Option<u32>,
+    pub times: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
+pub enum Scope {
     Only(ApiCall),
     /// All but the media server's own endpoint.
     Api,
@@ -35,7 +32,7 @@ enum Scope {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     OldRoomKept,
     LateTeardown(Duration),
     WrongSecret,
@@ -244,66 +241,5 @@ fn clock(value: &str) -> Option<Kind> {
         ("+", text) => offset(text).map(Kind::ClockAhead),
         ("-", text) => offset(text).map(|ms| Kind::ClockAhead(-ms)),
         _ => value.parse().ok().filter(|year| (1970..=9999).contains(year)).map(Kind::ClockYear),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Fault, FaultError> {
-        text.parse()
-    }
-
-    #[test]
-    fn faults_are_read_from_text() {
-        let fault = |kind, scope, times| Ok(Fault { kind, scope, times });
-        let status = |code, retry_after| Kind::Status { code, retry_after };
-        for (text, expected) in [
-            ("old-room-kept", fault(Kind::OldRoomKept, RESTART, None)),
-            ("status=500x2", fault(status(500, None), RESTART, Some(2))),
-            ("status=503,3sx1@api", fault(status(503, Some(3)), Scope::Api, Some(1))),
-            ("late-teardown=12s", fault(Kind::LateTeardown(Duration::from_secs(12)), RESTART, None)),
-            ("no-answer@info", fault(Kind::NoAnswer, Scope::Only(ApiCall::Info), None)),
-            ("clock=+94s", fault(Kind::ClockAhead(94_000), Scope::All, None)),
-            ("clock=-2m", fault(Kind::ClockAhead(-120_000), Scope::All, None)),
-            ("clock=2099", fault(Kind::ClockYear(2099), Scope::All, None)),
-            ("internal-endpoint", fault(Kind::InternalEndpoint("livekit:7880".into()), Scope::Api, None)),
-            ("huge-body", fault(Kind::HugeBody(1_000_000_000), RESTART, None)),
-            ("huge-body=5x3", fault(Kind::HugeBody(5), RESTART, Some(3))),
-        ] {
-            assert_eq!(parse(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_fault_is_refused() {
-        assert_eq!(parse("nonsense"), Err(FaultError::Unknown("nonsense".into())));
-        assert_eq!(parse("no-answer@nobody"), Err(FaultError::Call("nobody".into())));
-        for text in ["old-room-kept=1", "status", "status=99", "status=500,soon", "late-teardown=12", "clock=94s"] {
-            assert!(matches!(parse(text), Err(FaultError::Value(..))), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_row_parses_by_its_own_name() {
-        for row in TABLE {
-            let example = match row.argument {
-                "=TIME" => "=2s",
-                "=CODE[,TIME]" => "=500",
-                "=±TIME|YEAR" => "=+1s",
-                _ => "",
-            };
-            assert!(parse(&format!("{}{example}", row.name)).is_ok(), "{}", row.name);
-        }
-    }
-
-    #[test]
-    fn a_fault_strikes_as_often_as_it_was_told_to() {
-        let faults = Faults(Mutex::new(vec!["status=500x2".parse().unwrap()]));
-        let strikes = |call| !faults.strike(call).0.is_empty();
-        assert!(!strikes(ApiCall::Info));
-        assert!(strikes(ApiCall::Restart) && strikes(ApiCall::Restart));
-        assert!(!strikes(ApiCall::Restart));
     }
 }

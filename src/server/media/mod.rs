@@ -6,9 +6,8 @@ use livekit_protocol::{CreateRoomRequest, ParticipantInfo, Room};
 use super::BackendError;
 use super::token::Issuer;
 
-mod embedded;
+pub(super) mod embedded;
 mod livekit;
-pub(super) mod signal;
 
 pub use embedded::EmbeddedSettings;
 pub(super) use embedded::{Embedded, seconds};

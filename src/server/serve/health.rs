@@ -16,9 +16,9 @@ const FRESH: Duration = Duration::from_millis(250);
 
 /// What Redis and LiveKit say when they are asked, unless they are well. A wrong LiveKit key is not well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BackendHealth {
-    pub(crate) redis: Result<(), String>,
-    pub(crate) livekit: Result<(), String>,
+pub struct BackendHealth {
+    pub redis: Result<(), String>,
+    pub livekit: Result<(), String>,
 }
 
 impl NestServer {

@@ -12,7 +12,7 @@ use crate::server::lock;
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5];
 
 #[derive(Debug, Default)]
-pub(super) struct Metrics(Mutex<Calls>);
+pub struct Metrics(Mutex<Calls>);
 
 type Calls = BTreeMap<&'static str, Answers>;
 
@@ -25,7 +25,7 @@ struct Answers {
 }
 
 impl Metrics {
-    pub(super) fn answered(&self, call: &'static str, status: u16, elapsed: Duration) {
+    pub fn answered(&self, call: &'static str, status: u16, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64();
         let mut calls = lock(&self.0);
         let answers = calls.entry(call).or_default();
@@ -37,7 +37,7 @@ impl Metrics {
         answers.seconds += seconds;
     }
 
-    pub(super) fn text(&self, health: &BackendHealth, connections: usize) -> String {
+    pub fn text(&self, health: &BackendHealth, connections: usize) -> String {
         let (calls, mut text) = (lock(&self.0), String::new());
         // Writing into a string does not fail.
         let _ = write(&mut text, &calls, health, connections);
@@ -69,29 +69,4 @@ fn write(out: &mut String, calls: &Calls, health: &BackendHealth, connections: u
     writeln!(out, "# HELP {name} Whether what is behind the API answers.\n# TYPE {name} gauge")?;
     writeln!(out, "{name}{{service=\"redis\"}} {}", u8::from(health.redis.is_ok()))?;
     writeln!(out, "{name}{{service=\"livekit\"}} {}", u8::from(health.livekit.is_ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_counted_by_call_status_and_time() {
-        let metrics = Metrics::default();
-        metrics.answered("restart", 200, Duration::from_millis(8));
-        metrics.answered("restart", 503, Duration::from_secs(3));
-        let text = metrics.text(&BackendHealth { redis: Ok(()), livekit: Err("down".into()) }, 4);
-        for line in [
-            "nest_serve_requests_total{call=\"restart\",status=\"200\"} 1",
-            "nest_serve_request_seconds_bucket{call=\"restart\",le=\"0.005\"} 0",
-            "nest_serve_request_seconds_bucket{call=\"restart\",le=\"0.01\"} 1",
-            "nest_serve_request_seconds_bucket{call=\"restart\",le=\"2.5\"} 1",
-            "nest_serve_request_seconds_bucket{call=\"restart\",le=\"+Inf\"} 2",
-            "nest_serve_request_seconds_count{call=\"restart\"} 2",
-            "nest_serve_connections 4",
-            "nest_serve_up{service=\"livekit\"} 0",
-        ] {
-            assert!(text.lines().any(|is| is == line), "{line}\n{text}");
-        }
-    }
 }

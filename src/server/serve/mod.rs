@@ -1,9 +1,9 @@
 //! The Nests API for real: on Redis and LiveKit, as one of several processes that share them.
 
-mod client_ip;
+pub mod client_ip;
 mod health;
-mod metrics;
-mod public_url;
+pub mod metrics;
+pub mod public_url;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 pub(crate) use self::client_ip::network;
-pub(crate) use self::health::BackendHealth;
+pub use self::health::BackendHealth;
 use self::metrics::Metrics;
 pub(crate) use self::public_url::{public_endpoint, public_origin};
 use super::BackendError;

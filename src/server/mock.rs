@@ -1,0 +1,412 @@
+//! A server to play with: on loopback, on a thread of its own, with a nest called `demo`. It answers the API, the signal
+//! endpoint and the relay, struck by faults.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
+use hyper::{HeaderMap, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use livekit_protocol::Room;
+use nostr::{Event, EventBuilder, Keys, Kind, Tag};
+use nostr_relay_builder::prelude::{MemoryDatabase, MemoryDatabaseOptions, NostrDatabase as _};
+use nostr_relay_builder::{LocalRelay, RelayBuilder};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::access_log::LogSink;
+use super::answer::HttpAnswer;
+use super::api::{ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
+use super::call::{ApiCall, HttpRoute};
+use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia, FaultyStore};
+use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
+use super::media::{self, Embedded, EmbeddedSettings, Livekit, LivekitConfig, MediaServer, embedded};
+use super::rate_limit::{Quota, RateLimiter};
+use super::store::{Memory, Record};
+use super::token::{Claims, Issuer};
+use super::{BackendError, lock, random_text};
+use crate::clock::Clock;
+use crate::room::ROOM_KIND;
+use crate::secret::Secret;
+
+/// The nest that is there from the start: its record and its event (open) exist. Its audio room does only where a fault
+/// is about one that does.
+pub const DEMO: &str = "demo";
+
+/// How a mock is to be; the defaults are upstream's.
+#[derive(Clone)]
+pub struct Options {
+    pub faults: Vec<Fault>,
+    pub livekit: Option<LivekitConfig>,
+    pub media: EmbeddedSettings,
+    pub record_ttl: Duration,
+    pub departure_timeout: Duration,
+    /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
+    pub public_origin: Option<String>,
+    pub log: Option<LogSink>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            faults: Vec::new(),
+            livekit: None,
+            media: EmbeddedSettings::default(),
+            record_ttl: Duration::from_secs(24 * 3600),
+            departure_timeout: Duration::from_secs(DEPARTURE_TIMEOUT_S.into()),
+            public_origin: None,
+            log: None,
+        }
+    }
+}
+
+/// A running server; it stops when dropped. Usable with and without a runtime.
+pub struct Mock {
+    service: Arc<MockService>,
+    host: Keys,
+    /// The server ends when this is dropped.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Mock {
+    /// Starts on a free port of 127.0.0.1.
+    pub fn start(options: Options) -> io::Result<Self> {
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
+    }
+
+    pub fn on(listener: TcpListener, options: Options) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let has_room = options.faults.iter().any(Fault::needs_a_room);
+        let service = MockService::new(address, options)?;
+        let host = Keys::generate();
+        let two_hours_ago = Clock::default().now_ms() - 2 * 3600 * 1000;
+        let relays = vec![format!("ws://{address}/relay")];
+        let record = Record::new(DEMO.into(), &host.public_key().to_hex(), relays, two_hours_ago);
+        service.memory.write(record.clone());
+        let event = demo_event(&host, address, &service.endpoint())?;
+        let (stop, stopped) = oneshot::channel();
+        let (ready, started) = mpsc::channel();
+        let serving = service.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name("nest-mock".into()).spawn(move || {
+            runtime.block_on(async move {
+                let begun = async {
+                    serving.events.save_event(&event).await.map_err(io::Error::other)?;
+                    if has_room {
+                        serving.open(&record).await.map_err(io::Error::other)?;
+                    }
+                    tokio::net::TcpListener::from_std(listener)
+                };
+                match begun.await {
+                    Ok(listener) => {
+                        let _ = ready.send(Ok(()));
+                        serving.serve(listener, async { drop(stopped.await) }).await;
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            });
+        })?;
+        let mock = Self { service, host, stop: Some(stop), thread: Some(thread) };
+        started.recv().map_err(io::Error::other)??;
+        Ok(mock)
+    }
+
+    pub fn api(&self) -> String {
+        format!("http://{}", self.service.address)
+    }
+
+    pub fn relay(&self) -> String {
+        format!("ws://{}/relay", self.service.address)
+    }
+
+    pub fn livekit(&self) -> &str {
+        self.service.media.url()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.service.address
+    }
+
+    /// The key that hosts the nest `demo`; a new one each time.
+    pub fn host(&self) -> &Keys {
+        &self.host
+    }
+
+    /// From now on these faults, and no others.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        *lock(&self.service.faults.0) = faults;
+    }
+
+    /// How many requests came for a path (without query).
+    pub fn requests(&self, path: &str) -> usize {
+        lock(&self.service.seen).requests.get(path).copied().unwrap_or_default()
+    }
+
+    pub fn all_requests(&self) -> usize {
+        lock(&self.service.seen).requests.values().sum()
+    }
+
+    pub fn last_authorization(&self) -> Option<String> {
+        lock(&self.service.seen).authorization.clone()
+    }
+
+    pub fn record(&self, id: &str) -> Option<Record> {
+        self.service.memory.peek(id)
+    }
+
+    /// Writes the record of a nest; its lifetime begins anew.
+    pub fn remember(&self, record: Record) {
+        self.service.memory.write(record);
+    }
+
+    /// Forgets the record of a nest, as the store does after a day.
+    pub fn forget(&self, id: &str) {
+        self.service.memory.forget(id);
+    }
+
+    pub fn room(&self, id: &str) -> Option<Room> {
+        self.service.embedded.as_ref()?.room(id)
+    }
+
+    pub fn participants(&self, id: &str) -> Vec<String> {
+        self.service.embedded.as_ref().map(|media| media.identities(id)).unwrap_or_default()
+    }
+
+    pub fn mint(&self, claims: &Claims) -> String {
+        self.service.media.issuer().mint(claims)
+    }
+
+    pub fn media(&self) -> Arc<dyn MediaServer> {
+        self.service.media.clone()
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn demo_event(host: &Keys, address: SocketAddr, endpoint: &str) -> io::Result<Event> {
+    let tags = [
+        vec!["d", DEMO],
+        vec!["room", "Demo nest"],
+        vec!["title", "Demo nest"],
+        vec!["status", "open"],
+        vec!["service", &format!("http://{address}/api/v1/nests")],
+        vec!["streaming", endpoint],
+        vec!["relays", &format!("ws://{address}/relay")],
+        vec!["p", &host.public_key().to_hex(), "", "Host"],
+    ]
+    .map(|tag| Tag::parse(tag).expect("no tag is empty"));
+    EventBuilder::new(Kind::from(ROOM_KIND), "")
+        .tags(tags)
+        .allow_self_tagging()
+        .sign_with_keys(host)
+        .map_err(io::Error::other)
+}
+
+/// Whoever plays with the mock may take all the time that a test takes.
+const LIMITS: HttpLimits =
+    HttpLimits { connections: Semaphore::MAX_PERMITS, body: 1024 * 1024, arrival: Duration::from_secs(3600) };
+
+/// Upstream counts requests for so long.
+const RATE_WINDOW: Duration = Duration::from_secs(15 * 60);
+
+struct MockService {
+    faults: Faults,
+    media: Arc<dyn MediaServer>,
+    /// The same media server, if it is the embedded one.
+    embedded: Option<Arc<Embedded>>,
+    memory: Arc<Memory>,
+    events: MemoryDatabase,
+    relay: LocalRelay,
+    departure_timeout_s: u32,
+    rate_limiter: RateLimiter<IpAddr>,
+    address: SocketAddr,
+    public_origin: Option<String>,
+    seen: Mutex<SeenRequests>,
+    front: HttpFront,
+}
+
+#[derive(Debug, Default)]
+struct SeenRequests {
+    requests: HashMap<String, usize>,
+    authorization: Option<String>,
+}
+
+impl MockService {
+    fn new(address: SocketAddr, options: Options) -> io::Result<Arc<Self>> {
+        let Options { faults, livekit, media, record_ttl, departure_timeout, public_origin, log } = options;
+        let (media, embedded): (Arc<dyn MediaServer>, _) = if let Some(config) = livekit {
+            let livekit = Livekit::new(config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+            (Arc::new(livekit), None)
+        } else {
+            let issuer = Issuer { key: "nest-mock".into(), secret: Secret::new(random_text(40)) };
+            let embedded = Embedded::new(format!("ws://{address}"), issuer, media);
+            (embedded.clone(), Some(embedded))
+        };
+        let events = MemoryDatabase::with_opts(MemoryDatabaseOptions { events: true, max_events: Some(10_000) });
+        Ok(Arc::new(Self {
+            faults: Faults(Mutex::new(faults)),
+            media,
+            embedded,
+            memory: Arc::new(Memory::new(record_ttl)),
+            relay: LocalRelay::new(RelayBuilder::default().database(events.clone())),
+            events,
+            departure_timeout_s: media::seconds(departure_timeout),
+            rate_limiter: RateLimiter::new(),
+            address,
+            public_origin,
+            seen: Mutex::default(),
+            front: HttpFront::new(LIMITS, log),
+        }))
+    }
+
+    /// Serves until `stop` is ready, then ends everything at once.
+    async fn serve(self: &Arc<Self>, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
+        http::serve(self, listener, stop, Duration::ZERO).await;
+        self.relay.shutdown();
+    }
+
+    /// Opens the audio room of a record, as if that had been done when the record was made.
+    async fn open(&self, record: &Record) -> Result<(), BackendError> {
+        self.media.create(&self.nests(&ActiveFaults::default()).room_of(record, None)).await?;
+        if let Some(embedded) = &self.embedded {
+            embedded.backdate(&record.id, record.created_at);
+        }
+        Ok(())
+    }
+
+    /// The media server as clients are told to dial it.
+    fn endpoint(&self) -> String {
+        format!("wss+livekit://{}", self.media.url().trim_start_matches("ws://").trim_start_matches("wss://"))
+    }
+
+    fn nests(&self, faults: &ActiveFaults) -> Arc<NestsApi> {
+        Arc::new(NestsApi {
+            store: Arc::new(FaultyStore::new(self.memory.clone(), faults.clone())),
+            media: Arc::new(FaultyMedia::new(self.media.clone(), faults.clone())),
+            clock: self.faults.clock(),
+            endpoint: self.endpoint(),
+            departure_timeout_s: self.departure_timeout_s,
+            mimic_upstream: true,
+            key_limit: None,
+        })
+    }
+
+    /// The origin of a request, as the client has to have signed it.
+    fn origin(&self, headers: &HeaderMap) -> String {
+        let localhost = format!("localhost:{}", self.address.port());
+        match &self.public_origin {
+            Some(origin) => origin.trim_end_matches('/').to_owned(),
+            None if headers.get(HOST).is_some_and(|host| *host == *localhost) => format!("http://{localhost}"),
+            None => format!("http://{}", self.address),
+        }
+    }
+
+    async fn api(
+        &self,
+        call: ApiCall,
+        id: String,
+        request: Request<Incoming>,
+        client: IpAddr,
+    ) -> Result<HttpAnswer, ConnectionDropped> {
+        let faults = self.faults.strike(call);
+        let (head, body) = request.into_parts();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        if let Some(answer) = faults.before(path, head.headers.get(AUTHORIZATION))? {
+            return faults.after(answer).await;
+        }
+        let quota = self.faults.rate_limit().map(|limit| Quota { limit, window: RATE_WINDOW });
+        let budget = quota.map(|quota| self.rate_limiter.count(quota, client));
+        if let Some(budget) = budget.filter(|budget| budget.exceeded) {
+            let text = "Too many requests from this IP, please try again later.";
+            let answer = HttpAnswer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
+            return Ok(answer.with_budget(Some(budget)).header(RETRY_AFTER, budget.reset_s));
+        }
+        let body = match self.front.read_body(body).await {
+            Ok(body) => body,
+            Err(refused) => return Ok(*refused),
+        };
+        let (nests, origin) = (self.nests(&faults), self.origin(&head.headers));
+        let request = ApiRequest { nests, call, id, head, origin, body };
+        let answer = self.front.carry_out(request.answer()).await.ok_or(ConnectionDropped)?;
+        faults.after(answer.with_budget(budget)).await
+    }
+
+    async fn signal(
+        &self,
+        media: &Arc<Embedded>,
+        join: bool,
+        request: Request<Incoming>,
+    ) -> Result<HttpAnswer, ConnectionDropped> {
+        let faults = self.faults.strike(ApiCall::Signal);
+        if faults.media_down() {
+            return Err(ConnectionDropped);
+        }
+        let answer = match faults.before(request.uri().path(), None)? {
+            Some(answer) => answer,
+            None if join => embedded::connect(&self.front, media.clone(), faults.text(embedded::VERSION), request),
+            None => embedded::validate(media, &request),
+        };
+        faults.after(answer).await
+    }
+
+    fn relay(&self, mut request: Request<Incoming>, client: SocketAddr) -> HttpAnswer {
+        let Some((answer, upgraded)) = http::upgrade_to_websocket(&mut request) else {
+            return HttpAnswer::error(StatusCode::UPGRADE_REQUIRED, "This is a Nostr relay");
+        };
+        let relay = self.relay.clone();
+        self.front.spawn(async move {
+            if let Ok(stream) = upgraded.await {
+                // An error is a client that has gone.
+                let _ = relay.take_connection(TokioIo::new(stream), client).await;
+            }
+        });
+        answer
+    }
+
+    fn note(&self, request: &Request<Incoming>) {
+        let mut seen = lock(&self.seen);
+        *seen.requests.entry(request.uri().path().to_owned()).or_default() += 1;
+        if let Some(value) = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+            seen.authorization = Some(value.to_owned());
+        }
+    }
+}
+
+impl HttpService for MockService {
+    fn front(&self) -> &HttpFront {
+        &self.front
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<HttpAnswer, ConnectionDropped> {
+        self.note(&request);
+        // The media server's clock is right when that of the API is wrong.
+        let (api_clock, media_clock) = (self.faults.clock(), Clock::default());
+        let (answer, clock) = match (HttpRoute::of(request.method(), request.uri().path()), &self.embedded) {
+            (HttpRoute::Api(call, id), _) => (self.api(call, id, request, client.ip()).await?, api_clock),
+            (HttpRoute::Relay, _) => (self.relay(request, client), api_clock),
+            (HttpRoute::Signal, Some(media)) => (self.signal(media, true, request).await?, media_clock),
+            (HttpRoute::Validate, Some(media)) => (self.signal(media, false, request).await?, media_clock),
+            (HttpRoute::Signal | HttpRoute::Validate, None) => (HttpAnswer::no_endpoint(), media_clock),
+            (HttpRoute::Nowhere, _) => (HttpAnswer::no_endpoint(), api_clock),
+        };
+        Ok(HttpAnswer { clock, ..answer })
+    }
+}
