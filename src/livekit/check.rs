@@ -71,6 +71,12 @@ pub struct Tools<'a> {
     pub reporter: &'a dyn Reporter,
 }
 
+impl std::fmt::Debug for Tools<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tools").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
 /// Runs the check. Ends within the timeout, the hold, and half a second for leaving.
 pub async fn run(check: &Check<'_>, tools: &Tools<'_>) -> CheckReport {
     let started = Instant::now();
