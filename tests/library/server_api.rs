@@ -1,13 +1,11 @@
 //! The Nests API of the bundled server, asked by a client that shares no code with it.
 
-use nostr_nests::server::call::{ApiCall, CALLS, HttpRoute};
-use nostr_nests::server::random_uuid;
 use std::time::Duration;
 
 use nostr::Keys;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::LivekitConfig;
-use nostr_nests::server::{DEMO, Mock, Options};
+use nostr_nests::server::{ApiCall, CALLS, DEMO, HttpRoute, Mock, Options, random_uuid};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
