@@ -293,11 +293,13 @@ pub struct RateAllowance {
     pub reset_s: u64,
 }
 
-impl<K: Eq + Hash> RateLimiter<K> {
-    pub fn new() -> Self {
+impl<K> Default for RateLimiter<K> {
+    fn default() -> Self {
         Self { window: Mutex::new(None) }
     }
+}
 
+impl<K: Eq + Hash> RateLimiter<K> {
     /// Counts a request. Another quota than before begins a new window.
     pub fn count(&self, quota: Quota, who: K) -> RateAllowance {
         let mut window = lock(&self.window);

@@ -262,7 +262,7 @@ impl MockService {
             relay: LocalRelay::new(RelayBuilder::default().database(events.clone())),
             events,
             departure_timeout_s: media::seconds(departure_timeout),
-            rate_limiter: RateLimiter::new(),
+            rate_limiter: RateLimiter::default(),
             address,
             public_origin,
             seen: Mutex::default(),

@@ -43,7 +43,7 @@ fn networks() {
 
 #[test]
 fn each_has_so_many_requests_in_a_window() {
-    let (limiter, quota) = (RateLimiter::new(), Quota { limit: 2, window: Duration::from_millis(100) });
+    let (limiter, quota) = (RateLimiter::default(), Quota { limit: 2, window: Duration::from_millis(100) });
     let refused = |who| limiter.count(quota, who).exceeded;
     assert_eq!([refused("a"), refused("a"), refused("a"), refused("b")], [false, false, true, false]);
     assert!(!limiter.count(Quota { limit: 3, ..quota }, "a").exceeded, "another quota counts anew");

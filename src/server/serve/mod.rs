@@ -81,7 +81,7 @@ impl NestServer {
             endpoint: proxy::announced(&settings.endpoint),
             departure_timeout_s: DEPARTURE_TIMEOUT_S,
             mimic_upstream: false,
-            key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::new())),
+            key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::default())),
         };
         let limits = HttpLimits { connections: settings.connections, body: BODY_LIMIT, arrival: ARRIVAL };
         Ok(Arc::new(Self {
@@ -89,7 +89,7 @@ impl NestServer {
             origin: settings.origin,
             endpoint: settings.endpoint,
             trusted: settings.trusted,
-            address_limit: settings.address_quota.map(|quota| (quota, RateLimiter::new())),
+            address_limit: settings.address_quota.map(|quota| (quota, RateLimiter::default())),
             health: Mutex::default(),
             metrics: Metrics::default(),
             front: HttpFront::new(limits, Some(settings.log)),
