@@ -258,7 +258,7 @@ fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<Stri
 }
 
 /// The `RateLimit` headers in the spellings of the draft's versions: a field of its own, `remaining=5`, `r=5`.
-fn remaining(headers: &HeaderMap) -> Option<u32> {
+pub fn remaining(headers: &HeaderMap) -> Option<u32> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let own = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining")).and_then(|n| n.trim().parse().ok());
     own.or_else(|| {
@@ -268,38 +268,10 @@ fn remaining(headers: &HeaderMap) -> Option<u32> {
 }
 
 /// `Retry-After` is seconds or a date (RFC 9110, 10.2.3).
-fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
+pub fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
     let wait_ms = clock::parse_http_date(text.trim())?.saturating_sub(now_ms);
     Some(Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_in_both_forms() {
-        assert_eq!(retry_after("120", 0), Some(Duration::from_mins(2)));
-        let date = clock::http_date(1_795_417_759_000);
-        assert_eq!(retry_after(&date, 1_795_417_749_000), Some(Duration::from_secs(10)));
-        assert_eq!(retry_after(&date, 1_795_417_799_000), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", 0), None);
-    }
-
-    #[test]
-    fn what_is_left_of_a_limit_in_all_spellings() {
-        for (name, value, left) in [
-            ("ratelimit-remaining", "7", Some(7)),
-            ("x-ratelimit-remaining", "7", Some(7)),
-            ("ratelimit", "limit=100, remaining=7, reset=50", Some(7)),
-            ("ratelimit", "\"default\";r=7;t=50", Some(7)),
-            ("ratelimit", "soon", None),
-        ] {
-            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-            assert_eq!(remaining(&headers), left, "{name}: {value}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! A relay is a stranger: it is bounded in time, size and number, and believed only what the host has signed.
 
 mod event;
-mod gather;
+pub mod gather;
 mod rewrite;
 mod session;
 

@@ -5,6 +5,7 @@ mod check;
 mod check_connect;
 mod check_room;
 mod clock;
+mod dialler;
 mod endpoints;
 mod freshness;
 mod key_commands;
@@ -16,6 +17,7 @@ mod nip98;
 mod ports;
 mod properties;
 mod proxies;
+mod quic;
 mod relay_bounds;
 mod relay_event;
 mod relay_fetch;
@@ -29,6 +31,10 @@ mod server_faults;
 mod server_limits;
 mod server_log;
 mod server_nip98;
+mod server_routes;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod tokens;
+#[cfg(feature = "media")]
+mod turn;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nostr::{Keys, RelayUrl};
+use nostr_nests::relay::gather::may_lead_to;
 use nostr_nests::relay::{Asked, RelayError, RelayTrouble};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{RelayBuilderNip42, RelayBuilderNip42Mode};
@@ -178,4 +179,19 @@ async fn a_list_has_each_nest_once_newest_first() {
     assert_eq!(listed.rooms[0].event.title(), Some("seven"));
     assert_eq!((&listed.rooms[0].seen_on, &listed.rooms[0].stale_on), (&vec![b], &vec![a]));
     assert!(listed.rooms.is_sorted_by_key(|room| std::cmp::Reverse(room.event.created_at())));
+}
+
+#[test]
+fn a_list_from_elsewhere_does_not_lead_to_this_machine() {
+    let relay = |url: &str| RelayUrl::parse(url).unwrap();
+    for (from, to, allow_http, expected) in [
+        ("wss://far.example", "wss://other.example", false, true),
+        ("wss://far.example", "ws://other.example", false, false),
+        ("wss://far.example", "ws://other.example", true, true),
+        ("wss://far.example", "ws://127.0.0.1:6379", true, false),
+        ("wss://far.example", "wss://localhost", false, false),
+        ("ws://127.0.0.1:7777", "ws://[::1]:7778", false, true),
+    ] {
+        assert_eq!(may_lead_to(&relay(from), &relay(to), allow_http), expected, "{from} {to}");
+    }
 }

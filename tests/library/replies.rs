@@ -1,6 +1,11 @@
 //! What an answer of the API says to a person.
 
+use std::time::Duration;
+
 use nostr_nests::api::HttpReply;
+use nostr_nests::api::http::{remaining, retry_after};
+use nostr_nests::clock;
+use reqwest::header::HeaderMap;
 
 fn reply(status: u16, html: bool, body: &str) -> HttpReply {
     HttpReply {
@@ -33,4 +38,27 @@ fn error_texts_of_all_kinds() {
 #[test]
 fn the_clock_of_the_server() {
     assert_eq!(reply(401, false, "").clock_ahead_s(), Some(94));
+}
+
+#[test]
+fn retry_after_in_both_forms() {
+    assert_eq!(retry_after("120", 0), Some(Duration::from_mins(2)));
+    let date = clock::http_date(1_795_417_759_000);
+    assert_eq!(retry_after(&date, 1_795_417_749_000), Some(Duration::from_secs(10)));
+    assert_eq!(retry_after(&date, 1_795_417_799_000), Some(Duration::ZERO));
+    assert_eq!(retry_after("soon", 0), None);
+}
+
+#[test]
+fn what_is_left_of_a_limit_in_all_spellings() {
+    for (name, value, left) in [
+        ("ratelimit-remaining", "7", Some(7)),
+        ("x-ratelimit-remaining", "7", Some(7)),
+        ("ratelimit", "limit=100, remaining=7, reset=50", Some(7)),
+        ("ratelimit", "\"default\";r=7;t=50", Some(7)),
+        ("ratelimit", "soon", None),
+    ] {
+        let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+        assert_eq!(remaining(&headers), left, "{name}: {value}");
+    }
 }

@@ -1,9 +1,9 @@
-//! Every fault of the bundled server, as a client gets to see it.
+//! Every fault of the bundled server, as it is written and as a client gets to see it.
 
-use nostr_nests::server::faults::{Fault, FaultError, Kind, Scope, TABLE};
 use std::time::{Duration, Instant};
 
 use nostr_nests::clock::{Clock, parse_http_date};
+use nostr_nests::server::faults::{Fault, FaultError, Kind, Scope, TABLE};
 use nostr_nests::server::{ApiCall, DEMO, Mock, Options};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};

@@ -14,7 +14,7 @@ mod reports;
 #[cfg(feature = "media")]
 mod runtime;
 #[cfg(feature = "media")]
-mod turn;
+pub mod turn;
 #[cfg(feature = "media")]
 mod voice;
 

@@ -19,12 +19,12 @@ use crate::net::tls::TlsFailure;
 use crate::secret::excerpt;
 
 /// RFC 7065, with what it takes to be let in.
-pub(super) struct Turn {
+pub struct Turn {
     pub url: String,
-    secure: bool,
-    tcp: bool,
-    host: String,
-    port: u16,
+    pub secure: bool,
+    pub tcp: bool,
+    pub host: String,
+    pub port: u16,
     username: String,
     credential: String,
 }
@@ -50,7 +50,7 @@ pub(super) fn advertised(servers: &[proto::IceServer]) -> Vec<Turn> {
     servers.iter().flat_map(|server| server.urls.iter().filter_map(|url| read(url, server))).collect()
 }
 
-fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
+pub fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
     let (scheme, rest) = url.split_once(':')?;
     let secure = match scheme {
         "turn" => false,
@@ -76,7 +76,7 @@ fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
 
 impl Turn {
     /// Looks it up, and connects where that is needed.
-    pub async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, Failure> {
+    pub(super) async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, Failure> {
         let refused = |error: std::io::Error| Failure::Broken(io_text(&error).to_lowercase());
         let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;
         let found: Vec<SocketAddr> = found.collect();
@@ -113,7 +113,7 @@ impl Turn {
 }
 
 /// Carries TURN messages between datagrams and a stream (RFC 8656, 3.1 and 12.5) until one of both ends.
-async fn pump(socket: UdpSocket, stream: impl AsyncRead + AsyncWrite) {
+pub async fn pump(socket: UdpSocket, stream: impl AsyncRead + AsyncWrite) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut datagram = vec![0; 2048];
     let mut caller = None;
@@ -159,55 +159,4 @@ fn message(bytes: &[u8]) -> Option<(usize, usize)> {
         0 => (20 + length, 20 + length),
         _ => (4 + length, (4 + length).next_multiple_of(4)),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_as_livekit_writes_them() {
-        let server = proto::IceServer { username: "u".into(), credential: "c".into(), ..Default::default() };
-        let read = |url| read(url, &server).map(|turn| (turn.secure, turn.tcp, turn.host, turn.port));
-        for (url, expected) in [
-            ("turn:203.0.113.9:3478?transport=udp", Some((false, false, "203.0.113.9", 3478))),
-            ("turn:[2001:db8::9]:3479?transport=udp", Some((false, false, "2001:db8::9", 3479))),
-            ("turn:[2001:db8::9]", Some((false, false, "2001:db8::9", 3478))),
-            ("turns:turn.example:443?transport=tcp", Some((true, true, "turn.example", 443))),
-            ("turns:turn.example", Some((true, true, "turn.example", 5349))),
-            ("turn:turn.example?transport=tcp", Some((false, true, "turn.example", 3478))),
-            ("stun:stun.example:19302", None),
-            ("turn:turn.example:99999", None),
-        ] {
-            let expected = expected.map(|(secure, tcp, host, port)| (secure, tcp, host.to_owned(), port));
-            assert_eq!(read(url), expected, "{url}");
-        }
-    }
-
-    #[tokio::test]
-    async fn messages_keep_their_edges() {
-        let (near, mut far) = tokio::io::duplex(256);
-        let bridge = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let library = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        library.connect(bridge.local_addr().unwrap()).await.unwrap();
-        let pump = tokio::spawn(pump(bridge, near));
-
-        let stun = [&[0, 1, 0, 4][..], &[7; 16], &[1, 2, 3, 4]].concat();
-        let data = [0x40, 0, 0, 2, 8, 9];
-        library.send(&stun).await.unwrap();
-        library.send(&data).await.unwrap();
-        let mut seen = vec![0; 32];
-        far.read_exact(&mut seen).await.unwrap();
-        assert_eq!(seen, [&stun[..], &data, &[0, 0]].concat(), "channel data is padded on a stream");
-
-        far.write_all(&seen[..10]).await.unwrap();
-        far.write_all(&seen[10..]).await.unwrap();
-        let mut got = [0; 64];
-        let length = library.recv(&mut got).await.unwrap();
-        assert_eq!(got[..length], stun);
-        let length = library.recv(&mut got).await.unwrap();
-        assert_eq!(got[..length], data, "and not in a datagram");
-        drop(far);
-        pump.await.unwrap();
-    }
 }

@@ -18,7 +18,7 @@ pub use self::failure::TlsFailure;
 
 /// Why a file of certificates cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PemError {
+pub enum PemError {
     /// No `BEGIN CERTIFICATE`.
     #[error("it holds no certificate in PEM form")]
     Empty,
@@ -27,7 +27,7 @@ pub(crate) enum PemError {
 }
 
 /// Reads the certificates of a PEM file such as a CA bundle; unreadable ones among readable ones are left out.
-pub(crate) fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect();
     if found.is_empty() {
         return Err(PemError::Empty);
@@ -38,7 +38,7 @@ pub(crate) fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemEr
 }
 
 /// Whether a file looks like a CA bundle, without reading all of it as [`read_pem`] does.
-pub(crate) fn holds_certificates(pem: &[u8]) -> Result<(), PemError> {
+pub fn holds_certificates(pem: &[u8]) -> Result<(), PemError> {
     let mark = b"-----BEGIN CERTIFICATE-----";
     pem.windows(mark.len()).any(|bytes| bytes == mark).then_some(()).ok_or(PemError::Empty)
 }
@@ -133,16 +133,16 @@ impl ServerCertVerifier for NamingVerifier {
 
 /// What people are told of a certificate; of one that cannot be read, nothing. It does not decide about trust.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct CertificateFacts {
+pub struct CertificateFacts {
     /// The common name of whoever signed it, or else the organisation.
-    issuer: Option<String>,
-    self_signed: bool,
+    pub issuer: Option<String>,
+    pub self_signed: bool,
     /// When it ends, in seconds since the Unix epoch.
-    not_after: Option<i64>,
+    pub not_after: Option<i64>,
 }
 
 impl CertificateFacts {
-    fn read(cert: &CertificateDer<'_>) -> Self {
+    pub fn read(cert: &CertificateDer<'_>) -> Self {
         let Ok((_, cert)) = X509Certificate::from_der(cert) else { return Self::default() };
         Self {
             issuer: name(cert.issuer()),
@@ -181,49 +181,6 @@ impl TlsSession {
             },
             issuer: cert.issuer,
             not_after: cert.not_after,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-
-    use super::*;
-
-    #[test]
-    fn issuer_and_end_are_named() {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::OrganizationName, "Home Ltd");
-        params.distinguished_name.push(DnType::CommonName, "Home CA");
-        let issuer = Issuer::new(params, KeyPair::generate().unwrap());
-        let mut leaf = CertificateParams::new(vec!["h.example".into()]).unwrap();
-        leaf.not_after = rcgen::date_time_ymd(2031, 5, 6);
-        let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
-        let end = Some("2031-05-06T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second());
-        let shown = CertificateFacts { issuer: Some("Home CA".into()), self_signed: false, not_after: end };
-        assert_eq!(CertificateFacts::read(leaf.der()), shown);
-        let own = rcgen::generate_simple_self_signed(["h.example".into()]).unwrap();
-        assert!(CertificateFacts::read(own.cert.der()).self_signed);
-    }
-
-    #[test]
-    fn a_bundle_keeps_what_can_be_read() {
-        let cert = rcgen::generate_simple_self_signed(["h.example".into()]).unwrap().cert.pem();
-        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert_eq!(read_pem(format!("# text\n{broken}{cert}").as_bytes()).unwrap().len(), 1);
-        assert_eq!(read_pem(broken.as_bytes()), Err(PemError::Unreadable));
-        assert_eq!(read_pem(b"no certificate"), Err(PemError::Empty));
-        assert_eq!(holds_certificates(cert.as_bytes()), Ok(()));
-        assert_eq!(holds_certificates(b"no certificate"), Err(PemError::Empty));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_are_survived(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-            let _ = read_pem(&bytes);
-            CertificateFacts::read(&CertificateDer::from(bytes));
         }
     }
 }
