@@ -15,7 +15,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::rate_limit::RateAllowance;
+use super::http::RateAllowance;
 use crate::api::wire::Failure;
 use crate::clock::{Clock, http_date};
 

@@ -1,8 +1,11 @@
-//! The HTTP front of `mock` and `serve`: from connections to requests, within limits, and back. What answers the
+//! The HTTP front of `mock` and `serve`: from connections to requests, within limits, and back; and the access log. What answers the
 //! requests is an [`HttpService`].
 
+use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::hash::Hash;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,16 +17,17 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
-use super::access_log::{AccessLogEntry, LogSink};
 use super::answer::{Body, HttpAnswer};
 use super::lock;
-use crate::clock::{Clock, millis};
+use crate::clock::{Clock, millis, rfc3339};
+use crate::secret::scrub;
 
 /// The longest head that is read, in bytes; to a longer one hyper answers 431.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -203,4 +207,132 @@ pub(super) fn upgrade_to_websocket(request: &mut Request<Incoming>) -> Option<(H
         accepted.headers().iter().map(|(name, value)| (name.clone(), value.to_str().unwrap_or_default().into()));
     let answer = HttpAnswer { headers: headers.collect(), ..HttpAnswer::empty(accepted.status()) };
     Some((answer, hyper::upgrade::on(request)))
+}
+
+/// Hears of every request once it is answered, or dropped.
+pub type LogSink = Arc<dyn Fn(AccessLogEntry) + Send + Sync>;
+
+/// One request in the access log. Holds no secrets (neither query strings nor headers), but words of strangers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogEntry {
+    /// When the answer was ready, in milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// The client's address; behind a trusted proxy, the one that the proxy names.
+    pub client_ip: IpAddr,
+    pub method: String,
+    /// The path as it came, without the query.
+    pub path: String,
+    /// The HTTP status; `None` when the connection was dropped on purpose.
+    pub status: Option<u16>,
+    /// Milliseconds from the head of the request to that of the answer.
+    pub elapsed_ms: u64,
+    /// What the request did, or why it did not; may be empty.
+    pub note: String,
+}
+
+impl AccessLogEntry {
+    /// For machines, on one line.
+    pub fn json(&self) -> Value {
+        json!({
+            "time": rfc3339(self.time_ms),
+            "status": self.status,
+            "method": self.method,
+            "path": scrub(&self.path),
+            "elapsedMs": self.elapsed_ms,
+            "address": self.client_ip,
+            "note": scrub(&self.note),
+        })
+    }
+
+    /// For people who serve nobody but themselves: without time and address.
+    pub fn brief(&self) -> String {
+        self.line("", "")
+    }
+
+    fn line(&self, start: &str, end: &str) -> String {
+        let status = self.status.map_or_else(|| "---".into(), |status| status.to_string());
+        let note = if self.note.is_empty() { String::new() } else { format!(" · {}", scrub(&self.note)) };
+        format!("{start}{status} {} {} {} ms{end}{note}", self.method, scrub(&self.path), self.elapsed_ms)
+    }
+}
+
+/// For people who run a server.
+impl fmt::Display for AccessLogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = rfc3339(self.time_ms).unwrap_or_default();
+        f.write_str(&self.line(&format!("{time} "), &format!(" {}", self.client_ip)))
+    }
+}
+
+/// How many addresses or keys are counted at most; beyond that a new window begins.
+const COUNTED: usize = 100_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    pub limit: u32,
+    pub window: Duration,
+}
+
+pub struct RateLimiter<K> {
+    window: Mutex<Option<Window<K>>>,
+}
+
+struct Window<K> {
+    quota: Quota,
+    begun: Instant,
+    counts: HashMap<K, u32>,
+}
+
+/// What somebody may still ask for, after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateAllowance {
+    pub quota: Quota,
+    pub exceeded: bool,
+    pub remaining: u32,
+    /// Seconds until the window ends.
+    pub reset_s: u64,
+}
+
+impl<K> Default for RateLimiter<K> {
+    fn default() -> Self {
+        Self { window: Mutex::new(None) }
+    }
+}
+
+impl<K: Eq + Hash> RateLimiter<K> {
+    /// Counts a request. Another quota than before begins a new window.
+    pub fn count(&self, quota: Quota, who: K) -> RateAllowance {
+        let mut window = lock(&self.window);
+        let current = window.take_if(|window| {
+            window.quota == quota && window.begun.elapsed() < quota.window && window.counts.len() < COUNTED
+        });
+        let fresh = || Window { quota, begun: Instant::now(), counts: HashMap::new() };
+        let Window { begun, counts, .. } = window.insert(current.unwrap_or_else(fresh));
+        let count = counts.entry(who).or_default();
+        *count = count.saturating_add(1);
+        RateAllowance {
+            quota,
+            exceeded: *count > quota.limit,
+            remaining: quota.limit.saturating_sub(*count),
+            reset_s: quota.window.saturating_sub(begun.elapsed()).as_secs().max(1),
+        }
+    }
+}
+
+impl RateAllowance {
+    /// Whichever of two budgets leaves less.
+    pub fn tighter(self, other: Option<Self>) -> Self {
+        other.filter(|other| other.remaining < self.remaining).unwrap_or(self)
+    }
+
+    /// `RateLimit-*`, as upstream announces them.
+    pub fn headers(self) -> [(&'static str, String); 4] {
+        let Quota { limit, window } = self.quota;
+        [
+            ("ratelimit-policy", format!("{limit};w={}", window.as_secs())),
+            ("ratelimit-limit", limit.to_string()),
+            ("ratelimit-remaining", self.remaining.to_string()),
+            ("ratelimit-reset", self.reset_s.to_string()),
+        ]
+    }
 }

@@ -19,17 +19,14 @@ use nostr_relay_builder::prelude::{MemoryDatabase, MemoryDatabaseOptions, NostrD
 use nostr_relay_builder::{LocalRelay, RelayBuilder};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::access_log::LogSink;
 use super::answer::HttpAnswer;
 use super::api::{ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
-use super::call::{ApiCall, HttpRoute};
 use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia, FaultyStore};
-use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
+use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService, LogSink, Quota, RateLimiter};
 use super::media::{self, Embedded, EmbeddedSettings, Livekit, LivekitConfig, MediaServer, embedded};
-use super::rate_limit::{Quota, RateLimiter};
 use super::store::{Memory, Record};
 use super::token::{Claims, Issuer};
-use super::{BackendError, lock, random_text};
+use super::{ApiCall, BackendError, HttpRoute, lock, random_text};
 use crate::clock::Clock;
 use crate::room::ROOM_KIND;
 use crate::secret::Secret;

@@ -1,6 +1,6 @@
 //! Where a server says that clients find it.
 
-use nostr_nests::server::serve::public_url::{PublicUrlError, announced, public_endpoint, public_origin};
+use nostr_nests::server::serve::proxy::{PublicUrlError, announced, public_endpoint, public_origin};
 
 #[test]
 fn what_clients_cannot_reach_is_refused() {

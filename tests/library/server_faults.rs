@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nostr_nests::clock::{Clock, parse_http_date};
-use nostr_nests::server::call::ApiCall;
 use nostr_nests::server::faults::{Fault, FaultError, Kind, Scope, TABLE};
-use nostr_nests::server::{DEMO, Mock, Options};
+use nostr_nests::server::{ApiCall, DEMO, Mock, Options};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use nostr_nests::server::rate_limit::{Quota, RateAllowance, RateLimiter};
-use nostr_nests::server::serve::client_ip::{bucket, client_ip, network};
+use nostr_nests::server::http::{Quota, RateAllowance, RateLimiter};
+use nostr_nests::server::serve::proxy::{bucket, client_ip, network};
 use reqwest::header::HeaderMap;
 
 fn seen(connected: &str, forwarded: &[&str], trusted: &[&str]) -> String {

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use nostr_nests::server::AccessLogEntry;
-use nostr_nests::server::serve::BackendHealth;
-use nostr_nests::server::serve::metrics::Metrics;
+use nostr_nests::server::serve::{BackendHealth, Metrics};
 use serde_json::json;
 
 #[test]

@@ -1,7 +1,6 @@
 //! Which call of the API a request is, and the ids of new rooms.
 
-use nostr_nests::server::call::{ApiCall, CALLS, HttpRoute};
-use nostr_nests::server::random_uuid;
+use nostr_nests::server::{ApiCall, CALLS, HttpRoute, random_uuid};
 
 #[test]
 fn calls_are_listed_in_their_order() {

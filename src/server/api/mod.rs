@@ -21,13 +21,12 @@ use url::Url;
 use self::restart::Lease;
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
-use super::call::ApiCall;
+use super::http::{Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
-use super::rate_limit::{Quota, RateAllowance, RateLimiter};
 use super::store::{self, Record, RoomStore};
 use super::token::RoomConfig;
-use super::{BackendError, random_uuid};
+use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{Create, Info, Permissions, TokenAnswer};
 use crate::clock::{Clock, rfc3339};
 

@@ -116,44 +116,27 @@ impl NestsApi {
         CreateRoomRequest { name, empty_timeout, departure_timeout, max_participants, metadata, ..Default::default() }
     }
 
-    pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, room_config: Option<RoomConfig>) -> String {
-        let runs = matches!(role, NestRole::Host | NestRole::Admin);
-        let grants = Grants {
-            can_publish: Some(role != NestRole::Listener),
-            room_admin: Some(runs),
-            room_record: Some(runs),
-            ..Grants::default()
-        };
+    pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, config: Option<RoomConfig>) -> String {
+        let runs = Some(matches!(role, NestRole::Host | NestRole::Admin));
+        let can_publish = Some(role != NestRole::Listener);
+        let grants = Grants { can_publish, room_admin: runs, room_record: runs, ..Grants::default() };
         let name = format!("{role:?}");
-        let claims = Claims {
-            sub: key.into(),
-            metadata: json!({ "role": name.to_lowercase(), "pubkey": key }).to_string(),
-            name,
-            video: Some(grants),
-            room_config,
-            ..Claims::default()
-        };
-        self.sign(room, claims)
+        let metadata = json!({ "role": name.to_lowercase(), "pubkey": key }).to_string();
+        self.sign(room, &grants, config, Claims { sub: key.into(), name, metadata, ..Claims::default() })
     }
 
     pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
-        let claims = Claims {
-            sub: format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase()),
-            name: "Guest".into(),
-            video: Some(Grants { can_publish: Some(false), room_admin: Some(false), ..Grants::default() }),
-            room_config: Some(config),
-            metadata: json!({ "role": "guest" }).to_string(),
-            ..Claims::default()
-        };
-        self.sign(room, claims)
+        let grants = Grants { can_publish: Some(false), room_admin: Some(false), ..Grants::default() };
+        let sub = format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase());
+        let (name, metadata) = ("Guest".into(), json!({ "role": "guest" }).to_string());
+        self.sign(room, &grants, Some(config), Claims { sub, name, metadata, ..Claims::default() })
     }
 
-    fn sign(&self, room: &str, claims: Claims) -> String {
+    fn sign(&self, room: &str, grants: &Grants, config: Option<RoomConfig>, claims: Claims) -> String {
         let now = self.clock.now_s();
-        let (nbf, room_config) = if self.mimic_upstream { (0, None) } else { (now, claims.room_config) };
-        let grants = claims.video.unwrap_or_default();
+        let (nbf, room_config) = if self.mimic_upstream { (0, None) } else { (now, config) };
         let room = Some(room.into());
-        let video = Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..grants });
+        let video = Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..*grants });
         self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), video, room_config, ..claims })
     }
 }

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 pub(super) use active::{ActiveFaults, FaultyMedia, FaultyStore};
 
-use super::call::ApiCall;
-use super::lock;
+use super::{ApiCall, lock};
 use crate::clock::Clock;
 
 /// One fault: what goes wrong, at which calls, how often. Written `NAME[=VALUE][xTIMES][@CALL]`.

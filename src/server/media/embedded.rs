@@ -194,7 +194,9 @@ impl Embedded {
         version: &str,
     ) -> Result<(), WebSocketError> {
         let (welcome, mut seat) = self.join(room, claims, version);
-        for message in [Message::Join(welcome), Message::RefreshToken(self.refreshed(claims))] {
+        let now = Clock::default().now_s();
+        let refreshed = self.issuer.mint(&Claims { exp: Some(now + 600), nbf: Some(now), ..claims.clone() });
+        for message in [Message::Join(welcome), Message::RefreshToken(refreshed)] {
             socket.send(frame(message)).await?;
         }
         let media_due = tokio::time::Instant::now() + self.settings.join_timeout;
@@ -227,12 +229,6 @@ impl Embedded {
                 }
             }
         }
-    }
-
-    /// A token with the same claims that lasts ten minutes from now.
-    fn refreshed(&self, claims: &Claims) -> String {
-        let now = Clock::default().now_s();
-        self.issuer.mint(&Claims { exp: Some(now + 600), nbf: Some(now), ..claims.clone() })
     }
 
     fn new_room(&self, new: &CreateRoomRequest) -> LiveRoom {

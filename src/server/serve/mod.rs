@@ -1,9 +1,7 @@
 //! The Nests API for real: on Redis and LiveKit, as one of several processes that share them.
 
-pub mod client_ip;
 mod health;
-pub mod metrics;
-pub mod public_url;
+pub mod proxy;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -20,20 +18,15 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use url::Url;
 
-pub(crate) use self::client_ip::network;
-pub use self::health::BackendHealth;
-use self::metrics::Metrics;
-pub(crate) use self::public_url::{public_endpoint, public_origin};
-use super::BackendError;
-use super::access_log::LogSink;
+pub use self::health::{BackendHealth, Metrics};
+pub(crate) use self::proxy::{network, public_endpoint, public_origin};
 use super::answer::HttpAnswer;
 use super::api::{ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
-use super::call::{ApiCall, HttpRoute};
-use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService};
+pub(crate) use super::http::Quota;
+use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService, LogSink, RateAllowance, RateLimiter};
 use super::media::{Livekit, LivekitConfig};
-pub(crate) use super::rate_limit::Quota;
-use super::rate_limit::{RateAllowance, RateLimiter};
 use super::store::{Redis, RedisConfig};
+use super::{ApiCall, BackendError, HttpRoute};
 use crate::clock::Clock;
 
 /// The longest head of a request to the API, in bytes: a signature has less than 2000.
@@ -85,7 +78,7 @@ impl NestServer {
             store: Arc::new(Redis::new(&settings.redis, settings.record_ttl)?),
             media: Arc::new(Livekit::new(settings.livekit)?),
             clock: Clock::default(),
-            endpoint: public_url::announced(&settings.endpoint),
+            endpoint: proxy::announced(&settings.endpoint),
             departure_timeout_s: DEPARTURE_TIMEOUT_S,
             mimic_upstream: false,
             key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::default())),
@@ -112,7 +105,7 @@ impl NestServer {
     async fn route(&self, head: Parts, body: Incoming, client_ip: IpAddr) -> (&'static str, HttpAnswer) {
         let path = head.uri.path();
         match (head.method.as_str(), path) {
-            ("GET", "/health") => return ("health", health::answer(&self.backend_health().await, &self.endpoint)),
+            ("GET", "/health") => return ("health", health::health(&self.backend_health().await, &self.endpoint)),
             ("GET", "/health/alive") => return ("health", HttpAnswer::json(StatusCode::OK, &json!({ "alive": true }))),
             ("GET", "/metrics") => {
                 let text = self.metrics.text(&self.backend_health().await, self.front.open_connections());
@@ -143,7 +136,7 @@ impl NestServer {
 
     fn count(&self, client_ip: IpAddr) -> Option<RateAllowance> {
         let (quota, limiter) = self.address_limit.as_ref()?;
-        Some(limiter.count(*quota, client_ip::bucket(client_ip)))
+        Some(limiter.count(*quota, proxy::bucket(client_ip)))
     }
 
     async fn api(&self, call: ApiCall, id: String, head: Parts, body: Incoming) -> HttpAnswer {
@@ -172,7 +165,7 @@ impl HttpService for NestServer {
     }
 
     fn client(&self, connected: SocketAddr, headers: &HeaderMap) -> SocketAddr {
-        SocketAddr::new(client_ip::client_ip(connected.ip(), headers, &self.trusted), connected.port())
+        SocketAddr::new(proxy::client_ip(connected.ip(), headers, &self.trusted), connected.port())
     }
 
     async fn answer(
