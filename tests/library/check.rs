@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use nostr_nests::clock::{parse_http_date, rfc3339};
+use nostr_nests::livekit::RestartWindow;
 use nostr_nests::livekit::Transport;
-use nostr_nests::livekit::check::{Check, Joining, RestartWindow};
+use nostr_nests::livekit::check::{Check, Joining};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use livekit_protocol as proto;
 use nostr_nests::clock::{Clock, rfc3339};
-use nostr_nests::livekit::check::{Check, RestartWindow, Tools, run};
+use nostr_nests::livekit::RestartWindow;
+use nostr_nests::livekit::check::{Check, Tools, run};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
