@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::key::{self, HostKey};
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{self, Candidate, Hints, Source};
-use crate::livekit::validate::{self, Refusal};
+use crate::livekit::validate::{self, TokenRefusal};
 use crate::livekit::{CheckReport, Offset};
 use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
 use crate::net::tls::TlsSession;
@@ -195,7 +195,7 @@ pub(crate) enum Media {
     /// One that answers, and what it says of a listener's token, if there was one.
     Answers {
         endpoint: String,
-        verdict: Option<Result<(), Refusal>>,
+        verdict: Option<Result<(), TokenRefusal>>,
         elapsed: Duration,
     },
     /// None answers; why, one for each endpoint.

@@ -12,7 +12,7 @@ use super::findings::{Findings, Freshness};
 use super::fresh::{self, RestartWindow};
 use super::media::{self, AudioOptions, JoinedRoom, Silence, Transport};
 use super::offset::Offset;
-use super::report::{CheckReport, Outcome, Tried};
+use super::report::{CheckReport, EndpointOutcome, Tried};
 use super::signal::{Ending, JoinError};
 use super::token::{self, Problem};
 use super::validate::{self, ValidateError};
@@ -103,11 +103,11 @@ async fn enter<'a>(
         let limits = candidate.dial_limits(share);
         let tried_at = Instant::now();
         let outcome = if candidate.cleartext {
-            Outcome::Cleartext
+            EndpointOutcome::Cleartext
         } else if joining.is_some_and(|joining| joining.host && !candidate.host_token) {
-            Outcome::NotForHosts
+            EndpointOutcome::NotForHosts
         } else if share.is_zero() {
-            Outcome::NoTime
+            EndpointOutcome::NoTime
         } else {
             tools.reporter.detail(1, &format!("trying {}", candidate.as_str()));
             let connector = joining.map(|joining| Connector { candidate, token: joining.token, tools, limits, until });
@@ -116,14 +116,14 @@ async fn enter<'a>(
                     tools.reporter.detail(2, &inside.entered.timings.describe());
                     findings.tried.push(Tried {
                         candidate: candidate.clone(),
-                        outcome: Outcome::Joined,
+                        outcome: EndpointOutcome::Joined,
                         elapsed: inside.entered.timings.connecting(),
                     });
                     findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
                     return Some(inside);
                 }
-                Ok(None) => Outcome::OnlyAsked,
-                Err(error) => Outcome::Failed(error),
+                Ok(None) => EndpointOutcome::OnlyAsked,
+                Err(error) => EndpointOutcome::Failed(error),
             }
         };
         findings.tried.push(Tried { candidate: candidate.clone(), outcome, elapsed: tried_at.elapsed() });

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::check::{Check, LONGEST_HOLD};
 use super::fresh::{self, FreshnessVerdict};
-use super::media::{AudioFinding, Connected, Failure, Silence, Spoken, Transport};
+use super::media::{AudioFailure, AudioFinding, Connected, Silence, Spoken, Transport};
 use super::offset::{Offset, Span};
-use super::report::{CheckReport, Finding, Media, Outcome, Room, Server, TokenFinding, Tried, Verdict, Whose};
-use super::signal::{Closed, DisconnectReason, Ending, Entered, JoinError};
+use super::report::{
+    CheckReport, EndpointOutcome, Finding, Media, Room, Server, TokenFinding, TokenHolder, Tried, Verdict,
+};
+use super::signal::{DisconnectReason, Ending, Entered, JoinError, SessionClosed};
 use super::token::{self, Problem};
-use super::validate::{Refusal, ValidateAnswer, ValidateError};
+use super::validate::{TokenRefusal, ValidateAnswer, ValidateError};
 use crate::clock::{Clock, rfc3339};
 use crate::net::dial::{DialLayer, TimedOut};
 use crate::report::{Status, Step};
@@ -43,7 +45,7 @@ pub(super) struct Findings<'a> {
     pub media: Option<AudioFinding>,
     /// What came of speaking, if it was tried, and how long that took.
     pub speech: Option<(Result<Spoken, Silence>, Duration)>,
-    pub held: Option<Result<(), Closed>>,
+    pub held: Option<Result<(), SessionClosed>>,
     pub ended_ms: Option<i64>,
     /// When we left, and how many people were inside then.
     pub left: Option<(i64, usize)>,
@@ -72,7 +74,7 @@ impl<'a> Findings<'a> {
     }
 
     /// The reason that a media server gave for not letting our joining token in.
-    pub fn join_refusal(&self) -> Option<&Refusal> {
+    pub fn join_refusal(&self) -> Option<&TokenRefusal> {
         self.tried.iter().find_map(|tried| match tried.turned_away()? {
             JoinError::Refused(refusal) => Some(refusal),
             _ => None,
@@ -91,7 +93,7 @@ impl<'a> Findings<'a> {
 
     pub fn media_ending(&self) -> Option<Ending> {
         match &self.media.as_ref()?.result {
-            Err(Failure::Ended(how)) => Some(how.clone()),
+            Err(AudioFailure::Ended(how)) => Some(how.clone()),
             _ => None,
         }
     }
@@ -99,7 +101,7 @@ impl<'a> Findings<'a> {
     /// Notes that the session ended before there was a hold.
     pub fn ended(&mut self, clock: Clock, how: Option<Ending>) {
         self.ended_ms = Some(clock.now_ms());
-        self.held = how.map(|how| Err(Closed { after: Duration::ZERO, how }));
+        self.held = how.map(|how| Err(SessionClosed { after: Duration::ZERO, how }));
     }
 
     pub fn hold(&self) -> Option<Duration> {
@@ -125,7 +127,7 @@ impl<'a> Findings<'a> {
         let any = |status| steps.iter().any(|step| step.status == status);
         let closes_at_ms = self.closes_at_ms();
         let joined = self.entered.as_ref().map(|entered| &entered.joined);
-        let endpoint = self.tried.iter().find(|tried| tried.outcome == Outcome::Joined);
+        let endpoint = self.tried.iter().find(|tried| tried.outcome == EndpointOutcome::Joined);
         CheckReport {
             verdict: match joined {
                 _ if any(Status::Failed) => Verdict::Unhealthy,
@@ -171,15 +173,15 @@ fn steps(seen: &Findings<'_>) -> Vec<Step<Finding>> {
 
 enum Opinion<'a> {
     Accepted,
-    Refused(&'a Refusal),
+    Refused(&'a TokenRefusal),
     Silence(Option<&'a ValidateError>),
 }
 
 fn token(seen: &Findings<'_>) -> Judged {
     let check = &seen.check;
-    let host = check.host_token.map(|token| one_token(seen, Whose::Host, token, &on_host(seen)));
+    let host = check.host_token.map(|token| one_token(seen, TokenHolder::Host, token, &on_host(seen)));
     let joining = check.join.filter(|joining| check.host_token != Some(joining.token)).map(|joining| {
-        let whose = if joining.host { Whose::Host } else { Whose::Guest };
+        let whose = if joining.host { TokenHolder::Host } else { TokenHolder::Guest };
         one_token(seen, whose, joining.token, &on_joining(seen))
     });
     let rank = |status: &Status| match status {
@@ -204,7 +206,7 @@ fn judged_after(seen: &Findings<'_>) -> Option<Duration> {
 
 fn on_host<'a>(seen: &'a Findings<'_>) -> Opinion<'a> {
     match &seen.host_answer {
-        Some(Ok(ValidateAnswer { verdict: Ok(()) | Err(Refusal::NoSuchRoom), .. })) => Opinion::Accepted,
+        Some(Ok(ValidateAnswer { verdict: Ok(()) | Err(TokenRefusal::NoSuchRoom), .. })) => Opinion::Accepted,
         Some(Ok(ValidateAnswer { verdict: Err(refusal), .. })) => Opinion::Refused(refusal),
         Some(Err(error)) => Opinion::Silence(Some(error)),
         None => Opinion::Silence(None),
@@ -214,13 +216,13 @@ fn on_host<'a>(seen: &'a Findings<'_>) -> Opinion<'a> {
 fn on_joining<'a>(seen: &'a Findings<'_>) -> Opinion<'a> {
     match seen.join_refusal() {
         _ if seen.entered.is_some() => Opinion::Accepted,
-        Some(Refusal::NoSuchRoom) => Opinion::Accepted,
+        Some(TokenRefusal::NoSuchRoom) => Opinion::Accepted,
         Some(refusal) => Opinion::Refused(refusal),
         None => Opinion::Silence(None),
     }
 }
 
-fn one_token(seen: &Findings<'_>, whose: Whose, token: &Secret, opinion: &Opinion<'_>) -> (Status, Finding) {
+fn one_token(seen: &Findings<'_>, whose: TokenHolder, token: &Secret, opinion: &Opinion<'_>) -> (Status, Finding) {
     let (status, found) = match token::decode(token.expose()) {
         Err(malformed) => (Status::Failed, TokenFinding::Malformed(malformed)),
         Ok(claims) => {
@@ -253,14 +255,14 @@ fn clocks_apart_ms(seen: &Findings<'_>) -> Option<i64> {
 fn endpoint(seen: &Findings<'_>) -> Judged {
     let tried = seen.tried.as_slice();
     let elapsed = Some(tried.iter().map(|tried| tried.elapsed).sum());
-    let all = |tried: &[Tried], wanted: fn(&Outcome) -> bool| tried.iter().all(|tried| wanted(&tried.outcome));
+    let all = |tried: &[Tried], wanted: fn(&EndpointOutcome) -> bool| tried.iter().all(|tried| wanted(&tried.outcome));
     let (status, tried) = match tried.iter().position(Tried::answers) {
-        Some(at) if all(&tried[..at], |outcome| matches!(outcome, Outcome::NotForHosts)) => {
+        Some(at) if all(&tried[..at], |outcome| matches!(outcome, EndpointOutcome::NotForHosts)) => {
             (Status::Passed, &tried[..=at])
         }
         Some(at) => (Status::Warned, &tried[..=at]),
         None if tried.is_empty() => return (Status::Failed, Finding::NoEndpoint, None),
-        None if all(tried, |outcome| matches!(outcome, Outcome::OnlyAsked)) => {
+        None if all(tried, |outcome| matches!(outcome, EndpointOutcome::OnlyAsked)) => {
             return (Status::NotChecked, Finding::NothingDialled, elapsed);
         }
         None if tried.iter().any(Tried::cut_short) => (Status::NotChecked, tried),
@@ -278,13 +280,15 @@ fn signal(seen: &Findings<'_>) -> Judged {
     let Some((tried, error)) = seen.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
         let finding = match seen.check.join {
             None => Finding::NoTokenToJoin(room(), seen.check.no_token.map(str::to_owned)),
-            _ if seen.tried.iter().all(|tried| matches!(tried.outcome, Outcome::OnlyAsked)) => Finding::NothingDialled,
+            _ if seen.tried.iter().all(|tried| matches!(tried.outcome, EndpointOutcome::OnlyAsked)) => {
+                Finding::NothingDialled
+            }
             _ => Finding::NotReached,
         };
         return (Status::NotChecked, finding, None);
     };
     let (status, finding) = match error {
-        JoinError::Refused(Refusal::NoSuchRoom) => (Status::Failed, Finding::NoSuchRoom(room())),
+        JoinError::Refused(TokenRefusal::NoSuchRoom) => (Status::Failed, Finding::NoSuchRoom(room())),
         JoinError::TimedOut(TimedOut { cut_short: true, .. }) => {
             (Status::NotChecked, Finding::TurnedAway(tried.clone()))
         }
@@ -327,10 +331,12 @@ fn media(seen: &Findings<'_>) -> Judged {
             Transport::Relay if wanted.is_some() && found.seen.relays.is_empty() => Status::Passed,
             Transport::Tcp | Transport::Relay => Status::Warned,
         },
-        Err(Failure::NotBuilt | Failure::NoMedia | Failure::NoRelay | Failure::OutOfTime(_)) => Status::NotChecked,
+        Err(AudioFailure::NotBuilt | AudioFailure::NoMedia | AudioFailure::NoRelay | AudioFailure::OutOfTime(_)) => {
+            Status::NotChecked
+        }
         Err(_) => Status::Failed,
     };
-    let elapsed = (found.result != Err(Failure::NotBuilt)).then_some(found.elapsed);
+    let elapsed = (found.result != Err(AudioFailure::NotBuilt)).then_some(found.elapsed);
     let signal = seen.entered.as_ref().map(|entered| entered.remote_ip);
     (status, Finding::Audio { wanted, signal, found: Box::new(found.clone()) }, elapsed)
 }

@@ -17,4 +17,4 @@ pub use connector::Preconnect;
 pub use fresh::RestartWindow;
 pub use media::Transport;
 pub use offset::Offset;
-pub use report::{CheckReport, Finding, Outcome, TokenFinding, Tried, Verdict, Whose};
+pub use report::{CheckReport, EndpointOutcome, Finding, TokenFinding, TokenHolder, Tried, Verdict};

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::endpoint::Candidate;
 use super::fresh;
 use super::media::{AudioFinding, Silence, Spoken, Transport};
-use super::signal::{Closed, JoinError};
+use super::signal::{JoinError, SessionClosed};
 use super::token::{Claims, Malformed, Problem};
-use super::validate::{self, Refusal};
+use super::validate::{self, TokenRefusal};
 use crate::net::dial::{DialCause, DialError, Timings};
 use crate::report::{Status, Step};
 
@@ -103,7 +103,7 @@ impl CheckReport {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum EndpointOutcome {
     Joined,
     Failed(JoinError),
     OnlyAsked,
@@ -117,7 +117,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
     pub candidate: Candidate,
-    pub outcome: Outcome,
+    pub outcome: EndpointOutcome,
     /// Until that was known; for one that let us in, until the connection stood.
     pub elapsed: Duration,
 }
@@ -126,22 +126,22 @@ impl Tried {
     /// The failure, if it came from a LiveKit server: the endpoint is right, and yet we were not let in.
     pub(crate) fn turned_away(&self) -> Option<&JoinError> {
         match &self.outcome {
-            Outcome::Failed(JoinError::Dial(_)) => None,
-            Outcome::Failed(error) => Some(error),
+            EndpointOutcome::Failed(JoinError::Dial(_)) => None,
+            EndpointOutcome::Failed(error) => Some(error),
             _ => None,
         }
     }
 
     /// Whether a LiveKit server answers there, whatever it says.
     pub(crate) fn answers(&self) -> bool {
-        self.outcome == Outcome::Joined || self.turned_away().is_some()
+        self.outcome == EndpointOutcome::Joined || self.turned_away().is_some()
     }
 
     /// Whether time ran out before this candidate could show anything.
     pub(super) fn cut_short(&self) -> bool {
         match &self.outcome {
-            Outcome::NoTime => true,
-            Outcome::Failed(
+            EndpointOutcome::NoTime => true,
+            EndpointOutcome::Failed(
                 JoinError::TimedOut(timed_out)
                 | JoinError::Dial(DialError { cause: DialCause::TimedOut(timed_out), .. }),
             ) => timed_out.cut_short,
@@ -155,7 +155,7 @@ impl Tried {
 pub enum Finding {
     NoToken,
     /// If there were two tokens, the one that matters more.
-    Token(Whose, TokenFinding),
+    Token(TokenHolder, TokenFinding),
     NoEndpoint,
     /// For want of a usable token to join with.
     NothingDialled,
@@ -192,11 +192,11 @@ pub enum Finding {
     /// The room was closed so soon after the restart (milliseconds) that LiveKit was still deleting the old one.
     LateTeardown(i64),
     /// Our stay was ended; so many milliseconds after the nest's last restart, where one is known of.
-    Ended(Closed, Option<i64>),
+    Ended(SessionClosed, Option<i64>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum TokenHolder {
     Host,
     Guest,
 }
@@ -208,7 +208,7 @@ pub enum TokenFinding {
     /// It was shown to nobody.
     OtherRoom(Problem),
     /// LiveKit's clock is so many milliseconds ahead of the API's, where that is too many.
-    Refused(Refusal, Option<i64>),
+    Refused(TokenRefusal, Option<i64>),
     /// Nobody has judged it, but it cannot be of use.
     Useless(Problem),
     Accepted(Claims),

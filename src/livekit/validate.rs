@@ -17,7 +17,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Why a media server does not let a token in. The texts are those of livekit-server 1.13.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum TokenRefusal {
     #[error("it is signed with another secret than this media server's")]
     WrongSecret,
     #[error("it is signed by the API key {0:?}, which this media server does not have")]
@@ -45,20 +45,20 @@ pub enum Refusal {
     Other { status: u16, text: String },
 }
 
-const REASONS: [(&str, Refusal); 10] = [
-    ("signature is invalid", Refusal::WrongSecret),
-    ("error in cryptographic primitive", Refusal::WrongSecret),
-    ("is expired", Refusal::Expired),
-    ("not valid yet", Refusal::NotYetValid),
-    ("permissions denied", Refusal::MayNotJoin),
-    ("invalid authorization token", Refusal::NotAToken),
-    ("no permissions to access the room", Refusal::NoToken),
-    ("no room name", Refusal::NoRoomName),
-    ("identity cannot be empty", Refusal::NoIdentity),
-    ("requested room does not exist", Refusal::NoSuchRoom),
+const REASONS: [(&str, TokenRefusal); 10] = [
+    ("signature is invalid", TokenRefusal::WrongSecret),
+    ("error in cryptographic primitive", TokenRefusal::WrongSecret),
+    ("is expired", TokenRefusal::Expired),
+    ("not valid yet", TokenRefusal::NotYetValid),
+    ("permissions denied", TokenRefusal::MayNotJoin),
+    ("invalid authorization token", TokenRefusal::NotAToken),
+    ("no permissions to access the room", TokenRefusal::NoToken),
+    ("no room name", TokenRefusal::NoRoomName),
+    ("identity cannot be empty", TokenRefusal::NoIdentity),
+    ("requested room does not exist", TokenRefusal::NoSuchRoom),
 ];
 
-impl Refusal {
+impl TokenRefusal {
     /// Reads the reason out of a refusal; `None` when it does not come from a LiveKit server.
     pub fn read(status: u16, body: &str) -> Option<Self> {
         // What stands before is the token.
@@ -85,7 +85,7 @@ pub enum ValidateError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidateAnswer {
-    pub verdict: Result<(), Refusal>,
+    pub verdict: Result<(), TokenRefusal>,
     /// How far its clock is from the one here (its `Date` has whole seconds).
     pub clock: Option<Offset>,
     /// From the request to the end of the answer.
@@ -127,7 +127,7 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateA
     let verdict = match status {
         StatusCode::OK if body.trim() == "success" => Ok(()),
         StatusCode::OK => return Err(no_livekit),
-        _ => Err(Refusal::read(status.as_u16(), &body).ok_or(no_livekit)?),
+        _ => Err(TokenRefusal::read(status.as_u16(), &body).ok_or(no_livekit)?),
     };
     Ok(ValidateAnswer {
         verdict,

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use nostr_nests::livekit::token::{Malformed, Problem, decode};
-use nostr_nests::livekit::validate::Refusal;
+use nostr_nests::livekit::validate::TokenRefusal;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::token::{Claims, Issuer, TokenError};
 use proptest::prelude::*;
@@ -77,23 +77,23 @@ const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
 fn the_texts_of_a_real_server() {
     let echoed = |why: &str| format!("invalid token: {JWT}, error: {why}");
     for (status, text, refusal) in [
-        (401, echoed("token signature is invalid: signature is invalid"), Refusal::WrongSecret),
-        (401, echoed("token has invalid claims: token is expired"), Refusal::Expired),
-        (401, echoed("token has invalid claims: token is not valid yet"), Refusal::NotYetValid),
-        (401, "invalid API key: otherkey".into(), Refusal::UnknownKey("otherkey".into())),
-        (401, "permissions denied".into(), Refusal::MayNotJoin),
-        (401, "invalid authorization token".into(), Refusal::NotAToken),
-        (401, "no permissions to access the room".into(), Refusal::NoToken),
-        (400, "no room name".into(), Refusal::NoRoomName),
-        (400, "identity cannot be empty".into(), Refusal::NoIdentity),
-        (404, "requested room does not exist".into(), Refusal::NoSuchRoom),
-        (401, echoed("new trouble"), Refusal::Other { status: 401, text: "new trouble".into() }),
+        (401, echoed("token signature is invalid: signature is invalid"), TokenRefusal::WrongSecret),
+        (401, echoed("token has invalid claims: token is expired"), TokenRefusal::Expired),
+        (401, echoed("token has invalid claims: token is not valid yet"), TokenRefusal::NotYetValid),
+        (401, "invalid API key: otherkey".into(), TokenRefusal::UnknownKey("otherkey".into())),
+        (401, "permissions denied".into(), TokenRefusal::MayNotJoin),
+        (401, "invalid authorization token".into(), TokenRefusal::NotAToken),
+        (401, "no permissions to access the room".into(), TokenRefusal::NoToken),
+        (400, "no room name".into(), TokenRefusal::NoRoomName),
+        (400, "identity cannot be empty".into(), TokenRefusal::NoIdentity),
+        (404, "requested room does not exist".into(), TokenRefusal::NoSuchRoom),
+        (401, echoed("new trouble"), TokenRefusal::Other { status: 401, text: "new trouble".into() }),
     ] {
-        assert_eq!(Refusal::read(status, &text), Some(refusal), "{text}");
+        assert_eq!(TokenRefusal::read(status, &text), Some(refusal), "{text}");
     }
     for (status, text) in [(404, "404 page not found"), (401, "<html>Sign in</html>"), (502, "bad gateway"), (401, "")]
     {
-        assert_eq!(Refusal::read(status, text), None, "{text}");
+        assert_eq!(TokenRefusal::read(status, text), None, "{text}");
     }
 }
 
@@ -101,7 +101,7 @@ proptest! {
     #[test]
     fn a_token_is_never_kept(before in ".{0,30}", after in ".{0,30}", status in 100_u16..600) {
         let body = format!("{before}{JWT}{after}");
-        let told = Refusal::read(status, &body).map(|refusal| format!("{refusal} {refusal:?}")).unwrap_or_default();
+        let told = TokenRefusal::read(status, &body).map(|refusal| format!("{refusal} {refusal:?}")).unwrap_or_default();
         prop_assert!(!told.contains("eyJzdWIiOiJ4In0"), "{told}");
     }
 }

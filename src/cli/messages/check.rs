@@ -10,11 +10,11 @@ use crate::commands::moq;
 use crate::livekit::endpoint::{Internal, Source};
 use crate::livekit::fresh::{FreshnessVerdict, Proof, Sign};
 use crate::livekit::media::offered::Offered;
-use crate::livekit::media::{AudioFinding, Connected, Failure, Silence, Spoken};
-use crate::livekit::signal::{Closed, DisconnectReason, Ending, JoinError};
+use crate::livekit::media::{AudioFailure, AudioFinding, Connected, Silence, Spoken};
+use crate::livekit::signal::{DisconnectReason, Ending, JoinError, SessionClosed};
 use crate::livekit::token::Claims;
-use crate::livekit::validate::Refusal;
-use crate::livekit::{CheckReport, Finding, Outcome, TokenFinding, Transport, Tried, Whose};
+use crate::livekit::validate::TokenRefusal;
+use crate::livekit::{CheckReport, EndpointOutcome, Finding, TokenFinding, TokenHolder, Transport, Tried};
 use crate::net::dial::{DialCause, DialError, DialLayer, TimedOut, milliseconds};
 use crate::net::tls::TlsFailure;
 use crate::report::{self, Status};
@@ -82,10 +82,10 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
     }
 }
 
-fn token(whose: Whose, found: &TokenFinding) -> Note {
+fn token(whose: TokenHolder, found: &TokenFinding) -> Note {
     let whose = match whose {
-        Whose::Host => "the host's token",
-        Whose::Guest => "the guest's token",
+        TokenHolder::Host => "the host's token",
+        TokenHolder::Guest => "the guest's token",
     };
     match found {
         TokenFinding::Malformed(why) => note!("{whose} cannot be used: {why}")
@@ -107,18 +107,18 @@ fn token(whose: Whose, found: &TokenFinding) -> Note {
     }
 }
 
-fn refused(whose: &str, refusal: &Refusal, apart_ms: Option<i64>) -> Note {
+fn refused(whose: &str, refusal: &TokenRefusal, apart_ms: Option<i64>) -> Note {
     let refused = note(troubles::wrong_secret(whose, refusal).cause);
     match (refusal, apart_ms) {
-        (Refusal::WrongSecret | Refusal::UnknownKey(_), _) => troubles::wrong_secret(whose, refusal).into(),
-        (Refusal::Expired | Refusal::NotYetValid, Some(ms)) => {
+        (TokenRefusal::WrongSecret | TokenRefusal::UnknownKey(_), _) => troubles::wrong_secret(whose, refusal).into(),
+        (TokenRefusal::Expired | TokenRefusal::NotYetValid, Some(ms)) => {
             let apart = format!("{} {}", span(ms.abs()), if ms > 0 { "ahead of" } else { "behind" });
             troubles::livekit_clock(whose, refusal, apart).into()
         }
-        (Refusal::Expired | Refusal::NotYetValid, None) => refused.hint(
+        (TokenRefusal::Expired | TokenRefusal::NotYetValid, None) => refused.hint(
             "ask the API for a fresh one; if that one is refused too, the clocks of the API and of LiveKit differ",
         ),
-        (Refusal::NoToken, _) => {
+        (TokenRefusal::NoToken, _) => {
             refused.hint("for the operator: a proxy in front of LiveKit drops the query from /rtc/validate")
         }
         _ => refused.hint("ask the API for a fresh one, and tell the operator if that one is refused too"),
@@ -146,7 +146,9 @@ fn endpoints(tried: &[Tried], status: Status) -> Note {
     let hint = match status {
         Status::Passed => None,
         // The first that should have answered, and did not.
-        Status::Warned => tried.iter().find(|tried| tried.outcome != Outcome::NotForHosts).and_then(endpoint_hint),
+        Status::Warned => {
+            tried.iter().find(|tried| tried.outcome != EndpointOutcome::NotForHosts).and_then(endpoint_hint)
+        }
         Status::NotChecked => Some(MORE_TIME.into()),
         Status::Failed => tried.iter().find_map(endpoint_hint),
     };
@@ -155,13 +157,13 @@ fn endpoints(tried: &[Tried], status: Status) -> Note {
 
 fn outcome(tried: &Tried) -> String {
     match &tried.outcome {
-        Outcome::Joined => "answers".into(),
-        Outcome::Failed(_) if tried.answers() => "answers".into(),
-        Outcome::Failed(failed) => unreached(failed),
-        Outcome::OnlyAsked => "was not joined: there is no usable token".into(),
-        Outcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
-        Outcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
-        Outcome::NoTime => "was not tried: the time was used up".into(),
+        EndpointOutcome::Joined => "answers".into(),
+        EndpointOutcome::Failed(_) if tried.answers() => "answers".into(),
+        EndpointOutcome::Failed(failed) => unreached(failed),
+        EndpointOutcome::OnlyAsked => "was not joined: there is no usable token".into(),
+        EndpointOutcome::Cleartext => "was not dialled: the token would travel in the clear".into(),
+        EndpointOutcome::NotForHosts => "was not dialled: a host's token goes only where the API says".into(),
+        EndpointOutcome::NoTime => "was not tried: the time was used up".into(),
     }
 }
 
@@ -212,8 +214,8 @@ fn endpoint_hint(tried: &Tried) -> Option<String> {
         });
     }
     let cause = match &tried.outcome {
-        Outcome::Failed(JoinError::Dial(error)) => &error.cause,
-        Outcome::Cleartext => {
+        EndpointOutcome::Failed(JoinError::Dial(error)) => &error.cause,
+        EndpointOutcome::Cleartext => {
             let hint = "for the operator: put TLS in front of LiveKit; or, in a network that you trust, --allow-http";
             return Some(hint.into());
         }
@@ -275,7 +277,7 @@ fn joined(report: &CheckReport, timings: &str) -> Note {
 }
 
 fn turned_away(tried: &Tried) -> Note {
-    let Outcome::Failed(error) = &tried.outcome else { return note(outcome(tried)) };
+    let EndpointOutcome::Failed(error) = &tried.outcome else { return note(outcome(tried)) };
     let why = unreached(error);
     match error {
         JoinError::TimedOut(TimedOut { cut_short: true, .. }) => {
@@ -339,20 +341,20 @@ fn freshness(
 fn audio(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding, status: Status) -> Note {
     match &found.result {
         Ok(connected) => connection(wanted.is_some(), found, connected, status),
-        Err(Failure::NotBuilt) => note("this nest was built without audio"),
-        Err(Failure::NoMedia) => note("the server offers no audio: it does signal only"),
-        Err(Failure::NoRelay) => note("the media server advertises no TURN server")
+        Err(AudioFailure::NotBuilt) => note("this nest was built without audio"),
+        Err(AudioFailure::NoMedia) => note("the server offers no audio: it does signal only"),
+        Err(AudioFailure::NoRelay) => note("the media server advertises no TURN server")
             .hint("for the operator: LiveKit's `turn` section helps people whose networks block all else"),
-        Err(Failure::OutOfTime(time)) => {
+        Err(AudioFailure::OutOfTime(time)) => {
             note!("time was up after {}, before that could be said", milliseconds(*time)).hint(MORE_TIME)
         }
-        Err(Failure::Ended(how)) => note!("the session ended while audio was tried: {}", ending(how)),
-        Err(Failure::NoAnswer(time)) => {
+        Err(AudioFailure::Ended(how)) => note!("the session ended while audio was tried: {}", ending(how)),
+        Err(AudioFailure::NoAnswer(time)) => {
             note!("the media server lets us in, but did not answer our offer of audio within {}", milliseconds(*time))
                 .hint("check again; if it stays so, the operator has to restart LiveKit")
         }
-        Err(Failure::Broken(text)) => note!("no audio connection: {text}"),
-        Err(Failure::NothingOffered) => match wanted.filter(|_| !found.seen.offered.is_empty()) {
+        Err(AudioFailure::Broken(text)) => note!("no audio connection: {text}"),
+        Err(AudioFailure::NothingOffered) => match wanted.filter(|_| !found.seen.offered.is_empty()) {
             Some(Transport::Tcp) => note("the media server takes no audio by TCP")
                 .hint("for the operator: `rtc.tcp_port: 7881` in LiveKit's configuration"),
             Some(_) => note("the media server takes no audio by UDP")
@@ -360,7 +362,7 @@ fn audio(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding
             None => note("the media server offers no address at which it would take audio")
                 .hint(troubles::no_sound("").hint),
         },
-        Err(Failure::NoAllocation | Failure::NoConnection(_)) => no_sound(wanted, signal, found),
+        Err(AudioFailure::NoAllocation | AudioFailure::NoConnection(_)) => no_sound(wanted, signal, found),
     }
 }
 
@@ -441,15 +443,17 @@ fn address(offered: &Offered, signal: Option<IpAddr>, found: &AudioFinding) -> S
     }
 }
 
-fn broken(url: &str, failure: &Failure) -> String {
+fn broken(url: &str, failure: &AudioFailure) -> String {
     let why = match failure {
-        Failure::NoAllocation => "it gives us no address".into(),
-        Failure::NoConnection(_) => "nothing comes through it".into(),
-        Failure::OutOfTime(time) => format!("silence for {}", milliseconds(*time)),
-        Failure::NothingOffered => "the media server has no UDP for it to talk to".into(),
-        Failure::Ended(how) => ending(how),
-        Failure::Broken(text) => text.clone(),
-        Failure::NoAnswer(_) | Failure::NoMedia | Failure::NotBuilt | Failure::NoRelay => "no audio was offered".into(),
+        AudioFailure::NoAllocation => "it gives us no address".into(),
+        AudioFailure::NoConnection(_) => "nothing comes through it".into(),
+        AudioFailure::OutOfTime(time) => format!("silence for {}", milliseconds(*time)),
+        AudioFailure::NothingOffered => "the media server has no UDP for it to talk to".into(),
+        AudioFailure::Ended(how) => ending(how),
+        AudioFailure::Broken(text) => text.clone(),
+        AudioFailure::NoAnswer(_) | AudioFailure::NoMedia | AudioFailure::NotBuilt | AudioFailure::NoRelay => {
+            "no audio was offered".into()
+        }
     };
     troubles::turn(url, why).cause
 }
@@ -474,7 +478,7 @@ fn spoken(speech: &Result<Spoken, Silence>) -> Note {
     }
 }
 
-fn ended(closed: &Closed, since_restart_ms: Option<i64>) -> Note {
+fn ended(closed: &SessionClosed, since_restart_ms: Option<i64>) -> Note {
     let restart = since_restart_ms.map(|ms| format!(" ({} after the restart)", span(ms))).unwrap_or_default();
     let after = format!("{}{restart}", exactly(closed.after));
     match &closed.how {

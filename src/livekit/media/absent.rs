@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{AudioFinding, AudioOptions, Failure, JoinedRoom, Seen, Silence, Spoken};
+use super::{AudioFailure, AudioFinding, AudioOptions, JoinedRoom, Seen, Silence, Spoken};
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
@@ -28,6 +28,6 @@ impl AudioConnection {
 
 pub(in crate::livekit) async fn enter(connector: &Connector<'_>, _: AudioOptions) -> Result<JoinedRoom, JoinError> {
     let session = connector.join(connector.connect().await?).await?;
-    let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(Failure::NotBuilt) };
+    let finding = AudioFinding { elapsed: Duration::ZERO, seen: Seen::default(), result: Err(AudioFailure::NotBuilt) };
     Ok(JoinedRoom::silent(session, Some(finding)))
 }

@@ -14,7 +14,7 @@ use webrtc::peer_connection::RTCIceCandidateInit;
 
 use super::audio_connection::{AudioConnection, AudioEvent, source, takes_tcp, takes_udp};
 use super::offered::Offered;
-use super::{Connected, Failure, Seen, Transport};
+use super::{AudioFailure, Connected, Seen, Transport};
 use crate::livekit::signal::SignalSession;
 use crate::net::dial::DialLayer;
 use crate::net::io_text;
@@ -48,7 +48,7 @@ pub(super) async fn connect(
     connection: &mut AudioConnection,
     until: Instant,
     seen: &mut Seen,
-) -> Result<Connected, Failure> {
+) -> Result<Connected, AudioFailure> {
     let started = Instant::now();
     let doubtful = session.ice_servers.is_empty();
     let patience = if doubtful {
@@ -70,7 +70,7 @@ pub(super) async fn connect(
     };
     loop {
         tokio::select! {
-            message = attempt.session.next() => attempt.hear(message.map_err(Failure::Ended)?).await?,
+            message = attempt.session.next() => attempt.hear(message.map_err(AudioFailure::Ended)?).await?,
             Some(event) = attempt.connection.events.recv() => if let Some(connected) = attempt.note(event).await? {
                 return Ok(connected);
             },
@@ -79,9 +79,9 @@ pub(super) async fn connect(
             () = sleep_until(answer_until), if !attempt.answered => {
                 let spent = started.elapsed();
                 return Err(match doubtful {
-                    true => Failure::NoMedia,
-                    false if spent < ANSWER_LIMIT => Failure::OutOfTime(spent),
-                    false => Failure::NoAnswer(spent),
+                    true => AudioFailure::NoMedia,
+                    false if spent < ANSWER_LIMIT => AudioFailure::OutOfTime(spent),
+                    false => AudioFailure::NoAnswer(spent),
                 });
             }
             () = sleep_until(until) => return Err(silence(started.elapsed())),
@@ -90,7 +90,7 @@ pub(super) async fn connect(
 }
 
 impl Attempt<'_> {
-    async fn hear(&mut self, message: Response) -> Result<(), Failure> {
+    async fn hear(&mut self, message: Response) -> Result<(), AudioFailure> {
         match message {
             Response::Answer(answer) => {
                 self.answered = true;
@@ -109,7 +109,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn offered(&mut self, candidate: RTCIceCandidateInit) -> Result<(), Failure> {
+    async fn offered(&mut self, candidate: RTCIceCandidateInit) -> Result<(), AudioFailure> {
         let Some(offered) = Offered::read(&candidate.candidate) else { return Ok(()) };
         if !self.seen.offered.contains(&offered) {
             self.seen.offered.push(offered);
@@ -134,19 +134,19 @@ impl Attempt<'_> {
         }
     }
 
-    async fn all_offered(&mut self) -> Result<(), Failure> {
+    async fn all_offered(&mut self) -> Result<(), AudioFailure> {
         let transport = self.connection.transport;
         let any = |wanted: bool, tcp: bool| {
             wanted && self.seen.offered.iter().any(|offered| (offered.transport == Transport::Tcp) == tcp)
         };
         match (any(takes_udp(transport), false), any(takes_tcp(transport), true)) {
-            (false, false) => Err(Failure::NothingOffered),
+            (false, false) => Err(AudioFailure::NothingOffered),
             (false, true) => self.release().await,
             _ => Ok(()),
         }
     }
 
-    async fn release(&mut self) -> Result<(), Failure> {
+    async fn release(&mut self) -> Result<(), AudioFailure> {
         self.released = true;
         for candidate in std::mem::take(&mut self.held) {
             self.connection.call(candidate).await.map_err(broken)?;
@@ -165,33 +165,35 @@ impl Attempt<'_> {
         self.seen.tcp.push((address, told));
     }
 
-    async fn note(&mut self, event: AudioEvent) -> Result<Option<Connected>, Failure> {
+    async fn note(&mut self, event: AudioEvent) -> Result<Option<Connected>, AudioFailure> {
         let (candidate_init, r#final) = match event {
             AudioEvent::Candidate(text) => {
                 self.allocated |= text.contains("typ relay");
                 (text, false)
             }
             AudioEvent::Gathered if self.connection.transport == Some(Transport::Relay) && !self.allocated => {
-                return Err(Failure::NoAllocation);
+                return Err(AudioFailure::NoAllocation);
             }
             AudioEvent::Gathered => (r#"{"candidate":""}"#.to_owned(), true),
             AudioEvent::Connected => {
                 let connected = self.connection.connected().await;
-                return connected.map(Some).ok_or_else(|| Failure::Broken("no pair of addresses was chosen".into()));
+                return connected
+                    .map(Some)
+                    .ok_or_else(|| AudioFailure::Broken("no pair of addresses was chosen".into()));
             }
-            AudioEvent::Broken => return Err(Failure::Broken("the connection was given up".into())),
+            AudioEvent::Broken => return Err(AudioFailure::Broken("the connection was given up".into())),
         };
         let target = proto::SignalTarget::Publisher.into();
         let trickle = proto::TrickleRequest { candidate_init, target, r#final };
-        self.session.say(Request::Trickle(trickle)).await.map_err(Failure::Ended)?;
+        self.session.say(Request::Trickle(trickle)).await.map_err(AudioFailure::Ended)?;
         Ok(None)
     }
 }
 
-pub(super) fn silence(time: Duration) -> Failure {
-    if time < ENOUGH { Failure::OutOfTime(time) } else { Failure::NoConnection(time) }
+pub(super) fn silence(time: Duration) -> AudioFailure {
+    if time < ENOUGH { AudioFailure::OutOfTime(time) } else { AudioFailure::NoConnection(time) }
 }
 
-pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::Broken(excerpt(&error.to_string()))
+pub(super) fn broken(error: impl std::fmt::Display) -> AudioFailure {
+    AudioFailure::Broken(excerpt(&error.to_string()))
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::audio_connection::AudioConnection;
 use super::connect::{broken, connect, silence};
 use super::turn::{self, Turn};
-use super::{AudioFinding, AudioOptions, Connected, Failure, JoinedRoom, Seen, Transport};
+use super::{AudioFailure, AudioFinding, AudioOptions, Connected, JoinedRoom, Seen, Transport};
 use crate::livekit::connector::Connector;
 use crate::livekit::signal::{Ending, JoinError, SignalSession};
 
@@ -54,17 +54,17 @@ pub(in crate::livekit) async fn enter(
 
 impl AudioAttempt<'_> {
     /// Straight; then, if nothing is to be forced and there is a relay, through that.
-    async fn direct(&mut self, connection: AudioConnection) -> Result<Connected, Failure> {
+    async fn direct(&mut self, connection: AudioConnection) -> Result<Connected, AudioFailure> {
         let relays = self.session.as_ref().is_some_and(|session| !turn::advertised(&session.ice_servers).is_empty());
         let fall_back = self.options.transport.is_none() && relays;
         let left = self.connector.until.saturating_duration_since(Instant::now());
         let limit = DIRECT_LIMIT.min(if fall_back { left / 2 } else { left });
         let result = self.try_with(connection, Instant::now() + limit).await;
         match result {
-            Err(failure @ (Failure::NoConnection(_) | Failure::NothingOffered)) if fall_back => {
+            Err(failure @ (AudioFailure::NoConnection(_) | AudioFailure::NothingOffered)) if fall_back => {
                 self.again().await?;
                 match self.relayed().await {
-                    Err(Failure::NoConnection(_) | Failure::NoAllocation) => Err(failure),
+                    Err(AudioFailure::NoConnection(_) | AudioFailure::NoAllocation) => Err(failure),
                     result => result,
                 }
             }
@@ -73,22 +73,22 @@ impl AudioAttempt<'_> {
     }
 
     /// Through one of the advertised TURN servers after the other.
-    async fn relayed(&mut self) -> Result<Connected, Failure> {
+    async fn relayed(&mut self) -> Result<Connected, AudioFailure> {
         let started = Instant::now();
         let mut index = 0;
         loop {
-            let session = self.session.as_ref().ok_or(Failure::NoRelay)?;
+            let session = self.session.as_ref().ok_or(AudioFailure::NoRelay)?;
             let mut turns = turn::advertised(&session.ice_servers);
             if turns.is_empty() {
-                return Err(Failure::NoRelay);
+                return Err(AudioFailure::NoRelay);
             }
             let left = self.connector.until.saturating_duration_since(Instant::now());
             if index >= turns.len() {
-                let unsure = self.seen.relays.iter().any(|(_, failure)| matches!(failure, Failure::OutOfTime(_)));
+                let unsure = self.seen.relays.iter().any(|(_, failure)| matches!(failure, AudioFailure::OutOfTime(_)));
                 let all = started.elapsed();
-                return Err(if unsure { Failure::OutOfTime(all) } else { Failure::NoConnection(all) });
+                return Err(if unsure { AudioFailure::OutOfTime(all) } else { AudioFailure::NoConnection(all) });
             } else if left.is_zero() {
-                return Err(Failure::OutOfTime(started.elapsed()));
+                return Err(AudioFailure::OutOfTime(started.elapsed()));
             }
             let share = left / u32::try_from(turns.len() - index).unwrap_or(u32::MAX);
             let turn = turns.swap_remove(index);
@@ -98,7 +98,7 @@ impl AudioAttempt<'_> {
                     self.seen.relay = Some(turn.url);
                     return Ok(connected);
                 }
-                Err(failure @ Failure::Ended(_)) => return Err(failure),
+                Err(failure @ AudioFailure::Ended(_)) => return Err(failure),
                 Err(failure) => self.seen.relays.push((turn.url, failure)),
             }
             let spoilt = self.session.as_ref().is_none_or(|session| session.offered);
@@ -108,20 +108,20 @@ impl AudioAttempt<'_> {
         }
     }
 
-    async fn through(&mut self, turn: &Turn, until: Instant) -> Result<Connected, Failure> {
+    async fn through(&mut self, turn: &Turn, until: Instant) -> Result<Connected, AudioFailure> {
         let started = Instant::now();
         let opening = timeout_at(until, turn.open(self.connector.tools.tls));
         let bridge = opening.await.map_err(|_| silence(started.elapsed()))??;
         let connection = AudioConnection::relayed(bridge, self.options.publish).await.map_err(broken)?;
-        let session = self.session.as_mut().ok_or(Failure::NoRelay)?;
+        let session = self.session.as_mut().ok_or(AudioFailure::NoRelay)?;
         for message in connection.opening() {
-            session.say(message).await.map_err(Failure::Ended)?;
+            session.say(message).await.map_err(AudioFailure::Ended)?;
         }
         self.try_with(connection, until).await
     }
 
-    async fn try_with(&mut self, mut connection: AudioConnection, until: Instant) -> Result<Connected, Failure> {
-        let session = self.session.as_mut().ok_or(Failure::NoMedia)?;
+    async fn try_with(&mut self, mut connection: AudioConnection, until: Instant) -> Result<Connected, AudioFailure> {
+        let session = self.session.as_mut().ok_or(AudioFailure::NoMedia)?;
         session.offered = true;
         let result = connect(session, &mut connection, until, &mut self.seen).await;
         if result.is_ok() {
@@ -129,18 +129,18 @@ impl AudioAttempt<'_> {
         } else {
             connection.close().await;
         }
-        if matches!(result, Err(Failure::Ended(_))) {
+        if matches!(result, Err(AudioFailure::Ended(_))) {
             self.session = None;
         }
         result
     }
 
-    async fn again(&mut self) -> Result<(), Failure> {
+    async fn again(&mut self) -> Result<(), AudioFailure> {
         if let Some(session) = self.session.take() {
             session.leave().await;
         }
         let not_let_in = |_: JoinError| {
-            Failure::Ended(Ending::ConnectionLost("we left to try another way, and were not let in again".into()))
+            AudioFailure::Ended(Ending::ConnectionLost("we left to try another way, and were not let in again".into()))
         };
         let dialled = self.connector.connect().await.map_err(|error| not_let_in(error.into()))?;
         self.session = Some(self.connector.join_offering(dialled, &[]).await.map_err(not_let_in)?);

@@ -66,7 +66,7 @@ pub struct Connected {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum AudioFailure {
     NotBuilt,
     /// The server does signal only.
     NoMedia,
@@ -94,7 +94,7 @@ pub struct Seen {
     /// Which of them cannot even be called.
     pub unroutable: Vec<IpAddr>,
     /// The TURN servers that were of no use.
-    pub relays: Vec<(String, Failure)>,
+    pub relays: Vec<(String, AudioFailure)>,
     pub relay: Option<String>,
 }
 
@@ -109,7 +109,7 @@ impl Seen {
 pub struct AudioFinding {
     pub elapsed: Duration,
     pub seen: Seen,
-    pub result: Result<Connected, Failure>,
+    pub result: Result<Connected, AudioFailure>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

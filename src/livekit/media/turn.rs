@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use webrtc::peer_connection::RTCIceServer;
 
-use super::Failure;
+use super::AudioFailure;
 use super::audio_connection::source;
 use crate::net::io_text;
 use crate::net::tls::TlsFailure;
@@ -67,14 +67,14 @@ pub fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
 }
 
 impl Turn {
-    /// Looks it up, and connects where that is needed.
-    pub(super) async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, Failure> {
-        let refused = |error: std::io::Error| Failure::Broken(io_text(&error).to_lowercase());
+    pub(super) async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, AudioFailure> {
+        let refused = |error: std::io::Error| AudioFailure::Broken(io_text(&error).to_lowercase());
         let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;
         let found: Vec<SocketAddr> = found.collect();
         if !self.tcp {
             let reached = found.iter().find_map(|address| Some((*address, source(*address)?)));
-            let (address, near) = reached.ok_or_else(|| Failure::Broken("there is no way to it from here".into()))?;
+            let (address, near) =
+                reached.ok_or_else(|| AudioFailure::Broken("there is no way to it from here".into()))?;
             return Ok(TurnBridge { server: self.at(address), near, _pump: JoinSet::new() });
         }
         let stream = TcpStream::connect(found.as_slice()).await.map_err(refused)?;
@@ -86,7 +86,7 @@ impl Turn {
             let name = ServerName::try_from(self.host.clone()).map_err(super::connect::broken)?;
             let connecting = TlsConnector::from(Arc::new(tls.clone())).connect(name, stream);
             let stream = connecting.await.map_err(|error| match TlsFailure::behind(&error) {
-                Some(failure) => Failure::Broken(failure.to_string()),
+                Some(failure) => AudioFailure::Broken(failure.to_string()),
                 None => refused(error),
             })?;
             pumping.spawn(pump(socket, stream));

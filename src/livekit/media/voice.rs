@@ -18,7 +18,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{MediaEngine, PeerConnection};
 
 use super::connect::broken;
-use super::{Failure, Silence, Spoken};
+use super::{AudioFailure, Silence, Spoken};
 use crate::livekit::signal::SignalSession;
 
 /// What the server knows the track by, before it has a SID.
@@ -136,7 +136,7 @@ impl Voice {
         };
         let packet = rtc::rtp::Packet { header, payload: FRAME.into() };
         self.track.write_rtp(packet).await.map_err(|error| match broken(error) {
-            Failure::Broken(text) => text,
+            AudioFailure::Broken(text) => text,
             _ => String::new(),
         })
     }

@@ -17,7 +17,7 @@ use super::{DisconnectReason, Ending, SignalSession, connection_text, is_person,
 use crate::clock::Clock;
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::offset::Offset;
-use crate::livekit::validate::Refusal;
+use crate::livekit::validate::TokenRefusal;
 use crate::net::dial::{Connection, DialCause, DialError, DialLimits, TimedOut, WebSocket};
 use crate::secret::Secret;
 
@@ -43,7 +43,7 @@ pub enum JoinMode {
 pub enum JoinError {
     /// No connection, or something that is not LiveKit's at the other end of it.
     Dial(DialError),
-    Refused(Refusal),
+    Refused(TokenRefusal),
     /// LiveKit took the token, and sent us away instead of letting us in.
     SentAway(DisconnectReason),
     /// LiveKit took the token, and then the connection broke.
@@ -55,7 +55,7 @@ pub enum JoinError {
 impl From<DialError> for JoinError {
     fn from(error: DialError) -> Self {
         let refusal = match &error.cause {
-            DialCause::NoWebSocket { status, location: None, body } => Refusal::read(*status, body),
+            DialCause::NoWebSocket { status, location: None, body } => TokenRefusal::read(*status, body),
             _ => None,
         };
         refusal.map_or(Self::Dial(error), Self::Refused)

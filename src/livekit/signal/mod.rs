@@ -28,7 +28,7 @@ const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 
 /// How a session ended that we did not end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub struct SessionClosed {
     /// Since we began to watch.
     pub after: Duration,
     pub how: Ending,
@@ -121,8 +121,8 @@ impl SignalSession {
     /// Stays for `time`; without media LiveKit ends the stay after a while by itself (see [`super::check::LONGEST_HOLD`]).
     ///
     /// # Errors
-    /// [`Closed`] when the session ended before.
-    pub async fn hold(&mut self, time: Duration) -> Result<(), Closed> {
+    /// [`SessionClosed`] when the session ended before.
+    pub async fn hold(&mut self, time: Duration) -> Result<(), SessionClosed> {
         self.hold_unless(time, std::future::pending()).await
     }
 
@@ -131,7 +131,7 @@ impl SignalSession {
         &mut self,
         time: Duration,
         ended: impl Future<Output = Ending>,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), SessionClosed> {
         let started = Instant::now();
         self.heard = started;
         let staying = async {
@@ -146,7 +146,7 @@ impl SignalSession {
             how = staying => how,
             how = ended => how,
         };
-        Err(Closed { after: started.elapsed(), how })
+        Err(SessionClosed { after: started.elapsed(), how })
     }
 
     /// The next message. Keeps the connection alive while it waits; may be dropped at any time.
