@@ -1,5 +1,5 @@
 //! The HTTP front of `mock` and `serve`: from connections to requests, within limits, and back; and the access log. What answers the
-//! requests is an [`HttpService`].
+//! requests is an `HttpService`.
 
 use std::collections::HashMap;
 use std::fmt;
