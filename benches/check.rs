@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nostr_nests::api::{ApiUrl, Network, RetryPolicy};
 use nostr_nests::clock::Clock;
-use nostr_nests::commands::restart::{self, RestartOutcome, RestartRequest};
+use nostr_nests::commands::restart::{self, RestartOutcome, RestartRequest, Which};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::{KeyPlan, KeySource};
 use nostr_nests::livekit::check::{Check, Tools, run};
@@ -102,14 +102,14 @@ async fn restarts(server: &LiveKit) -> Duration {
     let mut proof = Duration::ZERO;
     for (name, signal_only) in [("restart and proof by signal", true), ("restart and proof with audio", false)] {
         let options = nostr_nests::commands::check::CheckOptions { signal_only, ..Default::default() };
-        let request =
-            RestartRequest { check: Some(options), ..RestartRequest::new(vec![RoomRef::parse(DEMO).unwrap()]) };
+        let which = Which::Named(vec![RoomRef::parse(DEMO).unwrap()]);
+        let request = RestartRequest { check: Some(options), ..RestartRequest::default() };
         let mut all = Vec::new();
         for _ in 0..ROUNDS {
             let (watch, proved) = (Stopwatch::default(), Mutex::new(Duration::ZERO));
             let started = Instant::now();
             let job = Job::new(settings.clone(), &watch).unwrap();
-            restart::run(&job, &request, &Stop::never(), &|_, result| {
+            restart::run(&job, &which, &request, &Stop::never(), &|_, result| {
                 let Ok(RestartOutcome::Restarted(nest)) = result else { panic!("{result:?}") };
                 let report = nest.check.unwrap();
                 let check_began = watch.0.lock().unwrap().unwrap();

@@ -102,7 +102,7 @@ impl Nests {
 
     async fn restart_with(&self, room: &str, check: Option<CheckOptions>) -> Result<Restarted, Error> {
         let room = RoomRef::parse(room)?;
-        let request = RestartRequest { check, ..RestartRequest::new(Vec::new()) };
+        let request = RestartRequest { check, ..RestartRequest::default() };
         match restart::restart_room(&self.job()?, &request, &room, &Stop::never()).await? {
             RestartOutcome::Restarted(restarted) => Ok(*restarted),
             RestartOutcome::Planned(_) => Err(Error::Declined),
@@ -137,7 +137,7 @@ impl NestsBuilder {
     /// The host's key as nsec, hex or ncryptsec.
     #[must_use]
     pub fn key(self, key: impl Into<String>) -> Self {
-        Self { key: Some(KeySource::Env(Secret::new(key))), ..self }
+        Self { key: Some(KeySource::Caller(Secret::new(key))), ..self }
     }
 
     /// A file with the host's key that nobody else can read (mode 0600).

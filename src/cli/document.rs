@@ -76,6 +76,8 @@ pub(super) struct Warned<T> {
 pub(super) struct RestartedDocument<'a> {
     #[serde(flatten)]
     restarted: Warned<&'a Restarted>,
+    /// As the API gave it; without an answer of the API, how it is known that the nest runs.
+    message: &'a str,
     /// The proof.
     check: Option<ReportDocument>,
     error: Option<ErrorDocument>,
@@ -175,7 +177,12 @@ pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failur
             | Error::NotPublished { done: Some(restarted), .. },
         ) => {
             let check = restarted.check.as_ref().map(Into::into);
-            of(&RestartedDocument { restarted: Warned::new(&**restarted, &restarted.warnings), check, error })
+            of(&RestartedDocument {
+                restarted: Warned::new(&**restarted, &restarted.warnings),
+                message: notices::evidence(&restarted.evidence),
+                check,
+                error,
+            })
         }
         Ok(RestartOutcome::Planned(planned)) => of(planned),
         Err(_) => failure.map(|failure| self::failure(Some(room), failure)).unwrap_or_default(),

@@ -108,8 +108,7 @@ impl Unavailable {
 
 async fn restarted(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &Stop) -> Result<CheckOutcome, Error> {
     // Nobody is inside, and the question was asked already.
-    let request =
-        restart::RestartRequest { check: Some(options), yes: true, ..restart::RestartRequest::new(Vec::new()) };
+    let request = restart::RestartRequest { check: Some(options), yes: true, ..Default::default() };
     match restart::restart_room(job, &request, room, stop).await? {
         restart::RestartOutcome::Restarted(restarted) => Ok(CheckOutcome::Restarted(restarted)),
         restart::RestartOutcome::Planned(_) => Err(Error::Declined),

@@ -15,12 +15,14 @@ const ATTEMPTS: usize = 3;
 
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// `--key-file`; `-` is stdin.
+    /// A file that was named for this run; `-` is stdin.
     KeyFile(PathBuf),
     /// `NEST_KEY_FILE`; `-` is stdin.
     EnvFile(PathBuf),
     /// `NEST_KEY`: the key itself.
     Env(Secret),
+    /// The key itself, from a program that uses the library.
+    Caller(Secret),
     /// The systemd credential `nest-key`; counts only if the file exists.
     Credential(PathBuf),
     /// The key file that the profile names.
@@ -32,6 +34,7 @@ pub enum KeyOrigin {
     KeyFile(PathBuf),
     EnvFile(PathBuf),
     Env,
+    Caller,
     Credential(PathBuf),
     Profile(PathBuf),
     Keyring,
@@ -47,6 +50,7 @@ impl fmt::Display for KeyOrigin {
             Self::KeyFile(path) => write!(f, "the key file {}", path.display()),
             Self::EnvFile(path) => write!(f, "NEST_KEY_FILE {}", path.display()),
             Self::Env => f.write_str("NEST_KEY"),
+            Self::Caller => f.write_str("the caller"),
             Self::Credential(path) => write!(f, "the systemd credential {}", path.display()),
             Self::Profile(path) => write!(f, "the profile's key file {}", path.display()),
             Self::Keyring => f.write_str("the OS keyring"),
@@ -62,6 +66,7 @@ impl KeySource {
             Self::KeyFile(path) => KeyOrigin::KeyFile(path.clone()),
             Self::EnvFile(path) => KeyOrigin::EnvFile(path.clone()),
             Self::Env(_) => KeyOrigin::Env,
+            Self::Caller(_) => KeyOrigin::Caller,
             Self::Credential(path) => KeyOrigin::Credential(path.clone()),
             Self::Profile(path) => KeyOrigin::Profile(path.clone()),
         }
@@ -69,7 +74,7 @@ impl KeySource {
 
     pub async fn read(&self) -> Result<Secret, KeyError> {
         let text = match self {
-            Self::Env(text) => Ok(text.clone()),
+            Self::Env(text) | Self::Caller(text) => Ok(text.clone()),
             Self::Credential(path) => file::read_credential(path).await,
             Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) => file::read(path).await,
         };

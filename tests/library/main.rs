@@ -13,6 +13,7 @@ mod key_parse;
 mod key_sources;
 mod keyring;
 mod lock;
+mod nests;
 mod nip98;
 mod ports;
 mod properties;

@@ -7,9 +7,9 @@ use nostr::PublicKey;
 
 use super::prelude::*;
 use crate::api::ApiUrl;
-use crate::cli::messages::{Step, check as check_words, errors, troubles};
+use crate::cli::messages::{Step, check as check_words, errors, notices, troubles};
 use crate::cli::settings::Sources;
-use crate::commands::restart::{self, PlannedRestart, RestartOutcome, RestartRequest, Restarted, Which};
+use crate::commands::restart::{self, Evidence, PlannedRestart, RestartOutcome, RestartRequest, Restarted, Which};
 use crate::commands::{check, list, open};
 use crate::livekit::{CheckReport, Verdict};
 
@@ -88,7 +88,8 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
         let back = restarted(&result).filter(|_| args.open).cloned();
         let _ = tell.send((room.clone(), back, show(terminal, room.id.as_str(), &result, several)));
     };
-    let run = restart::run(&job, &request(args, rooms), &app.stop, &done).await;
+    let which = if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) };
+    let run = restart::run(&job, &which, &request(args), &app.stop, &done).await;
     terminal.end_row(list::ROW);
     run.map_err(|error| Failure::of(&error, "ROOM"))?;
     let outcomes: Vec<_> = outcomes.try_iter().collect();
@@ -103,9 +104,8 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     Ok(errors::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
 }
 
-fn request(args: &RestartArgs, rooms: Vec<RoomRef>) -> RestartRequest {
+fn request(args: &RestartArgs) -> RestartRequest {
     RestartRequest {
-        which: if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) },
         check: args.check.then_some(check::CheckOptions {
             hold: args.hold,
             as_host: args.as_host,
@@ -183,13 +183,13 @@ pub(super) fn show(
 fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     let room = paint.strong(&clean(&restarted.room_id));
     let published = restarted.published.as_ref().map(|published| published_row("event", published, paint));
-    if restarted.attempts == 0 {
+    if restarted.evidence == Evidence::Running {
         let running = format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
         return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
     }
     let well = restarted.check.as_ref().is_none_or(|check| check.verdict == Verdict::Joinable);
     let mark = paint.mark(if well { Status::Passed } else { Status::Warned });
-    let mut lines = vec![format!("{mark} {room} · {}", clean(&restarted.message))];
+    let mut lines = vec![format!("{mark} {room} · {}", clean(notices::evidence(&restarted.evidence)))];
     lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
     lines.extend(restarted.token.iter().map(|token| paint.row("token", token.expose())));
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {

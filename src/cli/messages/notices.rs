@@ -4,6 +4,7 @@ use super::troubles;
 use crate::clock::{self, Clock};
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
+use crate::commands::restart::Evidence;
 use crate::reporter::{Question, Warning};
 
 pub fn warning(warning: &Warning) -> String {
@@ -30,6 +31,15 @@ pub fn warning(warning: &Warning) -> String {
         Warning::MayNotSpeak { person, why } => format!("{person} may not speak: {why}"),
         Warning::NotChecked { nest, why } => format!("{nest}: not checked: {why}"),
         Warning::WrongPassphrase => "the passphrase is wrong".into(),
+    }
+}
+
+/// What says that the nest is back.
+pub fn evidence(evidence: &Evidence) -> &str {
+    match evidence {
+        Evidence::Answer(message) => message,
+        Evidence::Running => "The nest is running; nothing was sent",
+        Evidence::Seen => "The answer was lost; the nest was seen to have been restarted",
     }
 }
 

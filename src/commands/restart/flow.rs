@@ -14,7 +14,7 @@ use futures_util::future::{join, join3};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{PlannedRestart, RestartOutcome, RestartRequest, Restarted};
+use super::{Evidence, PlannedRestart, RestartOutcome, RestartRequest, Restarted};
 use crate::api::probe::presence;
 use crate::api::wire::Session;
 use crate::api::{ApiError, ApiUrl, Probe, RoomId, SignedClient, SignedReply, TransportError};
@@ -136,8 +136,7 @@ impl RoomRestart<'_> {
 
     /// Nothing is sent for a nest that runs; its event may have to be put right all the same.
     async fn already_running(&self, target: Target) -> Result<Prepared, Error> {
-        let message = "The nest is running; nothing was sent".into();
-        let mut found = self.finished(Restarted { message, ..self.blank(&target) });
+        let mut found = self.finished(self.blank(&target, Evidence::Running));
         if self.request.publish_status {
             let key = self.job.key_of(self.room.host).await?;
             self.publish_status(&key, target.event, &mut found).await?;
@@ -170,8 +169,8 @@ impl RoomRestart<'_> {
         let error = match result {
             Ok((session, token)) => {
                 let endpoints = session.endpoints.iter().map(|text| scrub(text).into_owned()).collect();
-                let message = scrub(&session.message.unwrap_or_default()).into_owned();
-                return Ok(Restarted { endpoints, message, attempts, ..self.with_token(ready, token) });
+                let evidence = Evidence::Answer(scrub(&session.message.unwrap_or_default()).into_owned());
+                return Ok(Restarted { endpoints, attempts, ..self.with_token(ready, token, evidence) });
             }
             Err(error) => error,
         };
@@ -184,8 +183,7 @@ impl RoomRestart<'_> {
                 }
                 let token = client.token(&self.room.id).await.map_err(Arc::new)?.result.map_err(Error::NoToken)?;
                 self.reporter.warn(Warning::AnswerLost { why });
-                let message = "The answer was lost; the nest was seen to have been restarted".into();
-                Ok(Restarted { message, attempts, ..self.with_token(ready, token) })
+                Ok(Restarted { attempts, ..self.with_token(ready, token, Evidence::Seen) })
             }
             ApiError::Forbidden { .. } => {
                 let info = probe.within(FOLLOW_UP_LIMIT).info(&self.room.id).await.result.ok();
@@ -276,12 +274,12 @@ impl RoomRestart<'_> {
         Ok(())
     }
 
-    fn blank(&self, target: &Target) -> Restarted {
+    fn blank(&self, target: &Target, evidence: Evidence) -> Restarted {
         Restarted {
             room_id: self.room.id.to_string(),
             endpoints: Vec::new(),
             token: None,
-            message: String::new(),
+            evidence,
             api: target.api.to_string(),
             host: None,
             attempts: 0,
@@ -295,10 +293,10 @@ impl RoomRestart<'_> {
         }
     }
 
-    fn with_token(&self, ready: &Ready, token: Secret) -> Restarted {
+    fn with_token(&self, ready: &Ready, token: Secret, evidence: Evidence) -> Restarted {
         let expires_at = jwt::decode(token.expose()).ok().as_ref().and_then(token::expires_at);
         let host = Some(ready.key.public_key().to_hex());
-        Restarted { expires_at, token: Some(token), host, ..self.blank(&ready.target) }
+        Restarted { expires_at, token: Some(token), host, ..self.blank(&ready.target, evidence) }
     }
 
     fn finished(&self, restarted: Restarted) -> Restarted {

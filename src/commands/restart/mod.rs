@@ -24,10 +24,9 @@ pub enum Which {
     AllInactive,
 }
 
-/// What to restart, and how.
-#[derive(Clone, Debug)]
+/// How to restart: nothing but the restart itself, unless more is asked for.
+#[derive(Clone, Debug, Default)]
 pub struct RestartRequest {
-    pub which: Which,
     /// Prove that the new session can be joined.
     pub check: Option<super::check::CheckOptions>,
     /// Do nothing for a nest that runs.
@@ -41,21 +40,6 @@ pub struct RestartRequest {
     pub dry_run: bool,
 }
 
-impl RestartRequest {
-    /// A plain restart of these nests.
-    pub fn new(rooms: Vec<RoomRef>) -> Self {
-        Self {
-            which: Which::Named(rooms),
-            check: None,
-            if_inactive: false,
-            publish_status: false,
-            no_wait: false,
-            yes: false,
-            dry_run: false,
-        }
-    }
-}
-
 /// What came of one room.
 #[derive(Clone, Debug)]
 pub enum RestartOutcome {
@@ -63,6 +47,17 @@ pub enum RestartOutcome {
     Restarted(Box<Restarted>),
     /// What would have been sent.
     Planned(PlannedRestart),
+}
+
+/// How it is known that a nest is back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The API answered so, with this message.
+    Answer(String),
+    /// It was found running, and nothing was sent.
+    Running,
+    /// The answer was lost; the nest was seen to have been restarted.
+    Seen,
 }
 
 /// A nest that is back.
@@ -78,8 +73,8 @@ pub struct Restarted {
     #[serde(serialize_with = "exposed_if_any")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub token: Option<Secret>,
-    /// As the API gave it.
-    pub message: String,
+    #[serde(skip)]
+    pub evidence: Evidence,
     /// The API that serves it.
     pub api: String,
     /// Hex public key; absent if no key was needed.
@@ -136,11 +131,12 @@ fn exposed_if_any<S: Serializer>(token: &Option<Secret>, serializer: S) -> Resul
 /// Where it cannot be told which nests a sweep means.
 pub async fn run(
     job: &Job<'_>,
+    which: &Which,
     request: &RestartRequest,
     stop: &Stop,
     done: &(dyn Fn(&RoomRef, Result<RestartOutcome, Error>) + Sync),
 ) -> Result<(), Error> {
-    let (rooms, if_inactive) = match &request.which {
+    let (rooms, if_inactive) = match which {
         Which::Named(rooms) => (rooms.clone(), request.if_inactive),
         Which::AllInactive => {
             let sweep = stop.or_stopped(job.sweep()).await?;
