@@ -103,7 +103,7 @@ pub trait Reporter: Send + Sync {
     /// The same where it is also part of the result: for those who asked for detail.
     fn warning_detail(&self, _warning: &Warning) {}
 
-    /// For those who asked for detail: level 1 with `-v`, 2 with `-vv`.
+    /// For those who asked for detail: level 1 is for the curious, 2 for whoever looks for a defect.
     fn detail(&self, _level: u8, _text: &str) {}
 
     /// A yes-or-no question; no answer but yes is a yes.

@@ -57,7 +57,7 @@ pub enum Error {
     /// The nest needs no audio room: its event alone makes it live.
     #[error("this nest runs on Media over QUIC: there is no audio room to restart")]
     MediaOverQuic { relay: String },
-    /// The room's own URL and the `--api` that was given are of different servers.
+    /// The room's own URL and the API that was given are of different servers.
     #[error("the room is on {room}, and the API was given as {given}")]
     ApiConflict { room: Box<api::ApiUrl>, given: Box<api::ApiUrl> },
     /// There is nothing to join, or the API does not say.

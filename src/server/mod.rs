@@ -58,7 +58,7 @@ pub enum ApiCall {
     Webhook,
 }
 
-/// Each call in the order of [`ApiCall`], its name in `--fault …@NAME` and in metrics, and what a 500 to it says.
+/// Each call in the order of [`ApiCall`], its name in a fault and in metrics, and what a 500 to it says.
 pub const CALLS: [(ApiCall, &str, &str); 10] = [
     (ApiCall::Create, "create", "Failed to create nest"),
     (ApiCall::Restart, "restart", "Failed to restart nest"),
