@@ -8,6 +8,7 @@ use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::Mock;
 
 use crate::support::nest::{Nest, Output, mock};
+use crate::support::secrets::secret_arguments;
 
 const SOURCES: &str =
     "without a desktop session use --key-file PATH (mode 0600), or a systemd credential named nest-key";
@@ -78,14 +79,7 @@ fn no_key_at_all() {
 #[test]
 fn a_key_among_the_arguments() {
     let nsec = nostr::Keys::generate().secret_key().to_bech32().unwrap();
-    for args in [
-        vec!["restart", "demo", "--key-file", &nsec],
-        vec!["restart", &nsec],
-        vec!["mock", "--", "sh", "-c", &nsec],
-        vec![&nsec],
-        vec!["restart", "demo", &format!("--api={nsec}")],
-        vec!["restart", &nsec.to_uppercase()],
-    ] {
+    for args in secret_arguments(&nsec) {
         let output = Nest::alone().args(args).run().expect(2);
         assert_eq!(output.stdout, "");
         assert_eq!(

@@ -6,7 +6,7 @@ use nostr::nips::nip49::{EncryptedSecretKey, KeySecurity};
 use crate::support::nest::{self, Nest, mock};
 use crate::support::port;
 use crate::support::raw::Raw;
-use crate::support::secrets::{PASSPHRASE, PASSWORD, Secrets, tokens};
+use crate::support::secrets::{PASSPHRASE, PASSWORD, Secrets, secret_arguments, tokens};
 use crate::support::tls::{self, Authority};
 
 /// Fails with this code and says why, as loud as it gets, and nothing of the secrets.
@@ -97,15 +97,8 @@ fn no_key_that_cannot_be_had_or_is_in_the_wrong_place_is_told() {
             &secrets,
         );
     }
-    for args in [
-        vec!["restart", "demo", "--key-file", &nsec],
-        vec!["restart", &nsec],
-        vec!["mock", "--", "sh", "-c", &nsec],
-        vec![&nsec],
-        vec!["restart", "demo", &format!("--api={nsec}")],
-        vec!["restart", &nsec.to_uppercase()],
-        vec!["restart", "demo", "--key-file", &sealed],
-    ] {
+    let sealed = ["restart", "demo", "--key-file", &sealed].map(str::to_owned).to_vec();
+    for args in secret_arguments(&nsec).into_iter().chain([sealed]) {
         silent(
             Nest::new(&mock).args(["-vv"]).args(&args),
             2,

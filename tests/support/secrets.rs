@@ -11,6 +11,19 @@ const PART: usize = 20;
 pub const PASSWORD: &str = "hunter2-of-the-proxy";
 pub const PASSPHRASE: &str = "correct horse battery staple";
 
+/// A secret key where arguments stand, as people put it there: all of it is refused.
+pub fn secret_arguments(nsec: &str) -> [Vec<String>; 6] {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    [
+        words(&["restart", "demo", "--key-file", nsec]),
+        words(&["restart", nsec]),
+        words(&["mock", "--", "sh", "-c", nsec]),
+        words(&[nsec]),
+        words(&["restart", "demo", &format!("--api={nsec}")]),
+        words(&["restart", &nsec.to_uppercase()]),
+    ]
+}
+
 /// What nobody may see.
 pub struct Secrets(pub Vec<(&'static str, String)>);
 
