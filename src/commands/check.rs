@@ -1,5 +1,10 @@
 //! The connection check: of a nest as a listener meets it, of a session that a restart gave out, of any LiveKit server.
 
+use std::time::Duration;
+
+use nostr::PublicKey;
+use tokio::time::Instant;
+
 use super::moq::{self, MoqReport};
 use super::restart::{self, Restarted};
 use super::target::{EventAndApi, Target};
@@ -14,9 +19,6 @@ use crate::relay;
 use crate::reporter::{Question, Reporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::Secret;
-use nostr::PublicKey;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// How a nest is to be joined, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,12 @@
 //!
 //! Nothing is changed, and an empty nest is not joined: that would shorten its life.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join4;
+use tokio::time::{Instant, timeout_at};
+
 use super::check::{CheckOptions, carry_out, streaming};
 use super::target::EventAndApi;
 use super::{Error, Job, Stop, Warning, token};
@@ -18,10 +24,6 @@ use crate::net::tls::TlsSession;
 use crate::relay;
 use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
-use futures_util::future::join4;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 
 /// A room that nobody has: what stands in for one where no nest is named.
 const NOBODYS: &str = "nest-doctor";

@@ -1,18 +1,20 @@
 //! Asking the APIs of many nests: each nest once, several at a time, no API more than it allows.
 
-use super::{Depth, Nest};
-use crate::api::probe::{Answer, presence, record_presence};
-use crate::api::{ApiError, ApiUrl, RoomId};
-use crate::commands::Job;
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, Semaphore, watch};
+
+use super::{Depth, Nest};
+use crate::api::probe::{Answer, presence, record_presence};
+use crate::api::{ApiError, ApiUrl, RoomId};
+use crate::commands::Job;
 
 /// Requests under way at the same time.
 const JOBS: usize = 8;
