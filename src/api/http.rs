@@ -189,7 +189,7 @@ impl HttpClient {
         let sent_ms = self.clock.now_ms();
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Err(self.lost(&error, call.url, limit).await),
+            Err(error) => return Err(self.transport_error(&error, call.url, limit).await),
         };
         let received_ms = self.clock.now_ms();
         let head = |name| header(response.headers(), name);
@@ -232,12 +232,12 @@ impl HttpClient {
                     reply.cut = true;
                     return Ok(());
                 }
-                Err(error) => return Err(self.lost(&error, url, limit).await),
+                Err(error) => return Err(self.transport_error(&error, url, limit).await),
             }
         }
     }
 
-    async fn lost(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> TransportError {
+    async fn transport_error(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> TransportError {
         let via = self.network.proxy.as_ref().and_then(|proxy| proxy.via(url));
         let tried = if error.is_connect() && via.is_none() { addresses(url).await } else { Vec::new() };
         transport::from_reqwest(error, url, limit, Route { via, tried })

@@ -117,9 +117,9 @@ async fn restarted(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &
     }
 }
 
-async fn nest(asking: &Job<'_>, room: &RoomRef, options: CheckOptions) -> Result<Checked, Error> {
-    let reporter = asking.asking_nobody();
-    let job = &asking.within_one_timeout().reporting_to(&reporter);
+async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> Result<Checked, Error> {
+    let reporter = interactive.without_prompts();
+    let job = &interactive.within_one_timeout().reporting_to(&reporter);
     let (client, allow_http) = (&job.client, job.settings.allow_http);
     let until = Instant::now() + job.settings.network.timeout;
     let left = || until.saturating_duration_since(Instant::now());
@@ -179,8 +179,8 @@ async fn nest(asking: &Job<'_>, room: &RoomRef, options: CheckOptions) -> Result
     let (preconnect, own) = if options.as_host {
         let preconnect = Preconnect::begin(&candidates, true, &client.network().tls, left());
         // It was asked for, so a person may be asked for the key.
-        let key = asking.key_of(host).await?;
-        (preconnect, Some(token::fetch(asking, &api, &room.id, &key).await?.0))
+        let key = interactive.key_of(host).await?;
+        (preconnect, Some(token::fetch(interactive, &api, &room.id, &key).await?.0))
     } else {
         (preconnect, None)
     };

@@ -32,7 +32,7 @@ pub(crate) struct DoctorFindings {
     pub room: Option<RoomRef>,
     /// `None`: there is none.
     pub key: Option<Result<Arc<HostKey>, Arc<key::KeyError>>>,
-    pub api: Result<Far, Error>,
+    pub api: Result<ServerFindings, Error>,
     /// Its event; `None` if nothing leads to one.
     pub event: Result<Option<relay::FetchedEvent>, Error>,
     pub event_elapsed: Duration,
@@ -41,7 +41,7 @@ pub(crate) struct DoctorFindings {
     pub media: Option<Media>,
 }
 
-pub(crate) struct Far {
+pub(crate) struct ServerFindings {
     pub api: ApiUrl,
     pub connection: ApiConnection,
     pub health: Answer<Health>,
@@ -52,13 +52,13 @@ pub(crate) struct Far {
     pub signature: Option<Result<Signature, Error>>,
 }
 
-impl Far {
+impl ServerFindings {
     /// Whether anything was sent to it at all.
     pub fn is_reached(&self) -> bool {
-        let lost = |error: Option<&api::ApiError>| {
+        let unreachable = |error: Option<&api::ApiError>| {
             matches!(error, Some(api::ApiError::Transport(TransportError::Unreachable { .. })))
         };
-        !(lost(self.health.result.as_ref().err()) && lost(self.nest.guest.as_ref().err()))
+        !(unreachable(self.health.result.as_ref().err()) && unreachable(self.nest.guest.as_ref().err()))
     }
 }
 
@@ -69,8 +69,8 @@ pub(crate) struct Signature {
 }
 
 impl DoctorFindings {
-    pub async fn gather(asking: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
-        let mut job = asking.within_one_timeout();
+    pub async fn gather(interactive: &Job<'_>, room: Option<&RoomRef>) -> Result<Self, Error> {
+        let mut job = interactive.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
         job.settings.retry = RetryPolicy { retries: 0, ..job.settings.retry };
         let stand_in =
@@ -98,18 +98,20 @@ impl DoctorFindings {
             EventAndApi { event: Ok(None), api }
         };
         let mut event_elapsed = started.elapsed();
-        let api = api.map(|(_, far)| far);
-        if let (Some(room), Ok(None), Ok(Far { nest: NestProbe { info: Ok(info), .. }, .. })) = (room, &event, &api) {
+        let api = api.map(|(_, server)| server);
+        if let (Some(room), Ok(None), Ok(ServerFindings { nest: NestProbe { info: Ok(info), .. }, .. })) =
+            (room, &event, &api)
+        {
             let started = Instant::now();
             event = timeout_at(until, job.event_by_record(room, Some(info))).await.unwrap_or(Ok(None));
             event_elapsed = started.elapsed();
         }
         let (candidates, media) = match (&api, room) {
-            (Ok(far), Some(_)) => {
+            (Ok(server), Some(_)) => {
                 let streaming = streaming(event.as_ref().ok().and_then(Option::as_ref));
-                let (api, allow_http) = (Some(far.api.url()), job.settings.allow_http);
+                let (api, allow_http) = (Some(server.api.url()), job.settings.allow_http);
                 let candidates = endpoint::candidates(Hints { returned: &[], streaming: &streaming, api, allow_http });
-                let media = probe_media(&job, name, &candidates, far, until).await;
+                let media = probe_media(&job, name, &candidates, server, until).await;
                 (candidates, Some(media))
             }
             _ => (Vec::new(), None),
@@ -117,7 +119,7 @@ impl DoctorFindings {
         Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media })
     }
 
-    pub fn far(&self) -> Option<&Far> {
+    pub fn server(&self) -> Option<&ServerFindings> {
         self.api.as_ref().ok()
     }
 
@@ -131,13 +133,13 @@ fn room_error(error: api::address::AddressError) -> Error {
 }
 
 /// Asks the API everything.
-async fn ask(job: &Job<'_>, api: ApiUrl, id: &RoomId, key: Option<&HostKey>, until: Instant) -> Far {
+async fn ask(job: &Job<'_>, api: ApiUrl, id: &RoomId, key: Option<&HostKey>, until: Instant) -> ServerFindings {
     let probe = job.probe(&api).within(until.saturating_duration_since(Instant::now()));
     let (connection, health, nest, signature) =
         join4(connect(&job.client, &api, until), probe.health(), probe.nest(id), signature(job, &api, id, key, until))
             .await;
     let clock = health.clock.or(nest.clock);
-    Far { api, connection, health, nest, clock, signature }
+    ServerFindings { api, connection, health, nest, clock, signature }
 }
 
 /// Asks for a token, which changes nothing. That there is no such nest is found out only after the signature.
@@ -206,24 +208,30 @@ pub(crate) enum Media {
 }
 
 /// Joins where people are inside; else asks who is there, and shows a listener's token if there is one.
-async fn probe_media(job: &Job<'_>, room: &str, candidates: &[Candidate], far: &Far, until: Instant) -> Media {
+async fn probe_media(
+    job: &Job<'_>,
+    room: &str,
+    candidates: &[Candidate],
+    server: &ServerFindings,
+    until: Instant,
+) -> Media {
     let left = || until.saturating_duration_since(Instant::now());
     if left().is_zero() {
         return Media::NoTime;
     }
-    let inside = far.nest.info.as_ref().is_ok_and(|info| info.participant_count > 0);
-    let token = far.nest.guest.as_ref().ok();
+    let inside = server.nest.info.as_ref().is_ok_and(|info| info.participant_count > 0);
+    let token = server.nest.guest.as_ref().ok();
     if let Some(token) = token.filter(|_| inside) {
         let check = Check {
             join: Some(Joining { token, host: false }),
-            api_clock: far.clock,
+            api_clock: server.clock,
             ..CheckOptions::default().on(room, candidates, left())
         };
         return Media::Joined(Box::new(carry_out(&check, None, &job.client, job.reporter).await));
     }
-    // Where the API cannot be reached, neither can its neighbour.
-    let beside = |candidate: &Candidate| candidate.source == Source::Usual;
-    let hopeless = |candidate: &Candidate| candidate.cleartext || (!far.is_reached() && beside(candidate));
+    // The usual place is on the API's own host: where that cannot be reached, it cannot either.
+    let unreached = |candidate: &Candidate| !server.is_reached() && candidate.source == Source::Usual;
+    let hopeless = |candidate: &Candidate| candidate.cleartext || unreached(candidate);
     let mut silent = Vec::new();
     for candidate in candidates.iter().filter(|candidate| !hopeless(candidate)) {
         let limit = ENDPOINT_LIMIT.min(left());

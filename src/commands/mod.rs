@@ -128,7 +128,7 @@ impl<'a> Job<'a> {
         Job { reporter, ..self.clone() }
     }
 
-    fn asking_nobody(&self) -> NonInteractive<'a> {
+    fn without_prompts(&self) -> NonInteractive<'a> {
         NonInteractive { reporter: self.reporter, warnings: true }
     }
 

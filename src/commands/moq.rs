@@ -66,7 +66,7 @@ pub(super) async fn check(
     let limit = LIMIT.min(client.network().timeout);
     let (relay, auth) = join(relay(media.relay, limit), auth(media.auth, client, allow_http, limit)).await;
     let spoken = (Status::NotChecked, MoqFinding::NotSpoken, None);
-    let steps = [("event", said(event)), ("relay", relay), ("auth", auth), ("media", spoken)];
+    let steps = [("event", event_step(event)), ("relay", relay), ("auth", auth), ("media", spoken)];
     let failed = steps.iter().any(|(_, (status, ..))| *status == Status::Failed);
     MoqReport {
         verdict: if failed { Verdict::Unhealthy } else { Verdict::Joinable },
@@ -75,7 +75,7 @@ pub(super) async fn check(
     }
 }
 
-fn said(event: &RoomEvent) -> Judged {
+fn event_step(event: &RoomEvent) -> Judged {
     let over = event.is_over(Clock::default().now_s());
     let status = match event.status().is_open() {
         _ if over => Status::Failed,

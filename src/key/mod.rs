@@ -66,8 +66,8 @@ pub struct HostKey {
 
 #[derive(Clone)]
 enum Signer {
-    Here(Keys),
-    Far { signer: Arc<dyn NostrSigner>, limit: Duration },
+    Local(Keys),
+    Remote { signer: Arc<dyn NostrSigner>, limit: Duration },
 }
 
 /// What signing works with, blinded against who listens to the machine. The library's own is blinded twice, each time for
@@ -80,12 +80,12 @@ fn curve() -> &'static Secp256k1<All> {
 impl HostKey {
     pub fn local(key: SecretKey, origin: KeyOrigin) -> Self {
         let keys = Keys::new_with_ctx(curve(), key);
-        Self { public_key: keys.public_key(), signer: Signer::Here(keys), origin }
+        Self { public_key: keys.public_key(), signer: Signer::Local(keys), origin }
     }
 
     /// A signer that may need a while, up to `limit`, for each signature: a person may have to approve it.
     pub fn remote(public_key: PublicKey, signer: Arc<dyn NostrSigner>, limit: Duration, origin: KeyOrigin) -> Self {
-        Self { public_key, signer: Signer::Far { signer, limit }, origin }
+        Self { public_key, signer: Signer::Remote { signer, limit }, origin }
     }
 
     pub fn public_key(&self) -> PublicKey {
@@ -107,8 +107,8 @@ impl HostKey {
         event.pubkey = self.public_key;
         event.id = None;
         match &self.signer {
-            Signer::Here(keys) => event.sign_with_ctx(curve(), &mut OsRng, keys).map_err(|e| refused(e.to_string())),
-            Signer::Far { signer, limit } => {
+            Signer::Local(keys) => event.sign_with_ctx(curve(), &mut OsRng, keys).map_err(|e| refused(e.to_string())),
+            Signer::Remote { signer, limit } => {
                 let id = event.id();
                 let signed = tokio::time::timeout(*limit, signer.sign_event(event))
                     .await

@@ -51,9 +51,9 @@ pub(crate) async fn ask(host: &str, port: u16, limit: Duration) -> Result<QuicAn
     let addresses =
         timeout_at(until, lookup_host((host, port))).await.map_err(silent)?.map_err(QuicError::NoAddress)?;
     let one = |address| async move { ask_address(address).await.map_err(|cause| (address, cause)) };
-    let mut asking: FuturesUnordered<_> = addresses.take(ADDRESSES_MAX).map(one).collect();
+    let mut probes: FuturesUnordered<_> = addresses.take(ADDRESSES_MAX).map(one).collect();
     let mut first = None;
-    while let Some(answer) = timeout_at(until, asking.next()).await.map_err(silent)? {
+    while let Some(answer) = timeout_at(until, probes.next()).await.map_err(silent)? {
         match answer {
             Ok(answer) => return Ok(answer),
             Err((address, cause)) => drop(first.get_or_insert(QuicError::Unreachable { address, cause })),

@@ -23,7 +23,7 @@ fn from(text: &str) -> Import {
     Import { from: Some(KeySource::Env(Secret::new(text))), ..Import::default() }
 }
 
-fn asking(reporter: &dyn Reporter) -> KeyOpener<'_> {
+fn opener(reporter: &dyn Reporter) -> KeyOpener<'_> {
     KeyOpener { passphrase_file: None, reporter }
 }
 
@@ -178,12 +178,12 @@ async fn a_new_key_can_be_taken_out_and_brought_back() {
     let source = KeySource::Env(nsec.clone());
     let sealed = command::encrypt(Some(&source), None, &Person::who_types(&["pw", "pw"])).await.unwrap();
     assert_eq!(sealed.public_key, made.public_key);
-    let opened = asking(&Person::who_types(&["pw"])).open(&sealed.text, &KeyOrigin::Env).await.unwrap();
+    let opened = opener(&Person::who_types(&["pw"])).open(&sealed.text, &KeyOrigin::Env).await.unwrap();
     assert_eq!(Keys::new(opened).public_key(), made.public_key);
     // Another passphrase for a key that has one.
     let source = KeySource::Env(sealed.text);
     let again = command::encrypt(Some(&source), None, &Person::who_types(&["pw", "new", "new"])).await.unwrap();
-    let opened = asking(&Person::who_types(&["new"])).open(&again.text, &KeyOrigin::Env).await.unwrap();
+    let opened = opener(&Person::who_types(&["new"])).open(&again.text, &KeyOrigin::Env).await.unwrap();
     assert_eq!(Keys::new(opened).public_key(), made.public_key);
     let bare = folder.path().join("bare");
     key::file::create(&bare, &Secret::new("")).unwrap();

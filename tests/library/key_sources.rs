@@ -274,7 +274,7 @@ async fn a_local_key_signs_in_its_own_name() {
 
 /// Signs with `keys`, or refuses in these words, or never answers.
 #[derive(Debug)]
-enum Far {
+enum RemoteSigner {
     Signs(Keys),
     Tampers(Keys),
     Refuses(&'static str),
@@ -283,7 +283,7 @@ enum Far {
 
 type Answer<'a, T> = nostr::util::BoxedFuture<'a, Result<T, nostr::signer::SignerError>>;
 
-impl NostrSigner for Far {
+impl NostrSigner for RemoteSigner {
     fn backend(&self) -> nostr::signer::SignerBackend<'_> {
         nostr::signer::SignerBackend::NostrConnect
     }
@@ -322,14 +322,14 @@ impl NostrSigner for Far {
 async fn a_signer_far_away_is_waited_for_but_not_trusted() {
     let keys = Keys::generate();
     let alice = keys.public_key();
-    let ask = async |signer: Far| {
+    let ask = async |signer: RemoteSigner| {
         let limit = Duration::from_millis(20);
         let key = HostKey::remote(alice, Arc::new(signer), limit, KeyOrigin::Signer("npub1b".into()));
         key.sign(unsigned(alice)).await
     };
-    assert_eq!(ask(Far::Signs(keys.clone())).await.unwrap().pubkey, alice);
-    assert!(matches!(ask(Far::Tampers(keys)).await, Err(KeyError::Forged { .. })));
-    assert!(matches!(ask(Far::Sleeps).await, Err(KeyError::Silent { .. })));
-    let refused = ask(Far::Refuses("no: secret=hunter2")).await.unwrap_err();
+    assert_eq!(ask(RemoteSigner::Signs(keys.clone())).await.unwrap().pubkey, alice);
+    assert!(matches!(ask(RemoteSigner::Tampers(keys)).await, Err(KeyError::Forged { .. })));
+    assert!(matches!(ask(RemoteSigner::Sleeps).await, Err(KeyError::Silent { .. })));
+    let refused = ask(RemoteSigner::Refuses("no: secret=hunter2")).await.unwrap_err();
     assert_eq!(refused.to_string(), "the signer npub1b did not sign: no: secret=***");
 }

@@ -82,8 +82,8 @@ async fn tokens_and_endpoints_lead_nowhere() {
     let refused = Signal::join(mock.livekit(), token).await.err().unwrap();
     assert_eq!(refused.0, 401);
     let query = format!("{}/rtc/validate?access_token={token}", mock.api());
-    let said = text(client().get(query).send().await.unwrap()).await;
-    assert_eq!(said, format!("invalid token: {token}, error: token signature is invalid: signature is invalid"));
+    let refusal = text(client().get(query).send().await.unwrap()).await;
+    assert_eq!(refusal, format!("invalid token: {token}, error: token signature is invalid: signature is invalid"));
 
     mock.set_faults(vec!["token-object".parse().unwrap(), "other-room".parse().unwrap()]);
     let answer = json_of(restart(&mock).await).await;

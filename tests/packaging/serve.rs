@@ -64,8 +64,8 @@ fn the_unit_starts_with_the_example_of_a_configuration() {
         .file("livekit-secret", SECRET, 0o600)
         .file("redis-password", "hunter2", 0o600)
         .args(["serve", "--config", "serve.toml"]);
-    let said = output.run().expect(2).stderr;
-    assert!(said.contains("no redis:// or unix:// URL") && !said.contains("hunter2"), "{said}");
+    let stderr = output.run().expect(2).stderr;
+    assert!(stderr.contains("no redis:// or unix:// URL") && !stderr.contains("hunter2"), "{stderr}");
 }
 
 /// The instructions of the container file: name and rest.

@@ -169,11 +169,11 @@ os._exit(0)  # Its own threads abort the process now and then, where Python ends
         .kill_on_drop(true)
         .spawn()
         .expect("target/tools/livekit-py is a virtual environment with livekit");
-    let mut said = tokio::io::BufReader::new(client.stdout.take().unwrap()).lines();
-    assert_eq!(said.next_line().await.unwrap().unwrap(), before);
+    let mut lines = tokio::io::BufReader::new(client.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), before);
     scene.restart(&id).await;
-    assert_eq!(said.next_line().await.unwrap().unwrap(), "ROOM_DELETED");
-    assert_eq!(said.next_line().await.unwrap().unwrap(), scene.sid(&id).await.unwrap());
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "ROOM_DELETED");
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), scene.sid(&id).await.unwrap());
     assert_eq!(client.wait().await.unwrap().code(), Some(0));
 }
 

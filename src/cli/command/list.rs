@@ -177,13 +177,13 @@ fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
     let age = clock.now_s().saturating_sub(nest.since_s);
     let age = if age < 0 { "to come".to_owned() } else { clock::span(age.saturating_mul(1000)) };
     let over = nest.state == NestState::Over;
-    let quiet: fn(Paint, &str) -> String = if over { Paint::dim } else { |_, text| text.to_owned() };
+    let dim_if_over: fn(Paint, &str) -> String = if over { Paint::dim } else { |_, text| text.to_owned() };
     [
         (clean(nest.name()), if over { Paint::dim } else { Paint::strong }),
-        (clean(&nest.status), quiet),
+        (clean(&nest.status), dim_if_over),
         (state, paint),
-        (people, quiet),
-        (age, quiet),
+        (people, dim_if_over),
+        (age, dim_if_over),
         (nest.link.clone().unwrap_or_else(|| nest.room_id.clone()), Paint::dim),
     ]
 }

@@ -249,9 +249,9 @@ fn failed(steps: &[Step]) -> Vec<&'static str> {
 }
 
 fn joinable(check: &CheckReport) -> String {
-    let way = check.media.as_ref().map(|media| format!(" by {}", media.protocol)).unwrap_or_default();
+    let by = check.media.as_ref().map(|media| format!(" by {}", media.protocol)).unwrap_or_default();
     let after = check.media_after.or(check.joined_after);
-    format!("joinable{way}{}", after.map(|time| format!(" in {} ms", time.as_millis())).unwrap_or_default())
+    format!("joinable{by}{}", after.map(|time| format!(" in {} ms", time.as_millis())).unwrap_or_default())
 }
 
 fn closes(check: &CheckReport) -> String {

@@ -8,7 +8,7 @@ use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
-use crate::commands::doctor::{ApiConnection, DoctorFindings, Far, Media};
+use crate::commands::doctor::{ApiConnection, DoctorFindings, Media, ServerFindings};
 use crate::key::{self, npub};
 use crate::livekit::endpoint::Candidate;
 use crate::net::dial::{DialCause, DialLayer};
@@ -89,8 +89,8 @@ pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str
 }
 
 fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str, Link)> {
-    let far = found.far();
-    let at = |none: &str, link: &dyn Fn(&Far) -> Link| far.map_or_else(|| not_checked(none), link);
+    let server = found.server();
+    let at = |none: &str, link: &dyn Fn(&ServerFindings) -> Link| server.map_or_else(|| not_checked(none), link);
     let mut links = vec![
         ("config", passed(config)),
         ("key", own_key(found, named)),
@@ -100,14 +100,14 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
         ("tcp", at(NO_API, &tcp)),
         ("tls", at(NO_API, &tls)),
         ("api", api(found, named)),
-        ("signature", at("there is no API to show one to", &|far| signature(found, far, named))),
+        ("signature", at("there is no API to show one to", &|server| signature(found, server, named))),
     ];
     if found.room.is_some() {
         links.extend([
             ("event", event(found, named)),
-            ("record", at("there is no API to have one", &|far| record(far, named))),
+            ("record", at("there is no API to have one", &|server| record(server, named))),
             ("host", host(found, named)),
-            ("room", at("there is no API to ask for it", &|far| room(found, far, named))),
+            ("room", at("there is no API to ask for it", &|server| room(found, server, named))),
             ("endpoints", at("there is no API", &|_| endpoints(&found.candidates))),
             ("signal", signal(found)),
             ("media", media(found, named)),
@@ -138,8 +138,8 @@ fn own_key(found: &DoctorFindings, named: &str) -> Link {
     }
 }
 
-fn clock(far: &Far) -> Link {
-    let Some(offset) = far.clock else {
+fn clock(server: &ServerFindings) -> Link {
+    let Some(offset) = server.clock else {
         return not_checked("the API did not answer, or does not say what time it is");
     };
     let apart_s = offset.middle_ms().abs() / 1000;
@@ -156,10 +156,10 @@ fn clock(far: &Far) -> Link {
         .next("timedatectl set-ntp true")
 }
 
-fn dns(far: &Far) -> Link {
-    let host = far.api.url().host_str().unwrap_or_default();
-    let literal = !matches!(far.api.url().host(), Some(url::Host::Domain(_)));
-    match &far.connection {
+fn dns(server: &ServerFindings) -> Link {
+    let host = server.api.url().host_str().unwrap_or_default();
+    let literal = !matches!(server.api.url().host(), Some(url::Host::Domain(_)));
+    match &server.connection {
         ApiConnection::Proxy(_) => not_checked(BY_PROXY),
         ApiConnection::Failed(error) if error.layer == DialLayer::Dns => {
             failed(format!("{host} cannot be found: {}", error.cause)).hint(troubles::dns("", host).hint)
@@ -173,10 +173,10 @@ fn dns(far: &Far) -> Link {
     }
 }
 
-fn proxy(far: &Far) -> Link {
-    let ApiConnection::Proxy(via) = &far.connection else { return passed("none on the way") };
+fn proxy(server: &ServerFindings) -> Link {
+    let ApiConnection::Proxy(via) = &server.connection else { return passed("none on the way") };
     let through = format!("the way leads through {} ({})", via.host, via.variable);
-    match &far.health.result {
+    match &server.health.result {
         Err(api::ApiError::Transport(TransportError::Unreachable { layer: TransportLayer::Proxy, why, .. })) => {
             failed(format!("{through}, and that failed: {why}"))
                 .hint(format!("correct {} or unset it, or go around it with NO_PROXY", via.variable))
@@ -185,12 +185,12 @@ fn proxy(far: &Far) -> Link {
     }
 }
 
-fn tcp(far: &Far) -> Link {
-    match &far.connection {
+fn tcp(server: &ServerFindings) -> Link {
+    match &server.connection {
         ApiConnection::Proxy(_) => not_checked(BY_PROXY),
         ApiConnection::Failed(error) => match error.layer {
             DialLayer::Dns => not_checked("there is no address to connect to"),
-            DialLayer::Tcp => failed(error.cause.to_string()).hint(troubles::refused("", far.api.health()).hint),
+            DialLayer::Tcp => failed(error.cause.to_string()).hint(troubles::refused("", server.api.health()).hint),
             _ => passed("connected").took(error.timings.of(DialLayer::Tcp)),
         },
         ApiConnection::Direct { remote_address, timings, .. } => {
@@ -199,22 +199,22 @@ fn tcp(far: &Far) -> Link {
     }
 }
 
-fn tls(far: &Far) -> Link {
-    if far.api.url().scheme() == "http" {
-        let where_to = if far.api.is_loopback() { "on this machine" } else { "which was allowed" };
+fn tls(server: &ServerFindings) -> Link {
+    if server.api.url().scheme() == "http" {
+        let where_to = if server.api.is_loopback() { "on this machine" } else { "which was allowed" };
         return not_checked(format!("plain http, {where_to}"));
     }
-    match &far.connection {
-        ApiConnection::Proxy(_) => match &far.health.result {
+    match &server.connection {
+        ApiConnection::Proxy(_) => match &server.health.result {
             Err(api::ApiError::Transport(TransportError::Unreachable {
                 layer: TransportLayer::Tls(_), why, ..
-            })) => failed(why).hint(tls_hint(far, None)),
+            })) => failed(why).hint(tls_hint(server, None)),
             Err(api::ApiError::Transport(TransportError::Unreachable { .. })) => not_checked(NO_CONNECTION),
             _ => passed("the certificate is good; no more is seen through a proxy"),
         },
         ApiConnection::Failed(error) if error.layer == DialLayer::Tls => {
             let failure = if let DialCause::Tls(failure) = &error.cause { Some(failure) } else { None };
-            failed(error.cause.to_string()).hint(tls_hint(far, failure))
+            failed(error.cause.to_string()).hint(tls_hint(server, failure))
         }
         ApiConnection::Failed(_) => not_checked(NO_CONNECTION),
         ApiConnection::Direct { tls: None, .. } => not_checked("plain http"),
@@ -224,8 +224,8 @@ fn tls(far: &Far) -> Link {
     }
 }
 
-fn tls_hint(far: &Far, failure: Option<&TlsFailure>) -> String {
-    of_tls(failure, "", far.api.health().as_str(), "http://…").hint
+fn tls_hint(server: &ServerFindings, failure: Option<&TlsFailure>) -> String {
+    of_tls(failure, "", server.api.health().as_str(), "http://…").hint
 }
 
 fn certificate(agreed: &TlsSession) -> Link {
@@ -246,8 +246,8 @@ fn certificate(agreed: &TlsSession) -> Link {
 }
 
 fn api(found: &DoctorFindings, named: &str) -> Link {
-    let far = match &found.api {
-        Ok(far) => far,
+    let server = match &found.api {
+        Ok(server) => server,
         Err(Error::NoApi) => {
             let nest = if found.room.is_some() { format!(" {named}") } else { String::new() };
             return failed(
@@ -261,17 +261,19 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
             return failed(error.to_string()).hint("use https://, or accept the risk with --allow-http");
         }
     };
-    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
+    if matches!(&server.connection, ApiConnection::Failed(_)) || !server.is_reached() {
         return not_checked(NO_CONNECTION);
     }
-    let address = far.api.as_str();
-    match (&far.health.result, spoken(far)) {
+    let address = server.api.as_str();
+    match (&server.health.result, spoken(server)) {
         (Ok(health), _) if health.version.is_some() || health.status.is_some() => {
             let version = health.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
             let status = health.status.as_ref().map(|status| format!(", it calls itself {status}")).unwrap_or_default();
-            passed(format!("{address} answers{version}{status}")).took(far.health.elapsed)
+            passed(format!("{address} answers{version}{status}")).took(server.health.elapsed)
         }
-        (_, Ok(())) => passed(format!("{address} answers; it does not say which build it is")).took(far.nest.elapsed),
+        (_, Ok(())) => {
+            passed(format!("{address} answers; it does not say which build it is")).took(server.nest.elapsed)
+        }
         (_, Err(error)) => failed(format!("{address}: {error}")).hint(match error {
             api::ApiError::NotFound { missing: Missing::Unsaid, .. } => {
                 "the rest of its answer is lost: try again in a moment".into()
@@ -288,22 +290,22 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
 }
 
 /// Whether either question about a nest was answered as a Nests API answers it.
-fn spoken(far: &Far) -> Result<(), &api::ApiError> {
+fn spoken(server: &ServerFindings) -> Result<(), &api::ApiError> {
     let nests = |error: &api::ApiError| {
         matches!(error, api::ApiError::NotFound { missing: Missing::Record | Missing::AudioRoom, .. })
     };
-    match (far.nest.guest.as_ref().err(), far.nest.info.as_ref().err()) {
+    match (server.nest.guest.as_ref().err(), server.nest.info.as_ref().err()) {
         (None, _) | (_, None) => Ok(()),
         (Some(guest), Some(info)) if nests(guest) || nests(info) => Ok(()),
         (Some(guest), _) => Err(guest),
     }
 }
 
-fn signature(found: &DoctorFindings, far: &Far, named: &str) -> Link {
-    if matches!(&far.connection, ApiConnection::Failed(_)) || !far.is_reached() {
+fn signature(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
+    if matches!(&server.connection, ApiConnection::Failed(_)) || !server.is_reached() {
         return not_checked(NO_CONNECTION);
     }
-    let error = match (&found.key, &far.signature) {
+    let error = match (&found.key, &server.signature) {
         (None, _) => return not_checked("there is no key to sign with"),
         (Some(Err(_)), _) => return not_checked("the key cannot be used"),
         (_, None) => return not_checked(NO_TIME),
@@ -350,7 +352,7 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
                 .took(found.event_elapsed);
         }
         Err(error) => {
-            let status = if found.far().is_none() { Status::Failed } else { Status::Warned };
+            let status = if found.server().is_none() { Status::Failed } else { Status::Warned };
             return link(status, error.to_string()).hint("name a relay that answers: --relay wss://…");
         }
     };
@@ -377,16 +379,16 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
     link.took(found.event_elapsed)
 }
 
-fn record(far: &Far, named: &str) -> Link {
-    match &far.nest.info {
+fn record(server: &ServerFindings, named: &str) -> Link {
+    match &server.nest.info {
         Ok(info) => {
             let (what, ms) = info.restarted_at.map_or(("created", info.created_at), |at| ("last restarted", at));
             let (time, near) = moment(ms);
             let when = if near { "at" } else { "on" };
-            passed(format!("it is there, {what} {when} {time}")).took(far.nest.elapsed)
+            passed(format!("it is there, {what} {when} {time}")).took(server.nest.elapsed)
         }
-        Err(_) if far.nest.has_record() == Some(false) => {
-            let runs = if far.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
+        Err(_) if server.nest.has_record() == Some(false) => {
+            let runs = if server.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
             failed(format!("{runs}the server no longer has it: records live 24 h from their last write"))
                 .hint("a restart cannot bring it back, a new nest in its place can")
                 .next(format!("nest recreate {named}"))
@@ -396,7 +398,7 @@ fn record(far: &Far, named: &str) -> Link {
 }
 
 fn host(found: &DoctorFindings, named: &str) -> Link {
-    let recorded = found.far().and_then(|far| far.nest.host());
+    let recorded = found.server().and_then(|server| server.nest.host());
     let published = found.event().map(|room| room.event.host());
     let published = published.or(found.room.as_ref().and_then(|room| room.host));
     let Some(host) = recorded.or(published) else { return not_checked("nobody says who hosts this nest") };
@@ -412,8 +414,8 @@ fn host(found: &DoctorFindings, named: &str) -> Link {
     }
 }
 
-fn room(found: &DoctorFindings, far: &Far, named: &str) -> Link {
-    let nest = &far.nest;
+fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
+    let nest = &server.nest;
     match &nest.guest {
         Ok(_) => {
             let inside = match nest.info.as_ref().map(|info| info.participant_count) {

@@ -4,7 +4,7 @@ pub(in crate::cli) mod api;
 
 use std::time::Duration;
 
-use self::api::Asking;
+use self::api::RequestContext;
 use super::troubles::{self, Trouble};
 use super::{Step, check};
 use crate::api::{ApiError, Missing, TransportError, address};
@@ -139,7 +139,7 @@ impl Failure {
                     room,
                 ))
             }
-            Error::Api(error) => api::failure(error, Asking::restart(room)),
+            Error::Api(error) => api::failure(error, RequestContext::restart(room)),
             Error::NotRestarted(error) => api::not_restarted(error, room),
             Error::Server { source, attempts, signs } => api::server(source, *attempts, signs, room),
             Error::NoToken(source) => api::no_token(source, room),
@@ -199,7 +199,7 @@ fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Fa
 }
 
 fn unavailable(why: &Unavailable, room: &str) -> Failure {
-    let mut failure = api::failure(&why.source, Asking { command: "nest check", room, signed: false });
+    let mut failure = api::failure(&why.source, RequestContext { command: "nest check", room, signed: false });
     if let ApiError::Transport(TransportError::Unanswered(why)) = &why.source {
         failure.message = "the API does not say whether this nest runs".into();
         failure.causes = vec![why.clone()];

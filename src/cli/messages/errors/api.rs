@@ -19,7 +19,7 @@ const A_DAY: u64 = 24 * 60 * 60;
 
 /// What was run, as far as an error's wording depends on it.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cli) struct Asking<'a> {
+pub(in crate::cli) struct RequestContext<'a> {
     /// Without the room: `nest restart`.
     pub command: &'static str,
     pub room: &'a str,
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Asking<'a> {
     pub signed: bool,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> RequestContext<'a> {
     pub(super) fn restart(room: &'a str) -> Self {
         Self { command: "nest restart", room, signed: true }
     }
@@ -37,8 +37,8 @@ impl<'a> Asking<'a> {
     }
 }
 
-pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
-    let room = asking.room;
+pub(in crate::cli) fn failure(error: &ApiError, context: RequestContext<'_>) -> Failure {
+    let room = context.room;
     let server_text = match error {
         ApiError::Unauthorized { server_text, .. }
         | ApiError::Forbidden { server_text }
@@ -55,13 +55,13 @@ pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
             .fold(failure, Failure::cause)
     };
     match error {
-        ApiError::Unauthorized { url, .. } if !asking.signed => {
+        ApiError::Unauthorized { url, .. } if !context.signed => {
             Failure { message: "the API wants a signature where guests need none".into(), ..new(Exit::Unauthorized) }
                 .cause(format!("{url} was asked without one"))
                 .hint("check the address with --api; if it is right, tell the server's operator")
         }
         ApiError::Unauthorized { url, clock_ahead_s, .. } => {
-            new(Exit::Unauthorized).because(unauthorized(url, *clock_ahead_s, asking))
+            new(Exit::Unauthorized).because(unauthorized(url, *clock_ahead_s, context))
         }
         ApiError::Forbidden { .. } => new(Exit::NotHost),
         ApiError::NotFound { missing, url, .. } => {
@@ -77,7 +77,7 @@ pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
             })
         }
         ApiError::RateLimited { retry_after, policy, .. } => {
-            new(Exit::RateLimited).because(troubles::rate_limit(next_try(*retry_after, *policy, asking)))
+            new(Exit::RateLimited).because(troubles::rate_limit(next_try(*retry_after, *policy, context)))
         }
         ApiError::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense().hint),
         ApiError::Server { retry_after, .. } => {
@@ -86,13 +86,13 @@ pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
         }
         ApiError::Redirect { url, target, .. } => {
             let api = pointed_to(url, target);
-            let trouble = troubles::redirect(asking.again(), api.as_deref().unwrap_or_default());
+            let trouble = troubles::redirect(context.again(), api.as_deref().unwrap_or_default());
             let hint = if api.is_some() { trouble.hint } else { elsewhere(url, target) };
             new(Exit::Server).cause(trouble.cause).hint(hint)
         }
         ApiError::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense()),
         ApiError::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
-        ApiError::Transport(lost) => self::lost(lost),
+        ApiError::Transport(error) => transport(error),
     }
 }
 
@@ -100,7 +100,7 @@ pub(in crate::cli) fn failure(error: &ApiError, asking: Asking<'_>) -> Failure {
 pub(super) fn not_restarted(error: &ApiError, room: &str) -> Failure {
     // Before that only guests' requests are sent.
     let signed = !matches!(error, ApiError::Unauthorized { url, .. } if !address::is_restart(url));
-    let failure = failure(error, Asking { signed, ..Asking::restart(room) });
+    let failure = failure(error, RequestContext { signed, ..RequestContext::restart(room) });
     match error {
         ApiError::Transport(TransportError::Unreachable { .. } | TransportError::Unusable(_)) => failure,
         // What was not answered was a question only.
@@ -113,7 +113,7 @@ pub(super) fn not_restarted(error: &ApiError, room: &str) -> Failure {
 
 /// What to show for a 5xx, with what was `seen` of the server afterwards.
 pub(super) fn server(error: &ApiError, attempts: u32, signs: &ServerSigns, room: &str) -> Failure {
-    let mut failure = failure(error, Asking::restart(room));
+    let mut failure = failure(error, RequestContext::restart(room));
     let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
     let status = error.status().map(|status| format!(" with status {status}")).unwrap_or_default();
     failure.message = format!("the restart failed{status}{tried}");
@@ -146,16 +146,16 @@ fn seen(signs: &ServerSigns) -> [String; 3] {
 
 /// What to show when the restart was proved, and its token is missing.
 pub(super) fn no_token(error: &ApiError, room: &str) -> Failure {
-    let cause = failure(error, Asking::restart(room));
+    let cause = failure(error, RequestContext::restart(room));
     let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
     let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
     Failure { status: cause.status, ..failure }
         .hint(format!("another restart brings another token: nest restart {room}"))
 }
 
-fn unauthorized(url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Trouble {
+fn unauthorized(url: &str, clock_ahead_s: Option<i64>, context: RequestContext<'_>) -> Trouble {
     let Some(ahead) = clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) else {
-        return troubles::signed_url(url, asking.again());
+        return troubles::signed_url(url, context.again());
     };
     if ahead.unsigned_abs() <= A_DAY {
         let (apart, side) = notices::apart(ahead);
@@ -168,10 +168,10 @@ fn unauthorized(url: &str, clock_ahead_s: Option<i64>, asking: Asking<'_>) -> Tr
 }
 
 /// When to try again after a 429, and how to have that done.
-fn next_try(retry_after: Option<Duration>, policy: Option<RetryPolicy>, asking: Asking<'_>) -> String {
+fn next_try(retry_after: Option<Duration>, policy: Option<RetryPolicy>, context: RequestContext<'_>) -> String {
     let Some(wait) = retry_after else { return "in 15 minutes".into() };
     let Some(policy) = policy.filter(|_| wait.as_secs() < A_DAY) else { return when(wait) };
-    let again = asking.again();
+    let again = context.again();
     let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
     if wait > policy.max_wait {
         return format!("{}, or let it wait: {again}{max_wait}", when(wait));
@@ -192,11 +192,11 @@ fn when(wait: Duration) -> String {
     time.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
 }
 
-fn lost(lost: &TransportError) -> Failure {
-    match lost {
+fn transport(error: &TransportError) -> Failure {
+    match error {
         TransportError::Unreachable { host, layer, why, route, url } => unreachable(host, layer, why, route, url),
         TransportError::Unanswered(why) => Failure::new(Exit::Unknown, format!("no answer: {why}")),
-        TransportError::Unusable(_) => Failure::usage(lost.to_string()),
+        TransportError::Unusable(_) => Failure::usage(error.to_string()),
     }
 }
 
