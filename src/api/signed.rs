@@ -184,8 +184,7 @@ impl<'a> SignedClient<'a> {
         self.shift_s.load(Ordering::Relaxed)
     }
 
-    /// How far our clock is ahead, in seconds, if that may be why the signature was refused and the answer can be
-    /// believed.
+    /// Seconds that our clock is ahead, if that may be why the signature was refused and the answer can be believed.
     fn repairable(&self, reply: &Result<HttpReply, TransportError>) -> Option<i64> {
         let reply = reply.as_ref().ok().filter(|reply| reply.status == 401 && self.api.is_trusted_path())?;
         let range = CLOCK_AHEAD_MIN..=CLOCK_AHEAD_MAX;

@@ -152,7 +152,6 @@ pub struct NestArg {
     pub room: Option<String>,
 }
 
-/// Several nests.
 #[derive(Debug, Args)]
 pub struct RoomsArg {
     /// The nests: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS; at a
@@ -220,8 +219,7 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     if sensible.contains(&time) { Ok(time) } else { Err("must be between 1m and a year".into()) }
 }
 
-/// A command's arguments, described to clap only when it is called: to describe those of all commands takes longer than to
-/// parse the one.
+/// A command's arguments, described to clap only when it is called: describing all commands takes longer than parsing one.
 #[derive(Debug)]
 pub struct Deferred<T>(pub T);
 

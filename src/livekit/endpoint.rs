@@ -161,8 +161,7 @@ fn address(url: &Url) -> Option<IpAddr> {
 }
 
 fn internal(url: &Url, api: Option<&Url>) -> Option<Internal> {
-    // Whoever talks to an API on a machine or network reaches that network's addresses; without an API the user has
-    // named the address.
+    // Whoever reaches an API in a network reaches that network's addresses; without an API the user named the address.
     let near = api.is_none_or(|api| is_loopback(api) || address(api).is_some_and(|ip| class(ip).is_some()));
     let found = match (address(url), url.host()?) {
         (Some(ip), _) => class(ip),

@@ -1,5 +1,4 @@
-//! What the check has seen, as data, and how that is judged: seven steps in the order in which they depend on each other.
-//! Pure.
+//! What the check has seen, as data, and how that is judged, without I/O: seven steps, each depending on those before it.
 
 use std::time::Duration;
 

@@ -30,8 +30,7 @@ pub(crate) const LAYER_LIMIT: Duration = Duration::from_secs(10);
 /// RFC 8305, 5: how long one address may be silent before the next is tried beside it.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const ADDRESSES_MAX: usize = 8;
-/// What may wait to be written. Each ping wants a pong: without a limit, somebody who sends pings and never reads would
-/// fill the memory.
+/// Bytes that may wait to be written. Each ping wants a pong: pings from somebody who never reads would fill the memory.
 pub const WRITE_BUFFER_MAX: usize = 2 << 20;
 
 pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;

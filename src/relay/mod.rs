@@ -105,8 +105,7 @@ impl Relays {
     /// time is over. Where nobody has it, the relays that the host says to write to (NIP-65) are asked in the same time.
     ///
     /// # Errors
-    /// [`RelayError::NoRelays`], [`RelayError::NotARoom`], [`RelayError::AllFailed`]; a relay that fails beside others is
-    /// data.
+    /// [`RelayError::NoRelays`], [`RelayError::NotARoom`], [`RelayError::AllFailed`]; that some relays fail is data.
     pub async fn fetch(&self, coordinate: &Coordinate) -> Result<Found, RelayError> {
         let is_room = coordinate.kind.as_u16() == crate::room::ROOM_KIND;
         let id = RoomId::new(&coordinate.identifier).ok().filter(|_| is_room);

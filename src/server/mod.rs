@@ -54,7 +54,7 @@ pub enum ApiCall {
     Health,
     /// `/rtc` and `/rtc/validate`.
     Signal,
-    /// From LiveKit.
+    /// What LiveKit tells of rooms and participants.
     Webhook,
 }
 

@@ -175,8 +175,7 @@ impl Terminal {
         }
     }
 
-    /// An error with its causes and hints, on stderr; all in one line for logs and cron. `room` says which nest, where
-    /// there are several.
+    /// An error with its causes and hints, on stderr; in one line for logs and cron. `room`: which of several nests.
     pub fn failure(&self, room: Option<&str>, failure: &Failure) {
         let paint = self.style.err;
         let mut lines = Vec::new();

@@ -142,7 +142,7 @@ impl AudioConnection {
             .with_udp_addrs(bound(udp))
             .with_tcp_addrs(bound(tcp))
             .build();
-        // It is large.
+        // The future is too large for the stack.
         let connection = Box::pin(building).await?;
         let mut this = Self {
             connection: Arc::new(connection),

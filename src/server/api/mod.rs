@@ -275,8 +275,7 @@ impl ApiRequest {
         Err(ApiFailure::Unavailable("the record changes all the time".into()))
     }
 
-    /// Has LiveKit do the same for somebody who is in the room already. If it does not, that is for the log only: the
-    /// record counts.
+    /// Has LiveKit do the same for somebody who is in the room already. A failure is only logged: the record counts.
     async fn tell_media(&self, wanted: &Permissions) -> Result<(), String> {
         let media = &self.nests.media;
         let (room, who) = (&self.id, &wanted.participant);
@@ -372,8 +371,7 @@ impl ApiRequest {
         if record.host == signer { Ok(record) } else { Err(refused(StatusCode::FORBIDDEN, otherwise)) }
     }
 
-    /// The audio room. One that is missing because a restart is under way, or was killed half way, is waited for or
-    /// made.
+    /// The audio room. One that is missing because a restart is under way or was killed is waited for or made.
     async fn live_room(&self) -> Result<Option<Room>, ApiFailure> {
         let nests = &self.nests;
         match nests.media.find(&self.id).await {

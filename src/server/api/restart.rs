@@ -111,8 +111,7 @@ impl NestsApi {
             let mut restart = Restart { nests: self, id, lease, touched: false };
             match restart.run().await {
                 Ok(Some(replaced)) => return Ok(Some(replaced)),
-                // Takeover: the lease has run out, and another request holds the next one. Its restart counts for this
-                // request too.
+                // Takeover: the lease has run out, and the restart of whoever holds the next one counts for this too.
                 Ok(None) => waited_for = Some(lease.number),
                 Err(failure) => {
                     // If the store cannot be told, the lease runs out by itself.

@@ -1,5 +1,4 @@
-//! Where faults strike: a request and its answer, and the store and the media server behind the API, for the length of
-//! one request.
+//! Where faults strike during one request: its answer, and the store and the media server behind the API.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -43,9 +43,9 @@ const REQUEST: Duration = Duration::from_secs(15);
 pub(crate) struct ServeSettings {
     pub(crate) redis: RedisConfig,
     pub(crate) livekit: LivekitConfig,
-    /// Of [`public_origin`].
+    /// Where clients find this API, as [`public_origin`] has checked it.
     pub(crate) origin: String,
-    /// Of [`public_endpoint`].
+    /// Where clients find LiveKit, as [`public_endpoint`] has checked it.
     pub(crate) endpoint: Url,
     /// How long a record lives after its last use.
     pub(crate) record_ttl: Duration,

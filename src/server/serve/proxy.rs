@@ -17,8 +17,7 @@ pub enum PublicUrlError {
     Insecure(String),
 }
 
-/// Where clients find this API: `https://host`, with a path if the proxy cuts one off. What comes after it is part of
-/// what they sign.
+/// Where clients find this API: `https://host`, with a path if the proxy cuts one off. It is part of what they sign.
 pub fn public_origin(text: &str) -> Result<String, PublicUrlError> {
     let url = plain(text, ["https", "http"]).ok_or_else(|| PublicUrlError::Url(text.into(), "https://"))?;
     Ok(url.as_str().trim_end_matches('/').to_owned())

@@ -94,14 +94,12 @@ pub trait RoomStore: Send + Sync {
     async fn renew(&self, id: &str) -> Result<(), BackendError>;
     /// Asks for the lease of a nest; `waited_for` is the lease of another that the caller has waited for.
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError>;
-    /// Whether a restart was begun and neither finished nor failed nor deleted: it is under way, or its process was
-    /// killed.
+    /// Whether a restart was begun and has not ended in any way: it is under way, or its process was killed.
     async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError>;
     /// Ends the lease with a restart: writes `status` and `restartedAt` of `restarted` into the record, which may have
     /// changed otherwise, or all of it where there is none any more. `false` when somebody else holds the lease by now.
     async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError>;
-    /// Ends the lease; for those who wait for it, the restart has failed too. `unfinished`: the nest is left half
-    /// restarted.
+    /// Ends the lease; for those who wait for it, it failed too. `unfinished`: the nest is left half restarted.
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError>;
     /// Forgets a nest and all its leases. `false` when somebody else holds the lease by now.
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError>;
