@@ -61,4 +61,6 @@ pub use commands::{Error, Warning};
 pub use livekit::{CheckReport, Verdict};
 pub use nests::{Nests, NestsBuilder};
 #[doc(inline)]
-pub use reporter::{Reporter, Stage};
+pub use reporter::{Answer, Question, Reporter, SecretPrompt, Stage};
+#[doc(inline)]
+pub use secret::Secret;

@@ -89,6 +89,22 @@ pub enum Question<'a> {
     ExportKey { npub: &'a str, plain: bool },
 }
 
+/// What a person is asked to type unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecretPrompt<'a> {
+    HostKey,
+    /// What opens the encrypted key that comes from here.
+    Passphrase {
+        origin: &'a str,
+    },
+    /// What encrypts a key from now on.
+    NewPassphrase,
+    /// The same, or nothing for a key that is not encrypted.
+    NewPassphraseIfAny,
+    NewPassphraseAgain,
+}
+
 /// An answer that a person gives later; `None` when there is nobody to ask.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Option<T>> + Send + 'a>>;
 
@@ -112,7 +128,7 @@ pub trait Reporter: Send + Sync {
     }
 
     /// A question whose answer is not shown.
-    fn secret<'a>(&'a self, _prompt: &'a str) -> Answer<'a, Secret> {
+    fn secret<'a>(&'a self, _prompt: SecretPrompt<'a>) -> Answer<'a, Secret> {
         Box::pin(ready(None))
     }
 }

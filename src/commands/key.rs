@@ -7,7 +7,7 @@ use nostr::{Keys, PublicKey, SecretKey};
 use crate::key::parse::{self, Key};
 use crate::key::source::{self, KeyOpener};
 use crate::key::{self, KeySource, Keyring, file, keyring, npub};
-use crate::reporter::{Question, Reporter};
+use crate::reporter::{Question, Reporter, SecretPrompt};
 use crate::secret::Secret;
 
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +92,7 @@ pub async fn generate(keyring: &Keyring) -> Result<Stored> {
 /// for that, or typed by a person; else as nsec.
 pub async fn generate_file(path: &Path, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Written> {
     let key = SecretKey::generate();
-    let question = "Passphrase for the new key (empty: none)";
-    let text = match new_passphrase(question, passphrase_file, reporter).await {
+    let text = match new_passphrase(SecretPrompt::NewPassphraseIfAny, passphrase_file, reporter).await {
         Err(KeyCommandError::NoPassphrase) => parse::nsec(&key),
         passphrase => parse::encrypt(key.clone(), passphrase?).await.map_err(KeyCommandError::NotEncrypted)?,
     };
@@ -102,12 +101,12 @@ pub async fn generate_file(path: &Path, passphrase_file: Option<&Path>, reporter
 }
 
 /// A passphrase that is used from now on: from the file, or typed twice.
-async fn new_passphrase(question: &str, from: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret> {
+async fn new_passphrase(prompt: SecretPrompt<'_>, from: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret> {
     if let Some(path) = from {
         return Ok(source::passphrase(path).await?);
     }
-    let typed = reporter.secret(question).await.ok_or(KeyCommandError::NoPassphrase)?;
-    if reporter.secret("The same passphrase again").await.as_ref() == Some(&typed) {
+    let typed = reporter.secret(prompt).await.ok_or(KeyCommandError::NoPassphrase)?;
+    if reporter.secret(SecretPrompt::NewPassphraseAgain).await.as_ref() == Some(&typed) {
         Ok(typed)
     } else {
         Err(KeyCommandError::Mistyped)
@@ -186,6 +185,6 @@ pub async fn encrypt(
 }
 
 async fn encrypted(key: SecretKey, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret> {
-    let passphrase = new_passphrase("New passphrase", passphrase_file, reporter).await?;
+    let passphrase = new_passphrase(SecretPrompt::NewPassphrase, passphrase_file, reporter).await?;
     parse::encrypt(key, passphrase).await.map_err(KeyCommandError::NotEncrypted)
 }

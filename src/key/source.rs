@@ -8,7 +8,7 @@ use nostr::{PublicKey, SecretKey};
 use super::keyring::{self, Keyring};
 use super::parse::{self, Key};
 use super::{HostKey, KeyError, file};
-use crate::reporter::{Reporter, Warning};
+use crate::reporter::{Reporter, SecretPrompt, Warning};
 use crate::secret::Secret;
 
 const ATTEMPTS: usize = 3;
@@ -130,7 +130,7 @@ impl KeyOpener<'_> {
         if let Some(source) = source {
             return Ok((source.read().await?, source.origin()));
         }
-        let typed = self.reporter.secret("Host key (nsec, ncryptsec or hex; not shown)").await;
+        let typed = self.reporter.secret(SecretPrompt::HostKey).await;
         Ok((typed.ok_or(KeyError::Missing)?, KeyOrigin::Prompt))
     }
 
@@ -144,9 +144,10 @@ impl KeyOpener<'_> {
         if let Some(path) = self.passphrase_file {
             return parse::decrypt(encrypted, passphrase(path).await?).await.map_err(unusable);
         }
+        let place = origin.to_string();
         for attempt in 1.. {
-            let question = format!("Passphrase of the host key from {origin}");
-            let Some(passphrase) = self.reporter.secret(&question).await else { break };
+            let typed = self.reporter.secret(SecretPrompt::Passphrase { origin: &place }).await;
+            let Some(passphrase) = typed else { break };
             match parse::decrypt(encrypted, passphrase).await {
                 Err(parse::KeyParseError::WrongPassphrase) if attempt < ATTEMPTS => {
                     self.reporter.warning(&Warning::WrongPassphrase);

@@ -12,7 +12,7 @@ use nostr::nips::nip19::ToBech32;
 use nostr::{Keys, PublicKey};
 use nostr_nests::cli::messages::notices;
 use nostr_nests::key::keyring::{self, Keyring, Vault, VaultError};
-use nostr_nests::reporter::{Answer, Question, Reporter, Warning};
+use nostr_nests::reporter::{Answer, Question, Reporter, SecretPrompt, Warning};
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
 
@@ -86,8 +86,8 @@ impl Reporter for Person {
         Box::pin(std::future::ready(self.yes))
     }
 
-    fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {
-        self.hears(prompt);
+    fn secret<'a>(&'a self, prompt: SecretPrompt<'a>) -> Answer<'a, Secret> {
+        self.hears(&notices::prompt(prompt));
         Box::pin(std::future::ready(self.secrets.lock().unwrap().pop().map(Secret::new)))
     }
 }

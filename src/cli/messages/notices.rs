@@ -5,7 +5,7 @@ use crate::clock::{self, Clock};
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
 use crate::commands::restart::Evidence;
-use crate::reporter::{Question, Warning};
+use crate::reporter::{Question, SecretPrompt, Stage, Warning};
 
 pub fn warning(warning: &Warning) -> String {
     match warning {
@@ -68,6 +68,34 @@ pub fn question(question: Question<'_>) -> String {
             format!("Print the secret key of {npub}? Whoever sees it can do everything in this name, for ever.")
         }
         Question::ExportKey { npub, plain: false } => format!("Print the secret key of {npub}, encrypted?"),
+    }
+}
+
+pub fn prompt(prompt: SecretPrompt<'_>) -> String {
+    match prompt {
+        SecretPrompt::HostKey => "Host key (nsec, ncryptsec or hex; not shown)".into(),
+        SecretPrompt::Passphrase { origin } => format!("Passphrase of the host key from {origin}"),
+        SecretPrompt::NewPassphrase => "New passphrase".into(),
+        SecretPrompt::NewPassphraseIfAny => "Passphrase for the new key (empty: none)".into(),
+        SecretPrompt::NewPassphraseAgain => "The same passphrase again".into(),
+    }
+}
+
+/// What is being done, for the line of progress.
+pub(in crate::cli) fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Lock => "waiting for another restart of this nest",
+        Stage::Key => "loading the key",
+        Stage::Look => "looking",
+        Stage::Sign => "signing",
+        Stage::Restart => "restarting",
+        Stage::Wait => "waiting before the next attempt",
+        Stage::Check => "checking that people can join",
+        Stage::Relays => "asking relays",
+        Stage::Create => "creating a room",
+        Stage::Grant => "letting people speak",
+        Stage::Publish => "publishing",
+        Stage::Close => "closing",
     }
 }
 

@@ -20,7 +20,7 @@ use super::args::Format;
 use super::messages::errors::Failure;
 use super::messages::notices;
 use crate::commands::Signal;
-use crate::reporter::{Answer, Question, Reporter, Stage, Warning};
+use crate::reporter::{Answer, Question, Reporter, SecretPrompt, Stage, Warning};
 use crate::secret::{Secret, scrub};
 
 const TICK: Duration = Duration::from_millis(80);
@@ -264,7 +264,7 @@ fn harmless(text: &str) -> String {
 
 impl Reporter for Terminal {
     fn step(&self, room: &str, step: Stage) {
-        self.detail(2, &format!("{room}: {}", words(step)));
+        self.detail(2, &format!("{room}: {}", notices::stage(step)));
         let Some(bars) = &self.bars else { return };
         let mut rows = self.rows();
         let row = rows.entry(room.to_owned()).or_insert_with(|| {
@@ -274,7 +274,7 @@ impl Reporter for Terminal {
             bar.enable_steady_tick(TICK);
             bar
         });
-        row.set_message(words(step));
+        row.set_message(notices::stage(step));
     }
 
     fn warning(&self, warning: &Warning) {
@@ -295,29 +295,12 @@ impl Reporter for Terminal {
         self.yes_or_no(&notices::question(question))
     }
 
-    fn secret<'a>(&'a self, prompt: &'a str) -> Answer<'a, Secret> {
-        let prompt = clean(prompt);
+    fn secret<'a>(&'a self, prompt: SecretPrompt<'a>) -> Answer<'a, Secret> {
+        let prompt = clean(&notices::prompt(prompt));
         self.ask(move || {
             let typed = dialoguer::Password::new().with_prompt(prompt).allow_empty_password(true).interact();
             typed.ok().filter(|typed| !typed.is_empty()).map(Secret::new)
         })
-    }
-}
-
-fn words(step: Stage) -> &'static str {
-    match step {
-        Stage::Lock => "waiting for another restart of this nest",
-        Stage::Key => "loading the key",
-        Stage::Look => "looking",
-        Stage::Sign => "signing",
-        Stage::Restart => "restarting",
-        Stage::Wait => "waiting before the next attempt",
-        Stage::Check => "checking that people can join",
-        Stage::Relays => "asking relays",
-        Stage::Create => "creating a room",
-        Stage::Grant => "letting people speak",
-        Stage::Publish => "publishing",
-        Stage::Close => "closing",
     }
 }
 
