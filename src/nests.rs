@@ -66,8 +66,7 @@ impl Nests {
     /// Restarts a nest, whoever is inside.
     ///
     /// # Errors
-    /// Each variant of [`Error`] is a case to be treated differently; [`Error::Unknown`] means that the nest may have been
-    /// restarted all the same.
+    /// Each variant of [`Error`] is to be treated differently; with [`Error::Unknown`] it may have been restarted.
     pub async fn restart(&self, room: &str) -> Result<Restarted, Error> {
         self.restart_with(room, None).await
     }

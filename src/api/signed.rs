@@ -1,5 +1,4 @@
-//! The calls that are signed (NIP-98): a fresh event for every attempt, the pauses between them, and one repair of the
-//! clock.
+//! The calls that are signed (NIP-98): a fresh event for every attempt, pauses between them, one repair of the clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -44,8 +43,7 @@ pub(crate) struct SignedReply<T> {
     pub not_done: bool,
     /// How many requests were sent, or tried.
     pub attempts: u32,
-    /// The local clock just before the first request that may have been carried out, or else before the last, in
-    /// milliseconds since the Unix epoch.
+    /// When the first request that may have been carried out, or else the last, was sent; Unix milliseconds, local clock.
     pub sent_ms: i64,
     /// The local clock when the last answer was there, or when it was given up.
     pub answered_ms: i64,
@@ -116,8 +114,7 @@ impl<'a> SignedClient<'a> {
         nip98::event(request, self.key.public_key(), created_at, &nonce())
     }
 
-    /// Sends until there is an answer to keep. The body is JSON. A GET that a gateway gave up on is a failure like any other;
-    /// all else may have been carried out then.
+    /// Sends until there is an answer to keep. The body is JSON. Unlike a GET, what a gateway gave up on may be carried out.
     async fn send(
         &self,
         method: &Method,

@@ -82,8 +82,7 @@ pub enum CheckOutcome {
     Restarted(Box<Restarted>),
 }
 
-/// Checks a nest as a listener would. When it is inactive, the key at hand is its host's and a person is there, offers
-/// the restart.
+/// Checks a nest as a listener would. Offers the restart of an inactive one to a person who has its host's key.
 ///
 /// # Errors
 /// See [`Error`]; those of a restart only if one was wanted.

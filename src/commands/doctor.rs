@@ -23,7 +23,7 @@ use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
 use crate::net::tls::TlsSession;
 use crate::relay;
 use crate::reporter::{NonInteractive, Stage};
-use crate::room::RoomRef;
+use crate::room::{RoomRef, RoomRefError};
 
 /// A room that nobody has: what stands in for one where no nest is named.
 const NOBODYS: &str = "nest-doctor";
@@ -73,8 +73,8 @@ impl DoctorFindings {
         let mut job = interactive.within_one_timeout();
         // What cannot be known is said at once, and not asked again and again.
         job.settings.retry = RetryPolicy { retries: 0, ..job.settings.retry };
-        let stand_in =
-            RoomRef { id: RoomId::new(NOBODYS).map_err(room_error)?, host: None, relays: Vec::new(), api: None };
+        let id = RoomId::new(NOBODYS).map_err(RoomRefError::from)?;
+        let stand_in = RoomRef { id, host: None, relays: Vec::new(), api: None };
         let subject = room.unwrap_or(&stand_in);
         let name = subject.id.as_str();
         job.reporter.step(name, Stage::Key);
@@ -126,10 +126,6 @@ impl DoctorFindings {
     pub fn event(&self) -> Option<&relay::FetchedEvent> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }
-}
-
-fn room_error(error: api::address::AddressError) -> Error {
-    Error::Room(error.into())
 }
 
 /// Asks the API everything.
@@ -249,8 +245,7 @@ async fn probe_media(
     Media::Silent(silent)
 }
 
-/// Looks at everything about a nest; without one, at what all nests of a server have in common. Ends within about the
-/// time-out, once the key is there.
+/// Looks at everything about a nest, or at what all nests of a server share. Ends within the time-out, once there is a key.
 ///
 /// # Errors
 /// [`Error::Interrupted`], and what [`Settings::api_named`](super::Settings::api_named) says against the name.

@@ -33,8 +33,7 @@ pub(crate) enum ServeEvent<'a> {
     Stopping,
 }
 
-/// Serves until `stop`, then finishes what is under way. That Redis and LiveKit are down is no error: they may come
-/// later.
+/// Serves until `stop`, then finishes what is under way. Redis and LiveKit may be down: they may come later.
 pub(crate) async fn run(
     listen: SocketAddr,
     settings: ServeSettings,

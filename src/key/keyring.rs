@@ -108,8 +108,7 @@ impl Keyring {
         Index::load(&self.index)
     }
 
-    /// The key to use: the one that is `wanted`, or the default, or the only one. `None` if there is none at all. The
-    /// keyring itself is not touched.
+    /// The key to use, without touching the keyring: the one that is `wanted`, or the default, or the only one, if any.
     pub fn choose(&self, wanted: Option<PublicKey>) -> Result<Option<PublicKey>, KeyringError> {
         let index = self.index()?;
         match wanted.filter(|key| index.keys.contains(key)).or(index.default_key()) {

@@ -70,8 +70,7 @@ enum Signer {
     Remote { signer: Arc<dyn NostrSigner>, limit: Duration },
 }
 
-/// What signing works with, blinded against who listens to the machine. The library's own is blinded twice, each time for
-/// longer than a signature takes.
+/// What signing works with, blinded against who listens to the machine; once, for twice takes longer than a signature.
 fn curve() -> &'static Secp256k1<All> {
     static CURVE: OnceLock<Secp256k1<All>> = OnceLock::new();
     CURVE.get_or_init(Secp256k1::new)

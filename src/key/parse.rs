@@ -94,9 +94,7 @@ pub fn parse(text: &str) -> Result<Key, KeyParseError> {
 }
 
 /// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not: `ps` and
-/// the shell's history would keep it.
-///
-/// Hex is not refused: 64 digits may be the id of a room.
+/// the shell's history would keep it. Hex is not refused: 64 digits may be the id of a room.
 pub fn found_in_argument(argument: &OsStr) -> bool {
     let bytes = argument.as_encoded_bytes();
     [&b"nsec1"[..], b"ncryptsec1"].iter().any(|mark| {

@@ -137,8 +137,7 @@ fn may_be_shown(token: &Secret, room: &str) -> bool {
         .is_ok_and(|claims| !claims.problems(room, 0).iter().any(|problem| matches!(problem, Problem::OtherRoom(_))))
 }
 
-/// Joins, with audio if that is wanted, and shows the host's token to `/rtc/validate` meanwhile. `None` when there is no
-/// token to join with.
+/// Joins, with audio if wanted, and shows the host's token to `/rtc/validate` meanwhile. `None`: no token to join with.
 async fn attempt<'a>(
     check: &'a Check<'a>,
     tools: &'a Tools<'a>,

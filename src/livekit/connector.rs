@@ -45,8 +45,7 @@ pub struct Preconnect {
 }
 
 impl Preconnect {
-    /// Begins with the first of `candidates` that a token may be shown to: the host's, if `host`. `limit` is for all of
-    /// them.
+    /// Begins with the first of `candidates` that may see a token: the host's, if `host`. `limit` is for all of them.
     pub fn begin(
         candidates: &[Candidate],
         host: bool,

@@ -25,8 +25,7 @@ pub enum Malformed {
     Claims,
 }
 
-/// The claims of a token. What is missing or of another type than expected is absent; times are in seconds since the Unix
-/// epoch.
+/// The claims of a token. What is missing or of another type is absent; times are in seconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claims {
     /// Who it is for: a hex public key, or `guest-…`.

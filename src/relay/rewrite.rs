@@ -59,8 +59,7 @@ impl RoomEvent {
 }
 
 impl Rewrite {
-    /// Says that the nest is open, in the event's own vocabulary; one that is private stays so. An `ends` that is past
-    /// goes: it would say the contrary.
+    /// Says that the nest is open, in the event's own vocabulary; a private one stays so. An `ends` in the past goes.
     pub fn set_open(mut self) -> Self {
         let now = self.now_s;
         let past = |tag: &[String]| is(tag, "ends") && tag.get(1).and_then(|at| time(at)).is_some_and(|at| at <= now);

@@ -1,5 +1,4 @@
-//! The HTTP front of `mock` and `serve`: from connections to requests, within limits, and back; and the access log. What answers the
-//! requests is an `HttpService`.
+//! The HTTP front of `mock` and `serve`: from connections to requests to an `HttpService`, within limits; access log.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -85,8 +84,7 @@ impl HttpFront {
         tasks.spawn(task);
     }
 
-    /// Carries something out even if the client goes away meanwhile: half a restart helps nobody. `None`: it panicked,
-    /// or the server ends.
+    /// Carries something out even if the client goes away: half a restart helps nobody. `None`: it panicked or ended.
     pub(super) async fn carry_out<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

@@ -31,8 +31,7 @@ use crate::clock::Clock;
 use crate::room::ROOM_KIND;
 use crate::secret::Secret;
 
-/// The nest that is there from the start: its record and its event (open) exist. Its audio room does only where a fault
-/// is about one that does.
+/// The nest that is there from the start, with record and event (open), and an audio room only where a fault wants one.
 pub const DEMO: &str = "demo";
 
 /// How a mock is to be; the defaults are upstream's.

@@ -71,8 +71,7 @@ impl Link {
     }
 }
 
-/// The doctor's report. `named` is what stands for the nest in a command to paste, `config` what the configuration was read
-/// from.
+/// The doctor's report. `named` stands for the nest in a command to paste, `config` is where the configuration was read.
 pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str) -> DoctorDocument {
     let links = links(found, if found.room.is_some() { named } else { "ROOM" }, config);
     let broken = links.iter().find(|(_, link)| link.status == Status::Failed);

@@ -244,8 +244,7 @@ impl RoomRestart<'_> {
         Ok(RestartOutcome::Restarted(Box::new(restarted)))
     }
 
-    /// Web clients believe the event: it is made to say that the nest is open, and where. The restart is not lost when
-    /// that fails.
+    /// Web clients believe the event: it is made to say that the nest is open, and where. Its failure loses no restart.
     async fn publish_status(
         &self,
         key: &HostKey,
@@ -305,8 +304,7 @@ impl RoomRestart<'_> {
     }
 }
 
-/// The event as it should be: open, started now, with the endpoints that the API returned, if it returned any. `None` where
-/// it is right already.
+/// The event as it should be: open, started now, with the endpoints that the API returned. `None` if it is so already.
 fn as_restarted(room: &relay::FetchedEvent, endpoints: &[String]) -> Option<relay::Rewrite> {
     let (event, clock) = (&room.event, Clock::default());
     let over = event.is_over(clock.now_s());

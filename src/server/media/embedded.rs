@@ -74,8 +74,7 @@ pub(crate) struct Embedded {
 struct LiveRoom {
     room: Room,
     members: HashMap<String, Member>,
-    /// When it closes if it is empty then: after the empty timeout as long as nobody has left it, after the departure
-    /// timeout from then on.
+    /// When it closes if it is empty then: after the empty timeout, or the departure timeout once somebody has left.
     closes: Instant,
 }
 

@@ -71,8 +71,7 @@ pub(crate) struct NestServer {
 }
 
 impl NestServer {
-    /// Connects to nothing yet: what is not there now may be there later. Needs a runtime; an error is about one of the
-    /// URLs.
+    /// Connects to nothing yet: what is not there may come later. Needs a runtime; an error is about one of the URLs.
     pub(crate) fn new(settings: ServeSettings) -> Result<Arc<Self>, BackendError> {
         let nests = NestsApi {
             store: Arc::new(Redis::new(&settings.redis, settings.record_ttl)?),

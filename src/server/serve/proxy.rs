@@ -23,8 +23,7 @@ pub fn public_origin(text: &str) -> Result<String, PublicUrlError> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Where clients find LiveKit: `wss://host`, with a path if there is one. `internal`: one that works in a network of its
-/// own only is meant.
+/// Where clients find LiveKit: `wss://host`, with a path if any. `internal`: it may be one of a local network.
 pub fn public_endpoint(text: &str, internal: bool) -> Result<Url, PublicUrlError> {
     let url = plain(text, ["wss", "ws"]).ok_or_else(|| PublicUrlError::Url(text.into(), "wss://"))?;
     let name = || url.as_str().trim_end_matches('/').to_owned();

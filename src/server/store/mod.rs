@@ -52,8 +52,7 @@ impl Record {
         Self { id, host, speakers, admins, relays, hls_stream, created_at, status, restarted_at, rest }
     }
 
-    /// What a restart writes: its own fields into the `current` record, which may have changed meanwhile, or all of it
-    /// where there is none any more.
+    /// What a restart writes: its own fields into the `current` record, which may have changed, or all of it without one.
     fn restarted(&self, current: Option<Self>) -> Self {
         let (status, restarted_at) = (self.status.clone(), self.restarted_at);
         current.map_or_else(|| self.clone(), |current| Self { status, restarted_at, ..current })
