@@ -3,6 +3,7 @@
 pub mod dial;
 pub mod proxy;
 pub mod quic;
+pub mod relay;
 pub mod tls;
 
 use std::io;

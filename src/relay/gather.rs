@@ -20,9 +20,9 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::event::RoomEvent;
-use super::session::{RelaySession, RelaySettings, RelayTrouble};
-use super::{FailedRelay, each_once};
+use super::{FailedRelay, RelaySettings, RelayTrouble, each_once};
 use crate::net::is_loopback;
+use crate::net::relay::session::RelaySession;
 use crate::room::{ROOM_KIND, RoomId};
 
 /// How long the others have to send a newer version once one relay has the nest.

@@ -5,7 +5,6 @@
 mod event;
 pub mod gather;
 mod rewrite;
-mod session;
 
 use futures_util::future::join_all;
 use nostr::nips::nip01::Coordinate;
@@ -15,11 +14,11 @@ use url::Url;
 pub use event::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
 pub use gather::{Asked, FetchedEvent};
 pub use rewrite::Rewrite;
-pub use session::{RelaySettings, RelayTrouble, Signer, Signing};
 
+pub use crate::net::relay::{RelaySettings, RelayTrouble, Signer, Signing};
+use crate::net::relay::session::RelaySession;
 use crate::room::RoomId;
 use gather::{Hear, gather};
-use session::RelaySession;
 
 /// The relays that the Nests web client uses when nobody names others.
 pub const DEFAULT_RELAYS: [&str; 5] = [

@@ -1,0 +1,136 @@
+//! Relays: dialled, sifted and spoken to. A relay is a stranger: whatever it sends is bounded here, for everybody.
+//!
+//! | module | what |
+//! |---|---|
+//! | `sieve` | what a relay sends: bounded, and read |
+//! | `session` | one short call: ask for events, hand one in, say who asks (NIP-42) |
+//! | `follow` | what lives long, on nostr-sdk: connects again, asks again |
+
+
+pub(crate) mod session;
+mod sieve;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nostr::{Event, EventBuilder, PublicKey, RelayUrl, UnsignedEvent};
+use url::Url;
+
+use super::dial::{self, DialCause, DialError, DialLimits, WebSocket};
+use super::is_loopback;
+use crate::secret::scrub;
+
+/// A room event has a few kilobytes; with hundreds of people in it a few dozen.
+const MESSAGE_MAX: usize = 1 << 20;
+/// Longer words of a relay are cut: they are strangers' text.
+const WORDS_MAX: usize = 300;
+/// The one subscription of a connection.
+const SUBSCRIPTION: &str = "nest";
+
+/// Why a relay was of no use. Its own words are scrubbed of secrets and cut; a terminal has to escape them still.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayTrouble {
+    /// `ws://` to another machine, without leave.
+    #[error("it is not encrypted (ws://)")]
+    Insecure,
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It speaks HTTP, but not WebSocket; the status that it answered with.
+    #[error("it answered with HTTP {0} instead of a WebSocket")]
+    NoWebSocket(u16),
+    /// Nothing, or not all, in the time that it had.
+    #[error("it did not answer within {} s", .0.as_secs_f32())]
+    Silent(Duration),
+    /// It ended the connection; with what it said last, if anything.
+    #[error("it ended the connection{}", with_reason(.0))]
+    ConnectionLost(String),
+    #[error("what it sends is not Nostr's")]
+    Nonsense,
+    #[error("it sent more than can be believed")]
+    TooMuch,
+    /// It sends pings and does not read the pongs that it gets for them.
+    #[error("it asks for more answers than it reads")]
+    Unread,
+    #[error("it refused{}", with_reason(.0))]
+    Refused(String),
+    /// It wants to know who asks (NIP-42), and there is no signer.
+    #[error("it wants to know who asks{}", with_reason(.0))]
+    AuthRequired(String),
+    #[error("it does not serve this key{}", with_reason(.0))]
+    AuthRefused(String),
+    #[error("the signer did not answer the relay's challenge: {0}")]
+    NotSigned(String),
+}
+
+fn with_reason(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
+}
+
+fn words(text: &str) -> String {
+    let text = text.trim();
+    // A megabyte is not searched for secrets where a few words of it are kept.
+    let text = scrub(&text[..text.floor_char_boundary(8 * WORDS_MAX)]);
+    match text.char_indices().nth(WORDS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.into_owned(),
+    }
+}
+
+pub type Signing = Pin<Box<dyn Future<Output = Result<Event, String>> + Send>>;
+
+/// Answers for a key when a relay wants to know who asks (NIP-42).
+#[derive(Clone)]
+pub struct Signer {
+    key: PublicKey,
+    sign: Arc<dyn Fn(UnsignedEvent) -> Signing + Send + Sync>,
+}
+
+impl Signer {
+    /// `sign` signs for `key`, or says why not.
+    pub fn new(key: PublicKey, sign: impl Fn(UnsignedEvent) -> Signing + Send + Sync + 'static) -> Self {
+        Self { key, sign: Arc::new(sign) }
+    }
+
+    /// The event that answers a relay's challenge.
+    async fn answer(&self, challenge: String, relay: &RelayUrl) -> Result<Event, RelayTrouble> {
+        let unsigned = EventBuilder::auth(challenge, relay.clone()).build(self.key);
+        (self.sign)(unsigned).await.map_err(|why| RelayTrouble::NotSigned(words(&why)))
+    }
+}
+
+#[derive(Clone)]
+pub struct RelaySettings {
+    /// For all that one call does: connecting included, and relays that are only found on the way.
+    pub timeout: Duration,
+    /// Whom to trust; its ALPN does not matter.
+    pub tls: Arc<rustls::ClientConfig>,
+    pub allow_http: bool,
+    /// Who answers when a relay wants to know who asks; asked only then.
+    pub signer: Option<Signer>,
+}
+
+impl RelaySettings {
+    /// Connects to a relay.
+    async fn dial(&self, address: &Url) -> Result<WebSocket, RelayTrouble> {
+        if !(address.scheme() == "wss" || self.allow_http || is_loopback(address)) {
+            return Err(RelayTrouble::Insecure);
+        }
+        let limits = DialLimits::within(self.timeout);
+        let dialled = async {
+            let connection = dial::connect(address, &self.tls, None, limits).await?;
+            connection.upgrade(address, MESSAGE_MAX, limits).await
+        };
+        let (socket, _) = dialled.await.map_err(|DialError { cause, .. }| match cause {
+            DialCause::NoWebSocket { status, .. } => RelayTrouble::NoWebSocket(status),
+            DialCause::TimedOut(_) => RelayTrouble::Silent(self.timeout),
+            DialCause::NoConnection(mut tried) => {
+                RelayTrouble::Unreachable(tried.pop().map_or(String::new(), |(_, why)| why))
+            }
+            DialCause::NoAddress(text) | DialCause::Broken(text) => RelayTrouble::Unreachable(words(&text)),
+            DialCause::Tls(failure) => RelayTrouble::Unreachable(words(&failure.to_string())),
+        })?;
+        Ok(socket)
+    }
+}
