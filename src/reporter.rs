@@ -59,6 +59,8 @@ pub enum Warning {
     AnswerLost { why: String },
     /// Relays were of no use, or have no event.
     Relays { why: String },
+    /// A relay that was of no use answers again.
+    RelayBack { relay: String },
     /// A relay has not taken an event.
     NotTaken { relay: String, why: String },
     /// A new room cannot be written down for the case that this run is interrupted.

@@ -61,6 +61,15 @@ impl<'a> HttpRequest<'a> {
     }
 }
 
+/// How much a server takes, as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests from this address.
+    pub remaining: u32,
+    /// Until it counts anew.
+    pub reset: Option<Duration>,
+}
+
 /// An answer, whatever it says.
 #[derive(Clone, Debug)]
 pub struct HttpReply {
@@ -73,8 +82,8 @@ pub struct HttpReply {
     pub received_ms: i64,
     /// How long the server asks us to wait.
     pub retry_after: Option<Duration>,
-    /// How many more requests the server says that it takes from this address for now.
-    pub remaining: Option<u32>,
+    /// How much the server says that it takes from this address for now.
+    pub rate_limit: Option<RateLimit>,
     pub location: Option<String>,
     /// Whether the body calls itself HTML.
     pub html: bool,
@@ -200,7 +209,7 @@ impl HttpClient {
             sent_ms,
             received_ms,
             retry_after: head(RETRY_AFTER).and_then(|text| retry_after(&text, date_ms.unwrap_or(received_ms))),
-            remaining: remaining(response.headers()),
+            rate_limit: rate_limit(response.headers()),
             location: head(LOCATION),
             html: head(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")),
             body: Vec::new(),
@@ -258,13 +267,19 @@ fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<Stri
 }
 
 /// The `RateLimit` headers in the spellings of the draft's versions: a field of its own, `remaining=5`, `r=5`.
-pub fn remaining(headers: &HeaderMap) -> Option<u32> {
+pub fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
+    let remaining = rate_number(headers, "remaining", "r")?;
+    // Some give a time of day, in seconds since the Unix epoch.
+    let reset = rate_number(headers, "reset", "t").filter(|seconds| *seconds <= 24 * 3600);
+    Some(RateLimit { remaining, reset: reset.map(|seconds| Duration::from_secs(seconds.into())) })
+}
+
+fn rate_number(headers: &HeaderMap, name: &str, short: &str) -> Option<u32> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let own = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining")).and_then(|n| n.trim().parse().ok());
-    own.or_else(|| {
-        let mut parts = text("ratelimit")?.split([',', ';']).map(str::trim);
-        parts.find_map(|part| part.strip_prefix("remaining=").or(part.strip_prefix("r="))?.parse().ok())
-    })
+    let own = ["ratelimit-", "x-ratelimit-"].into_iter().find_map(|start| text(&format!("{start}{name}")));
+    let mut parts = text("ratelimit").unwrap_or_default().split([',', ';']).filter_map(|part| part.split_once('='));
+    let part = || parts.find_map(|(key, number)| [name, short].contains(&key.trim()).then_some(number));
+    own.or_else(part)?.trim().parse().ok()
 }
 
 /// `Retry-After` is seconds or a date (RFC 9110, 10.2.3).

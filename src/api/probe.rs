@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answer::{self, ApiError};
-use super::http::{HttpClient, HttpReply, HttpRequest};
+use super::http::{HttpClient, HttpReply, HttpRequest, RateLimit};
 use super::wire::{Info, TokenAnswer};
 use super::{ApiUrl, RoomId};
 use crate::livekit::Offset;
@@ -33,8 +33,8 @@ pub struct Answer<T> {
     pub result: Result<T, ApiError>,
     /// How far the API's clock is from the one here.
     pub clock: Option<Offset>,
-    /// How many more requests the server says that it takes from this address for now.
-    pub remaining: Option<u32>,
+    /// How much the server says that it takes from this address for now.
+    pub rate_limit: Option<RateLimit>,
     pub elapsed: Duration,
 }
 
@@ -57,6 +57,8 @@ pub struct NestProbe {
     pub clock: Option<Offset>,
     /// Until both answers were there.
     pub elapsed: Duration,
+    /// How much the server says that it takes after them.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl NestProbe {
@@ -144,7 +146,9 @@ impl<'a> Probe<'a> {
         };
         let (guest, (info, next)) = join(self.guest(id), info).await;
         let (clock, elapsed) = (guest.clock.or(info.clock), guest.elapsed.max(info.elapsed));
-        (NestProbe { guest: guest.result, info: info.result, clock, elapsed }, next)
+        let limits = [guest.rate_limit, info.rate_limit].into_iter().flatten();
+        let rate_limit = limits.min_by_key(|limit| limit.remaining);
+        (NestProbe { guest: guest.result, info: info.result, clock, elapsed, rate_limit }, next)
     }
 
     async fn get<W: DeserializeOwned, T>(
@@ -164,7 +168,7 @@ impl<'a> Probe<'a> {
         );
         Answer {
             clock: reply.as_ref().ok().and_then(clock),
-            remaining: reply.as_ref().ok().and_then(|reply| reply.remaining),
+            rate_limit: reply.as_ref().ok().and_then(|reply| reply.rate_limit),
             elapsed: started.elapsed(),
             result: reply.map_err(ApiError::from).and_then(|reply| read(answer::json(&reply, url)?, reply.status)),
         }

@@ -167,6 +167,17 @@ pub struct JobsArg {
     pub jobs: u16,
 }
 
+/// Staying, and telling what changes.
+#[derive(Debug, Args)]
+pub struct FollowArgs {
+    /// Stay, and tell whenever the event, who is present, or what the API says has changed; Ctrl-C ends it
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How often to ask the API meanwhile; never more than it allows
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s", requires = "follow")]
+    pub interval: Duration,
+}
+
 /// How audio is to travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Transport {

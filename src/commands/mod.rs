@@ -4,6 +4,7 @@ pub mod check;
 pub mod close;
 pub mod doctor;
 mod error;
+mod follow;
 pub mod key;
 pub mod list;
 pub mod mock;

@@ -1,9 +1,12 @@
 //! `nest status`: what Nostr, the API and its media server say of a nest, side by side. No key, and nobody joins.
 
+use std::time::Duration;
+
 use futures_util::{FutureExt as _, StreamExt as _};
 use nostr::PublicKey;
 use serde::Serialize;
 
+use super::follow::{Followed, Following, Told};
 use super::list::NestState;
 use super::target::EventAndApi;
 use super::{Error, Job, Stop};
@@ -42,6 +45,10 @@ pub struct Standing {
     pub since_at: Option<String>,
     /// When it closes at the latest if nobody joins, by upstream's settings: RFC 3339, by the API's clock.
     pub closes_at: Option<String>,
+    /// How many people say on Nostr that they are there; only while the nest is followed.
+    pub present: Option<u64>,
+    /// When this was seen, RFC 3339 by the clock here; only while the nest is followed.
+    pub observed_at: Option<String>,
     /// What could not be found out, and why.
     pub troubles: Vec<String>,
     /// Nobody said which API serves it.
@@ -83,8 +90,69 @@ pub async fn run(
         .await;
 }
 
+/// Looks at all nests, then tells of each whenever its event, who is present or what the API says has changed. Ends when
+/// it is stopped.
+///
+/// # Errors
+/// [`Error::Stopped`].
+pub async fn follow(
+    job: &Job<'_>,
+    rooms: &[RoomRef],
+    interval: Duration,
+    stop: &Stop,
+    tell: &(dyn Fn(&RoomRef, Result<Standing, Error>) + Sync),
+) -> Result<(), Error> {
+    let quiet = NonInteractive { reporter: job.reporter, warnings: false };
+    let (looking, following) = (job.reporting_to(&quiet), job.without_prompts());
+    let following = job.reporting_to(&following);
+    let mut told = Told::default();
+    let mut show = |nest: &Followed| {
+        let seen = match (&nest.api, &nest.probe) {
+            (Ok(api), Some(probe)) => Ok((api, probe)),
+            // The API is asked next.
+            (Ok(_), None) => return,
+            (Err(error), _) => Err(error),
+        };
+        let standing = Standing { present: nest.present(), ..standing(&nest.room, &nest.event, seen) };
+        if told.is_news(&nest.room.id, &standing) {
+            let observed_at = rfc3339(Clock::default().now_ms());
+            tell(&nest.room, Ok(Standing { observed_at, ..standing }));
+        }
+    };
+    let work = async {
+        let mut nests = Vec::new();
+        let mut looks = futures_util::stream::iter(rooms)
+            .map(|room| look(&looking, room).map(move |found| (room, found)))
+            .buffer_unordered(job.settings.jobs);
+        while let Some((room, found)) = looks.next().await {
+            match found {
+                Ok(EventAndApi { event, api }) => {
+                    let (api, probe) = match api {
+                        Ok((api, probe)) => (Ok(api), Some(probe)),
+                        Err(error) => (Err(error), None),
+                    };
+                    let nest = Followed::new(room.clone(), event, api, probe);
+                    show(&nest);
+                    nests.push(nest);
+                }
+                Err(error) => tell(room, Err(error)),
+            }
+        }
+        let Some(first) = nests.first() else { return Ok(()) };
+        let hints = nests.iter().flat_map(|nest| nest.room.relays.clone()).collect::<Vec<_>>();
+        let relays = job.relays(&first.room).also(hints);
+        Following::new(&following, nests, None, interval, &mut show).run(relays).await
+    };
+    stop.or_stopped(work).await
+}
+
 /// Looks at one nest.
 pub(crate) async fn of_one(job: &Job<'_>, room: &RoomRef) -> Result<Standing, Error> {
+    let found = look(job, room).await?;
+    Ok(standing(room, &found.event, found.api.as_ref().map(|(api, probe)| (api, probe))))
+}
+
+async fn look(job: &Job<'_>, room: &RoomRef) -> Result<EventAndApi<NestProbe>, Error> {
     job.reporter.step(room.id.as_str(), Stage::Look);
     let probe = |api: ApiUrl| async move { job.probe(&api).nest(&room.id).await };
     let mut found = job.event_and_api(room, probe).await?;
@@ -94,34 +162,36 @@ pub(crate) async fn of_one(job: &Job<'_>, room: &RoomRef) -> Result<Standing, Er
     {
         found.event = job.event_by_record(room, probe.info.as_ref().ok()).await.or(Ok(None));
     }
-    Ok(standing(room, found))
+    Ok(found)
 }
 
-fn standing(room: &RoomRef, found: EventAndApi<NestProbe>) -> Standing {
-    let mut troubles = Vec::new();
-    let event = found.event.unwrap_or_else(|error| {
-        if !matches!(error, Error::NoApi) {
-            troubles.push(format!("event: {error}"));
-        }
-        None
-    });
-    let host = room.host.or_else(|| Some(event.as_ref()?.event.host()));
+fn standing(
+    room: &RoomRef,
+    event: &Result<Option<relay::FetchedEvent>, Error>,
+    api: Result<(&ApiUrl, &NestProbe), &Error>,
+) -> Standing {
+    let unknown = event.as_ref().err().filter(|error| !matches!(error, Error::NoApi));
+    let troubles = unknown.map(|error| format!("event: {error}")).into_iter().collect();
+    let event = event.as_ref().ok().and_then(Option::as_ref);
+    let host = room.host.or_else(|| Some(event?.event.host()));
     let blank = Standing {
         room_id: room.id.to_string(),
         state: NestState::Unknown,
         api: None,
         host: host.map(|host| host.to_hex()),
-        event: event.as_ref().map(described),
+        event: event.map(described),
         record: None,
         audio_room: None,
         participants: None,
         since_at: None,
         closes_at: None,
+        present: None,
+        observed_at: None,
         troubles,
-        no_api: matches!(found.api, Err(Error::NoApi)),
+        no_api: matches!(api, Err(Error::NoApi)),
     };
-    match found.api {
-        Ok((api, probe)) => with_probe(Standing { api: Some(api.to_string()), ..blank }, &probe, host),
+    match api {
+        Ok((api, probe)) => with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host),
         Err(Error::MediaOverQuic { .. }) => Standing { state: NestState::MediaOverQuic, ..blank },
         Err(Error::NoApi) => blank,
         Err(error) => {

@@ -84,11 +84,23 @@ impl Job<'_> {
         }
         let event = self.event(room, false).await;
         let known = event.as_ref().ok().and_then(Option::as_ref);
-        let api = match known.map_or(Ok(()), has_audio_room).and_then(|()| self.api(room, known)) {
+        let api = match self.api_with_audio_room(room, known) {
             Ok(api) => Ok((api.clone(), ask(api).await)),
             Err(error) => Err(error),
         };
         Ok(EventAndApi { event, api })
+    }
+
+    /// The API to ask about the audio room of `room`: one that was named, or that of an event which has such a room.
+    pub(super) fn api_with_audio_room(
+        &self,
+        room: &RoomRef,
+        event: Option<&relay::FetchedEvent>,
+    ) -> Result<ApiUrl, Error> {
+        if self.settings.api_named(room)?.is_none() {
+            event.map_or(Ok(()), has_audio_room)?;
+        }
+        self.api(room, event)
     }
 
     /// The API of `room`: what was given, the room's own URL, the environment, its event's `service`, the profile.

@@ -57,7 +57,8 @@ impl FetchedEvent {
         each_once(all).into_iter().take(HOMES_MAX).collect()
     }
 
-    fn merge(&mut self, event: RoomEvent, relay: &RelayUrl) {
+    /// Takes what a relay has: a newer version, or a copy of the same.
+    pub(crate) fn merge(&mut self, event: RoomEvent, relay: &RelayUrl) {
         if event.replaces(&self.event) {
             self.stale_on.append(&mut self.seen_on);
             self.event = event;

@@ -4,19 +4,21 @@
 
 mod event;
 pub mod gather;
+pub mod presence;
 mod rewrite;
 
 use futures_util::future::join_all;
 use nostr::nips::nip01::Coordinate;
-use nostr::{Event, PublicKey, RelayUrl};
+use nostr::{Event, Filter, PublicKey, RelayUrl};
 use url::Url;
 
 pub use event::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
 pub use gather::{Asked, FetchedEvent};
 pub use rewrite::Rewrite;
 
-pub use crate::net::relay::{RelaySettings, RelayTrouble, Signer, Signing};
+use crate::net::relay::follow::Follower;
 use crate::net::relay::session::RelaySession;
+pub use crate::net::relay::{RelaySettings, RelayTrouble, Signer, Signing};
 use crate::room::RoomId;
 use gather::{Hear, gather};
 
@@ -130,6 +132,11 @@ impl Relays {
     /// Hands a signed event to all relays at once, and waits for what each of them says.
     pub async fn publish(&self, event: &Event) -> Vec<Delivery> {
         join_all(self.list.iter().map(|relay| self.hand_in(relay, event))).await
+    }
+
+    /// Follows the first `max` of these relays: what they have of the filters, and what comes later.
+    pub async fn follow(&self, filters: Vec<Filter>, max: usize) -> Follower {
+        Follower::new(self.list.iter().take(max).cloned().collect(), filters, self.settings.clone()).await
     }
 
     async fn hand_in(&self, relay: &RelayUrl, event: &Event) -> Delivery {

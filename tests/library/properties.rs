@@ -24,7 +24,7 @@ fn reply(status: u16, body: Vec<u8>) -> HttpReply {
         body,
         oversized: false,
         cut: false,
-        remaining: None,
+        rate_limit: None,
     }
 }
 

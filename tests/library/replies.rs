@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nostr_nests::api::HttpReply;
-use nostr_nests::api::http::{remaining, retry_after};
+use nostr_nests::api::http::{rate_limit, retry_after};
 use nostr_nests::clock;
 use reqwest::header::HeaderMap;
 
@@ -14,7 +14,7 @@ fn reply(status: u16, html: bool, body: &str) -> HttpReply {
         sent_ms: 104_000,
         received_ms: 105_000,
         retry_after: None,
-        remaining: None,
+        rate_limit: None,
         location: None,
         html,
         body: body.into(),

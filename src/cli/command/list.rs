@@ -23,6 +23,8 @@ const STATE: usize = 11;
 const PEOPLE: usize = 6;
 const AGE: usize = 8;
 const GAP: usize = 2;
+/// `21:07`, before what is followed.
+const TIME: usize = 5;
 
 #[derive(Debug, Args)]
 #[command(
@@ -30,6 +32,7 @@ const GAP: usize = 2;
 Examples:
   nest list                                       the nests of your key
   nest list --inactive                            those that are open and dead
+  nest list --follow                              stay, and tell what changes
   nest list --host bob@example.com                somebody else's; no key is needed
   nest list --json | jq -r 'select(.state == \"gone\") | .naddr'
 ",
@@ -43,8 +46,10 @@ pub struct ListArgs {
     #[arg(long)]
     pub inactive: bool,
     /// Print the aliases of the configuration instead; nobody is asked
-    #[arg(long, conflicts_with_all = ["host", "inactive"])]
+    #[arg(long, conflicts_with_all = ["host", "inactive", "follow"])]
     pub aliases: bool,
+    #[command(flatten)]
+    pub follow: FollowArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -60,7 +65,13 @@ pub(super) async fn run(app: &App<'_>, args: &ListArgs) -> Result<u8, Failure> {
     let settings = app.sources.settings(&args.server, &args.key)?;
     let whose = args.host.as_deref().map(whose).transpose()?.unwrap_or_default();
     let request = ListRequest { whose, inactive: args.inactive };
-    let table = Table { terminal, widths: OnceLock::new() };
+    let follow = args.follow.follow;
+    let table = Table { terminal, widths: OnceLock::new(), follow };
+    if follow {
+        let followed = list::follow(&app.job(settings)?, &request, args.follow.interval, &app.stop, &table).await;
+        terminal.end_row(list::ROW);
+        return App::followed(followed);
+    }
     let hidden = list::run(&app.job(settings)?, &request, &app.stop, &table).await;
     terminal.end_row(list::ROW);
     for nest in hidden.map_err(|error| Failure::of(&error, "ROOM"))? {
@@ -103,6 +114,8 @@ fn whose(text: &str) -> Result<Whose, Failure> {
 struct Table<'a> {
     terminal: &'a Terminal,
     widths: OnceLock<Widths>,
+    /// Whether each line begins with the time.
+    follow: bool,
 }
 
 /// Widths of the columns that differ from list to list.
@@ -138,12 +151,13 @@ impl Watch for Table<'_> {
             self.terminal.status("the relays have no nest of this host");
         }
         let titles = nests.iter().map(|nest| measure_text_width(&clean(nest.name())));
-        let widths = Widths::fit(titles, style.columns);
+        let time = if self.follow { TIME + GAP } else { 0 };
+        let widths = Widths::fit(titles, style.columns.map(|columns| columns.saturating_sub(time)));
         let _ = self.widths.set(widths);
         if style.format == Format::Text && !style.quiet && style.columns.is_some() && !nests.is_empty() {
             let heads = ["TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"];
             let cells = heads.map(|head| (head.to_owned(), Paint::dim as _));
-            self.terminal.result(&line(cells, widths, style.out, None));
+            self.terminal.result(&(" ".repeat(time) + &line(cells, widths, style.out, None)));
         }
     }
 
@@ -151,7 +165,9 @@ impl Watch for Table<'_> {
         let style = self.terminal.style;
         let text = |paint| {
             let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
-            line(cells(nest, Clock::default()), widths, paint, style.columns.and(nest.link.as_deref()))
+            let row = line(cells(nest, Clock::default()), widths, paint, style.columns.and(nest.link.as_deref()));
+            let time = clock::local_hour_minute(Clock::default().now_ms()).filter(|_| self.follow);
+            time.map_or_else(String::new, |time| paint.dim(&time) + "  ") + &row
         };
         self.terminal.outcome(true, || document::of(nest), |paint| Some(text(paint)));
         if let Some(why) = nest.why.as_ref().filter(|_| style.format != Format::Json) {

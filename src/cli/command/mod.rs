@@ -37,7 +37,8 @@ mod prelude {
 
     pub(super) use super::{App, closes, failed, failure, joinable, joined, local_time, published_row, step_line};
     pub(super) use crate::cli::args::{
-        Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration, exit_help,
+        FollowArgs, Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration,
+        exit_help,
     };
     pub(super) use crate::cli::document;
     pub(super) use crate::cli::messages::errors::{Exit, Failure};
@@ -151,6 +152,14 @@ pub(super) struct App<'a> {
 }
 
 impl App<'_> {
+    /// The exit code of what goes on until it is interrupted: that is no failure to be told.
+    fn followed(result: Result<(), Error>) -> Result<u8, Failure> {
+        match result {
+            Err(Error::Stopped(signal)) => Ok(Exit::from(signal).code()),
+            result => result.map(|()| 0).map_err(|error| Failure::of(&error, "ROOM")),
+        }
+    }
+
     fn job(&self, settings: Settings) -> Result<Job<'_>, Failure> {
         Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, "ROOM"))
     }

@@ -14,6 +14,7 @@ use crate::commands::status::{self, Standing};
 Examples:
   nest status https://nostrnests.com/naddr1…      event, record, audio room, people; nobody joins
   nest status A B C --json | jq -r 'select(.state != \"running\") | .roomId'
+  nest status --follow ROOM                       stay, and tell what changes
   nest status ROOM -q || nest restart ROOM -q     the same as nest restart ROOM --if-inactive
 ",
     after_help = "\
@@ -25,6 +26,8 @@ Exit codes:
 pub struct StatusArgs {
     #[command(flatten)]
     pub nests: RoomsArg,
+    #[command(flatten)]
+    pub follow: FollowArgs,
     #[command(flatten)]
     pub jobs: JobsArg,
     #[command(flatten)]
@@ -38,7 +41,7 @@ pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure>
         [] => vec![app.room(None, Purpose::Status, &job).await?],
         names => app.rooms(names, job.settings())?,
     };
-    let several = rooms.len() > 1;
+    let several = rooms.len() > 1 || args.follow.follow;
     let terminal = &*app.terminal;
     let (failed, exits) = mpsc::channel();
     let done = |room: &RoomRef, result: Result<Standing, Error>| {
@@ -46,7 +49,15 @@ pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure>
             let _ = failed.send(exit);
         }
     };
-    status::run(&job, &rooms, &app.stop, &done).await;
+    if args.follow.follow {
+        match App::followed(status::follow(&job, &rooms, args.follow.interval, &app.stop, &done).await) {
+            // None of them can be followed.
+            Ok(0) => {}
+            ended => return ended,
+        }
+    } else {
+        status::run(&job, &rooms, &app.stop, &done).await;
+    }
     let failed: Vec<_> = exits.try_iter().collect();
     let mixed = failed.contains(&Exit::Usage) && failed.contains(&Exit::Unhealthy);
     Ok(if mixed { Exit::Unhealthy.code() } else { errors::common(&failed) })
@@ -121,9 +132,11 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     }));
     parts.extend(standing.audio_room.map(|there| if there { "audio room" } else { "no audio room" }.to_owned()));
     parts.extend(standing.participants.map(people));
+    parts.extend(standing.present.map(|present| format!("{present} present on Nostr")));
     let closes = standing.closes_at.as_deref().and_then(local_time);
     parts.extend(closes.map(|time| format!("closes at {time} at the latest while empty")));
-    let mut lines = vec![format!("{} {}", paint.mark(mark), parts.join(" · "))];
+    let time = standing.observed_at.as_deref().and_then(local_time).map(|time| paint.dim(&time) + " ");
+    let mut lines = vec![format!("{}{} {}", time.unwrap_or_default(), paint.mark(mark), parts.join(" · "))];
     let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));
     match standing.state {
         NestState::Running if event_over => hint("its event says that it is over: clients will not show it as live"),

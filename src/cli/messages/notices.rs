@@ -26,6 +26,7 @@ pub fn warning(warning: &Warning) -> String {
             format!("{why}, but the nest was restarted; the token was fetched afterwards")
         }
         Warning::Relays { why } => why.clone(),
+        Warning::RelayBack { relay } => format!("{relay} answers again"),
         Warning::NotTaken { relay, why } => format!("{relay} has not taken the event: {why}"),
         Warning::NotRemembered { why } => format!("cannot remember the new room: {why}; do not interrupt this"),
         Warning::MayNotSpeak { person, why } => format!("{person} may not speak: {why}"),

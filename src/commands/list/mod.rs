@@ -5,15 +5,19 @@ mod probes;
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 
 pub(super) use self::nest::page;
 pub use self::nest::{Nest, NestState};
-use self::probes::Probes;
+pub(super) use self::probes::RESERVE;
+use self::probes::{NestAnswer, Probes};
+use super::follow::{Followed, Following, Told};
 use super::owner::Owner;
 pub use super::owner::Whose;
-use super::{Error, Job, Stop};
+use super::{Error, Job, Settings, Stop};
+use crate::clock::{Clock, rfc3339};
 use crate::relay::FetchedEvent;
 use crate::reporter::Stage;
 
@@ -45,16 +49,73 @@ pub async fn run(job: &Job<'_>, request: &ListRequest, stop: &Stop, watch: &dyn 
         let mut hidden = Vec::new();
         let each = |nest: Nest| {
             let open = matches!(nest.state, NestState::NotChecked | NestState::Unknown);
-            match request.inactive && !nest.is_inactive() {
-                false => watch.row(&nest),
-                true if open => hidden.push(nest),
-                true => {}
+            match request.shows(&nest) {
+                true => watch.row(&nest),
+                false if open => hidden.push(nest),
+                false => {}
             }
         };
         job.nests_of(&request.whose, Depth::Whole, |nests| watch.begins(nests), each).await?;
         Ok(hidden)
     };
     stop.or_stopped(work).await
+}
+
+impl ListRequest {
+    fn shows(&self, nest: &Nest) -> bool {
+        !self.inactive || nest.is_inactive()
+    }
+}
+
+/// Lists the nests, then each of them whenever its event, who is present or what its API says has changed, and those that
+/// are made meanwhile. Ends when it is stopped.
+///
+/// # Errors
+/// Those of [`run`], and [`Error::Stopped`].
+pub async fn follow(
+    job: &Job<'_>,
+    request: &ListRequest,
+    interval: Duration,
+    stop: &Stop,
+    watch: &(dyn Watch + Sync),
+) -> Result<(), Error> {
+    let mut told = Told::default();
+    let work = async {
+        let owner = Owner::find(&request.whose, job).await?;
+        let mut nests = Vec::new();
+        let each = |nest: Nest| {
+            // Nobody has asked yet who is present.
+            told.is_news(nest.room.event.id(), &Nest { present: Some(0), ..nest.clone() });
+            if request.shows(&nest) {
+                watch.row(&nest);
+            }
+            nests.push(nest);
+        };
+        job.nests_of_owner(&owner, Depth::Whole, |nests| watch.begins(nests), each).await?;
+        let nests = nests.into_iter().map(|nest| {
+            let api = nest.base.clone().filter(|_| nest.state != NestState::Over).ok_or(Error::NoApi);
+            Followed::new(nest.reference(), Ok(Some(nest.room)), api, None)
+        });
+        let mut tell = |followed: &Followed| {
+            let Some(nest) = followed_row(followed, &job.settings) else { return };
+            if told.is_news(nest.room.event.id(), &nest) && request.shows(&nest) {
+                watch.row(&Nest { observed_at: rfc3339(Clock::default().now_ms()), ..nest });
+            }
+        };
+        Following::new(job, nests.collect(), Some(owner.key), interval, &mut tell).run(owner.relays(job)).await
+    };
+    stop.or_stopped(work).await
+}
+
+/// A nest that is followed; `None` as long as its API has still to be asked.
+fn followed_row(followed: &Followed, settings: &Settings) -> Option<Nest> {
+    let event = followed.event.as_ref().ok()?.clone()?;
+    let nest = Nest { present: followed.present(), ..Nest::new(event, settings).ok()? };
+    match (nest.to_be_checked(), &followed.probe) {
+        (Some(_), None) => None,
+        (Some(_), Some(probe)) => Some(nest.with_answer(NestAnswer::of(probe))),
+        (None, _) => Some(nest),
+    }
 }
 
 /// How much is to be known.
@@ -74,9 +135,19 @@ impl Job<'_> {
         whose: &Whose,
         depth: Depth,
         begin: impl FnOnce(&[Nest]),
-        mut each: impl FnMut(Nest),
+        each: impl FnMut(Nest),
     ) -> Result<(), Error> {
         let owner = Owner::find(whose, self).await?;
+        self.nests_of_owner(&owner, depth, begin, each).await
+    }
+
+    async fn nests_of_owner(
+        &self,
+        owner: &Owner,
+        depth: Depth,
+        begin: impl FnOnce(&[Nest]),
+        mut each: impl FnMut(Nest),
+    ) -> Result<(), Error> {
         self.reporter.step(ROW, Stage::Relays);
         let relays = owner.relays(self);
         let mut probes = Probes::new(self, depth);

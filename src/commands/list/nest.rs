@@ -66,6 +66,10 @@ pub struct Nest {
     pub naddr: Option<String>,
     /// The web page on which people join.
     pub link: Option<String>,
+    /// How many people say on Nostr that they are there; only while the nest is followed.
+    pub present: Option<u64>,
+    /// When this was seen, RFC 3339 by the clock here; only while the nest is followed.
+    pub observed_at: Option<String>,
     /// Since when, in seconds since the Unix epoch: its start, or its event.
     #[serde(skip)]
     pub since_s: i64,
@@ -117,6 +121,8 @@ impl Nest {
             starts_at: event.starts().and_then(at),
             link: naddr.as_deref().map(|naddr| page(naddr, base.as_ref())),
             naddr,
+            present: None,
+            observed_at: None,
             since_s: event.starts().unwrap_or(published_s),
             room,
             base,

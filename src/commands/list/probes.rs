@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{Depth, Nest};
 use crate::api::probe::{Answer, presence, record_presence};
-use crate::api::{ApiError, ApiUrl, RoomId};
+use crate::api::{ApiError, ApiUrl, NestProbe, RoomId};
 use crate::commands::Job;
 
 /// Requests under way at the same time.
@@ -28,6 +28,20 @@ pub(super) enum NestAnswer {
     Known { running: bool, record: Option<bool>, people: Option<u64> },
     /// Nothing that could be understood.
     Failed(ApiError),
+}
+
+impl NestAnswer {
+    /// What was asked all at once.
+    pub fn of(probe: &NestProbe) -> Self {
+        match (probe.has_audio_room(), &probe.guest) {
+            (None, Err(error)) => Self::Failed(error.clone()),
+            (running, _) => {
+                let running = running.unwrap_or_default();
+                let people = probe.info.as_ref().ok().filter(|_| running).map(|info| info.participant_count);
+                Self::Known { running, record: probe.has_record(), people }
+            }
+        }
+    }
 }
 
 /// The questions to all APIs that are under way, and those still to be asked.
@@ -97,7 +111,7 @@ async fn ask(job: &Job<'_>, (api, id): &Key, budget: &RateBudget, depth: Depth) 
 }
 
 /// Requests that are left for whatever the host does next.
-const RESERVE: u32 = 5;
+pub(in crate::commands) const RESERVE: u32 = 5;
 
 /// The limit of one request: nobody waits longer for a row of a table.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -208,7 +222,8 @@ impl RateBudget {
             _ => {}
         }
         // What is on its way is not in the server's number yet, but it is in ours.
-        state.left = [state.left, answer.remaining].into_iter().flatten().min();
+        let announced = answer.rate_limit.map(|limit| limit.remaining);
+        state.left = [state.left, announced].into_iter().flatten().min();
         drop(state);
         self.heard.notify_waiters();
     }

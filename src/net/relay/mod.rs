@@ -4,11 +4,12 @@
 //! |---|---|
 //! | `sieve` | what a relay sends: bounded, and read |
 //! | `session` | one short call: ask for events, hand one in, say who asks (NIP-42) |
-//! | `follow` | what lives long, on nostr-sdk: connects again, asks again |
+//! | `follow`, `transport` | what lives long, on nostr-sdk: connects again, asks again |
 
-
+pub mod follow;
 pub(crate) mod session;
 mod sieve;
+mod transport;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,0 +1,313 @@
+//! Nests that are followed: what relays and the API say of them, for as long as somebody wants to know it.
+//!
+//! Relays tell by themselves. The API has to be asked: about each nest once in `interval`, about one nest at a time, and
+//! never more than it announces to allow.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use nostr::nips::nip01::Coordinate;
+use nostr::{Event, Filter, Kind, PublicKey, RelayUrl, Timestamp};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use super::list::RESERVE;
+use super::{Error, Job};
+use crate::api::{ApiError, ApiUrl, NestProbe, RoomId};
+use crate::clock::Clock;
+use crate::net::relay::follow::{Follower, Heard};
+use crate::relay::gather::may_lead_to;
+use crate::relay::presence::{self, PRESENCE_KIND, PRESENT_FOR_S, Presences};
+use crate::relay::{FetchedEvent, RelayTrouble, Relays, RoomEvent};
+use crate::reporter::Warning;
+use crate::room::{ROOM_KIND, RoomRef};
+
+/// How long an API is left alone that has had enough, where it does not say how long.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
+
+/// Relays that are followed at most.
+const RELAYS_MAX: usize = 20;
+
+/// Nests of one host whose presences are followed.
+const NESTS_MAX: usize = 50;
+
+/// A nest that is followed, as it was seen last.
+pub(super) struct Followed {
+    pub room: RoomRef,
+    pub event: Result<Option<FetchedEvent>, Error>,
+    pub api: Result<ApiUrl, Error>,
+    /// What the API says; `None`: it has not been asked yet.
+    pub probe: Option<NestProbe>,
+    presences: Presences,
+    /// When it is to be looked at again.
+    due: Instant,
+}
+
+impl Followed {
+    /// One whose API has been asked just now, or is to be asked next.
+    pub fn new(
+        room: RoomRef,
+        event: Result<Option<FetchedEvent>, Error>,
+        api: Result<ApiUrl, Error>,
+        probe: Option<NestProbe>,
+    ) -> Self {
+        Self { room, event, api, probe, presences: Presences::default(), due: Instant::now() }
+    }
+
+    fn known_event(&self) -> Option<&FetchedEvent> {
+        self.event.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// The address of its event, if it is known.
+    fn coordinate(&self) -> Option<Coordinate> {
+        let host = self.room.host.or_else(|| Some(self.known_event()?.event.host()))?;
+        Some(Coordinate::new(Kind::from(ROOM_KIND), host).identifier(self.room.id.as_str()))
+    }
+
+    /// How many people say on Nostr that they are there; `None` where its event is not known.
+    pub fn present(&self) -> Option<u64> {
+        self.coordinate().map(|_| self.presences.count(Clock::default().now_s()))
+    }
+}
+
+/// What was told of each nest: what has not changed is not told again.
+#[derive(Default)]
+pub(super) struct Told(HashMap<RoomId, Value>);
+
+impl Told {
+    /// Whether this differs from what was told of the nest before.
+    pub fn is_news(&mut self, id: &RoomId, row: &impl Serialize) -> bool {
+        let row = json!(row);
+        self.0.insert(id.clone(), row.clone()) != Some(row)
+    }
+}
+
+/// When an API may be asked again.
+enum Pace {
+    Asked,
+    After(Instant),
+}
+
+pub(super) struct Following<'a> {
+    job: &'a Job<'a>,
+    nests: Vec<Followed>,
+    /// Whose nests are followed, those included that are made from now on.
+    host: Option<PublicKey>,
+    interval: Duration,
+    pace: HashMap<ApiUrl, Pace>,
+    /// Relays of which it was told that they are of no use.
+    troubled: Vec<RelayUrl>,
+    /// Hears of each nest that may have changed.
+    tell: &'a mut (dyn FnMut(&Followed) + Send),
+}
+
+impl<'a> Following<'a> {
+    pub fn new(
+        job: &'a Job<'a>,
+        nests: Vec<Followed>,
+        host: Option<PublicKey>,
+        interval: Duration,
+        tell: &'a mut (dyn FnMut(&Followed) + Send),
+    ) -> Self {
+        let mut following = Self { job, nests, host, interval, pace: HashMap::new(), troubled: Vec::new(), tell };
+        for nest in &mut following.nests {
+            nest.due += interval;
+        }
+        following
+    }
+
+    /// Follows until it is dropped.
+    pub async fn run(mut self, relays: Relays) -> Result<(), Error> {
+        let mut follower = self.follower(relays).await;
+        let mut probes = FuturesUnordered::new();
+        let job = self.job;
+        loop {
+            for (at, api) in self.due() {
+                let id = self.nests[at].room.id.clone();
+                probes.push(async move {
+                    let probe = job.probe(&api).nest(&id).await;
+                    (at, api, probe)
+                });
+            }
+            let heard = async {
+                match &mut follower {
+                    Some(follower) => follower.next().await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                (relay, heard) = heard => self.hear(relay, heard)?,
+                Some((at, api, probe)) = probes.next() => self.answered(at, api, probe),
+                () = sleep_until(self.next_due()) => {}
+            }
+        }
+    }
+
+    /// The relays with the events of the nests; `None` where no event is known.
+    async fn follower(&self, relays: Relays) -> Option<Follower> {
+        let coordinates: Vec<_> = self.nests.iter().filter_map(Followed::coordinate).take(NESTS_MAX).collect();
+        let rooms = Filter::new().kind(Kind::from(ROOM_KIND));
+        let rooms = match self.host {
+            Some(host) => rooms.author(host),
+            None if coordinates.is_empty() => return None,
+            None => {
+                let rooms = rooms.authors(coordinates.iter().map(|coordinate| coordinate.public_key));
+                rooms.identifiers(coordinates.iter().map(|coordinate| &coordinate.identifier))
+            }
+        };
+        let present_since = Timestamp::now() - Duration::from_secs(PRESENT_FOR_S.unsigned_abs());
+        let presences = Filter::new().kind(Kind::from(PRESENCE_KIND)).since(present_since);
+        let presences = coordinates.iter().fold(presences, |filter, coordinate| filter.coordinate(coordinate));
+        let mut filters = vec![rooms];
+        filters.extend((!coordinates.is_empty()).then_some(presences));
+        let homes = self.nests.iter().filter_map(Followed::known_event).flat_map(|event| {
+            let from = event.seen_on.first().cloned();
+            let may_lead_to = move |relay: &RelayUrl| {
+                from.as_ref().is_some_and(|from| may_lead_to(from, relay, self.job.settings.allow_http))
+            };
+            event.homes().into_iter().filter(may_lead_to).collect::<Vec<_>>()
+        });
+        let more: Vec<_> = if self.job.settings.relays.given.is_empty() { homes.collect() } else { Vec::new() };
+        Some(relays.also(more).follow(filters, RELAYS_MAX).await)
+    }
+
+    /// The nests whose API is to be asked now. Those that have none are told as they are.
+    fn due(&mut self) -> Vec<(usize, ApiUrl)> {
+        let now = Instant::now();
+        let mut asked = Vec::new();
+        for (at, nest) in self.nests.iter_mut().enumerate().filter(|(_, nest)| nest.due <= now) {
+            match &nest.api {
+                Err(_) => {
+                    nest.due = now + self.interval;
+                    (self.tell)(nest);
+                }
+                Ok(api) if self.pace.get(api).is_none_or(|pace| matches!(pace, Pace::After(time) if *time <= now)) => {
+                    nest.due = now + self.interval;
+                    self.pace.insert(api.clone(), Pace::Asked);
+                    asked.push((at, api.clone()));
+                }
+                Ok(_) => {}
+            }
+        }
+        asked
+    }
+
+    /// When [`Self::due`] may have something new.
+    fn next_due(&self) -> Instant {
+        let next =
+            self.nests.iter().filter_map(|nest| match nest.api.as_ref().ok().and_then(|api| self.pace.get(api)) {
+                None => Some(nest.due),
+                Some(Pace::After(time)) => Some(nest.due.max(*time)),
+                // Its answer comes first.
+                Some(Pace::Asked) => None,
+            });
+        next.min().unwrap_or_else(|| Instant::now() + self.interval)
+    }
+
+    fn answered(&mut self, at: usize, api: ApiUrl, probe: NestProbe) {
+        self.pace.insert(api, Pace::After(Instant::now() + pause(&probe)));
+        let nest = &mut self.nests[at];
+        nest.probe = Some(probe);
+        (self.tell)(nest);
+    }
+
+    fn hear(&mut self, relay: RelayUrl, heard: Heard) -> Result<(), Error> {
+        match heard {
+            Heard::Event(event) if event.kind.as_u16() == PRESENCE_KIND => self.present(&event),
+            Heard::Event(event) => {
+                // What is no nest was not asked for.
+                let Ok(room) = RoomEvent::new(*event) else { return Ok(()) };
+                return self.published(room, relay);
+            }
+            Heard::Trouble(trouble) => self.troubled(relay, &trouble),
+            Heard::Forged => {
+                let why = format!("{relay}: it sends events that their authors have not signed; these are ignored");
+                self.job.reporter.warning(&Warning::Relays { why });
+            }
+            Heard::Stored => {
+                if let Some(at) = self.troubled.iter().position(|troubled| *troubled == relay) {
+                    self.troubled.swap_remove(at);
+                    self.job.reporter.warning(&Warning::RelayBack { relay: relay.to_string() });
+                }
+            }
+            Heard::Connected | Heard::Closed(_) | Heard::Challenge(_) => {}
+        }
+        Ok(())
+    }
+
+    /// A loss is told once, however often connecting again fails.
+    fn troubled(&mut self, relay: RelayUrl, trouble: &RelayTrouble) {
+        if !self.troubled.contains(&relay) {
+            self.job.reporter.warning(&Warning::Relays { why: format!("{relay}: {trouble}") });
+            self.troubled.push(relay);
+        }
+    }
+
+    fn present(&mut self, event: &Event) {
+        let Some(coordinate) = presence::nest_of(event) else { return };
+        let now_s = Clock::default().now_s();
+        for nest in &mut self.nests {
+            let before = nest.present();
+            if nest.coordinate().as_ref() == Some(&coordinate) {
+                nest.presences.enter(event, now_s);
+            } else {
+                nest.presences.leave(&event.pubkey);
+            }
+            if nest.present() != before && (nest.probe.is_some() || nest.api.is_err()) {
+                (self.tell)(nest);
+            }
+        }
+    }
+
+    /// A version of a nest's event: if it is newer, the nest is looked at with it.
+    fn published(&mut self, room: RoomEvent, relay: RelayUrl) -> Result<(), Error> {
+        let own = |nest: &&mut Followed| {
+            nest.room.id == *room.id() && nest.coordinate().is_some_and(|known| known.public_key == room.host())
+        };
+        let nest = match self.nests.iter_mut().find(own) {
+            Some(nest) => nest,
+            None if self.host == Some(room.host()) => {
+                let api = Err(Error::NoApi);
+                self.nests.push(Followed::new(room.reference(), Ok(None), api, None));
+                self.nests.last_mut().expect("one has just been added")
+            }
+            None => return Ok(()),
+        };
+        let newer = nest.known_event().is_none_or(|known| room.replaces(&known.event));
+        match &mut nest.event {
+            Ok(Some(known)) => known.merge(room, &relay),
+            event => *event = Ok(Some(FetchedEvent { event: room, seen_on: vec![relay], stale_on: Vec::new() })),
+        }
+        if newer {
+            // A list does not ask about nests that are over.
+            let over = self.host.is_some()
+                && nest.known_event().is_some_and(|known| known.event.is_over(Clock::default().now_s()));
+            nest.api = if over {
+                Err(Error::NoApi)
+            } else {
+                self.job.api_with_audio_room(&nest.room, nest.event.as_ref().ok().and_then(Option::as_ref))
+            };
+            nest.due = Instant::now();
+        }
+        Ok(())
+    }
+}
+
+/// How long an API is left alone after an answer, so that what it allows lasts until its count begins anew.
+fn pause(probe: &NestProbe) -> Duration {
+    let refused = [probe.guest.as_ref().err(), probe.info.as_ref().err()].into_iter().flatten().find_map(|e| match e {
+        ApiError::RateLimited { retry_after, .. } => Some(retry_after.unwrap_or(LEFT_ALONE)),
+        _ => None,
+    });
+    let spread = || {
+        let limit = probe.rate_limit?;
+        // Each look is two requests.
+        let looks = limit.remaining.saturating_sub(RESERVE) / 2;
+        Some(limit.reset.unwrap_or(LEFT_ALONE) / looks.max(1))
+    };
+    refused.or_else(spread).unwrap_or_default()
+}

@@ -1,0 +1,174 @@
+//! Relays that are followed for as long as one wants. nostr-sdk connects, pings, connects again after a loss, and then
+//! repeats the question; its [`Transport`] hands over what the relays say.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use nostr::message::MachineReadablePrefix as Prefix;
+use nostr::{ClientMessage, Event, Filter, RelayUrl, SubscriptionId};
+use nostr_sdk::pool::RelayLimits;
+use nostr_sdk::{Client, ClientOptions, RelayOptions, RelayPoolOptions, SubscribeOptions};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::time::{Instant, sleep_until};
+
+use super::transport::Transport;
+use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, Signer, words};
+
+/// How many messages wait to be read before the relays are slowed down.
+const WAITING_MAX: usize = 64;
+
+/// How long nostr-sdk waits before it connects again, give or take 3 s; longer after some failures, a minute at most. Less
+/// than a second must not come of it: nostr-sdk does not repeat a question that it has asked within the same second.
+const RECONNECT_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a relay is left alone that has refused the question.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// What is heard of a relay that is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It is connected, and will be asked.
+    Connected,
+    /// An event that fits the question; its signature holds.
+    Event(Box<Event>),
+    /// All events that it had have come; from now on those that are new.
+    Stored,
+    /// It sends events whose id or signature does not hold; these are left out.
+    Forged,
+    /// It is of no use for now. It will be tried again.
+    Trouble(RelayTrouble),
+    /// It has ended the subscription.
+    Closed(String),
+    /// What an answer to "who asks?" has to contain (NIP-42).
+    Challenge(String),
+}
+
+/// Some relays that are asked the same, until it is dropped.
+pub struct Follower {
+    client: Client,
+    filters: Vec<Filter>,
+    signer: Option<Signer>,
+    heard: Receiver<(RelayUrl, Heard)>,
+    /// For those that want to know who asks and have not been told yet.
+    challenges: HashMap<RelayUrl, String>,
+    /// Those that have refused, and when they are asked again.
+    refusing: Vec<(Instant, RelayUrl)>,
+}
+
+impl Follower {
+    /// Asks relays for the events that one of the filters fits. Has to be called, and dropped, in a runtime.
+    pub async fn new(relays: Vec<RelayUrl>, filters: Vec<Filter>, settings: RelaySettings) -> Self {
+        let (sender, heard) = channel(WAITING_MAX);
+        let signer = settings.signer.clone();
+        // By itself it would show the key to every relay that sends a challenge, needed or not.
+        let pool = RelayPoolOptions::new().automatic_authentication(false).notification_channel_size(1);
+        let options = RelayOptions::new()
+            .retry_interval(RECONNECT_AFTER)
+            .limits(RelayLimits::disable())
+            .notification_channel_size(1);
+        let client = Client::builder()
+            .websocket_transport(Transport { relays: relays.clone(), settings, heard: sender.clone() })
+            .opts(ClientOptions::new().pool(pool))
+            .build();
+        let follower = Self { client, filters, signer, heard, challenges: HashMap::new(), refusing: Vec::new() };
+        for relay in &relays {
+            let added = follower.client.pool().add_relay(relay, options.clone()).await;
+            if let Err(error) = added {
+                let trouble = RelayTrouble::Unreachable(words(&error.to_string()));
+                // There is room for one message of each relay.
+                let _ = sender.try_send((relay.clone(), Heard::Trouble(trouble)));
+            }
+            follower.connect(relay).await;
+        }
+        follower
+    }
+
+    /// What is heard next.
+    pub async fn next(&mut self) -> (RelayUrl, Heard) {
+        loop {
+            let due = self.refusing.iter().map(|(at, _)| *at).min();
+            tokio::select! {
+                heard = self.heard.recv() => {
+                    // The transport keeps a sender for as long as the client lives.
+                    let Some((relay, heard)) = heard else { return std::future::pending().await };
+                    if let Some(heard) = self.take(&relay, heard).await {
+                        return (relay, heard);
+                    }
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.ask_again().await,
+            }
+        }
+    }
+
+    /// Answers what needs an answer; hands back what is for others.
+    async fn take(&mut self, relay: &RelayUrl, heard: Heard) -> Option<Heard> {
+        match heard {
+            Heard::Challenge(challenge) => {
+                self.challenges.insert(relay.clone(), challenge);
+                None
+            }
+            Heard::Closed(why) => match self.refused(relay, &why).await {
+                Ok(()) => None,
+                Err(trouble) => {
+                    self.refusing.push((Instant::now() + REFUSED_FOR, relay.clone()));
+                    Some(Heard::Trouble(trouble))
+                }
+            },
+            Heard::Connected => {
+                // Each connection has its own challenge.
+                self.challenges.remove(relay);
+                self.refusing.retain(|(_, refusing)| refusing != relay);
+                // nostr-sdk has forgotten a question that was refused.
+                let kept = async { self.client.relay(relay).await.ok()?.subscription(&subscription()).await };
+                if kept.await.is_none() {
+                    self.ask(relay).await;
+                }
+                Some(Heard::Connected)
+            }
+            heard => Some(heard),
+        }
+    }
+
+    /// Says who asks, once a connection and only if that is why the relay refused, and asks again.
+    async fn refused(&mut self, relay: &RelayUrl, why: &str) -> Result<(), RelayTrouble> {
+        let wants_auth = Prefix::parse(why) == Some(Prefix::AuthRequired);
+        let (signer, challenge) = match (&self.signer, self.challenges.remove(relay)) {
+            (Some(signer), Some(challenge)) if wants_auth => (signer, challenge),
+            (None, _) if wants_auth => return Err(RelayTrouble::AuthRequired(words(why))),
+            _ => return Err(RelayTrouble::Refused(words(why))),
+        };
+        let event = signer.answer(challenge, relay).await?;
+        if let Ok(link) = self.client.relay(relay).await {
+            // It fails if the connection has been lost meanwhile: then everything begins anew.
+            let _ = link.send_msg(ClientMessage::auth(event));
+        }
+        self.ask(relay).await;
+        Ok(())
+    }
+
+    async fn ask_again(&mut self) {
+        let now = Instant::now();
+        for (_, relay) in self.refusing.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>() {
+            self.ask(&relay).await;
+        }
+    }
+
+    async fn connect(&self, relay: &RelayUrl) {
+        if let Ok(link) = self.client.relay(relay).await {
+            link.connect();
+        }
+        self.ask(relay).await;
+    }
+
+    /// nostr-sdk keeps the question, and asks when there is a connection.
+    async fn ask(&self, relay: &RelayUrl) {
+        if let Ok(link) = self.client.relay(relay).await {
+            // It fails if the relay cannot be reached: then it is asked once it can.
+            let _ = link.subscribe_with_id(subscription(), self.filters.clone(), SubscribeOptions::default()).await;
+        }
+    }
+}
+
+fn subscription() -> SubscriptionId {
+    SubscriptionId::new(SUBSCRIPTION)
+}

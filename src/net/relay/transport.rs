@@ -1,0 +1,200 @@
+//! What nostr-sdk connects with: the same dialler and the same sieve as everybody else's. What a relay says goes straight
+//! to whoever follows it, and slows the relay down where it is not read.
+//!
+//! nostr-sdk itself sees no events. It would drop those that have expired (NIP-40), pass on a forgery under an id that it
+//! knows, and lose what is not taken from its ring in time.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_wsocket::{ConnectionMode, Message as Wire};
+use futures_util::stream::{SplitSink, SplitStream, try_unfold};
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use nostr::util::BoxedFuture;
+use nostr::{JsonUtil as _, RelayMessage, RelayUrl};
+use nostr_sdk::pool::transport::error::TransportError;
+use nostr_sdk::pool::transport::websocket::{WebSocketSink, WebSocketStream, WebSocketTransport};
+use tokio::sync::mpsc::Sender;
+use tokio_tungstenite::tungstenite::Message;
+use url::Url;
+
+use super::follow::Heard;
+use super::sieve::Sieve;
+use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, words};
+use crate::net::dial::WebSocket;
+
+/// How long nostr-sdk waits for a pong: it sends one ping in so many seconds.
+const PING_INTERVAL: Duration = Duration::from_secs(55);
+
+pub(super) struct Transport {
+    /// Under the names that the follower knows them by.
+    pub relays: Vec<RelayUrl>,
+    pub settings: RelaySettings,
+    pub heard: Sender<(RelayUrl, Heard)>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("relays", &self.relays).finish_non_exhaustive()
+    }
+}
+
+impl WebSocketTransport for Transport {
+    fn support_ping(&self) -> bool {
+        true
+    }
+
+    /// The limit of nostr-sdk, a minute, does not matter: the settings have one.
+    fn connect<'a>(
+        &'a self,
+        url: &'a Url,
+        _: &'a ConnectionMode,
+        _: Duration,
+    ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
+        Box::pin(async move {
+            let known = self.relays.iter().find(|relay| <&Url>::from(*relay) == url);
+            let relay = known.ok_or(TransportError::backend(RelayTrouble::Insecure))?.clone();
+            let mut link = Link { relay, heard: self.heard.clone(), forged: false, ended: false };
+            let socket = match self.settings.dial(url).await {
+                Ok(socket) => socket,
+                Err(trouble) => return Err(link.end(trouble).await),
+            };
+            link.tell(Heard::Connected).await;
+            let (sink, stream) = socket.split();
+            let pinged = Arc::default();
+            let outgoing = Outgoing { sink, pinged: Arc::clone(&pinged) };
+            Ok((Box::new(outgoing) as WebSocketSink, Box::pin(incoming(stream, pinged, link)) as WebSocketStream))
+        })
+    }
+}
+
+/// The content of the last ping of ours.
+type Pinged = Arc<Mutex<Vec<u8>>>;
+
+/// What nostr-sdk gets of what a relay sends.
+fn incoming(
+    socket: SplitStream<WebSocket>,
+    pinged: Pinged,
+    link: Link,
+) -> impl Stream<Item = Result<Wire, TransportError>> + Send {
+    try_unfold((socket, Sieve::of_stream(), pinged, link), |(mut socket, mut sieve, pinged, mut link)| async move {
+        loop {
+            let frame = socket.next().await;
+            let wire = match &frame {
+                // Nobody has to ask for a pong (RFC 6455, 5.5.3), and nostr-sdk ends a connection with one that it did
+                // not ask for.
+                Some(Ok(Message::Pong(data))) => (**data == *locked(&pinged)).then(|| Wire::Pong(data.to_vec())),
+                _ => match sieve.sift(frame) {
+                    Ok(None) => None,
+                    Ok(Some(message)) => link.pass(message).await.map(|message| Wire::Text(message.as_json())),
+                    Err(trouble) => return Err(link.end(trouble).await),
+                },
+            };
+            if let Some(wire) = wire {
+                return Ok(Some((wire, (socket, sieve, pinged, link))));
+            }
+        }
+    })
+}
+
+fn locked(pinged: &Pinged) -> std::sync::MutexGuard<'_, Vec<u8>> {
+    pinged.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A connection to a relay, as whoever follows the relay hears of it.
+struct Link {
+    relay: RelayUrl,
+    heard: Sender<(RelayUrl, Heard)>,
+    /// Whether a forgery has been told of: once is enough.
+    forged: bool,
+    ended: bool,
+}
+
+impl Link {
+    /// An error means that nobody follows any more.
+    async fn tell(&self, heard: Heard) {
+        let _ = self.heard.send((self.relay.clone(), heard)).await;
+    }
+
+    async fn end(&mut self, trouble: RelayTrouble) -> TransportError {
+        self.ended = true;
+        self.tell(Heard::Trouble(trouble.clone())).await;
+        TransportError::backend(trouble)
+    }
+
+    /// Tells what a relay says; hands back what nostr-sdk has to know.
+    async fn pass(&mut self, message: RelayMessage<'static>) -> Option<RelayMessage<'static>> {
+        match message {
+            RelayMessage::Event { subscription_id, event } if subscription_id.as_str() == SUBSCRIPTION => {
+                if event.verify().is_ok() {
+                    self.tell(Heard::Event(Box::new(event.into_owned()))).await;
+                } else if !std::mem::replace(&mut self.forged, true) {
+                    self.tell(Heard::Forged).await;
+                }
+                None
+            }
+            RelayMessage::EndOfStoredEvents(ref id) if id.as_str() == SUBSCRIPTION => {
+                self.tell(Heard::Stored).await;
+                Some(message)
+            }
+            RelayMessage::Closed { ref subscription_id, message: ref why }
+                if subscription_id.as_str() == SUBSCRIPTION =>
+            {
+                self.tell(Heard::Closed(why.to_string())).await;
+                Some(message)
+            }
+            RelayMessage::Auth { challenge } => {
+                self.tell(Heard::Challenge(challenge.into_owned())).await;
+                None
+            }
+            RelayMessage::Ok { status: false, message, .. } => {
+                self.tell(Heard::Trouble(RelayTrouble::AuthRefused(words(&message)))).await;
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if !self.ended {
+            // nostr-sdk has given the relay up, unless nobody follows any more.
+            let silent = Heard::Trouble(RelayTrouble::Silent(PING_INTERVAL));
+            let _ = self.heard.try_send((self.relay.clone(), silent));
+        }
+    }
+}
+
+struct Outgoing {
+    sink: SplitSink<WebSocket, Message>,
+    pinged: Pinged,
+}
+
+impl Sink<Wire> for Outgoing {
+    type Error = TransportError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.sink.poll_ready_unpin(cx).map_err(TransportError::backend)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: Wire) -> Result<(), TransportError> {
+        if let Wire::Ping(data) = &item {
+            locked(&self.pinged).clone_from(data);
+        }
+        self.sink.start_send_unpin(item.into()).map_err(TransportError::backend)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.sink.poll_flush_unpin(cx).map_err(TransportError::backend)
+    }
+
+    /// Says goodbye without waiting: nostr-sdk would give a peer that does not read ten seconds.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        let _ = self.sink.poll_close_unpin(cx);
+        Poll::Ready(Ok(()))
+    }
+}
