@@ -114,8 +114,12 @@ impl<'a> Following<'a> {
         tell: &'a mut (dyn FnMut(&Followed) + Send),
     ) -> Self {
         let mut following = Self { job, nests, host, interval, pace: HashMap::new(), troubled: Vec::new(), tell };
+        let now = Instant::now();
         for nest in &mut following.nests {
-            nest.due += interval;
+            nest.due = now + interval;
+            if let (Ok(api), Some(probe)) = (&nest.api, &nest.probe) {
+                following.pace.insert(api.clone(), Pace::After(now + pause(probe)));
+            }
         }
         following
     }

@@ -139,8 +139,9 @@ pub async fn follow(
             }
         }
         let Some(first) = nests.first() else { return Ok(()) };
-        let hints = nests.iter().flat_map(|nest| nest.room.relays.clone()).collect::<Vec<_>>();
-        let relays = job.relays(&first.room).also(hints);
+        let relays = nests
+            .iter()
+            .fold(job.relays(&first.room), |relays, nest| relays.also(job.relays(&nest.room).list().to_vec()));
         Following::new(&following, nests, None, interval, &mut show).run(relays).await
     };
     stop.or_stopped(work).await

@@ -9,6 +9,7 @@ mod check;
 mod check_preconnect;
 mod close;
 mod doctor;
+mod follow;
 mod key;
 mod key_errors;
 mod leaks;

@@ -22,6 +22,7 @@ mod quic;
 mod relay_bounds;
 mod relay_event;
 mod relay_fetch;
+mod relay_follow;
 mod relay_publish;
 mod replies;
 mod rooms;

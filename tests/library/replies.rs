@@ -51,14 +51,17 @@ fn retry_after_in_both_forms() {
 
 #[test]
 fn what_is_left_of_a_limit_in_all_spellings() {
-    for (name, value, left) in [
-        ("ratelimit-remaining", "7", Some(7)),
-        ("x-ratelimit-remaining", "7", Some(7)),
-        ("ratelimit", "limit=100, remaining=7, reset=50", Some(7)),
-        ("ratelimit", "\"default\";r=7;t=50", Some(7)),
-        ("ratelimit", "soon", None),
+    for (fields, left) in [
+        (&[("ratelimit-remaining", "7"), ("ratelimit-reset", "50")][..], Some((7, Some(50)))),
+        (&[("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "1795417759")], Some((7, None))),
+        (&[("ratelimit", "limit=100, remaining=7, reset=50")], Some((7, Some(50)))),
+        (&[("ratelimit", "\"default\";r=7;t=50")], Some((7, Some(50)))),
+        (&[("ratelimit-remaining", "7")], Some((7, None))),
+        (&[("ratelimit", "soon")], None),
     ] {
-        let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-        assert_eq!(remaining(&headers), left, "{name}: {value}");
+        let fields = fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let headers = HeaderMap::from_iter(fields);
+        let limit = rate_limit(&headers).map(|limit| (limit.remaining, limit.reset.map(|reset| reset.as_secs())));
+        assert_eq!(limit, left, "{headers:?}");
     }
 }

@@ -116,7 +116,9 @@ pub fn read_only(events: Vec<Event>, ready: impl Fn() -> bool + Send + Sync + 's
 
 async fn tell(stream: TcpStream, told: Arc<(Vec<Event>, impl Fn() -> bool)>) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
-    while let Some(Ok(Message::Text(text))) = socket.next().await {
+    while let Some(Ok(message)) = socket.next().await {
+        // A ping, most likely: it is answered by itself.
+        let Message::Text(text) = message else { continue };
         let message: Value = serde_json::from_str(&text).unwrap();
         if message[0] != "REQ" {
             continue;

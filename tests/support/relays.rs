@@ -128,7 +128,9 @@ pub async fn stub(answer: impl Fn(&str) -> (Vec<Message>, Then) + Send + Sync + 
             let answer = answer.clone();
             tokio::spawn(async move {
                 let Ok(mut socket) = accept_async(stream).await else { return };
-                while let Some(Ok(Message::Text(text))) = socket.next().await {
+                while let Some(Ok(message)) = socket.next().await {
+                    // A ping, most likely: it is answered by itself.
+                    let Message::Text(text) = message else { continue };
                     let (messages, then) = answer(&text);
                     for message in messages {
                         if socket.send(message).await.is_err() {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use nostr::{JsonUtil as _, RelayMessage, RelayUrl};
 use nostr_sdk::pool::transport::error::TransportError;
 use nostr_sdk::pool::transport::websocket::{WebSocketSink, WebSocketStream, WebSocketTransport};
 use tokio::sync::mpsc::Sender;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{self, Message};
 use url::Url;
 
 use super::follow::Heard;
@@ -57,36 +57,38 @@ impl WebSocketTransport for Transport {
         Box::pin(async move {
             let known = self.relays.iter().find(|relay| <&Url>::from(*relay) == url);
             let relay = known.ok_or(TransportError::backend(RelayTrouble::Insecure))?.clone();
-            let mut link = Link { relay, heard: self.heard.clone(), forged: false, ended: false };
+            let mut link = Link { relay, heard: self.heard.clone(), sent: Arc::default(), forged: false, ended: false };
             let socket = match self.settings.dial(url).await {
                 Ok(socket) => socket,
                 Err(trouble) => return Err(link.end(trouble).await),
             };
             link.tell(Heard::Connected).await;
             let (sink, stream) = socket.split();
-            let pinged = Arc::default();
-            let outgoing = Outgoing { sink, pinged: Arc::clone(&pinged) };
-            Ok((Box::new(outgoing) as WebSocketSink, Box::pin(incoming(stream, pinged, link)) as WebSocketStream))
+            let outgoing = Outgoing { sink, sent: Arc::clone(&link.sent) };
+            Ok((Box::new(outgoing) as WebSocketSink, Box::pin(incoming(stream, link)) as WebSocketStream))
         })
     }
 }
 
-/// The content of the last ping of ours.
-type Pinged = Arc<Mutex<Vec<u8>>>;
+/// What became of what nostr-sdk sends.
+#[derive(Default)]
+struct Sent {
+    /// The content of the last ping.
+    ping: Vec<u8>,
+    failed: Option<RelayTrouble>,
+}
 
 /// What nostr-sdk gets of what a relay sends.
-fn incoming(
-    socket: SplitStream<WebSocket>,
-    pinged: Pinged,
-    link: Link,
-) -> impl Stream<Item = Result<Wire, TransportError>> + Send {
-    try_unfold((socket, Sieve::of_stream(), pinged, link), |(mut socket, mut sieve, pinged, mut link)| async move {
+fn incoming(socket: SplitStream<WebSocket>, link: Link) -> impl Stream<Item = Result<Wire, TransportError>> + Send {
+    try_unfold((socket, Sieve::of_stream(), link), |(mut socket, mut sieve, mut link)| async move {
         loop {
             let frame = socket.next().await;
             let wire = match &frame {
                 // Nobody has to ask for a pong (RFC 6455, 5.5.3), and nostr-sdk ends a connection with one that it did
                 // not ask for.
-                Some(Ok(Message::Pong(data))) => (**data == *locked(&pinged)).then(|| Wire::Pong(data.to_vec())),
+                Some(Ok(Message::Pong(data))) => {
+                    (**data == *locked(&link.sent).ping).then(|| Wire::Pong(data.to_vec()))
+                }
                 _ => match sieve.sift(frame) {
                     Ok(None) => None,
                     Ok(Some(message)) => link.pass(message).await.map(|message| Wire::Text(message.as_json())),
@@ -94,20 +96,21 @@ fn incoming(
                 },
             };
             if let Some(wire) = wire {
-                return Ok(Some((wire, (socket, sieve, pinged, link))));
+                return Ok(Some((wire, (socket, sieve, link))));
             }
         }
     })
 }
 
-fn locked(pinged: &Pinged) -> std::sync::MutexGuard<'_, Vec<u8>> {
-    pinged.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(sent: &Mutex<Sent>) -> MutexGuard<'_, Sent> {
+    sent.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection to a relay, as whoever follows the relay hears of it.
 struct Link {
     relay: RelayUrl,
     heard: Sender<(RelayUrl, Heard)>,
+    sent: Arc<Mutex<Sent>>,
     /// Whether a forgery has been told of: once is enough.
     forged: bool,
     ended: bool,
@@ -162,34 +165,42 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if !self.ended {
-            // nostr-sdk has given the relay up, unless nobody follows any more.
-            let silent = Heard::Trouble(RelayTrouble::Silent(PING_INTERVAL));
-            let _ = self.heard.try_send((self.relay.clone(), silent));
+            // nostr-sdk has given the relay up: it could not send, or there was no pong. Or nobody follows any more.
+            let failed = locked(&self.sent).failed.take().unwrap_or(RelayTrouble::Silent(PING_INTERVAL));
+            let _ = self.heard.try_send((self.relay.clone(), Heard::Trouble(failed)));
         }
     }
 }
 
 struct Outgoing {
     sink: SplitSink<WebSocket, Message>,
-    pinged: Pinged,
+    sent: Arc<Mutex<Sent>>,
+}
+
+impl Outgoing {
+    fn failed(&self, error: &tungstenite::Error) -> TransportError {
+        let trouble = Sieve::of_stream().connection_error(error);
+        locked(&self.sent).failed = Some(trouble.clone());
+        TransportError::backend(trouble)
+    }
 }
 
 impl Sink<Wire> for Outgoing {
     type Error = TransportError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        self.sink.poll_ready_unpin(cx).map_err(TransportError::backend)
+        self.sink.poll_ready_unpin(cx).map_err(|error| self.failed(&error))
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: Wire) -> Result<(), TransportError> {
         if let Wire::Ping(data) = &item {
-            locked(&self.pinged).clone_from(data);
+            locked(&self.sent).ping.clone_from(data);
         }
-        self.sink.start_send_unpin(item.into()).map_err(TransportError::backend)
+        self.sink.start_send_unpin(item.into()).map_err(|error| self.failed(&error))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        self.sink.poll_flush_unpin(cx).map_err(TransportError::backend)
+        self.sink.poll_flush_unpin(cx).map_err(|error| self.failed(&error))
     }
 
     /// Says goodbye without waiting: nostr-sdk would give a peer that does not read ten seconds.

@@ -1,0 +1,260 @@
+//! `nest status --follow` and `nest list --follow`: they stay, and tell what changes.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nostr_nests::server::{Mock, Options};
+use nostr_sdk::nips::nip01::Coordinate;
+use nostr_sdk::nips::nip19::{Nip19Coordinate, ToBech32 as _};
+use nostr_sdk::{EventBuilder, Kind, RelayUrl, Tag};
+use serde_json::Value;
+use tokio_tungstenite::tungstenite;
+
+use crate::support::nest::{Nest, at_once, mock};
+use crate::support::nostr_client::{NostrClient, event, remember};
+use crate::support::port;
+use crate::support::process::signal;
+use crate::support::room_event;
+
+/// A command that goes on until it is interrupted.
+struct Following {
+    child: Child,
+    _home: tempfile::TempDir,
+    lines: Receiver<String>,
+}
+
+impl Following {
+    fn start(nest: Nest) -> Self {
+        let (mut command, home) = nest.into_parts();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        Self { child, _home: home, lines }
+    }
+
+    /// The next document.
+    #[track_caller]
+    fn next(&mut self) -> Value {
+        let Ok(line) = self.lines.recv_timeout(Duration::from_secs(30)) else {
+            self.child.kill().unwrap();
+            panic!("nothing more was told: {}", self.said());
+        };
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The first document in which `field` has this value.
+    #[track_caller]
+    fn until(&mut self, field: &str, wanted: impl Into<Value>) -> Value {
+        let wanted = wanted.into();
+        loop {
+            let document = self.next();
+            if document[field] == wanted {
+                return document;
+            }
+        }
+    }
+
+    /// Ends it as a person does; what it said on stderr.
+    fn interrupt(mut self) -> String {
+        signal(self.child.id(), "INT");
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.code(), Some(130));
+        self.said()
+    }
+
+    /// What it has said on stderr, once it has ended.
+    fn said(&mut self) -> String {
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        said
+    }
+}
+
+fn restart(mock: &Mock) {
+    Nest::new(mock).args(["restart", "demo"]).run().expect(0);
+}
+
+fn present(mock: &Mock, nest: &str) {
+    let somebody = nostr_sdk::Keys::generate();
+    let coordinate = format!("30312:{}:{nest}", mock.host().public_key().to_hex());
+    let presence = EventBuilder::new(Kind::from(10312), "").tags([Tag::parse(["a", &coordinate]).unwrap()]);
+    NostrClient::at(&mock.relay()).publish(&presence.sign_with_keys(&somebody).unwrap());
+}
+
+#[test]
+fn status_tells_when_api_presence_or_event_change() {
+    let mock = mock(&[]);
+    let naddr = room_event::naddr(&mock);
+    let args = ["status", &naddr, "--follow", "--interval", "200ms", "--json"];
+    let mut following = Following::start(Nest::new(&mock).without("NEST_KEY").args(args));
+
+    let first = following.next();
+    assert_eq!((&first["state"], &first["present"]), (&"inactive".into(), &0.into()));
+    assert!(first["observedAt"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{first}");
+    restart(&mock);
+    assert_eq!(following.until("state", "running")["participants"], 0);
+    present(&mock, "demo");
+    assert_eq!(following.until("present", 1)["state"], "running");
+    Nest::new(&mock).args(["close", &naddr, "--yes"]).run().expect(0);
+    let over = following.until("record", false);
+    assert_eq!((&over["state"], &over["event"]["status"]), (&"over".into(), &"closed".into()));
+
+    // What has not changed is not told again.
+    assert!(following.lines.recv_timeout(Duration::from_secs(1)).is_err());
+    assert_eq!(following.interrupt(), "");
+}
+
+#[test]
+fn list_tells_of_changes_and_of_new_nests() {
+    let mock = mock(&[]);
+    let mut following = Following::start(
+        Nest::new(&mock).args(["list", "--follow", "--interval", "200ms", "--json"]).env("NEST_RELAYS", mock.relay()),
+    );
+
+    let first = following.next();
+    assert_eq!((&first["roomId"], &first["state"]), (&"demo".into(), &"inactive".into()));
+    assert!(first.get("observedAt").is_none());
+    remember(&mock, "daily");
+    let api = mock.api();
+    NostrClient::at(&mock.relay()).publish(&event(mock.host(), "daily", 0, &[&["status", "open"], &["service", &api]]));
+    let new = following.until("roomId", "daily");
+    assert_eq!((&new["state"], &new["record"]), (&"inactive".into(), &true.into()));
+    restart(&mock);
+    assert_eq!(following.until("state", "running")["roomId"], "demo");
+    present(&mock, "demo");
+    assert_eq!(following.until("present", 1)["roomId"], "demo");
+    assert_eq!(following.interrupt(), "");
+}
+
+/// nostr-sdk would start threads of its own if its pool ended outside a runtime.
+#[test]
+fn following_needs_one_thread() {
+    let mock = mock(&[]);
+    let naddr = room_event::naddr(&mock);
+    let mut following = Following::start(Nest::new(&mock).args(["status", &naddr, "-f", "--json"]));
+    following.next();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", following.child.id())).unwrap();
+    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim();
+    assert_eq!(threads, "1");
+    assert_eq!(following.interrupt(), "");
+}
+
+/// Upstream allows a hundred requests in a quarter of an hour: following must not use them up.
+#[test]
+fn the_api_is_not_asked_more_than_it_allows() {
+    let mock = mock(&["rate-limit=12"]);
+    let naddr = room_event::naddr(&mock);
+    let mut following =
+        Following::start(Nest::new(&mock).args(["status", &naddr, "--follow", "--interval", "50ms", "--json"]));
+    following.next();
+    thread::sleep(Duration::from_secs(2));
+    // Ten more are allowed, five of them are the host's, and a look takes two: one in seven minutes.
+    assert_eq!(mock.requests("/api/v1/nests/demo/guest"), 1);
+    assert_eq!(following.interrupt(), "");
+}
+
+#[test]
+fn a_relay_that_goes_and_comes_back_is_told_of() {
+    let mock = mock(&[]);
+    let address = (Ipv4Addr::LOCALHOST, port::reserved());
+    let relay = || Mock::on(TcpListener::bind(address).unwrap(), Options::default()).unwrap();
+    let titled = |relay: &Mock, title: &str, age| {
+        let event = event(mock.host(), "demo", age, &[&["status", "open"], &["title", title]]);
+        NostrClient::at(&relay.relay()).publish(&event);
+    };
+    let first = relay();
+    titled(&first, "Before", 60);
+    let naddr = room_event::naddr(&mock);
+    let args = ["status", &naddr, "--follow", "--interval", "200ms", "--json", "--relay", &first.relay()];
+    let mut following = Following::start(Nest::new(&mock).args(args));
+    assert_eq!(following.next()["event"]["title"], "Before");
+    // From here on it is connected.
+    titled(&first, "Meanwhile", 30);
+    while following.next()["event"]["title"] != "Meanwhile" {}
+
+    drop(first);
+    thread::sleep(Duration::from_millis(500));
+    let second = relay();
+    titled(&second, "After", 0);
+
+    while following.next()["event"]["title"] != "After" {}
+    let said = following.interrupt();
+    let lost = said.find("ended the connection").unwrap_or_else(|| panic!("{said}"));
+    assert!(said[lost..].contains("answers again"), "{said}");
+}
+
+/// Pings without end, and not one pong is read; or huge messages, a little at a time.
+#[test]
+fn a_hostile_relay_costs_little_memory() {
+    let mock = mock(&[]);
+    let coordinate = Coordinate::new(Kind::from(30312), mock.host().public_key()).identifier("demo");
+    let naddr = |relay: &str| {
+        let relays = vec![RelayUrl::parse(relay).unwrap()];
+        Nip19Coordinate { coordinate: coordinate.clone(), relays }.to_bech32().unwrap()
+    };
+    let ping = [0x89, 0x7d];
+    let huge = [&[0x81, 0x7f][..], &900_000_u64.to_be_bytes()].concat();
+    let relays = [hostile(&ping, 125, true), hostile(&huge, 900_000, false)];
+    let commands =
+        ["list", "list -f", "status", "status -f", "restart", "check", "doctor", "token", "recreate", "close"];
+    let cases: Vec<_> = relays.iter().flat_map(|relay| commands.map(|command| (relay, command))).collect();
+    at_once(&cases, |(relay, command)| {
+        let mut args: Vec<_> = command.split(' ').map(str::to_owned).collect();
+        if args[0] != "list" {
+            args.push(naddr(relay));
+        }
+        args.extend(["--relay", relay, "--relay-timeout", "2s"].map(str::to_owned));
+        let (mut command_line, _home) = Nest::new(&mock).args(&args).into_parts();
+        let mut child = command_line.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (begun, mut most) = (Instant::now(), 0);
+        while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(4) {
+            most = most.max(anonymous_kb(child.id()));
+            thread::sleep(Duration::from_millis(10));
+        }
+        if child.try_wait().unwrap().is_none() {
+            signal(child.id(), "INT");
+            child.wait().unwrap();
+        }
+        assert!((500..30_000).contains(&most), "{args:?}: {most} kB");
+    });
+}
+
+/// Memory that a process has filled itself, in kilobytes; nothing once it has ended.
+fn anonymous_kb(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
+}
+
+/// The URL of a relay that reads nothing and sends frames of so many zeros without end, as fast as it can or little by
+/// little.
+fn hostile(head: &[u8], zeros: usize, fast: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let frame = [head, &vec![0; zeros]].concat();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let frame = frame.clone();
+            thread::spawn(move || {
+                let Ok(mut socket) = tungstenite::accept(stream.unwrap()) else { return };
+                let pieces = if fast { frame.len() } else { 10_000 };
+                for piece in frame.chunks(pieces).cycle() {
+                    if socket.get_mut().write_all(piece).is_err() {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(if fast { 0 } else { 20 }));
+                }
+            });
+        }
+    });
+    url
+}
