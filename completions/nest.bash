@@ -663,7 +663,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__list)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --host --inactive --aliases --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -f -h --output --json --quiet --verbose --color --config --profile --host --inactive --aliases --follow --interval --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -686,6 +686,10 @@ _nest() {
                     return 0
                     ;;
                 --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1097,7 +1101,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__status)
-            opts="-q -v -j -h --output --json --quiet --verbose --color --config --profile --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --help"
+            opts="-q -v -f -j -h --output --json --quiet --verbose --color --config --profile --follow --interval --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1116,6 +1120,10 @@ _nest() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -96,6 +96,7 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand status" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand status" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l interval -d 'How often to ask the API meanwhile; never more than it allows' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -s j -l jobs -d 'Rooms in work at the same time' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
@@ -105,6 +106,7 @@ complete -c nest -n "__fish_nest_using_subcommand status" -l timeout -d 'Limit o
 complete -c nest -n "__fish_nest_using_subcommand status" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand status" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand status" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand status" -s f -l follow -d 'Stay, and tell whenever the event, who is present, or what the API says has changed; Ctrl-C ends it'
 complete -c nest -n "__fish_nest_using_subcommand status" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand check" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -186,6 +188,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand list" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l host -d 'Whose nests: npub, nprofile, hex, or a NIP-05 address [default: those of the key]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l interval -d 'How often to ask the API meanwhile; never more than it allows' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
@@ -198,6 +201,7 @@ complete -c nest -n "__fish_nest_using_subcommand list" -s q -l quiet -d 'Print 
 complete -c nest -n "__fish_nest_using_subcommand list" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand list" -l inactive -d 'Only those that are open by their event and have no audio room'
 complete -c nest -n "__fish_nest_using_subcommand list" -l aliases -d 'Print the aliases of the configuration instead; nobody is asked'
+complete -c nest -n "__fish_nest_using_subcommand list" -s f -l follow -d 'Stay, and tell whenever the event, who is present, or what the API says has changed; Ctrl-C ends it'
 complete -c nest -n "__fish_nest_using_subcommand list" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l output -d 'What stdout carries' -r -f -a "text\t'For people'

@@ -4,6 +4,7 @@
 //! never more than it announces to allow.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ impl<'a> Following<'a> {
     }
 
     /// Follows until it is dropped.
-    pub async fn run(mut self, relays: Relays) -> Result<(), Error> {
+    pub async fn run(mut self, relays: Relays) -> Infallible {
         let mut follower = self.follower(relays).await;
         let mut probes = FuturesUnordered::new();
         let job = self.job;
@@ -144,7 +145,7 @@ impl<'a> Following<'a> {
                 }
             };
             tokio::select! {
-                (relay, heard) = heard => self.hear(relay, heard)?,
+                (relay, heard) = heard => self.hear(relay, heard),
                 Some((at, api, probe)) = probes.next() => self.answered(at, api, probe),
                 () = sleep_until(self.next_due()) => {}
             }
@@ -165,7 +166,7 @@ impl<'a> Following<'a> {
         };
         let present_since = Timestamp::now() - Duration::from_secs(PRESENT_FOR_S.unsigned_abs());
         let presences = Filter::new().kind(Kind::from(PRESENCE_KIND)).since(present_since);
-        let presences = coordinates.iter().fold(presences, |filter, coordinate| filter.coordinate(coordinate));
+        let presences = coordinates.iter().fold(presences, Filter::coordinate);
         let mut filters = vec![rooms];
         filters.extend((!coordinates.is_empty()).then_some(presences));
         let homes = self.nests.iter().filter_map(Followed::known_event).flat_map(|event| {
@@ -219,13 +220,14 @@ impl<'a> Following<'a> {
         (self.tell)(nest);
     }
 
-    fn hear(&mut self, relay: RelayUrl, heard: Heard) -> Result<(), Error> {
+    fn hear(&mut self, relay: RelayUrl, heard: Heard) {
         match heard {
             Heard::Event(event) if event.kind.as_u16() == PRESENCE_KIND => self.present(&event),
             Heard::Event(event) => {
                 // What is no nest was not asked for.
-                let Ok(room) = RoomEvent::new(*event) else { return Ok(()) };
-                return self.published(room, relay);
+                if let Ok(room) = RoomEvent::new(*event) {
+                    self.published(room, relay);
+                }
             }
             Heard::Trouble(trouble) => self.troubled(relay, &trouble),
             Heard::Forged => {
@@ -240,7 +242,6 @@ impl<'a> Following<'a> {
             }
             Heard::Connected | Heard::Closed(_) | Heard::Challenge(_) => {}
         }
-        Ok(())
     }
 
     /// A loss is told once, however often connecting again fails.
@@ -268,7 +269,7 @@ impl<'a> Following<'a> {
     }
 
     /// A version of a nest's event: if it is newer, the nest is looked at with it.
-    fn published(&mut self, room: RoomEvent, relay: RelayUrl) -> Result<(), Error> {
+    fn published(&mut self, room: RoomEvent, relay: RelayUrl) {
         let own = |nest: &&mut Followed| {
             nest.room.id == *room.id() && nest.coordinate().is_some_and(|known| known.public_key == room.host())
         };
@@ -279,7 +280,7 @@ impl<'a> Following<'a> {
                 self.nests.push(Followed::new(room.reference(), Ok(None), api, None));
                 self.nests.last_mut().expect("one has just been added")
             }
-            None => return Ok(()),
+            None => return,
         };
         let newer = nest.known_event().is_none_or(|known| room.replaces(&known.event));
         match &mut nest.event {
@@ -297,7 +298,6 @@ impl<'a> Following<'a> {
             };
             nest.due = Instant::now();
         }
-        Ok(())
     }
 }
 

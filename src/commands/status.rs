@@ -142,7 +142,7 @@ pub async fn follow(
         let relays = nests
             .iter()
             .fold(job.relays(&first.room), |relays, nest| relays.also(job.relays(&nest.room).list().to_vec()));
-        Following::new(&following, nests, None, interval, &mut show).run(relays).await
+        match Following::new(&following, nests, None, interval, &mut show).run(relays).await {}
     };
     stop.or_stopped(work).await
 }

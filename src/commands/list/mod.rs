@@ -102,7 +102,7 @@ pub async fn follow(
                 watch.row(&Nest { observed_at: rfc3339(Clock::default().now_ms()), ..nest });
             }
         };
-        Following::new(job, nests.collect(), Some(owner.key), interval, &mut tell).run(owner.relays(job)).await
+        match Following::new(job, nests.collect(), Some(owner.key), interval, &mut tell).run(owner.relays(job)).await {}
     };
     stop.or_stopped(work).await
 }
