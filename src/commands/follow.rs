@@ -240,7 +240,7 @@ impl<'a> Following<'a> {
                     self.job.reporter.warning(&Warning::RelayBack { relay: relay.to_string() });
                 }
             }
-            Heard::Connected | Heard::Closed(_) | Heard::Challenge(_) => {}
+            Heard::Connected | Heard::Refused(_) | Heard::Challenge(_) => {}
         }
     }
 

@@ -1,9 +1,8 @@
 //! `nest status --follow` and `nest list --follow`: they stay, and tell what changes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,73 +10,14 @@ use nostr_nests::server::{Mock, Options};
 use nostr_sdk::nips::nip01::Coordinate;
 use nostr_sdk::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr_sdk::{EventBuilder, Kind, RelayUrl, Tag};
-use serde_json::Value;
 use tokio_tungstenite::tungstenite;
 
+use crate::support::following::Following;
 use crate::support::nest::{Nest, at_once, mock};
 use crate::support::nostr_client::{NostrClient, event, remember};
 use crate::support::port;
 use crate::support::process::signal;
 use crate::support::room_event;
-
-/// A command that goes on until it is interrupted.
-struct Following {
-    child: Child,
-    _home: tempfile::TempDir,
-    lines: Receiver<String>,
-}
-
-impl Following {
-    fn start(nest: Nest) -> Self {
-        let (mut command, home) = nest.into_parts();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = channel();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || {
-            for line in stdout.lines() {
-                let _ = sender.send(line.unwrap());
-            }
-        });
-        Self { child, _home: home, lines }
-    }
-
-    /// The next document.
-    #[track_caller]
-    fn next(&mut self) -> Value {
-        let Ok(line) = self.lines.recv_timeout(Duration::from_secs(30)) else {
-            self.child.kill().unwrap();
-            panic!("nothing more was told: {}", self.said());
-        };
-        serde_json::from_str(&line).unwrap()
-    }
-
-    /// The first document in which `field` has this value.
-    #[track_caller]
-    fn until(&mut self, field: &str, wanted: impl Into<Value>) -> Value {
-        let wanted = wanted.into();
-        loop {
-            let document = self.next();
-            if document[field] == wanted {
-                return document;
-            }
-        }
-    }
-
-    /// Ends it as a person does; what it said on stderr.
-    fn interrupt(mut self) -> String {
-        signal(self.child.id(), "INT");
-        let status = self.child.wait().unwrap();
-        assert_eq!(status.code(), Some(130));
-        self.said()
-    }
-
-    /// What it has said on stderr, once it has ended.
-    fn said(&mut self) -> String {
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        said
-    }
-}
 
 fn restart(mock: &Mock) {
     Nest::new(mock).args(["restart", "demo"]).run().expect(0);

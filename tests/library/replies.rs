@@ -60,7 +60,7 @@ fn what_is_left_of_a_limit_in_all_spellings() {
         (&[("ratelimit", "soon")], None),
     ] {
         let fields = fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        let headers = HeaderMap::from_iter(fields);
+        let headers: HeaderMap = fields.collect();
         let limit = rate_limit(&headers).map(|limit| (limit.remaining, limit.reset.map(|reset| reset.as_secs())));
         assert_eq!(limit, left, "{headers:?}");
     }

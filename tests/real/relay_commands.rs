@@ -3,6 +3,7 @@
 use nostr_nests::server::Mock;
 use nostr_sdk::Keys;
 
+use crate::support::following::Following;
 use crate::support::nest::{Nest, mock};
 use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, remember, value, values};
 use crate::support::nostr_relay::{NostrRelay, RESTRICTED};
@@ -73,4 +74,30 @@ fn a_relay_that_asks_who_is_there_is_told() {
     let stranger = Nest::new(&mock).env("NEST_KEY", Keys::generate().secret_key().to_secret_hex());
     let stranger = stranger.args(["list", "--relay", &server.url, "--relay-timeout", "30s"]).run();
     assert_eq!(stranger.code, 8, "{stranger:?}");
+}
+
+#[test]
+#[ignore = "needs nostr-relay"]
+fn a_relay_is_followed_once_it_knows_who_asks() {
+    let mock = mock(&[]);
+    let server = NostrRelay::start(RESTRICTED);
+    server.admit(&mock.host().public_key().to_hex());
+    let nest = |title: &str, age| {
+        event(
+            mock.host(),
+            "demo",
+            age,
+            &[&["title", title], &["status", "live"], &["service", &mock.api()], &["relays", &server.url]],
+        )
+    };
+    // Where the event is read, and where it is to be written as well.
+    let open = Relay::with(vec![nest("Before", 500)]);
+    call(&mock, &[&open.url], &["restart", &coordinate(&nest("", 0)), "--publish-status"]);
+
+    let args = ["list", "--follow", "--interval", "200ms", "--json", "--relay", &server.url, "--relay-timeout", "30s"];
+    let mut following = Following::start(Nest::new(&mock).args(args));
+    assert_eq!(following.next()["status"], "live");
+    call(&mock, &[&open.url], &["close", &coordinate(&nest("", 0)), "--yes"]);
+    following.until("status", "ended");
+    assert_eq!(following.interrupt(), "");
 }

@@ -5,6 +5,7 @@ pub mod arbitrary;
 pub mod check;
 pub mod current;
 pub mod fake_livekit;
+pub mod following;
 pub mod keys;
 pub mod livekit;
 pub mod media_contract;

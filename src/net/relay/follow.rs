@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use nostr::message::MachineReadablePrefix as Prefix;
 use nostr::{ClientMessage, Event, Filter, RelayUrl, SubscriptionId};
 use nostr_sdk::pool::RelayLimits;
 use nostr_sdk::{Client, ClientOptions, RelayOptions, RelayPoolOptions, SubscribeOptions};
@@ -37,8 +36,8 @@ pub enum Heard {
     Forged,
     /// It is of no use for now. It will be tried again.
     Trouble(RelayTrouble),
-    /// It has ended the subscription.
-    Closed(String),
+    /// It does not answer the question.
+    Refused(String),
     /// What an answer to "who asks?" has to contain (NIP-42).
     Challenge(String),
 }
@@ -107,7 +106,7 @@ impl Follower {
                 self.challenges.insert(relay.clone(), challenge);
                 None
             }
-            Heard::Closed(why) => match self.refused(relay, &why).await {
+            Heard::Refused(why) => match self.refused(relay, &why).await {
                 Ok(()) => None,
                 Err(trouble) => {
                     self.refusing.push((Instant::now() + REFUSED_FOR, relay.clone()));
@@ -131,12 +130,9 @@ impl Follower {
 
     /// Says who asks, once a connection and only if that is why the relay refused, and asks again.
     async fn refused(&mut self, relay: &RelayUrl, why: &str) -> Result<(), RelayTrouble> {
-        let wants_auth = Prefix::parse(why) == Some(Prefix::AuthRequired);
-        let (signer, challenge) = match (&self.signer, self.challenges.remove(relay)) {
-            (Some(signer), Some(challenge)) if wants_auth => (signer, challenge),
-            (None, _) if wants_auth => return Err(RelayTrouble::AuthRequired(words(why))),
-            _ => return Err(RelayTrouble::Refused(words(why))),
-        };
+        let challenge = self.challenges.remove(relay);
+        let signer = Signer::named_by_refusal(self.signer.as_ref(), challenge.is_some(), why)?;
+        let challenge = challenge.ok_or_else(|| RelayTrouble::Refused(words(why)))?;
         let event = signer.answer(challenge, relay).await?;
         if let Ok(link) = self.client.relay(relay).await {
             // It fails if the connection has been lost meanwhile: then everything begins anew.

@@ -15,7 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nostr::{Event, EventBuilder, PublicKey, RelayUrl, UnsignedEvent};
+use nostr::message::MachineReadablePrefix as Prefix;
+use nostr::{Event, EventBuilder, PublicKey, RelayMessage, RelayUrl, UnsignedEvent};
 use url::Url;
 
 use super::dial::{self, DialCause, DialError, DialLimits, WebSocket};
@@ -79,6 +80,16 @@ fn words(text: &str) -> String {
     }
 }
 
+/// Why a relay refuses the subscription, if that is what the message says.
+fn refusal<'a>(message: &'a RelayMessage<'_>) -> Option<&'a str> {
+    match message {
+        RelayMessage::Closed { subscription_id, message } if subscription_id.as_str() == SUBSCRIPTION => Some(message),
+        // Relays from before NIP-42 had `CLOSED` refuse like this.
+        RelayMessage::Notice(message) if Prefix::parse(message).is_some() => Some(message),
+        _ => None,
+    }
+}
+
 pub type Signing = Pin<Box<dyn Future<Output = Result<Event, String>> + Send>>;
 
 /// Answers for a key when a relay wants to know who asks (NIP-42).
@@ -92,6 +103,20 @@ impl Signer {
     /// `sign` signs for `key`, or says why not.
     pub fn new(key: PublicKey, sign: impl Fn(UnsignedEvent) -> Signing + Send + Sync + 'static) -> Self {
         Self { key, sign: Arc::new(sign) }
+    }
+
+    /// Who is to be named to a relay that has refused, if that is why it has.
+    fn named_by_refusal<'a>(
+        signer: Option<&'a Self>,
+        challenged: bool,
+        refusal: &str,
+    ) -> Result<&'a Self, RelayTrouble> {
+        match (Prefix::parse(refusal), signer) {
+            (Some(Prefix::AuthRequired), None) => Err(RelayTrouble::AuthRequired(words(refusal))),
+            (Some(Prefix::AuthRequired), Some(signer)) => Ok(signer),
+            (Some(Prefix::Restricted), Some(signer)) if challenged => Ok(signer),
+            _ => Err(RelayTrouble::Refused(words(refusal))),
+        }
     }
 
     /// The event that answers a relay's challenge.

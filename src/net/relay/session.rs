@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::sieve::Sieve;
-use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, Signer, words};
+use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, Signer, refusal, words};
 use crate::net::dial::WebSocket;
 
 /// Events in one answer, whatever they are.
@@ -52,23 +52,23 @@ impl<'a> RelaySession<'a> {
         self.send(&request).await?;
         let mut events = 0;
         loop {
-            let refusal = match self.next().await? {
+            let message = self.next().await?;
+            if let Some(refusal) = refusal(&message) {
+                self.authenticate(refusal).await?;
+                self.send(&request).await?;
+                continue;
+            }
+            match message {
                 RelayMessage::Event { subscription_id, event } if *subscription_id == id => {
                     events += 1;
                     if events > EVENTS_MAX {
                         return Err(RelayTrouble::TooMuch);
                     }
                     heard(event.into_owned());
-                    continue;
                 }
                 RelayMessage::EndOfStoredEvents(done) if *done == id => return Ok(()),
-                RelayMessage::Closed { subscription_id, message } if *subscription_id == id => message,
-                // Relays from before NIP-42 had `CLOSED` refuse like this.
-                RelayMessage::Notice(message) if Prefix::parse(&message).is_some() => message,
-                _ => continue,
-            };
-            self.authenticate(&refusal).await?;
-            self.send(&request).await?;
+                _ => {}
+            }
         }
     }
 
@@ -92,13 +92,10 @@ impl<'a> RelaySession<'a> {
 
     /// Says who asks, once, if that is why the relay refused.
     async fn authenticate(&mut self, refusal: &str) -> Result<(), RelayTrouble> {
-        let signer = match (Prefix::parse(refusal), self.signer) {
-            _ if self.authenticated => return Err(RelayTrouble::Refused(words(refusal))),
-            (Some(Prefix::AuthRequired), None) => return Err(RelayTrouble::AuthRequired(words(refusal))),
-            (Some(Prefix::AuthRequired), Some(signer)) => signer,
-            (Some(Prefix::Restricted), Some(signer)) if self.challenge.is_some() => signer,
-            _ => return Err(RelayTrouble::Refused(words(refusal))),
-        };
+        if self.authenticated {
+            return Err(RelayTrouble::Refused(words(refusal)));
+        }
+        let signer = Signer::named_by_refusal(self.signer, self.challenge.is_some(), refusal)?;
         let challenge = loop {
             match self.challenge.take() {
                 Some(challenge) => break challenge,

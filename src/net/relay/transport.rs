@@ -23,7 +23,7 @@ use url::Url;
 
 use super::follow::Heard;
 use super::sieve::Sieve;
-use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, words};
+use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, refusal, words};
 use crate::net::dial::WebSocket;
 
 /// How long nostr-sdk waits for a pong: it sends one ping in so many seconds.
@@ -130,6 +130,10 @@ impl Link {
 
     /// Tells what a relay says; hands back what nostr-sdk has to know.
     async fn pass(&mut self, message: RelayMessage<'static>) -> Option<RelayMessage<'static>> {
+        if let Some(why) = refusal(&message) {
+            self.tell(Heard::Refused(why.to_owned())).await;
+            return Some(message);
+        }
         match message {
             RelayMessage::Event { subscription_id, event } if subscription_id.as_str() == SUBSCRIPTION => {
                 if event.verify().is_ok() {
@@ -141,12 +145,6 @@ impl Link {
             }
             RelayMessage::EndOfStoredEvents(ref id) if id.as_str() == SUBSCRIPTION => {
                 self.tell(Heard::Stored).await;
-                Some(message)
-            }
-            RelayMessage::Closed { ref subscription_id, message: ref why }
-                if subscription_id.as_str() == SUBSCRIPTION =>
-            {
-                self.tell(Heard::Closed(why.to_string())).await;
                 Some(message)
             }
             RelayMessage::Auth { challenge } => {
