@@ -30,8 +30,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_needs_command" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_needs_command" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_needs_command" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_needs_command" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_needs_command" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_needs_command" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_needs_command" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_needs_command" -s v -l verbose -d 'Say more; twice: still more'
@@ -57,16 +57,16 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand restart" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand restart" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand restart" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand restart" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l hold -d 'With --check: stay inside this long, and tell if anything closes the room (at most 55s without audio)' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l transport -d 'With --check: the one way that audio is to take' -r -f -a "udp\t'Straight to the media server'
 tcp\t'ICE over TCP'
 relay\t'Through the TURN server that the media server names'"
 complete -c nest -n "__fish_nest_using_subcommand restart" -s j -l jobs -d 'Rooms in work at the same time' -r
-complete -c nest -n "__fish_nest_using_subcommand restart" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand restart" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
@@ -94,13 +94,13 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand status" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand status" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand status" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand status" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l interval -d 'How often to ask the API meanwhile; never more than it allows' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -s j -l jobs -d 'Rooms in work at the same time' -r
-complete -c nest -n "__fish_nest_using_subcommand status" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand status" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand status" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand status" -l json -d 'Short for --output json'
@@ -115,17 +115,17 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand check" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand check" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand check" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand check" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand check" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l url -d 'A media server, instead of a nest' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l token-file -d 'A file with a token for it, or - for stdin' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l hold -d 'Stay inside this long, and tell if anything closes the room (at most 55s without audio)' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l transport -d 'The one way that audio is to take' -r -f -a "udp\t'Straight to the media server'
 tcp\t'ICE over TCP'
 relay\t'Through the TURN server that the media server names'"
-complete -c nest -n "__fish_nest_using_subcommand check" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand check" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand check" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand check" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
@@ -143,11 +143,11 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
@@ -163,11 +163,11 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand token" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand token" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand token" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand token" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand token" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand token" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand token" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand token" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand token" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
@@ -185,13 +185,13 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand list" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand list" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand list" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l host -d 'Whose nests: npub, nprofile, hex, or a NIP-05 address [default: those of the key]' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l interval -d 'How often to ask the API meanwhile; never more than it allows' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand list" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
@@ -210,11 +210,11 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
@@ -234,11 +234,11 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand close" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand close" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand close" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand close" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand close" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
@@ -257,11 +257,11 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand open" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand open" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand open" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
-complete -c nest -n "__fish_nest_using_subcommand open" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
-complete -c nest -n "__fish_nest_using_subcommand open" -l relay -d 'A relay to look for the nest\'s event on; may be given several times [env: NEST_RELAYS]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
@@ -277,8 +277,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s v -l verbose -d 'Say more; twice: still more'
@@ -299,8 +299,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more; twice: still more'
@@ -313,8 +313,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Say more; twice: still more'
@@ -326,8 +326,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l plain -d 'As nsec, not encrypted'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -l json -d 'Short for --output json'
@@ -342,8 +342,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s v -l verbose -d 'Say more; twice: still more'
@@ -356,8 +356,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more; twice: still more'
@@ -368,8 +368,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more; twice: still more'
@@ -380,8 +380,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default" -s v -l verbose -d 'Say more; twice: still more'
@@ -392,8 +392,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
@@ -405,8 +405,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand mock" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand mock" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand mock" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand mock" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand mock" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand mock" -l listen -d 'A loopback address; port 0 takes a free one' -r
 complete -c nest -n "__fish_nest_using_subcommand mock" -l fault -d 'Let something go wrong; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit -d 'Use a real LiveKit server instead of the embedded one' -r
@@ -422,8 +422,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand serve" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand serve" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand serve" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand serve" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l listen -d 'Where to listen [default: 127.0.0.1:5544]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l redis -d 'Where the records are: redis://host:port/db or unix:///path' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l redis-password-file -d 'A file with the password of Redis' -r -F
@@ -450,8 +450,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand completions" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand completions" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand completions" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand completions" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand completions" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand completions" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand completions" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand completions" -s v -l verbose -d 'Say more; twice: still more'
@@ -462,8 +462,8 @@ token\t'The bare token, for scripts'"
 complete -c nest -n "__fish_nest_using_subcommand man" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand man" -l config -d 'The configuration file [env: NEST_CONFIG]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand man" -l profile -d 'A section of the configuration file [env: NEST_PROFILE]' -r
+complete -c nest -n "__fish_nest_using_subcommand man" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand man" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand man" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand man" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand man" -s v -l verbose -d 'Say more; twice: still more'

@@ -1,16 +1,19 @@
 //! The arguments that all or several commands share. Each command's own stand beside what it does.
 #![allow(clippy::doc_markdown, rustdoc::invalid_html_tags, reason = "these comments are the help")]
 
+use std::ffi::OsString;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::builder::Resettable;
-use clap::{ArgMatches, Args, FromArgMatches, Parser, ValueEnum, value_parser};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, ValueEnum, value_parser};
 
 use super::command::Command;
 use super::messages::errors;
+use super::settings::vars;
 use crate::livekit;
 
 pub(super) const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -41,8 +44,49 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Parses the arguments, and the variables of those that are missing. The matches are those of the command.
+    pub fn read(args: &[OsString]) -> Result<(Self, ArgMatches), clap::Error> {
+        let mut matches = Self::command().try_get_matches_from(args).map_err(|error| name_variable(args, error))?;
+        let cli = Self::from_arg_matches(&matches)?;
+        while let Some((_, command)) = matches.remove_subcommand() {
+            matches = command;
+        }
+        Ok((cli, matches))
+    }
+}
+
+/// Of a wrong value clap names the flag, even where it came from the variable. Only `nest serve` has variables that clap
+/// can find wrong.
+fn name_variable(args: &[OsString], mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) {
+        let flag = shown.split(' ').next().unwrap_or_default();
+        let written = args.iter().any(|arg| arg.to_string_lossy().split('=').next() == Some(flag));
+        let name = serve_variable(flag.trim_start_matches('-'));
+        if !written && std::env::var_os(&name).is_some() {
+            error.insert(ContextKind::InvalidArg, ContextValue::String(name));
+        }
+    }
+    error
+}
+
+/// The variable of a setting of `nest serve`: `NEST_SERVE_RECORD_TTL` for `record-ttl`.
+pub(super) fn serve_variable(name: &str) -> String {
+    format!("NEST_SERVE_{}", name.replace('-', "_").to_ascii_uppercase())
+}
+
+/// A variable that is empty counts as not set, and help names variables without what is in them.
+pub(super) fn variable(arg: Arg) -> Arg {
+    match arg.get_env().map(std::env::var_os) {
+        None => arg,
+        Some(Some(value)) if value.is_empty() => arg.env(Resettable::Reset),
+        Some(_) => arg.hide_env_values(true),
+    }
+}
+
 /// How results and progress are shown.
 #[derive(Clone, Debug, Args)]
+#[command(mut_args = variable)]
 pub struct OutputArgs {
     /// What stdout carries
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
@@ -59,11 +103,11 @@ pub struct OutputArgs {
     /// Colours [NO_COLOR is honoured]
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub color: Color,
-    /// The configuration file [env: NEST_CONFIG]
-    #[arg(long, global = true, value_name = "PATH", help_heading = "Configuration")]
+    /// The configuration file
+    #[arg(long, global = true, value_name = "PATH", env = vars::CONFIG, help_heading = "Configuration")]
     pub config: Option<PathBuf>,
-    /// A section of the configuration file [env: NEST_PROFILE]
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
+    /// A section of the configuration file
+    #[arg(long, global = true, value_name = "NAME", env = vars::PROFILE, help_heading = "Configuration")]
     pub profile: Option<String>,
 }
 
@@ -88,9 +132,10 @@ pub enum Color {
 
 /// Where the API is, and how long to wait for it.
 #[derive(Clone, Debug, Default, Args)]
+#[command(mut_args = variable)]
 pub struct ServerArgs {
-    /// The Nests API: its origin, or the full …/api/v1/nests [env: NEST_API]
-    #[arg(long, value_name = "URL", help_heading = "Server")]
+    /// The Nests API: its origin, or the full …/api/v1/nests
+    #[arg(long, value_name = "URL", env = vars::API, help_heading = "Server")]
     pub api: Option<String>,
     /// Accept plain http to other machines
     #[arg(long, help_heading = "Server")]
@@ -98,8 +143,8 @@ pub struct ServerArgs {
     /// Trust the certificates in this PEM file too, for a private CA
     #[arg(long, value_name = "PATH", help_heading = "Server")]
     pub cacert: Option<PathBuf>,
-    /// A relay to look for the nest's event on; may be given several times [env: NEST_RELAYS]
-    #[arg(long, value_name = "URL", help_heading = "Server")]
+    /// A relay to look for the nest's event on; may be given several times
+    #[arg(long, value_name = "URL", value_delimiter = ',', env = vars::RELAYS, help_heading = "Server")]
     pub relay: Vec<String>,
     /// Limit of what is asked of relays
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Server")]

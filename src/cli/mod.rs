@@ -12,7 +12,7 @@ mod terminal;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use clap::Parser as _;
+use clap::ArgMatches;
 
 use self::args::{Cli, Color, Format, OutputArgs};
 use self::command::App;
@@ -32,20 +32,20 @@ pub fn main(args: &[OsString]) -> u8 {
         let terminal = Terminal::new(output_style(&unparsed_output(args), env, streams));
         return finish(&terminal, None, Err(failure));
     }
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let (cli, given) = match Cli::read(args) {
+        Ok(read) => read,
         Err(error) => return misunderstood(args, &error, env, streams),
     };
     let terminal = Arc::new(Terminal::new(output_style(&cli.output, env, streams)));
     let room = cli.command.room();
-    let result = run(cli, env, streams, &terminal);
+    let result = run(cli, given, env, streams, &terminal);
     let code = finish(&terminal, room.as_deref(), result);
     // A result that nobody reads is not delivered, however well the work went.
     terminal.given_up().map_or(code, |signal| Exit::from(signal).code())
 }
 
-fn run(cli: Cli, env: Env<'_>, streams: Streams, terminal: &Arc<Terminal>) -> Result<u8, Failure> {
-    let sources = Sources::load(env, &cli.output, streams)?;
+fn run(cli: Cli, given: ArgMatches, env: Env<'_>, streams: Streams, terminal: &Arc<Terminal>) -> Result<u8, Failure> {
+    let sources = Sources::load(env, given, &cli.output, streams)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
     // Where it is forbidden to listen, the system's own way of ending a program remains.

@@ -1,5 +1,5 @@
-//! The only reader of the environment and the configuration: flag, then environment, then file, then default, merged
-//! once into plain [`Settings`].
+//! Flag, then environment, then file, then default, merged once into plain [`Settings`]. Variables that stand for a flag
+//! are read by clap (`args.rs`); all others, and the configuration, are read here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,6 +7,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use serde::Deserialize;
 
 use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
@@ -25,12 +27,12 @@ pub(super) mod vars {
     pub const API: &str = "NEST_API";
     /// Relays, with commas between them.
     pub const RELAYS: &str = "NEST_RELAYS";
-    pub const KEY_FILE: &str = "NEST_KEY_FILE";
-    pub const KEY: &str = "NEST_KEY";
     pub const CONFIG: &str = "NEST_CONFIG";
     pub const PROFILE: &str = "NEST_PROFILE";
-    /// What the settings of `nest serve` begin with.
-    pub const SERVE: &str = "NEST_SERVE_";
+    /// Not read by clap: it is for commands without the flag too, and not for the one that stores a key.
+    pub const KEY_FILE: &str = "NEST_KEY_FILE";
+    /// Not read by clap: there is no such flag, for everybody on a machine sees arguments.
+    pub const KEY: &str = "NEST_KEY";
     /// Where systemd puts credentials.
     pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
@@ -47,9 +49,11 @@ pub(super) const MAX_WAIT: Duration = Duration::from_mins(1);
 /// The environment, so that tests can bring their own.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// The environment and the configuration file, from which settings are read that no flag gives.
+/// Where settings come from.
 pub(super) struct Sources<'a> {
     env: Env<'a>,
+    /// What clap found in the arguments of the command, and in variables.
+    pub given: ArgMatches,
     config: Config,
     /// What the configuration was read from, for people.
     pub origin: String,
@@ -58,26 +62,29 @@ pub(super) struct Sources<'a> {
 
 impl<'a> Sources<'a> {
     /// Reads the configuration file. One that was named has to be there.
-    pub fn load(env: Env<'a>, output: &OutputArgs, streams: Streams) -> Result<Self, Failure> {
-        let named = output.config.clone().or_else(|| path(env, vars::CONFIG));
+    pub fn load(env: Env<'a>, given: ArgMatches, output: &OutputArgs, streams: Streams) -> Result<Self, Failure> {
+        let (named, profile) = (&output.config, &output.profile);
         let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
-        let profile = output.profile.clone().or_else(|| text(env, vars::PROFILE));
         let config = load(file.as_deref(), named.is_some(), profile.as_deref())?;
-        let profile = profile.map(|name| format!(", profile {name}")).unwrap_or_default();
+        let profile = profile.as_ref().map(|name| format!(", profile {name}")).unwrap_or_default();
         let origin = match file.filter(|file| file.exists()) {
             Some(file) => format!("{}{profile}", file.display()),
             None => "there is no configuration file, and none is needed".into(),
         };
-        Ok(Self { env, config, origin, interactive: streams.interactive() })
+        Ok(Self { env, given, config, origin, interactive: streams.interactive() })
     }
 
     /// Merges everything for a command that talks to an API; what few commands have flags for is the default.
     pub fn settings(&self, server: &ServerArgs, key: &KeyArgs) -> Result<Settings, Failure> {
+        let from_variable = self.is_from_variable("api");
+        let api = base(server.api.as_deref(), if from_variable { vars::API } else { "--api" })?;
+        // What a room's own name says of its API counts more than the variable, and less than the flag.
+        let (given, environment) = if from_variable { (None, api) } else { (api, None) };
         Ok(Settings {
             network: self.network(server)?,
             api: ApiSources {
-                given: base(server.api.as_deref(), "--api")?,
-                environment: base(text(self.env, vars::API).as_deref(), vars::API)?,
+                given,
+                environment,
                 profile: base(self.config.api.as_deref(), "the configuration's `api`")?,
             },
             relays: self.relays(server)?,
@@ -120,16 +127,20 @@ impl<'a> Sources<'a> {
     }
 
     fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {
-        let parse = |text: &str| {
-            relay::parse_url(text.trim())
-                .map_err(|error| Failure::usage(error.to_string()).hint("a relay is named like wss://nos.lol"))
+        let parse = |text: &String, origin: &str| {
+            relay::parse_url(text).map_err(|error| {
+                Failure::usage(format!("{origin}: {error}")).hint("a relay is named like wss://nos.lol")
+            })
         };
-        let environment = text(self.env, vars::RELAYS).unwrap_or_default();
-        let environment = environment.split(',').filter(|relay| !relay.trim().is_empty()).map(parse);
-        let given: Vec<_> = server.relay.iter().map(|relay| parse(relay)).collect::<Result<_, _>>()?;
+        let from_variable = self.is_from_variable("relay");
+        let origin = if from_variable { vars::RELAYS } else { "--relay" };
+        // A variable may end with a comma; a flag that is empty is a mistake.
+        let given = server.relay.iter().filter(|relay| !from_variable || !relay.trim().is_empty());
+        let given = given.map(|relay| parse(relay, origin));
+        let profile = self.config.relays.iter().flatten().map(|relay| parse(relay, "the configuration's `relays`"));
         Ok(RelaySources {
-            given: if given.is_empty() { environment.collect::<Result<_, _>>()? } else { given },
-            profile: self.config.relays.iter().flatten().map(|relay| parse(relay)).collect::<Result<_, _>>()?,
+            given: given.collect::<Result<_, _>>()?,
+            profile: profile.collect::<Result<_, _>>()?,
             timeout: server.relay_timeout.unwrap_or(RELAY_TIMEOUT),
         })
     }
@@ -198,9 +209,9 @@ impl<'a> Sources<'a> {
         self.config.serve.clone().unwrap_or_default()
     }
 
-    /// The variable of a setting of `nest serve`: `NEST_SERVE_RECORD_TTL` for `record-ttl`.
-    pub fn serve_variable(&self, name: &str) -> Option<String> {
-        text(self.env, &format!("{}{}", vars::SERVE, name.replace('-', "_").to_ascii_uppercase()))
+    /// Whether an argument, by its id, was not written but came from its variable.
+    pub fn is_from_variable(&self, id: &str) -> bool {
+        self.given.value_source(id) == Some(ValueSource::EnvVariable)
     }
 
     pub fn credential(&self, name: &str) -> Option<PathBuf> {

@@ -125,12 +125,13 @@ fn every_way_to_name_a_nest() {
     }
     // The room's own URL names the API too.
     Nest::new(&mock).without("NEST_API").args(["restart", &url]).run().expect(0);
-    assert_eq!(mock.requests(RESTART), 5);
+    Nest::new(&mock).env("NEST_API", "https://elsewhere.example").args(["restart", &url]).run().expect(0);
+    assert_eq!(mock.requests(RESTART), 6);
     let conflict = Nest::new(&mock).args(["restart", &url, "--api", "https://elsewhere.example"]).run().expect(2);
     assert!(conflict.stderr.contains("elsewhere.example"), "{}", conflict.stderr);
-    let nowhere = Nest::new(&mock).without("NEST_API").without("NEST_KEY").args(["restart", "demo"]).run().expect(2);
+    let nowhere = Nest::new(&mock).env("NEST_API", "").without("NEST_KEY").args(["restart", "demo"]).run().expect(2);
     assert!(nowhere.stderr.contains("--api https://"), "{}", nowhere.stderr);
-    assert_eq!(mock.requests(RESTART), 5, "nothing more was sent");
+    assert_eq!(mock.requests(RESTART), 6, "nothing more was sent");
 }
 
 #[test]
@@ -193,6 +194,8 @@ fn the_configuration_names_api_and_key() {
         || Nest::alone().file(".config/nest/config.toml", &text, 0o644).file(".config/nest/host.key", &key, 0o600);
     call().args(["restart", "demo", "--profile", "mine"]).run().expect(0);
     call().env("NEST_PROFILE", "mine").args(["restart", "demo"]).run().expect(0);
+    call().env("NEST_PROFILE", "").args(["restart", "demo"]).run().expect(3);
+    call().env("NEST_PROFILE", "nobody's").args(["--profile", "mine", "restart", "demo"]).run().expect(0);
     call().args(["restart", "demo"]).run().expect(3);
     call().args(["restart", "demo", "--profile", "nobody's"]).run().expect(2);
     call().args(["restart", "demo", "--config", "elsewhere.toml"]).run().expect(2);
@@ -313,6 +316,14 @@ fn wrong_usage_names_the_nest_the_mistake_and_a_way_out() {
     assert_eq!(nameless["roomId"], ".");
     let nowhere = call(&["restart", "demo", "--api", "nonsense"]).expect(2).document();
     assert_eq!((&nowhere["roomId"], &nowhere["error"]["kind"]), (&"demo".into(), &"usage".into()));
+    for (name, value) in
+        [("NEST_API", "ftp://user:hunter2@x"), ("NEST_RELAYS", "wss://a.example, http://user:hunter2@x")]
+    {
+        let wrong = Nest::alone().env(name, value).args(["list"]).run().expect(2).stderr;
+        assert!(wrong.starts_with(&format!("error: {name}: ")) && !wrong.contains("hunter2"), "{wrong}");
+        let help = Nest::alone().env(name, value).args(["list", "-h"]).run().expect(0).stdout;
+        assert!(help.contains(&format!("[env: {name}]")) && !help.contains("hunter2"), "{help}");
+    }
     assert!(call(&["restart", ".", "demo"]).expect(2).document().get("roomId").is_none(), "which of the two?");
     let error = &call(&["check", "--url", "wss://x.example"]).expect(2).document()["error"];
     assert_eq!(error["message"], "the following required arguments were not provided: --token-file <PATH>");

@@ -23,11 +23,6 @@ fn exchange(serve: &Serve, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Settings that would do.
-fn settings() -> Nest {
-    Nest::alone().file("secret", SECRET, 0o600).args(["serve", "--listen", "256.0.0.1:1"])
-}
-
 const GOOD: [&str; 12] = [
     "--redis",
     "redis://127.0.0.1",
@@ -51,9 +46,7 @@ fn but(name: &str, value: Option<&str>) -> Vec<String> {
 
 #[test]
 fn it_does_not_start_with_settings_that_cannot_be_meant() {
-    // The address is the last thing that is looked at, and no address at all.
-    let good = settings().args(GOOD).run().expect(2);
-    assert!(good.stderr.contains("listen: invalid socket address"), "{}", good.stderr);
+    // The address is the last thing that is used.
     let bound = Nest::alone().file("secret", SECRET, 0o600);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -76,11 +69,16 @@ fn it_does_not_start_with_settings_that_cannot_be_meant() {
         (but("--public-livekit-url", Some("ws://nests.example")), "is not encrypted"),
         (
             [but("", None), vec!["--trusted-proxy".into(), "proxy".into()]].concat(),
-            "trusted-proxy: \"proxy\" is no address",
+            "for '--trusted-proxy <NET>': \"proxy\" is no address",
         ),
         ([but("", None), vec!["--record-ttl".into(), "5s".into()]].concat(), "must be between 1m and a year"),
+        (
+            [but("", None), vec!["--listen".into(), "256.0.0.1:1".into()]].concat(),
+            "for '--listen <ADDR>': invalid socket address",
+        ),
     ] {
-        let output = Nest::alone().file("secret", SECRET, 0o600).args(["serve", "--listen", "127.0.0.1:0"]).args(&args);
+        let output = Nest::alone().file("secret", SECRET, 0o600).env("NEST_SERVE_LISTEN", "127.0.0.1:0");
+        let output = output.args(["serve"]).args(&args);
         let output = output.run().expect(2);
         assert!(output.stderr.contains(says), "{args:?}: {}", output.stderr);
         assert!(!output.stderr.contains(SECRET));
@@ -95,39 +93,62 @@ fn secrets_are_no_arguments_and_nobody_elses() {
     assert!(!output.stderr.contains("hunter2"));
     let open = Nest::alone().file("secret", SECRET, 0o644).args(["serve"]).args(GOOD).run().expect(2);
     assert!(open.stderr.contains("is open to others (mode 0644)"), "{}", open.stderr);
-    let help = Nest::alone().args(["serve", "--help"]).run().expect(0).stdout;
+    let help = Nest::alone().env("NEST_SERVE_REDIS", "redis://:hunter2@127.0.0.1").args(["serve", "--help"]);
+    let help = help.run().expect(0).stdout;
     assert!(!help.contains("--livekit-secret ") && !help.contains("--redis-password "), "{help}");
+    assert!(help.contains("[env: NEST_SERVE_REDIS]") && !help.contains("hunter2"), "{help}");
 }
 
 #[test]
 fn settings_come_from_flags_variables_or_a_file() {
-    // Each is found, and each is tried in its turn: what is wrong says so.
-    let file = "[serve]\nlisten = 'file'\nredis = 'redis://127.0.0.1'\nlivekit = 'ws://livekit:7880'\nlivekit-key = 'k'\n\
-                livekit-secret-file = 'secret'\npublic-url = 'https://nests.example'\nallow-internal-endpoint = true\n\
-                public-livekit-url = 'ws://livekit'\nrecord-ttl = '48h'\ntrusted-proxy = ['10.0.0.0/8']\n";
+    let taken = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [in_file, in_variable] = [0, 1].map(|at| taken[at].local_addr().unwrap().to_string());
+    let file = format!(
+        "[serve]\nlisten = '{in_file}'\nredis = 'redis://127.0.0.1'\nlivekit = 'ws://livekit:7880'\nlivekit-key = 'k'\n\
+         livekit-secret-file = 'secret'\npublic-url = 'https://nests.example'\nallow-internal-endpoint = true\n\
+         public-livekit-url = 'ws://livekit'\nrecord-ttl = '48h'\ntrusted-proxy = ['10.0.0.0/8']\n"
+    );
     let nest =
-        || Nest::alone().file(".config/nest/config.toml", file, 0o644).file(".config/nest/secret", SECRET, 0o600);
+        || Nest::alone().file(".config/nest/config.toml", &file, 0o644).file(".config/nest/secret", SECRET, 0o600);
+    // The address is the last thing that is used: whoever comes so far has understood all of them.
+    let listens_on = |nest: Nest, address: &str| {
+        let output = nest.args(["serve"]).run().expect(1);
+        assert!(output.stderr.contains(&format!("cannot listen on {address}")), "{}", output.stderr);
+        assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+    };
+    listens_on(nest(), &in_file);
+    listens_on(nest().env("NEST_SERVE_LISTEN", &in_variable), &in_variable);
+    listens_on(nest().env("NEST_SERVE_LISTEN", ""), &in_file);
+    // Nobody else sees it there.
+    listens_on(nest().env("NEST_SERVE_REDIS", "redis://:hunter2@127.0.0.1"), &in_file);
+
     let says = |nest: Nest| nest.run().expect(2).stderr;
-    let from_file = says(nest().args(["serve"]));
-    assert!(from_file.contains("listen: invalid socket address"), "{from_file}");
-    // Settings are read before the address is used; only the last of these gets so far.
-    let usable = |nest: Nest| nest.env("NEST_SERVE_LISTEN", "127.0.0.1:0");
     for (name, value, complaint) in [
-        ("NEST_SERVE_TRUSTED_PROXY", "10.0.0.1, nonsense", "trusted-proxy: \"nonsense\""),
-        ("NEST_SERVE_RECORD_TTL", "nonsense", "record-ttl: \"nonsense\" is no time"),
+        (
+            "NEST_SERVE_TRUSTED_PROXY",
+            "10.0.0.1, nonsense",
+            "for 'NEST_SERVE_TRUSTED_PROXY': \"nonsense\" is no address",
+        ),
+        ("NEST_SERVE_RECORD_TTL", "nonsense", "for 'NEST_SERVE_RECORD_TTL': \"nonsense\" is no time"),
         ("NEST_SERVE_ALLOW_INTERNAL_ENDPOINT", "false", "public-livekit-url: ws://livekit is internal"),
-        ("NEST_SERVE_RATE_LIMIT", "many", "rate-limit: invalid digit"),
-        ("NEST_SERVE_LOG_FORMAT", "xml", "log-format: invalid variant"),
+        ("NEST_SERVE_RATE_LIMIT", "many", "for 'NEST_SERVE_RATE_LIMIT': invalid digit"),
+        ("NEST_SERVE_LOG_FORMAT", "xml", "for 'NEST_SERVE_LOG_FORMAT'"),
+        ("NEST_SERVE_PUBLIC_URL", "nonsense", "NEST_SERVE_PUBLIC_URL: \"nonsense\" is no https:// URL"),
         ("NEST_SERVE_LIVEKIT_SECRET_FILE", "elsewhere", "there is no file elsewhere"),
     ] {
-        let output = says(usable(nest().args(["serve"])).env(name, value));
+        let output = says(nest().args(["serve"]).env(name, value));
         assert!(output.contains(complaint), "{name}: {output}");
     }
-    let flag =
-        says(usable(nest().args(["serve", "--public-url", "nonsense"])).env("NEST_SERVE_PUBLIC_URL", "https://a.b"));
-    assert!(flag.contains("\"nonsense\" is no https:// URL"), "{flag}");
-    let unknown = Nest::alone().file(".config/nest/config.toml", "[serve]\nlistne = 'x'\n", 0o644).args(["serve"]);
-    assert!(says(unknown).contains("listne"));
+    let flag = says(nest().args(["serve", "--public-url", "nonsense"]).env("NEST_SERVE_PUBLIC_URL", "https://a.b"));
+    assert!(flag.contains("public-url: \"nonsense\" is no https:// URL"), "{flag}");
+    let flag = says(nest().args(["serve", "--rate-limit=many"]).env("NEST_SERVE_RATE_LIMIT", "5"));
+    assert!(flag.contains("for '--rate-limit <N>': invalid digit"), "{flag}");
+    for (line, complaint) in
+        [("listne = 'x'", "listne"), ("trusted-proxy = ['proxy']", "is no address"), ("record-ttl = '5s'", "a year")]
+    {
+        let unknown = Nest::alone().file(".config/nest/config.toml", &format!("[serve]\n{line}\n"), 0o644);
+        assert!(says(unknown.args(["serve"])).contains(complaint), "{line}");
+    }
 }
 
 #[tokio::test]

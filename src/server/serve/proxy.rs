@@ -81,6 +81,7 @@ fn is_internal_address(address: IpAddr) -> bool {
 
 /// A network such as `10.0.0.0/8`, or a single address.
 pub fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
     let address = |_| text.parse::<IpAddr>().map(IpNet::from);
     text.parse().or_else(address).map_err(|_| format!("{text:?} is no address and no network such as 10.0.0.0/8"))
 }
