@@ -6,6 +6,7 @@ use nostr::{Keys, RelayUrl};
 use nostr_nests::clock::Clock;
 use nostr_nests::relay::{RelayError, RelayTrouble, Relays, Status};
 
+use crate::support::nostr_judge;
 use crate::support::nostr_relay::{NostrRelay, RESTRICTED};
 use crate::support::relays::*;
 
@@ -36,6 +37,7 @@ async fn an_event_is_published_fetched_listed_and_replaced() {
 
     let next = found.event.rewrite(Clock::default()).set_over().build().sign_with_keys(&host).unwrap();
     assert_eq!(relays.publish(&next).await[0].outcome, Ok(()));
+    assert_eq!(nostr_judge::nest(&server.url, host.public_key(), "a:b ü"), next);
     let listed = relays.list_of(host.public_key(), |_| {}).await.unwrap();
     let rooms: Vec<_> = listed.rooms.iter().map(|room| (room.event.title(), room.event.status())).collect();
     assert_eq!(rooms, [(Some("Weekly"), Status::Ended), (Some("Other"), Status::Open)]);

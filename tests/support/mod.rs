@@ -13,6 +13,7 @@ pub mod nest;
 pub mod nests_api;
 pub mod netns;
 pub mod nostr_client;
+pub mod nostr_judge;
 pub mod nostr_relay;
 pub mod page;
 pub mod port;

@@ -1,4 +1,5 @@
-//! Events as another implementation reads and writes them (nostr-sdk), and a relay to put them on.
+//! Events as nostr-sdk reads and writes them, and a relay to put them on. The program stands on the same crates: what it
+//! publishes is judged by a client of another making in `tests/real/relay_commands.rs`, tag by tag.
 
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};

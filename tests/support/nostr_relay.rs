@@ -16,7 +16,7 @@ pub const RESTRICTED: &str =
     "authentication:\n  enabled: true\n  relay_urls: [\"URL\"]\n  actions:\n    save: w\n    query: w\n";
 
 /// Of the environment that `pip install nostr-relay` went into; its scripts name the place where that was done.
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/nostr-relay/bin/python3");
+pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/nostr-relay/bin/python3");
 
 pub struct NostrRelay {
     child: Child,
