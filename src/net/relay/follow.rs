@@ -1,5 +1,5 @@
 //! Relays that are followed for as long as one wants. nostr-sdk connects, pings, connects again after a loss, and then
-//! repeats the question; its [`Transport`] hands over what the relays say.
+//! repeats the question; its transport hands over what the relays say.
 
 use std::collections::HashMap;
 use std::time::Duration;
