@@ -11,7 +11,7 @@ use tokio::process::Child;
 
 use super::stop::{Signal, Stop};
 use crate::server::media::LivekitConfig;
-use crate::server::{Fault, LogSink, Mock, Options};
+use crate::server::{Fault, Mock, Options};
 
 /// The variables that the command does not get to see: nothing leads it away from the mock.
 const REMOVED: &str = "NEST_KEY_FILE NEST_CONFIG NEST_PROFILE HTTP_PROXY http_proxy HTTPS_PROXY https_proxy ALL_PROXY \
@@ -25,7 +25,6 @@ pub(crate) struct MockRequest {
     pub(crate) livekit: Option<LivekitConfig>,
     /// What to run against the server; empty: serve until interrupted.
     pub(crate) command: Vec<OsString>,
-    pub(crate) log: Option<LogSink>,
 }
 
 /// Where commands are found.
@@ -74,12 +73,12 @@ pub(crate) async fn run(
     announce: impl FnOnce(&Mock),
     stop: &Stop,
 ) -> Result<u8, MockError> {
-    let MockRequest { listen, faults, livekit, command, log } = request;
+    let MockRequest { listen, faults, livekit, command } = request;
     if !listen.ip().to_canonical().is_loopback() {
         return Err(MockError::NotLoopback(listen));
     }
     let listener = TcpListener::bind(listen).map_err(|e| MockError::Listen(listen, e))?;
-    let mock = Mock::on(listener, Options { faults, livekit, log, ..Options::default() }).map_err(MockError::Start)?;
+    let mock = Mock::on(listener, Options { faults, livekit, ..Options::default() }).map_err(MockError::Start)?;
     announce(&mock);
     let Some((program, arguments)) = command.split_first() else {
         stop.requested().await;
@@ -148,7 +147,7 @@ mod tests {
     /// A free port, no faults.
     fn request(command: Vec<OsString>) -> MockRequest {
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
-        MockRequest { listen, faults: Vec::new(), livekit: None, command, log: None }
+        MockRequest { listen, faults: Vec::new(), livekit: None, command }
     }
 
     fn shell(script: &str) -> MockRequest {

@@ -1,28 +1,25 @@
 //! Answers as data, until they are written to the wire.
 
-use std::convert::Infallible;
 use std::future::ready;
 use std::io;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Bytes, Frame};
+use hyper::StatusCode;
+use hyper::body::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::http::RateAllowance;
+use super::http::{Note, RateAllowance};
 use crate::api::wire::Failure;
 use crate::clock::{Clock, http_date};
 
 /// When to come back after an outage, in seconds.
 pub(super) const RETRY_S: u64 = 2;
-
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 #[derive(Clone, Debug, Default)]
 pub(super) enum Content {
@@ -125,8 +122,10 @@ impl HttpAnswer {
             Content::Empty => {}
         }
     }
+}
 
-    pub(super) fn into_response(self) -> Response<Body> {
+impl IntoResponse for HttpAnswer {
+    fn into_response(self) -> Response {
         let (kind, bytes) = match self.content {
             Content::Empty => (None, Bytes::new()),
             Content::Json(value) => (Some("application/json; charset=utf-8"), Bytes::from(value.to_string())),
@@ -135,6 +134,7 @@ impl HttpAnswer {
         let length = if let BodyDelivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
         let mut response = Response::new(deliver(bytes, self.delivery));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(Note(self.note));
         let headers = response.headers_mut();
         headers.insert(DATE, value(&http_date(self.clock.now_ms())));
         if let Some(kind) = kind {
@@ -156,31 +156,24 @@ fn value(text: &str) -> HeaderValue {
 
 fn deliver(bytes: Bytes, delivery: BodyDelivery) -> Body {
     const BLANKS: &[u8] = &[b' '; 64 * 1024];
-    let frame = |bytes| Ok(Frame::data(bytes));
     match delivery {
-        BodyDelivery::Whole => Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync(),
-        BodyDelivery::Slow(pause) => {
-            let pieces = stream::iter(bytes).then(move |byte| async move {
-                tokio::time::sleep(pause).await;
-                frame(Bytes::from(vec![byte]))
-            });
-            StreamBody::new(pieces).boxed_unsync()
-        }
+        BodyDelivery::Whole => Body::from(bytes),
+        BodyDelivery::Slow(pause) => Body::from_stream(stream::iter(bytes).then(move |byte| async move {
+            tokio::time::sleep(pause).await;
+            io::Result::Ok(vec![byte])
+        })),
         BodyDelivery::Half => {
             let half = bytes.slice(..bytes.len() / 2);
             let cut = stream::once(async {
                 // Time for the first half to leave before the connection does.
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                Err(io::ErrorKind::ConnectionReset.into())
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
             });
-            StreamBody::new(stream::iter([frame(half)]).chain(cut)).boxed_unsync()
+            Body::from_stream(stream::iter([Ok(half)]).chain(cut))
         }
-        BodyDelivery::Huge(length) => {
-            let pieces = stream::unfold(length, move |left| {
-                let len = usize::try_from(left).unwrap_or(usize::MAX).min(BLANKS.len());
-                ready((len > 0).then(|| (frame(Bytes::from_static(&BLANKS[..len])), left - len as u64)))
-            });
-            StreamBody::new(pieces).boxed_unsync()
-        }
+        BodyDelivery::Huge(length) => Body::from_stream(stream::unfold(length, move |left| {
+            let len = usize::try_from(left).unwrap_or(usize::MAX).min(BLANKS.len());
+            ready((len > 0).then(|| (io::Result::Ok(&BLANKS[..len]), left - len as u64)))
+        })),
     }
 }

@@ -1,7 +1,7 @@
-//! The HTTP front of `mock` and `serve`: from connections to requests to an `HttpService`, within limits; access log.
+//! The HTTP front of `mock` and `serve`: from connections to requests to the routes of either, within limits. Every
+//! request that was answered, or dropped, is one event of `tracing` with the target [`REQUESTS`].
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
@@ -9,58 +9,74 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service as _, service_fn};
 use hyper::upgrade::OnUpgrade;
-use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::{Value, json};
+use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::info;
 
-use super::answer::{Body, HttpAnswer};
+use super::answer::HttpAnswer;
 use super::lock;
-use crate::clock::{Clock, millis, rfc3339};
+use super::serve::proxy;
+use crate::clock::millis;
 use crate::secret::scrub;
+
+/// The target of the event that tells of a request.
+pub const REQUESTS: &str = "nostr_nests::requests";
 
 /// The longest head that is read, in bytes; to a longer one hyper answers 431.
 const HEAD_LIMIT: usize = 64 * 1024;
 
 /// The connection is to be closed without an answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("connection dropped")]
 pub(super) struct ConnectionDropped;
 
-pub(super) trait HttpService: Send + Sync + 'static {
-    fn front(&self) -> &HttpFront;
-
-    /// The address that a request is counted and logged for: behind a proxy it is not the one that has `connected`.
-    fn client(&self, connected: SocketAddr, _headers: &HeaderMap) -> SocketAddr {
-        connected
+/// Carried through the routes to where the connection is.
+impl IntoResponse for ConnectionDropped {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(self);
+        response
     }
-
-    fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        client: SocketAddr,
-    ) -> impl Future<Output = Result<HttpAnswer, ConnectionDropped>> + Send;
 }
 
+/// Whose request it is: behind a trusted proxy, not the one who has connected.
+#[derive(Clone, Copy)]
+pub(super) struct ClientIp(pub(super) IpAddr);
+
+/// What a request did, or why it did not: for the log.
+#[derive(Clone, Debug)]
+pub(super) struct Note(pub(super) String);
+
+#[derive(Default)]
 pub(super) struct HttpLimits {
     pub(super) connections: usize,
     pub(super) body: usize,
     /// How long a head or a body may take to arrive, and an idle connection stays.
     pub(super) arrival: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub(super) trusted: Vec<IpNet>,
 }
 
 pub(super) struct HttpFront {
     limits: HttpLimits,
-    log: Option<LogSink>,
     free_connections: Arc<Semaphore>,
     /// Requests and web sockets under way, which do not depend on the connection that they came by.
     tasks: Mutex<JoinSet<()>>,
@@ -68,9 +84,9 @@ pub(super) struct HttpFront {
 }
 
 impl HttpFront {
-    pub(super) fn new(limits: HttpLimits, log: Option<LogSink>) -> Self {
+    pub(super) fn new(limits: HttpLimits) -> Arc<Self> {
         let free_connections = Arc::new(Semaphore::new(limits.connections));
-        Self { limits, log, free_connections, tasks: Mutex::default(), stopping: watch::channel(false).0 }
+        Arc::new(Self { limits, free_connections, tasks: Mutex::default(), stopping: watch::channel(false).0 })
     }
 
     pub(super) fn open_connections(&self) -> usize {
@@ -78,7 +94,7 @@ impl HttpFront {
     }
 
     /// Runs something until it ends, at the latest when the server does.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
@@ -96,7 +112,7 @@ impl HttpFront {
     }
 
     /// The whole body, or the answer that refuses it.
-    pub(super) async fn read_body(&self, body: Incoming) -> Result<Bytes, Box<HttpAnswer>> {
+    pub(super) async fn read_body(&self, body: Body) -> Result<Bytes, Box<HttpAnswer>> {
         let refused = |status, text: &str| Err(Box::new(HttpAnswer::error(status, text)));
         match tokio::time::timeout(self.limits.arrival, Limited::new(body, self.limits.body).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -107,83 +123,113 @@ impl HttpFront {
             Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "The body takes too long"),
         }
     }
-}
 
-/// Accepts connections until `stop` is ready, then lets what is under way finish, but not for longer than `grace`.
-pub(super) async fn serve<S: HttpService>(
-    service: &Arc<S>,
-    listener: TcpListener,
-    stop: impl Future<Output = ()>,
-    grace: Duration,
-) {
-    let front = service.front();
-    let (mut stop, mut connections) = (pin!(stop), JoinSet::new());
-    loop {
-        tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => match front.free_connections.clone().try_acquire_owned() {
-                    Ok(permit) => drop(connections.spawn(connection(service.clone(), stream, peer, permit))),
-                    Err(_) => drop(connections.spawn(refuse_connection(stream))),
+    /// Serves a WebSocket on the connection of a request, once its answer was sent.
+    pub(super) fn serve_websocket<F>(
+        &self,
+        upgraded: OnUpgrade,
+        limits: Option<WebSocketConfig>,
+        serve: impl FnOnce(ServerSocket) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send,
+    {
+        self.spawn(async move {
+            if let Ok(stream) = upgraded.await {
+                serve(WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, limits).await).await;
+            }
+        });
+    }
+
+    /// Accepts connections until `stop` is ready, then lets what is under way finish, but not for longer than `grace`.
+    pub(super) async fn serve(
+        self: &Arc<Self>,
+        routes: Router,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+        grace: Duration,
+    ) {
+        let (mut stop, mut connections) = (pin!(stop), JoinSet::new());
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => match self.free_connections.clone().try_acquire_owned() {
+                        Ok(permit) => {
+                            connections.spawn(self.clone().connection(routes.clone(), stream, peer, permit));
+                        }
+                        Err(_) => _ = connections.spawn(refuse_connection(stream)),
+                    },
+                    // Out of file descriptors, most likely: some will be free soon.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 },
-                // Out of file descriptors, most likely: some will be free soon.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            },
-            Some(_) = connections.join_next() => {}
+                Some(_) = connections.join_next() => {}
+            }
         }
-    }
-    drop(listener);
-    front.stopping.send_replace(true);
-    let finished = async {
-        while connections.join_next().await.is_some() {}
-        let mut tasks = std::mem::take(&mut *lock(&front.tasks));
-        while tasks.join_next().await.is_some() {}
-    };
-    let _ = tokio::time::timeout(grace, finished).await;
-    // What is not done by now is cut off.
-    lock(&front.tasks).abort_all();
-}
-
-async fn connection<S: HttpService>(
-    service: Arc<S>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    _permit: OwnedSemaphorePermit,
-) {
-    // Without it, an answer is only slower.
-    let _ = stream.set_nodelay(true);
-    let mut stopping = service.front().stopping.subscribe();
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(service.front().limits.arrival).max_buf_size(HEAD_LIMIT);
-    let handler = service_fn(move |request| respond(service.clone(), request, peer));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), handler).with_upgrades());
-    // An error is a client that has gone, or a connection that is dropped on purpose.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
-}
-
-async fn respond<S: HttpService>(
-    service: Arc<S>,
-    request: Request<Incoming>,
-    peer: SocketAddr,
-) -> Result<Response<Body>, ConnectionDropped> {
-    let begun = Instant::now();
-    let client = service.client(peer, request.headers());
-    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let answer = service.clone().answer(request, client).await;
-    if let Some(log) = &service.front().log {
-        let (status, note) = match &answer {
-            Ok(answer) => (Some(answer.status.as_u16()), answer.note.clone()),
-            Err(ConnectionDropped) => (None, "dropped".into()),
+        drop(listener);
+        self.stopping.send_replace(true);
+        let finished = async {
+            while connections.join_next().await.is_some() {}
+            let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+            while tasks.join_next().await.is_some() {}
         };
-        let (time_ms, client_ip, elapsed_ms) = (Clock::default().now_ms(), client.ip(), millis(begun.elapsed()));
-        log(AccessLogEntry { time_ms, client_ip, method, path, status, elapsed_ms, note });
+        let _ = tokio::time::timeout(grace, finished).await;
+        // What is not done by now is cut off.
+        lock(&self.tasks).abort_all();
     }
-    answer.map(HttpAnswer::into_response)
+
+    async fn connection(
+        self: Arc<Self>,
+        routes: Router,
+        stream: TcpStream,
+        peer: SocketAddr,
+        _permit: OwnedSemaphorePermit,
+    ) {
+        // Without it, an answer is only slower.
+        let _ = stream.set_nodelay(true);
+        let mut stopping = self.stopping.subscribe();
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(self.limits.arrival).max_buf_size(HEAD_LIMIT);
+        let routes = TowerToHyperService::new(routes);
+        let handler = service_fn(move |request| self.clone().respond(routes.clone(), request, peer.ip()));
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), handler).with_upgrades());
+        // An error is a client that has gone, or a connection that is dropped on purpose.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+
+    async fn respond(
+        self: Arc<Self>,
+        routes: TowerToHyperService<Router>,
+        mut request: hyper::Request<Incoming>,
+        peer: IpAddr,
+    ) -> Result<Response, ConnectionDropped> {
+        let begun = Instant::now();
+        let client = proxy::client_ip(peer, request.headers(), &self.limits.trusted);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        request.extensions_mut().insert(ClientIp(client));
+        let Ok(mut response) = routes.call(request).await;
+        let dropped = response.extensions_mut().remove::<ConnectionDropped>();
+        let status = dropped.is_none().then(|| response.status().as_u16());
+        let note = response.extensions_mut().remove::<Note>().map_or_else(String::new, |Note(note)| note);
+        // Neither query nor headers, which hold secrets; path and note may be a stranger's words. Dropped: no status.
+        info!(
+            target: REQUESTS,
+            status,
+            method = %method,
+            path = &*scrub(&path),
+            elapsed_ms = millis(begun.elapsed()),
+            address = %client,
+            note = &*scrub(&note),
+        );
+        dropped.map_or(Ok(response), Err)
+    }
 }
+
+/// The connection of a WebSocket, from the server's side.
+pub(super) type ServerSocket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
 /// There are too many connections: says so and closes, without looking at the request.
 async fn refuse_connection(mut stream: TcpStream) {
@@ -199,67 +245,11 @@ async fn refuse_connection(mut stream: TcpStream) {
 
 /// Upgrades a request to a WebSocket (RFC 6455, 4.2): the answer that accepts it, and the connection once that was sent.
 /// `None` when no upgrade was asked for.
-pub(super) fn upgrade_to_websocket(request: &mut Request<Incoming>) -> Option<(HttpAnswer, OnUpgrade)> {
-    let accepted = create_response_with_body(request, || ()).ok()?;
-    let headers =
-        accepted.headers().iter().map(|(name, value)| (name.clone(), value.to_str().unwrap_or_default().into()));
-    let answer = HttpAnswer { headers: headers.collect(), ..HttpAnswer::empty(accepted.status()) };
+pub(super) fn upgrade_to_websocket(request: &mut Request) -> Option<(HttpAnswer, OnUpgrade)> {
+    let (head, ()) = create_response_with_body(request, || ()).ok()?.into_parts();
+    let headers = head.headers.iter().map(|(name, value)| (name.clone(), value.to_str().unwrap_or_default().into()));
+    let answer = HttpAnswer { headers: headers.collect(), ..HttpAnswer::empty(head.status) };
     Some((answer, hyper::upgrade::on(request)))
-}
-
-/// Hears of every request once it is answered, or dropped.
-pub type LogSink = Arc<dyn Fn(AccessLogEntry) + Send + Sync>;
-
-/// One request in the access log. Holds no secrets (neither query strings nor headers), but words of strangers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessLogEntry {
-    /// When the answer was ready, in milliseconds since the Unix epoch.
-    pub time_ms: i64,
-    /// The client's address; behind a trusted proxy, the one that the proxy names.
-    pub client_ip: IpAddr,
-    pub method: String,
-    /// The path as it came, without the query.
-    pub path: String,
-    /// The HTTP status; `None` when the connection was dropped on purpose.
-    pub status: Option<u16>,
-    /// Milliseconds from the head of the request to that of the answer.
-    pub elapsed_ms: u64,
-    /// What the request did, or why it did not; may be empty.
-    pub note: String,
-}
-
-impl AccessLogEntry {
-    /// For machines, on one line.
-    pub fn json(&self) -> Value {
-        json!({
-            "time": rfc3339(self.time_ms),
-            "status": self.status,
-            "method": self.method,
-            "path": scrub(&self.path),
-            "elapsedMs": self.elapsed_ms,
-            "address": self.client_ip,
-            "note": scrub(&self.note),
-        })
-    }
-
-    /// For people who serve nobody but themselves: without time and address.
-    pub fn brief(&self) -> String {
-        self.line("", "")
-    }
-
-    fn line(&self, start: &str, end: &str) -> String {
-        let status = self.status.map_or_else(|| "---".into(), |status| status.to_string());
-        let note = if self.note.is_empty() { String::new() } else { format!(" · {}", scrub(&self.note)) };
-        format!("{start}{status} {} {} {} ms{end}{note}", self.method, scrub(&self.path), self.elapsed_ms)
-    }
-}
-
-/// For people who run a server.
-impl fmt::Display for AccessLogEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = rfc3339(self.time_ms).unwrap_or_default();
-        f.write_str(&self.line(&format!("{time} "), &format!(" {}", self.client_ip)))
-    }
 }
 
 /// How many addresses or keys are counted at most; beyond that a new window begins.

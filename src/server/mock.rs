@@ -2,31 +2,32 @@
 //! endpoint and the relay, struck by faults.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{any, get};
 use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
-use hyper::{HeaderMap, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{HeaderMap, StatusCode};
 use livekit_protocol::Room;
-use nostr::{Event, EventBuilder, Keys, Kind, Tag};
-use nostr_relay_builder::prelude::{MemoryDatabase, MemoryDatabaseOptions, NostrDatabase as _};
-use nostr_relay_builder::{LocalRelay, RelayBuilder};
+use nostr::{Event, EventBuilder, Keys, Kind, RelayUrl, Tag};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::HttpAnswer;
-use super::api::{ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
+use super::api::{self, ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
 use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia, FaultyStore};
-use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService, LogSink, Quota, RateLimiter};
+use super::http::{ClientIp, ConnectionDropped, HttpFront, HttpLimits, Quota, RateLimiter, upgrade_to_websocket};
 use super::media::{self, Embedded, EmbeddedSettings, Livekit, LivekitConfig, MediaServer, embedded};
+use super::relay::Relay;
 use super::store::{Memory, Record};
 use super::token::{Claims, Issuer};
-use super::{ApiCall, BackendError, HttpRoute, lock, random_text};
+use super::{ApiCall, BackendError, lock, random_text};
 use crate::clock::Clock;
 use crate::room::ROOM_KIND;
 use crate::secret::Secret;
@@ -44,7 +45,6 @@ pub struct Options {
     pub departure_timeout: Duration,
     /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
     pub public_origin: Option<String>,
-    pub log: Option<LogSink>,
 }
 
 impl Default for Options {
@@ -56,12 +56,12 @@ impl Default for Options {
             record_ttl: Duration::from_secs(24 * 3600),
             departure_timeout: Duration::from_secs(DEPARTURE_TIMEOUT_S.into()),
             public_origin: None,
-            log: None,
         }
     }
 }
 
-/// A running server; it stops when dropped. Usable with and without a runtime.
+/// A running server; it stops when dropped. Usable with and without a runtime. Its log goes where that of the thread goes
+/// that has started it.
 pub struct Mock {
     service: Arc<MockService>,
     host: Keys,
@@ -86,15 +86,19 @@ impl Mock {
         let relays = vec![format!("ws://{address}/relay")];
         let record = Record::new(DEMO.into(), &host.public_key().to_hex(), relays, two_hours_ago);
         service.memory.write(record.clone());
-        let event = demo_event(&host, address, &service.endpoint())?;
+        service
+            .relay
+            .take(demo_event(&host, address, &service.endpoint())?)
+            .map_err(|(_, why)| io::Error::other(why))?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let serving = service.clone();
+        let log = tracing::dispatcher::get_default(tracing::Dispatch::clone);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("nest-mock".into()).spawn(move || {
+            let _log = tracing::dispatcher::set_default(&log);
             runtime.block_on(async move {
                 let begun = async {
-                    serving.events.save_event(&event).await.map_err(io::Error::other)?;
                     if has_room {
                         serving.open(&record).await.map_err(io::Error::other)?;
                     }
@@ -103,7 +107,8 @@ impl Mock {
                 match begun.await {
                     Ok(listener) => {
                         let _ = ready.send(Ok(()));
-                        serving.serve(listener, async { drop(stopped.await) }).await;
+                        let front = serving.front.clone();
+                        front.serve(serving.routes(), listener, async { drop(stopped.await) }, Duration::ZERO).await;
                     }
                     Err(error) => drop(ready.send(Err(error))),
                 }
@@ -213,8 +218,12 @@ fn demo_event(host: &Keys, address: SocketAddr, endpoint: &str) -> io::Result<Ev
 }
 
 /// Whoever plays with the mock may take all the time that a test takes.
-const LIMITS: HttpLimits =
-    HttpLimits { connections: Semaphore::MAX_PERMITS, body: 1024 * 1024, arrival: Duration::from_secs(3600) };
+const LIMITS: HttpLimits = HttpLimits {
+    connections: Semaphore::MAX_PERMITS,
+    body: 1024 * 1024,
+    arrival: Duration::from_secs(3600),
+    trusted: Vec::new(),
+};
 
 /// Upstream counts requests for so long.
 const RATE_WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -225,14 +234,13 @@ struct MockService {
     /// The same media server, if it is the embedded one.
     embedded: Option<Arc<Embedded>>,
     memory: Arc<Memory>,
-    events: MemoryDatabase,
-    relay: LocalRelay,
+    relay: Arc<Relay>,
     departure_timeout_s: u32,
     rate_limiter: RateLimiter<IpAddr>,
     address: SocketAddr,
     public_origin: Option<String>,
     seen: Mutex<SeenRequests>,
-    front: HttpFront,
+    front: Arc<HttpFront>,
 }
 
 #[derive(Debug, Default)]
@@ -243,7 +251,7 @@ struct SeenRequests {
 
 impl MockService {
     fn new(address: SocketAddr, options: Options) -> io::Result<Arc<Self>> {
-        let Options { faults, livekit, media, record_ttl, departure_timeout, public_origin, log } = options;
+        let Options { faults, livekit, media, record_ttl, departure_timeout, public_origin } = options;
         let (media, embedded): (Arc<dyn MediaServer>, _) = if let Some(config) = livekit {
             let livekit = Livekit::new(config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
             (Arc::new(livekit), None)
@@ -252,27 +260,32 @@ impl MockService {
             let embedded = Embedded::new(format!("ws://{address}"), issuer, media);
             (embedded.clone(), Some(embedded))
         };
-        let events = MemoryDatabase::with_opts(MemoryDatabaseOptions { events: true, max_events: Some(10_000) });
+        let relay = RelayUrl::parse(&format!("ws://{address}/relay")).map_err(io::Error::other)?;
         Ok(Arc::new(Self {
             faults: Faults(Mutex::new(faults)),
             media,
             embedded,
             memory: Arc::new(Memory::new(record_ttl)),
-            relay: LocalRelay::new(RelayBuilder::default().database(events.clone())),
-            events,
+            relay: Arc::new(Relay::new(relay)),
             departure_timeout_s: media::seconds(departure_timeout),
             rate_limiter: RateLimiter::default(),
             address,
             public_origin,
             seen: Mutex::default(),
-            front: HttpFront::new(LIMITS, log),
+            front: HttpFront::new(LIMITS),
         }))
     }
 
-    /// Serves until `stop` is ready, then ends everything at once.
-    async fn serve(self: &Arc<Self>, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
-        http::serve(self, listener, stop, Duration::ZERO).await;
-        self.relay.shutdown();
+    fn routes(self: Arc<Self>) -> Router {
+        let mut routes = api::routes(api)
+            .route("/health", get(health))
+            .route("/relay", any(relay))
+            .fallback(nowhere)
+            .method_not_allowed_fallback(nowhere);
+        for path in ["/rtc", "/livekit/rtc"] {
+            routes = routes.route(path, any(signal)).route(&format!("{path}/validate"), any(validate));
+        }
+        routes.layer(from_fn_with_state(self.clone(), note)).with_state(self)
     }
 
     /// Opens the audio room of a record, as if that had been done when the record was made.
@@ -311,13 +324,7 @@ impl MockService {
         }
     }
 
-    async fn api(
-        &self,
-        call: ApiCall,
-        id: String,
-        request: Request<Incoming>,
-        client: IpAddr,
-    ) -> Result<HttpAnswer, ConnectionDropped> {
+    async fn api(&self, call: ApiCall, id: String, request: Request) -> Answered {
         let faults = self.faults.strike(call);
         let (head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -325,7 +332,7 @@ impl MockService {
             return faults.after(answer).await;
         }
         let quota = self.faults.rate_limit().map(|limit| Quota { limit, window: RATE_WINDOW });
-        let budget = quota.map(|quota| self.rate_limiter.count(quota, client));
+        let budget = quota.zip(head.extensions.get()).map(|(quota, ClientIp(ip))| self.rate_limiter.count(quota, *ip));
         if let Some(budget) = budget.filter(|budget| budget.exceeded) {
             let text = "Too many requests from this IP, please try again later.";
             let answer = HttpAnswer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
@@ -341,12 +348,9 @@ impl MockService {
         faults.after(answer.with_budget(budget)).await
     }
 
-    async fn signal(
-        &self,
-        media: &Arc<Embedded>,
-        join: bool,
-        request: Request<Incoming>,
-    ) -> Result<HttpAnswer, ConnectionDropped> {
+    /// The endpoint of the embedded media server; `join`: its WebSocket, and not only the checks before it.
+    async fn signal(&self, join: bool, request: Request) -> Answered {
+        let Some(media) = &self.embedded else { return Ok(HttpAnswer::no_endpoint()) };
         let faults = self.faults.strike(ApiCall::Signal);
         if faults.media_down() {
             return Err(ConnectionDropped);
@@ -359,50 +363,63 @@ impl MockService {
         faults.after(answer).await
     }
 
-    fn relay(&self, mut request: Request<Incoming>, client: SocketAddr) -> HttpAnswer {
-        let Some((answer, upgraded)) = http::upgrade_to_websocket(&mut request) else {
-            return HttpAnswer::error(StatusCode::UPGRADE_REQUIRED, "This is a Nostr relay");
-        };
-        let relay = self.relay.clone();
-        self.front.spawn(async move {
-            if let Ok(stream) = upgraded.await {
-                // An error is a client that has gone.
-                let _ = relay.take_connection(TokioIo::new(stream), client).await;
+    async fn relay(&self, mut request: Request) -> Answered {
+        let faults = self.faults.strike(ApiCall::Relay);
+        let answer = match (faults.before(request.uri().path(), None)?, upgrade_to_websocket(&mut request)) {
+            (Some(answer), _) => answer,
+            (None, None) => HttpAnswer::error(StatusCode::UPGRADE_REQUIRED, "This is a Nostr relay"),
+            (None, Some((answer, upgraded))) => {
+                let (relay, asks) = (self.relay.clone(), faults.relay_auth());
+                let limits = Some(Relay::limits());
+                self.front.serve_websocket(upgraded, limits, async move |socket| relay.serve(socket, asks).await);
+                answer
             }
-        });
-        answer
+        };
+        faults.after(answer).await
     }
 
-    fn note(&self, request: &Request<Incoming>) {
-        let mut seen = lock(&self.seen);
+    /// With the clock of the API, which a fault may have set wrong; that of the media server is right.
+    fn dated(&self, answer: Answered) -> Answered {
+        answer.map(|answer| HttpAnswer { clock: self.faults.clock(), ..answer })
+    }
+}
+
+type Mocked = State<Arc<MockService>>;
+
+type Answered = Result<HttpAnswer, ConnectionDropped>;
+
+async fn api(service: Arc<MockService>, call: ApiCall, id: String, request: Request) -> Answered {
+    service.dated(service.api(call, id, request).await)
+}
+
+async fn health(State(service): Mocked, request: Request) -> Answered {
+    api(service, ApiCall::Health, String::new(), request).await
+}
+
+async fn relay(State(service): Mocked, request: Request) -> Answered {
+    service.dated(service.relay(request).await)
+}
+
+async fn nowhere(State(service): Mocked) -> Answered {
+    service.dated(Ok(HttpAnswer::no_endpoint()))
+}
+
+async fn signal(State(service): Mocked, request: Request) -> Answered {
+    service.signal(true, request).await
+}
+
+async fn validate(State(service): Mocked, request: Request) -> Answered {
+    service.signal(false, request).await
+}
+
+/// Remembers what was asked for.
+async fn note(State(service): Mocked, request: Request, next: Next) -> Response {
+    {
+        let mut seen = lock(&service.seen);
         *seen.requests.entry(request.uri().path().to_owned()).or_default() += 1;
         if let Some(value) = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
             seen.authorization = Some(value.to_owned());
         }
     }
-}
-
-impl HttpService for MockService {
-    fn front(&self) -> &HttpFront {
-        &self.front
-    }
-
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        client: SocketAddr,
-    ) -> Result<HttpAnswer, ConnectionDropped> {
-        self.note(&request);
-        // The media server's clock is right when that of the API is wrong.
-        let (api_clock, media_clock) = (self.faults.clock(), Clock::default());
-        let (answer, clock) = match (HttpRoute::of(request.method(), request.uri().path()), &self.embedded) {
-            (HttpRoute::Api(call, id), _) => (self.api(call, id, request, client.ip()).await?, api_clock),
-            (HttpRoute::Relay, _) => (self.relay(request, client), api_clock),
-            (HttpRoute::Signal, Some(media)) => (self.signal(media, true, request).await?, media_clock),
-            (HttpRoute::Validate, Some(media)) => (self.signal(media, false, request).await?, media_clock),
-            (HttpRoute::Signal | HttpRoute::Validate, None) => (HttpAnswer::no_endpoint(), media_clock),
-            (HttpRoute::Nowhere, _) => (HttpAnswer::no_endpoint(), api_clock),
-        };
-        Ok(HttpAnswer { clock, ..answer })
-    }
+    next.run(request).await
 }

@@ -11,11 +11,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hyper::Method;
-use percent_encoding::percent_decode_str;
-
-use crate::api::wire::API_PATH;
-
 mod answer;
 mod api;
 pub mod faults;
@@ -23,12 +18,13 @@ pub mod http;
 pub mod media;
 mod mock;
 mod nip98;
+mod relay;
 pub mod serve;
 pub mod store;
 pub mod token;
 
 pub use faults::Fault;
-pub use http::{AccessLogEntry, LogSink};
+pub use http::REQUESTS;
 pub use mock::{DEMO, Mock, Options};
 
 /// Why the room store or the media server did not do what it was asked; which of them, and why.
@@ -41,7 +37,7 @@ pub enum BackendError {
     Broken(&'static str, String),
 }
 
-/// The calls of the Nests API, and the signal endpoint of the embedded media server.
+/// The calls of the Nests API, and the endpoints of the embedded media server and of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiCall {
     Create,
@@ -54,12 +50,14 @@ pub enum ApiCall {
     Health,
     /// `/rtc` and `/rtc/validate`.
     Signal,
+    /// `/relay`, when a connection is made.
+    Relay,
     /// What LiveKit tells of rooms and participants.
     Webhook,
 }
 
 /// Each call in the order of [`ApiCall`], its name in a fault and in metrics, and what a 500 to it says.
-pub const CALLS: [(ApiCall, &str, &str); 10] = [
+pub const CALLS: [(ApiCall, &str, &str); 11] = [
     (ApiCall::Create, "create", "Failed to create nest"),
     (ApiCall::Restart, "restart", "Failed to restart nest"),
     (ApiCall::Token, "token", "Failed to join nest"),
@@ -69,6 +67,7 @@ pub const CALLS: [(ApiCall, &str, &str); 10] = [
     (ApiCall::Delete, "delete", "Failed to delete nest"),
     (ApiCall::Health, "health", "Internal server error"),
     (ApiCall::Signal, "signal", "Internal server error"),
+    (ApiCall::Relay, "relay", "Internal server error"),
     (ApiCall::Webhook, "webhook", "Internal server error"),
 ];
 
@@ -83,49 +82,6 @@ impl ApiCall {
 
     pub fn failure(self) -> &'static str {
         CALLS[self as usize].2
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HttpRoute {
-    /// A call of the API and the room that it is about (empty for `create` and `health`).
-    Api(ApiCall, String),
-    Signal,
-    /// The same checks, without joining.
-    Validate,
-    Relay,
-    Nowhere,
-}
-
-impl HttpRoute {
-    pub fn of(method: &Method, path: &str) -> Self {
-        match (method.as_str(), path) {
-            (_, "/rtc" | "/livekit/rtc") => return Self::Signal,
-            (_, "/rtc/validate" | "/livekit/rtc/validate") => return Self::Validate,
-            (_, "/relay") => return Self::Relay,
-            ("GET", "/health") => return Self::Api(ApiCall::Health, String::new()),
-            _ => {}
-        }
-        let Some(rest) = path.strip_prefix(API_PATH) else { return Self::Nowhere };
-        if method == Method::PUT && matches!(rest, "" | "/") {
-            return Self::Api(ApiCall::Create, String::new());
-        }
-        let Some(rest) = rest.strip_prefix('/') else { return Self::Nowhere };
-        let (id, action) = rest.split_once('/').unwrap_or((rest, ""));
-        let call = match (method.as_str(), action) {
-            ("POST", "restart") => ApiCall::Restart,
-            ("GET", "") => ApiCall::Token,
-            ("GET", "guest") => ApiCall::Guest,
-            ("GET", "info") => ApiCall::Info,
-            ("POST", "permissions") => ApiCall::Permissions,
-            ("DELETE", "") => ApiCall::Delete,
-            ("POST", "") if id == "webhook" => ApiCall::Webhook,
-            _ => return Self::Nowhere,
-        };
-        match percent_decode_str(id).decode_utf8() {
-            Ok(id) if !id.is_empty() => Self::Api(call, id.into_owned()),
-            _ => Self::Nowhere,
-        }
     }
 }
 

@@ -105,7 +105,8 @@ const SHOWN: &[(&str, &[&str], i32, &str)] = &[
 
 #[test]
 fn every_fault_shows_what_its_help_says() {
-    for row in nostr_nests::server::faults::TABLE {
+    // A restart of a nest whose API is known asks no relay.
+    for row in nostr_nests::server::faults::TABLE.iter().filter(|row| row.name != "relay-auth") {
         assert!(SHOWN.iter().any(|(fault, ..)| fault.split('=').next() == Some(row.name)), "{} is missing", row.name);
     }
     at_once(SHOWN, |(fault, more, code, words)| {
@@ -114,6 +115,18 @@ fn every_fault_shows_what_its_help_says() {
         assert_eq!(output.code, *code, "{fault}: {output:?}");
         assert!(output.stdout.contains(words) || output.stderr.contains(words), "{fault}: {output:?}");
     });
+}
+
+#[test]
+fn a_relay_that_asks_who_is_there_gets_an_answer_if_there_is_a_key() {
+    let asked = |rest: &[&'static str]| mock().args(["mock", "--fault", "relay-auth", "--"]).args(rest).run();
+    let list = asked(&["nest", "list"]).expect(0);
+    assert!(list.stdout.starts_with("Demo nest"), "{list:?}");
+    // A bare name says nothing of the host: the key does.
+    asked(&["nest", "restart", "demo", "--publish-status"]).expect(0);
+    let host = "npub1sn0wdenkukak0d9dfczzeacvhkrgz92ak56egt7vdgzn8pv2wfqqhrjdv9";
+    let list = asked(&["env", "-u", "NEST_KEY", "nest", "list", "--host", host]);
+    assert!(list.code != 0 && list.stderr.contains("it wants to know who asks"), "{list:?}");
 }
 
 #[test]

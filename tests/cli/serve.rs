@@ -331,13 +331,47 @@ async fn each_request_is_one_line_without_secrets() {
     }
 }
 
+#[test]
+fn what_is_no_request_is_a_line_of_the_same_log() {
+    let serve = Setup::alone().args(["--log-format", "json"]).start();
+    let warnings = serve.lines_with("is not there yet", 2);
+    for (line, name) in warnings.iter().zip(["Redis", "LiveKit"]) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["level"], "warn");
+        assert!(line["message"].as_str().unwrap().starts_with(&format!("{name} is not there yet: ")), "{line}");
+    }
+    let serve = Setup::alone().start();
+    assert!(serve.lines_with("Redis", 1)[0].starts_with("warning: Redis is not there yet: "));
+}
+
+#[tokio::test]
+async fn web_clients_of_any_origin_may_call() {
+    let serve = Setup::alone().args(["--rate-limit", "1"]).start();
+    let path = "/api/v1/nests/a/restart";
+    for _ in 0..3 {
+        let asks = client().request(Method::OPTIONS, serve.url(path)).header("origin", "https://web.example");
+        let asks = asks.header("access-control-request-method", "POST");
+        let asks = asks.header("access-control-request-headers", "authorization,content-type");
+        // Such a question is no request of the API, and not counted.
+        let reply = Reply::of(asks.send().await.unwrap()).await.expect(200);
+        assert_eq!(reply.header("access-control-allow-origin"), "*");
+        assert!(reply.header("access-control-allow-methods").contains("POST"), "{reply:?}");
+        assert!(reply.header("access-control-allow-headers").contains("authorization"), "{reply:?}");
+    }
+    let request = client().post(serve.url(path)).header("origin", "https://web.example");
+    let reply = Reply::of(request.send().await.unwrap()).await.expect(401);
+    assert_eq!(reply.header("access-control-allow-origin"), "*");
+    assert_eq!(reply.header("access-control-allow-credentials"), "");
+    assert!(reply.header("access-control-expose-headers").contains("ratelimit-remaining"), "{reply:?}");
+}
+
 #[tokio::test]
 async fn metrics_count_what_was_answered() {
     let serve = Setup::alone().start();
     serve.call(&Keys::generate(), Method::POST, "/api/v1/nests/a/restart", None).await.expect(503);
     serve.get("/api/v1/nests/a/info").await.expect(503);
     let metrics = serve.get("/metrics").await.expect(200);
-    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     for line in [
         "nest_serve_requests_total{call=\"restart\",status=\"503\"} 1",
         "nest_serve_requests_total{call=\"info\",status=\"503\"} 1",

@@ -33,6 +33,7 @@ mod server_faults;
 mod server_limits;
 mod server_log;
 mod server_nip98;
+mod server_relay;
 mod server_routes;
 #[path = "../support/mod.rs"]
 mod support;

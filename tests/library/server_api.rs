@@ -5,10 +5,12 @@ use std::time::Duration;
 use nostr::Keys;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::LivekitConfig;
-use nostr_nests::server::{DEMO, Mock, Options};
+use nostr_nests::server::{DEMO, Mock, Options, REQUESTS};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::support::api_contract::{Subject, contract};
+use crate::support::log::Log;
 use crate::support::nests_api::{claims, client, signed};
 use crate::support::signal::Signal;
 
@@ -35,11 +37,6 @@ async fn error(request: reqwest::RequestBuilder) -> (u16, String) {
     let status = answer.status().as_u16();
     let body = json_of(answer).await;
     (status, body["error"].as_str().unwrap().to_owned())
-}
-
-async fn get(url: String) -> (u16, Value) {
-    let answer = client().get(url).send().await.unwrap();
-    (answer.status().as_u16(), json_of(answer).await)
 }
 
 #[tokio::test]
@@ -97,120 +94,24 @@ async fn a_restart_of_a_live_nest_makes_a_new_room_and_disconnects_people() {
 }
 
 #[tokio::test]
-async fn checks_come_in_the_order_that_clients_know() {
+async fn the_contract_is_kept() {
     let mock = mock();
-    let stranger = Keys::generate();
-    let url = |id, action| room(&mock, id, action);
-    let post = |keys, id, action| signed(keys, Method::POST, &room(&mock, id, action), None);
+    contract(&Subject { origin: mock.api(), public: mock.api() }).await;
+}
 
-    // The body before the signature, the signature before the record, the record before the rights.
-    let (status, _) = error(client().put(format!("{}/api/v1/nests", mock.api())).body("{")).await;
-    assert_eq!(status, 400);
-    assert_eq!(error(client().post(url("nowhere", "/restart"))).await, (401, "Missing Authorization header".into()));
-    assert_eq!(error(post(&stranger, "nowhere", "/restart")).await, (404, "Nest not found".into()));
-    let refused = error(post(&stranger, DEMO, "/restart")).await;
-    assert_eq!(refused, (403, "Only the host can restart the nest".into()));
-    let refused = error(signed(&stranger, Method::DELETE, &url(DEMO, ""), None)).await;
-    assert_eq!(refused, (403, "Only the host can delete the nest".into()));
-    let inactive = error(signed(&stranger, Method::GET, &url(DEMO, ""), None)).await;
+/// What is asked of a dead nest makes no room for it, and is refused in its own words.
+#[tokio::test]
+async fn a_dead_nest_stays_dead_until_it_is_restarted() {
+    let mock = mock();
+    let inactive = error(signed(&Keys::generate(), Method::GET, &room(&mock, DEMO, ""), None)).await;
     assert_eq!(inactive, (404, "Nest is no longer active".into()));
-    assert_eq!(error(client().get(url(DEMO, "/guest"))).await, (404, "Nest not found or no longer active".into()));
-    assert_eq!(error(client().get(url("nowhere", "/info"))).await, (404, "Nest not found".into()));
-    assert_eq!(error(client().get(url(DEMO, "/restart"))).await, (404, "Endpoint not found".into()));
-    assert_eq!(error(client().get(format!("{}/rtc/v1", mock.api()))).await, (404, "Endpoint not found".into()));
-    assert_eq!(mock.room(DEMO), None, "nothing of this may have created a room");
-}
-
-#[tokio::test]
-async fn a_nest_is_created_joined_described_and_deleted() {
-    let mock = mock();
-    let (host, speaker) = (Keys::generate(), Keys::generate());
-    let relays = json!(["wss://relay.example"]);
-    let base = format!("{}/api/v1/nests", mock.api());
-    let put = |body| signed(&host, Method::PUT, &base, Some(body));
-
-    let created = json_of(put(json!({ "relays": relays, "hls_stream": true })).send().await.unwrap()).await;
-    let id = created["roomId"].as_str().unwrap().to_owned();
-    assert_eq!(created.get("message"), None);
-    assert_eq!(created["endpoints"][1], format!("{}/api/v1/live/{id}/live.m3u8", mock.api()));
-    let record = mock.record(&id).unwrap();
-    assert_eq!((record.hls_stream, record.restarted_at), (true, None));
-    assert_eq!(record.speakers, [host.public_key().to_hex()]);
-
-    let url = |action: &str| room(&mock, &id, action);
-    let guest = get(url("/guest")).await.1["token"].as_str().unwrap().to_owned();
-    assert_eq!(claims(&guest)["video"]["canPublish"], false);
-    assert!(claims(&guest)["sub"].as_str().unwrap().starts_with("guest-"));
-    let _inside = Signal::join(mock.livekit(), &guest).await.unwrap();
-
-    let (_, info) = get(url("/info")).await;
+    let guest = error(client().get(room(&mock, DEMO, "/guest"))).await;
+    assert_eq!(guest, (404, "Nest not found or no longer active".into()));
+    assert_eq!(mock.room(DEMO), None);
+    let token = restart(&mock, DEMO).await["token"].as_str().unwrap().to_owned();
+    let _inside = Signal::join(mock.livekit(), &token).await.unwrap();
+    let info = json_of(client().get(room(&mock, DEMO, "/info")).send().await.unwrap()).await;
     assert_eq!(info["participantCount"], 1);
-    assert_eq!(info["host"], host.public_key().to_hex());
-    assert!(info["link"].as_str().unwrap().starts_with("naddr1"));
-    assert_eq!((&info["createdAt"], &info["status"]), (&json!(record.created_at), &json!("active")));
-
-    let participant = speaker.public_key().to_hex();
-    let token = async |keys| {
-        let answer = signed(keys, Method::GET, &url(""), None).send().await.unwrap();
-        claims(json_of(answer).await["token"].as_str().unwrap())
-    };
-    assert_eq!(token(&speaker).await["video"]["canPublish"], false);
-    let permit = async |keys: &Keys, body: Value| {
-        signed(keys, Method::POST, &url("/permissions"), Some(body)).send().await.unwrap().status().as_u16()
-    };
-    let may_speak = json!({ "participant": participant, "can_publish": true });
-    assert_eq!(permit(&speaker, may_speak.clone()).await, 403);
-    assert_eq!(permit(&host, may_speak.clone()).await, 201);
-    assert_eq!(permit(&host, may_speak).await, 204);
-    assert_eq!(token(&speaker).await["video"]["canPublish"], true);
-    assert_eq!(token(&speaker).await["video"]["roomAdmin"], false);
-    assert_eq!(permit(&host, json!({ "participant": participant, "is_admin": true })).await, 201);
-    assert_eq!(token(&speaker).await["name"], "Admin");
-    let refused = signed(
-        &speaker,
-        Method::POST,
-        &url("/permissions"),
-        Some(json!({ "participant": participant, "is_admin": false })),
-    );
-    assert_eq!(error(refused).await, (403, "Only host can manage admin permissions".into()));
-
-    let again = restart_as(&host, &url("/restart")).await;
-    assert_eq!(again["endpoints"][1], created["endpoints"][1], "the HLS choice is kept");
-    let kept = mock.record(&id).unwrap();
-    assert_eq!((kept.speakers.len(), kept.admins.len(), kept.created_at), (2, 2, record.created_at));
-
-    let deleted = signed(&host, Method::DELETE, &url(""), None).send().await.unwrap();
-    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
-    assert_eq!((mock.record(&id), mock.room(&id)), (None, None));
-}
-
-async fn restart_as(keys: &Keys, url: &str) -> Value {
-    json_of(signed(keys, Method::POST, url, None).send().await.unwrap()).await
-}
-
-#[tokio::test]
-async fn bodies_are_validated_in_upstreams_words() {
-    let mock = mock();
-    let base = format!("{}/api/v1/nests", mock.api());
-    let many = vec!["wss://r"; 11];
-    for (body, text) in [
-        (json!({}), "\"relays\" is required"),
-        (json!({ "relays": [] }), "At least one relay is required"),
-        (json!({ "relays": many }), "Maximum 10 relays allowed"),
-        (json!({ "relays": ["https://r"] }), "Relays must be valid WebSocket URLs"),
-        (json!({ "relays": ["wss://r"], "hls_stream": "yes" }), "hls_stream must be a boolean"),
-        (json!({ "relays": ["wss://r"], "title": "x" }), "\"title\" is not allowed"),
-    ] {
-        assert_eq!(error(signed(mock.host(), Method::PUT, &base, Some(body))).await, (400, text.into()));
-    }
-    let url = room(&mock, DEMO, "/permissions");
-    for (body, text) in [
-        (json!({}), "Participant pubkey is required"),
-        (json!({ "participant": "npub1" }), "Participant must be a valid hex pubkey"),
-        (json!({ "participant": "a".repeat(64), "can_publish": 1 }), "can_publish must be a boolean"),
-    ] {
-        assert_eq!(error(signed(mock.host(), Method::POST, &url, Some(body))).await, (400, text.into()));
-    }
 }
 
 #[tokio::test]
@@ -261,23 +162,19 @@ async fn the_demo_nest_is_on_the_relay() {
 
 #[tokio::test]
 async fn requests_are_logged_without_secrets() {
-    use std::sync::{Arc, Mutex};
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let sink = lines.clone();
-    let log: nostr_nests::server::LogSink = Arc::new(move |line| sink.lock().unwrap().push(line));
-    let mock = Mock::start(Options { log: Some(log), ..Options::default() }).unwrap();
+    let (log, _listening) = Log::listen();
+    let mock = mock();
     let answer = restart(&mock, DEMO).await;
     let token = answer["token"].as_str().unwrap();
     let _signal = Signal::join(mock.livekit(), token).await.unwrap();
     let _ = Signal::join(mock.livekit(), &format!("{token}x")).await;
-    let lines = lines.lock().unwrap();
+    let lines = log.of(REQUESTS);
     let sid = mock.room(DEMO).unwrap().sid;
-    assert_eq!(lines[0].note, format!("restart demo no room → {sid}"));
-    assert_eq!((lines[1].path.as_str(), lines[1].status), ("/rtc", Some(101)));
-    assert_eq!((lines[2].status, lines[2].note.as_str()), (Some(401), "join refused"));
-    let text = format!("{lines:?} {}", lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+    assert!(lines[0].contains(&format!("note=\"restart demo no room → {sid}\"")), "{}", lines[0]);
+    assert!(lines[1].starts_with(" status=101 method=GET path=\"/rtc\""), "{}", lines[1]);
+    assert!(lines[2].contains("status=401") && lines[2].contains("note=\"join refused\""), "{}", lines[2]);
     for secret in [token, "eyJ", "Nostr ", "access_token"] {
-        assert!(!text.contains(secret), "{secret} in {text}");
+        assert!(!log.all().contains(secret), "{secret} in {}", log.all());
     }
 }
 

@@ -1,35 +1,35 @@
-//! Which call of the API a request is, and the ids of new rooms.
+//! The calls of the API, where they are found, and the ids of new rooms.
 
-use nostr_nests::server::{ApiCall, CALLS, HttpRoute, random_uuid};
+use nostr_nests::server::{CALLS, Mock, Options, random_uuid};
+
+use crate::support::nests_api::client;
 
 #[test]
 fn calls_are_listed_in_their_order() {
     assert!(CALLS.iter().enumerate().all(|(index, (call, ..))| *call as usize == index));
 }
 
-#[test]
-fn requests_find_their_call() {
-    let api = |call, id: &str| HttpRoute::Api(call, id.into());
-    for (method, path, route) in [
-        ("PUT", "/api/v1/nests", api(ApiCall::Create, "")),
-        ("POST", "/api/v1/nests/a/restart", api(ApiCall::Restart, "a")),
-        ("GET", "/api/v1/nests/a%20b%2Fc", api(ApiCall::Token, "a b/c")),
-        ("GET", "/api/v1/nests/a/guest", api(ApiCall::Guest, "a")),
-        ("GET", "/api/v1/nests/a/info", api(ApiCall::Info, "a")),
-        ("POST", "/api/v1/nests/a/permissions", api(ApiCall::Permissions, "a")),
-        ("DELETE", "/api/v1/nests/a", api(ApiCall::Delete, "a")),
-        ("POST", "/api/v1/nests/webhook", api(ApiCall::Webhook, "webhook")),
-        ("GET", "/health", api(ApiCall::Health, "")),
-        ("GET", "/rtc", HttpRoute::Signal),
-        ("GET", "/livekit/rtc/validate", HttpRoute::Validate),
-        ("GET", "/rtc/v1", HttpRoute::Nowhere),
-        ("GET", "/relay", HttpRoute::Relay),
-        ("GET", "/api/v1/nests/a/restart", HttpRoute::Nowhere),
-        ("POST", "/api/v1/nestsa/restart", HttpRoute::Nowhere),
-        ("GET", "/api/v1/nests/%ff", HttpRoute::Nowhere),
-        ("GET", "/", HttpRoute::Nowhere),
+/// What is nowhere is in the contract of the API.
+#[tokio::test]
+async fn requests_find_their_call() {
+    let mock = Mock::start(Options::default()).unwrap();
+    for (method, path, call) in [
+        ("PUT", "/api/v1/nests", "create"),
+        ("PUT", "/api/v1/nests/", "create"),
+        ("POST", "/api/v1/nests/a/restart", "restart"),
+        ("GET", "/api/v1/nests/a%20b%2Fc", "token"),
+        ("GET", "/api/v1/nests/a/guest", "guest"),
+        ("GET", "/api/v1/nests/a/info", "info"),
+        ("POST", "/api/v1/nests/a/permissions", "permissions"),
+        ("DELETE", "/api/v1/nests/a", "delete"),
+        ("GET", "/health", "health"),
+        ("GET", "/rtc", "signal"),
+        ("GET", "/livekit/rtc/validate", "signal"),
+        ("GET", "/relay", "relay"),
     ] {
-        assert_eq!(HttpRoute::of(&method.parse().unwrap(), path), route, "{method} {path}");
+        mock.set_faults(vec![format!("status=418@{call}").parse().unwrap()]);
+        let request = client().request(method.parse().unwrap(), format!("{}{path}", mock.api()));
+        assert_eq!(request.send().await.unwrap().status(), 418, "{method} {path}");
     }
 }
 

@@ -11,10 +11,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt as _;
 
+use crate::support::api_contract::{Subject, contract};
 use crate::support::livekit::{LiveKit, Spec};
 use crate::support::nests_api::claims;
 use crate::support::redis::Redis;
-use crate::support::serve::{KEY, SECRET, Serve, Setup};
+use crate::support::serve::{KEY, PUBLIC, SECRET, Serve, Setup};
 use crate::support::signal::Signal;
 
 /// Everything that a nest needs.
@@ -290,37 +291,9 @@ async fn use_renews_a_record() {
 
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
-async fn every_call_does_what_clients_know() {
+async fn the_contract_is_kept() {
     let scene = Scene::new();
-    let (id, guest) = (scene.serve.create(&scene.host).await, Keys::generate());
-    let path = |rest: &str| format!("/api/v1/nests/{id}{rest}");
-    let hex = guest.public_key().to_hex();
-    let host = &scene.host;
-
-    let refused = scene.serve.call(&guest, Method::POST, &path("/restart"), None).await.expect(403);
-    assert_eq!(refused.json()["error"], "Only the host can restart the nest");
-    scene.serve.call(&guest, Method::DELETE, &path(""), None).await.expect(403);
-    scene.serve.restart(host, "nowhere").await.expect(404);
-
-    let permit = json!({ "participant": hex, "can_publish": true });
-    scene.serve.call(&guest, Method::POST, &path("/permissions"), Some(permit.clone())).await.expect(403);
-    scene.serve.call(host, Method::POST, &path("/permissions"), Some(permit.clone())).await.expect(201);
-    scene.serve.call(host, Method::POST, &path("/permissions"), Some(permit)).await.expect(204);
-    let bad = scene.serve.call(host, Method::POST, &path("/permissions"), Some(json!({}))).await.expect(400);
-    assert_eq!(bad.json()["error"], "Participant pubkey is required");
-    assert_eq!(claims(&scene.token(&guest, &id).await)["video"]["canPublish"], true);
-
-    // A restart keeps what was permitted.
-    scene.restart(&id).await;
-    let info = scene.serve.get(&path("/info")).await.expect(200).json();
-    assert_eq!(info["speakers"], json!([host.public_key().to_hex(), hex]));
-    assert_eq!((&info["status"], &info["participantCount"]), (&json!("active"), &json!(0)));
-    assert!(info["restartedAt"].as_i64().unwrap() >= info["createdAt"].as_i64().unwrap());
-
-    scene.serve.call(host, Method::DELETE, &path(""), None).await.expect(204);
-    assert_eq!((scene.record(&id).await, scene.sid(&id).await), (None, None));
-    scene.serve.call(host, Method::DELETE, &path(""), None).await.expect(404);
-    scene.serve.get(&path("/info")).await.expect(404);
+    contract(&Subject { origin: scene.serve.url(""), public: PUBLIC.into() }).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the tests and the benchmarks share.
 #![allow(dead_code, reason = "each of them uses a part")]
 
+pub mod api_contract;
 pub mod arbitrary;
 pub mod check;
 pub mod current;
@@ -8,6 +9,7 @@ pub mod fake_livekit;
 pub mod following;
 pub mod keys;
 pub mod livekit;
+pub mod log;
 pub mod media_contract;
 pub mod nest;
 pub mod nests_api;

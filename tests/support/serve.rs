@@ -86,13 +86,14 @@ impl Setup {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let first = log.recv_timeout(Duration::from_secs(10)).expect("it says where it listens");
-        let address = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{first}"));
+        let (_, address) = first.split_once("listening on ").unwrap_or_else(|| panic!("{first}"));
+        let address = address.trim_end_matches(['"', '}']);
         Serve { origin: format!("http://{address}"), public, log, child, _home: self.home }
     }
 }
 
 /// The origin that clients sign, unless told otherwise: proxies are not what is tested.
-const PUBLIC: &str = "https://nests.example";
+pub const PUBLIC: &str = "https://nests.example";
 
 /// A running process; it ends when dropped.
 pub struct Serve {

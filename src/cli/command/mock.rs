@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::prelude::*;
+use crate::cli::terminal::LogStyle;
 use crate::commands::mock::{self, MockError, MockRequest, SearchPath};
 use crate::key::file;
 use crate::reporter::Reporter as _;
@@ -65,17 +65,10 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
     let livekit = livekit(&args).await?;
     let alone = args.command.is_empty();
     let state = if args.fault.iter().any(Fault::needs_a_room) { "runs" } else { "is dead" };
-    // Around a command the requests are detail: the command is what one wants to see.
-    let level = u8::from(!alone);
     let terminal = &app.terminal;
-    let log = terminal.clone();
-    let request = MockRequest {
-        listen: args.listen,
-        faults: args.fault,
-        livekit,
-        command: args.command,
-        log: Some(Arc::new(move |line| log.detail(level, &line.brief()))),
-    };
+    // Around a command the requests are detail: the command is what one wants to see.
+    terminal.print_log(LogStyle::Brief(u8::from(!alone)));
+    let request = MockRequest { listen: args.listen, faults: args.fault, livekit, command: args.command };
     let own = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let search = SearchPath { own, path: app.sources.search_path().unwrap_or_default() };
     let announce = |mock: &Mock| {

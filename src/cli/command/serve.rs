@@ -3,17 +3,18 @@
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{FromArgMatches as _, ValueEnum};
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use tracing::{info, warn};
 
 use super::prelude::*;
 use crate::cli::args::{lifetime, serve_variable, variable};
 use crate::cli::settings::Sources;
+use crate::cli::terminal::LogStyle;
 use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
@@ -119,29 +120,26 @@ pub enum LogFormat {
 
 /// Serves until interrupted, then finishes what is under way.
 pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
-    let terminal = &app.terminal;
     no_password_among_arguments(&args, &app.sources)?;
     // Flags and variables count before the file.
     let mut args = app.sources.serve();
     args.update_from_arg_matches(&app.sources.given).map_err(|error| Failure::usage(error.to_string()))?;
-    let log = terminal.clone();
-    let settings = ServeSettings {
-        log: match args.log_format.unwrap_or_default() {
-            LogFormat::Text => Arc::new(move |entry| log.status(&clean(&entry.to_string()))),
-            LogFormat::Json => Arc::new(move |entry| log.status(&entry.json().to_string())),
-        },
-        ..settings(&args, &app.sources).await?
+    let settings = settings(&args, &app.sources).await?;
+    let style = match args.log_format.unwrap_or_default() {
+        LogFormat::Text => LogStyle::Text,
+        LogFormat::Json => LogStyle::Json,
     };
+    app.terminal.print_log(style);
     let tell = |event: ServeEvent<'_>| match event {
-        ServeEvent::Listening(address) => terminal.status(&format!("listening on {address}")),
+        ServeEvent::Listening(address) => info!("listening on {address}"),
         ServeEvent::Backends(health) => {
             for (name, result) in [("Redis", &health.redis), ("LiveKit", &health.livekit)] {
                 if let Err(why) = result {
-                    terminal.warn(&format!("{name} is not there yet: {why}"));
+                    warn!("{name} is not there yet: {why}");
                 }
             }
         }
-        ServeEvent::Stopping => terminal.status("stopping: finishing what is under way"),
+        ServeEvent::Stopping => info!("stopping: finishing what is under way"),
     };
     serve::run(args.listen.unwrap_or(LISTEN), settings, tell, &app.stop).await.map(|()| 0).map_err(|error| {
         let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
@@ -182,7 +180,6 @@ async fn settings(args: &ServeArgs, sources: &Sources<'_>) -> Result<ServeSettin
         address_quota: quota(args.rate_limit, RATE),
         key_quota: quota(args.key_rate_limit, KEY_RATE),
         connections: args.max_connections.unwrap_or(CONNECTIONS).max(1) as usize,
-        log: Arc::new(|_| {}),
     })
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "this is the module that prints")]
 
 mod drain;
+mod log;
 mod style;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use self::drain::Drain;
+pub(super) use self::log::LogStyle;
 pub(super) use self::style::{Paint, clean, clean_json};
 use super::args::Format;
 use super::messages::errors::Failure;

@@ -3,8 +3,13 @@
 mod restart;
 mod tokens;
 
+use std::future::Future;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
+use axum::routing::{MethodFilter, on};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
@@ -21,16 +26,53 @@ use url::Url;
 use self::restart::Lease;
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
-use super::http::{Quota, RateAllowance, RateLimiter};
+use super::http::{ConnectionDropped, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
 use super::store::{self, Record, RoomStore};
 use super::token::RoomConfig;
 use super::{ApiCall, BackendError, random_uuid};
-use crate::api::wire::{Create, Info, Permissions, TokenAnswer};
+use crate::api::wire::{API_PATH, Create, Info, Permissions, TokenAnswer};
 use crate::clock::{Clock, rfc3339};
 
 pub(super) use self::tokens::DEPARTURE_TIMEOUT_S;
+
+/// The calls, and where they are below [`API_PATH`]; a slash at the end changes nothing.
+const ROUTES: [(ApiCall, MethodFilter, &str); 8] = [
+    (ApiCall::Create, MethodFilter::PUT, ""),
+    (ApiCall::Restart, MethodFilter::POST, "/{id}/restart"),
+    (ApiCall::Token, MethodFilter::GET, "/{id}"),
+    (ApiCall::Guest, MethodFilter::GET, "/{id}/guest"),
+    (ApiCall::Info, MethodFilter::GET, "/{id}/info"),
+    (ApiCall::Permissions, MethodFilter::POST, "/{id}/permissions"),
+    (ApiCall::Delete, MethodFilter::DELETE, "/{id}"),
+    (ApiCall::Webhook, MethodFilter::POST, "/webhook"),
+];
+
+/// The routes of the API to a handler, which is told the call and the id of the nest (empty for `create` and `webhook`).
+pub(super) fn routes<S, H, F>(handler: H) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    H: Fn(S, ApiCall, String, Request) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<HttpAnswer, ConnectionDropped>> + Send,
+{
+    let mut router = Router::new();
+    for (call, method, path) in ROUTES {
+        let answer = move |State(service): State<S>, params: Result<RawPathParams, RawPathParamsRejection>, request| async move {
+            // An id that is empty, or no UTF-8, is that of no nest.
+            let id = match params.as_ref().map(|params| params.iter().next()) {
+                Ok(None) => String::new(),
+                Ok(Some((_, id))) if !id.is_empty() => id.to_owned(),
+                _ => return Ok(HttpAnswer::no_endpoint()),
+            };
+            handler(service, call, id, request).await
+        };
+        for end in ["", "/"] {
+            router = router.route(&format!("{API_PATH}{path}{end}"), on(method, answer));
+        }
+    }
+    router
+}
 
 /// How often a change starts over because the record was changed at the same moment.
 const ATTEMPTS: usize = 10;
@@ -112,7 +154,7 @@ impl ApiRequest {
             ApiCall::Guest => self.guest().await,
             ApiCall::Info => self.info().await,
             ApiCall::Webhook => self.webhook().await,
-            ApiCall::Health | ApiCall::Signal => Ok(self.health()),
+            ApiCall::Health | ApiCall::Signal | ApiCall::Relay => Ok(self.health()),
             ApiCall::Restart => self.restart(&self.signer(key_budget).await?).await,
             ApiCall::Token => self.token(&self.signer(key_budget).await?).await,
             ApiCall::Delete => self.delete(&self.signer(key_budget).await?).await,

@@ -60,6 +60,11 @@ impl ActiveFaults {
         self.0.contains(&Kind::LivekitDown)
     }
 
+    /// Whether the relay serves only those who say who they are.
+    pub(in crate::server) fn relay_auth(&self) -> bool {
+        self.0.contains(&Kind::RelayAuth)
+    }
+
     /// After the request was carried out: changes the answer, or keeps it back.
     pub(in crate::server) async fn after(&self, mut answer: HttpAnswer) -> Result<HttpAnswer, ConnectionDropped> {
         for kind in &self.0 {

@@ -25,7 +25,7 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Only(ApiCall),
-    /// All but the media server's own endpoint.
+    /// All but the endpoints of the media server and of the relay.
     Api,
     All,
 }
@@ -64,6 +64,7 @@ pub enum Kind {
     LostRecord,
     RedisHang(Option<Duration>),
     LivekitDown,
+    RelayAuth,
     /// The clock is so many milliseconds ahead.
     ClockAhead(i64),
     /// The clock stands at the beginning of this year.
@@ -122,6 +123,7 @@ pub const TABLE: &[FaultRow] = &[
     row("redis-hang", "[=TIME]", "requests that hang until the store is back after TIME (never), and are carried out then", Scope::Api,
         |v| if v.is_empty() { Some(Kind::RedisHang(None)) } else { duration(v).map(|time| Kind::RedisHang(Some(time))) }),
     row("livekit-down", "", "a media server that is down: nests look inactive, restarts fail", Scope::All, |v| bare(v, Kind::LivekitDown)),
+    row("relay-auth", "", "a relay that wants to know who asks (NIP-42)", Scope::Only(ApiCall::Relay), |v| bare(v, Kind::RelayAuth)),
     row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, clock),
 ];
 
@@ -182,7 +184,7 @@ impl Faults {
         let mut faults = lock(&self.0);
         let struck = faults.iter_mut().filter(|fault| match fault.scope {
             Scope::Only(only) => only == call,
-            Scope::Api => call != ApiCall::Signal,
+            Scope::Api => !matches!(call, ApiCall::Signal | ApiCall::Relay),
             Scope::All => true,
         });
         ActiveFaults(struck.filter_map(Fault::strike).collect())

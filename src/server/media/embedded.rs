@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use axum::extract::Request;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hyper::body::Incoming;
+use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use livekit_protocol::signal_request::Message as Asked;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
@@ -17,17 +16,14 @@ use livekit_protocol::{
     Room, ServerInfo, SignalRequest, SignalResponse,
 };
 use prost::Message as _;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message as Frame};
 use url::form_urlencoded;
 
 use super::{BackendError, MediaServer};
 use crate::clock::Clock;
 use crate::server::answer::HttpAnswer;
-use crate::server::http::{HttpFront, upgrade_to_websocket};
+use crate::server::http::{HttpFront, ServerSocket, upgrade_to_websocket};
 use crate::server::token::{Claims, Issuer};
 use crate::server::{lock, random_text};
 
@@ -185,9 +181,9 @@ impl Embedded {
     }
 
     /// Joins and stays until the client leaves or is thrown out.
-    async fn participate<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn participate(
         &self,
-        socket: &mut WebSocketStream<S>,
+        socket: &mut ServerSocket,
         room: &str,
         claims: &Claims,
         version: &str,
@@ -353,7 +349,7 @@ pub(in crate::server) const VERSION: &str = concat!("nest-mock ", env!("CARGO_PK
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// `/rtc/validate`: whether a token would be let in.
-pub(in crate::server) fn validate(media: &Embedded, request: &Request<Incoming>) -> HttpAnswer {
+pub(in crate::server) fn validate(media: &Embedded, request: &Request) -> HttpAnswer {
     match admit(media, request) {
         Ok(_) => HttpAnswer::text(StatusCode::OK, PLAIN, "success"),
         Err(error) => refused(&error),
@@ -365,7 +361,7 @@ pub(in crate::server) fn connect(
     front: &HttpFront,
     media: Arc<Embedded>,
     version: String,
-    mut request: Request<Incoming>,
+    mut request: Request,
 ) -> HttpAnswer {
     let upgrade = upgrade_to_websocket(&mut request);
     let ((room, claims), (answer, upgraded)) = match (admit(&media, &request), upgrade) {
@@ -376,18 +372,15 @@ pub(in crate::server) fn connect(
         (_, None) => return HttpAnswer::empty(StatusCode::NOT_FOUND),
     };
     let note = format!("{} joins {room}", claims.sub);
-    front.spawn(async move {
-        if let Ok(stream) = upgraded.await {
-            let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
-            // An error is a client that has gone.
-            let _ = media.participate(&mut socket, &room, &claims, &version).await;
-            let _ = socket.close(None).await;
-        }
+    front.serve_websocket(upgraded, None, async move |mut socket| {
+        // An error is a client that has gone.
+        let _ = media.participate(&mut socket, &room, &claims, &version).await;
+        let _ = socket.close(None).await;
     });
     answer.note(note)
 }
 
-fn admit(media: &Embedded, request: &Request<Incoming>) -> Result<(String, Claims), JoinError> {
+fn admit(media: &Embedded, request: &Request) -> Result<(String, Claims), JoinError> {
     let mut query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = match header {

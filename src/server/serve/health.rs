@@ -1,20 +1,22 @@
-//! What the server tells its operator: whether what is behind the API answers (`/health`), and in the text format of
-//! Prometheus what was answered (`/metrics`).
+//! What the server tells its operator: whether what is behind the API answers (`/health`), and for Prometheus what was
+//! answered (`/metrics`).
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 use url::Url;
 
 use super::NestServer;
 use crate::clock::{Clock, rfc3339};
 use crate::server::answer::{HttpAnswer, RETRY_S};
-use crate::server::lock;
 
 /// How long an answer of Redis and LiveKit is as good as new: those who ask often cost nothing.
 const FRESH: Duration = Duration::from_millis(250);
@@ -71,62 +73,55 @@ pub(super) fn health(health: &BackendHealth, endpoint: &Url) -> HttpAnswer {
 /// Upper ends of the buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5];
 
-#[derive(Debug, Default)]
-pub struct Metrics(Mutex<Calls>);
+/// One label, a name and a value.
+type Label<T = &'static str> = [(&'static str, T); 1];
 
-type Calls = BTreeMap<&'static str, Answers>;
+/// What was answered since the start.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<(Label, Label<u16>), Counter>,
+    seconds: Family<Label, Histogram, fn() -> Histogram>,
+    connections: Gauge,
+    up: Family<Label, Gauge>,
+}
 
-#[derive(Debug, Default)]
-struct Answers {
-    statuses: BTreeMap<u16, u64>,
-    buckets: [u64; BUCKETS.len()],
-    count: u64,
-    seconds: f64,
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("nest_serve"),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(seconds),
+            connections: Gauge::default(),
+            up: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("requests", "Requests that were answered", metrics.requests.clone());
+        registry.register(
+            "request_seconds",
+            "From the head of a request to that of its answer",
+            metrics.seconds.clone(),
+        );
+        registry.register("connections", "Connections that are open", metrics.connections.clone());
+        registry.register("up", "Whether what is behind the API answers", metrics.up.clone());
+        metrics
+    }
 }
 
 impl Metrics {
-    pub fn answered(&self, call: &'static str, status: u16, elapsed: Duration) {
-        let seconds = elapsed.as_secs_f64();
-        let mut calls = lock(&self.0);
-        let answers = calls.entry(call).or_default();
-        *answers.statuses.entry(status).or_default() += 1;
-        for (count, _) in answers.buckets.iter_mut().zip(BUCKETS).filter(|(_, end)| seconds <= *end) {
-            *count += 1;
-        }
-        answers.count += 1;
-        answers.seconds += seconds;
+    pub fn answered(&self, call: &'static str, status: u16, time: Duration) {
+        self.requests.get_or_create(&([("call", call)], [("status", status)])).inc();
+        self.seconds.get_or_create(&[("call", call)]).observe(time.as_secs_f64());
     }
 
+    /// In the format of `OpenMetrics` 1.0, which Prometheus reads.
     pub fn text(&self, health: &BackendHealth, connections: usize) -> String {
-        let (calls, mut text) = (lock(&self.0), String::new());
-        // Writing into a string does not fail.
-        let _ = write_metrics(&mut text, &calls, health, connections);
+        self.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
+        self.up.get_or_create(&[("service", "redis")]).set(health.redis.is_ok().into());
+        self.up.get_or_create(&[("service", "livekit")]).set(health.livekit.is_ok().into());
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing into a string does not fail");
         text
     }
-}
-
-fn write_metrics(out: &mut String, calls: &Calls, health: &BackendHealth, connections: usize) -> fmt::Result {
-    let name = "nest_serve_requests_total";
-    writeln!(out, "# HELP {name} Requests that were answered.\n# TYPE {name} counter")?;
-    for (call, answers) in calls {
-        for (status, count) in &answers.statuses {
-            writeln!(out, "{name}{{call=\"{call}\",status=\"{status}\"}} {count}")?;
-        }
-    }
-    let name = "nest_serve_request_seconds";
-    writeln!(out, "# HELP {name} From the head of a request to that of its answer.\n# TYPE {name} histogram")?;
-    for (call, answers) in calls {
-        for (count, end) in answers.buckets.iter().zip(BUCKETS) {
-            writeln!(out, "{name}_bucket{{call=\"{call}\",le=\"{end}\"}} {count}")?;
-        }
-        writeln!(out, "{name}_bucket{{call=\"{call}\",le=\"+Inf\"}} {}", answers.count)?;
-        writeln!(out, "{name}_sum{{call=\"{call}\"}} {}", answers.seconds)?;
-        writeln!(out, "{name}_count{{call=\"{call}\"}} {}", answers.count)?;
-    }
-    let name = "nest_serve_connections";
-    writeln!(out, "# HELP {name} Connections that are open.\n# TYPE {name} gauge\n{name} {connections}")?;
-    let name = "nest_serve_up";
-    writeln!(out, "# HELP {name} Whether what is behind the API answers.\n# TYPE {name} gauge")?;
-    writeln!(out, "{name}{{service=\"redis\"}} {}", u8::from(health.redis.is_ok()))?;
-    writeln!(out, "{name}{{service=\"livekit\"}} {}", u8::from(health.livekit.is_ok()))
 }

@@ -4,29 +4,31 @@ mod health;
 pub mod proxy;
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
-use hyper::header::CACHE_CONTROL;
-use hyper::http::request::Parts;
-use hyper::{HeaderMap, Request, StatusCode};
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::routing::get;
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use hyper::{Method, StatusCode};
 use ipnet::IpNet;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tower_http::cors::{Any, CorsLayer};
 use url::Url;
 
 pub use self::health::{BackendHealth, Metrics};
 pub(crate) use self::proxy::{network, public_endpoint, public_origin};
 use super::answer::HttpAnswer;
-use super::api::{ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
+use super::api::{self, ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
 pub(crate) use super::http::Quota;
-use super::http::{self, ConnectionDropped, HttpFront, HttpLimits, HttpService, LogSink, RateAllowance, RateLimiter};
+use super::http::{ClientIp, ConnectionDropped, HttpFront, HttpLimits, RateAllowance, RateLimiter};
 use super::media::{Livekit, LivekitConfig};
 use super::store::{Redis, RedisConfig};
-use super::{ApiCall, BackendError, HttpRoute};
+use super::{ApiCall, BackendError};
 use crate::clock::Clock;
 
 /// The longest head of a request to the API, in bytes: a signature has less than 2000.
@@ -55,19 +57,17 @@ pub(crate) struct ServeSettings {
     /// How much a key may ask for; `None`: no limit.
     pub(crate) key_quota: Option<Quota>,
     pub(crate) connections: usize,
-    pub(crate) log: LogSink,
 }
 
 pub(crate) struct NestServer {
     nests: Arc<NestsApi>,
     origin: String,
     endpoint: Url,
-    trusted: Vec<IpNet>,
     address_limit: Option<(Quota, RateLimiter<IpAddr>)>,
     /// When it was asked for, and what it was.
     health: Mutex<Option<(Instant, BackendHealth)>>,
     metrics: Metrics,
-    front: HttpFront,
+    front: Arc<HttpFront>,
 }
 
 impl NestServer {
@@ -82,55 +82,30 @@ impl NestServer {
             mimic_upstream: false,
             key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::default())),
         };
-        let limits = HttpLimits { connections: settings.connections, body: BODY_LIMIT, arrival: ARRIVAL };
+        let ServeSettings { connections, trusted, .. } = settings;
+        let limits = HttpLimits { connections, body: BODY_LIMIT, arrival: ARRIVAL, trusted };
         Ok(Arc::new(Self {
             nests: Arc::new(nests),
             origin: settings.origin,
             endpoint: settings.endpoint,
-            trusted: settings.trusted,
             address_limit: settings.address_quota.map(|quota| (quota, RateLimiter::default())),
             health: Mutex::default(),
             metrics: Metrics::default(),
-            front: HttpFront::new(limits, Some(settings.log)),
+            front: HttpFront::new(limits),
         }))
     }
 
     /// Serves until `stop` is ready, then finishes what is under way, but not for longer than `grace`.
     pub(crate) async fn run(self: &Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>, grace: Duration) {
-        http::serve(self, listener, stop, grace).await;
-    }
-
-    /// What kind of request it was, for the metrics, and its answer.
-    async fn route(&self, head: Parts, body: Incoming, client_ip: IpAddr) -> (&'static str, HttpAnswer) {
-        let path = head.uri.path();
-        match (head.method.as_str(), path) {
-            ("GET", "/health") => return ("health", health::health(&self.backend_health().await, &self.endpoint)),
-            ("GET", "/health/alive") => return ("health", HttpAnswer::json(StatusCode::OK, &json!({ "alive": true }))),
-            ("GET", "/metrics") => {
-                let text = self.metrics.text(&self.backend_health().await, self.front.open_connections());
-                return ("metrics", HttpAnswer::text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text));
-            }
-            _ => {}
-        }
-        match HttpRoute::of(&head.method, path) {
-            HttpRoute::Api(call, id) if call != ApiCall::Health => {
-                // LiveKit is not limited.
-                let budget = if call == ApiCall::Webhook { None } else { self.count(client_ip) };
-                let answer = match budget {
-                    Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
-                    _ => self.api(call, id, head, body).await,
-                };
-                let tighter = budget.map(|budget| budget.tighter(answer.key_budget)).or(answer.key_budget);
-                (call.name(), answer.header(CACHE_CONTROL, "no-store").with_budget(tighter))
-            }
-            _ => {
-                let answer = match self.count(client_ip) {
-                    Some(budget) if budget.exceeded => HttpAnswer::too_many(budget).with_budget(Some(budget)),
-                    _ => HttpAnswer::no_endpoint(),
-                };
-                ("nowhere", answer)
-            }
-        }
+        let routes = api::routes(api)
+            .route("/health", get(health))
+            .route("/health/alive", get(alive))
+            .route("/metrics", get(metrics))
+            .fallback(nowhere)
+            .method_not_allowed_fallback(nowhere)
+            .layer(cors())
+            .with_state(self.clone());
+        self.front.serve(routes, listener, stop, grace).await;
     }
 
     fn count(&self, client_ip: IpAddr) -> Option<RateAllowance> {
@@ -138,7 +113,8 @@ impl NestServer {
         Some(limiter.count(*quota, proxy::bucket(client_ip)))
     }
 
-    async fn api(&self, call: ApiCall, id: String, head: Parts, body: Incoming) -> HttpAnswer {
+    async fn api(&self, call: ApiCall, id: String, request: Request) -> HttpAnswer {
+        let (head, body) = request.into_parts();
         let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
         if headers + path > HEAD_LIMIT {
@@ -156,26 +132,72 @@ impl NestServer {
             |in_time| in_time.unwrap_or_else(|_| HttpAnswer::unavailable().note("took too long")),
         )
     }
+
+    /// Counts an answer to this `call` for the metrics.
+    async fn measured(&self, call: &'static str, answer: impl Future<Output = HttpAnswer>) -> HttpAnswer {
+        let begun = Instant::now();
+        let answer = answer.await;
+        self.metrics.answered(call, answer.status.as_u16(), begun.elapsed());
+        answer
+    }
 }
 
-impl HttpService for NestServer {
-    fn front(&self) -> &HttpFront {
-        &self.front
-    }
+/// Web clients at any origin may call, and read how much they may still ask for. They send no cookies.
+fn cors() -> CorsLayer {
+    let told = ["date", "retry-after", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining", "ratelimit-reset"];
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers(told.map(HeaderName::from_static))
+        .max_age(Duration::from_hours(1))
+}
 
-    fn client(&self, connected: SocketAddr, headers: &HeaderMap) -> SocketAddr {
-        SocketAddr::new(proxy::client_ip(connected.ip(), headers, &self.trusted), connected.port())
-    }
+type Server = State<Arc<NestServer>>;
 
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        client: SocketAddr,
-    ) -> Result<HttpAnswer, ConnectionDropped> {
-        let begun = Instant::now();
-        let (head, body) = request.into_parts();
-        let (call, answer) = self.route(head, body, client.ip()).await;
-        self.metrics.answered(call, answer.status.as_u16(), begun.elapsed());
-        Ok(answer)
-    }
+async fn api(
+    server: Arc<NestServer>,
+    call: ApiCall,
+    id: String,
+    request: Request,
+) -> Result<HttpAnswer, ConnectionDropped> {
+    let answer = async {
+        // LiveKit is not limited.
+        let client = request.extensions().get().filter(|_| call != ApiCall::Webhook);
+        let budget = client.and_then(|ClientIp(ip)| server.count(*ip));
+        let answer = match budget {
+            Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
+            _ => server.api(call, id, request).await,
+        };
+        let tighter = budget.map(|budget| budget.tighter(answer.key_budget)).or(answer.key_budget);
+        answer.header(CACHE_CONTROL, "no-store").with_budget(tighter)
+    };
+    Ok(server.measured(call.name(), answer).await)
+}
+
+async fn health(State(server): Server) -> HttpAnswer {
+    let answer = async { health::health(&server.backend_health().await, &server.endpoint) };
+    server.measured("health", answer).await
+}
+
+async fn alive(State(server): Server) -> HttpAnswer {
+    server.measured("health", async { HttpAnswer::json(StatusCode::OK, &json!({ "alive": true })) }).await
+}
+
+async fn metrics(State(server): Server) -> HttpAnswer {
+    let answer = async {
+        let text = server.metrics.text(&server.backend_health().await, server.front.open_connections());
+        HttpAnswer::text(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    };
+    server.measured("metrics", answer).await
+}
+
+async fn nowhere(State(server): Server, Extension(ClientIp(ip)): Extension<ClientIp>) -> HttpAnswer {
+    let answer = async {
+        match server.count(ip) {
+            Some(budget) if budget.exceeded => HttpAnswer::too_many(budget).with_budget(Some(budget)),
+            _ => HttpAnswer::no_endpoint(),
+        }
+    };
+    server.measured("nowhere", answer).await
 }
