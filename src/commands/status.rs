@@ -139,9 +139,9 @@ pub async fn follow(
             }
         }
         let Some(first) = nests.first() else { return Ok(()) };
-        let relays = nests
-            .iter()
-            .fold(job.relays(&first.room), |relays, nest| relays.also(job.relays(&nest.room).list().to_vec()));
+        let relays = nests.iter().fold(job.relays(&first.room, first.room.host), |relays, nest| {
+            relays.also(job.relays(&nest.room, nest.room.host).list().to_vec())
+        });
         match Following::new(&following, nests, None, interval, &mut show).run(relays).await {}
     };
     stop.or_stopped(work).await

@@ -125,7 +125,7 @@ impl Job<'_> {
             return Ok(None);
         }
         let Some(Ok(key)) = self.key_at_hand(None).await else { return Err(Error::NoApi) };
-        let listed = self.relays(room).list_of(key.public_key(), |_| {}).await?;
+        let listed = self.relays(room, Some(key.public_key())).list_of(key.public_key(), |_| {}).await?;
         self.warn_of_failed(&listed.asked);
         Ok(listed.rooms.into_iter().find(|listed| *listed.event.id() == room.id))
     }
@@ -150,7 +150,7 @@ impl Job<'_> {
     }
 
     async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {
-        let relays = self.relays(room);
+        let relays = self.relays(room, Some(coordinate.public_key));
         let first = relays.fetch(coordinate).await;
         let fallback = self.settings.relays.given.is_empty() && !relays.list().iter().eq(&defaults());
         let found = match first {
@@ -163,9 +163,9 @@ impl Job<'_> {
         found.room.ok_or_else(|| Error::NoEvent { coordinate: Box::new(coordinate.clone()) })
     }
 
-    /// The relays to ask about a nest.
-    pub(super) fn relays(&self, room: &RoomRef) -> Relays {
-        let signer = room.host.and_then(|host| signer(&self.settings.key, host));
+    /// The relays to ask about a nest of this host, as far as it is known.
+    pub(super) fn relays(&self, room: &RoomRef, host: Option<PublicKey>) -> Relays {
+        let signer = host.and_then(|host| signer(&self.settings.key, host));
         relays(&self.settings, &room.relays, signer)
     }
 

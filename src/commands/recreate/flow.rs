@@ -136,7 +136,7 @@ impl Recreation<'_> {
 
     /// Follows the pointers from the nest that was named to the last one that took its place.
     async fn lineage(&self, named: relay::FetchedEvent) -> Result<Lineage, Error> {
-        let relays = self.job.relays(&self.request.room).also(named.homes());
+        let relays = self.job.relays(&self.request.room, Some(self.key.public_key())).also(named.homes());
         let listed = relays.list_of(self.key.public_key(), |_| {}).await?;
         self.job.warn_of_failed(&listed.asked);
         let mut line = Lineage { old: named, successor: None, before: None };

@@ -209,7 +209,7 @@ impl RoomRestart<'_> {
             return has_audio_room(event);
         }
         let Some(coordinate) = self.room.coordinate() else { return Ok(()) };
-        let relays = self.job.relays(self.room);
+        let relays = self.job.relays(self.room, self.room.host);
         match tokio::time::timeout(FOLLOW_UP_LIMIT, relays.fetch(&coordinate)).await {
             Ok(Ok(relay::Found { room: Some(event), .. })) => has_audio_room(&event),
             _ => Ok(()),
