@@ -1,7 +1,6 @@
 //! A real LiveKit server on loopback. The binary is `target/tools/server`.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -62,7 +61,7 @@ impl LiveKit {
     pub fn start_as(spec: Spec<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (port, tcp) = (port::reserved(), port::reserved());
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let udp = port::udp();
         let Spec { namespace, ip, auto_create, rtc, more } = spec;
         let text = format!(
             "port: {port}\nbind_addresses: [\"{ip}\"]\nkeys: {{{KEY}: \"{SECRET}\"}}\nlogging: {{level: info}}\n\
@@ -122,7 +121,8 @@ fn run(namespace: Option<&str>, folder: &tempfile::TempDir) -> Child {
     let mut said = String::new();
     // It says so once its listeners are bound.
     while !said.contains("starting LiveKit server") {
-        said = log.next().expect("LiveKit ended before it had begun").unwrap();
+        said =
+            log.next().unwrap_or_else(|| panic!("LiveKit ended before it had begun, and said last: {said}")).unwrap();
     }
     // A full pipe would stop it.
     std::thread::spawn(move || log.for_each(drop));

@@ -1,6 +1,7 @@
 //! Ports for servers that have to be told theirs.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::net::TcpSocket;
 
@@ -14,4 +15,16 @@ pub fn reserved() -> u16 {
     let port = socket.local_addr().unwrap().port();
     std::mem::forget(socket);
     port
+}
+
+/// A UDP port on loopback for a server that is yet to start. None of those that the system hands out by chance: between
+/// this look and the server's start, a client's socket would get it.
+pub fn udp() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Other processes of the same tests begin elsewhere.
+    let start = u16::try_from(std::process::id() % 10_000).unwrap();
+    (0..10_000)
+        .map(|_| 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000) % 10_000)
+        .find(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("no UDP port is free")
 }
