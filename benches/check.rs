@@ -46,8 +46,9 @@ async fn main() {
     let media = |report: &CheckReport| report.media_after.unwrap();
     show("check without audio: joined", &mut checks(&server, true, None, signal).await);
     show("check: joined", &mut checks(&server, false, None, signal).await);
-    show("check: audio by UDP", &mut checks(&server, false, Some(Transport::Udp), media).await);
-    show("check: audio by TCP", &mut checks(&server, false, Some(Transport::Tcp), media).await);
+    let udp = show("check: audio by UDP", &mut checks(&server, false, Some(Transport::Udp), media).await);
+    let tcp = show("check: audio by TCP", &mut checks(&server, false, Some(Transport::Tcp), media).await);
+    println!("{:<40} {}", "  aim: at most 5 ms after UDP", verdict(tcp <= udp + Duration::from_millis(5)));
     show("check: audio by the best way", &mut checks(&server, false, None, media).await);
     let proof = restarts(&server).await;
     println!("{:<40} {}", "  aim: at most 60 ms", verdict(proof <= Duration::from_millis(60)));

@@ -1,5 +1,6 @@
 //! One peer connection: built, offered, answered, watched, closed.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,6 @@ use proto::signal_request::Message as Request;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::ice::network_type::NetworkType;
 use rtc::interceptor::{Registry, Slot};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
@@ -185,9 +185,10 @@ impl AudioConnection {
         Ok(())
     }
 
-    /// A TCP connection to `address` that stands already.
-    pub(super) fn keep(&self, address: SocketAddr, stream: TcpStream) {
-        self.host.keep(address, stream);
+    /// Connects to a TCP candidate, which may be added with [`Self::call`] after that.
+    pub(super) fn open_tcp(&self, address: SocketAddr) -> impl Future<Output = io::Result<()>> + use<> {
+        let host = self.host.clone();
+        async move { host.open_tcp(address).await }
     }
 
     pub(super) async fn connected(&self) -> Option<Connected> {

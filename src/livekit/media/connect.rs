@@ -7,7 +7,6 @@ use std::time::Duration;
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use webrtc::peer_connection::RTCIceCandidateInit;
@@ -34,8 +33,9 @@ struct Attempt<'a> {
     session: &'a mut SignalSession,
     connection: &'a mut AudioConnection,
     seen: &'a mut Seen,
-    calls: JoinSet<(SocketAddr, io::Result<TcpStream>)>,
-    /// TCP candidates that are held back.
+    /// TCP candidates that are being connected to.
+    calls: JoinSet<(RTCIceCandidateInit, SocketAddr, io::Result<()>)>,
+    /// Those that are connected, and held back.
     held: Vec<RTCIceCandidateInit>,
     released: bool,
     answered: bool,
@@ -74,7 +74,9 @@ pub(super) async fn connect(
             Some(event) = attempt.connection.events.recv() => if let Some(connected) = attempt.note(event).await? {
                 return Ok(connected);
             },
-            Some(Ok((address, result))) = attempt.calls.join_next() => attempt.called(address, result),
+            Some(Ok((candidate, address, result))) = attempt.calls.join_next() => {
+                attempt.called(candidate, address, result).await?;
+            }
             () = sleep_until(started + HEAD_START), if !attempt.released => attempt.release().await?,
             () = sleep_until(answer_until), if !attempt.answered => {
                 let spent = started.elapsed();
@@ -119,13 +121,9 @@ impl Attempt<'_> {
         }
         match offered.transport {
             Transport::Tcp if takes_tcp(self.connection.transport) => {
-                let address = offered.address;
-                self.calls.spawn(async move { (address, TcpStream::connect(address).await) });
-                if !self.released {
-                    self.held.push(candidate);
-                    return Ok(());
-                }
-                self.connection.call(candidate).await.map_err(broken)
+                let opening = self.connection.open_tcp(offered.address);
+                self.calls.spawn(async move { (candidate, offered.address, opening.await) });
+                Ok(())
             }
             Transport::Udp | Transport::Relay if takes_udp(self.connection.transport) => {
                 self.connection.call(candidate).await.map_err(broken)
@@ -154,15 +152,20 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    fn called(&mut self, address: SocketAddr, result: io::Result<TcpStream>) {
-        let told = match result {
-            Ok(stream) => {
-                self.connection.keep(address, stream);
-                Ok(())
-            }
-            Err(error) => Err(io_text(&error).to_lowercase()),
-        };
-        self.seen.tcp.push((address, told));
+    async fn called(
+        &mut self,
+        candidate: RTCIceCandidateInit,
+        address: SocketAddr,
+        result: io::Result<()>,
+    ) -> Result<(), AudioFailure> {
+        let connected = result.is_ok();
+        self.seen.tcp.push((address, result.map_err(|error| io_text(&error).to_lowercase())));
+        match (connected, self.released) {
+            (true, true) => self.connection.call(candidate).await.map_err(broken)?,
+            (true, false) => self.held.push(candidate),
+            (false, _) => {}
+        }
+        Ok(())
     }
 
     async fn note(&mut self, event: AudioEvent) -> Result<Option<Connected>, AudioFailure> {

@@ -1,20 +1,21 @@
 //! The tokio runtime as the webrtc crate needs it here: it looks up no names, starts no threads, forgets no task, and
 //! does not sleep through a wake-up.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
 };
@@ -27,16 +28,19 @@ const EAGER: Duration = Duration::from_millis(1);
 const CALM: Duration = Duration::from_millis(50);
 
 /// Handed to one peer connection; [`Host::end`] ends whatever that has started.
-#[derive(Default)]
 pub(super) struct Host {
     calm: AtomicBool,
     /// Whether all tasks are to end.
     ended: sync::watch::Sender<bool>,
-    /// TCP connections that stand already, by the address that was called.
-    ready: Mutex<HashMap<SocketAddr, TcpStream>>,
+    /// To the peer connection's listeners: TCP connections that we have opened.
+    opened: UnboundedSender<Tcp>,
+    listened: Opened,
     /// What the peer connection believes to be its own address, by family: the sockets have all of them.
     claimed: Vec<SocketAddr>,
 }
+
+/// What all listeners of a peer connection take from.
+type Opened = Arc<sync::Mutex<UnboundedReceiver<Tcp>>>;
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,20 +50,36 @@ impl fmt::Debug for Host {
 
 impl Host {
     pub fn new(claimed: Vec<SocketAddr>) -> Self {
-        Self { claimed, ..Self::default() }
+        let (opened, listened) = unbounded_channel();
+        let (calm, ended, listened) =
+            (AtomicBool::default(), sync::watch::Sender::default(), Arc::new(listened.into()));
+        Self { calm, ended, opened, listened, claimed }
     }
 
     pub fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
     }
 
-    /// A connection for when the peer connection wants it.
-    pub fn keep(&self, called: SocketAddr, stream: TcpStream) {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(called, stream);
+    /// Connects to a TCP candidate of the server, and returns once the peer connection has that connection. Only then is
+    /// the candidate to be added: the crate drops checks for which it has no connection yet, and the next one would
+    /// come an interval later.
+    pub async fn open_tcp(&self, peer: SocketAddr) -> io::Result<()> {
+        let stream = TcpStream::connect(peer).await?;
+        stream.set_nodelay(true)?;
+        let mut local = stream.local_addr()?;
+        if let Some(claimed) = self.claimed.iter().find(|claimed| claimed.is_ipv4() == peer.is_ipv4()) {
+            local.set_ip(claimed.ip());
+        }
+        let (reader, writer) = stream.into_split();
+        let (first_read, registered) = oneshot::channel();
+        let (reader, writer) = (sync::Mutex::new((reader, Some(first_read))), sync::Mutex::new(writer));
+        // An error in either means that the peer connection has ended.
+        let _ = self.opened.send(Tcp { reader, writer, local, peer });
+        let _ = registered.await;
+        Ok(())
     }
 
     pub fn end(&self) {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.ended.send_replace(true);
     }
 }
@@ -84,25 +104,13 @@ impl Runtime for Host {
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
-        TokioRuntime.wrap_tcp_listener(listener)
+        let listener = TokioRuntime.wrap_tcp_listener(listener)?;
+        Ok(Arc::new(Listener { listener, opened: self.listened.clone() }))
     }
 
-    fn connect_tcp(&self, peer: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
-        Box::pin(async move {
-            let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-            let stream = match ready {
-                Some(stream) => stream,
-                None => TcpStream::connect(peer).await?,
-            };
-            stream.set_nodelay(true)?;
-            let mut local = stream.local_addr()?;
-            if let Some(claimed) = self.claimed.iter().find(|claimed| claimed.is_ipv4() == peer.is_ipv4()) {
-                local.set_ip(claimed.ip());
-            }
-            let (reader, writer) = stream.into_split();
-            let (reader, writer) = (sync::Mutex::new(reader), sync::Mutex::new(writer));
-            Ok(Arc::new(Tcp { reader, writer, local, peer }) as Arc<dyn AsyncTcpStream>)
-        })
+    /// Asked for when a TCP candidate is added. Its connection was handed over before, by [`Host::open_tcp`].
+    fn connect_tcp(&self, _: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
+        Box::pin(pending())
     }
 
     fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
@@ -132,9 +140,36 @@ impl Runtime for Host {
     }
 }
 
+/// Hands out the connections that others open to it, and those that we have opened: a peer connection takes either.
+#[derive(Debug)]
+struct Listener {
+    listener: Arc<dyn AsyncTcpListener>,
+    opened: Opened,
+}
+
+impl AsyncTcpListener for Listener {
+    fn accept(&self) -> Boxed<'_, io::Result<(Arc<dyn AsyncTcpStream>, SocketAddr)>> {
+        Box::pin(async move {
+            let opened = async { self.opened.lock().await.recv().await };
+            tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(stream) = opened => {
+                    let peer = stream.peer;
+                    Ok((Arc::new(stream) as Arc<dyn AsyncTcpStream>, peer))
+                }
+            }
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
 #[derive(Debug)]
 struct Tcp {
-    reader: sync::Mutex<OwnedReadHalf>,
+    /// And whom to tell about the first read: only a connection that is registered is read.
+    reader: sync::Mutex<(OwnedReadHalf, Option<oneshot::Sender<()>>)>,
     writer: sync::Mutex<OwnedWriteHalf>,
     local: SocketAddr,
     peer: SocketAddr,
@@ -145,7 +180,13 @@ impl AsyncTcpStream for Tcp {
     where
         'a: 'b,
     {
-        Box::pin(async move { self.reader.lock().await.read(buffer).await })
+        Box::pin(async move {
+            let (reader, first_read) = &mut *self.reader.lock().await;
+            if let Some(first_read) = first_read.take() {
+                let _ = first_read.send(());
+            }
+            reader.read(buffer).await
+        })
     }
 
     fn write_all<'a, 'b>(&'a self, bytes: &'b [u8]) -> Boxed<'b, io::Result<()>>
