@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nostr_nests::server::store::{LEASE_TTL, LeaseAnswer, Record, RoomStore};
+use nostr_nests::server::store::{LEASE_TTL, LeaseAnswer, Record, RestartAnswer, RoomStore};
 use serde_json::{Map, json};
 
 fn record(id: &str) -> Record {
@@ -28,6 +28,7 @@ fn restarted(id: &str, at: i64) -> Record {
 pub async fn contract(store: &dyn RoomStore, ttl: Duration) {
     assert_eq!(store.get("nobody").await.unwrap(), None);
     tokio::join!(lifetimes(store, ttl), replacing(store), leases(store), killed(store), deleting(store), uses(store));
+    beginning(store).await;
 }
 
 /// Records are remembered, overwritten, renewed and forgotten.
@@ -81,12 +82,12 @@ async fn leases(store: &dyn RoomStore) {
     store.put(&record("t")).await.unwrap();
     let changed = Record { speakers: Vec::new(), ..record("t") };
     assert!(store.replace(&record("t"), &changed).await.unwrap());
-    assert!(!store.finish_restart(first + 1, &restarted("t", 9)).await.unwrap(), "not the holder");
-    assert!(store.finish_restart(first, &restarted("t", 1)).await.unwrap());
+    assert!(!store.finish_restart(first + 1, &record("t"), &restarted("t", 9)).await.unwrap(), "not the holder");
+    assert!(store.finish_restart(first, &record("t"), &restarted("t", 1)).await.unwrap());
     assert_eq!(store.get("t").await.unwrap(), Some(Record { restarted_at: Some(1), ..changed }));
     assert!(!store.restart_unfinished("t").await.unwrap());
     assert_eq!(ask(Some(first)).await, LeaseAnswer::Restarted, "who has waited is done as well");
-    assert!(!store.finish_restart(first, &restarted("t", 3)).await.unwrap(), "over is over");
+    assert!(!store.finish_restart(first, &record("t"), &restarted("t", 3)).await.unwrap(), "over is over");
 
     let second = granted(ask(None).await);
     assert!(second > first);
@@ -99,9 +100,37 @@ async fn leases(store: &dyn RoomStore) {
 
     // A record that is lost in between is there again.
     let fourth = granted(ask(None).await);
-    assert!(store.finish_restart(fourth, &restarted("lost", 4)).await.is_ok_and(|done| !done), "another nest's lease");
-    assert!(store.finish_restart(fourth, &restarted("t", 4)).await.unwrap());
+    assert!(
+        store.finish_restart(fourth, &record("lost"), &restarted("lost", 4)).await.is_ok_and(|done| !done),
+        "another nest's lease"
+    );
+    assert!(store.finish_restart(fourth, &record("t"), &restarted("t", 4)).await.unwrap());
     assert_eq!(ask(Some(second)).await, LeaseAnswer::Restarted, "a later one has done it");
+}
+
+/// The signature, the record and the lease in one question, in this order: who is refused holds no lease.
+async fn beginning(store: &dyn RoomStore) {
+    let ask = async |host: &str, signature: &str| {
+        store.begin_restart("b", host, signature, Duration::from_secs(60)).await.unwrap()
+    };
+    let host = record("b").host;
+    assert_eq!(ask(&host, "b1").await, RestartAnswer::NotFound);
+    store.put(&record("b")).await.unwrap();
+    assert_eq!(ask(&host, "b1").await, RestartAnswer::Replayed, "used, although there was no nest");
+    assert_eq!(ask(&"c".repeat(64), "b2").await, RestartAnswer::NotHost);
+    assert_eq!(ask(&host, "b2").await, RestartAnswer::Replayed);
+    assert!(!store.restart_unfinished("b").await.unwrap());
+
+    let RestartAnswer::Host(answer, _, read) = ask(&host, "b3").await else { panic!("it is the host") };
+    let lease = granted(answer);
+    assert_eq!(*read, record("b"));
+    assert!(store.restart_unfinished("b").await.unwrap());
+    let RestartAnswer::Host(waits, _, _) = ask(&host, "b4").await else { panic!("it is the host") };
+    assert_eq!(waits, LeaseAnswer::Held(lease));
+    assert!(store.finish_restart(lease, &read, &restarted("b", 5)).await.unwrap());
+    assert_eq!(store.get("b").await.unwrap(), Some(restarted("b", 5)));
+    let RestartAnswer::Host(answer, _, read) = ask(&host, "b5").await else { panic!("it is the host") };
+    assert!(granted(answer) > lease && *read == restarted("b", 5));
 }
 
 /// A lease that nobody ends runs out.
@@ -121,11 +150,14 @@ async fn killed(store: &dyn RoomStore) {
         "{waited:?}"
     );
     assert!(next > lost);
-    assert!(!store.finish_restart(lost, &restarted("k", 1)).await.unwrap(), "whoever comes back is too late");
+    assert!(
+        !store.finish_restart(lost, &record("k"), &restarted("k", 1)).await.unwrap(),
+        "whoever comes back is too late"
+    );
     store.fail_restart("k", lost, false).await.unwrap();
     assert!(!store.delete("k", lost).await.unwrap());
     assert_eq!(store.acquire_lease("k", None).await.unwrap(), LeaseAnswer::Held(next));
-    assert!(store.finish_restart(next, &restarted("k", 2)).await.unwrap());
+    assert!(store.finish_restart(next, &record("k"), &restarted("k", 2)).await.unwrap());
     assert_eq!(store.get("k").await.unwrap(), Some(restarted("k", 2)), "there was no record any more");
 }
 

@@ -23,13 +23,13 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use self::restart::Lease;
+use self::restart::{Lease, RestartStart};
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
 use super::http::{ConnectionDropped, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
-use super::store::{self, Record, RoomStore};
+use super::store::{self, Record, RestartAnswer, RoomStore};
 use super::token::RoomConfig;
 use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{API_PATH, Create, Info, Permissions, TokenAnswer};
@@ -155,7 +155,10 @@ impl ApiRequest {
             ApiCall::Info => self.info().await,
             ApiCall::Webhook => self.webhook().await,
             ApiCall::Health | ApiCall::Signal | ApiCall::Relay => Ok(self.health()),
-            ApiCall::Restart => self.restart(&self.signer(key_budget).await?).await,
+            ApiCall::Restart => {
+                let (signer, signature) = self.verify(key_budget)?;
+                self.restart(&signer, &signature).await
+            }
             ApiCall::Token => self.token(&self.signer(key_budget).await?).await,
             ApiCall::Delete => self.delete(&self.signer(key_budget).await?).await,
             ApiCall::Create => {
@@ -178,21 +181,27 @@ impl ApiRequest {
         self.head.headers.get(AUTHORIZATION)?.to_str().ok()
     }
 
+    /// Who has signed the request, for the first time with this signature.
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
+        let (signer, signature) = self.verify(key_budget)?;
+        if !self.nests.store.first_use(&signature, nip98::MEMORY).await? {
+            return Err(replayed());
+        }
+        Ok(signer)
+    }
+
+    /// Who has signed the request, and the id of the signature, which may have been used before.
+    fn verify(&self, key_budget: &mut Option<RateAllowance>) -> Result<(String, String), ApiFailure> {
         let url = format!("{}{}", self.origin, self.head.uri.path_and_query().map_or("/", |path| path.as_str()));
         let (method, now_s) = (self.head.method.as_str(), self.nests.clock.now_s());
-        let unauthorized = |error: Nip98Error| refused(StatusCode::UNAUTHORIZED, error.to_string());
         let verified = nip98::verify(self.authorization(), method, &url, &self.body, now_s);
-        let (key, event) = verified.map_err(unauthorized)?;
+        let (key, event) = verified.map_err(|error| unauthorized(&error))?;
         // After the signature, so that nobody can use up the budget of another's key.
         *key_budget = self.nests.key_limit.as_ref().map(|(quota, limiter)| limiter.count(*quota, key));
         if let Some(budget) = key_budget.filter(|budget| budget.exceeded) {
             return Err(ApiFailure::TooMany(budget));
         }
-        if !self.nests.store.first_use(&event.to_hex(), nip98::MEMORY).await? {
-            return Err(unauthorized(Nip98Error::Replayed));
-        }
-        Ok(key.to_hex())
+        Ok((key.to_hex(), event.to_hex()))
     }
 
     async fn create(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
@@ -215,9 +224,14 @@ impl ApiRequest {
         Ok(self.session(&record, Some(RoomConfig::of(&room)), None).note(note))
     }
 
-    async fn restart(&self, signer: &str) -> Result<HttpAnswer, ApiFailure> {
-        self.record_of_host(signer, "Only the host can restart the nest").await?;
-        let (record, config, note) = match self.nests.restart(&self.id).await? {
+    async fn restart(&self, signer: &str, signature: &str) -> Result<HttpAnswer, ApiFailure> {
+        let start = match self.nests.store.begin_restart(&self.id, signer, signature, nip98::MEMORY).await? {
+            RestartAnswer::Replayed => return Err(replayed()),
+            RestartAnswer::NotFound => return Err(not_found("Nest not found")),
+            RestartAnswer::NotHost => return Err(refused(StatusCode::FORBIDDEN, "Only the host can restart the nest")),
+            RestartAnswer::Host(answer, asked, record) => RestartStart::of(answer, asked, record),
+        };
+        let (record, config, note) = match self.nests.restart(&self.id, start).await? {
             Some(replaced) => {
                 let before = replaced.old_sid.as_deref().unwrap_or("no room");
                 let note = format!("restart {} {before} → {}", self.id, replaced.new_sid);
@@ -423,7 +437,7 @@ impl ApiRequest {
             Err(_) if nests.mimic_upstream => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        match nests.restart(&self.id).await {
+        match nests.restart(&self.id, RestartStart::After(None)).await {
             Ok(_) => Ok(nests.media.find(&self.id).await?),
             Err(ApiFailure::Refused(..)) => Ok(None),
             Err(failure) => Err(failure),
@@ -490,6 +504,14 @@ fn list(list: &mut Vec<String>, who: &str, listed: bool) -> bool {
         list.push(who.to_owned());
     }
     list.len() != before
+}
+
+fn unauthorized(error: &Nip98Error) -> ApiFailure {
+    refused(StatusCode::UNAUTHORIZED, error.to_string())
+}
+
+fn replayed() -> ApiFailure {
+    unauthorized(&Nip98Error::Replayed)
 }
 
 fn refused(status: StatusCode, text: impl Into<String>) -> ApiFailure {

@@ -11,7 +11,12 @@
 //!
 //! After 3a the old room is deleted again: whoever is in it would sit in the room that was to be replaced. After 3b the
 //! client's room is adopted: deleted, it would only part those inside from those who come in the meantime. After either,
-//! and whenever somebody was inside, the new room is watched for a moment.
+//! and whenever somebody was inside, LiveKit is asked what it lists after each step, and the new room is watched for a
+//! moment.
+//!
+//! A room in which nobody is has nobody who comes back at once. It is deleted, and a new one is created, which is ours if
+//! `CreateRoom` hands out neither the old SID nor other metadata. Somebody who comes just then for the first time, so that
+//! LiveKit hands out something else, is handled as in 3a and 3b.
 //!
 //! Whoever holds the lease of a nest may replace or delete its room, everybody else waits. The lease is kept in the store,
 //! and so holds for all processes that share one.
@@ -51,6 +56,11 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// One that was asked for at this time, and granted.
+    fn granted(number: u64, asked: Instant) -> Self {
+        Self { number, until: asked + USE_LEASE }
+    }
+
     /// Goes on as long as the lease lasts.
     pub(super) async fn within<T>(self, work: impl Future<Output = Result<T, ApiFailure>>) -> Result<T, ApiFailure> {
         let late = || ApiFailure::Unavailable("the media server takes too long".into());
@@ -64,6 +74,25 @@ impl Lease {
 
     pub(super) fn over() -> ApiFailure {
         ApiFailure::Unavailable("the lease is over".into())
+    }
+}
+
+/// How a restart begins.
+pub(super) enum RestartStart {
+    /// With the lease, and the record as it was read under it.
+    Granted(Lease, Box<Record>),
+    /// Once the lease is granted; by then the restart with the lease that is waited for may have done it.
+    After(Option<u64>),
+}
+
+impl RestartStart {
+    /// `asked`: when the question was asked that this is the answer to.
+    pub(super) fn of(answer: LeaseAnswer, asked: Instant, record: Box<Record>) -> Self {
+        match answer {
+            LeaseAnswer::Granted(number) => Self::Granted(Lease::granted(number, asked), record),
+            LeaseAnswer::Held(lease) => Self::After(Some(lease)),
+            LeaseAnswer::Restarted | LeaseAnswer::Failed => Self::After(None),
+        }
     }
 }
 
@@ -88,7 +117,7 @@ impl NestsApi {
         loop {
             let asked = Instant::now();
             match self.store.acquire_lease(id, waited_for).await? {
-                LeaseAnswer::Granted(number) => return Ok(Some(Lease { number, until: asked + USE_LEASE })),
+                LeaseAnswer::Granted(number) => return Ok(Some(Lease::granted(number, asked))),
                 LeaseAnswer::Restarted => return Ok(None),
                 LeaseAnswer::Failed => return unavailable("the restart under way has failed"),
                 LeaseAnswer::Held(_) if begun.elapsed() > MAX_LEASE_WAIT => {
@@ -104,15 +133,20 @@ impl NestsApi {
 
     /// Replaces the audio room of a nest. Requests for the same nest that come at the same time make one restart:
     /// `None` when another request, which was waited for, has replaced it.
-    pub(super) async fn restart(&self, id: &str) -> Result<Option<ReplacedRoom>, ApiFailure> {
-        let mut waited_for = None;
+    pub(super) async fn restart(&self, id: &str, mut start: RestartStart) -> Result<Option<ReplacedRoom>, ApiFailure> {
         loop {
-            let Some(lease) = self.acquire_lease(id, true, waited_for).await? else { return Ok(None) };
+            let (lease, record) = match start {
+                RestartStart::Granted(lease, record) => (lease, Some(record)),
+                RestartStart::After(waited_for) => match self.acquire_lease(id, true, waited_for).await? {
+                    Some(lease) => (lease, None),
+                    None => return Ok(None),
+                },
+            };
             let mut restart = Restart { nests: self, id, lease, touched: false };
-            match restart.run().await {
+            match restart.run(record).await {
                 Ok(Some(replaced)) => return Ok(Some(replaced)),
                 // Takeover: the lease has run out, and the restart of whoever holds the next one counts for this too.
-                Ok(None) => waited_for = Some(lease.number),
+                Ok(None) => start = RestartStart::After(Some(lease.number)),
                 Err(failure) => {
                     // If the store cannot be told, the lease runs out by itself.
                     let _ = self.store.fail_restart(id, lease.number, restart.touched).await;
@@ -142,21 +176,25 @@ enum RoomOrigin {
 }
 
 impl Restart<'_> {
-    /// `None` when somebody else has taken the lease over.
-    async fn run(&mut self) -> Result<Option<ReplacedRoom>, ApiFailure> {
-        // Read under the lease: another request may have restarted or deleted the nest since this one has looked.
-        let record = self.nests.store.get(self.id).await?.ok_or_else(|| not_found("Nest not found"))?;
+    /// `record` is that of the nest if it was read under the lease already. `None` when somebody else has taken the lease
+    /// over.
+    async fn run(&mut self, record: Option<Box<Record>>) -> Result<Option<ReplacedRoom>, ApiFailure> {
+        let (store, lease) = (&self.nests.store, self.lease);
+        let before = match record {
+            Some(record) => *record,
+            None => store.get(self.id).await?.ok_or_else(|| not_found("Nest not found"))?,
+        };
         let restarted_at = Some(self.nests.clock.now_ms());
-        let record = Record { id: self.id.into(), status: store::active(), restarted_at, ..record };
-        let lease = self.lease;
+        let record = Record { id: self.id.into(), status: store::active(), restarted_at, ..before.clone() };
         let replaced = lease.within(self.replace_room(record)).await?;
-        let finished = self.nests.store.finish_restart(lease.number, &replaced.record).await?;
+        let finished = store.finish_restart(lease.number, &before, &replaced.record).await?;
         Ok(finished.then_some(replaced))
     }
 
     async fn replace_room(&mut self, record: Record) -> Result<ReplacedRoom, ApiFailure> {
         let media = &self.nests.media;
-        let mut live = media.find(self.id).await?;
+        let (found, people) = tokio::join!(media.find(self.id), media.participants(self.id));
+        let mut live = found?;
         let (new, config) = (self.nests.room_of(&record, live.as_ref()), self.nests.config_of(live.as_ref()));
         let old_sid = live.as_ref().map(|room| room.sid.clone());
         let origin = |room: &Room| {
@@ -170,14 +208,17 @@ impl Restart<'_> {
                 RoomOrigin::ClientJoin
             }
         };
-        // Whether clients may be racing with us: then the new room is watched. If they cannot be counted, they may.
-        let mut contested =
-            live.is_some() && media.participants(self.id).await.map_or(true, |people| !people.is_empty());
+        // Whether clients may be racing with us: then LiveKit is asked after each step what it lists, and the new room is
+        // watched. If they cannot be counted, they may.
+        let nobody = people.is_ok_and(|people| people.is_empty());
+        let mut contested = live.as_ref().is_some_and(|room| room.num_participants > 0 || !nobody);
         let mut pause = Duration::from_millis(10);
         for _ in 0..MAX_ROUNDS {
             let deleted = match &live {
                 None => true,
-                Some(room) if matches!(origin(room), RoomOrigin::BeforeRestart) => self.tear_down(room).await?,
+                Some(room) if contested && matches!(origin(room), RoomOrigin::BeforeRestart) => {
+                    self.tear_down(room).await?
+                }
                 Some(_) => {
                     self.touch()?;
                     media.delete(self.id).await?
@@ -191,9 +232,11 @@ impl Restart<'_> {
             }
             self.touch()?;
             let created = media.create(&new).await?;
-            // The old room may have replaced ours by now (3a): what LiveKit lists counts.
             let listed = match origin(&created) {
                 RoomOrigin::BeforeRestart => None,
+                // A room was deleted in which nobody was: nobody comes back.
+                RoomOrigin::ThisRestart if live.is_some() && deleted && !contested => Some(created.clone()),
+                // The old room may have replaced ours by now (3a): what LiveKit lists counts.
                 _ => media.find(self.id).await?,
             };
             contested |= listed.is_none();

@@ -199,8 +199,8 @@ impl RoomStore for FaultyStore {
         self.store.restart_unfinished(id).await
     }
 
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
-        self.store.finish_restart(lease, restarted).await
+    async fn finish_restart(&self, lease: u64, before: &Record, restarted: &Record) -> Result<bool, BackendError> {
+        self.store.finish_restart(lease, before, restarted).await
     }
 
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {

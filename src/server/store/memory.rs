@@ -117,7 +117,7 @@ impl RoomStore for Memory {
         Ok(self.lock().leases.get(id).is_some_and(|leases| leases.unfinished))
     }
 
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
+    async fn finish_restart(&self, lease: u64, _before: &Record, restarted: &Record) -> Result<bool, BackendError> {
         let mut contents = self.lock();
         let leases = contents.leases.entry(restarted.id.clone()).or_default();
         if !leases.end(lease) {

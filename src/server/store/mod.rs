@@ -1,6 +1,6 @@
 //! The port to where nests are remembered. Its two adapters pass one contract test.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,19 @@ pub enum LeaseAnswer {
     Failed,
 }
 
+/// The answer to a host who begins a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestartAnswer {
+    /// The signature was used before.
+    Replayed,
+    NotFound,
+    /// The nest is somebody else's.
+    NotHost,
+    /// Whether the host may go on at once or has to wait for another's lease, when that was asked, and the record. If the
+    /// lease is granted, the record is read under it: nobody else restarts or deletes the nest meanwhile.
+    Host(LeaseAnswer, Instant, Box<Record>),
+}
+
 /// Remembers nests for a time that begins anew with each write; and who is restarting them, and which signatures were
 /// used, for all processes that share it.
 #[async_trait]
@@ -93,11 +106,37 @@ pub trait RoomStore: Send + Sync {
     async fn renew(&self, id: &str) -> Result<(), BackendError>;
     /// Asks for the lease of a nest; `waited_for` is the lease of another that the caller has waited for.
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError>;
+    /// All that a restart asks before it begins: for the first use of its signature within `memory`, for the record of
+    /// `host`, and for the lease. An adapter may ask at once what is asked here one after the other.
+    async fn begin_restart(
+        &self,
+        id: &str,
+        host: &str,
+        signature: &str,
+        memory: Duration,
+    ) -> Result<RestartAnswer, BackendError> {
+        if !self.first_use(signature, memory).await? {
+            return Ok(RestartAnswer::Replayed);
+        }
+        match self.get(id).await? {
+            None => return Ok(RestartAnswer::NotFound),
+            Some(record) if record.host != host => return Ok(RestartAnswer::NotHost),
+            Some(_) => {}
+        }
+        let asked = Instant::now();
+        let lease = self.acquire_lease(id, None).await?;
+        let record = self.get(id).await;
+        if let (LeaseAnswer::Granted(lease), Ok(None) | Err(_)) = (lease, &record) {
+            self.fail_restart(id, lease, false).await?;
+        }
+        Ok(record?.map_or(RestartAnswer::NotFound, |record| RestartAnswer::Host(lease, asked, record.into())))
+    }
     /// Whether a restart was begun and has not ended in any way: it is under way, or its process was killed.
     async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError>;
     /// Ends the lease with a restart: writes `status` and `restartedAt` of `restarted` into the record, which may have
-    /// changed otherwise, or all of it where there is none any more. `false` when somebody else holds the lease by now.
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError>;
+    /// changed since it was read as `before`, or all of it where there is none any more. `false` when somebody else holds
+    /// the lease by now.
+    async fn finish_restart(&self, lease: u64, before: &Record, restarted: &Record) -> Result<bool, BackendError>;
     /// Ends the lease; for those who wait for it, it failed too. `unfinished`: the nest is left half restarted.
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError>;
     /// Forgets a nest and all its leases. `false` when somebody else holds the lease by now.

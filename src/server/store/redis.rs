@@ -10,7 +10,8 @@
 //! Scripts touch several keys of a nest: a Redis Cluster cannot run them.
 
 use std::future::Future;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{
@@ -18,7 +19,7 @@ use ::redis::{
 };
 use async_trait::async_trait;
 
-use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore};
 use crate::secret::Secret;
 
 const LIMIT: Duration = Duration::from_millis(500);
@@ -39,69 +40,109 @@ pub struct Redis {
     ttl_ms: u64,
 }
 
-/// KEYS lease, leases; ARGV what was waited for or 0, milliseconds of a lease. The number of a lease is a time in
-/// microseconds, so that they grow even over a Redis that has forgotten everything.
-const ACQUIRE: &str = r"
-local waited_for = tonumber(ARGV[1])
-local leases = redis.call('HMGET', KEYS[2], 'last', 'restarted', 'failed')
-if waited_for > 0 and tonumber(leases[2] or 0) >= waited_for then return {2, '0'} end
-if waited_for > 0 and tonumber(leases[3] or 0) >= waited_for then return {3, '0'} end
-local held = redis.call('GET', KEYS[1])
-if held then return {0, held} end
-local now = redis.call('TIME')
-local lease = math.max(tonumber(leases[1] or 0) + 1, now[1] * 1000000 + now[2])
-lease = string.format('%.0f', lease)
-redis.call('SET', KEYS[1], lease, 'PX', ARGV[2])
-redis.call('HSET', KEYS[2], 'last', lease, 'unfinished', lease)
-redis.call('EXPIRE', KEYS[2], 3600)
-return {1, lease}
+/// The answer to somebody who asks for a lease, with its number. A number is a time in microseconds, so that they grow
+/// even over a Redis that has forgotten everything.
+const LEASE: &str = r"
+local function acquire(key, leases, waited_for, ttl)
+  local known = redis.call('HMGET', leases, 'last', 'restarted', 'failed')
+  if waited_for > 0 and tonumber(known[2] or 0) >= waited_for then return 2, '0' end
+  if waited_for > 0 and tonumber(known[3] or 0) >= waited_for then return 3, '0' end
+  local held = redis.call('GET', key)
+  if held then return 0, held end
+  local now = redis.call('TIME')
+  local lease = math.max(tonumber(known[1] or 0) + 1, now[1] * 1000000 + now[2])
+  lease = string.format('%.0f', lease)
+  redis.call('SET', key, lease, 'PX', ttl)
+  redis.call('HSET', leases, 'last', lease, 'unfinished', lease)
+  redis.call('EXPIRE', leases, 3600)
+  return 1, lease
+end
 ";
 
-/// What both writing scripts end with. A record that has no end keeps none, and none is shortened.
+/// KEYS lease, leases; ARGV what was waited for or 0, milliseconds of a lease.
+static ACQUIRE: LazyLock<Script> =
+    LazyLock::new(|| script(&[LEASE, "return {acquire(KEYS[1], KEYS[2], tonumber(ARGV[1]), ARGV[2])}"]));
+
+/// KEYS lease, leases, record, signature; ARGV host, milliseconds of a lease, seconds to remember the signature.
+static BEGIN: LazyLock<Script> = LazyLock::new(|| {
+    script(&[
+        LEASE,
+        r"
+local first = redis.call('SET', KEYS[4], 1, 'NX', 'EX', ARGV[3])
+if not first then return {4, '0', false} end
+local record = redis.call('GET', KEYS[3])
+local read, fields = pcall(cjson.decode, record or '')
+if not read or type(fields) ~= 'table' or fields.host ~= ARGV[1] then return {5, '0', record} end
+local answer, lease = acquire(KEYS[1], KEYS[2], 0, ARGV[2])
+return {answer, lease, record}
+",
+    ])
+});
+
+/// Writes the record. One that has no end keeps none, and none is shortened.
 const WRITE: &str = r"
 local left = redis.call('PTTL', record)
 if left == -1 then redis.call('SET', record, text)
 else redis.call('SET', record, text, 'PX', math.max(left, ttl)) end
-return 1
 ";
 
 /// KEYS record; ARGV text as it was read, new text, milliseconds to live.
-const REPLACE: &str = r"
+static REPLACE: LazyLock<Script> = LazyLock::new(|| {
+    script(&[
+        r"
 local record, text, ttl = KEYS[1], ARGV[2], tonumber(ARGV[3])
 if redis.call('GET', record) ~= ARGV[1] then return 0 end
-";
+",
+        WRITE,
+        "return 1",
+    ])
+});
 
-/// KEYS lease, leases, record; ARGV lease, text as it was read or nothing, new text, milliseconds to live.
-const FINISH: &str = r"
+/// KEYS lease, leases, record; ARGV lease, text as it was read or nothing, new text, milliseconds to live. Where the text
+/// is another by now, it is handed back.
+static FINISH: LazyLock<Script> = LazyLock::new(|| {
+    script(&[
+        r"
 local record, text, ttl = KEYS[3], ARGV[3], tonumber(ARGV[4])
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if (redis.call('GET', record) or '') ~= ARGV[2] then return 2 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, false} end
+local current = redis.call('GET', record)
+if (current or '') ~= ARGV[2] then return {2, current} end
 redis.call('HSET', KEYS[2], 'restarted', ARGV[1])
 redis.call('HDEL', KEYS[2], 'unfinished')
 redis.call('DEL', KEYS[1])
-";
+",
+        WRITE,
+        "return {1, false}",
+    ])
+});
 
 /// KEYS lease, leases; ARGV lease, whether it stays unfinished.
-const FAIL: &str = r"
+static FAIL: LazyLock<Script> = LazyLock::new(|| {
+    script(&[r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[2], 'failed', ARGV[1])
 if ARGV[2] == '0' then redis.call('HDEL', KEYS[2], 'unfinished') end
 return redis.call('DEL', KEYS[1])
-";
+"])
+});
 
 /// KEYS lease, leases, record; ARGV lease.
-const DELETE: &str = r"
+static DELETE: LazyLock<Script> = LazyLock::new(|| {
+    script(&[r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 return 1
-";
+"])
+});
 
 /// KEYS record; ARGV milliseconds to live.
-const RENEW: &str = r"
+static RENEW: LazyLock<Script> = LazyLock::new(|| {
+    script(&[r"
 local left = redis.call('PTTL', KEYS[1])
 if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 1
-";
+"])
+});
 
 impl Redis {
     /// Connects at the first command, and again by itself. Records live for `ttl` after each write. An error is about the
@@ -132,12 +173,15 @@ impl Redis {
         bounded(self.connection.clone().get(record_key(id))).await
     }
 
-    async fn run<T: FromRedisValue>(&self, script: &str, keys: &[String], args: &[&str]) -> Result<T, BackendError> {
-        let script = Script::new(script);
+    async fn run<T: FromRedisValue>(&self, script: &Script, keys: &[String], args: &[&str]) -> Result<T, BackendError> {
         let mut call = script.key(keys);
         call.arg(args);
         bounded(call.invoke_async(&mut self.connection.clone())).await
     }
+}
+
+fn script(parts: &[&str]) -> Script {
+    Script::new(&parts.concat())
 }
 
 async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Result<T, BackendError> {
@@ -149,6 +193,19 @@ async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Res
 
 fn record_key(id: &str) -> String {
     format!("nest:{id}")
+}
+
+fn used_key(signature: &str) -> String {
+    format!("nest-serve:used:{signature}")
+}
+
+fn lease_answer(answer: u8, lease: u64) -> LeaseAnswer {
+    match answer {
+        0 => LeaseAnswer::Held(lease),
+        1 => LeaseAnswer::Granted(lease),
+        2 => LeaseAnswer::Restarted,
+        _ => LeaseAnswer::Failed,
+    }
 }
 
 /// The keys of the scripts about leases, in their order.
@@ -180,21 +237,42 @@ impl RoomStore for Redis {
             return Ok(false);
         }
         let args = [&text, &*write(new)?, &self.ttl_ms.to_string()];
-        self.run(&[REPLACE, WRITE].concat(), &[record_key(&old.id)], &args).await
+        self.run(&REPLACE, &[record_key(&old.id)], &args).await
     }
 
     async fn renew(&self, id: &str) -> Result<(), BackendError> {
-        self.run(RENEW, &[record_key(id)], &[&self.ttl_ms.to_string()]).await
+        self.run(&RENEW, &[record_key(id)], &[&self.ttl_ms.to_string()]).await
     }
 
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         let (waited_for, ttl) = (waited_for.unwrap_or(0).to_string(), LEASE_TTL.as_millis().to_string());
-        let answer: (u8, u64) = self.run(ACQUIRE, &lease_keys(id)[..2], &[&waited_for, &ttl]).await?;
-        Ok(match answer {
-            (0, lease) => LeaseAnswer::Held(lease),
-            (1, lease) => LeaseAnswer::Granted(lease),
-            (2, _) => LeaseAnswer::Restarted,
-            _ => LeaseAnswer::Failed,
+        let (answer, lease) = self.run(&ACQUIRE, &lease_keys(id)[..2], &[&waited_for, &ttl]).await?;
+        Ok(lease_answer(answer, lease))
+    }
+
+    async fn begin_restart(
+        &self,
+        id: &str,
+        host: &str,
+        signature: &str,
+        memory: Duration,
+    ) -> Result<RestartAnswer, BackendError> {
+        let [lease, leases, record] = lease_keys(id);
+        let keys = [lease, leases, record, used_key(signature)];
+        let (ttl, memory) = (LEASE_TTL.as_millis().to_string(), memory.as_secs().max(1).to_string());
+        let asked = Instant::now();
+        let (answer, lease, text): (u8, u64, Option<String>) = self.run(&BEGIN, &keys, &[host, &ttl, &memory]).await?;
+        if answer == 4 {
+            return Ok(RestartAnswer::Replayed);
+        }
+        let record = text.as_deref().map(read).transpose();
+        if answer == 1 && record.is_err() {
+            self.fail_restart(id, lease, false).await?;
+        }
+        Ok(match record? {
+            None => RestartAnswer::NotFound,
+            Some(_) if answer == 5 => RestartAnswer::NotHost,
+            Some(record) => RestartAnswer::Host(lease_answer(answer, lease), asked, record.into()),
         })
     }
 
@@ -203,16 +281,17 @@ impl RoomStore for Redis {
         bounded(self.connection.clone().hexists(leases, "unfinished")).await
     }
 
-    async fn finish_restart(&self, lease: u64, restarted: &Record) -> Result<bool, BackendError> {
-        let (id, lease, ttl) = (&restarted.id, lease.to_string(), self.ttl_ms.to_string());
-        let script = [FINISH, WRITE].concat();
+    async fn finish_restart(&self, lease: u64, before: &Record, restarted: &Record) -> Result<bool, BackendError> {
+        let (keys, lease, ttl) = (lease_keys(&restarted.id), lease.to_string(), self.ttl_ms.to_string());
+        // What another implementation has written may look different: then the script hands it back.
+        let mut text = Some(write(before)?);
         for _ in 0..ATTEMPTS {
-            let text = self.text(id).await?;
             let new = write(&restarted.restarted(text.as_deref().map(read).transpose()?))?;
-            match self.run(&script, &lease_keys(id), &[&lease, &text.unwrap_or_default(), &new, &ttl]).await? {
-                0 => return Ok(false),
-                1 => return Ok(true),
-                _ => {}
+            let args = [&*lease, text.as_deref().unwrap_or_default(), &new, &ttl];
+            match self.run(&FINISH, &keys, &args).await? {
+                (0, _) => return Ok(false),
+                (1, _) => return Ok(true),
+                (_, current) => text = current,
             }
         }
         Err(BackendError::Unreachable(NAME, "the record changes all the time".into()))
@@ -220,16 +299,16 @@ impl RoomStore for Redis {
 
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
         let args = [&*lease.to_string(), if unfinished { "1" } else { "0" }];
-        self.run(FAIL, &lease_keys(id)[..2], &args).await
+        self.run(&FAIL, &lease_keys(id)[..2], &args).await
     }
 
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
-        self.run(DELETE, &lease_keys(id), &[&lease.to_string()]).await
+        self.run(&DELETE, &lease_keys(id), &[&lease.to_string()]).await
     }
 
     async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
         let mut command = ::redis::cmd("SET");
-        command.arg(format!("nest-serve:used:{what}")).arg(1).arg("NX").arg("EX").arg(memory.as_secs().max(1));
+        command.arg(used_key(what)).arg(1).arg("NX").arg("EX").arg(memory.as_secs().max(1));
         let set: Option<String> = bounded(command.query_async(&mut self.connection.clone())).await?;
         Ok(set.is_some())
     }
