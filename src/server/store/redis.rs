@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{
     AsyncCommands as _, Client, FromRedisValue, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script,
+    io::tcp::TcpSettings,
 };
 use async_trait::async_trait;
 
@@ -155,7 +156,9 @@ impl Redis {
         if let Some(password) = &config.password {
             settings = settings.set_password(password.expose());
         }
-        let client = Client::open(info.set_redis_settings(settings)).map_err(wrong)?;
+        // Many share the connection: what one asks must not wait until what another has asked is acknowledged.
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let client = Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp)).map_err(wrong)?;
         let reconnecting = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(LIMIT))
             .set_response_timeout(Some(LIMIT))
