@@ -1,5 +1,7 @@
 //! Events of the nest `demo` on the mock's relay.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{EventBuilder, Kind, RelayUrl, Tag, Timestamp};
@@ -20,8 +22,10 @@ pub async fn publish(mock: &Mock, tags: &[&[&str]]) {
     let own = Tag::parse(["d", "demo"]).unwrap();
     let tags = std::iter::once(own).chain(tags.iter().map(|tag| Tag::parse(tag.iter().copied()).unwrap()));
     let event = EventBuilder::new(Kind::from(ROOM_KIND), "").tags(tags);
-    // Later than the one that the mock begins with.
-    let event = event.custom_created_at(Timestamp::now() + 60).sign_with_keys(mock.host()).unwrap();
+    // Later than the one that the mock begins with, and than those before: of two of the same second, the id decides.
+    static NEXT: AtomicU64 = AtomicU64::new(60);
+    let later = NEXT.fetch_add(1, Ordering::Relaxed);
+    let event = event.custom_created_at(Timestamp::now() + later).sign_with_keys(mock.host()).unwrap();
     let settings = RelaySettings {
         timeout: std::time::Duration::from_secs(10),
         tls: tls::client_config(&[]),
