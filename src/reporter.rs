@@ -57,6 +57,8 @@ pub enum Warning {
     EventIsOver { status: String },
     /// The answer to the restart was lost, and there is proof that it was carried out.
     AnswerLost { why: String },
+    /// The API says that it has restarted a nest, and LiveKit does not say whether its room is new.
+    Unproven { nest: String, why: String },
     /// Relays were of no use, or have no event.
     Relays { why: String },
     /// A relay that was of no use answers again.

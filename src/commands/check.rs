@@ -164,7 +164,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
     });
     tell(job.reporter, &api, event.as_ref());
     let host = room.host.or(probe.host());
-    let clock = probe.clock;
+    let (clock, restarted_at_ms) = (probe.clock, probe.info.as_ref().ok().and_then(|info| info.restarted_at));
     let guest = match audio_room(probe) {
         Ok(guest) => guest,
         Err(source) => {
@@ -188,6 +188,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         join: Some(join),
         host_token: own.as_ref(),
         api_clock: clock,
+        restarted_at_ms,
         ..options.on(room.id.as_str(), &candidates, left())
     };
     let report = carry_out(&check, preconnect.as_ref(), client, job.reporter).await;
@@ -270,7 +271,7 @@ fn tell(reporter: &dyn Reporter, api: &ApiUrl, event: Option<&relay::FetchedEven
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RestartTimes {
     /// Between which moments of the clock here.
-    here: livekit::RestartWindow,
+    pub here: livekit::RestartWindow,
     api_clock: Option<Offset>,
 }
 

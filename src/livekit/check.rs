@@ -43,6 +43,8 @@ pub struct Check<'a> {
     /// Any room will do, a nest's or not, and it may have been made by our joining.
     pub any_room: bool,
     pub api_clock: Option<Offset>,
+    /// When the API says that the nest was last restarted, by its clock, in milliseconds since the Unix epoch.
+    pub restarted_at_ms: Option<i64>,
     /// How long to stay; without an audio connection cut down to [`LONGEST_HOLD`].
     pub hold: Option<Duration>,
     pub signal_only: bool,

@@ -77,11 +77,13 @@ fn restarted_here(metadata: &Value, api_clock: Option<Offset>) -> Option<Span> {
     Some(api_clock?.here(metadata["restartedAt"].as_i64()?, 1))
 }
 
-/// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of.
+/// When the nest was last restarted, by the clock here: the restart that we know of, else the one that the room tells of,
+/// or else its record.
 pub fn last_restart(check: &Check<'_>, joined: &Joined) -> Option<Span> {
     match check.restarted {
         Some(RestartWindow { answered_ms, .. }) => Some(Span { from_ms: answered_ms, to_ms: answered_ms }),
-        None => restarted_here(&metadata(joined), check.api_clock),
+        None => restarted_here(&metadata(joined), check.api_clock)
+            .or_else(|| Some(check.api_clock?.here(check.restarted_at_ms?, 1))),
     }
 }
 
@@ -127,6 +129,18 @@ pub fn judge(check: &Check<'_>, joined: &Joined, media_clock: Option<Offset>) ->
         Some(width) if width <= NARROW_MS => FreshnessVerdict::Fresh(Proof::Moment(width)),
         Some(width) => FreshnessVerdict::Unsure(width),
         None => FreshnessVerdict::NoEvidence,
+    }
+}
+
+/// Whether a room was created after a restart was asked for, by the media server's clock alone; `None`: that cannot be
+/// told. Where that clock agrees with the one here, as far as its `Date` shows, a time after the request is believed.
+pub fn created_since(created_ms: i64, media_clock: Option<Offset>, sent_ms: i64) -> Option<bool> {
+    const SAME: Offset = Offset { min_ms: 0, max_ms: 0 };
+    let clock = media_clock?;
+    match lean(clock.here(created_ms, 1), sent_ms) {
+        Leaning::Before(_) => Some(false),
+        Leaning::After => Some(true),
+        Leaning::Around(_) => (clock.and(SAME).is_some() && created_ms >= sent_ms).then_some(true),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod fresh;
 pub mod media;
 pub mod offset;
 pub mod report;
+pub mod room_service;
 pub mod signal;
 pub mod token;
 pub mod validate;

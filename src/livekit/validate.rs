@@ -109,8 +109,31 @@ pub async fn ask(
 }
 
 async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {
-    let (started, sent_ms) = (Instant::now(), clock.now_ms());
-    let mut response = http.get(url).send().await.map_err(unreachable)?;
+    let started = Instant::now();
+    let Answer { status, body, clock } = fetch(http.get(url), clock).await.map_err(ValidateError::Unreachable)?;
+    let body = String::from_utf8_lossy(&body);
+    let no_livekit = ValidateError::NotLiveKit(status.as_u16());
+    let verdict = match status {
+        StatusCode::OK if body.trim() == "success" => Ok(()),
+        StatusCode::OK => return Err(no_livekit),
+        _ => Err(TokenRefusal::read(status.as_u16(), &body).ok_or(no_livekit)?),
+    };
+    Ok(ValidateAnswer { verdict, clock, elapsed: started.elapsed() })
+}
+
+/// An answer of a media server.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    /// Not more of it than is to be believed.
+    pub body: Vec<u8>,
+    /// How far its clock is from the one here.
+    pub clock: Option<Offset>,
+}
+
+/// Sends a request to a media server; an error never holds the URL, in which a token may be.
+pub(super) async fn fetch(request: reqwest::RequestBuilder, clock: Clock) -> Result<Answer, String> {
+    let sent_ms = clock.now_ms();
+    let mut response = request.send().await.map_err(unreachable)?;
     let received_ms = clock.now_ms();
     let status = response.status();
     let date = response.headers().get(DATE).and_then(|date| parse_http_date(date.to_str().ok()?));
@@ -122,32 +145,22 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateA
             break;
         }
     }
-    let body = String::from_utf8_lossy(&body);
-    let no_livekit = ValidateError::NotLiveKit(status.as_u16());
-    let verdict = match status {
-        StatusCode::OK if body.trim() == "success" => Ok(()),
-        StatusCode::OK => return Err(no_livekit),
-        _ => Err(TokenRefusal::read(status.as_u16(), &body).ok_or(no_livekit)?),
-    };
-    Ok(ValidateAnswer {
-        verdict,
-        clock: date.map(|date| Offset::from_reading(date, 1000, sent_ms, received_ms)),
-        elapsed: started.elapsed(),
-    })
+    let clock = date.map(|date| Offset::from_reading(date, 1000, sent_ms, received_ms));
+    Ok(Answer { status, body, clock })
 }
 
 /// The error without the URL, which holds the token.
 #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
-fn unreachable(error: reqwest::Error) -> ValidateError {
+fn unreachable(error: reqwest::Error) -> String {
     if let Some(failure) = TlsFailure::behind(&error) {
-        return ValidateError::Unreachable(failure.to_string());
+        return failure.to_string();
     }
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(deeper) = innermost.source() {
         innermost = deeper;
     }
     if innermost.downcast_ref().is_some_and(hyper::Error::is_incomplete_message) {
-        return ValidateError::Unreachable("the connection was lost before there was an answer".into());
+        return "the connection was lost before there was an answer".into();
     }
-    ValidateError::Unreachable(excerpt(&innermost.to_string()))
+    excerpt(&innermost.to_string())
 }

@@ -27,6 +27,7 @@ pub(super) enum Content {
     Empty,
     Json(Value),
     Text(&'static str, String),
+    Protobuf(Vec<u8>),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -119,7 +120,7 @@ impl HttpAnswer {
         match &mut self.content {
             Content::Json(value) => map(value, &change),
             Content::Text(_, text) => *text = change(text),
-            Content::Empty => {}
+            Content::Empty | Content::Protobuf(_) => {}
         }
     }
 }
@@ -130,6 +131,7 @@ impl IntoResponse for HttpAnswer {
             Content::Empty => (None, Bytes::new()),
             Content::Json(value) => (Some("application/json; charset=utf-8"), Bytes::from(value.to_string())),
             Content::Text(kind, text) => (Some(kind), Bytes::from(text)),
+            Content::Protobuf(bytes) => (Some("application/protobuf"), Bytes::from(bytes)),
         };
         let length = if let BodyDelivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
         let mut response = Response::new(deliver(bytes, self.delivery));

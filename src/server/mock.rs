@@ -9,10 +9,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 use livekit_protocol::Room;
@@ -282,8 +282,11 @@ impl MockService {
             .route("/relay", any(relay))
             .fallback(nowhere)
             .method_not_allowed_fallback(nowhere);
-        for path in ["/rtc", "/livekit/rtc"] {
-            routes = routes.route(path, any(signal)).route(&format!("{path}/validate"), any(validate));
+        for prefix in ["", "/livekit"] {
+            routes = routes
+                .route(&format!("{prefix}/rtc"), any(signal))
+                .route(&format!("{prefix}/rtc/validate"), any(validate))
+                .route(&format!("{prefix}/twirp/livekit.RoomService/{{method}}"), post(room_service));
         }
         routes.layer(from_fn_with_state(self.clone(), note)).with_state(self)
     }
@@ -348,17 +351,26 @@ impl MockService {
         faults.after(answer.with_budget(budget)).await
     }
 
-    /// The endpoint of the embedded media server; `join`: its WebSocket, and not only the checks before it.
-    async fn signal(&self, join: bool, request: Request) -> Answered {
+    /// The endpoints of the embedded media server.
+    async fn media(&self, asked: MediaCall, request: Request) -> Answered {
         let Some(media) = &self.embedded else { return Ok(HttpAnswer::no_endpoint()) };
         let faults = self.faults.strike(ApiCall::Signal);
         if faults.media_down() {
             return Err(ConnectionDropped);
         }
-        let answer = match faults.before(request.uri().path(), None)? {
-            Some(answer) => answer,
-            None if join => embedded::connect(&self.front, media.clone(), faults.text(embedded::VERSION), request),
-            None => embedded::validate(media, &request),
+        let answer = match (faults.before(request.uri().path(), None)?, asked) {
+            (Some(answer), _) => answer,
+            (None, MediaCall::Join) => {
+                embedded::connect(&self.front, media.clone(), faults.text(embedded::VERSION), request)
+            }
+            (None, MediaCall::Validate) => embedded::validate(media, &request),
+            (None, MediaCall::RoomService(method)) => {
+                let (head, body) = request.into_parts();
+                match self.front.read_body(body).await {
+                    Ok(body) => embedded::room_service(media, &method, &head, &body),
+                    Err(refused) => *refused,
+                }
+            }
         };
         faults.after(answer).await
     }
@@ -404,12 +416,25 @@ async fn nowhere(State(service): Mocked) -> Answered {
     service.dated(Ok(HttpAnswer::no_endpoint()))
 }
 
+/// What the embedded media server is asked.
+enum MediaCall {
+    Join,
+    /// The checks before a join.
+    Validate,
+    /// By the name of the method.
+    RoomService(String),
+}
+
 async fn signal(State(service): Mocked, request: Request) -> Answered {
-    service.signal(true, request).await
+    service.media(MediaCall::Join, request).await
 }
 
 async fn validate(State(service): Mocked, request: Request) -> Answered {
-    service.signal(false, request).await
+    service.media(MediaCall::Validate, request).await
+}
+
+async fn room_service(State(service): Mocked, Path(method): Path<String>, request: Request) -> Answered {
+    service.media(MediaCall::RoomService(method), request).await
 }
 
 /// Remembers what was asked for.
@@ -417,7 +442,9 @@ async fn note(State(service): Mocked, request: Request, next: Next) -> Response 
     {
         let mut seen = lock(&service.seen);
         *seen.requests.entry(request.uri().path().to_owned()).or_default() += 1;
-        if let Some(value) = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        // Not what is shown to the media server.
+        if let Some(value) = value.filter(|value| value.starts_with("Nostr ")) {
             seen.authorization = Some(value.to_owned());
         }
     }

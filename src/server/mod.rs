@@ -3,7 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/api/v1/nests/…`, `/health` | the Nests API over the ports [`store::RoomStore`] and [`media::MediaServer`] |
-//! | `/rtc`, `/rtc/validate`, also below `/livekit` | the embedded media server, unless a real one is used |
+//! | `/rtc`, `/rtc/validate`, `/twirp/…`, also below `/livekit` | the embedded media server, unless a real one is used |
 //! | `/relay` | the relay |
 //!
 //! It is used in two ways, on one HTTP front: [`Mock`] serves everything from memory on a thread of its own, with a
@@ -48,7 +48,7 @@ pub enum ApiCall {
     Permissions,
     Delete,
     Health,
-    /// `/rtc` and `/rtc/validate`.
+    /// `/rtc`, `/rtc/validate` and `/twirp/…`.
     Signal,
     /// `/relay`, when a connection is made.
     Relay,

@@ -190,7 +190,8 @@ error: not restarted: the API redirects to http://MOCK/moved/api/v1/nests/demo/r
     );
     let mock = mock(&["redirect=308"]);
     Nest::new(&mock).args(QUICK).run().expect(7);
-    assert_eq!(mock.all_requests(), 1, "nothing went after it");
+    assert_eq!(mock.requests("/api/v1/nests/demo/restart"), 1);
+    assert_eq!(mock.requests("/moved/api/v1/nests/demo/restart"), 0, "nothing went after it");
 }
 
 #[test]

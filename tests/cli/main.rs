@@ -24,6 +24,7 @@ mod publish_status;
 mod recreate;
 mod restart;
 mod restart_check;
+mod restart_proof;
 mod retries;
 mod screens;
 mod serve;

@@ -20,6 +20,23 @@ fn the_newcomers_command() {
     assert_eq!(output.stderr, "", "the mock itself is silent");
 }
 
+#[test]
+fn the_document_in_the_readme_is_what_a_restart_prints() {
+    let output = mock().args(["mock", "--", "nest", "restart", "demo", "--json"]).run().expect(0);
+    let readme = include_str!("../../README.md").split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let readme: serde_json::Value = serde_json::from_str(readme).unwrap();
+    let names = |document: &serde_json::Value| {
+        let mut names: Vec<_> = document.as_object().unwrap().keys().cloned().collect();
+        names.sort();
+        names
+    };
+    let document = output.document();
+    assert_eq!(names(&readme), names(&document));
+    for name in ["roomId", "message", "attempts", "proof", "warnings"] {
+        assert_eq!(readme[name], document[name], "{name}");
+    }
+}
+
 /// A line without what is different each time: words with digits in them, room SIDs, how the room was timed, and how
 /// long a step took, which is not said when that is nothing.
 fn without_chance(line: &str) -> String {

@@ -36,7 +36,10 @@ fn a_dead_nest_is_back() {
     assert_eq!(document["token"].as_str().unwrap().split('.').count(), 3);
     assert_eq!(room.num_participants, 0);
     assert_eq!(output.stderr, "", "a pipe sees no progress");
-    assert_eq!(mock.all_requests(), 1, "one round trip");
+    assert_eq!(document["proof"], "fresh");
+    // The restart and, meanwhile, its record; then one question to LiveKit.
+    assert_eq!((mock.requests(RESTART), mock.all_requests()), (1, 3));
+    assert_eq!(mock.requests("/twirp/livekit.RoomService/UpdateRoomMetadata"), 1);
 }
 
 #[test]

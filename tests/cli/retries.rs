@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nostr_nests::clock::{Clock, http_date};
@@ -97,14 +98,16 @@ fn a_refusal_is_not_forgotten_when_the_server_goes_away() {
 /// A 404 that follows a 502 once passed for proof that nothing was restarted.
 #[test]
 fn a_404_after_a_gateway_gave_up_proves_nothing() {
-    let server = Raw::with(|asked, _| {
-        let (status, body) = if asked == 0 { (502, "") } else { (404, "{\"error\":\"Nest not found\"}") };
+    let first = AtomicBool::new(true);
+    let server = Raw::with(move |_, head| {
+        let gave_up = head.starts_with("POST ") && first.swap(false, Ordering::SeqCst);
+        let (status, body) = if gave_up { (502, "") } else { (404, "{\"error\":\"Nest not found\"}") };
         let length = body.len();
         format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
     });
     let nest = Nest::new(&mock(&[])).env("NEST_API", server.url());
     let output = nest.args(["restart", "demo", "--retries", "1"]).run().expect(6);
-    assert_eq!(server.asked(), 2);
+    assert_eq!(server.posted(), 2);
     assert!(!output.stderr.contains("not restarted"), "{}", output.stderr);
 }
 
@@ -156,7 +159,7 @@ fn the_bounds_of_the_repair() {
         let server = refusing(ahead_s * 1000);
         nest::early_in_a_second();
         let output = Nest::new(&mock(&[])).env("NEST_API", server.url()).args(["restart", "demo"]).run().expect(4);
-        assert_eq!(server.asked(), asked, "{ahead_s} s: {}", output.stderr);
+        assert_eq!(server.posted(), asked, "{ahead_s} s: {}", output.stderr);
         // Signed with the server's time and refused again: then the clock is not why.
         assert_eq!(output.stderr.contains("signed was"), ahead_s.abs() < 86_400, "{}", output.stderr);
     }
@@ -170,7 +173,7 @@ fn over_plain_http_nobody_vouches_for_a_clock() {
     let call = Nest::new(&mock(&[])).env("NEST_API", url).args(["restart", "demo", "--allow-http"]);
     nest::early_in_a_second();
     let stderr = call.run().expect(4).stderr;
-    assert_eq!(server.asked(), 1);
+    assert_eq!(server.posted(), 1);
     assert!(stderr.contains("your clock is 94 s behind the server's; signatures are valid for a minute"), "{stderr}");
 }
 

@@ -44,12 +44,13 @@ async fn yes_asks_nothing_and_neither_does_an_empty_nest() {
     let mock = mock();
     let (screen, code) = Terminal::at(Nest::new(&mock).args(["restart", "demo"])).ends();
     assert_eq!(code, 0, "{screen}");
-    assert_eq!(mock.requests("/api/v1/nests/demo/info"), 1);
+    // For the question, and for the proof.
+    assert_eq!(mock.requests("/api/v1/nests/demo/info"), 2);
     let guest = inside(&mock).await;
     let (screen, code) = Terminal::at(Nest::new(&mock).args(["restart", "demo", "--yes"])).ends();
     assert_eq!(code, 0, "{screen}");
     assert!(!screen.contains("Restart?"), "{screen}");
-    assert_eq!(mock.requests("/api/v1/nests/demo/info"), 1, "{screen}");
+    assert_eq!(mock.requests("/api/v1/nests/demo/info"), 4, "for the proofs alone: {screen}");
     drop(guest);
 }
 

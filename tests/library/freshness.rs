@@ -2,7 +2,7 @@
 
 use nostr_nests::livekit::Offset;
 use nostr_nests::livekit::check::Check;
-use nostr_nests::livekit::fresh::{FreshnessVerdict, Proof, RestartWindow, Sign, judge};
+use nostr_nests::livekit::fresh::{FreshnessVerdict, Proof, RestartWindow, Sign, created_since, judge};
 use nostr_nests::livekit::signal::{Joined, Reading};
 use proptest::prelude::*;
 
@@ -114,4 +114,24 @@ fn two_readings_sharpen_each_other() {
     let rough = Offset { min_ms: -500, max_ms: 500 };
     assert_eq!(rough.and(Offset { min_ms: 100, max_ms: 900 }), Some(Offset { min_ms: 100, max_ms: 500 }));
     assert_eq!(rough.and(Offset { min_ms: 501, max_ms: 900 }), None);
+}
+
+#[test]
+fn a_creation_time_alone_tells_what_it_can() {
+    // By an HTTP date, which leaves a second open; the first of the two clocks agrees with the one here.
+    let (same, apart) =
+        (Offset { min_ms: -600, max_ms: 450 }, Offset { min_ms: MEDIA_MS - 600, max_ms: MEDIA_MS + 450 });
+    for (clock, created_ms, expected) in [
+        (Some(same), SENT, Some(true)),
+        (Some(same), SENT + 300, Some(true)),
+        (Some(same), SENT - 1, None),
+        (Some(same), SENT - 500, None),
+        (Some(same), SENT - 700, Some(false)),
+        (Some(apart), SENT + MEDIA_MS, None),
+        (Some(apart), SENT + MEDIA_MS + 500, Some(true)),
+        (Some(apart), SENT + MEDIA_MS - 700, Some(false)),
+        (None, SENT + 300, None),
+    ] {
+        assert_eq!(created_since(created_ms, clock, SENT), expected, "{clock:?} {}", created_ms - SENT);
+    }
 }

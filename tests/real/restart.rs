@@ -1,9 +1,12 @@
 //! The whole program, the bundled API, and a real livekit-server behind it.
 
+use std::time::Duration;
+
 use livekit_protocol::DisconnectReason;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{Mock, Options};
+use serde_json::json;
 
 use crate::support::livekit::{KEY, LiveKit, SECRET};
 use crate::support::nest::Nest;
@@ -145,4 +148,27 @@ async fn the_host_is_heard_after_the_restart() {
     let publish = &document["check"]["steps"][5];
     assert_eq!((&publish["name"], &publish["status"]), (&"publish".into(), &"passed".into()), "{document:#}");
     assert!(publish["detail"].as_str().unwrap().starts_with("The media server hears us: "), "{publish}");
+}
+
+#[tokio::test]
+#[ignore = "needs livekit"]
+async fn a_plain_restart_is_proven_without_joining() {
+    let server = LiveKit::start(false);
+    let mock = api_before(&server);
+    let restart = |code| Nest::new(&mock).args(["restart", "demo", "--json"]).run().expect(code).document();
+    let document = restart(0);
+    assert_eq!((&document["proof"], &document["warnings"]), (&json!("fresh"), &json!([])));
+    assert!(document["closesAt"].is_string(), "{document}");
+    let first = server.sid("demo").await.unwrap();
+    assert_eq!(restart(0)["proof"], "fresh", "with a new room in place of a new room");
+    assert_ne!(server.sid("demo").await.unwrap(), first);
+
+    // The API that most people run: it says so, and LiveKit hands the old room out again.
+    let kept = server.sid("demo").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await; // A `Date` tells seconds only.
+    mock.set_faults(vec!["old-room-kept".parse().unwrap()]);
+    assert_eq!(restart(10)["proof"], "oldRoom");
+    assert_eq!(server.sid("demo").await.unwrap(), kept);
+    mock.set_faults(vec!["late-teardown=0s".parse().unwrap()]);
+    assert_eq!(restart(10)["proof"], "noRoom");
 }

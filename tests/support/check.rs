@@ -82,18 +82,10 @@ pub fn check<'a>(room: &'a str, token: &'a Secret, candidates: &'a [Candidate]) 
     Check {
         room,
         join: Some(Joining { token, host: false }),
-        no_token: None,
-        host_token: None,
         candidates,
-        restarted: None,
-        sid_before: None,
-        any_room: false,
-        api_clock: None,
-        hold: None,
         signal_only: true,
-        transport: None,
-        publish: false,
         timeout: Duration::from_secs(10),
+        ..Check::default()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub struct Raw {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
+    posted: Arc<AtomicUsize>,
 }
 
 impl Raw {
@@ -23,13 +24,15 @@ impl Raw {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
-        let (counter, answer) = (asked.clone(), Arc::new(answer));
+        let posted = Arc::new(AtomicUsize::new(0));
+        let (counter, posts, answer) = (asked.clone(), posted.clone(), Arc::new(answer));
         // Ends with the process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (counter, answer) = (counter.clone(), answer.clone());
+                let (counter, posts, answer) = (counter.clone(), posts.clone(), answer.clone());
                 std::thread::spawn(move || {
                     if let Some(head) = head(&stream) {
+                        posts.fetch_add(usize::from(head.starts_with("POST ")), Ordering::SeqCst);
                         let bytes = answer(counter.fetch_add(1, Ordering::SeqCst), &head);
                         // A client that has had enough closes first.
                         let _ = (&stream).write_all(&bytes);
@@ -37,7 +40,7 @@ impl Raw {
                 });
             }
         });
-        Self { address, asked }
+        Self { address, asked, posted }
     }
 
     pub fn url(&self) -> String {
@@ -50,6 +53,11 @@ impl Raw {
 
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// How many of the requests were to change something.
+    pub fn posted(&self) -> usize {
+        self.posted.load(Ordering::SeqCst)
     }
 }
 

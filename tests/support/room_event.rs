@@ -16,15 +16,17 @@ pub fn naddr(mock: &Mock) -> String {
     Nip19Coordinate { coordinate, relays: vec![RelayUrl::parse(&mock.relay()).unwrap()] }.to_bech32().unwrap()
 }
 
+/// Seconds that the next event is later than now: later than the one that the mock begins with, and than those before,
+/// since of two of the same second the id decides.
+static LATER: AtomicU64 = AtomicU64::new(60);
+
 /// Publishes a newer version of the nest's event, with these tags beside its `d`.
 pub async fn publish(mock: &Mock, tags: &[&[&str]]) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let own = Tag::parse(["d", "demo"]).unwrap();
     let tags = std::iter::once(own).chain(tags.iter().map(|tag| Tag::parse(tag.iter().copied()).unwrap()));
     let event = EventBuilder::new(Kind::from(ROOM_KIND), "").tags(tags);
-    // Later than the one that the mock begins with, and than those before: of two of the same second, the id decides.
-    static NEXT: AtomicU64 = AtomicU64::new(60);
-    let later = NEXT.fetch_add(1, Ordering::Relaxed);
+    let later = LATER.fetch_add(1, Ordering::Relaxed);
     let event = event.custom_created_at(Timestamp::now() + later).sign_with_keys(mock.host()).unwrap();
     let settings = RelaySettings {
         timeout: std::time::Duration::from_secs(10),

@@ -35,7 +35,9 @@ use crate::livekit::CheckReport;
 mod prelude {
     pub(super) use clap::Args;
 
-    pub(super) use super::{App, closes, failed, failure, joinable, joined, local_time, published_row, step_line};
+    pub(super) use super::{
+        App, closes, closes_at, failed, failure, joinable, joined, local_time, published_row, step_line,
+    };
     pub(super) use crate::cli::args::{
         FollowArgs, Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration,
         exit_help,
@@ -264,8 +266,12 @@ fn joinable(check: &CheckReport) -> String {
 }
 
 fn closes(check: &CheckReport) -> String {
-    let closes_at = check.room.as_ref().and_then(|room| room.closes_at.as_deref()).and_then(local_time);
-    closes_at.map(|time| format!("closes at {time} while empty")).unwrap_or_default()
+    closes_at(check.room.as_ref().and_then(|room| room.closes_at.as_deref()))
+}
+
+/// `rfc3339`: when that is; empty where it is not known.
+fn closes_at(rfc3339: Option<&str>) -> String {
+    rfc3339.and_then(local_time).map(|time| format!("closes at {time} while empty")).unwrap_or_default()
 }
 
 /// The parts that are there, with dots between them.

@@ -173,7 +173,7 @@ pub(super) fn show(
     let exit = failure.exit;
     // The report right above says it all already.
     let together = style.streams.stdout && style.streams.stderr && style.format == Format::Text && !style.quiet;
-    if together && restarted(result).is_some() {
+    if together && restarted(result).is_some_and(|restarted| restarted.check.is_some()) {
         failure = Failure { causes: Vec::new(), hints: Vec::new(), ..failure };
     }
     terminal.failure(several.then_some(room), &failure);
@@ -187,9 +187,16 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         let running = format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
         return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
     }
-    let well = restarted.check.as_ref().is_none_or(|check| check.verdict == Verdict::Joinable);
-    let mark = paint.mark(if well { Status::Passed } else { Status::Warned });
-    let mut lines = vec![format!("{mark} {room} · {}", clean(notices::evidence(&restarted.evidence)))];
+    let (status, came) = match &restarted.check {
+        Some(check) => {
+            let well = check.verdict == Verdict::Joinable;
+            (if well { Status::Passed } else { Status::Warned }, notices::evidence(&restarted.evidence).to_owned())
+        }
+        None => (notices::proven(restarted), notices::proof(restarted)),
+    };
+    // A check says it at its end.
+    let closes = restarted.closes_at.as_deref().filter(|_| restarted.check.is_none());
+    let mut lines = vec![format!("{} {}", paint.mark(status), joined([room, clean(&came), closes_at(closes)]))];
     lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
     lines.extend(restarted.token.iter().map(|token| paint.row("token", token.expose())));
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {

@@ -288,6 +288,11 @@ fn turned_away(tried: &Tried) -> Note {
     }
 }
 
+/// How long ago a room was created, where that is known; behind its name.
+pub(super) fn created(age_ms: Option<i64>) -> String {
+    age_ms.map(|age| format!(", created {} ago", span(age))).unwrap_or_default()
+}
+
 fn freshness(
     sid: &str,
     verdict: &FreshnessVerdict,
@@ -295,7 +300,7 @@ fn freshness(
     before: Option<&str>,
     closes_after_s: u32,
 ) -> Note {
-    let created = age_ms.map(|age| format!(", created {} ago", span(age))).unwrap_or_default();
+    let created = created(age_ms);
     let auto_create =
         "for the operator: `auto_create: false` in LiveKit's `room` section keeps such rooms from coming into being";
     match verdict {

@@ -9,8 +9,10 @@ use super::troubles::{self, Trouble};
 use super::{Step, check};
 use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
+use crate::clock::Clock;
 use crate::commands::check::{Checked, Unavailable};
 use crate::commands::key::KeyCommandError;
+use crate::commands::restart::RestartProof;
 use crate::commands::{Error, Progress, Signal};
 use crate::key::file::SecretFileError;
 use crate::key::keyring::KeyringError;
@@ -152,7 +154,18 @@ impl Failure {
             Error::Declined => new(Exit::Failed).hint("--yes asks nothing"),
             Error::Cancelled => new(Exit::Failed),
             Error::NotConfirmed => new(Exit::Usage).hint(format!("nest recreate {room} --yes")),
-            Error::Unhealthy(restarted) => unhealthy(restarted.check.as_ref()),
+            Error::Unhealthy(restarted) => match (restarted.proof, &restarted.room) {
+                (Some(RestartProof::NoRoom), _) if restarted.check.is_none() => {
+                    Self::new(Exit::Unhealthy, "the API says that the nest was restarted, but there is no audio room")
+                        .because(troubles::no_room(room))
+                }
+                (Some(RestartProof::OldRoom), Some(old)) if restarted.check.is_none() => {
+                    let age = check::created(Some(Clock::default().now_ms() - old.created_ms));
+                    Self::new(Exit::Unhealthy, "the API says that the nest was restarted, but the old room still runs")
+                        .because(troubles::old_room(&old.sid, age, old.closes_after_s))
+                }
+                _ => unhealthy(restarted.check.as_ref()),
+            },
             Error::Stopped(signal) => new(Exit::from(*signal)).hint(AGAIN),
             Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
         }

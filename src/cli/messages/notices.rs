@@ -4,7 +4,8 @@ use super::troubles;
 use crate::clock::{self, Clock};
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
-use crate::commands::restart::Evidence;
+use crate::commands::restart::{Evidence, RestartProof, Restarted};
+use crate::report::Status;
 use crate::reporter::{Question, SecretPrompt, Stage, Warning};
 
 pub fn warning(warning: &Warning) -> String {
@@ -25,6 +26,10 @@ pub fn warning(warning: &Warning) -> String {
         Warning::AnswerLost { why } => {
             format!("{why}, but the nest was restarted; the token was fetched afterwards")
         }
+        Warning::Unproven { nest, why } => {
+            let unproven = troubles::unproven(why, nest);
+            format!("{}; {}", unproven.cause, unproven.hint)
+        }
         Warning::Relays { why } => why.clone(),
         Warning::RelayBack { relay } => format!("{relay} answers again"),
         Warning::NotTaken { relay, why } => format!("{relay} has not taken the event: {why}"),
@@ -41,6 +46,29 @@ pub fn evidence(evidence: &Evidence) -> &str {
         Evidence::Answer(message) => message,
         Evidence::Running => "The nest is running; nothing was sent",
         Evidence::Seen => "The answer was lost; the nest was seen to have been restarted",
+    }
+}
+
+/// What became of a nest whose restart was not followed by a check.
+pub(in crate::cli) fn proof(restarted: &Restarted) -> String {
+    match (restarted.proof, &restarted.room) {
+        (Some(RestartProof::Fresh), Some(room)) => match &restarted.sid_before {
+            Some(before) => format!("restarted · {before} → {}", room.sid),
+            None => format!("restarted · {}", room.sid),
+        },
+        (Some(RestartProof::OldRoom), _) => "the old room still runs".into(),
+        (Some(RestartProof::NoRoom), _) => "there is no audio room".into(),
+        (Some(RestartProof::Unproven), _) => "accepted, not proven".into(),
+        _ => evidence(&restarted.evidence).to_owned(),
+    }
+}
+
+/// Whether that is well.
+pub(in crate::cli) fn proven(restarted: &Restarted) -> Status {
+    match restarted.proof {
+        Some(RestartProof::OldRoom | RestartProof::NoRoom) => Status::Failed,
+        Some(RestartProof::Unproven) => Status::Warned,
+        Some(RestartProof::Fresh) | None => Status::Passed,
     }
 }
 

@@ -40,6 +40,12 @@ troubles! {
     old_room(room, age, seconds) "restarted, but nothing changed", Some(Exit::Unhealthy),
         "The server reports success, but LiveKit still runs the old room ({room}{age}). Nobody was disconnected.",
         "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have everybody leave: {seconds} s later the old room is gone, and a restart makes a new one";
+    no_room(room) "restarted, and there is no room", Some(Exit::Unhealthy),
+        "The server reports success, but LiveKit has no room of this nest: nobody can join.",
+        "restart it again: nest restart {room}. If that does not help, for the operator: this Nests API and its LiveKit do not belong together";
+    unproven(why, room) "restarted, or so the server says", None,
+        "the server says that it has restarted the nest, and nothing proves it: {why}",
+        "see whether people can join: nest check {room}";
     late_teardown(after) "restarted, and everybody is thrown out 10–30 s later", Some(Exit::Unhealthy),
         "Room closed {after} after the restart: LiveKit was still deleting the old one.",
         "Wait 30 s and restart again";

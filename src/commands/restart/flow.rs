@@ -4,19 +4,20 @@
 //! prepare   API, lock, key; whether it runs; the question to a person     nothing has been sent
 //! send      sign, POST, repeat where that is safe                         from here on it may have restarted
 //! conclude  what the answer means; without one, look for proof            restarted, or an error
-//! prove     join the new session; put the event right
+//! prove     ask LiveKit for the room, or join the new session; put the event right
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join, join3};
+use futures_util::future::{Either, join, join3, select};
 use reqwest::Method;
 use serde_json::json;
 
+use super::proof::RestartProof;
 use super::{Evidence, PlannedRestart, RestartOutcome, RestartRequest, Restarted};
 use crate::api::probe::presence;
-use crate::api::wire::Session;
+use crate::api::wire::{Info, Session};
 use crate::api::{ApiError, ApiUrl, Probe, RoomId, SignedClient, SignedReply, TransportError};
 use crate::clock::{self, Clock};
 use crate::commands::publish::publish;
@@ -38,11 +39,11 @@ const LOCK_WAIT: Duration = Duration::from_mins(5);
 const FOLLOW_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// The restart of one room.
-struct RoomRestart<'a> {
-    job: &'a Job<'a>,
+pub(super) struct RoomRestart<'a> {
+    pub(super) job: &'a Job<'a>,
     request: &'a RestartRequest,
-    room: &'a RoomRef,
-    reporter: &'a RoomReporter<'a>,
+    pub(super) room: &'a RoomRef,
+    pub(super) reporter: &'a RoomReporter<'a>,
     since: Instant,
     /// Once it is done: an interruption of the proof does not lose it.
     restarted: &'a Mutex<Option<Restarted>>,
@@ -55,13 +56,22 @@ enum Prepared {
     Ready(Box<Ready>),
 }
 
-struct Ready {
-    target: Target,
-    key: Arc<HostKey>,
+pub(super) struct Ready {
+    pub(super) target: Target,
+    pub(super) key: Arc<HostKey>,
     /// Held until the end.
     lock: Option<RoomLock>,
     /// `None`: nobody has asked.
     was_running: Option<bool>,
+}
+
+impl Ready {
+    /// Remembers the SID of the nest's room for the next restart.
+    pub(super) fn remember(&self, sid: &str, reporter: &RoomReporter<'_>) {
+        if let Some(Err(error)) = self.lock.as_ref().map(|lock| lock.remember_sid(sid)) {
+            reporter.detail(1, &format!("cannot remember the SID: {error}"));
+        }
+    }
 }
 
 /// Restarts a room, unless it is interrupted: then it says how far it has come.
@@ -90,13 +100,19 @@ impl RoomRestart<'_> {
             Prepared::Ready(ready) => *ready,
         };
         let client = self.job.signed(&ready.target.api, &ready.key, self.reporter);
-        let sent = client.restart(&self.room.id).await.map_err(Arc::new)?;
+        // Meanwhile what the proof needs; a restart that is done first waits no longer than the proof may take.
+        let known = Box::pin(self.prepare_proof(&ready.target, self.request.check.is_none()));
+        let (sent, known) = match select(Box::pin(client.restart(&self.room.id)), known).await {
+            Either::Left((sent, known)) => (sent, Either::Left(known)),
+            Either::Right((known, sending)) => (sending.await, Either::Right(std::future::ready(known))),
+        };
+        let sent = sent.map_err(Arc::new)?;
         let restart = check::RestartTimes::of(&sent);
         let mut restarted = self.conclude(&client, &ready, sent).await?;
         restarted.sid_before = ready.lock.as_ref().and_then(RoomLock::last_sid);
         restarted = self.finished(restarted);
         *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
-        self.prove(&ready, restart, restarted).await
+        self.prove(&ready, known, restart, restarted).await
     }
 
     /// Everything that is found out before something is sent.
@@ -216,27 +232,31 @@ impl RoomRestart<'_> {
         }
     }
 
-    /// The connection check and the event, as far as they were asked for.
+    /// That the room is new, or the connection check; and the event, as far as that was asked for.
     async fn prove(
         &self,
         ready: &Ready,
+        known: impl Future<Output = Option<Info>>,
         restart: check::RestartTimes,
         mut restarted: Restarted,
     ) -> Result<RestartOutcome, Error> {
-        if let Some(options) = self.request.check {
+        let well = if let Some(options) = self.request.check {
             let report = check::restarted_session(self.job, options, &ready.target, &restarted, restart).await;
-            if let (Some(lock), Some(room)) = (&ready.lock, &report.room)
-                && let Err(error) = lock.remember_sid(&room.sid)
-            {
-                self.reporter.detail(1, &format!("cannot remember the SID: {error}"));
+            if let Some(room) = &report.room {
+                ready.remember(&room.sid, self.reporter);
             }
             restarted.closes_at = report.room.as_ref().and_then(|room| room.closes_at.clone());
+            restarted.proof = Some(RestartProof::of_check(&report));
             let joinable = report.verdict == Verdict::Joinable;
             restarted.check = Some(report);
-            restarted = self.finished(restarted);
-            if !joinable {
-                return Err(Error::Unhealthy(Box::new(restarted)));
-            }
+            joinable
+        } else {
+            restarted = self.proven(ready, known, restart.here, restarted).await;
+            !matches!(restarted.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom))
+        };
+        restarted = self.finished(restarted);
+        if !well {
+            return Err(Error::Unhealthy(Box::new(restarted)));
         }
         if self.request.publish_status {
             self.publish_status(&ready.key, ready.target.event.clone(), &mut restarted).await?;
@@ -288,7 +308,9 @@ impl RoomRestart<'_> {
             warnings: Vec::new(),
             published: None,
             check: None,
+            proof: None,
             sid_before: None,
+            room: None,
         }
     }
 

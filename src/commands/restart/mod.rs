@@ -1,12 +1,14 @@
 //! `nest restart`: the main job.
 
 mod flow;
+mod proof;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::{Serialize, Serializer};
 
 pub use self::flow::ServerSigns;
 pub(crate) use self::flow::restart_room;
+pub use self::proof::{RestartProof, RoomAfter};
 use super::list::{Depth, Nest, NestState, Whose};
 use super::publish::Published;
 use super::{Error, Job, Stop, Warning};
@@ -87,6 +89,8 @@ pub struct Restarted {
     pub expires_at: Option<String>,
     /// When the nest closes if it stays empty, RFC 3339.
     pub closes_at: Option<String>,
+    /// Whether the room is a new one; absent if nothing was sent.
+    pub proof: Option<RestartProof>,
     /// What the user should know although it worked.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
@@ -97,6 +101,9 @@ pub struct Restarted {
     /// The SID that this machine last saw, for the line that says what became what.
     #[serde(skip)]
     pub sid_before: Option<String>,
+    /// The room that LiveKit has, where it was asked.
+    #[serde(skip)]
+    pub room: Option<RoomAfter>,
 }
 
 /// A request that was not sent.

@@ -9,20 +9,22 @@ use axum::extract::Request;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
 use livekit_protocol::signal_request::Message as Asked;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantPermission, Pong,
-    Room, ServerInfo, SignalRequest, SignalResponse,
+    Room, ServerInfo, SignalRequest, SignalResponse, UpdateRoomMetadataRequest,
 };
 use prost::Message as _;
+use serde_json::json;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message as Frame};
 use url::form_urlencoded;
 
 use super::{BackendError, MediaServer};
 use crate::clock::Clock;
-use crate::server::answer::HttpAnswer;
+use crate::server::answer::{Content, HttpAnswer};
 use crate::server::http::{HttpFront, ServerSocket, upgrade_to_websocket};
 use crate::server::token::{Claims, Issuer};
 use crate::server::{lock, random_text};
@@ -378,6 +380,30 @@ pub(in crate::server) fn connect(
         let _ = socket.close(None).await;
     });
     answer.note(note)
+}
+
+/// LiveKit's `RoomService`, as far as a host's token reaches: what it tells of its own room.
+pub(in crate::server) fn room_service(media: &Embedded, method: &str, head: &Parts, body: &[u8]) -> HttpAnswer {
+    let failed = |status, code: &str, msg: &str| HttpAnswer::json(status, &json!({ "code": code, "msg": msg }));
+    if method != "UpdateRoomMetadata" {
+        return failed(StatusCode::NOT_FOUND, "bad_route", "no handler for path");
+    }
+    let Ok(UpdateRoomMetadataRequest { room, metadata }) = UpdateRoomMetadataRequest::decode(body) else {
+        return failed(StatusCode::BAD_REQUEST, "malformed", "failed to unmarshal protobuf");
+    };
+    let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let claims = token.and_then(|token| media.issuer.verify(token, Clock::default().now_s()).ok());
+    let grants = claims.and_then(|claims| claims.video).unwrap_or_default();
+    if grants.room_admin != Some(true) || grants.room.as_ref() != Some(&room) {
+        return failed(StatusCode::UNAUTHORIZED, "unauthenticated", "permissions denied");
+    }
+    match media.rooms().get_mut(&room) {
+        None => failed(StatusCode::NOT_FOUND, "not_found", "requested room does not exist"),
+        Some(live) => {
+            live.room.metadata = metadata;
+            HttpAnswer { content: Content::Protobuf(live.room.encode_to_vec()), ..HttpAnswer::empty(StatusCode::OK) }
+        }
+    }
 }
 
 fn admit(media: &Embedded, request: &Request) -> Result<(String, Claims), JoinError> {

@@ -1,0 +1,196 @@
+//! Whether the room that runs after a restart is a new one: LiveKit is asked for it with the host's fresh token, and
+//! nobody joins.
+//!
+//! The answer to the only question that tells it (`UpdateRoomMetadata`) comes at the price of writing the metadata, so it
+//! is asked after a restart only, and with what the API itself writes there. `restartedAt` is left out: what counts is
+//! when the room was created, and an old room must not be dated anew.
+
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use livekit_protocol::{Room, UpdateRoomMetadataRequest};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Restarted;
+use super::flow::{Ready, RoomRestart};
+use crate::api::wire::Info;
+use crate::clock::{Clock, rfc3339};
+use crate::commands::check;
+use crate::commands::target::Target;
+use crate::livekit::endpoint::{self, Candidate, Hints, Source};
+use crate::livekit::room_service::{self, RoomAnswer, RoomServiceError};
+use crate::livekit::{CheckReport, Finding, RestartWindow, fresh, validate};
+use crate::reporter::{Stage, Warning};
+
+/// What finding it out may take.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Whether the room that runs after a restart is a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum RestartProof {
+    /// It was created after the restart was asked for.
+    Fresh,
+    /// It was there before: nothing was restarted, whatever the API says.
+    OldRoom,
+    /// There is none, whatever the API says.
+    NoRoom,
+    /// That is not known.
+    Unproven,
+}
+
+impl RestartProof {
+    /// What the connection check has found out about it.
+    pub(super) fn of_check(report: &CheckReport) -> Self {
+        let freshness = report.steps.iter().find_map(|step| match &step.finding {
+            Finding::Freshness { verdict, .. } => Some(verdict),
+            Finding::NoSuchRoom(_) => Some(&fresh::FreshnessVerdict::OurOwn),
+            _ => None,
+        });
+        match freshness {
+            Some(fresh::FreshnessVerdict::Fresh(_)) => Self::Fresh,
+            Some(fresh::FreshnessVerdict::Old(_)) => Self::OldRoom,
+            Some(fresh::FreshnessVerdict::OurOwn) => Self::NoRoom,
+            _ => Self::Unproven,
+        }
+    }
+}
+
+/// The room that was found after a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomAfter {
+    pub sid: String,
+    /// In milliseconds since the Unix epoch, by the media server's clock.
+    pub created_ms: i64,
+    /// Seconds until it closes once everybody has left it.
+    pub closes_after_s: u32,
+}
+
+impl RoomRestart<'_> {
+    /// What the question needs, while the restart is on its way: what the API writes on its rooms, and connections to
+    /// media servers on other hosts than the API's, whose own connection is there already.
+    pub(super) async fn prepare_proof(&self, target: &Target, wanted: bool) -> Option<Info> {
+        if !wanted {
+            return None;
+        }
+        let candidates = self.candidates(target, &[]);
+        let elsewhere = candidates.iter().filter(|candidate| candidate.url.host_str() != target.api.url().host_str());
+        let http = self.job.client.http();
+        // Without a token it refuses, over a connection that stays.
+        let connect = elsewhere.map(|candidate| validate::ask(http, candidate, None, LIMIT, Clock::default()));
+        // Without its answer there is still something to ask with.
+        let info = self.job.probe(&target.api).within(LIMIT / 2);
+        join(info.info(&self.room.id), join_all(connect)).await.0.result.ok()
+    }
+
+    /// Asks LiveKit for the room; `info` comes from [`Self::prepare_proof`].
+    pub(super) async fn proven(
+        &self,
+        ready: &Ready,
+        info: impl Future<Output = Option<Info>>,
+        restart: RestartWindow,
+        mut restarted: Restarted,
+    ) -> Restarted {
+        self.reporter.step(Stage::Look);
+        let asked = tokio::time::timeout(LIMIT, self.ask(ready, info, &restarted)).await;
+        let asked = asked.unwrap_or(Err(RoomServiceError::TimedOut(LIMIT).to_string()));
+        let proof = match asked {
+            Ok(RoomAnswer { room: None, .. }) => RestartProof::NoRoom,
+            Ok(RoomAnswer { room: Some(room), clock }) => {
+                let before = restarted.sid_before.as_ref().map(|before| *before == room.sid);
+                let created_since = fresh::created_since(created_ms(&room), clock, restart.sent_ms);
+                let proof = match (before, created_since) {
+                    (Some(true), _) | (_, Some(false)) => RestartProof::OldRoom,
+                    (_, Some(true)) | (Some(false), None) => RestartProof::Fresh,
+                    (None, None) => RestartProof::Unproven,
+                };
+                self.found(ready, &room, proof, &mut restarted);
+                proof
+            }
+            Err(why) => {
+                self.doubt(why);
+                RestartProof::Unproven
+            }
+        };
+        restarted.proof = Some(proof);
+        restarted
+    }
+
+    fn doubt(&self, why: String) {
+        self.reporter.warn(Warning::Unproven { nest: self.room.id.to_string(), why });
+    }
+
+    fn found(&self, ready: &Ready, room: &Room, proof: RestartProof, restarted: &mut Restarted) {
+        if proof == RestartProof::Unproven {
+            self.doubt("the clocks are not exact enough to tell whether its room is new".into());
+        } else {
+            ready.remember(&room.sid, self.reporter);
+        }
+        if proof == RestartProof::Fresh && room.num_participants == 0 {
+            restarted.closes_at = rfc3339(created_ms(room) + i64::from(room.empty_timeout) * 1000);
+        }
+        restarted.room = Some(RoomAfter {
+            sid: room.sid.clone(),
+            created_ms: created_ms(room),
+            closes_after_s: room.departure_timeout,
+        });
+    }
+
+    /// Asks where the host's token may be sent, until somebody knows the question.
+    async fn ask(
+        &self,
+        ready: &Ready,
+        info: impl Future<Output = Option<Info>>,
+        restarted: &Restarted,
+    ) -> Result<RoomAnswer, String> {
+        let token = restarted.token.as_ref().ok_or("there is no token to ask LiveKit with")?;
+        let request = UpdateRoomMetadataRequest {
+            room: self.room.id.to_string(),
+            metadata: self.metadata(ready, info.await.as_ref()),
+        };
+        let mut why = "nobody says where its LiveKit is".to_owned();
+        for candidate in self.candidates(&ready.target, &restarted.endpoints).iter().filter(|it| it.takes(true)) {
+            let http = self.job.client.http();
+            let found = room_service::update_metadata(http, candidate, token, &request, LIMIT).await;
+            why = match found {
+                // Nobody has named this place: another LiveKit may be there.
+                Ok(RoomAnswer { room: None, .. }) if candidate.source == Source::Usual => {
+                    format!("{} has no such room", candidate.as_str())
+                }
+                Ok(answer) => return Ok(answer),
+                Err(error) => format!("{}: {error}", candidate.as_str()),
+            };
+        }
+        Err(why)
+    }
+
+    /// What the API writes on its rooms, as far as it is known.
+    fn metadata(&self, ready: &Ready, info: Option<&Info>) -> String {
+        let host = info.map_or_else(|| ready.key.public_key().to_hex(), |info| info.host.clone());
+        let mut metadata = json!({ "nestId": self.room.id.as_str(), "host": host });
+        let event = ready.target.event.as_ref().map(|event| event.event.relays());
+        let relays = event.filter(|relays| !relays.is_empty()).unwrap_or_else(|| self.room.relays.clone());
+        if !relays.is_empty() {
+            metadata["relays"] = json!(relays);
+        }
+        if let Some(info) = info {
+            metadata["createdAt"] = info.created_at.into();
+        }
+        metadata.to_string()
+    }
+
+    fn candidates(&self, target: &Target, returned: &[String]) -> Vec<Candidate> {
+        endpoint::candidates(Hints {
+            returned,
+            streaming: &check::streaming(target.event.as_ref()),
+            api: Some(target.api.url()),
+            allow_http: self.job.settings.allow_http,
+        })
+    }
+}
+
+fn created_ms(room: &Room) -> i64 {
+    if room.creation_time_ms == 0 { room.creation_time * 1000 } else { room.creation_time_ms }
+}
