@@ -5,16 +5,16 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::pending;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesUnordered, pending, unfold};
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Filter, Kind, PublicKey, RelayUrl, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
+use url::Origin;
 
 use super::list::RESERVE;
 use super::{Error, Job};
@@ -34,7 +34,16 @@ const LEFT_ALONE: Duration = Duration::from_secs(60);
 const RELAYS_MAX: usize = 20;
 
 /// Nests of one host whose presences are followed.
-const NESTS_MAX: usize = 50;
+const PRESENCES_MAX: usize = 50;
+
+/// Nests of one host that are followed at most; those that are made after that are left out.
+const NESTS_MAX: usize = 1000;
+
+/// How often a nest is looked at because its event has changed, at most.
+const LOOKED_AT_AFTER: Duration = Duration::from_secs(5);
+
+/// How often it is told, at most, that a relay is of no use.
+const TROUBLE_TOLD_AFTER: Duration = Duration::from_mins(1);
 
 /// A nest that is followed, as it was seen last.
 pub(super) struct Followed {
@@ -46,6 +55,8 @@ pub(super) struct Followed {
     presences: Presences,
     /// When it is to be looked at again.
     due: Instant,
+    /// When its API was asked last.
+    asked: Option<Instant>,
 }
 
 impl Followed {
@@ -56,7 +67,7 @@ impl Followed {
         api: Result<ApiUrl, Error>,
         probe: Option<NestProbe>,
     ) -> Self {
-        Self { room, event, api, probe, presences: Presences::default(), due: Instant::now() }
+        Self { room, event, api, probe, presences: Presences::default(), due: Instant::now(), asked: None }
     }
 
     fn known_event(&self) -> Option<&FetchedEvent> {
@@ -93,15 +104,23 @@ enum Pace {
     After(Instant),
 }
 
+/// What was told of a relay that is, or was, of no use.
+struct Troubled {
+    /// When that was told last.
+    told: Instant,
+    /// Whether it is to be told that it answers again.
+    pending: bool,
+}
+
 pub(super) struct Following<'a> {
     job: &'a Job<'a>,
     nests: Vec<Followed>,
     /// Whose nests are followed, those included that are made from now on.
     host: Option<PublicKey>,
     interval: Duration,
-    pace: HashMap<ApiUrl, Pace>,
-    /// Relays of which it was told that they are of no use.
-    troubled: Vec<RelayUrl>,
+    /// By origin: whatever the path, it is one server.
+    pace: HashMap<Origin, Pace>,
+    troubles: HashMap<RelayUrl, Troubled>,
     /// Hears of each nest that may have changed.
     tell: &'a mut (dyn FnMut(&Followed) + Send),
 }
@@ -114,12 +133,12 @@ impl<'a> Following<'a> {
         interval: Duration,
         tell: &'a mut (dyn FnMut(&Followed) + Send),
     ) -> Self {
-        let mut following = Self { job, nests, host, interval, pace: HashMap::new(), troubled: Vec::new(), tell };
+        let mut following = Self { job, nests, host, interval, pace: HashMap::new(), troubles: HashMap::new(), tell };
         let now = Instant::now();
         for nest in &mut following.nests {
             nest.due = now + interval;
             if let (Ok(api), Some(probe)) = (&nest.api, &nest.probe) {
-                following.pace.insert(api.clone(), Pace::After(now + pause(probe)));
+                following.pace.insert(api.url().origin(), Pace::After(now + pause(probe)));
             }
         }
         following
@@ -127,34 +146,35 @@ impl<'a> Following<'a> {
 
     /// Follows until it is dropped.
     pub async fn run(mut self, relays: Relays) -> Infallible {
-        let mut follower = self.follower(relays).await;
+        // What it is busy with, such as a signature, goes on while the API is asked.
+        let mut heard = Box::pin(match self.follower(relays).await {
+            Some(follower) => {
+                unfold(follower, async |mut follower| Some((follower.next().await, follower))).left_stream()
+            }
+            None => pending().right_stream(),
+        });
         let mut probes = FuturesUnordered::new();
         let job = self.job;
         loop {
-            for (at, api) in self.due() {
+            let free = job.settings.jobs.saturating_sub(probes.len());
+            for (at, api) in self.due(free) {
                 let id = self.nests[at].room.id.clone();
                 probes.push(async move {
                     let probe = job.probe(&api).nest(&id).await;
                     (at, api, probe)
                 });
             }
-            let heard = async {
-                match &mut follower {
-                    Some(follower) => follower.next().await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
-                (relay, heard) = heard => self.hear(relay, heard),
-                Some((at, api, probe)) = probes.next() => self.answered(at, api, probe),
-                () = sleep_until(self.next_due()) => {}
+                Some((relay, heard)) = heard.next() => self.hear(relay, heard),
+                Some((at, api, probe)) = probes.next() => self.answered(at, &api, probe),
+                () = sleep_until(self.next_due()), if probes.len() < job.settings.jobs => {}
             }
         }
     }
 
     /// The relays with the events of the nests; `None` where no event is known.
     async fn follower(&self, relays: Relays) -> Option<Follower> {
-        let coordinates: Vec<_> = self.nests.iter().filter_map(Followed::coordinate).take(NESTS_MAX).collect();
+        let coordinates: Vec<_> = self.nests.iter().filter_map(Followed::coordinate).take(PRESENCES_MAX).collect();
         let rooms = Filter::new().kind(Kind::from(ROOM_KIND));
         let rooms = match self.host {
             Some(host) => rooms.author(host),
@@ -180,22 +200,25 @@ impl<'a> Following<'a> {
         Some(relays.also(more).follow(filters, RELAYS_MAX).await)
     }
 
-    /// The nests whose API is to be asked now. Those that have none are told as they are.
-    fn due(&mut self) -> Vec<(usize, ApiUrl)> {
+    /// The nests whose API is to be asked now, so many at most. Those that have none are told as they are.
+    fn due(&mut self, at_most: usize) -> Vec<(usize, ApiUrl)> {
         let now = Instant::now();
+        let mut due: Vec<_> = self.nests.iter_mut().enumerate().filter(|(_, nest)| nest.due <= now).collect();
+        // Those that have waited longest: where an API takes less than all need, each of its nests has its turn.
+        due.sort_by_key(|(_, nest)| nest.due);
         let mut asked = Vec::new();
-        for (at, nest) in self.nests.iter_mut().enumerate().filter(|(_, nest)| nest.due <= now) {
-            match &nest.api {
-                Err(_) => {
-                    nest.due = now + self.interval;
-                    (self.tell)(nest);
-                }
-                Ok(api) if self.pace.get(api).is_none_or(|pace| matches!(pace, Pace::After(time) if *time <= now)) => {
-                    nest.due = now + self.interval;
-                    self.pace.insert(api.clone(), Pace::Asked);
-                    asked.push((at, api.clone()));
-                }
-                Ok(_) => {}
+        for (at, nest) in due {
+            let Ok(api) = &nest.api else {
+                nest.due = now + self.interval;
+                (self.tell)(nest);
+                continue;
+            };
+            let origin = api.url().origin();
+            let free = self.pace.get(&origin).is_none_or(|pace| matches!(pace, Pace::After(time) if *time <= now));
+            if free && asked.len() < at_most {
+                asked.push((at, api.clone()));
+                (nest.due, nest.asked) = (now + self.interval, Some(now));
+                self.pace.insert(origin, Pace::Asked);
             }
         }
         asked
@@ -203,18 +226,19 @@ impl<'a> Following<'a> {
 
     /// When [`Self::due`] may have something new.
     fn next_due(&self) -> Instant {
-        let next =
-            self.nests.iter().filter_map(|nest| match nest.api.as_ref().ok().and_then(|api| self.pace.get(api)) {
+        let next = self.nests.iter().filter_map(|nest| {
+            match nest.api.as_ref().ok().and_then(|api| self.pace.get(&api.url().origin())) {
                 None => Some(nest.due),
                 Some(Pace::After(time)) => Some(nest.due.max(*time)),
                 // Its answer comes first.
                 Some(Pace::Asked) => None,
-            });
+            }
+        });
         next.min().unwrap_or_else(|| Instant::now() + self.interval)
     }
 
-    fn answered(&mut self, at: usize, api: ApiUrl, probe: NestProbe) {
-        self.pace.insert(api, Pace::After(Instant::now() + pause(&probe)));
+    fn answered(&mut self, at: usize, api: &ApiUrl, probe: NestProbe) {
+        self.pace.insert(api.url().origin(), Pace::After(Instant::now() + pause(&probe)));
         let nest = &mut self.nests[at];
         nest.probe = Some(probe);
         (self.tell)(nest);
@@ -235,8 +259,8 @@ impl<'a> Following<'a> {
                 self.job.reporter.warning(&Warning::Relays { why });
             }
             Heard::Stored => {
-                if let Some(at) = self.troubled.iter().position(|troubled| *troubled == relay) {
-                    self.troubled.swap_remove(at);
+                let told = self.troubles.get_mut(&relay).is_some_and(|told| std::mem::take(&mut told.pending));
+                if told {
                     self.job.reporter.warning(&Warning::RelayBack { relay: relay.to_string() });
                 }
             }
@@ -244,11 +268,12 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// A loss is told once, however often connecting again fails.
+    /// A loss is told once, however often connecting again fails; and not much more often if it comes and goes.
     fn troubled(&mut self, relay: RelayUrl, trouble: &RelayTrouble) {
-        if !self.troubled.contains(&relay) {
+        let told = self.troubles.get(&relay);
+        if told.is_none_or(|told| !told.pending && told.told.elapsed() >= TROUBLE_TOLD_AFTER) {
             self.job.reporter.warning(&Warning::Relays { why: format!("{relay}: {trouble}") });
-            self.troubled.push(relay);
+            self.troubles.insert(relay, Troubled { told: Instant::now(), pending: true });
         }
     }
 
@@ -273,9 +298,10 @@ impl<'a> Following<'a> {
         let own = |nest: &&mut Followed| {
             nest.room.id == *room.id() && nest.coordinate().is_some_and(|known| known.public_key == room.host())
         };
+        let full = self.nests.len() >= NESTS_MAX;
         let nest = match self.nests.iter_mut().find(own) {
             Some(nest) => nest,
-            None if self.host == Some(room.host()) => {
+            None if self.host == Some(room.host()) && !full => {
                 let api = Err(Error::NoApi);
                 self.nests.push(Followed::new(room.reference(), Ok(None), api, None));
                 self.nests.last_mut().expect("one has just been added")
@@ -296,7 +322,8 @@ impl<'a> Following<'a> {
             } else {
                 self.job.api_with_audio_room(&nest.room, nest.event.as_ref().ok().and_then(Option::as_ref))
             };
-            nest.due = Instant::now();
+            let now = Instant::now();
+            nest.due = nest.asked.map_or(now, |asked| now.max(asked + self.interval.min(LOOKED_AT_AFTER)));
         }
     }
 }

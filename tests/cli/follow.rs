@@ -10,6 +10,7 @@ use nostr_nests::server::{Mock, Options};
 use nostr_sdk::nips::nip01::Coordinate;
 use nostr_sdk::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr_sdk::{EventBuilder, Kind, RelayUrl, Tag};
+use serde_json::json;
 use tokio_tungstenite::tungstenite;
 
 use crate::support::following::Following;
@@ -17,7 +18,7 @@ use crate::support::nest::{Nest, at_once, mock};
 use crate::support::nostr_client::{NostrClient, event, remember};
 use crate::support::port;
 use crate::support::process::signal;
-use crate::support::room_event;
+use crate::support::{relays, room_event};
 
 fn restart(mock: &Mock) {
     Nest::new(mock).args(["restart", "demo"]).run().expect(0);
@@ -130,6 +131,30 @@ fn a_relay_that_goes_and_comes_back_is_told_of() {
     let said = following.interrupt();
     let lost = said.find("ended the connection").unwrap_or_else(|| panic!("{said}"));
     assert!(said[lost..].contains("answers again"), "{said}");
+}
+
+/// Once that was two lines for each time that it changed its mind.
+#[tokio::test]
+async fn a_relay_that_changes_its_mind_without_end_is_told_of_once() {
+    let mock = mock(&[]);
+    let relay = relays::stub(|text| {
+        let Some(id) = relays::subscription(text) else { return (Vec::new(), relays::Then::Listen) };
+        let turn = [json!(["NOTICE", "error: not now"]), json!(["EOSE", id])];
+        (turn.iter().map(relays::json).cycle().take(2000).collect(), relays::Then::Listen)
+    })
+    .await;
+    let naddr = room_event::naddr(&mock);
+    let args = ["status", &naddr, "--follow", "--interval", "200ms", "--json", "--relay", relay.as_str()];
+    let mut following = Following::start(Nest::new(&mock).args(args));
+    let said = tokio::task::spawn_blocking(move || {
+        following.next();
+        restart(&mock);
+        following.until("state", "running");
+        following.interrupt()
+    });
+    let said = said.await.unwrap();
+    assert_eq!(said.matches("not now").count(), 1, "{said}");
+    assert!(said.lines().count() <= 4, "{said}");
 }
 
 /// Pings without end, and not one pong is read; or huge messages, a little at a time.

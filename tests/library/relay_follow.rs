@@ -140,6 +140,52 @@ async fn nobody_is_told_who_asks_unless_it_refuses_to_answer_without() {
     assert_eq!(unknown.next().await.1, Heard::Trouble(why));
 }
 
+/// Each refusal once became a question of its own, a minute later.
+#[tokio::test]
+async fn refusals_without_end_are_one() {
+    let relay = relay_of(|_, id| {
+        let mut messages = vec![value!(["NOTICE", "error: not now"]); 500];
+        messages.push(value!(["EOSE", id]));
+        (messages, Then::Listen)
+    })
+    .await;
+    let heard = heard(&mut follow(&[&relay], in_time()).await, 1).await;
+    let heard: Vec<_> = heard.into_iter().map(|(_, heard)| heard).collect();
+    let refused = Heard::Trouble(RelayTrouble::Refused("error: not now".into()));
+    assert_eq!(heard, [Heard::Connected, refused, Heard::Stored]);
+}
+
+/// A relay that refuses however often it is told who asks would otherwise have the key sign without end.
+#[tokio::test]
+async fn the_key_answers_once_a_connection() {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let log = said.clone();
+    let relay = stub(move |text| {
+        let kind = serde_json::from_str::<serde_json::Value>(text).unwrap()[0].as_str().unwrap().to_owned();
+        log.lock().unwrap().push(kind);
+        let Some(id) = subscription(text) else { return (Vec::new(), Then::Listen) };
+        let answer = [value!(["AUTH", "prove it"]), value!(["CLOSED", id, "auth-required: once more"])];
+        (answer.iter().map(json).collect(), Then::Listen)
+    })
+    .await;
+    let signing = RelaySettings { signer: Some(signer(&Keys::generate())), ..in_time() };
+    let mut follower = follow(&[&relay], signing).await;
+    assert_eq!(follower.next().await.1, Heard::Connected);
+    let refused = RelayTrouble::Refused("auth-required: once more".into());
+    assert_eq!(follower.next().await.1, Heard::Trouble(refused));
+    assert_eq!(*said.lock().unwrap(), ["REQ", "AUTH", "REQ"]);
+}
+
+#[tokio::test]
+async fn what_a_relay_may_send_does_not_begin_anew_with_a_connection() {
+    let relay = relay_of(|_, _| (vec![value!(["NOTICE", "x".repeat(900_000)]); 10], Then::HangUp)).await;
+    let mut follower = follow(&[&relay], in_time()).await;
+    assert_eq!(follower.next().await.1, Heard::Connected);
+    assert!(matches!(follower.next().await.1, Heard::Trouble(RelayTrouble::ConnectionLost(_))));
+    assert_eq!(follower.next().await.1, Heard::Connected);
+    assert_eq!(follower.next().await.1, Heard::Trouble(RelayTrouble::TooMuch));
+}
+
 /// Nobody has to ask for a pong (RFC 6455, 5.5.3). nostr-sdk ends the connection with one that it has not asked for.
 #[tokio::test]
 async fn a_pong_that_nobody_asked_for_does_no_harm() {

@@ -48,10 +48,18 @@ pub struct Follower {
     filters: Vec<Filter>,
     signer: Option<Signer>,
     heard: Receiver<(RelayUrl, Heard)>,
-    /// For those that want to know who asks and have not been told yet.
-    challenges: HashMap<RelayUrl, String>,
-    /// Those that have refused, and when they are asked again.
-    refusing: Vec<(Instant, RelayUrl)>,
+    standings: HashMap<RelayUrl, Standing>,
+}
+
+/// How we stand with a relay.
+#[derive(Default)]
+struct Standing {
+    /// What it wants to have signed to know who asks.
+    challenge: Option<String>,
+    /// Whether that was done, which is once a connection, however often it wants it.
+    answered: bool,
+    /// It has refused, and is left alone until then, whatever more it says.
+    refused_until: Option<Instant>,
 }
 
 impl Follower {
@@ -66,10 +74,10 @@ impl Follower {
             .limits(RelayLimits::disable())
             .notification_channel_size(1);
         let client = Client::builder()
-            .websocket_transport(Transport { relays: relays.clone(), settings, heard: sender.clone() })
+            .websocket_transport(Transport::new(&relays, settings, sender.clone()))
             .opts(ClientOptions::new().pool(pool))
             .build();
-        let follower = Self { client, filters, signer, heard, challenges: HashMap::new(), refusing: Vec::new() };
+        let follower = Self { client, filters, signer, heard, standings: HashMap::new() };
         for relay in &relays {
             let added = follower.client.pool().add_relay(relay, options.clone()).await;
             if let Err(error) = added {
@@ -85,7 +93,7 @@ impl Follower {
     /// What is heard next.
     pub async fn next(&mut self) -> (RelayUrl, Heard) {
         loop {
-            let due = self.refusing.iter().map(|(at, _)| *at).min();
+            let due = self.standings.values().filter_map(|standing| standing.refused_until).min();
             tokio::select! {
                 heard = self.heard.recv() => {
                     // The transport keeps a sender for as long as the client lives.
@@ -103,20 +111,21 @@ impl Follower {
     async fn take(&mut self, relay: &RelayUrl, heard: Heard) -> Option<Heard> {
         match heard {
             Heard::Challenge(challenge) => {
-                self.challenges.insert(relay.clone(), challenge);
+                let standing = self.standing(relay);
+                standing.challenge = Some(challenge).filter(|_| !standing.answered);
                 None
             }
+            Heard::Refused(_) if self.standing(relay).refused_until.is_some() => None,
             Heard::Refused(why) => match self.refused(relay, &why).await {
                 Ok(()) => None,
                 Err(trouble) => {
-                    self.refusing.push((Instant::now() + REFUSED_FOR, relay.clone()));
+                    self.standing(relay).refused_until = Some(Instant::now() + REFUSED_FOR);
                     Some(Heard::Trouble(trouble))
                 }
             },
             Heard::Connected => {
                 // Each connection has its own challenge.
-                self.challenges.remove(relay);
-                self.refusing.retain(|(_, refusing)| refusing != relay);
+                *self.standing(relay) = Standing::default();
                 // nostr-sdk has forgotten a question that was refused.
                 let kept = async { self.client.relay(relay).await.ok()?.subscription(&subscription()).await };
                 if kept.await.is_none() {
@@ -130,9 +139,10 @@ impl Follower {
 
     /// Says who asks, once a connection and only if that is why the relay refused, and asks again.
     async fn refused(&mut self, relay: &RelayUrl, why: &str) -> Result<(), RelayTrouble> {
-        let challenge = self.challenges.remove(relay);
-        let signer = Signer::named_by_refusal(self.signer.as_ref(), challenge.is_some(), why)?;
+        let challenge = self.standing(relay).challenge.take();
+        let signer = Signer::named_by_refusal(self.signer.as_ref(), challenge.is_some(), why)?.clone();
         let challenge = challenge.ok_or_else(|| RelayTrouble::Refused(words(why)))?;
+        self.standing(relay).answered = true;
         let event = signer.answer(challenge, relay).await?;
         if let Ok(link) = self.client.relay(relay).await {
             // It fails if the connection has been lost meanwhile: then everything begins anew.
@@ -144,9 +154,16 @@ impl Follower {
 
     async fn ask_again(&mut self) {
         let now = Instant::now();
-        for (_, relay) in self.refusing.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>() {
+        let due = self.standings.iter_mut().filter_map(|(relay, standing)| {
+            standing.refused_until.take_if(|until| *until <= now).map(|_| relay.clone())
+        });
+        for relay in due.collect::<Vec<_>>() {
             self.ask(&relay).await;
         }
+    }
+
+    fn standing(&mut self, relay: &RelayUrl) -> &mut Standing {
+        self.standings.entry(relay.clone()).or_default()
     }
 
     async fn connect(&self, relay: &RelayUrl) {

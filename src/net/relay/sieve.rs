@@ -36,6 +36,11 @@ impl Sieve {
         Self { renewed_after: Some(Duration::from_mins(1)), ..Self::of_answer() }
     }
 
+    /// Another connection of the same relay, which has not said anything on it.
+    pub fn connected_anew(&mut self) {
+        self.notice.clear();
+    }
+
     /// Reads what has come from the socket; `None` where it is nothing for us. An error ends the connection.
     pub fn sift(
         &mut self,

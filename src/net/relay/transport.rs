@@ -4,6 +4,7 @@
 //! nostr-sdk itself sees no events. It would drop those that have expired (NIP-40), pass on a forgery under an id that it
 //! knows, and lose what is not taken from its ring in time.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,16 +30,26 @@ use crate::net::dial::WebSocket;
 /// How long nostr-sdk waits for a pong: it sends one ping in so many seconds.
 const PING_INTERVAL: Duration = Duration::from_secs(55);
 
+/// Messages that are read of a relay before others have their turn.
+const IN_A_ROW: u32 = 64;
+
 pub(super) struct Transport {
-    /// Under the names that the follower knows them by.
-    pub relays: Vec<RelayUrl>,
-    pub settings: RelaySettings,
-    pub heard: Sender<(RelayUrl, Heard)>,
+    settings: RelaySettings,
+    heard: Sender<(RelayUrl, Heard)>,
+    /// The relays, under the names that the follower knows them by, and what each has sent over all its connections.
+    sieves: HashMap<RelayUrl, Arc<Mutex<Sieve>>>,
+}
+
+impl Transport {
+    pub fn new(relays: &[RelayUrl], settings: RelaySettings, heard: Sender<(RelayUrl, Heard)>) -> Self {
+        let sieve = |relay: &RelayUrl| (relay.clone(), Arc::new(Mutex::new(Sieve::of_stream())));
+        Self { settings, heard, sieves: relays.iter().map(sieve).collect() }
+    }
 }
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport").field("relays", &self.relays).finish_non_exhaustive()
+        f.debug_struct("Transport").field("relays", &self.sieves.keys()).finish_non_exhaustive()
     }
 }
 
@@ -55,17 +66,22 @@ impl WebSocketTransport for Transport {
         _: Duration,
     ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
         Box::pin(async move {
-            let known = self.relays.iter().find(|relay| <&Url>::from(*relay) == url);
-            let relay = known.ok_or(TransportError::backend(RelayTrouble::Insecure))?.clone();
+            let known = self.sieves.iter().find(|(relay, _)| <&Url>::from(*relay) == url);
+            let (relay, sieve) = known.ok_or(TransportError::backend(RelayTrouble::Insecure))?;
+            let relay = relay.clone();
             let mut link = Link { relay, heard: self.heard.clone(), sent: Arc::default(), forged: false, ended: false };
             let socket = match self.settings.dial(url).await {
                 Ok(socket) => socket,
                 Err(trouble) => return Err(link.end(trouble).await),
             };
+            locked(sieve).connected_anew();
             link.tell(Heard::Connected).await;
             let (sink, stream) = socket.split();
             let outgoing = Outgoing { sink, sent: Arc::clone(&link.sent) };
-            Ok((Box::new(outgoing) as WebSocketSink, Box::pin(incoming(stream, link)) as WebSocketStream))
+            Ok((
+                Box::new(outgoing) as WebSocketSink,
+                Box::pin(incoming(stream, sieve.clone(), link)) as WebSocketStream,
+            ))
         })
     }
 }
@@ -79,21 +95,31 @@ struct Sent {
 }
 
 /// What nostr-sdk gets of what a relay sends.
-fn incoming(socket: SplitStream<WebSocket>, link: Link) -> impl Stream<Item = Result<Wire, TransportError>> + Send {
-    try_unfold((socket, Sieve::of_stream(), link), |(mut socket, mut sieve, mut link)| async move {
+fn incoming(
+    socket: SplitStream<WebSocket>,
+    sieve: Arc<Mutex<Sieve>>,
+    link: Link,
+) -> impl Stream<Item = Result<Wire, TransportError>> + Send {
+    try_unfold((socket, sieve, link), |(mut socket, sieve, mut link)| async move {
+        let mut read = 0;
         loop {
+            // A relay that always has more would let nobody else come to their turn.
+            read = (read + 1) % IN_A_ROW;
+            if read == 0 {
+                tokio::task::yield_now().await;
+            }
             let frame = socket.next().await;
-            let wire = match &frame {
-                // Nobody has to ask for a pong (RFC 6455, 5.5.3), and nostr-sdk ends a connection with one that it did
-                // not ask for.
-                Some(Ok(Message::Pong(data))) => {
-                    (**data == *locked(&link.sent).ping).then(|| Wire::Pong(data.to_vec()))
-                }
-                _ => match sieve.sift(frame) {
+            // Nobody has to ask for a pong (RFC 6455, 5.5.3), and nostr-sdk ends a connection with one that it did not ask
+            // for.
+            let wire = if let Some(Ok(Message::Pong(data))) = &frame {
+                (**data == *locked(&link.sent).ping).then(|| Wire::Pong(data.to_vec()))
+            } else {
+                let sifted = locked(&sieve).sift(frame);
+                match sifted {
                     Ok(None) => None,
                     Ok(Some(message)) => link.pass(message).await.map(|message| Wire::Text(message.as_json())),
                     Err(trouble) => return Err(link.end(trouble).await),
-                },
+                }
             };
             if let Some(wire) = wire {
                 return Ok(Some((wire, (socket, sieve, link))));
@@ -102,8 +128,8 @@ fn incoming(socket: SplitStream<WebSocket>, link: Link) -> impl Stream<Item = Re
     })
 }
 
-fn locked(sent: &Mutex<Sent>) -> MutexGuard<'_, Sent> {
-    sent.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection to a relay, as whoever follows the relay hears of it.
