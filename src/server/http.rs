@@ -26,6 +26,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -69,7 +70,7 @@ pub(super) struct Note(pub(super) String);
 pub(super) struct HttpLimits {
     pub(super) connections: usize,
     pub(super) body: usize,
-    /// How long a head or a body may take to arrive, and an idle connection stays.
+    /// How long a head or a body may take to arrive, an answer to be read on, and how long an idle connection stays.
     pub(super) arrival: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub(super) trusted: Vec<IpNet>,
@@ -190,8 +191,12 @@ impl HttpFront {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.limits.arrival).max_buf_size(HEAD_LIMIT);
         let routes = TowerToHyperService::new(routes);
+        let arrival = self.limits.arrival;
         let handler = service_fn(move |request| self.clone().respond(routes.clone(), request, peer.ip()));
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), handler).with_upgrades());
+        // Whoever does not read an answer does not keep the connection.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(arrival));
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), handler).with_upgrades());
         // An error is a client that has gone, or a connection that is dropped on purpose.
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -222,10 +227,19 @@ impl HttpFront {
             path = &*scrub(&path),
             elapsed_ms = millis(begun.elapsed()),
             address = %client,
-            note = &*scrub(&note),
+            note = &*scrub(&without_queries(&note)),
         );
         dropped.map_or(Ok(response), Err)
     }
+}
+
+/// Queries of URLs hold tokens.
+fn without_queries(note: &str) -> String {
+    let cut = |word: &str| match word.split_once('?') {
+        Some((url, _)) if word.contains("://") => url.to_owned(),
+        _ => word.to_owned(),
+    };
+    note.split(' ').map(cut).collect::<Vec<_>>().join(" ")
 }
 
 /// The connection of a WebSocket, from the server's side.

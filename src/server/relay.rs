@@ -1,8 +1,10 @@
 //! A Nostr relay in memory, for tests: `EVENT`, `REQ` and `CLOSE` of NIP-01 and, where it is to ask who is there, `AUTH`
 //! of NIP-42.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use nostr::filter::MatchEventOptions;
@@ -15,26 +17,39 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 
 use super::http::ServerSocket;
 use super::{lock, random_text};
+use crate::net::dial::websocket_config;
 
-/// How many events are kept; the oldest of them go first.
-const EVENTS_MAX: usize = 10_000;
+/// How many bytes of events are kept, as JSON; the oldest of them go first.
+const EVENTS_MAX: usize = 32 << 20;
 
-/// How many subscriptions a connection has at most.
-const SUBSCRIPTIONS_MAX: usize = 64;
+/// How many subscriptions a connection has at most, and how many filters each of them.
+const SUBSCRIPTIONS_MAX: usize = 20;
+const FILTERS_MAX: usize = 20;
 
 /// How many new events wait for a connection that does not read; one more, and it is closed.
-const UNREAD_MAX: usize = 1024;
+const UNREAD_MAX: usize = 64;
 
-const MESSAGE_MAX: usize = 1024 * 1024;
+/// How long a connection may take to read a message before it is closed.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
+/// In bytes.
+const MESSAGE_MAX: usize = 256 << 10;
 
 const AUTH_REQUIRED: &str = "auth-required: say who you are";
 
 pub(super) struct Relay {
     /// What clients name when they say who they are.
     url: RelayUrl,
+    stored: Mutex<Stored>,
+    new: broadcast::Sender<Arc<Event>>,
+}
+
+#[derive(Default)]
+struct Stored {
     /// In the order in which they came.
-    events: Mutex<Vec<Event>>,
-    new: broadcast::Sender<Event>,
+    events: VecDeque<Arc<Event>>,
+    /// Of all of them, as JSON.
+    bytes: usize,
 }
 
 /// What a connection has said so far.
@@ -46,11 +61,11 @@ struct Connection {
 
 impl Relay {
     pub(super) fn new(url: RelayUrl) -> Self {
-        Self { url, events: Mutex::default(), new: broadcast::channel(UNREAD_MAX).0 }
+        Self { url, stored: Mutex::default(), new: broadcast::channel(UNREAD_MAX).0 }
     }
 
     pub(super) fn limits() -> WebSocketConfig {
-        WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX))
+        websocket_config(MESSAGE_MAX)
     }
 
     /// Takes an event whose signature holds; what the `OK` says otherwise, and whether it is a success all the same.
@@ -59,23 +74,27 @@ impl Relay {
         if event.is_expired() {
             return Err((false, "invalid: it has expired"));
         }
-        let mut events = lock(&self.events);
-        if events.iter().any(|known| known.id == event.id) {
+        let mut stored = lock(&self.stored);
+        if stored.events.iter().any(|known| known.id == event.id) {
             return Err((true, "duplicate: it is here already"));
         }
         if let Some(place) = place(&event) {
             let newer = |known: &Event| (known.created_at, event.id) > (event.created_at, known.id);
-            let mut versions = events.iter().filter(|known| self::place(known) == Some(place));
-            if versions.any(newer) {
+            let mut versions = stored.events.iter().filter(|known| self::place(known) == Some(place));
+            if versions.any(|known| newer(known)) {
                 return Err((false, "replaced: a newer one is here"));
             }
-            events.retain(|known| self::place(known) != Some(place));
+            stored.remove(|known| self::place(known) == Some(place));
         }
+        let event = Arc::new(event);
         if !event.kind.is_ephemeral() {
-            if events.len() >= EVENTS_MAX {
-                events.remove(0);
+            stored.bytes += size(&event);
+            stored.events.push_back(event.clone());
+            while stored.bytes > EVENTS_MAX
+                && let Some(oldest) = stored.events.pop_front()
+            {
+                stored.bytes -= size(&oldest);
             }
-            events.push(event.clone());
         }
         // Nobody may be connected.
         let _ = self.new.send(event);
@@ -83,16 +102,17 @@ impl Relay {
     }
 
     /// The events that a filter asks for, the newest first.
-    fn stored(&self, filters: &[Filter]) -> Vec<Event> {
-        let events = lock(&self.events);
-        let mut found: Vec<&Event> = Vec::new();
+    fn stored(&self, filters: &[Filter]) -> Vec<Arc<Event>> {
+        let stored = lock(&self.stored);
+        let newest_first = |a: &&Arc<Event>, b: &&Arc<Event>| b.created_at.cmp(&a.created_at).then(a.id.cmp(&b.id));
+        let mut found: Vec<&Arc<Event>> = Vec::new();
         for filter in filters {
-            let mut fit: Vec<_> = events.iter().filter(|event| fits(filter, event)).collect();
-            fit.sort_by(|a, b| b.created_at.cmp(&a.created_at).then(a.id.cmp(&b.id)));
+            let mut fit: Vec<_> = stored.events.iter().filter(|event| fits(filter, event)).collect();
+            fit.sort_by(newest_first);
             fit.truncate(filter.limit.unwrap_or(usize::MAX));
             found.extend(fit);
         }
-        found.sort_by(|a, b| b.created_at.cmp(&a.created_at).then(a.id.cmp(&b.id)));
+        found.sort_by(newest_first);
         found.dedup_by_key(|event| event.id);
         found.into_iter().cloned().collect()
     }
@@ -109,7 +129,7 @@ impl Relay {
         let challenge = asks.then(|| random_text(24));
         let mut connection = Connection { subscriptions: HashMap::new(), challenge };
         if let Some(challenge) = &connection.challenge {
-            socket.send(frame(&RelayMessage::auth(challenge))).await?;
+            send(socket, &RelayMessage::auth(challenge)).await?;
         }
         loop {
             tokio::select! {
@@ -117,15 +137,19 @@ impl Relay {
                     let Some(said) = said.transpose()? else { return Ok(()) };
                     // Pings are answered by the library.
                     let Message::Text(text) = said else { continue };
-                    for answer in connection.answers(self, &text) {
-                        socket.send(frame(&answer)).await?;
+                    let Answer { events, last } = connection.answer(self, &text);
+                    for (id, event) in &events {
+                        send(socket, &told(id, event)).await?;
+                    }
+                    if let Some(last) = last {
+                        send(socket, &last).await?;
                     }
                 }
                 event = new.recv() => match event {
                     Ok(event) => {
                         for (id, filters) in &connection.subscriptions {
                             if filters.iter().any(|filter| fits(filter, &event)) {
-                                socket.send(frame(&RelayMessage::event(id.clone(), event.clone()))).await?;
+                                send(socket, &told(id, &event)).await?;
                             }
                         }
                     }
@@ -136,47 +160,84 @@ impl Relay {
     }
 }
 
+impl Stored {
+    fn remove(&mut self, which: impl Fn(&Event) -> bool) {
+        let Self { events, bytes } = self;
+        events.retain(|event| {
+            let kept = !which(event);
+            *bytes -= if kept { 0 } else { size(event) };
+            kept
+        });
+    }
+}
+
+/// What is said to a message of a client: events, each for a subscription, and what comes after them.
+struct Answer {
+    events: Vec<(SubscriptionId, Arc<Event>)>,
+    last: Option<RelayMessage<'static>>,
+}
+
+impl From<RelayMessage<'static>> for Answer {
+    fn from(message: RelayMessage<'static>) -> Self {
+        Self { events: Vec::new(), last: Some(message) }
+    }
+}
+
 impl Connection {
-    fn answers(&mut self, relay: &Relay, text: &str) -> Vec<RelayMessage<'static>> {
+    fn answer(&mut self, relay: &Relay, text: &str) -> Answer {
         let Ok(message) = ClientMessage::from_json(text) else {
-            return vec![RelayMessage::notice("invalid: this is no message of NIP-01")];
+            return RelayMessage::notice("invalid: this is no message of NIP-01").into();
         };
         match message {
             ClientMessage::Auth(event) => {
                 let genuine = |challenge: &String| is_valid_auth_event(&event, &relay.url, challenge);
                 let known = event.verify().is_ok() && self.challenge.take_if(|challenge| genuine(challenge)).is_some();
                 let words = if known { "" } else { "invalid: this does not answer the challenge" };
-                vec![RelayMessage::ok(event.id, known, words)]
+                RelayMessage::ok(event.id, known, words).into()
             }
             ClientMessage::Event(event) if self.challenge.is_some() => {
-                vec![RelayMessage::ok(event.id, false, AUTH_REQUIRED)]
+                RelayMessage::ok(event.id, false, AUTH_REQUIRED).into()
             }
             ClientMessage::Event(event) => {
                 let (id, taken) = (event.id, relay.take(event.into_owned()));
                 let (success, words) = taken.err().unwrap_or((true, ""));
-                vec![RelayMessage::ok(id, success, words)]
+                RelayMessage::ok(id, success, words).into()
             }
             ClientMessage::Req { subscription_id, .. } if self.challenge.is_some() => {
-                vec![RelayMessage::closed(subscription_id.into_owned(), AUTH_REQUIRED)]
+                RelayMessage::closed(subscription_id.into_owned(), AUTH_REQUIRED).into()
             }
             ClientMessage::Req { subscription_id, filters } => {
                 let id = subscription_id.into_owned();
-                if self.subscriptions.len() >= SUBSCRIPTIONS_MAX && !self.subscriptions.contains_key(&id) {
-                    return vec![RelayMessage::closed(id, "error: too many subscriptions")];
+                let full = self.subscriptions.len() >= SUBSCRIPTIONS_MAX && !self.subscriptions.contains_key(&id);
+                if full || filters.len() > FILTERS_MAX {
+                    return RelayMessage::closed(id, "error: too many subscriptions or filters").into();
                 }
-                let filters: Vec<_> = filters.into_iter().map(std::borrow::Cow::into_owned).collect();
-                let stored = relay.stored(&filters).into_iter().map(|event| RelayMessage::event(id.clone(), event));
-                let answers = stored.chain([RelayMessage::eose(id.clone())]).collect();
-                self.subscriptions.insert(id, filters);
-                answers
+                let filters: Vec<_> = filters.into_iter().map(Cow::into_owned).collect();
+                let events = relay.stored(&filters).into_iter().map(|event| (id.clone(), event)).collect();
+                self.subscriptions.insert(id.clone(), filters);
+                Answer { events, last: Some(RelayMessage::eose(id)) }
             }
             ClientMessage::Close(id) => {
                 self.subscriptions.remove(&id);
-                Vec::new()
+                Answer { events: Vec::new(), last: None }
             }
-            _ => vec![RelayMessage::notice("unsupported: only what NIP-01 and NIP-42 have")],
+            _ => RelayMessage::notice("unsupported: only what NIP-01 and NIP-42 have").into(),
         }
     }
+}
+
+/// An error is a client that has gone, or that does not read.
+async fn send(socket: &mut ServerSocket, message: &RelayMessage<'_>) -> Result<(), WebSocketError> {
+    let sent = tokio::time::timeout(READ_WITHIN, socket.send(Message::text(message.as_json())));
+    sent.await.unwrap_or(Err(WebSocketError::ConnectionClosed))
+}
+
+fn told<'a>(id: &'a SubscriptionId, event: &'a Event) -> RelayMessage<'a> {
+    RelayMessage::Event { subscription_id: Cow::Borrowed(id), event: Cow::Borrowed(event) }
+}
+
+fn size(event: &Event) -> usize {
+    event.as_json().len()
 }
 
 fn fits(filter: &Filter, event: &Event) -> bool {
@@ -188,8 +249,4 @@ fn place(event: &Event) -> Option<(u16, nostr::PublicKey, &str)> {
     let d = if event.kind.is_addressable() { event.tags.identifier().unwrap_or_default() } else { "" };
     let single = event.kind.is_addressable() || event.kind.is_replaceable();
     single.then_some((event.kind.as_u16(), event.pubkey, d))
-}
-
-fn frame(message: &RelayMessage<'_>) -> Message {
-    Message::text(message.as_json())
 }

@@ -161,6 +161,42 @@ fn it_serves_loopback_only() {
     assert!(output.stderr.contains("loopback"), "{}", output.stderr);
 }
 
+/// A pong is a queue, too: what is owed to a client that sends pings and reads nothing once filled the memory.
+#[tokio::test]
+async fn whoever_floods_its_relay_costs_little_memory() {
+    use futures_util::SinkExt as _;
+    use tokio_tungstenite::tungstenite::Message;
+    let (mut command, _home) = mock().args(["mock"]).into_parts();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut export = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut export).unwrap();
+    let relay = export.split("NEST_RELAYS='").nth(1).unwrap().split('\'').next().unwrap();
+    let peak_kib = || -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let (mut pings, _) = tokio_tungstenite::connect_async(relay).await.unwrap();
+    let (mut filters, _) = tokio_tungstenite::connect_async(relay).await.unwrap();
+    let before = peak_kib();
+    let flood = async {
+        for _ in 0..500_000 {
+            pings.feed(Message::Ping(vec![0; 125].into())).await?;
+        }
+        for n in 0..64 {
+            let many = vec!["{}"; 80_000].join(",");
+            filters.send(Message::text(format!("[\"REQ\",\"{n}\",{many}]"))).await?;
+        }
+        pings.flush().await
+    };
+    // Whether it is cut off or not.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(20), flood).await;
+    let grown = peak_kib() - before;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(grown < 40_000, "{grown} KiB more");
+}
+
 #[test]
 fn alone_it_says_what_to_paste_and_ends_cleanly() {
     let (mut command, _home) = mock().args(["mock"]).into_parts();

@@ -31,3 +31,32 @@ fn whoever_takes_too_long_is_cut_off() {
         }
     });
 }
+
+/// Hyper waits for ever for somebody to read: so a few clients could have had all connections.
+#[test]
+#[ignore = "needs 15 s"]
+fn whoever_does_not_read_is_cut_off() {
+    let serve = Setup::alone().args(["--max-connections", "1", "--rate-limit", "0"]).start();
+    let address = serve.origin.trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+    let requests = "GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    // Until the answers to them fill all that the system keeps, and nothing more is read.
+    let begun = Instant::now();
+    while stream.write_all(requests.as_bytes()).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it reads on");
+    }
+    let alive = || {
+        let mut other = TcpStream::connect(&address).unwrap();
+        other.write_all(b"GET /health/alive HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        // Refused without a look at the request.
+        let _ = other.read_to_string(&mut answer);
+        answer.starts_with("HTTP/1.1 200 ")
+    };
+    assert!(!alive(), "there is one connection only");
+    while !alive() {
+        assert!(begun.elapsed() < Duration::from_secs(45), "it is still there");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}

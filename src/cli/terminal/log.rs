@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-use super::{Terminal, clean};
+use super::{Terminal, clean, clean_json};
 use crate::clock::{Clock, rfc3339};
 use crate::reporter::Reporter as _;
 use crate::server::REQUESTS;
@@ -49,11 +49,11 @@ impl<S: Subscriber> Layer<S> for Log {
         let (metadata, now) = (event.metadata(), rfc3339(Clock::default().now_ms()).unwrap_or_default());
         let is_request = metadata.target() == REQUESTS;
         match self.style {
-            LogStyle::Json if is_request => self.terminal.status(&fields.request_json(&now)),
+            LogStyle::Json if is_request => self.terminal.status(&clean_json(&fields.request_json(&now))),
             LogStyle::Json => {
                 let level = metadata.level().as_str().to_ascii_lowercase();
                 let line = json!({ "time": now, "level": level, "message": fields.text("message") });
-                self.terminal.status(&line.to_string());
+                self.terminal.status(&clean_json(&line.to_string()));
             }
             LogStyle::Brief(level) if is_request => self.terminal.detail(level, &fields.request_line("", "")),
             LogStyle::Text if is_request => {
