@@ -136,6 +136,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: still more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: still more')
             [CompletionResult]::new('--as-host', '--as-host', [CompletionResultType]::ParameterName, 'Join with the host''s own token; ejects a host who is connected elsewhere')
+            [CompletionResult]::new('--join', '--join', [CompletionResultType]::ParameterName, 'Join even if nobody is inside: a minute after this check has left, the nest closes')
             [CompletionResult]::new('--publish', '--publish', [CompletionResultType]::ParameterName, 'Send a second of silence, and see that it arrives; needs a token that may speak')
             [CompletionResult]::new('--allow-http', '--allow-http', [CompletionResultType]::ParameterName, 'Accept plain http to other machines')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

@@ -129,7 +129,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__check)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --url --token-file --as-host --hold --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --url --token-file --as-host --join --hold --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -130,6 +130,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand -v 'Say more; twice: still more'
             cand --verbose 'Say more; twice: still more'
             cand --as-host 'Join with the host''s own token; ejects a host who is connected elsewhere'
+            cand --join 'Join even if nobody is inside: a minute after this check has left, the nest closes'
             cand --publish 'Send a second of silence, and see that it arrives; needs a token that may speak'
             cand --allow-http 'Accept plain http to other machines'
             cand -h 'Print help (see more with ''--help'')'

@@ -134,6 +134,7 @@ complete -c nest -n "__fish_nest_using_subcommand check" -l json -d 'Short for -
 complete -c nest -n "__fish_nest_using_subcommand check" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand check" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand check" -l as-host -d 'Join with the host\'s own token; ejects a host who is connected elsewhere'
+complete -c nest -n "__fish_nest_using_subcommand check" -l join -d 'Join even if nobody is inside: a minute after this check has left, the nest closes'
 complete -c nest -n "__fish_nest_using_subcommand check" -l publish -d 'Send a second of silence, and see that it arrives; needs a token that may speak'
 complete -c nest -n "__fish_nest_using_subcommand check" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'

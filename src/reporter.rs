@@ -83,6 +83,8 @@ pub enum Question<'a> {
     Restart { people: u64 },
     /// A check found no audio room, and the key at hand is the host's.
     RestartInactive,
+    /// A check of an empty nest, which would shorten its life.
+    JoinEmpty,
     /// So many people would be disconnected, for good.
     Close { nest: &'a str, people: u64 },
     /// The server has lost the nest.

@@ -25,6 +25,8 @@ pub struct Probe<'a> {
     api: &'a ApiUrl,
     reporter: &'a dyn Reporter,
     limit: Duration,
+    /// The query of the URL of a guest's token.
+    query: Option<&'static str>,
 }
 
 /// An answer, and what came with it.
@@ -101,12 +103,18 @@ pub fn record_presence<T>(info: &Result<T, ApiError>) -> Option<bool> {
 impl<'a> Probe<'a> {
     /// One whose questions wait as long as the network's settings say.
     pub fn new(client: &'a HttpClient, api: &'a ApiUrl, reporter: &'a dyn Reporter) -> Self {
-        Self { client, api, reporter, limit: client.network().timeout }
+        Self { client, api, reporter, limit: client.network().timeout, query: None }
     }
 
     /// The same, with a limit for each question.
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// One that asks for a guest's token only to try whether the nest is joinable: `nest serve` has tokens whose holders
+    /// nobody sees, and who may leave an empty nest without ending it. Other servers give their usual ones.
+    pub fn for_trying(self) -> Self {
+        Self { query: Some("probe=1"), ..self }
     }
 
     /// The limit of each question.
@@ -116,7 +124,9 @@ impl<'a> Probe<'a> {
 
     /// A listener's token; there is one if there is an audio room.
     pub async fn guest(&self, id: &RoomId) -> Answer<Secret> {
-        self.get(&self.api.room(id, "/guest"), |answer: TokenAnswer, status| answer::token(&answer.token, status)).await
+        let mut url = self.api.room(id, "/guest");
+        url.set_query(self.query);
+        self.get(&url, |answer: TokenAnswer, status| answer::token(&answer.token, status)).await
     }
 
     pub async fn info(&self, id: &RoomId) -> Answer<Info> {

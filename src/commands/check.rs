@@ -26,6 +26,8 @@ pub struct CheckOptions {
     pub hold: Option<Duration>,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
+    /// Join an empty nest too, although that shortens its life.
+    pub join: bool,
     /// Join, but try no audio.
     pub signal_only: bool,
     /// The one way that audio is to take; any, if there is none.
@@ -130,7 +132,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
         async move {
             let next = |info: Option<api::wire::Info>| async move { job.event_by_record(room, info.as_ref()).await };
-            let (probe, by_record) = job.probe(&api).within(limit).nest_and(&room.id, next).await;
+            let (probe, by_record) = job.probe(&api).within(limit).for_trying().nest_and(&room.id, next).await;
             (probe, by_record, preconnect)
         }
     };
@@ -164,6 +166,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
     });
     tell(job.reporter, &api, event.as_ref());
     let host = room.host.or(probe.host());
+    let people = probe.info.as_ref().map_or(0, |info| info.participant_count);
     let (clock, restarted_at_ms) = (probe.clock, probe.info.as_ref().ok().and_then(|info| info.restarted_at));
     let guest = match audio_room(probe) {
         Ok(guest) => guest,
@@ -175,6 +178,13 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         }
     };
     let candidates = candidates(&streaming(event.as_ref()), Some(&api), allow_http);
+    // A token that is made for trying costs an empty nest nothing.
+    let probing = jwt::decode(guest.expose()).is_ok_and(|claims| claims.is_probe());
+    let may_harm = people == 0 && !options.must_join() && !probing;
+    let outside = may_harm && interactive.reporter.confirm(Question::JoinEmpty).await != Some(true);
+    // What a person needs to answer is not the network's time.
+    let until = if may_harm { Instant::now() + job.settings.network.timeout } else { until };
+    let left = || until.saturating_duration_since(Instant::now());
     let (preconnect, own) = if options.as_host {
         let preconnect = Preconnect::begin(&candidates, true, &client.network().tls, left());
         // It was asked for, so a person may be asked for the key.
@@ -189,6 +199,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         host_token: own.as_ref(),
         api_clock: clock,
         restarted_at_ms,
+        outside,
         ..options.on(room.id.as_str(), &candidates, left())
     };
     let report = carry_out(&check, preconnect.as_ref(), client, job.reporter).await;
@@ -237,7 +248,7 @@ pub async fn endpoint(
 }
 
 fn concluded(report: Report, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
-    let joinable = report.verdict() == Verdict::Joinable;
+    let joinable = matches!(report.verdict(), Verdict::Joinable | Verdict::Reachable);
     let checked = Checked { room: room.to_owned(), host, report };
     if joinable { Ok(checked) } else { Err(Error::Unjoinable(Box::new(checked))) }
 }
@@ -302,7 +313,11 @@ pub(super) async fn restarted_session(
     });
     // The media server is dialled while the API is still being asked for a guest's token.
     let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, network.timeout);
-    let guest = if options.as_host { None } else { Some(job.probe(&target.api).guest(&target.room.id).await.result) };
+    let guest = if options.as_host {
+        None
+    } else {
+        Some(job.probe(&target.api).for_trying().guest(&target.room.id).await.result)
+    };
     let (join, no_token) = match &guest {
         Some(Ok(token)) => (Some(Joining { token, host: false }), None),
         Some(Err(error)) => (None, Some(error.to_string())),
@@ -321,6 +336,11 @@ pub(super) async fn restarted_session(
 }
 
 impl CheckOptions {
+    /// Whether what is wanted can only be seen from inside.
+    fn must_join(self) -> bool {
+        self.join || self.as_host || self.hold.is_some() || self.publish || self.transport.is_some()
+    }
+
     /// A check for which there is no token yet, of a room of whose restart nothing is known.
     pub(super) fn on<'a>(self, room: &'a str, candidates: &'a [Candidate], timeout: Duration) -> Check<'a> {
         let Self { hold, signal_only, transport, publish, .. } = self;

@@ -17,7 +17,7 @@ use super::signal::{Ending, JoinError};
 use super::token::{self, Problem};
 use super::validate::{self, ValidateError};
 use crate::clock::Clock;
-use crate::net::dial::{DialCause, DialError, DialLayer, DialLimits};
+use crate::net::dial::{DialCause, DialError, DialLayer, DialLimits, TimedOut, Timings};
 use crate::reporter::{Reporter, Stage};
 use crate::secret::Secret;
 
@@ -48,6 +48,8 @@ pub struct Check<'a> {
     /// How long to stay; without an audio connection cut down to [`LONGEST_HOLD`].
     pub hold: Option<Duration>,
     pub signal_only: bool,
+    /// Stay outside: the nest is empty, and whoever joins and leaves it shortens its life.
+    pub outside: bool,
     /// The one way that audio is to take; any, if there is none.
     pub transport: Option<Transport>,
     /// Be audibly silent for a second, if the token that joins may speak.
@@ -124,6 +126,15 @@ async fn enter<'a>(
                     findings.joined_after = Some(inside.joined_at.saturating_duration_since(started));
                     return Some(inside);
                 }
+                Ok(None) if check.outside && joining.is_some() => {
+                    let elapsed = tried_at.elapsed();
+                    findings.tried.push(Tried {
+                        candidate: candidate.clone(),
+                        outcome: EndpointOutcome::Answered,
+                        elapsed,
+                    });
+                    return None;
+                }
                 Ok(None) => EndpointOutcome::OnlyAsked,
                 Err(error) => EndpointOutcome::Failed(error),
             }
@@ -156,6 +167,9 @@ async fn attempt<'a>(
         findings.host_answer(validating.await);
         return Ok(None);
     };
+    if check.outside {
+        return look_from_outside(&connector, findings).await.map(|()| None);
+    }
     let dialling = Box::pin(async {
         if check.signal_only {
             Ok(JoinedRoom::silent(connector.join(connector.connect().await?).await?, None))
@@ -186,6 +200,23 @@ async fn attempt<'a>(
         }
     }
     dialled.map(Some)
+}
+
+/// Connects, and shows the token without joining with it.
+async fn look_from_outside(connector: &Connector<'_>, findings: &mut Findings<'_>) -> Result<(), JoinError> {
+    let Connector { candidate, token, tools, limits, .. } = connector;
+    drop(connector.connect().await?);
+    let left = limits.each.min(limits.until.saturating_duration_since(Instant::now()));
+    let answer = validate::ask(tools.http, candidate, Some(token), left, tools.clock).await.map_err(|error| {
+        let cause = match error {
+            ValidateError::NotLiveKit(status) => DialCause::NoWebSocket { status, location: None, body: String::new() },
+            ValidateError::TimedOut(after) => DialCause::TimedOut(TimedOut { after, cut_short: false }),
+            ValidateError::Unreachable(text) => DialCause::Broken(text),
+        };
+        DialError { layer: DialLayer::WebSocket, cause, timings: Timings::default() }
+    })?;
+    findings.media_clock = answer.clock;
+    answer.verdict.map_err(JoinError::Refused)
 }
 
 /// Judges the room from inside, holds, leaves.

@@ -80,6 +80,11 @@ impl<'a> Findings<'a> {
         })
     }
 
+    /// Whether a media server has taken the token, and nobody has joined.
+    fn looked_from_outside(&self) -> bool {
+        self.tried.iter().any(|tried| tried.outcome == EndpointOutcome::Answered)
+    }
+
     pub fn connected(&self) -> Option<&Connected> {
         self.media.as_ref()?.result.as_ref().ok()
     }
@@ -114,11 +119,17 @@ impl<'a> Findings<'a> {
         (ended_ms >= restart.from_ms).then(|| ended_ms.saturating_sub(restart.middle_ms()).max(0))
     }
 
+    /// Whether LiveKit does not count our coming and going.
+    fn joined_as_nobody(&self) -> bool {
+        let token = self.check.join.and_then(|join| token::decode(join.token.expose()).ok());
+        token.is_some_and(|claims| claims.is_probe())
+    }
+
     /// When the room closes because we left it empty, by the clock here.
     pub fn closes_at_ms(&self) -> Option<i64> {
         let (left_ms, inside) = self.left?;
         let timeout_s = self.entered.as_ref()?.joined.closes_after_s();
-        (inside == 0).then(|| left_ms.saturating_add(i64::from(timeout_s) * 1000))
+        (inside == 0 && !self.joined_as_nobody()).then(|| left_ms.saturating_add(i64::from(timeout_s) * 1000))
     }
 
     pub fn report(self) -> CheckReport {
@@ -126,11 +137,13 @@ impl<'a> Findings<'a> {
         let any = |status| steps.iter().any(|step| step.status == status);
         let closes_at_ms = self.closes_at_ms();
         let joined = self.entered.as_ref().map(|entered| &entered.joined);
-        let endpoint = self.tried.iter().find(|tried| tried.outcome == EndpointOutcome::Joined);
+        let answered = |tried: &&Tried| matches!(tried.outcome, EndpointOutcome::Joined | EndpointOutcome::Answered);
+        let endpoint = self.tried.iter().find(answered);
         CheckReport {
             verdict: match joined {
                 _ if any(Status::Failed) => Verdict::Unhealthy,
                 Some(_) => Verdict::Joinable,
+                None if endpoint.is_some() => Verdict::Reachable,
                 None => Verdict::Unknown,
             },
             endpoint: endpoint.map(|tried| tried.candidate.as_str().to_owned()),
@@ -214,7 +227,7 @@ fn on_host<'a>(seen: &'a Findings<'_>) -> Opinion<'a> {
 
 fn on_joining<'a>(seen: &'a Findings<'_>) -> Opinion<'a> {
     match seen.join_refusal() {
-        _ if seen.entered.is_some() => Opinion::Accepted,
+        _ if seen.entered.is_some() || seen.looked_from_outside() => Opinion::Accepted,
         Some(TokenRefusal::NoSuchRoom) => Opinion::Accepted,
         Some(refusal) => Opinion::Refused(refusal),
         None => Opinion::Silence(None),
@@ -274,6 +287,9 @@ fn signal(seen: &Findings<'_>) -> Judged {
     if let Some(entered) = &seen.entered {
         let status = if seen.closes_at_ms().is_some() { Status::Warned } else { Status::Passed };
         return (status, Finding::Joined(entered.timings.clone()), Some(entered.timings.total()));
+    }
+    if seen.looked_from_outside() {
+        return (Status::NotChecked, Finding::StayedOutside, None);
     }
     let room = || seen.check.room.to_owned();
     let Some((tried, error)) = seen.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {

@@ -21,6 +21,8 @@ use crate::report::{Status, Step};
 pub enum Verdict {
     /// Joined, and nothing was found to be wrong. On Media over QUIC, where nothing is joined: all that was asked is there.
     Joinable,
+    /// The media server takes the token, and nobody has joined: in an empty nest that would have shortened its life.
+    Reachable,
     /// Something failed.
     Unhealthy,
     /// Nothing failed, but nobody was let in: time was up, or there was nothing to try.
@@ -105,6 +107,8 @@ impl CheckReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndpointOutcome {
     Joined,
+    /// It takes the token; nobody has joined with it.
+    Answered,
     Failed(JoinError),
     OnlyAsked,
     /// A token would travel in the clear.
@@ -134,7 +138,7 @@ impl Tried {
 
     /// Whether a LiveKit server answers there, whatever it says.
     pub(crate) fn answers(&self) -> bool {
-        self.outcome == EndpointOutcome::Joined || self.turned_away().is_some()
+        matches!(self.outcome, EndpointOutcome::Joined | EndpointOutcome::Answered) || self.turned_away().is_some()
     }
 
     /// Whether time ran out before this candidate could show anything.
@@ -166,6 +170,8 @@ pub enum Finding {
     NoTokenToJoin(String, Option<String>),
     NotReached,
     NoSuchRoom(String),
+    /// Nobody is inside, and nobody has asked to join all the same.
+    StayedOutside,
     /// A media server answered, and did not let us in.
     TurnedAway(Tried),
     NotEntered,

@@ -34,6 +34,8 @@ pub struct Claims {
     /// Upstream writes 0.
     pub nbf: Option<i64>,
     pub video: Option<Grants>,
+    /// What kind of participant it makes; `standard` when it is not said.
+    pub kind: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +80,7 @@ pub fn decode(token: &str) -> Result<Claims, Malformed> {
         exp: seconds(&claims, "exp"),
         nbf: seconds(&claims, "nbf"),
         video: claims.get("video").and_then(Value::as_object).map(grants),
+        kind: text(&claims, "kind"),
     })
 }
 
@@ -126,6 +129,11 @@ impl Claims {
             Some(_) => {}
         }
         problems
+    }
+
+    /// Whether its holder may come and go without ending a nest: LiveKit counts agents as nobody.
+    pub fn is_probe(&self) -> bool {
+        self.kind.as_deref() == Some("agent")
     }
 
     pub fn may_publish(&self) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use livekit_protocol::DisconnectReason;
 use nostr::Keys;
 use nostr::nips::nip19::ToBech32 as _;
-use nostr_nests::server::Mock;
+use nostr_nests::server::{Mock, Options};
 use serde_json::{Value, json};
 
 use crate::support::nest::{Nest, Output, mock, parse};
@@ -14,7 +14,7 @@ use crate::support::signal::Signal;
 
 /// As somebody calls it who has no key.
 fn listener(mock: &Mock, room: &str) -> Nest {
-    Nest::new(mock).without("NEST_KEY").args(["check", room])
+    Nest::new(mock).without("NEST_KEY").args(["check", room, "--join"])
 }
 
 /// The nest is back, without anybody having joined.
@@ -52,7 +52,7 @@ fn a_listener_needs_no_key() {
 fn a_link_is_enough() {
     let (mock, _) = running(&[]);
     let link = format!("https://nests.example/{}", room_event::naddr(&mock));
-    let document = Nest::alone().args(["check", &link, "--json"]).run().expect(0).document();
+    let document = Nest::alone().args(["check", &link, "--join", "--json"]).run().expect(0).document();
     assert_eq!(document["endpoint"], mock.livekit());
     let told = step(&document, "endpoint")["detail"].as_str().unwrap();
     assert!(told.contains("(from the nest's event)"), "{told}");
@@ -79,11 +79,62 @@ fn a_dead_nest_tells_a_listener_whom_to_ask() {
     assert_eq!(output.stdout, "");
     assert!(output.stderr.contains(&npub(&mock)), "{output:?}");
     let detail = listener(&mock, "demo").args(["-v"]).run().expect(6).stderr;
-    let guest = format!("GET {}/api/v1/nests/demo/guest: 404 Nest not found or no longer active\n", mock.api());
+    let guest = format!("GET {}/api/v1/nests/demo/guest?probe=1: 404 Nest not found or no longer active\n", mock.api());
     assert!(detail.contains(&guest) && detail.contains("/info: 200\n"), "{detail}");
     let document = listener(&mock, "demo").args(["--json"]).run().expect(6).document();
     assert_eq!((&document["error"]["kind"], &document["error"]["status"]), (&json!("notFound"), &json!(404)));
     assert_eq!(mock.requests("/rtc"), 0);
+}
+
+/// Whoever joins an empty nest and leaves it shortens its life from half an hour to a minute.
+#[test]
+fn an_empty_nest_is_not_joined_unless_that_is_asked_for() {
+    let departure_timeout = Duration::from_secs(1);
+    let mock = Mock::start(Options { departure_timeout, ..Options::default() }).unwrap();
+    Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+    let check = |more: &[&str]| Nest::new(&mock).args(["check", "demo"]).args(more).run();
+    let document = check(&["--json"]).expect(0).document();
+    assert_eq!(
+        (&document["verdict"], &document["endpoint"]),
+        (&json!("reachable"), &json!(format!("{}/livekit", mock.livekit())))
+    );
+    assert!(document.get("room").is_none(), "{document}");
+    let statuses: Vec<_> = document["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
+    assert_eq!(statuses[..3], ["passed", "passed", "notChecked"], "{document}");
+    assert!(check(&[]).expect(0).stdout.ends_with("✓ demo · reachable; nobody is inside, and nobody has joined\n"));
+    let joins = || mock.requests("/livekit/rtc");
+    assert_eq!(joins(), 0);
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(mock.room("demo").is_some(), "it has its whole life still");
+    for (before, more) in
+        [&["--join"][..], &["--hold", "10ms"], &["--as-host"], &["--transport", "udp"]].iter().enumerate()
+    {
+        check(more);
+        assert_eq!(joins(), before + 1, "{more:?}");
+        Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+    }
+}
+
+#[tokio::test]
+async fn a_nest_with_people_in_it_is_joined() {
+    let (mock, token) = running(&[]);
+    let _inside = Signal::join(mock.livekit(), &token).await.unwrap();
+    let document = Nest::new(&mock).args(["check", "demo", "--json"]).run().expect(0).document();
+    assert_eq!((&document["verdict"], &document["room"]["participants"]), (&json!("joinable"), &json!(1)));
+}
+
+#[test]
+fn from_outside_much_can_be_seen_to_be_wrong() {
+    for (fault, failed) in [
+        ("wrong-secret", "token"),
+        ("status=502@signal", "endpoint"),
+        ("html=404@signal", "endpoint"),
+        ("livekit-down@signal", "endpoint"),
+    ] {
+        let (mock, _) = running(&[fault]);
+        let document = Nest::new(&mock).args(["check", "demo", "--json"]).run().expect(10).document();
+        assert_eq!((&document["verdict"], &step(&document, failed)["status"]), (&json!("unhealthy"), &json!("failed")));
+    }
 }
 
 #[test]
@@ -186,7 +237,7 @@ fn hold_sees_that_a_room_is_closed() {
 async fn only_as_host_ejects_the_host() {
     let (mock, token) = running(&[]);
     let mut host = Signal::join(mock.livekit(), &token).await.unwrap();
-    let document = Nest::new(&mock).args(["check", "demo", "--json"]).run().expect(0).document();
+    let document = Nest::new(&mock).args(["check", "demo", "--join", "--json"]).run().expect(0).document();
     assert_eq!(document["room"]["participants"], 1);
     assert_eq!(mock.participants("demo"), [mock.host().public_key().to_hex()], "still there");
     listener(&mock, "demo").args(["--as-host"]).run().expect(3);

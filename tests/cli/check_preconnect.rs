@@ -43,7 +43,7 @@ impl House {
             (overlapped.clone(), format!("ws+livekit://{origin}/livekit"), tokio::runtime::Handle::current());
         let api = Raw::with(move |_, head| {
             let guest = token("demo", "guest-1");
-            if head.contains("/guest ") {
+            if head.contains("/guest?probe=1 ") {
                 let (mut seen, mut idle) = (seen.clone(), idle.clone());
                 let all = async move {
                     seen.wait_for(|made| *made == 3).await.unwrap();
@@ -108,12 +108,12 @@ async fn a_restart_dials_while_the_guest_token_is_fetched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_dials_while_the_api_is_asked() {
-    House::start(false).await.proves(&["check", "demo"]).await;
+    House::start(false).await.proves(&["check", "demo", "--join"]).await;
 }
 
 /// A proxy closes what nobody speaks on: that says nothing about the media server.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_was_lost_meanwhile_is_made_again() {
     House::start(true).await.proves(&["restart", "demo", "--check"]).await;
-    House::start(true).await.proves(&["check", "demo"]).await;
+    House::start(true).await.proves(&["check", "demo", "--join"]).await;
 }

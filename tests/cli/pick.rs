@@ -119,6 +119,10 @@ fn what_looks_at_a_nest_offers_them_too() {
         let mut person = at(&mock, &[command]);
         person.sees(question);
         person.session.send("y").unwrap();
+        if command == "check" {
+            person.sees("shortens its life to a minute. Join it?");
+            person.session.send("y").unwrap();
+        }
         let (screen, code) = person.ends();
         assert!(code == 0 && screen.contains(result), "{command} {code}: {screen}");
     }

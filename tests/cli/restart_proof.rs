@@ -59,7 +59,7 @@ fn the_room_of_the_restart_before_is_known_by_its_sid() {
 
 #[test]
 fn success_without_a_room_is_none() {
-    let output = restart(&["late-teardown=0s"], &["--json"]).expect(10);
+    let output = restart(&["no-room"], &["--json"]).expect(10);
     let document = output.document();
     assert_eq!((&document["proof"], &document["error"]["kind"]), (&json!("noRoom"), &json!("unhealthy")));
     assert!(output.stderr.contains("but there is no audio room"), "{}", output.stderr);

@@ -47,7 +47,8 @@ fn restart_with_a_check() {
 fn check() {
     let listener =
         |mock: &Mock| Nest::new(mock).without("NEST_KEY").env("NEST_RELAYS", mock.relay()).args(["check", "demo"]);
-    matches("check-joinable", listener(&running(&[]))).expect(0);
+    matches("check-reachable", listener(&running(&[]))).expect(0);
+    matches("check-joinable", listener(&running(&[])).args(["--join"])).expect(0);
     matches("check-unhealthy", listener(&running(&["wrong-secret"]))).expect(10);
     matches("check-inactive", listener(&mock(&[]))).expect(6);
 }

@@ -159,14 +159,16 @@ fn looking_does_not_shorten_the_life_of_an_empty_nest() {
     let departure_timeout = Duration::from_secs(1);
     let mock = Mock::start(Options { departure_timeout, ..Options::default() }).unwrap();
     restart(&mock);
-    for looking in [["status", "demo"], ["doctor", "demo"], ["token", "demo"], ["restart", "--if-inactive"]] {
+    for looking in
+        [["status", "demo"], ["doctor", "demo"], ["token", "demo"], ["check", "demo"], ["restart", "--if-inactive"]]
+    {
         Nest::new(&mock).args(looking).args(looking.contains(&"restart").then_some("demo")).run().expect(0);
     }
     std::thread::sleep(Duration::from_millis(2500));
     assert!(mock.room("demo").is_some());
     assert_eq!(mock.requests("/rtc"), 0, "nobody joined");
 
-    let check = Nest::new(&mock).args(["check", "demo", "--json"]).run().expect(0).document();
+    let check = Nest::new(&mock).args(["check", "demo", "--join", "--json"]).run().expect(0).document();
     let closes: jiff::Timestamp = check["room"]["closesAt"].as_str().unwrap().parse().unwrap();
     let hint = check["steps"][2]["hint"].as_str().unwrap();
     assert!(hint.contains("it closes at "), "{hint}");

@@ -50,7 +50,7 @@ enum Arrange {
 
 use Arrange::{Bare, DeleteRoom, Elsewhere, ForceTcp, Forget, Guest, InternalFirst, Restart, Tls};
 
-const CHECK: &[&str] = &["check"];
+const CHECK: &[&str] = &["check", "--join"];
 const CHECK_RESTART: &[&str] = &["restart", "--check"];
 const HOLD_RESTART: &[&str] = &["restart", "--check", "--hold", "5s"];
 

@@ -104,7 +104,7 @@ async fn only_a_check_as_the_host_ejects_the_host() {
     let naddr = room_event::naddr(&mock);
     let token = document(Nest::new(&mock).args(["restart", "demo"]))["token"].as_str().unwrap().to_owned();
     let mut host = Signal::join(&server.url("ws", ""), &token).await.unwrap();
-    let inside = document(Nest::new(&mock).args(["check", &naddr]));
+    let inside = document(Nest::new(&mock).args(["check", &naddr, "--join"]));
     assert_eq!(inside["room"]["participants"], 1, "the host is inside, and stays");
     assert_eq!(server.settled("demo", 1).await, 1);
     document(Nest::new(&mock).args(["check", &naddr, "--as-host"]));
@@ -169,6 +169,6 @@ async fn a_plain_restart_is_proven_without_joining() {
     mock.set_faults(vec!["old-room-kept".parse().unwrap()]);
     assert_eq!(restart(10)["proof"], "oldRoom");
     assert_eq!(server.sid("demo").await.unwrap(), kept);
-    mock.set_faults(vec!["late-teardown=0s".parse().unwrap()]);
+    mock.set_faults(vec!["no-room".parse().unwrap()]);
     assert_eq!(restart(10)["proof"], "noRoom");
 }

@@ -40,6 +40,9 @@ pub struct CheckArgs {
     /// Join with the host's own token; ejects a host who is connected elsewhere
     #[arg(long, conflicts_with = "url")]
     pub as_host: bool,
+    /// Join even if nobody is inside: a minute after this check has left, the nest closes
+    #[arg(long)]
+    pub join: bool,
     /// Stay inside this long, and tell if anything closes the room (at most 55s without audio)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub hold: Option<Duration>,
@@ -60,6 +63,7 @@ pub(super) async fn run(app: &App<'_>, args: &CheckArgs) -> Result<u8, Failure> 
     let options = CheckOptions {
         hold: args.hold,
         as_host: args.as_host,
+        join: args.join,
         signal_only: false,
         transport: args.transport.map(Into::into),
         publish: args.publish,
@@ -110,6 +114,7 @@ fn text(checked: &Checked, paint: Paint) -> String {
     let (mark, verdict) = match (checked.report.verdict(), &checked.report) {
         (Verdict::Joinable, Report::OverQuic(_)) => (Status::Passed, paint.good("what Media over QUIC needs is there")),
         (Verdict::Joinable, Report::LiveKit(report)) => (Status::Passed, paint.good(&joinable(report))),
+        (Verdict::Reachable, _) => (Status::Passed, paint.good("reachable; nobody is inside, and nobody has joined")),
         (Verdict::Unhealthy, _) => (Status::Failed, paint.bad(&format!("failed: {}", failed(&steps).join(", ")))),
         (Verdict::Unknown, _) => (Status::Warned, paint.warn("whether it can be joined is not known")),
     };

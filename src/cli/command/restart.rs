@@ -109,6 +109,7 @@ fn request(args: &RestartArgs) -> RestartRequest {
         check: args.check.then_some(check::CheckOptions {
             hold: args.hold,
             as_host: args.as_host,
+            join: true,
             signal_only: false,
             transport: args.transport.map(Into::into),
             publish: args.publish,
@@ -219,6 +220,8 @@ fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Pain
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
     let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
     let (first, verdict) = match check.verdict {
+        // A restarted nest is joined.
+        Verdict::Reachable => ("restarted", paint.warn("nobody has joined")),
         Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
         Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps).join(", ")))),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),

@@ -63,6 +63,10 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
             .hint("restart the nest; if it was just restarted, the API talks to another LiveKit than this one"),
         Finding::TurnedAway(tried) => turned_away(tried),
         Finding::NotEntered => note("the room was not entered"),
+        Finding::StayedOutside => {
+            note("nobody is inside, and whoever joins and leaves shortens the life of an empty nest: not joined")
+                .hint("--join joins all the same")
+        }
         Finding::Freshness { verdict, age_ms, sid_before, closes_after_s } => {
             freshness(sid, verdict, *age_ms, sid_before.as_deref(), *closes_after_s)
         }
@@ -157,7 +161,7 @@ fn endpoints(tried: &[Tried], status: Status) -> Note {
 
 fn outcome(tried: &Tried) -> String {
     match &tried.outcome {
-        EndpointOutcome::Joined => "answers".into(),
+        EndpointOutcome::Joined | EndpointOutcome::Answered => "answers".into(),
         EndpointOutcome::Failed(_) if tried.answers() => "answers".into(),
         EndpointOutcome::Failed(failed) => unreached(failed),
         EndpointOutcome::OnlyAsked => "was not joined: there is no usable token".into(),

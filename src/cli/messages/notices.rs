@@ -85,6 +85,9 @@ pub fn question(question: Question<'_>) -> String {
     match question {
         Question::Restart { people } => format!("{} Restart?", disconnected(people, "this nest")),
         Question::RestartInactive => "This nest has no audio room, and it is yours. Restart this nest now?".into(),
+        Question::JoinEmpty => {
+            "Nobody is in this nest, and whoever joins and leaves it now shortens its life to a minute. Join it?".into()
+        }
         Question::Close { nest, people: 0 } => format!("Close {nest} for good?"),
         Question::Close { nest, people } => format!("{} Close it for good?", disconnected(people, nest)),
         Question::Recreate { nest } => format!(

@@ -268,6 +268,12 @@ impl MediaServer for FaultyMedia {
     }
 
     async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
+        if self.faults.0.contains(&Kind::NoRoom) {
+            let (sid, name, metadata) = (format!("RM_{}", random_text(12)), room.name.clone(), room.metadata.clone());
+            let room = Room { sid, name, metadata, ..Room::default() };
+            *lock(&self.pretended) = PretendedRoom::CreatedAnew(Box::new(room.clone()));
+            return Ok(room);
+        }
         let mut created = self.up()?.create(room).await?;
         let mut pretended = lock(&self.pretended);
         if !matches!(*pretended, PretendedRoom::AsItIs) {

@@ -33,6 +33,7 @@ pub enum Scope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     OldRoomKept,
+    NoRoom,
     LateTeardown(Duration),
     WrongSecret,
     InternalEndpoint(String),
@@ -96,6 +97,7 @@ const RESTART: Scope = Scope::Only(ApiCall::Restart);
 #[rustfmt::skip]
 pub const TABLE: &[FaultRow] = &[
     row("old-room-kept", "", "a nest that runs, and a restart that reports success and leaves it as it was", RESTART, |v| bare(v, Kind::OldRoomKept)),
+    row("no-room", "", "a restart that reports success and makes no room", RESTART, |v| bare(v, Kind::NoRoom)),
     row("late-teardown", "=TIME", "the new room is torn down TIME after the restart: a check that stays sees it", RESTART, |v| duration(v).map(Kind::LateTeardown)),
     row("wrong-secret", "", "tokens that the media server does not accept", Scope::Api, |v| bare(v, Kind::WrongSecret)),
     row("internal-endpoint", "[=HOST:PORT]", "an endpoint that only the server can reach", Scope::Api,

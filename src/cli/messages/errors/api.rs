@@ -234,7 +234,7 @@ fn health(url: &str) -> String {
 /// The API that a redirect points to, if it is the same call elsewhere, and can be pasted into a shell.
 fn pointed_to(url: &str, target: &str) -> Option<String> {
     let (from, to) = (Url::parse(url).ok()?, Url::parse(target).ok()?);
-    let call = &from.path()[from.path().rfind(API_PATH)?..];
+    let call = &url[url.rfind(API_PATH)?..];
     let base = target.strip_suffix(call)?;
     let usable = ApiUrl::parse(base).and_then(|base| base.secure(false)).is_ok();
     let harmless = base.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%/:[]".contains(&b));
