@@ -1,10 +1,12 @@
 //! What clients know of the Nests API: the same for both servers, whatever they stand on.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use nostr::Keys;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::nests_api::{Draft, claims, client};
+use super::nests_api::{Draft, claims, client, client_at};
 use super::serve::Reply;
 
 /// A server of the Nests API.
@@ -91,6 +93,8 @@ pub async fn contract(server: &Subject) {
         refused(&permit(&host, body).await, 400, error);
     }
 
+    twins(server, &host, &id).await;
+
     // A restart keeps what was permitted.
     let before = server.unsigned("GET", &path("/info")).await.expect(200).json();
     let restarted = call(&host, "POST", "/restart").await.expect(200).json();
@@ -108,6 +112,38 @@ pub async fn contract(server: &Subject) {
     refused(&call(&host, "DELETE", "").await, 404, "Nest not found");
     server.unsigned("GET", &path("/info")).await.expect(404);
     server.unsigned("GET", &path("/guest")).await.expect(404);
+}
+
+/// Requests that are signed alike, as those of one second are where a client adds nothing random.
+async fn twins(server: &Subject, keys: &Keys, id: &str) {
+    let path = format!("{NESTS}/{id}");
+    let sign = |method: &str, path: &str| Draft::new(method, &format!("{}{path}", server.public), b"").header(keys);
+    let elsewhere = client_at(IpAddr::from(Ipv4Addr::new(127, 0, 0, 2)));
+    let send_elsewhere = async |header: &str| {
+        let request = elsewhere.get(format!("{}{path}", server.origin)).header("authorization", header);
+        Reply::of(request.send().await.unwrap()).await
+    };
+    let used = |reply: &Reply| {
+        refused(reply, 401, "Event was already used");
+        assert_eq!(reply.header("retry-after"), "1");
+    };
+    // Who reads may do so again. Who has seen the signature on its way may not.
+    let header = sign("GET", &path);
+    for _ in 0..2 {
+        server.send(Method::GET, &path, Some(header.clone()), String::new()).await.expect(200);
+        used(&send_elsewhere(&header).await);
+    }
+    let header = sign("GET", &path);
+    send_elsewhere(&header).await.expect(200);
+    used(&server.send(Method::GET, &path, Some(header), String::new()).await);
+    // What changes something is done once.
+    for rest in ["/restart", "/permissions"] {
+        let path = format!("{path}{rest}");
+        let header = sign("POST", &path);
+        let send = async || server.send(Method::POST, &path, Some(header.clone()), String::new()).await;
+        send().await.expect(if rest == "/restart" { 200 } else { 400 });
+        used(&send().await);
+    }
 }
 
 /// A new nest with HLS; its id.

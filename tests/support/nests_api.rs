@@ -1,5 +1,7 @@
 //! A plain client of the Nests API that shares nothing with the crate's: reqwest and the nostr crate.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nostr::{EventBuilder, JsonUtil, Keys, Kind, Tag, Timestamp};
@@ -8,11 +10,16 @@ use sha2::{Digest, Sha256};
 
 /// A client that follows nothing and knows no proxies.
 pub fn client() -> Client {
+    client_at(None)
+}
+
+/// The same, at this address of the machine.
+pub fn client_at(address: impl Into<Option<IpAddr>>) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let builder = Client::builder().tls_backend_preconfigured(tls).no_proxy();
-    builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    builder.redirect(reqwest::redirect::Policy::none()).local_address(address).build().unwrap()
 }
 
 /// The parts of a NIP-98 event that a test may want to get wrong.

@@ -1,8 +1,9 @@
 //! What every room store does: one contract for all of them.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use nostr_nests::server::store::{LEASE_TTL, LeaseAnswer, Record, RestartAnswer, RoomStore};
+use nostr_nests::server::store::{LEASE_TTL, LeaseAnswer, Record, RestartAnswer, RoomStore, Signature, SignatureUse};
 use serde_json::{Map, json};
 
 fn record(id: &str) -> Record {
@@ -110,15 +111,19 @@ async fn leases(store: &dyn RoomStore) {
 
 /// The signature, the record and the lease in one question, in this order: who is refused holds no lease.
 async fn beginning(store: &dyn RoomStore) {
-    let ask = async |host: &str, signature: &str| {
-        store.begin_restart("b", host, signature, Duration::from_secs(60)).await.unwrap()
-    };
+    let memory = Duration::from_secs(60);
+    let ask = async |host: &str, id: &str| store.begin_restart("b", host, signature(id, HERE), memory).await.unwrap();
     let host = record("b").host;
     assert_eq!(ask(&host, "b1").await, RestartAnswer::NotFound);
     store.put(&record("b")).await.unwrap();
     assert_eq!(ask(&host, "b1").await, RestartAnswer::Replayed, "used, although there was no nest");
     assert_eq!(ask(&"c".repeat(64), "b2").await, RestartAnswer::NotHost);
     assert_eq!(ask(&host, "b2").await, RestartAnswer::Replayed);
+    let again = async |from| store.first_use(signature("b2", from), memory).await.unwrap();
+    assert_eq!(
+        (again(HERE).await, again(ELSEWHERE).await),
+        (SignatureUse::AgainFromThere, SignatureUse::AgainFromElsewhere)
+    );
     assert!(!store.restart_unfinished("b").await.unwrap());
 
     let RestartAnswer::Host(answer, _, read) = ask(&host, "b3").await else { panic!("it is the host") };
@@ -172,11 +177,24 @@ async fn deleting(store: &dyn RoomStore) {
     );
 }
 
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+const ELSEWHERE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
+
+fn signature(id: &str, from: IpAddr) -> Signature<'_> {
+    Signature { id, from }
+}
+
 async fn uses(store: &dyn RoomStore) {
+    use SignatureUse::{AgainFromElsewhere, AgainFromThere, First};
     let memory = Duration::from_secs(1);
-    assert!(store.first_use("u", memory).await.unwrap());
-    assert!(!store.first_use("u", memory).await.unwrap());
-    assert!(store.first_use("v", memory).await.unwrap());
+    let ask = async |id: &str, from| store.first_use(signature(id, from), memory).await.unwrap();
+    assert_eq!(ask("u", HERE).await, First);
+    assert_eq!((ask("u", HERE).await, ask("u", ELSEWHERE).await), (AgainFromThere, AgainFromElsewhere));
+    assert_eq!(ask("u", HERE).await, AgainFromThere, "whoever comes later changes nothing");
+    assert_eq!((ask("v", ELSEWHERE).await, ask("v", ELSEWHERE).await), (First, AgainFromThere));
     tokio::time::sleep(memory + Duration::from_millis(100)).await;
-    assert!(store.first_use("u", memory).await.unwrap(), "it may be forgotten");
+    assert_eq!(ask("u", ELSEWHERE).await, First, "it may be forgotten");
+    // All at once: one of them is the first.
+    let all = futures_util::future::join_all((0..8).map(|_| ask("w", HERE))).await;
+    assert_eq!(all.iter().filter(|answer| **answer == First).count(), 1, "{all:?}");
 }

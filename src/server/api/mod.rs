@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use hyper::http::request::Parts;
 use livekit_protocol::Room;
 use nostr::PublicKey;
@@ -26,10 +26,10 @@ use url::Url;
 use self::restart::{Lease, RestartStart};
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
-use super::http::{ConnectionDropped, Quota, RateAllowance, RateLimiter};
+use super::http::{ClientIp, ConnectionDropped, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
-use super::store::{self, Record, RestartAnswer, RoomStore};
+use super::store::{self, Record, RestartAnswer, RoomStore, Signature, SignatureUse};
 use super::token::RoomConfig;
 use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{API_PATH, Create, Info, Permissions, TokenAnswer};
@@ -119,6 +119,8 @@ pub(super) enum ApiFailure {
     /// The client's fault: told as it is.
     Refused(StatusCode, String),
     TooMany(RateAllowance),
+    /// The signature was used before.
+    Replayed,
     /// The store or the media server cannot be reached; the reason is for the log.
     Unavailable(String),
     /// Ours: told as 500; the reason is for the log.
@@ -140,6 +142,11 @@ impl ApiRequest {
         let answer = match self.carry_out(&mut key_budget).await {
             Ok(answer) => answer,
             Err(ApiFailure::Refused(status, text)) => HttpAnswer::error(status, text.as_str()).note(text),
+            // Two calls in one second may be the same event, where a client adds nothing random: a second later it is another.
+            Err(ApiFailure::Replayed) => {
+                let text = Nip98Error::Replayed.to_string();
+                HttpAnswer::error(StatusCode::UNAUTHORIZED, text.as_str()).header(RETRY_AFTER, 1).note(text)
+            }
             Err(ApiFailure::TooMany(budget)) => HttpAnswer::too_many(budget),
             Err(ApiFailure::Unavailable(why)) if !self.nests.mimic_upstream => HttpAnswer::unavailable().note(why),
             Err(ApiFailure::Unavailable(why) | ApiFailure::Broken(why)) => {
@@ -181,13 +188,21 @@ impl ApiRequest {
         self.head.headers.get(AUTHORIZATION)?.to_str().ok()
     }
 
-    /// Who has signed the request, for the first time with this signature.
+    /// Who has signed the request. A signature is good for one request; a client that only reads may use it again, since two
+    /// such requests in one second may be signed alike, and nobody else may.
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
-        let (signer, signature) = self.verify(key_budget)?;
-        if !self.nests.store.first_use(&signature, nip98::MEMORY).await? {
-            return Err(replayed());
+        let (signer, id) = self.verify(key_budget)?;
+        match self.nests.store.first_use(self.signature(&id), nip98::MEMORY).await? {
+            SignatureUse::First => Ok(signer),
+            SignatureUse::AgainFromThere if self.head.method.is_safe() => Ok(signer),
+            SignatureUse::AgainFromThere | SignatureUse::AgainFromElsewhere => Err(ApiFailure::Replayed),
         }
-        Ok(signer)
+    }
+
+    /// The signature with this id, used by this client.
+    fn signature<'a>(&self, id: &'a str) -> Signature<'a> {
+        let ClientIp(from) = *self.head.extensions.get().expect("the front says whose request it is");
+        Signature { id, from }
     }
 
     /// Who has signed the request, and the id of the signature, which may have been used before.
@@ -225,12 +240,15 @@ impl ApiRequest {
     }
 
     async fn restart(&self, signer: &str, signature: &str) -> Result<HttpAnswer, ApiFailure> {
-        let start = match self.nests.store.begin_restart(&self.id, signer, signature, nip98::MEMORY).await? {
-            RestartAnswer::Replayed => return Err(replayed()),
-            RestartAnswer::NotFound => return Err(not_found("Nest not found")),
-            RestartAnswer::NotHost => return Err(refused(StatusCode::FORBIDDEN, "Only the host can restart the nest")),
-            RestartAnswer::Host(answer, asked, record) => RestartStart::of(answer, asked, record),
-        };
+        let start =
+            match self.nests.store.begin_restart(&self.id, signer, self.signature(signature), nip98::MEMORY).await? {
+                RestartAnswer::Replayed => return Err(ApiFailure::Replayed),
+                RestartAnswer::NotFound => return Err(not_found("Nest not found")),
+                RestartAnswer::NotHost => {
+                    return Err(refused(StatusCode::FORBIDDEN, "Only the host can restart the nest"));
+                }
+                RestartAnswer::Host(answer, asked, record) => RestartStart::of(answer, asked, record),
+            };
         let (record, config, note) = match self.nests.restart(&self.id, start).await? {
             Some(replaced) => {
                 let before = replaced.old_sid.as_deref().unwrap_or("no room");
@@ -508,10 +526,6 @@ fn list(list: &mut Vec<String>, who: &str, listed: bool) -> bool {
 
 fn unauthorized(error: &Nip98Error) -> ApiFailure {
     refused(StatusCode::UNAUTHORIZED, error.to_string())
-}
-
-fn replayed() -> ApiFailure {
-    unauthorized(&Nip98Error::Replayed)
 }
 
 fn refused(status: StatusCode, text: impl Into<String>) -> ApiFailure {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore, Signature, SignatureUse};
 use crate::server::lock;
 
 /// How many used signatures are remembered at most.
@@ -21,7 +21,8 @@ pub struct Memory {
 struct Contents {
     records: HashMap<String, (Instant, Record)>,
     leases: HashMap<String, Leases>,
-    used: HashMap<String, Instant>,
+    /// Who has used a signature first, and until when that is remembered.
+    used: HashMap<String, (String, Instant)>,
 }
 
 #[derive(Default)]
@@ -148,16 +149,20 @@ impl RoomStore for Memory {
         Ok(held)
     }
 
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
+    async fn first_use(&self, signature: Signature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
         let mut contents = self.lock();
         let now = Instant::now();
         if contents.used.len() >= USED_LEN {
-            contents.used.retain(|_, until| *until > now);
+            contents.used.retain(|_, (_, until)| *until > now);
         }
         if contents.used.len() >= USED_LEN {
             return Err(BackendError::Unreachable(NAME, "too many signatures to remember".into()));
         }
-        let before = contents.used.insert(what.to_owned(), now + memory);
-        Ok(before.is_none_or(|until| until <= now))
+        let first = contents.used.get(signature.id).filter(|(_, until)| *until > now).map(|(from, _)| from.as_str());
+        let answer = SignatureUse::of(first, signature);
+        if answer == SignatureUse::First {
+            contents.used.insert(signature.id.to_owned(), (signature.from.to_string(), now + memory));
+        }
+        Ok(answer)
     }
 }

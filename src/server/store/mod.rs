@@ -1,5 +1,6 @@
 //! The port to where nests are remembered. Its two adapters pass one contract test.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -80,6 +81,33 @@ pub enum LeaseAnswer {
     Failed,
 }
 
+/// A signature that somebody uses: the id of the event, and the address of the client who has sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature<'a> {
+    pub id: &'a str,
+    pub from: IpAddr,
+}
+
+/// Whether a signature was used before, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureUse {
+    First,
+    /// By the address that has used it first.
+    AgainFromThere,
+    AgainFromElsewhere,
+}
+
+impl SignatureUse {
+    /// `first` is the address that has used the signature first, if it was used before.
+    fn of(first: Option<&str>, signature: Signature<'_>) -> Self {
+        match first {
+            None => Self::First,
+            Some(first) if first == signature.from.to_string() => Self::AgainFromThere,
+            Some(_) => Self::AgainFromElsewhere,
+        }
+    }
+}
+
 /// The answer to a host who begins a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestartAnswer {
@@ -112,10 +140,10 @@ pub trait RoomStore: Send + Sync {
         &self,
         id: &str,
         host: &str,
-        signature: &str,
+        signature: Signature<'_>,
         memory: Duration,
     ) -> Result<RestartAnswer, BackendError> {
-        if !self.first_use(signature, memory).await? {
+        if self.first_use(signature, memory).await? != SignatureUse::First {
             return Ok(RestartAnswer::Replayed);
         }
         match self.get(id).await? {
@@ -141,6 +169,6 @@ pub trait RoomStore: Send + Sync {
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError>;
     /// Forgets a nest and all its leases. `false` when somebody else holds the lease by now.
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError>;
-    /// Whether this is the first time within `memory` that something is used.
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError>;
+    /// Remembers for `memory` who has used a signature first; whether it is used for the first time now.
+    async fn first_use(&self, signature: Signature<'_>, memory: Duration) -> Result<SignatureUse, BackendError>;
 }

@@ -5,7 +5,7 @@
 //! | `nest:<id>` | the record, as JSON |
 //! | `nest-serve:lease:<id>` | the lease of whoever restarts the nest, for [`LEASE_TTL`] |
 //! | `nest-serve:leases:<id>` | `last`, `restarted`, `failed`, `unfinished`: numbers of leases, for an hour |
-//! | `nest-serve:used:<event>` | a signature that was used |
+//! | `nest-serve:used:<event>` | the address that has used a signature first |
 //!
 //! Scripts touch several keys of a nest: a Redis Cluster cannot run them.
 
@@ -20,7 +20,7 @@ use ::redis::{
 };
 use async_trait::async_trait;
 
-use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore, Signature, SignatureUse};
 use crate::secret::Secret;
 
 const LIMIT: Duration = Duration::from_millis(500);
@@ -64,12 +64,13 @@ end
 static ACQUIRE: LazyLock<Script> =
     LazyLock::new(|| script(&[LEASE, "return {acquire(KEYS[1], KEYS[2], tonumber(ARGV[1]), ARGV[2])}"]));
 
-/// KEYS lease, leases, record, signature; ARGV host, milliseconds of a lease, seconds to remember the signature.
+/// KEYS lease, leases, record, signature; ARGV host, milliseconds of a lease, address of the client, seconds to remember
+/// that it has used the signature.
 static BEGIN: LazyLock<Script> = LazyLock::new(|| {
     script(&[
         LEASE,
         r"
-local first = redis.call('SET', KEYS[4], 1, 'NX', 'EX', ARGV[3])
+local first = redis.call('SET', KEYS[4], ARGV[3], 'NX', 'EX', ARGV[4])
 if not first then return {4, '0', false} end
 local record = redis.call('GET', KEYS[3])
 local read, fields = pcall(cjson.decode, record or '')
@@ -78,6 +79,16 @@ local answer, lease = acquire(KEYS[1], KEYS[2], 0, ARGV[2])
 return {answer, lease, record}
 ",
     ])
+});
+
+/// KEYS signature; ARGV address of the client, seconds to remember that it has used the signature. The address that has
+/// used it before, if one has. (`SET` with both `NX` and `GET` needs Redis 7.)
+static USE: LazyLock<Script> = LazyLock::new(|| {
+    script(&[r"
+local first = redis.call('GET', KEYS[1])
+if not first then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+return first
+"])
 });
 
 /// Writes the record. One that has no end keeps none, and none is shortened.
@@ -198,8 +209,13 @@ fn record_key(id: &str) -> String {
     format!("nest:{id}")
 }
 
-fn used_key(signature: &str) -> String {
-    format!("nest-serve:used:{signature}")
+fn used_key(signature: Signature<'_>) -> String {
+    format!("nest-serve:used:{}", signature.id)
+}
+
+/// What scripts are told about the use of a signature, which is to be remembered for some seconds.
+fn use_args(signature: Signature<'_>, memory: Duration) -> [String; 2] {
+    [signature.from.to_string(), memory.as_secs().max(1).to_string()]
 }
 
 fn lease_answer(answer: u8, lease: u64) -> LeaseAnswer {
@@ -257,14 +273,15 @@ impl RoomStore for Redis {
         &self,
         id: &str,
         host: &str,
-        signature: &str,
+        signature: Signature<'_>,
         memory: Duration,
     ) -> Result<RestartAnswer, BackendError> {
         let [lease, leases, record] = lease_keys(id);
         let keys = [lease, leases, record, used_key(signature)];
-        let (ttl, memory) = (LEASE_TTL.as_millis().to_string(), memory.as_secs().max(1).to_string());
+        let (ttl, [from, memory]) = (LEASE_TTL.as_millis().to_string(), use_args(signature, memory));
+        let args = [host, &ttl, &from, &memory];
         let asked = Instant::now();
-        let (answer, lease, text): (u8, u64, Option<String>) = self.run(&BEGIN, &keys, &[host, &ttl, &memory]).await?;
+        let (answer, lease, text): (u8, u64, Option<String>) = self.run(&BEGIN, &keys, &args).await?;
         if answer == 4 {
             return Ok(RestartAnswer::Replayed);
         }
@@ -309,10 +326,9 @@ impl RoomStore for Redis {
         self.run(&DELETE, &lease_keys(id), &[&lease.to_string()]).await
     }
 
-    async fn first_use(&self, what: &str, memory: Duration) -> Result<bool, BackendError> {
-        let mut command = ::redis::cmd("SET");
-        command.arg(used_key(what)).arg(1).arg("NX").arg("EX").arg(memory.as_secs().max(1));
-        let set: Option<String> = bounded(command.query_async(&mut self.connection.clone())).await?;
-        Ok(set.is_some())
+    async fn first_use(&self, signature: Signature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
+        let [from, memory] = use_args(signature, memory);
+        let first: Option<String> = self.run(&USE, &[used_key(signature)], &[&from, &memory]).await?;
+        Ok(SignatureUse::of(first.as_deref(), signature))
     }
 }
