@@ -1,4 +1,5 @@
-//! Verification of NIP-98 signatures, as strict as the strictest of the servers in the field.
+//! Verification of NIP-98 signatures, as strict as the strictest of the servers in the field, except that a body needs no
+//! `payload`: NIP-98 only says that it SHOULD have one, and some clients never send it.
 //!
 //! Shares nothing with the code that signs: each is the other's judge.
 
@@ -79,7 +80,8 @@ pub(super) fn verify(
     if only(&event, "method")? != method || method != method.to_ascii_uppercase() {
         return Err(Nip98Error::Method(method.into()));
     }
-    if !body.is_empty() && only(&event, "payload")? != Sha256Hash::hash(body).to_string() {
+    let hash = Sha256Hash::hash(body).to_string();
+    if values(&event, "payload").any(|payload| payload != Some(&hash)) {
         return Err(Nip98Error::Payload);
     }
     Ok((event.pubkey, event.id))
@@ -87,9 +89,15 @@ pub(super) fn verify(
 
 /// The value of the only tag of this name.
 fn only<'a>(event: &'a Event, name: &'static str) -> Result<&'a str, Nip98Error> {
-    let mut values = event.tags.iter().filter(|tag| tag.as_slice().first().is_some_and(|first| first == name));
-    match (values.next().and_then(|tag| tag.content()), values.next()) {
+    let mut values = values(event, name);
+    match (values.next().flatten(), values.next()) {
         (Some(value), None) => Ok(value),
         _ => Err(Nip98Error::Tags(name)),
     }
+}
+
+/// The values of all tags of this name; a tag may have none.
+fn values<'a>(event: &'a Event, name: &str) -> impl Iterator<Item = Option<&'a str>> {
+    let tags = event.tags.iter().filter(move |tag| tag.as_slice().first().is_some_and(|first| first == name));
+    tags.map(|tag| tag.content())
 }
