@@ -293,7 +293,7 @@ async fn use_renews_a_record() {
 #[ignore = "needs redis and livekit"]
 async fn the_contract_is_kept() {
     let scene = Scene::new();
-    contract(&Subject { origin: scene.serve.url(""), public: PUBLIC.into() }).await;
+    contract(&Subject { origin: scene.serve.url(""), public: PUBLIC.into(), hls: false }).await;
 }
 
 #[tokio::test]

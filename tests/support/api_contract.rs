@@ -15,6 +15,8 @@ pub struct Subject {
     pub origin: String,
     /// What clients sign in place of that.
     pub public: String,
+    /// Whether it promises an HLS stream to those who want one.
+    pub hls: bool,
 }
 
 impl Subject {
@@ -99,7 +101,9 @@ pub async fn contract(server: &Subject) {
     let before = server.unsigned("GET", &path("/info")).await.expect(200).json();
     let restarted = call(&host, "POST", "/restart").await.expect(200).json();
     assert_eq!((&restarted["roomId"], &restarted["message"]), (&json!(id), &json!("Nest restarted successfully")));
-    assert_eq!(restarted["endpoints"][1], format!("{}/api/v1/live/{id}/live.m3u8", server.public));
+    let hls = format!("{}/api/v1/live/{id}/live.m3u8", server.public);
+    let streams: Vec<_> = server.hls.then(|| json!(hls)).into_iter().collect();
+    assert_eq!(restarted["endpoints"].as_array().unwrap()[1..], streams);
     assert_eq!(claims(restarted["token"].as_str().unwrap())["sub"], host.public_key().to_hex());
     let info = server.unsigned("GET", &path("/info")).await.expect(200).json();
     assert_eq!(info["speakers"], json!([host.public_key().to_hex(), participant]));

@@ -85,8 +85,9 @@ pub(super) struct NestsApi {
     pub(super) endpoint: String,
     /// How long a room stays once the last one has left, in seconds.
     pub(super) departure_timeout_s: u32,
-    /// Whether outages are glossed over and tokens say less, as upstream does. Otherwise an outage is a 503, and a token
-    /// says from when it is valid, and what a room is to be like that LiveKit makes for it.
+    /// Whether outages are glossed over, tokens say less, and an HLS stream is promised that nobody serves, as upstream does.
+    /// Otherwise an outage is a 503, and a token says from when it is valid, and what a room is to be like that LiveKit
+    /// makes for it.
     pub(super) mimic_upstream: bool,
     pub(super) key_limit: Option<(Quota, RateLimiter<PublicKey>)>,
 }

@@ -53,7 +53,7 @@ impl ApiRequest {
     /// The answer to a creation or a restart. `config` is that of the room, as far as it is known.
     pub(super) fn session(&self, record: &Record, config: Option<RoomConfig>, message: Option<&str>) -> HttpAnswer {
         let mut endpoints = vec![self.nests.endpoint.clone()];
-        if record.hls_stream {
+        if self.nests.mimic_upstream && record.hls_stream {
             endpoints.push(format!("{}/api/v1/live/{}/live.m3u8", self.origin, record.id));
         }
         let session = Session {
