@@ -8,6 +8,7 @@ use nostr::Keys;
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::support::api_contract::head_of;
 use crate::support::nest::Nest;
 use crate::support::nests_api::{Draft, client};
 use crate::support::process;
@@ -378,6 +379,15 @@ async fn web_clients_of_any_origin_may_call() {
     assert_eq!(reply.header("access-control-allow-origin"), "*");
     assert_eq!(reply.header("access-control-allow-credentials"), "");
     assert!(reply.header("access-control-expose-headers").contains("ratelimit-remaining"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn whoever_looks_after_it_may_ask_for_heads() {
+    let serve = Setup::alone().start();
+    for (path, status) in [("/health/alive", 200), ("/health", 503), ("/metrics", 200)] {
+        let reply = client().head(serve.url(path)).send().await.unwrap();
+        head_of(&Reply::of(reply).await.expect(status));
+    }
 }
 
 #[tokio::test]

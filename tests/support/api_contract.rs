@@ -96,6 +96,7 @@ pub async fn contract(server: &Subject) {
     }
 
     twins(server, &host, &id).await;
+    signed_heads(server, &host, &id).await;
 
     // A restart keeps what was permitted.
     let before = server.unsigned("GET", &path("/info")).await.expect(200).json();
@@ -197,9 +198,24 @@ async fn routes(server: &Subject) {
             "{method} {path}"
         );
     }
-    // The head of an answer, without its body.
-    let head = server.unsigned("HEAD", &format!("{NESTS}/a/info")).await.expect(404);
-    let length: usize = head.header("content-length").parse().unwrap();
-    assert!(head.text.is_empty() && length > 0, "{head:?}");
-    assert!(!head.header("date").is_empty());
+    head_of(&server.unsigned("HEAD", &format!("{NESTS}/a/info")).await.expect(404));
+    head_of(&server.unsigned("HEAD", "/health").await.expect(200));
+}
+
+/// The head of an answer, without its body.
+#[track_caller]
+pub fn head_of(reply: &Reply) {
+    let length: usize = reply.header("content-length").parse().unwrap();
+    assert!(reply.text.is_empty() && length > 0, "{reply:?}");
+    assert!(!reply.header("date").is_empty());
+}
+
+/// Whoever asks for a head signs just that.
+async fn signed_heads(server: &Subject, keys: &Keys, id: &str) {
+    let path = format!("{NESTS}/{id}");
+    head_of(&server.signed(keys, "HEAD", &path, None).await.expect(200));
+    for (signed, sent) in [("GET", Method::HEAD), ("HEAD", Method::GET)] {
+        let header = Draft::new(signed, &format!("{}{path}", server.public), b"").header(keys);
+        server.send(sent, &path, Some(header), String::new()).await.expect(401);
+    }
 }
