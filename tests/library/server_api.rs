@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use livekit_protocol::CreateRoomRequest;
 use nostr::Keys;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::LivekitConfig;
@@ -112,6 +113,15 @@ async fn a_dead_nest_stays_dead_until_it_is_restarted() {
     let _inside = Signal::join(mock.livekit(), &token).await.unwrap();
     let info = json_of(client().get(room(&mock, DEMO, "/info")).send().await.unwrap()).await;
     assert_eq!(info["participantCount"], 1);
+}
+
+/// As upstream, which does not ask whose room it is.
+#[tokio::test]
+async fn guests_get_into_any_room() {
+    let mock = mock();
+    let meeting = CreateRoomRequest { name: "meeting".into(), ..CreateRoomRequest::default() };
+    mock.media().create(&meeting).await.unwrap();
+    assert_eq!(client().get(room(&mock, "meeting", "/guest")).send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

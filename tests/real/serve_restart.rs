@@ -193,6 +193,29 @@ async fn a_nest_that_is_dead_comes_back() {
     assert_eq!(scene.media().find(&id).await.unwrap().unwrap().empty_timeout, 1800);
 }
 
+/// Others may have rooms on the same media server.
+#[tokio::test]
+#[ignore = "needs redis and livekit"]
+async fn guests_get_into_nests_only() {
+    let scene = Scene::new();
+    let guest = async |id: &str| scene.serve.get(&format!("/api/v1/nests/{id}/guest")).await;
+    let create = async |id: &str, metadata: &str| {
+        let (name, metadata) = (id.to_owned(), metadata.to_owned());
+        scene.media().create(&CreateRoomRequest { name, metadata, ..CreateRoomRequest::default() }).await.unwrap();
+    };
+    for (id, metadata) in [("meeting", ""), ("stage", "theirs"), ("class", r#"{"host":"x"}"#)] {
+        create(id, metadata).await;
+        let refused = guest(id).await.expect(404);
+        assert_eq!(refused.json()["error"], "Nest not found or no longer active");
+    }
+    // A nest whose record is gone, and one whose room was made by somebody's join.
+    create("forgotten", r#"{"nestId":"forgotten"}"#).await;
+    guest("forgotten").await.expect(200);
+    let record = foreign_record("meeting", &scene.host).to_string();
+    let () = scene.redis.connect().await.set("nest:meeting", record).await.unwrap();
+    guest("meeting").await.expect(200);
+}
+
 #[tokio::test]
 #[ignore = "needs redis and livekit"]
 async fn records_of_the_other_implementation_survive() {

@@ -85,9 +85,9 @@ pub(super) struct NestsApi {
     pub(super) endpoint: String,
     /// How long a room stays once the last one has left, in seconds.
     pub(super) departure_timeout_s: u32,
-    /// Whether outages are glossed over, tokens say less, and an HLS stream is promised that nobody serves, as upstream does.
-    /// Otherwise an outage is a 503, and a token says from when it is valid, and what a room is to be like that LiveKit
-    /// makes for it.
+    /// Whether outages are glossed over, tokens say less, guests get into rooms that are no nests, and an HLS stream is
+    /// promised that nobody serves, as upstream does. Otherwise an outage is a 503, and a token says from when it is valid,
+    /// and what a room is to be like that LiveKit makes for it.
     pub(super) mimic_upstream: bool,
     pub(super) key_limit: Option<(Quota, RateLimiter<PublicKey>)>,
 }
@@ -271,9 +271,19 @@ impl ApiRequest {
     }
 
     async fn guest(&self) -> Result<HttpAnswer, ApiFailure> {
-        let room = self.live_room().await?.ok_or_else(|| not_found("Nest not found or no longer active"))?;
+        let inactive = || not_found("Nest not found or no longer active");
+        let room = self.live_room().await?.ok_or_else(inactive)?;
+        if !self.nests.mimic_upstream && !self.is_nest(&room).await? {
+            return Err(inactive());
+        }
         let token = Value::String(self.nests.mint_guest(&self.id, self.nests.config_of(Some(&room))));
         Ok(HttpAnswer::json(StatusCode::OK, &TokenAnswer { token }))
+    }
+
+    /// Whether a room is that of a nest, and not one that somebody else has on the same media server: it says so itself,
+    /// also when the record is gone, or there is a record.
+    async fn is_nest(&self, room: &Room) -> Result<bool, ApiFailure> {
+        Ok(tokens::metadata_of(room).is_some() || self.nests.store.get(&self.id).await?.is_some())
     }
 
     async fn info(&self) -> Result<HttpAnswer, ApiFailure> {
