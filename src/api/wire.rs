@@ -1,6 +1,6 @@
 //! What travels between a client and the Nests API, shared with the bundled server.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The path of the API below an origin.
@@ -20,6 +20,26 @@ pub struct Session {
     pub token: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The audio room that a restart has made, from servers that say so.
+    #[serde(default, deserialize_with = "known_room", skip_serializing_if = "Option::is_none")]
+    pub room: Option<SessionRoom>,
+}
+
+/// What a restart has made of the audio room.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionRoom {
+    pub sid: String,
+    /// The SID of the room before; there may have been none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid_before: Option<String>,
+    /// When the media server has created the room, by its clock, in milliseconds since the Unix epoch.
+    pub created_at_ms: i64,
+}
+
+/// What another server may mean by `room` must not spoil the rest of its answer.
+fn known_room<'de, D: Deserializer<'de>>(room: D) -> Result<Option<SessionRoom>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(room)?).ok())
 }
 
 /// 200 to `GET /:id` and `GET /:id/guest`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nostr_nests::api::HttpReply;
 use nostr_nests::api::http::{rate_limit, retry_after};
+use nostr_nests::api::wire::Session;
 use nostr_nests::clock;
 use reqwest::header::HeaderMap;
 
@@ -63,5 +64,20 @@ fn what_is_left_of_a_limit_in_all_spellings() {
         let headers: HeaderMap = fields.collect();
         let limit = rate_limit(&headers).map(|limit| (limit.remaining, limit.reset.map(|reset| reset.as_secs())));
         assert_eq!(limit, left, "{headers:?}");
+    }
+}
+
+#[test]
+fn the_room_of_a_restart() {
+    let room = |room: &str| {
+        let session: Session = serde_json::from_str(&format!(r#"{{"roomId":"x","token":"t"{room}}}"#)).unwrap();
+        session.room.map(|room| (room.sid, room.sid_before, room.created_at_ms))
+    };
+    let known = r#","room":{"sid":"RM_b","sidBefore":"RM_a","createdAtMs":5,"more":1}"#;
+    assert_eq!(room(known), Some(("RM_b".into(), Some("RM_a".into()), 5)));
+    assert_eq!(room(r#","room":{"sid":"RM_b","createdAtMs":5}"#), Some(("RM_b".into(), None, 5)));
+    // What another server means by that name is not known, and does no harm.
+    for other in ["", r#","room":null"#, r#","room":"x""#, r#","room":{"sid":1}"#] {
+        assert_eq!(room(other), None, "{other}");
     }
 }

@@ -97,7 +97,7 @@ async fn a_restart_of_a_live_nest_makes_a_new_room_and_disconnects_people() {
 #[tokio::test]
 async fn the_contract_is_kept() {
     let mock = mock();
-    contract(&Subject { origin: mock.api(), public: mock.api(), hls: true }).await;
+    contract(&Subject { origin: mock.api(), public: mock.api(), mimics_upstream: true }).await;
 }
 
 /// What is asked of a dead nest makes no room for it, and is refused in its own words.

@@ -98,8 +98,10 @@ async fn twenty_restarts_at_once_are_one() {
         true
     });
     let all = (0..20).map(|n| scene.serves[n % 2].restart(&scene.host, &scene.id));
+    let mut rooms = Vec::new();
     for reply in futures_util::future::join_all(all).await {
         let answer = reply.expect(200).json();
+        rooms.extend(answer.get("room").cloned());
         assert_eq!(answer["message"], "Nest restarted successfully");
         assert_eq!(answer["token"].as_str().unwrap().split('.').count(), 3);
     }
@@ -110,6 +112,9 @@ async fn twenty_restarts_at_once_are_one() {
     scene.tap.unhook();
     let after = scene.sid().await.unwrap();
     assert_ne!(after, before);
+    // Only one of them has made it; the others know no more than that it was made.
+    assert_eq!(rooms.len(), 1, "{rooms:?}");
+    assert_eq!((&rooms[0]["sid"], &rooms[0]["sidBefore"]), (&json!(after), &json!(before)));
 
     // One after the other, each is its own.
     let mut sids = HashSet::from([after]);

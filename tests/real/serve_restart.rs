@@ -117,6 +117,9 @@ async fn whoever_is_inside_is_thrown_out_and_comes_back() {
     }
     assert_eq!(new["restartedAt"], scene.record(&id).await.unwrap()["restartedAt"]);
 
+    let room = json!({ "sid": after.sid, "sidBefore": first, "createdAtMs": after.creation_time_ms });
+    assert_eq!(answer["room"], room, "which LiveKit says as well");
+
     // A new token, good from now on, for the host, who gets in.
     assert_eq!(answer["endpoints"], json!([scene.livekit.url.replace("ws://", "wss+livekit://")]));
     assert_eq!((&answer["roomId"], &answer["message"]), (&json!(id), &json!("Nest restarted successfully")));
@@ -190,7 +193,13 @@ async fn a_nest_that_is_dead_comes_back() {
     assert_eq!(guest.json()["error"], "Nest not found or no longer active");
     let answer = scene.restart(&id).await;
     Signal::join(&scene.livekit.url, answer["token"].as_str().unwrap()).await.unwrap();
-    assert_eq!(scene.media().find(&id).await.unwrap().unwrap().empty_timeout, 1800);
+    let room = scene.media().find(&id).await.unwrap().unwrap();
+    assert_eq!(room.empty_timeout, 1800);
+    assert_eq!(
+        answer["room"],
+        json!({ "sid": room.sid, "createdAtMs": room.creation_time_ms }),
+        "there was none before"
+    );
 }
 
 /// Others may have rooms on the same media server.
@@ -316,7 +325,7 @@ async fn use_renews_a_record() {
 #[ignore = "needs redis and livekit"]
 async fn the_contract_is_kept() {
     let scene = Scene::new();
-    contract(&Subject { origin: scene.serve.url(""), public: PUBLIC.into(), hls: false }).await;
+    contract(&Subject { origin: scene.serve.url(""), public: PUBLIC.into(), mimics_upstream: false }).await;
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ use super::nip98::{self, Nip98Error};
 use super::store::{self, Record, RestartAnswer, RoomStore, Signature, SignatureUse};
 use super::token::RoomConfig;
 use super::{ApiCall, BackendError, random_uuid};
-use crate::api::wire::{API_PATH, Create, Info, Permissions, TokenAnswer};
+use crate::api::wire::{API_PATH, Create, Info, Permissions, Session, TokenAnswer};
 use crate::clock::{Clock, rfc3339};
 
 pub(super) use self::tokens::DEPARTURE_TIMEOUT_S;
@@ -86,8 +86,8 @@ pub(super) struct NestsApi {
     /// How long a room stays once the last one has left, in seconds.
     pub(super) departure_timeout_s: u32,
     /// Whether outages are glossed over, tokens say less, guests get into rooms that are no nests, and an HLS stream is
-    /// promised that nobody serves, as upstream does. Otherwise an outage is a 503, and a token says from when it is valid,
-    /// and what a room is to be like that LiveKit makes for it.
+    /// promised that nobody serves, as upstream does. Otherwise an outage is a 503, a token says from when it is valid, and
+    /// what a room is to be like that LiveKit makes for it, and a restart says which room it has made.
     pub(super) mimic_upstream: bool,
     pub(super) key_limit: Option<(Quota, RateLimiter<PublicKey>)>,
 }
@@ -237,7 +237,8 @@ impl ApiRequest {
             }
         };
         let note = format!("create {} {}", record.id, room.sid);
-        Ok(self.session(&record, Some(RoomConfig::of(&room)), None).note(note))
+        let session = self.session(&record, Some(RoomConfig::of(&room)));
+        Ok(HttpAnswer::json(StatusCode::OK, &session).note(note))
     }
 
     async fn restart(&self, signer: &str, signature: &str) -> Result<HttpAnswer, ApiFailure> {
@@ -250,15 +251,21 @@ impl ApiRequest {
                 }
                 RestartAnswer::Host(answer, asked, record) => RestartStart::of(answer, asked, record),
             };
-        let (record, config, note) = match self.nests.restart(&self.id, start).await? {
+        let (record, config, room, note) = match self.nests.restart(&self.id, start).await? {
             Some(replaced) => {
-                let before = replaced.old_sid.as_deref().unwrap_or("no room");
-                let note = format!("restart {} {before} → {}", self.id, replaced.new_sid);
-                (replaced.record, Some(replaced.config), note)
+                let room = replaced.room;
+                let before = room.sid_before.as_deref().unwrap_or("no room");
+                let note = format!("restart {} {before} → {}", self.id, room.sid);
+                (replaced.record, Some(replaced.config), Some(room), note)
             }
-            None => (self.record().await?, None, format!("restart {} together with another", self.id)),
+            None => (self.record().await?, None, None, format!("restart {} together with another", self.id)),
         };
-        Ok(self.session(&record, config, Some("Nest restarted successfully")).note(note))
+        let session = Session {
+            message: Some("Nest restarted successfully".into()),
+            room: room.filter(|_| !self.nests.mimic_upstream),
+            ..self.session(&record, config)
+        };
+        Ok(HttpAnswer::json(StatusCode::OK, &session).note(note))
     }
 
     async fn token(&self, signer: &str) -> Result<HttpAnswer, ApiFailure> {

@@ -28,6 +28,7 @@ use livekit_protocol::Room;
 
 use super::tokens::{adopted_metadata, metadata_of};
 use super::{ApiFailure, NestsApi, not_found};
+use crate::api::wire::SessionRoom;
 use crate::server::store::{self, LeaseAnswer, Record};
 use crate::server::token::RoomConfig;
 
@@ -99,8 +100,7 @@ impl RestartStart {
 pub(super) struct ReplacedRoom {
     pub(super) record: Record,
     pub(super) config: RoomConfig,
-    pub(super) old_sid: Option<String>,
-    pub(super) new_sid: String,
+    pub(super) room: SessionRoom,
 }
 
 impl NestsApi {
@@ -252,7 +252,10 @@ impl Restart<'_> {
                 }
             };
             if is_new {
-                return Ok(ReplacedRoom { record, config, old_sid, new_sid: room.sid });
+                // An old LiveKit knows seconds only.
+                let created_at_ms = room.creation_time_ms.max(room.creation_time * 1000);
+                let room = SessionRoom { sid: room.sid, sid_before: old_sid, created_at_ms };
+                return Ok(ReplacedRoom { record, config, room });
             }
             contested = true;
             live = Some(room);

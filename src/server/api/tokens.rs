@@ -1,6 +1,5 @@
 //! What a nest hands out: tokens, endpoints, its link; and the room that it asks for.
 
-use hyper::StatusCode;
 use livekit_protocol::{CreateRoomRequest, Room};
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
@@ -10,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::{ApiRequest, NestsApi};
 use crate::api::wire::Session;
 use crate::room::ROOM_KIND;
-use crate::server::answer::HttpAnswer;
 use crate::server::random_text;
 use crate::server::store::Record;
 use crate::server::token::{Claims, Grants, RoomConfig};
@@ -50,19 +48,19 @@ impl NestRole {
 }
 
 impl ApiRequest {
-    /// The answer to a creation or a restart. `config` is that of the room, as far as it is known.
-    pub(super) fn session(&self, record: &Record, config: Option<RoomConfig>, message: Option<&str>) -> HttpAnswer {
+    /// What a creation and a restart answer. `config` is that of the room, as far as it is known.
+    pub(super) fn session(&self, record: &Record, config: Option<RoomConfig>) -> Session {
         let mut endpoints = vec![self.nests.endpoint.clone()];
         if self.nests.mimic_upstream && record.hls_stream {
             endpoints.push(format!("{}/api/v1/live/{}/live.m3u8", self.origin, record.id));
         }
-        let session = Session {
+        Session {
             room_id: record.id.clone(),
             endpoints,
             token: Value::String(self.nests.mint(&record.host, &record.id, NestRole::Host, config)),
-            message: message.map(Into::into),
-        };
-        HttpAnswer::json(StatusCode::OK, &session)
+            message: None,
+            room: None,
+        }
     }
 }
 
