@@ -24,6 +24,8 @@ pub struct Grants {
     pub room_record: Option<bool>,
     pub room_create: Option<bool>,
     pub room_list: Option<bool>,
+    /// Nobody else in the room sees the participant.
+    pub hidden: Option<bool>,
 }
 
 /// What a room is like that LiveKit makes, or takes up again, when somebody joins with a token.
@@ -55,6 +57,8 @@ pub struct Claims {
     pub nbf: Option<i64>,
     /// The name that others in the room see.
     pub name: String,
+    /// What kind of participant it is; empty for a person.
+    pub kind: String,
     pub video: Option<Grants>,
     #[serde(rename = "roomConfig")]
     pub room_config: Option<RoomConfig>,

@@ -14,6 +14,7 @@ mod relay;
 mod relay_commands;
 mod restart;
 mod serve_outage;
+mod serve_probe;
 mod serve_rejoin;
 mod serve_replicas;
 mod serve_restart;

@@ -16,12 +16,12 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use hyper::http::request::Parts;
-use livekit_protocol::Room;
+use livekit_protocol::{ParticipantInfo, Room};
 use nostr::PublicKey;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use self::restart::{Lease, RestartStart};
 use self::tokens::NestRole;
@@ -87,7 +87,8 @@ pub(super) struct NestsApi {
     pub(super) departure_timeout_s: u32,
     /// Whether outages are glossed over, tokens say less, guests get into rooms that are no nests, and an HLS stream is
     /// promised that nobody serves, as upstream does. Otherwise an outage is a 503, a token says from when it is valid, and
-    /// what a room is to be like that LiveKit makes for it, and a restart says which room it has made.
+    /// what a room is to be like that LiveKit makes for it, a restart says which room it has made, and who asks for a token
+    /// to probe a nest gets one.
     pub(super) mimic_upstream: bool,
     pub(super) key_limit: Option<(Quota, RateLimiter<PublicKey>)>,
 }
@@ -283,8 +284,20 @@ impl ApiRequest {
         if !self.nests.mimic_upstream && !self.is_nest(&room).await? {
             return Err(inactive());
         }
-        let token = Value::String(self.nests.mint_guest(&self.id, self.nests.config_of(Some(&room))));
+        let config = self.nests.config_of(Some(&room));
+        let token = if !self.nests.mimic_upstream && self.asks_for_probe() {
+            self.nests.mint_probe(&self.id, config)
+        } else {
+            self.nests.mint_guest(&self.id, config)
+        };
+        let token = Value::String(token);
         Ok(HttpAnswer::json(StatusCode::OK, &TokenAnswer { token }))
+    }
+
+    /// `?probe=1`
+    fn asks_for_probe(&self) -> bool {
+        let query = self.head.uri.query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "probe" && value == "1")
     }
 
     /// Whether a room is that of a nest, and not one that somebody else has on the same media server: it says so itself,
@@ -296,7 +309,8 @@ impl ApiRequest {
     async fn info(&self) -> Result<HttpAnswer, ApiFailure> {
         let record = self.record().await?;
         let people = match self.nests.media.participants(&self.id).await {
-            Ok(people) => people.len(),
+            // Nobody sees a probe, but LiveKit lists it.
+            Ok(people) => people.iter().filter(|person| !is_hidden(person)).count(),
             // As upstream: a media server that is down has nobody in it.
             Err(_) if self.nests.mimic_upstream => 0,
             Err(error) => return Err(error.into()),
@@ -540,6 +554,10 @@ fn list(list: &mut Vec<String>, who: &str, listed: bool) -> bool {
         list.push(who.to_owned());
     }
     list.len() != before
+}
+
+fn is_hidden(person: &ParticipantInfo) -> bool {
+    person.permission.as_ref().is_some_and(|permission| permission.hidden)
 }
 
 fn unauthorized(error: &Nip98Error) -> ApiFailure {

@@ -16,6 +16,9 @@ use crate::server::token::{Claims, Grants, RoomConfig};
 /// How long a token lasts, in seconds.
 const TOKEN_S: i64 = 6 * 3600;
 
+/// How long the token of a probe lasts, in seconds: it joins once and leaves.
+const PROBE_TOKEN_S: i64 = 60;
+
 const MAX_PARTICIPANTS: u32 = 500;
 
 /// How long a room stays while nobody was ever in it, in seconds, as upstream has it.
@@ -117,25 +120,41 @@ impl NestsApi {
     pub(super) fn mint(&self, key: &str, room: &str, role: NestRole, config: Option<RoomConfig>) -> String {
         let runs = Some(matches!(role, NestRole::Host | NestRole::Admin));
         let can_publish = Some(role != NestRole::Listener);
-        let grants = Grants { can_publish, room_admin: runs, room_record: runs, ..Grants::default() };
+        let can_subscribe = Some(true);
+        let grants = Grants { can_publish, can_subscribe, room_admin: runs, room_record: runs, ..Grants::default() };
         let name = format!("{role:?}");
         let metadata = json!({ "role": name.to_lowercase(), "pubkey": key }).to_string();
-        self.sign(room, &grants, config, Claims { sub: key.into(), name, metadata, ..Claims::default() })
+        self.sign(room, &grants, config, TOKEN_S, Claims { sub: key.into(), name, metadata, ..Claims::default() })
     }
 
     pub(super) fn mint_guest(&self, room: &str, config: RoomConfig) -> String {
-        let grants = Grants { can_publish: Some(false), room_admin: Some(false), ..Grants::default() };
-        let sub = format!("guest-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase());
+        let can_subscribe = Some(true);
+        let grants = Grants { can_publish: Some(false), can_subscribe, room_admin: Some(false), ..Grants::default() };
         let (name, metadata) = ("Guest".into(), json!({ "role": "guest" }).to_string());
-        self.sign(room, &grants, Some(config), Claims { sub, name, metadata, ..Claims::default() })
+        let claims = Claims { sub: self.nobody("guest"), name, metadata, ..Claims::default() };
+        self.sign(room, &grants, Some(config), TOKEN_S, claims)
     }
 
-    fn sign(&self, room: &str, grants: &Grants, config: Option<RoomConfig>, claims: Claims) -> String {
+    /// A token for somebody who only finds out whether the nest can be joined. LiveKit lets an agent come and go without
+    /// starting the departure timeout of an empty room.
+    pub(super) fn mint_probe(&self, room: &str, config: RoomConfig) -> String {
+        let (no, hidden) = (Some(false), Some(true));
+        let grants = Grants { can_publish: no, can_subscribe: no, room_admin: no, hidden, ..Grants::default() };
+        let claims = Claims { sub: self.nobody("probe"), kind: "agent".into(), ..Claims::default() };
+        self.sign(room, &grants, Some(config), PROBE_TOKEN_S, claims)
+    }
+
+    /// An identity that nobody else has.
+    fn nobody(&self, prefix: &str) -> String {
+        format!("{prefix}-{}-{}", self.clock.now_ms(), random_text(9).to_lowercase())
+    }
+
+    fn sign(&self, room: &str, grants: &Grants, config: Option<RoomConfig>, lasts_s: i64, claims: Claims) -> String {
         let now = self.clock.now_s();
         let (nbf, room_config) = if self.mimic_upstream { (0, None) } else { (now, config) };
         let room = Some(room.into());
-        let video = Some(Grants { room, room_join: Some(true), can_subscribe: Some(true), ..*grants });
-        self.media.issuer().mint(&Claims { exp: Some(now + TOKEN_S), nbf: Some(nbf), video, room_config, ..claims })
+        let video = Some(Grants { room, room_join: Some(true), ..*grants });
+        self.media.issuer().mint(&Claims { exp: Some(now + lasts_s), nbf: Some(nbf), video, room_config, ..claims })
     }
 }
 
