@@ -474,6 +474,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             [CompletionResult]::new('--public-livekit-url', '--public-livekit-url', [CompletionResultType]::ParameterName, 'Where clients find LiveKit: wss://host')
             [CompletionResult]::new('--record-ttl', '--record-ttl', [CompletionResultType]::ParameterName, 'How long a record lives after its last use [default: 24h]')
             [CompletionResult]::new('--trusted-proxy', '--trusted-proxy', [CompletionResultType]::ParameterName, 'Believe the X-Forwarded-For of this address or network; may be given several times')
+            [CompletionResult]::new('--cors-origin', '--cors-origin', [CompletionResultType]::ParameterName, 'The origin of a web client that may call; may be given several times [default: any origin may]')
             [CompletionResult]::new('--rate-limit', '--rate-limit', [CompletionResultType]::ParameterName, 'Requests of one address in a minute; 0: any number [default: 600]')
             [CompletionResult]::new('--key-rate-limit', '--key-rate-limit', [CompletionResultType]::ParameterName, 'Signed requests of one key in a minute; 0: any number [default: 120]')
             [CompletionResult]::new('--max-connections', '--max-connections', [CompletionResultType]::ParameterName, 'Connections at the same time [default: 1024]')

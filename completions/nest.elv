@@ -451,6 +451,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --public-livekit-url 'Where clients find LiveKit: wss://host'
             cand --record-ttl 'How long a record lives after its last use [default: 24h]'
             cand --trusted-proxy 'Believe the X-Forwarded-For of this address or network; may be given several times'
+            cand --cors-origin 'The origin of a web client that may call; may be given several times [default: any origin may]'
             cand --rate-limit 'Requests of one address in a minute; 0: any number [default: 600]'
             cand --key-rate-limit 'Signed requests of one key in a minute; 0: any number [default: 120]'
             cand --max-connections 'Connections at the same time [default: 1024]'

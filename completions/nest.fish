@@ -435,6 +435,7 @@ complete -c nest -n "__fish_nest_using_subcommand serve" -l public-url -d 'Where
 complete -c nest -n "__fish_nest_using_subcommand serve" -l public-livekit-url -d 'Where clients find LiveKit: wss://host' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l record-ttl -d 'How long a record lives after its last use [default: 24h]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l trusted-proxy -d 'Believe the X-Forwarded-For of this address or network; may be given several times' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l cors-origin -d 'The origin of a web client that may call; may be given several times [default: any origin may]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l rate-limit -d 'Requests of one address in a minute; 0: any number [default: 600]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l key-rate-limit -d 'Signed requests of one key in a minute; 0: any number [default: 120]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l max-connections -d 'Connections at the same time [default: 1024]' -r

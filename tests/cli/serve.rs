@@ -107,7 +107,8 @@ fn settings_come_from_flags_variables_or_a_file() {
     let file = format!(
         "[serve]\nlisten = '{in_file}'\nredis = 'redis://127.0.0.1'\nlivekit = 'ws://livekit:7880'\nlivekit-key = 'k'\n\
          livekit-secret-file = 'secret'\npublic-url = 'https://nests.example'\nallow-internal-endpoint = true\n\
-         public-livekit-url = 'ws://livekit'\nrecord-ttl = '48h'\ntrusted-proxy = ['10.0.0.0/8']\n"
+         public-livekit-url = 'ws://livekit'\nrecord-ttl = '48h'\ntrusted-proxy = ['10.0.0.0/8']\n\
+         cors-origin = ['https://web.example']\n"
     );
     let nest =
         || Nest::alone().file(".config/nest/config.toml", &file, 0o644).file(".config/nest/secret", SECRET, 0o600);
@@ -130,6 +131,11 @@ fn settings_come_from_flags_variables_or_a_file() {
             "10.0.0.1, nonsense",
             "for 'NEST_SERVE_TRUSTED_PROXY': \"nonsense\" is no address",
         ),
+        (
+            "NEST_SERVE_CORS_ORIGIN",
+            "https://web.example,https://web.example/page",
+            "for 'NEST_SERVE_CORS_ORIGIN': \"https://web.example/page\" is no origin such as https://nests.example",
+        ),
         ("NEST_SERVE_RECORD_TTL", "nonsense", "for 'NEST_SERVE_RECORD_TTL': \"nonsense\" is no time"),
         ("NEST_SERVE_ALLOW_INTERNAL_ENDPOINT", "false", "public-livekit-url: ws://livekit is internal"),
         ("NEST_SERVE_RATE_LIMIT", "many", "for 'NEST_SERVE_RATE_LIMIT': invalid digit"),
@@ -144,9 +150,12 @@ fn settings_come_from_flags_variables_or_a_file() {
     assert!(flag.contains("public-url: \"nonsense\" is no https:// URL"), "{flag}");
     let flag = says(nest().args(["serve", "--rate-limit=many"]).env("NEST_SERVE_RATE_LIMIT", "5"));
     assert!(flag.contains("for '--rate-limit <N>': invalid digit"), "{flag}");
-    for (line, complaint) in
-        [("listne = 'x'", "listne"), ("trusted-proxy = ['proxy']", "is no address"), ("record-ttl = '5s'", "a year")]
-    {
+    for (line, complaint) in [
+        ("listne = 'x'", "listne"),
+        ("trusted-proxy = ['proxy']", "is no address"),
+        ("cors-origin = ['*']", "is no origin"),
+        ("record-ttl = '5s'", "a year"),
+    ] {
         let unknown = Nest::alone().file(".config/nest/config.toml", &format!("[serve]\n{line}\n"), 0o644);
         assert!(says(unknown.args(["serve"])).contains(complaint), "{line}");
     }
@@ -378,7 +387,36 @@ async fn web_clients_of_any_origin_may_call() {
     let reply = Reply::of(request.send().await.unwrap()).await.expect(401);
     assert_eq!(reply.header("access-control-allow-origin"), "*");
     assert_eq!(reply.header("access-control-allow-credentials"), "");
-    assert!(reply.header("access-control-expose-headers").contains("ratelimit-remaining"), "{reply:?}");
+    for told in ["ratelimit-remaining", "retry-after", "date"] {
+        assert!(reply.header("access-control-expose-headers").contains(told), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn web_clients_of_other_origins_may_not_if_some_are_named() {
+    let flags =
+        ["--cors-origin", "https://web.example,http://localhost:8080/", "--cors-origin", "HTTPS://B.example:443"];
+    let serve = Setup::alone().args(flags).start();
+    let from = async |method: Method, origin: &str| {
+        let request = client().request(method, serve.url("/api/v1/nests/a/restart")).header("origin", origin);
+        Reply::of(request.header("access-control-request-method", "POST").send().await.unwrap()).await
+    };
+    for (origin, allowed) in [
+        ("https://web.example", true),
+        ("http://localhost:8080", true),
+        ("https://b.example", true),
+        ("http://web.example", false),
+        ("https://web.example.evil.example", false),
+        ("http://localhost:8081", false),
+        ("null", false),
+    ] {
+        for (method, status) in [(Method::OPTIONS, 200), (Method::POST, 401)] {
+            let reply = from(method, origin).await.expect(status);
+            assert_eq!(reply.header("access-control-allow-origin"), if allowed { origin } else { "" }, "{origin}");
+            assert!(reply.header("vary").to_lowercase().contains("origin"), "no cache may confuse them: {reply:?}");
+            assert_eq!(reply.header("access-control-allow-credentials"), "");
+        }
+    }
 }
 
 #[tokio::test]

@@ -69,6 +69,19 @@ fn the_unit_starts_with_the_example_of_a_configuration() {
     assert!(stderr.contains("no redis:// or unix:// URL") && !stderr.contains("hunter2"), "{stderr}");
 }
 
+/// A browser takes no answer with two `Access-Control-Allow-Origin`, and `nest serve` puts in one.
+#[test]
+fn proxies_leave_cors_to_nest_serve() {
+    for path in ["packaging/proxy/nginx.conf", "packaging/proxy/Caddyfile"] {
+        let text = read(path);
+        assert!(text.contains("127.0.0.1:5544"), "{path}");
+        for word in ["access-control-", "options", "add_header", "limit_except", "header "] {
+            let lines = text.lines().filter(|line| !line.trim_start().starts_with("proxy_set_header"));
+            assert!(lines.clone().all(|line| !line.to_lowercase().contains(word)), "{word} in {path}");
+        }
+    }
+}
+
 /// The instructions of the container file: name and rest.
 fn instructions(text: &str) -> Vec<(&str, &str)> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect()

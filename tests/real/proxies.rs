@@ -67,6 +67,7 @@ async fn restarts_go_through(proxy: impl FnOnce(&Place<'_>) -> Proxy) {
     let port = port::reserved();
     let origin = format!("https://localhost:{port}");
     let setup = Setup::new(&redis.url(), &livekit.url).public(&origin).args(["--trusted-proxy", "127.0.0.1"]);
+    let setup = setup.args(["--cors-origin", "https://web.example"]);
     let serve = setup.announcing(&format!("wss://localhost:{port}/livekit"));
     let (api, media) = (serve.origin.trim_start_matches("http://"), livekit.url.trim_start_matches("ws://"));
     let _proxy = proxy(&Place { folder: folder.path(), port, api, livekit: media });
@@ -96,6 +97,19 @@ async fn restarts_go_through(proxy: impl FnOnce(&Place<'_>) -> Proxy) {
     assert_eq!(status(reqwest::Method::GET, &format!("/api/v1/nests/{id}/info")).await, 200);
     let line = &serve.lines_with("/info", 1)[0];
     assert!(line.contains(" 127.0.0.2"), "{line}");
+
+    // A web client elsewhere asks first, and hears from nest serve, once, that it may call.
+    for (method, status) in [(reqwest::Method::OPTIONS, 200), (reqwest::Method::POST, 401)] {
+        let request = client.request(method.clone(), format!("{origin}/api/v1/nests/{id}/restart"));
+        let request = request.header("origin", "https://web.example");
+        let request = request.header("access-control-request-method", "POST");
+        let answer = request.header("access-control-request-headers", "authorization").send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        let allowed: Vec<_> = answer.headers().get_all("access-control-allow-origin").iter().collect();
+        assert_eq!(allowed, ["https://web.example"], "{method}");
+        assert_eq!(serve.lines_with("/restart", 1).len(), 1, "it has come as far as that");
+    }
+    assert_eq!(status(reqwest::Method::HEAD, &format!("/api/v1/nests/{id}/info")).await, 200);
 
     // What only concerns those inside stays inside; what clients look at does not.
     assert_eq!(status(reqwest::Method::POST, "/api/v1/nests/webhook").await, 404);

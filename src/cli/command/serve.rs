@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{FromArgMatches as _, ValueEnum};
+use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -19,7 +20,7 @@ use crate::commands::serve::{self, ServeError, ServeEvent};
 use crate::key::file;
 use crate::secret::Secret;
 use crate::server::media::LivekitConfig;
-use crate::server::serve::{Quota, ServeSettings, network, public_endpoint, public_origin};
+use crate::server::serve::{Quota, ServeSettings, network, public_endpoint, public_origin, web_origin};
 use crate::server::store::RedisConfig;
 
 // The defaults: upstream's port and lifetime of records, and requests in a minute.
@@ -82,6 +83,10 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network, env = "NEST_SERVE_TRUSTED_PROXY")]
     #[serde(deserialize_with = "networks_in_file")]
     trusted_proxy: Vec<IpNet>,
+    /// The origin of a web client that may call; may be given several times [default: any origin may]
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', value_parser = web_origin, env = "NEST_SERVE_CORS_ORIGIN")]
+    #[serde(deserialize_with = "origins_in_file")]
+    cors_origin: Vec<HeaderValue>,
     /// Requests of one address in a minute; 0: any number [default: 600]
     #[arg(long, value_name = "N", env = "NEST_SERVE_RATE_LIMIT")]
     rate_limit: Option<u32>,
@@ -177,6 +182,7 @@ async fn settings(args: &ServeArgs, sources: &Sources<'_>) -> Result<ServeSettin
         endpoint,
         record_ttl: args.record_ttl.unwrap_or(RECORD_TTL),
         trusted: args.trusted_proxy.clone(),
+        web_origins: args.cors_origin.clone(),
         address_quota: quota(args.rate_limit, RATE),
         key_quota: quota(args.key_rate_limit, KEY_RATE),
         connections: args.max_connections.unwrap_or(CONNECTIONS).max(1) as usize,
@@ -223,5 +229,16 @@ fn lifetime_in_file<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duratio
 }
 
 fn networks_in_file<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<IpNet>, D::Error> {
-    Vec::<String>::deserialize(list)?.iter().map(|text| network(text).map_err(D::Error::custom)).collect()
+    list_in_file(list, network)
+}
+
+fn origins_in_file<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<HeaderValue>, D::Error> {
+    list_in_file(list, web_origin)
+}
+
+fn list_in_file<'de, D: Deserializer<'de>, T>(
+    list: D,
+    read: fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, D::Error> {
+    Vec::<String>::deserialize(list)?.iter().map(|text| read(text).map_err(D::Error::custom)).collect()
 }

@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::routing::get;
-use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use ipnet::IpNet;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
 pub use self::health::{BackendHealth, Metrics};
-pub(crate) use self::proxy::{network, public_endpoint, public_origin};
+pub(crate) use self::proxy::{network, public_endpoint, public_origin, web_origin};
 use super::answer::HttpAnswer;
 use super::api::{self, ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
 pub(crate) use super::http::Quota;
@@ -52,6 +52,8 @@ pub(crate) struct ServeSettings {
     /// How long a record lives after its last use.
     pub(crate) record_ttl: Duration,
     pub(crate) trusted: Vec<IpNet>,
+    /// The origins of the web clients that may call; none: any origin.
+    pub(crate) web_origins: Vec<HeaderValue>,
     /// How much an address may ask for; `None`: no limit.
     pub(crate) address_quota: Option<Quota>,
     /// How much a key may ask for; `None`: no limit.
@@ -63,6 +65,7 @@ pub(crate) struct NestServer {
     nests: Arc<NestsApi>,
     origin: String,
     endpoint: Url,
+    web_origins: Vec<HeaderValue>,
     address_limit: Option<(Quota, RateLimiter<IpAddr>)>,
     /// When it was asked for, and what it was.
     health: Mutex<Option<(Instant, BackendHealth)>>,
@@ -88,6 +91,7 @@ impl NestServer {
             nests: Arc::new(nests),
             origin: settings.origin,
             endpoint: settings.endpoint,
+            web_origins: settings.web_origins,
             address_limit: settings.address_quota.map(|quota| (quota, RateLimiter::default())),
             health: Mutex::default(),
             metrics: Metrics::default(),
@@ -103,7 +107,7 @@ impl NestServer {
             .route("/metrics", get(metrics))
             .fallback(nowhere)
             .method_not_allowed_fallback(nowhere)
-            .layer(cors())
+            .layer(cors(self.web_origins.clone()))
             .with_state(self.clone());
         self.front.serve(routes, listener, stop, grace).await;
     }
@@ -142,11 +146,13 @@ impl NestServer {
     }
 }
 
-/// Web clients at any origin may call, and read how much they may still ask for. They send no cookies.
-fn cors() -> CorsLayer {
+/// Web clients at these origins, or at any if none is named, may call, and read how much they may still ask for. They send
+/// no cookies.
+fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
+    let allowed = if origins.is_empty() { AllowOrigin::any() } else { AllowOrigin::list(origins) };
     let told = ["date", "retry-after", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining", "ratelimit-reset"];
     CorsLayer::new()
-        .allow_origin(Any)
+        .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers(told.map(HeaderName::from_static))

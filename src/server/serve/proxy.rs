@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use url::{Host, Url};
 
@@ -84,6 +85,13 @@ pub fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let address = |_| text.parse::<IpAddr>().map(IpNet::from);
     text.parse().or_else(address).map_err(|_| format!("{text:?} is no address and no network such as 10.0.0.0/8"))
+}
+
+/// The origin of a web page, as browsers send it: `https://host`, with a port where it is not the usual one.
+pub fn web_origin(text: &str) -> Result<HeaderValue, String> {
+    let url = plain(text.trim(), ["https", "http"]).filter(|url| url.path() == "/");
+    let origin = url.and_then(|url| HeaderValue::from_str(&url.origin().ascii_serialization()).ok());
+    origin.ok_or_else(|| format!("{text:?} is no origin such as https://nests.example"))
 }
 
 /// The address of the client: the last one in `X-Forwarded-For` that is not one of our proxies, if it was such a proxy
