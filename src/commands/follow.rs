@@ -311,7 +311,7 @@ impl<'a> Following<'a> {
         let newer = nest.known_event().is_none_or(|known| room.replaces(&known.event));
         match &mut nest.event {
             Ok(Some(known)) => known.merge(room, &relay),
-            event => *event = Ok(Some(FetchedEvent { event: room, seen_on: vec![relay], stale_on: Vec::new() })),
+            event => *event = Ok(Some(FetchedEvent::new(room, vec![relay]))),
         }
         if newer {
             // A list does not ask about nests that are over.

@@ -10,7 +10,7 @@ use crate::api::{HttpClient, HttpRequest, TransportError};
 use crate::clock::Clock;
 use crate::livekit::Verdict;
 use crate::net::{is_loopback, quic};
-use crate::relay::{MediaOverQuic, RoomEvent};
+use crate::relay::{MediaOverQuic, RoomEvent, Status as RoomStatus};
 use crate::report::{Status, Step};
 
 /// Limit of each question.
@@ -77,7 +77,7 @@ pub(super) async fn check(
 
 fn event_step(event: &RoomEvent) -> Judged {
     let over = event.is_over(Clock::default().now_s());
-    let status = match event.status().is_open() {
+    let status = match event.status().is_open() || event.status() == RoomStatus::Planned {
         _ if over => Status::Failed,
         true => Status::Passed,
         false => Status::Warned,

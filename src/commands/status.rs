@@ -67,10 +67,15 @@ pub struct Event {
     pub title: Option<String>,
     /// Closed, ended, or past its end.
     pub over: bool,
+    /// When it starts or started, RFC 3339.
+    pub starts_at: Option<String>,
     /// Relays that have the newest version.
     pub relays: Vec<String>,
     /// The media relay, for a nest on Media over QUIC.
     pub media_over_quic: Option<String>,
+    /// Whether it is planned, and not over.
+    #[serde(skip)]
+    pub planned: bool,
 }
 
 /// Looks at all nests, `settings.jobs` at a time. `done` hears of each as it ends.
@@ -193,11 +198,17 @@ fn standing(
     };
     match api {
         Ok((api, probe)) => with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host),
-        Err(Error::MediaOverQuic { .. }) => Standing { state: NestState::MediaOverQuic, ..blank },
-        Err(Error::NoApi) => blank,
         Err(error) => {
-            let troubles = blank.troubles.iter().cloned().chain([error.to_string()]).collect();
-            Standing { troubles, ..blank }
+            let planned = blank.event.as_ref().is_some_and(|event| event.planned);
+            let over_quic = matches!(error, Error::MediaOverQuic { .. });
+            let state = match error {
+                _ if planned => NestState::Planned,
+                Error::MediaOverQuic { .. } => NestState::MediaOverQuic,
+                _ => NestState::Unknown,
+            };
+            let said = Some(error.to_string()).filter(|_| !over_quic && !blank.no_api);
+            let troubles = blank.troubles.iter().cloned().chain(said).collect();
+            Standing { state, troubles, ..blank }
         }
     }
 }
@@ -214,9 +225,11 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
     standing.record = probe.has_record();
     standing.host = host.or(probe.host()).map(|host| host.to_hex());
     let over = standing.event.as_ref().is_some_and(|event| event.over);
+    let planned = standing.event.as_ref().is_some_and(|event| event.planned);
     let over_quic = standing.event.as_ref().is_some_and(|event| event.media_over_quic.is_some());
     standing.state = match (standing.audio_room, standing.record) {
         (Some(true), _) => NestState::Running,
+        _ if planned => NestState::Planned,
         _ if over_quic => NestState::MediaOverQuic,
         (Some(false), _) if over => NestState::Over,
         (Some(false), Some(false)) => NestState::Gone,
@@ -238,13 +251,15 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
 }
 
 fn described(room: &relay::FetchedEvent) -> Event {
-    let event = &room.event;
+    let (event, now_s) = (&room.event, Clock::default().now_s());
     let media = event.media_over_quic().and_then(|media| media.relay.or(media.auth));
     Event {
         status: event.status().as_str().to_owned(),
         title: event.title().map(str::to_owned),
-        over: event.is_over(Clock::default().now_s()),
+        over: event.is_over(now_s),
+        starts_at: event.starts().and_then(|at| rfc3339(at.saturating_mul(1000))),
         relays: room.seen_on.iter().map(ToString::to_string).collect(),
         media_over_quic: media.map(str::to_owned),
+        planned: event.is_planned(now_s),
     }
 }

@@ -3,6 +3,7 @@
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32};
 use nostr::{Event, PublicKey, RelayUrl, Tag};
+use url::Url;
 
 use super::each_once;
 use crate::api::address::ApiUrl;
@@ -60,7 +61,7 @@ pub struct Person {
 impl Role {
     fn parse(text: &str) -> Self {
         match text.trim().to_ascii_lowercase().as_str() {
-            "host" => Self::Host,
+            "host" | "owner" => Self::Host,
             "admin" | "moderator" => Self::Admin,
             "speaker" => Self::Speaker,
             _ => Self::Other(text.to_owned()),
@@ -117,7 +118,7 @@ impl Status {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self, Self::Open | Self::Private | Self::Planned | Self::Live)
+        matches!(self, Self::Open | Self::Private | Self::Live)
     }
 
     /// Whose word it is; `None` for a word of neither.
@@ -210,20 +211,36 @@ impl RoomEvent {
         self.status().is_over() || self.ends().is_some_and(|ends| ends <= now_s)
     }
 
-    /// Open, private, planned or live, and not past its `ends`: without an audio room such a nest is inactive.
-    /// A status of some other vocabulary is neither this nor [over](Self::is_over).
+    /// Open, private or live, and not past its `ends`: without an audio room such a nest is inactive.
+    /// A status of some other vocabulary is neither this, nor [planned](Self::is_planned), nor [over](Self::is_over).
     pub fn is_open(&self, now_s: i64) -> bool {
         self.status().is_open() && !self.is_over(now_s)
     }
 
-    /// `service` as it is written: an origin, or a full `…/api/v1/nests`.
-    pub fn service(&self) -> Option<&str> {
-        self.value("service")
+    /// Announced, and not begun as far as its event says. Whether its time has come, `starts` says.
+    pub fn is_planned(&self, now_s: i64) -> bool {
+        self.status() == Status::Planned && !self.is_over(now_s)
     }
 
-    /// The API that `service` names, in either spelling; `None` too when it cannot be read.
+    /// The API as it is written, as an origin or a full `…/api/v1/nests`: in `endpoint`, or else in `service`.
+    pub fn service(&self) -> Option<&str> {
+        self.endpoint().or_else(|| self.value("service"))
+    }
+
+    /// The API that the event names, in either spelling; `None` too when it cannot be read.
     pub fn api(&self) -> Option<ApiUrl> {
         ApiUrl::parse(self.service()?).ok()
+    }
+
+    /// The web page on which people join: what `service` is where `endpoint` names the API.
+    pub fn page(&self) -> Option<Url> {
+        self.endpoint()?;
+        Url::parse(self.value("service")?).ok().filter(|url| matches!(url.scheme(), "https" | "http"))
+    }
+
+    /// In an older use of the word it is a media server, which is none of http.
+    fn endpoint(&self) -> Option<&str> {
+        self.values("endpoint").find(|url| is_endpoint(url))
     }
 
     pub fn streaming(&self) -> Vec<&str> {
@@ -256,16 +273,16 @@ impl RoomEvent {
         self.value("ends").and_then(time)
     }
 
-    /// The relay and its auth service, for a nest that runs on Media over QUIC: no `service`, no WebSocket endpoint, but
-    /// an `https` one that is not a playlist of segments, or an `auth`.
+    /// The relay and its auth service, for a nest that runs on Media over QUIC: it has an `auth`, or its `streaming` is
+    /// `https`. An `https` one beside a WebSocket, or a playlist of segments, is how a nest on LiveKit is heard over HTTP.
     pub fn media_over_quic(&self) -> Option<MediaOverQuic<'_>> {
         let streaming = self.streaming();
         let livekit =
             |url: &&str| ["ws://", "wss://", "ws+livekit://", "wss+livekit://"].iter().any(|s| begins(url, s));
-        if self.service().is_some() || streaming.iter().any(livekit) {
+        let auth = self.value("auth");
+        if auth.is_none() && streaming.iter().any(livekit) {
             return None;
         }
-        let auth = self.value("auth");
         let relay = streaming.into_iter().find(|url| begins(url, "https://") && !url.contains(".m3u8"));
         (relay.is_some() || auth.is_some()).then_some(MediaOverQuic { relay, auth })
     }
@@ -308,6 +325,11 @@ pub(super) fn is(tag: &[String], name: &str) -> bool {
 /// Whether it is a pointer to another nest with that marker.
 pub(super) fn marked(tag: &[String], marker: &str) -> bool {
     is(tag, "a") && tag.get(3).is_some_and(|m| m == marker)
+}
+
+/// Whether a value of `endpoint` can be that of an API.
+pub(super) fn is_endpoint(url: &str) -> bool {
+    begins(url.trim(), "https://") || begins(url.trim(), "http://")
 }
 
 fn begins(url: &str, scheme: &str) -> bool {

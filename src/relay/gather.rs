@@ -43,18 +43,26 @@ pub struct FetchedEvent {
     pub seen_on: Vec<RelayUrl>,
     /// Who has only an older one.
     pub stale_on: Vec<RelayUrl>,
+    /// Where the host publishes (NIP-65), as far as those who were asked know it.
+    pub writes: Vec<RelayUrl>,
 }
 
 impl FetchedEvent {
+    /// One that was seen on these relays, so far.
+    pub fn new(event: RoomEvent, seen_on: Vec<RelayUrl>) -> Self {
+        Self { event, seen_on, stale_on: Vec::new(), writes: Vec::new() }
+    }
+
     /// `naddr1…` with hints that are known to be good; `None` for an id that is too long for one.
     pub fn naddr(&self) -> Option<String> {
         self.event.naddr(&self.seen_on)
     }
 
-    /// Where a new version belongs: wherever there is one already, and to the relays of the nest; 20 at most.
+    /// Where a new version belongs: wherever there is one already, to the relays that the host writes to, and to those of
+    /// the nest; 20 at most.
     pub fn homes(&self) -> Vec<RelayUrl> {
-        let all = self.seen_on.iter().chain(&self.stale_on).cloned().chain(self.event.relays());
-        each_once(all).into_iter().take(HOMES_MAX).collect()
+        let known = self.seen_on.iter().chain(&self.stale_on).chain(&self.writes).cloned();
+        each_once(known.chain(self.event.relays())).into_iter().take(HOMES_MAX).collect()
     }
 
     /// Takes what a relay has: a newer version, or a copy of the same.
@@ -239,7 +247,7 @@ impl Gathering<'_> {
             known.merge(room, relay);
         } else {
             let seen_on = vec![relay.clone()];
-            self.rooms.insert(room.id().clone(), FetchedEvent { event: room, seen_on, stale_on: Vec::new() });
+            self.rooms.insert(room.id().clone(), FetchedEvent::new(room, seen_on));
         }
         true
     }
@@ -250,16 +258,23 @@ impl Gathering<'_> {
         if self.id.is_some() && !(told && self.rooms.is_empty()) {
             return;
         }
-        let Some((outbox, from)) = self.outbox.take() else { return };
-        let writes = nip65::extract_relay_list(&outbox).filter(|(_, marker)| **marker != Some(RelayMetadata::Read));
-        for (relay, _) in writes {
-            if self.relays.len() < self.relays_max && may_lead_to(&from, relay, self.settings.allow_http) {
-                self.ask(relay);
+        for relay in self.writes() {
+            if self.relays.len() < self.relays_max {
+                self.ask(&relay);
             }
         }
     }
 
+    /// The relays that the host's list names for writing.
+    fn writes(&self) -> Vec<RelayUrl> {
+        let Some((outbox, from)) = &self.outbox else { return Vec::new() };
+        let writes = nip65::extract_relay_list(outbox).filter(|(_, marker)| **marker != Some(RelayMetadata::Read));
+        let usable = writes.map(|(relay, _)| relay).filter(|to| may_lead_to(from, to, self.settings.allow_http));
+        usable.take(OUTBOX_MAX).cloned().collect()
+    }
+
     fn result(self, cut_short: bool) -> (Vec<FetchedEvent>, Asked) {
+        let writes = self.writes();
         let mut asked = Asked { forging: self.forging, ..Asked::default() };
         for (relay, end) in self.relays {
             match end {
@@ -269,7 +284,8 @@ impl Gathering<'_> {
                 None => asked.failed.push(FailedRelay { relay, trouble: RelayTrouble::Silent(self.settings.timeout) }),
             }
         }
-        let mut rooms: Vec<_> = self.rooms.into_values().collect();
+        let rooms = self.rooms.into_values().map(|room| FetchedEvent { writes: writes.clone(), ..room });
+        let mut rooms: Vec<_> = rooms.collect();
         rooms.sort_by(|a, b| {
             b.event.created_at().cmp(&a.event.created_at()).then_with(|| a.event.id().cmp(b.event.id()))
         });

@@ -3,11 +3,14 @@
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
 
-use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, Status, Vocabulary, is, marked, time};
+use super::event::{PREDECESSOR, RoomEvent, SUCCESSOR, Status, Vocabulary, is, is_endpoint, marked, time};
 use crate::api::address::ApiUrl;
 use crate::api::wire::API_PATH;
 use crate::clock::Clock;
 use crate::room::RoomId;
+
+/// Where the proof stands in a `p` tag: behind the key, a relay and the role.
+const PROOF: usize = 4;
 
 /// The next version of an event, or the first of its successor, before it is signed.
 #[derive(Clone, Debug)]
@@ -37,16 +40,21 @@ impl RoomEvent {
         }
     }
 
-    /// The event of a nest that takes the place of this one: the same tags, but its own id, open, starting now, and a
-    /// pointer back. `service` and `streaming` are the caller's to set.
+    /// The event of a nest that takes the place of this one: the same tags, but its own id, open since now, and a pointer
+    /// back. Nobody's proof of having agreed to be named goes with it: that is a signature over the old id. The API and
+    /// `streaming` are the caller's to set.
     pub fn successor_with(&self, id: &RoomId, seen_on: Option<&RelayUrl>, clock: Clock) -> Rewrite {
         let mut successor = self.rewrite(clock);
         successor.newer_than = None;
-        let now = successor.now_s;
         successor.put("d", [id.as_str()]);
+        for person in &mut successor.tags {
+            if is(person.as_slice(), "p") && person.as_slice().len() > PROOF {
+                *person = Tag::parse(&person.as_slice()[..PROOF]).expect("it has a name");
+            }
+        }
         successor.tags.retain(|tag| ![SUCCESSOR, PREDECESSOR].iter().any(|marker| marked(tag.as_slice(), marker)));
         successor.point(PREDECESSOR, &self.coordinate(), seen_on);
-        successor.set_open().set_starts(now)
+        successor.set_open()
     }
 
     /// The last version of this event, once `successor` has taken its place: over, with a pointer to it.
@@ -59,9 +67,17 @@ impl RoomEvent {
 }
 
 impl Rewrite {
-    /// Says that the nest is open, in the event's own vocabulary; a private one stays so. An `ends` in the past goes.
+    /// Says that the nest is open since now, in the event's own vocabulary; a private one stays so. An `ends` in the past
+    /// goes. A nest that is planned for later stays planned, for the same time.
     pub fn set_open(mut self) -> Self {
         let now = self.now_s;
+        let later = |tag: &Tag| {
+            let tag = tag.as_slice();
+            is(tag, "starts") && tag.get(1).and_then(|at| time(at)).is_some_and(|at| at > now)
+        };
+        if self.status == Status::Planned && self.tags.iter().any(later) {
+            return self;
+        }
         let past = |tag: &[String]| is(tag, "ends") && tag.get(1).and_then(|at| time(at)).is_some_and(|at| at <= now);
         self.tags.retain(|tag| !past(tag.as_slice()));
         let status = match (&self.status, self.vocabulary()) {
@@ -69,10 +85,18 @@ impl Rewrite {
             (_, Vocabulary::Room) => Status::Open,
             (_, Vocabulary::Title) => Status::Live,
         };
+        self.put("starts", [now.to_string().as_str()]);
         self.put_status(status)
     }
 
-    pub fn set_over(self) -> Self {
+    /// Says that the nest is over, in the event's own vocabulary, since now or since an `ends` that has passed.
+    pub fn set_over(mut self) -> Self {
+        let now = self.now_s;
+        let mut ends = self.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "ends"));
+        let past = ends.next().and_then(|tag| time(tag.get(1)?)).is_some_and(|at| at <= now);
+        if !past {
+            self.put("ends", [now.to_string().as_str()]);
+        }
         let status = match self.vocabulary() {
             Vocabulary::Room => Status::Closed,
             Vocabulary::Title => Status::Ended,
@@ -85,19 +109,19 @@ impl Rewrite {
         self
     }
 
-    /// Names the API, spelt as the event spelt it: as an origin, or in full.
-    pub fn set_service(mut self, api: &ApiUrl) -> Self {
+    /// Names the API where the event has it, in `endpoint` or in `service`, spelt as it was: as an origin, or in full.
+    pub fn set_api(mut self, api: &ApiUrl) -> Self {
         let full = api.as_str();
-        let mut old = self.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "service"));
-        let old = old.find_map(|tag| tag.get(1)).map(|text| text.trim_end_matches('/'));
+        let values = |name: &'static str| {
+            let tags = self.tags.iter().map(Tag::as_slice).filter(move |tag| is(tag, name));
+            tags.filter_map(|tag| tag.get(1))
+        };
+        let endpoint = values("endpoint").find(|url| is_endpoint(url));
+        let name = if endpoint.is_some() { "endpoint" } else { "service" };
+        let old = endpoint.or_else(|| values(name).next()).map(|text| text.trim_end_matches('/'));
         let origin_only = old.is_some_and(|text| !text.is_empty() && !text.ends_with(API_PATH));
         let text = if origin_only { full.strip_suffix(API_PATH).unwrap_or(full) } else { full };
-        self.put("service", [text]);
-        self
-    }
-
-    pub fn set_starts(mut self, at_s: i64) -> Self {
-        self.put("starts", [at_s.to_string().as_str()]);
+        self.put(name, [text]);
         self
     }
 

@@ -21,10 +21,13 @@ fn those_and_only_those() {
     let mock = mock(&[]);
     let (host, api, outside) = (mock.host(), mock.api(), NostrClient::at(&mock.relay()));
     let past = (now() - 60).to_string();
-    let nests: [(&str, &[&[&str]]); 8] = [
+    let later = (now() + 3600).to_string();
+    let nests: [(&str, &[&[&str]]); 10] = [
         ("asleep", &[&["status", "live"]]),
         ("private", &[&["status", "private"]]),
-        ("planned", &[&["status", "planned"]]),
+        ("planned", &[&["status", "planned"], &["starts", &later]]),
+        ("planned-past", &[&["status", "planned"], &["starts", &past]]),
+        ("planned-some-day", &[&["status", "planned"]]),
         ("closed", &[&["status", "closed"]]),
         ("ended", &[&["status", "ended"]]),
         ("past", &[&["status", "open"], &["ends", &past]]),
@@ -48,8 +51,9 @@ fn those_and_only_those() {
     let documents = output.documents();
     assert_eq!(output.stdout.lines().count(), documents.len(), "one document a line");
     let done: BTreeSet<_> = documents.iter().map(|document| document["roomId"].as_str().unwrap()).collect();
-    assert_eq!(done, BTreeSet::from(["asleep", "demo", "planned", "private"]));
-    for id in ["closed", "ended", "past", "odd", "foreign", "quic"] {
+    assert_eq!(done, BTreeSet::from(["asleep", "demo", "private"]));
+    let left = ["closed", "ended", "past", "odd", "foreign", "quic", "planned", "planned-past", "planned-some-day"];
+    for id in left {
         assert_eq!((restarts(&mock, id), mock.room(id).is_none()), (0, true), "{id} stays as it was");
     }
     assert_eq!((restarts(&mock, "running"), mock.room("running").unwrap().sid), (1, sid));
@@ -63,6 +67,16 @@ fn those_and_only_those() {
 
     // What is over is restarted when it is named.
     Nest::new(&mock).args(["restart", "closed"]).run().expect(0);
+    // So is what is planned, and then it runs.
+    Nest::new(&mock).args(["restart", "planned"]).run().expect(0);
+    let list = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(["list", "--json"]).run().expect(0);
+    let states = list.documents().into_iter().filter(|row| row["status"] == "planned");
+    let states: BTreeSet<_> =
+        states.map(|row| format!("{} {}", row["roomId"], row["state"]).replace('"', "")).collect();
+    assert_eq!(
+        states,
+        BTreeSet::from(["planned running", "planned-past planned", "planned-some-day planned"].map(String::from))
+    );
 }
 
 #[test]

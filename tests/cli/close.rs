@@ -4,7 +4,7 @@ use nostr_nests::server::Mock;
 use nostr_sdk::Keys;
 
 use crate::support::nest::{Nest, mock};
-use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, remember, tags_without, value};
+use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, now, outbox, remember, tags_without, value};
 
 fn close(mock: &Mock, room: &str) -> Nest {
     Nest::new(mock).without("NEST_API").env("NEST_RELAYS", mock.relay()).args(["close", room, "--json"])
@@ -26,7 +26,8 @@ fn api_and_event_in_its_own_words() {
         assert!(mock.record(id).is_none() && mock.room(id).is_none());
         let last = outside.nest(old.pubkey, id);
         assert_eq!(value(&last, "status"), Some(over));
-        assert_eq!(tags_without(&last, &["status"]), tags_without(&old, &["status"]));
+        assert!(value(&last, "ends").unwrap().parse::<u64>().unwrap() + 60 > now());
+        assert_eq!(tags_without(&last, &["status", "ends"]), tags_without(&old, &["status"]));
         assert_eq!(document["published"]["eventId"], last.id.to_hex());
 
         let again = close(&mock, id).run().expect(0).document();
@@ -79,4 +80,20 @@ fn media_over_quic_has_an_event_only() {
     assert_eq!((document.get("api"), &document["status"]), (None, &"ended".into()));
     assert_eq!(value(&outside.nest(old.pubkey, "quic"), "status"), Some("ended"));
     assert_eq!(mock.requests("/api/v1/nests/quic"), 0);
+}
+
+/// NIP-65: the host's followers look there first.
+#[test]
+fn the_relays_that_the_host_writes_to_are_told() {
+    let mock = mock(&[]);
+    let [write, both, read] = [(); 3].map(|()| Relay::with(Vec::new()));
+    let list = outbox(mock.host(), &[(&write.url, Some("write")), (&both.url, None), (&read.url, Some("read"))]);
+    NostrClient::at(&mock.relay()).publish(&list);
+    let document = close(&mock, "demo").run().expect(0).document();
+    assert_eq!(document["published"]["accepted"].as_array().unwrap().len(), 3, "{document:#}");
+    let host = mock.host().public_key();
+    for relay in [&write, &both] {
+        assert_eq!(value(&NostrClient::at(&relay.url).nest(host, "demo"), "status"), Some("closed"));
+    }
+    assert!(NostrClient::at(&read.url).nests(host).is_empty());
 }

@@ -142,3 +142,22 @@ fn a_link_brings_its_relays_along() {
     Nest::new(&mock).without("NEST_API").args(["restart", &link, "--publish-status"]).run().expect(0);
     assert_eq!(value(&NostrClient::at(&relay.url).nest(old.pubkey, "demo"), "status"), Some("open"));
 }
+
+#[test]
+fn a_nest_that_is_planned_is_opened_in_its_time_and_not_before() {
+    let mock = mock(&[]);
+    let outside = NostrClient::at(&mock.relay());
+    for (id, starts, status) in [("later", now() + 3600, "planned"), ("due", now() - 60, "live")] {
+        let starts = starts.to_string();
+        remember(&mock, id);
+        let tags: [&[&str]; 4] =
+            [&["title", "Weekly"], &["status", "planned"], &["starts", &starts], &["service", &mock.api()]];
+        let old = event(mock.host(), id, 1000, &tags);
+        outside.publish(&old);
+        let nest = Nest::new(&mock).env("NEST_RELAYS", mock.relay());
+        nest.args(["restart", &coordinate(&old), "--publish-status"]).run().expect(0);
+        let new = outside.nest(old.pubkey, id);
+        assert_eq!(value(&new, "status"), Some(status));
+        assert_eq!(value(&new, "starts") == Some(&starts), status == "planned");
+    }
+}

@@ -179,3 +179,26 @@ fn looking_does_not_shorten_the_life_of_an_empty_nest() {
     assert!(jiff::Timestamp::now() >= closes);
     assert_eq!(document(&mock, "demo", 10)["state"], "inactive");
 }
+
+#[tokio::test]
+async fn what_is_planned_is_not_dead() {
+    let mock = mock(&[]);
+    let naddr = room_event::naddr(&mock);
+    room_event::publish(&mock, &[&["status", "planned"], &["starts", "4000000000"]]).await;
+    let document = document(&mock, &naddr, 10);
+    assert_eq!((&document["state"], &document["audioRoom"]), (&json!("planned"), &json!(false)));
+    assert_eq!(document["event"]["startsAt"], "2096-10-02T07:06:40Z");
+    let error = document["error"].to_string();
+    assert!(error.contains("this nest is planned") && error.contains("2096-10-02"), "{error}");
+    // Nor lost, where it was announced before it was made.
+    mock.forget("demo");
+    assert_eq!(self::document(&mock, &naddr, 10)["state"], "planned");
+    let output = status(&mock, &naddr).run().expect(10);
+    assert!(output.stdout.starts_with("– demo · planned · event planned"), "{output:?}");
+    // One on Media over QUIC as well, which has no API to ask.
+    let mock = nest::mock(&[]);
+    let naddr = room_event::naddr(&mock);
+    room_event::publish(&mock, &[&["status", "planned"], &["auth", "https://auth.example"]]).await;
+    let quic = Nest::alone().args(["status", &naddr, "--json"]).run().expect(10).document();
+    assert_eq!(quic["state"], "planned", "{quic:#}");
+}

@@ -68,7 +68,7 @@ fn over_open_or_neither() {
     for (status, ends, over, open) in [
         ("open", None, false, true),
         ("private", None, false, true),
-        ("planned", None, false, true),
+        ("planned", None, false, false),
         ("LIVE", Some(NOW + 1), false, true),
         ("live", Some(NOW), true, false),
         ("closed", None, true, false),
@@ -103,7 +103,10 @@ fn media_over_quic_is_recognised() {
         (vec![["streaming", relay], ["auth", auth]], here(Some(relay), Some(auth))),
         (vec![["service", " "], ["streaming", relay]], here(Some(relay), None)),
         (vec![["auth", auth]], here(None, Some(auth))),
-        (vec![["service", API], ["streaming", relay], ["auth", auth]], None),
+        (vec![["service", API], ["streaming", relay], ["auth", auth]], here(Some(relay), Some(auth))),
+        (vec![["service", API], ["streaming", relay]], here(Some(relay), None)),
+        (vec![["endpoint", API], ["streaming", "wss+livekit://a.example"], ["auth", auth]], here(None, Some(auth))),
+        (vec![["service", API], ["streaming", "https://cdn.example/live.m3u8"]], None),
         (vec![["streaming", relay], ["streaming", "WSS+livekit://a.example"]], None),
         (vec![["streaming", "https://cdn.example/live.m3u8"]], None),
         (vec![], None),
@@ -111,6 +114,83 @@ fn media_over_quic_is_recognised() {
         let list: Vec<&[&str]> = tags.iter().map(<[&str; 2]>::as_slice).collect();
         assert_eq!(event(&list).media_over_quic(), expected, "{tags:?}");
     }
+}
+
+/// NIP-53: `endpoint` is the API, and `service` the page. Without an `endpoint`, `service` is the API.
+#[test]
+fn the_endpoint_is_the_api_and_the_service_a_page() {
+    let api = |event: &RoomEvent| event.api().map(|api| api.to_string());
+    let (page, other) = ("https://nests.example/weekly", ApiUrl::parse("https://new.example").unwrap());
+    let event = event(&[&["service", page], &["endpoint", "https://api.example"]]);
+    assert_eq!((api(&event).as_deref(), event.page().map(String::from).as_deref()), (Some(API), Some(page)));
+    let moved = RoomEvent::new(room(&Keys::generate(), "w", 5, &[&["service", page], &["endpoint", API]])).unwrap();
+    let moved = moved.rewrite(Clock::default()).set_api(&other).build();
+    assert_eq!(texts(&moved)[1..], [vec!["service", page], vec!["endpoint", other.as_str()]]);
+    // An older use of the word: a media server, in an event whose service is the API.
+    let old = self::event(&[&["service", API], &["endpoint", "wss://live.example"]]);
+    assert_eq!((api(&old).as_deref(), old.page()), (Some(API), None));
+    let broken = self::event(&[&["service", API], &["endpoint", "https://"]]);
+    assert_eq!(api(&broken), None, "the page is not taken for the API");
+}
+
+#[test]
+fn what_is_planned_is_neither_open_nor_over_and_is_not_opened_before_its_time() {
+    let clock = Clock::default();
+    let at = |offset: i64| (clock.now_s() + offset).to_string();
+    for (starts, opened) in [(Some(at(3600)), "planned"), (Some(at(-60)), "live"), (None, "live")] {
+        let mut list = vec![vec!["status", "planned"]];
+        list.extend(starts.as_deref().map(|at| vec!["starts", at]));
+        let event = event(&list.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let now_s = clock.now_s();
+        assert_eq!((event.is_planned(now_s), event.is_open(now_s), event.is_over(now_s)), (true, false, false));
+        let next = RoomEvent::new(event.rewrite(clock).set_open().build().sign_with_keys(&Keys::generate()).unwrap());
+        let next = next.unwrap();
+        assert_eq!(next.status().as_str(), opened, "{starts:?}");
+        assert_eq!(next.starts() == event.starts(), opened == "planned", "{starts:?}");
+        let heir = event.successor_with(&RoomId::new("new").unwrap(), None, clock).build();
+        assert!(texts(&heir).contains(&vec!["status", opened]), "{starts:?}");
+    }
+    let ends = at(-1);
+    let past = event(&[&["status", "planned"], &["ends", &ends]]);
+    assert!(past.is_over(clock.now_s()) && !past.is_planned(clock.now_s()));
+}
+
+#[test]
+fn what_is_over_says_since_when() {
+    let ends = |list: &[&[&str]]| {
+        let last = event(list).rewrite(Clock::default()).set_over().build();
+        let ends: Vec<i64> =
+            texts(&last).iter().filter(|tag| tag[0] == "ends").map(|tag| tag[1].parse().unwrap()).collect();
+        assert_eq!(ends.len(), 1, "{last:?}");
+        ends[0]
+    };
+    let now_s = Clock::default().now_s();
+    let later = (now_s + 3600).to_string();
+    for list in [&[&["status", "open"][..]][..], &[&["ends", &later], &["status", "live"]], &[&["ends", "soon"]]] {
+        assert!((0..60).contains(&(ends(list) - now_s)), "{list:?}");
+    }
+    assert_eq!(ends(&[&["ends", "1000"], &["status", "live"]]), 1000, "it was over before");
+}
+
+#[test]
+fn hosts_have_several_names_and_proofs_stay_with_the_old_id() {
+    let key = Keys::generate().public_key().to_hex();
+    let [owner, moderator, plain] = [
+        &["p", &key, "wss://r.example", "Owner", "proof"][..],
+        &["p", &key, "", "Moderator", "proof", "more"],
+        &["p", &key],
+    ];
+    let event = event(&[owner, moderator, plain]);
+    let roles: Vec<_> = event.people().into_iter().map(|person| person.role).collect();
+    assert_eq!(roles, [Role::Host, Role::Admin, Role::Other(String::new())]);
+    let people = |event: &UnsignedEvent| -> Vec<Vec<String>> {
+        let tags = event.tags.iter().map(|tag| tag.as_slice().to_vec());
+        tags.filter(|tag| tag[0] == "p").collect()
+    };
+    let same = people(&event.rewrite(Clock::default()).set_over().build());
+    assert_eq!(same, [owner, moderator, plain], "the same id: they hold");
+    let heir = people(&event.successor_with(&RoomId::new("new").unwrap(), None, Clock::default()).build());
+    assert_eq!(heir, [&owner[..4], &moderator[..4], plain]);
 }
 
 #[test]
@@ -145,9 +225,10 @@ fn a_new_version_keeps_what_it_does_not_change() {
         .rewrite(Clock::default())
         .set_open()
         .set_streaming(["wss+livekit://a.example", "wss+livekit://b.example"])
-        .set_service(&base)
-        .set_starts(7)
+        .set_api(&base)
         .build();
+    let starts = RoomEvent::new(new.clone().sign_with_keys(&Keys::generate()).unwrap()).unwrap().starts().unwrap();
+    assert!((0..60).contains(&(Clock::default().now_s() - starts)));
     assert_eq!(
         texts(&new),
         [
@@ -158,7 +239,7 @@ fn a_new_version_keeps_what_it_does_not_change() {
             &["x", "unknown"],
             &["status", "open"],
             &["service", "https://new.example"],
-            &["starts", "7"],
+            &["starts", &starts.to_string()],
         ]
     );
     assert_eq!((new.pubkey, new.kind), (old.host(), old.event().kind));
@@ -212,7 +293,7 @@ fn an_heir_takes_over_and_the_old_one_points_to_it() {
     let old = RoomEvent::new(room(&keys, "old:id", 5, &tags)).unwrap();
 
     let successor =
-        old.successor_with(&RoomId::new("new").unwrap(), Some(&relay), clock).set_service(&ApiUrl::parse(API).unwrap());
+        old.successor_with(&RoomId::new("new").unwrap(), Some(&relay), clock).set_api(&ApiUrl::parse(API).unwrap());
     let successor = of(successor.set_streaming(["wss+livekit://a.example"]).build());
     assert_eq!((successor.id().as_str(), successor.title(), successor.status()), ("new", Some("Weekly"), Status::Live));
     assert_eq!((successor.service(), successor.streaming()), (Some(API), vec!["wss+livekit://a.example"]));
@@ -287,16 +368,17 @@ proptest! {
     fn any_tags_are_kept(list in proptest::collection::vec(any_tag(), 0..12), at in 0..u64::MAX) {
         let event = unsigned_room(&list, at);
         let kept = |tags: Vec<Vec<&str>>| -> Vec<Vec<String>> {
-            let changed = ["d", "status", "streaming", "service", "starts", "ends", "a"];
+            let changed = ["d", "status", "streaming", "service", "endpoint", "starts", "ends", "a"];
             let kept = tags.into_iter().filter(|tag| !changed.contains(&tag[0]));
-            kept.map(|tag| tag.into_iter().map(str::to_owned).collect()).collect()
+            let proof = |tag: &[&str]| if tag[0] == "p" { 4 } else { tag.len() };
+            kept.map(|tag| tag[..proof(&tag).min(tag.len())].iter().map(|&text| text.to_owned()).collect()).collect()
         };
         let same = event.rewrite(Clock::default()).build();
         prop_assert_eq!(&same.tags, &event.event().tags);
         prop_assert!(same.created_at > event.event().created_at);
 
         let base = ApiUrl::parse(API).unwrap();
-        let changed = event.rewrite(Clock::default()).set_open().set_streaming(["wss://s"]).set_service(&base).set_starts(1);
+        let changed = event.rewrite(Clock::default()).set_open().set_streaming(["wss://s"]).set_api(&base);
         let changed = changed.build();
         prop_assert_eq!(kept(texts(&changed)), kept(texts(&same)));
         let successor = event.successor_with(&RoomId::new("new").unwrap(), None, Clock::default()).build();

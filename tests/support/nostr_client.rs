@@ -149,6 +149,12 @@ pub fn event(host: &Keys, d: &str, age: u64, tags: &[&[&str]]) -> Event {
     builder.custom_created_at(Timestamp::from(now() - age)).sign_with_keys(host).unwrap()
 }
 
+/// The list of a host's relays (NIP-65), each with what it is for; without a word, for both.
+pub fn outbox(host: &Keys, relays: &[(&str, Option<&str>)]) -> Event {
+    let tag = |(url, what): &(&str, Option<&str>)| Tag::parse(["r", url].into_iter().chain(*what)).unwrap();
+    EventBuilder::new(Kind::RelayList, "").tags(relays.iter().map(tag)).sign_with_keys(host).unwrap()
+}
+
 /// The first value of a tag.
 pub fn value<'a>(event: &'a Event, name: &str) -> Option<&'a str> {
     values(event, name).first().copied()

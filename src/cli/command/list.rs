@@ -185,6 +185,7 @@ fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
         (NestState::Inactive, _) => ("inactive".into(), Paint::warn),
         (NestState::Gone, _) => ("gone".into(), Paint::bad),
         (NestState::Over, _) => ("–".into(), Paint::dim),
+        (NestState::Planned, _) => ("planned".into(), Paint::dim),
         (NestState::MediaOverQuic, _) => ("MoQ".into(), Paint::dim),
         (NestState::NotChecked, _) => ("not checked".into(), Paint::dim),
         (NestState::Unknown, _) => ("no answer".into(), Paint::warn),

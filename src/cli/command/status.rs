@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use super::prelude::*;
 use crate::api::Missing;
 use crate::cli::messages::{errors, people};
+use crate::clock;
 use crate::commands::list::NestState;
-use crate::commands::status::{self, Standing};
+use crate::commands::status::{self, Event, Standing};
 
 #[derive(Debug, Args)]
 #[command(
@@ -98,6 +99,7 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         NestState::Gone => errors::gone(room),
         NestState::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room} --check")),
+        NestState::Planned => errors::planned(standing.event.as_ref().and_then(starts), room),
         NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
         NestState::NotChecked | NestState::Unknown => {
             let failure = new("whether this nest runs is not known");
@@ -105,6 +107,10 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
             failure.hint(format!("see which link is broken: nest doctor {room}"))
         }
     })
+}
+
+fn starts(event: &Event) -> Option<i64> {
+    event.starts_at.as_deref().and_then(clock::parse_rfc3339)
 }
 
 fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
@@ -117,6 +123,7 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
         NestState::Inactive => (Status::Failed, paint.bad("inactive")),
         NestState::Gone => (Status::Failed, paint.bad("gone")),
         NestState::Over => (Status::NotChecked, "over".into()),
+        NestState::Planned => (Status::NotChecked, "planned".into()),
         NestState::NotChecked | NestState::Unknown => (Status::Warned, paint.warn("not known")),
     };
     let mut parts = vec![paint.strong(&clean(&standing.room_id)), word];

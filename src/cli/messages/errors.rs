@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use self::api::RequestContext;
 use super::troubles::{self, Trouble};
-use super::{Step, check};
+use super::{Step, check, moment};
 use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
 use crate::clock::Clock;
@@ -279,6 +279,16 @@ fn unhealthy(report: Option<&CheckReport>) -> Failure {
 /// A nest without a record: no restart helps.
 pub(in crate::cli) fn gone(room: &str) -> Failure {
     Failure::new(Exit::Unhealthy, Missing::Record.to_string()).because(troubles::record_gone(room))
+}
+
+/// A nest whose event says that it is to come; `starts_ms` is when.
+pub(in crate::cli) fn planned(starts_ms: Option<i64>, room: &str) -> Failure {
+    let failure = Failure::new(Exit::Unhealthy, "this nest is planned, and has not begun");
+    let failure = match starts_ms.map(moment) {
+        Some((time, _)) => failure.cause(format!("its event says that it starts at {time}")),
+        None => failure.cause("its event does not say when it starts"),
+    };
+    failure.hint(format!("when its time has come: nest restart {room} --publish-status"))
 }
 
 fn of_key(error: &KeyError) -> Failure {

@@ -161,6 +161,7 @@ fn state(nest: &Nest) -> String {
         (NestState::Inactive, _) => "inactive".into(),
         (NestState::Gone, _) => "gone from its server".into(),
         (NestState::Over, _) => "over".into(),
+        (NestState::Planned, _) => "planned".into(),
         (NestState::MediaOverQuic, _) => "on Media over QUIC".into(),
         (NestState::NotChecked | NestState::Unknown, _) => "not checked".into(),
     }

@@ -158,7 +158,7 @@ impl Job<'_> {
             tokio::select! {
                 biased;
                 Some(event) = told.recv() => {
-                    probes.about(&Nest::new(FetchedEvent { event, seen_on: Vec::new(), stale_on: Vec::new() }, &self.settings)?);
+                    probes.about(&Nest::new(FetchedEvent::new(event, Vec::new()), &self.settings)?);
                 }
                 listed = &mut listing => break listed?,
                 Some(answer) = probes.next() => answers.push(answer),

@@ -27,6 +27,8 @@ pub enum NestState {
     Gone,
     /// The event says that it is over. The API is not asked.
     Over,
+    /// The event says that it is to come, and there is no audio room as far as is known: nothing is wrong.
+    Planned,
     /// It needs no audio room: it runs on Media over QUIC. The API is not asked.
     MediaOverQuic,
     /// Nobody asked; `why` says why.
@@ -95,6 +97,8 @@ impl Nest {
         let now_s = Clock::default().now_s();
         let (state, why) = if event.is_over(now_s) {
             (NestState::Over, None)
+        } else if event.is_planned(now_s) {
+            (NestState::Planned, None)
         } else if quic {
             (NestState::MediaOverQuic, None)
         } else if !event.is_open(now_s) {
@@ -119,7 +123,7 @@ impl Nest {
             host: event.host().to_hex(),
             published_at: at(published_s),
             starts_at: event.starts().and_then(at),
-            link: naddr.as_deref().map(|naddr| page(naddr, base.as_ref())),
+            link: event.page().map(String::from).or_else(|| naddr.as_deref().map(|naddr| page(naddr, base.as_ref()))),
             naddr,
             present: None,
             observed_at: None,
@@ -130,10 +134,11 @@ impl Nest {
         })
     }
 
-    /// Of whom the API has something to say.
+    /// Of whom the API has something to say: those that are open, and those that are planned, which may have begun.
     pub(super) fn to_be_checked(&self) -> Option<Key> {
         let open = self.state == NestState::NotChecked && self.why.is_none();
-        Some((self.base.clone().filter(|_| open)?, self.room.event.id().clone()))
+        let usable = self.base.clone().filter(|_| open || self.state == NestState::Planned)?;
+        Some((usable, self.room.event.id().clone()))
     }
 
     /// Open, and without an audio room.
@@ -148,6 +153,7 @@ impl Nest {
             NestAnswer::Known { running, record, people } => {
                 let state = match (running, record) {
                     (true, _) => NestState::Running,
+                    _ if self.state == NestState::Planned => NestState::Planned,
                     (false, Some(false)) => NestState::Gone,
                     (false, _) => NestState::Inactive,
                 };
@@ -157,6 +163,10 @@ impl Nest {
     }
 
     fn failed(self, error: api::ApiError) -> Self {
+        if self.state == NestState::Planned {
+            // That is what is expected of it anyway.
+            return Self { why: Some(error.to_string()), ..self };
+        }
         let state =
             if matches!(error, api::ApiError::RateLimited { .. }) { NestState::NotChecked } else { NestState::Unknown };
         Self { state, why: Some(error.to_string()), error: Some(error), ..self }

@@ -85,7 +85,7 @@ impl Recreation<'_> {
             self.confirm(&old).await?;
             self.create(&client, &api, &old, &journal).await?
         };
-        let next = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_service(&api);
+        let next = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_api(&api);
         let next = match endpoints.as_slice() {
             [] => next,
             endpoints => next.set_streaming(endpoints.iter().map(String::as_str)),
@@ -223,11 +223,11 @@ impl Recreation<'_> {
         Some(hand_in(&successor.event, &relays, self.job.reporter).await)
     }
 
-    /// Lets the speakers and admins of the event speak, and the admins rule.
+    /// Lets the speakers, admins and further hosts of the event speak, and the latter two rule.
     async fn grant(&self, client: &SignedClient<'_>, event: &RoomEvent) -> Result<Vec<PublicKey>, Error> {
         let mut granted = Vec::new();
         for person in event.people() {
-            let is_admin = person.role == Role::Admin;
+            let is_admin = matches!(person.role, Role::Host | Role::Admin);
             if person.key == event.host()
                 || granted.contains(&person.key)
                 || !(is_admin || person.role == Role::Speaker)
@@ -289,7 +289,7 @@ fn recreated(api: &ApiUrl, old: &relay::FetchedEvent, successor: &RoomEvent) -> 
 /// What would be sent.
 fn planned(api: &ApiUrl, old: &relay::FetchedEvent) -> PlannedRecreation {
     let id = RoomId::new(NEW_ID).unwrap_or_else(|_| old.event.id().clone());
-    let opened = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_service(api).build();
+    let opened = old.event.successor_with(&id, old.seen_on.first(), Clock::default()).set_api(api).build();
     let to = Coordinate::new(old.event.event().kind, old.event.host()).identifier(NEW_ID);
     let closed = old.event.superseded_by(&to, old.seen_on.first(), Clock::default()).build();
     PlannedRecreation {

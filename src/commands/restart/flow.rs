@@ -326,14 +326,17 @@ impl RoomRestart<'_> {
     }
 }
 
-/// The event as it should be: open, started now, with the endpoints that the API returned. `None` if it is so already.
+/// The event as it should be: open since now unless it is planned for later, with the endpoints that the API returned.
+/// `None` if it is so already.
 fn as_restarted(room: &relay::FetchedEvent, endpoints: &[String]) -> Option<relay::Rewrite> {
     let (event, clock) = (&room.event, Clock::default());
-    let over = event.is_over(clock.now_s());
+    let now = clock.now_s();
+    let due = event.is_planned(now) && event.starts().is_none_or(|at| at <= now);
+    let over = event.is_over(now) || due;
     let moved = !endpoints.is_empty() && event.streaming() != endpoints;
     let next = event.rewrite(clock);
     let next = if moved { next.set_streaming(endpoints.iter().map(String::as_str)) } else { next };
-    (over || moved).then(|| next.set_open().set_starts(clock.now_s()))
+    (over || moved).then(|| next.set_open())
 }
 
 /// What would be sent, with everything that makes it valid masked.
