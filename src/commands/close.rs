@@ -1,17 +1,22 @@
 //! `nest close`: ends a nest, in the API and in the words of its own event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::publish::{Published, publish};
 use super::{Error, Job, Stop};
-use crate::api::{ApiError, ApiUrl, Missing};
+use crate::api::probe::presence;
+use crate::api::{ApiError, ApiUrl};
 use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::relay;
 use crate::reporter::{Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
+
+/// What asking further may take after a failure.
+const FOLLOW_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// A nest that is over.
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +68,9 @@ async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error
         None => None,
         Some(api) => Some(delete(job, api, room, &key, &reporter).await?),
     };
+    if event.is_none() && deleted == Some(false) {
+        return Err(Error::NotKnown);
+    }
     let published = match event.as_ref().filter(|event| !event.event.status().is_over()) {
         None => None,
         Some(event) => {
@@ -100,7 +108,7 @@ async fn confirm(
     }
 }
 
-/// Whether there was something to delete.
+/// Whether there was something to delete. Where there was no record, it is made sure that there is no audio room either.
 async fn delete(
     job: &Job<'_>,
     api: &ApiUrl,
@@ -110,8 +118,16 @@ async fn delete(
 ) -> Result<bool, Error> {
     match job.signed(api, key, reporter).delete(&room.id).await.map_err(Arc::new)?.result {
         Ok(()) => Ok(true),
-        Err(ApiError::NotFound { missing: Missing::Record, .. }) => Ok(false),
-        Err(ApiError::Forbidden { .. }) => Err(Error::NotHost { you: key.public_key(), host: None, asked: true }),
+        Err(error) if error.says_no_record() => {
+            reporter.step(Stage::Look);
+            let runs = presence(job.probe(api).guest(&room.id).await.result)?;
+            if runs { Err(Error::StillRuns) } else { Ok(false) }
+        }
+        Err(ApiError::Forbidden { .. }) => {
+            let info = job.probe(api).within(FOLLOW_UP_LIMIT).info(&room.id).await.result.ok();
+            let host = info.and_then(|info| nostr::PublicKey::from_hex(&info.host).ok());
+            Err(Error::NotHost { you: key.public_key(), host, asked: true })
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -26,6 +26,12 @@ pub enum Error {
     /// Relays were asked for the event and none of them has it.
     #[error("no relay that answered has the event of this nest")]
     NoEvent { coordinate: Box<Coordinate> },
+    /// Neither the API nor any relay knows the nest.
+    #[error("neither the API nor the relays know this nest")]
+    NotKnown,
+    /// The API has no record to close, and still gives out tokens for its audio room.
+    #[error("not closed: the API has no record of this nest any more, and still lets people into its audio room")]
+    StillRuns,
     /// Nobody says whose nests are meant.
     #[error("whose nests?")]
     NoHost,

@@ -3,7 +3,7 @@
 use nostr_nests::server::Mock;
 use nostr_sdk::Keys;
 
-use crate::support::nest::{Nest, mock};
+use crate::support::nest::{Nest, mock, parse};
 use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, now, outbox, remember, tags_without, value};
 
 fn close(mock: &Mock, room: &str) -> Nest {
@@ -63,6 +63,11 @@ fn without_an_event_the_api_is_enough_where_it_is_named() {
     let output = close(&mock, "demo").env("NEST_RELAYS", &nothing.url).env("NEST_API", mock.api()).run().expect(0);
     assert!(mock.record("demo").is_none());
     assert_eq!(output.document()["warnings"].as_array().unwrap().len(), 1);
+
+    // Now neither of them knows it: that is no success.
+    let unknown = close(&mock, "demo").env("NEST_RELAYS", &nothing.url).env("NEST_API", mock.api()).run().expect(6);
+    let error = &unknown.document()["error"];
+    assert_eq!((&error["kind"], error["message"].as_str().unwrap().contains("neither")), (&"notFound".into(), true));
 }
 
 #[test]
@@ -96,4 +101,79 @@ fn the_relays_that_the_host_writes_to_are_told() {
         assert_eq!(value(&NostrClient::at(&relay.url).nest(host, "demo"), "status"), Some("closed"));
     }
     assert!(NostrClient::at(&read.url).nests(host).is_empty());
+}
+
+#[test]
+fn a_room_that_runs_without_a_record_is_not_over() {
+    let mock = mock(&[]);
+    Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+    mock.set_faults(parse(&["lost-record"]));
+    let error = close(&mock, "demo").run().expect(10).document()["error"].clone();
+    assert_eq!(error["kind"], "unhealthy");
+    assert!(error["message"].as_str().unwrap().starts_with("not closed: the API has no record"), "{error}");
+    assert!(mock.room("demo").is_some());
+    let host = mock.host().public_key();
+    assert_eq!(value(&NostrClient::at(&mock.relay()).nest(host, "demo"), "status"), Some("open"));
+    // Whether it runs is not known: that is no success either.
+    mock.set_faults(parse(&["lost-record", "status=500@guest"]));
+    close(&mock, "demo").run().expect(7);
+    assert_eq!(value(&NostrClient::at(&mock.relay()).nest(host, "demo"), "status"), Some("open"));
+}
+
+/// What was sent and not answered may have been done: `token` and `recreate` say so as well.
+#[test]
+fn without_an_answer_it_says_how_to_see_what_happened() {
+    let mock = mock(&["lost-record@info", "no-answer@delete", "no-answer@token", "no-answer@create"]);
+    for (verb, happened) in
+        [("close", "may have been closed"), ("token", "may have been given out"), ("recreate", "may be there")]
+    {
+        let yes = (verb != "token").then_some("--yes");
+        let nest = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args([verb, "demo", "--json", "--timeout", "1s"]);
+        let error = nest.args(["--retries", "0"]).args(yes).run().expect(9).document()["error"].clone();
+        assert!(error["message"].as_str().unwrap().contains(happened), "{error}");
+        let hints = error["hints"].to_string();
+        let look = if verb == "recreate" { "nest list" } else { "nest status demo" };
+        assert!(hints.contains(look) && hints.contains(&format!("nest {verb} demo")), "{error}");
+    }
+}
+
+/// Nobody who wants to close a nest is told to restart it, nor that it was not restarted.
+#[test]
+fn its_errors_speak_of_closing() {
+    let faults = [
+        "status=500@delete",
+        "status=400@delete",
+        "plain-text=429@delete",
+        "html@delete",
+        "empty@delete",
+        "redirect@delete",
+        "gateway-timeout@delete",
+        "no-answer@delete",
+        "drop-before@delete",
+        "echo-authorization@delete",
+        "status=403@delete",
+        "no-restart@delete",
+        "clock=2001",
+        "livekit-down",
+    ];
+    let mut failed = 0;
+    for fault in faults {
+        let mock = mock(&[fault]);
+        let output = close(&mock, "demo").args(["--retries", "0", "--timeout", "1s"]).run();
+        let said = format!("{}{}", output.stdout, output.stderr).to_ascii_lowercase();
+        // What the server says is the server's.
+        let ours = said.replace("failed to restart nest", "").replace("only the host can restart the nest", "");
+        assert!(!ours.contains("restart"), "{fault}: {output:?}");
+        failed += i32::from(output.code != 0);
+    }
+    assert!(failed > 10, "{failed}");
+    let mock = mock(&[]);
+    let stranger = Keys::generate().secret_key().to_secret_hex();
+    for room in ["demo".to_owned(), format!("30312:{}:demo", mock.host().public_key().to_hex())] {
+        let refused = close(&mock, &room).env("NEST_KEY", &stranger).env("NEST_API", mock.api()).run().expect(5);
+        let error = refused.document()["error"].clone();
+        assert!(error["message"].as_str().unwrap().contains("only the host can close this nest"), "{error}");
+        assert!(error["hints"][0].as_str().unwrap().contains("nest close "), "{error}");
+        assert!(!error.to_string().contains("restart"), "{error}");
+    }
 }

@@ -135,6 +135,31 @@ fn every_fault_shows_what_its_help_says() {
     });
 }
 
+/// The page about troubles ends as the faults do that show them.
+#[test]
+fn the_page_about_troubles_agrees() {
+    let page = include_str!("../../docs/troubleshooting.md");
+    for (fault, seen) in [
+        ("old-room-kept", "restarted, but nothing changed"),
+        ("late-teardown=4s", "restarted, and everybody is thrown out"),
+        ("wrong-secret", "LiveKit refuses the fresh token"),
+        ("internal-endpoint", "the API's endpoint is `livekit:7880`"),
+        ("plain-text=429", "429"),
+        ("redirect", "301"),
+        ("lost-record", "404 `Nest not found`"),
+        ("no-restart", "404 `Endpoint not found`"),
+        ("livekit-down", "500 `Failed to restart nest`"),
+        ("token-object", "200 without a usable token"),
+        ("drop-before", "no answer"),
+        ("clock=2099", "401, and the clocks are days apart"),
+    ] {
+        let row = page.lines().find(|line| line.starts_with(&format!("| {seen}")));
+        let code = row.and_then(|row| row.trim_end_matches(" |").rsplit(' ').next()?.parse().ok());
+        let shown = SHOWN.iter().find(|(name, ..)| *name == fault).map(|(_, _, code, _)| *code);
+        assert!(shown.is_some() && code == shown, "{fault}: the page says {code:?}, the fault shows {shown:?}");
+    }
+}
+
 #[test]
 fn a_relay_that_asks_who_is_there_gets_an_answer_if_there_is_a_key() {
     let asked = |rest: &[&'static str]| mock().args(["mock", "--fault", "relay-auth", "--"]).args(rest).run();

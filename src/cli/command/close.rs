@@ -25,7 +25,7 @@ pub struct CloseArgs {
 pub(super) async fn run(app: &App<'_>, args: &CloseArgs) -> Result<u8, Failure> {
     let name = args.nest.room.as_ref();
     let (job, room) = app.signed_job(&args.signed, name, Purpose::Close).await?;
-    let closed = close::run(&job, &room, args.yes, &app.stop).await.map_err(|error| failure(&error, name));
+    let closed = close::run(&job, &room, args.yes, &app.stop).await.map_err(|error| failure(&error, Verb::Close, name));
     Ok(app.conclude(&room, &closed, |closed| document::warned(closed, &closed.warnings), text))
 }
 

@@ -43,6 +43,7 @@ mod prelude {
         exit_help,
     };
     pub(super) use crate::cli::document;
+    pub(super) use crate::cli::messages::Verb;
     pub(super) use crate::cli::messages::errors::{Exit, Failure};
     pub(super) use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
     pub(super) use crate::commands::pick::Purpose;
@@ -236,8 +237,8 @@ impl App<'_> {
     }
 }
 
-fn failure(error: &Error, name: Option<&String>) -> Failure {
-    Failure::of(error, name.map_or("ROOM", String::as_str))
+fn failure(error: &Error, verb: Verb, name: Option<&String>) -> Failure {
+    Failure::in_call(error, verb, name.map_or("ROOM", String::as_str))
 }
 
 fn published_row(name: &str, published: &Published, paint: Paint) -> String {

@@ -45,7 +45,7 @@ pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
     let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
     let name = args.room.as_ref();
     let room = app.room(name, Purpose::Open, &job).await?;
-    let link = open::link(&job, &room, &app.stop).await.map_err(|error| failure(&error, name));
+    let link = open::link(&job, &room, &app.stop).await.map_err(|error| failure(&error, Verb::Open, name));
     let code = app.conclude(&room, &link, |link| json!({ "link": link }), |link, _| clean(link));
     let Ok(link) = link else { return Ok(code) };
     show(&link).await.map(|()| 0).map_err(|why| {

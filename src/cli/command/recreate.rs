@@ -30,7 +30,7 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
     let name = args.nest.room.as_ref();
     let (job, room) = app.signed_job(&args.signed, name, Purpose::Recreate).await?;
     let request = RecreateRequest { room, yes: args.yes, dry_run: args.dry_run };
-    let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| failure(&error, name));
+    let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| failure(&error, Verb::Recreate, name));
     let document = |done: &RecreateOutcome| match done {
         RecreateOutcome::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
         RecreateOutcome::Planned(planned) => document::of(planned),

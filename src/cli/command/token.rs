@@ -1,7 +1,6 @@
 //! `nest token`.
 
 use super::prelude::*;
-use crate::cli::messages::errors::api::{self, RequestContext};
 use crate::commands::token::{self, Fetched};
 
 #[derive(Debug, Args)]
@@ -23,10 +22,7 @@ pub struct TokenArgs {
 pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> {
     let (job, room) = app.signed_job(&args.signed, args.nest.room.as_ref(), Purpose::Token).await?;
     let name = room.id.as_str();
-    let fetched = token::run(&job, &room, &app.stop).await.map_err(|error| match &error {
-        Error::Api(error) => api::failure(error, RequestContext { command: "nest token", room: name, signed: true }),
-        other => Failure::of(other, name),
-    });
+    let fetched = token::run(&job, &room, &app.stop).await.map_err(|error| Failure::in_call(&error, Verb::Token, name));
     if app.terminal.style.format == Format::Token
         && let Ok(fetched) = &fetched
     {

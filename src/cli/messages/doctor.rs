@@ -407,8 +407,10 @@ fn host(found: &DoctorFindings, named: &str) -> Link {
     }
     match &found.key {
         Some(Ok(key)) if key.public_key() == host => passed("it is your nest"),
-        Some(Ok(key)) => warned(troubles::not_host(npub(&key.public_key()), npub(&host), named).cause)
-            .hint(format!("only the host can restart it. If that is you too: nest restart {named} --key-file PATH")),
+        Some(Ok(key)) => {
+            warned(troubles::not_host(npub(&key.public_key()), npub(&host), super::Verb::Restart.again(named)).cause)
+                .hint(format!("only the host can restart it. If that is you too: nest restart {named} --key-file PATH"))
+        }
         _ => not_checked(format!("the host is {}; there is no key to compare with", npub(&host))),
     }
 }

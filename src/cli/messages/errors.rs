@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use self::api::RequestContext;
 use super::troubles::{self, Trouble};
-use super::{Step, check, moment};
+use super::{Step, Verb, check, moment};
 use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
 use crate::clock::Clock;
@@ -79,8 +79,13 @@ impl Failure {
         }
     }
 
-    /// What to show for `error`, which befell the room that the user calls `room`.
+    /// What to show for `error`, which befell the room that the user calls `room` in a restart, or in a look at it.
     pub fn of(error: &Error, room: &str) -> Self {
+        Self::in_call(error, Verb::Restart, room)
+    }
+
+    /// The same in another command.
+    pub fn in_call(error: &Error, verb: Verb, room: &str) -> Self {
         let new = |exit| Self::new(exit, error.to_string());
         match error {
             Error::Room(error) => of_room(error),
@@ -131,17 +136,23 @@ impl Failure {
             Error::NotHost { you, host, asked } => {
                 let host = host.as_ref().map_or_else(|| "somebody else".into(), npub);
                 let message = if *asked {
-                    "not restarted: only the host can restart this nest"
+                    format!("{}: only the host can {} this nest", verb.not_done(), verb.name())
                 } else {
-                    "only the host can restart this nest; nothing was sent"
+                    format!("only the host can {} this nest; nothing was sent", verb.name())
                 };
                 Self { status: asked.then_some(403), ..Self::new(Exit::NotHost, message) }.because(troubles::not_host(
                     npub(you),
                     host,
-                    room,
+                    verb.again(room),
                 ))
             }
-            Error::Api(error) => api::failure(error, RequestContext::restart(room)),
+            Error::Api(error) => api::failure(error, RequestContext::signed(verb, room)),
+            Error::NotKnown => new(Exit::NotFound)
+                .hint("is the name right, and the API? nest list shows your nests")
+                .hint("name a relay that has its event: --relay wss://…"),
+            Error::StillRuns => new(Exit::Unhealthy)
+                .cause("its event was left as it is")
+                .hint(format!("the audio room closes once everybody has left; then: {}", verb.again(room))),
             Error::NotRestarted(error) => api::not_restarted(error, room),
             Error::Server { source, attempts, signs } => api::server(source, *attempts, signs, room),
             Error::NoToken(source) => api::no_token(source, room),
@@ -212,7 +223,7 @@ fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Fa
 }
 
 fn unavailable(why: &Unavailable, room: &str) -> Failure {
-    let mut failure = api::failure(&why.source, RequestContext { command: "nest check", room, signed: false });
+    let mut failure = api::failure(&why.source, RequestContext { verb: Verb::Check, room, signed: false });
     if let ApiError::Transport(TransportError::Unanswered(why)) = &why.source {
         failure.message = "the API does not say whether this nest runs".into();
         failure.causes = vec![why.clone()];

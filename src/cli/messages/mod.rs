@@ -19,6 +19,58 @@ use crate::clock::{Clock, local_hour_minute, rfc3339};
 use crate::net::tls::TlsFailure;
 use crate::report::Status;
 
+/// What the user called, as far as the wording of an error depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Restart,
+    Check,
+    Token,
+    Close,
+    Recreate,
+    Open,
+}
+
+impl Verb {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Check => "check",
+            Self::Token => "token",
+            Self::Close => "close",
+            Self::Recreate => "recreate",
+            Self::Open => "open",
+        }
+    }
+
+    /// The command to call again for this room.
+    pub(super) fn again(self, room: &str) -> String {
+        format!("nest {} {room}", self.name())
+    }
+
+    /// What there would be to tell if it had worked.
+    pub(super) fn done(self) -> &'static str {
+        match self {
+            Self::Restart => "the nest was restarted",
+            Self::Check | Self::Open => "the nest is there",
+            Self::Token => "there is a token",
+            Self::Close => "the nest was closed",
+            Self::Recreate => "the nest was recreated",
+        }
+    }
+
+    /// That it did not come to it.
+    pub(super) fn not_done(self) -> &'static str {
+        match self {
+            Self::Restart => "not restarted",
+            Self::Check => "not checked",
+            Self::Token => "there is no token",
+            Self::Close => "not closed",
+            Self::Recreate => "not recreated",
+            Self::Open => "not opened",
+        }
+    }
+}
+
 /// One link of the chain.
 // In words; the sentence above is the schema's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -64,8 +64,11 @@ troubles! {
     no_audio_room(room) "404 `Nest is no longer active`", Some(Exit::NotFound),
         "the record is there and the audio room is not; servers say the same when their media server is down",
         "restart it: nest restart {room}";
-    no_endpoint(url, health) "404 `Endpoint not found`, a web page, or an empty 404", Some(Exit::NotFound),
-        "{url} is not there: this is another address than the API's, or an old server without restart",
+    only_a_record(room) "`nest close`, and 404 `Nest is no longer active`", Some(Exit::NotFound),
+        "the record is there and the audio room is not; servers say the same when their media server is down",
+        "try again when that is up: nest close {room}";
+    no_endpoint(url, lacks = "restart", health) "404 `Endpoint not found`, a web page, or an empty 404", Some(Exit::NotFound),
+        "{url} is not there: this is another address than the API's, or an old server without {lacks}",
         "does the API answer? curl {health}. If not, give its address with --api; if so, its operator has to update it";
     lost_404() "404, and the answer breaks off", Some(Exit::NotFound),
         "the rest of the answer did not arrive, or was too large to read: the nest may be gone or inactive, or this is another address than the API's",
@@ -79,9 +82,9 @@ troubles! {
     signed_url(url, again = "nest restart ‹room›") "401, and the clocks agree", Some(Exit::Unauthorized),
         "signed was {url}: a server behind a proxy may know itself by another scheme, host or prefix",
         "sign the server's public URL: {again} --api https://…";
-    not_host(you, host, room) "403 `Only the host can restart the nest`", Some(Exit::NotHost),
+    not_host(you, host, again = "nest restart ‹room›") "403 `Only the host can restart the nest`", Some(Exit::NotHost),
         "you are {you}; the host is {host}",
-        "use the host's key: nest restart {room} --key-file PATH";
+        "use the host's key: {again} --key-file PATH";
     no_key() "no key under cron", Some(Exit::Key),
         "nothing names a key, the keyring has none, and nobody is there to type one",
         "keep it in the keyring: nest key import. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key";
@@ -94,7 +97,7 @@ troubles! {
     key_argument() "the key is refused as an argument", Some(Exit::Usage),
         "arguments are seen by everybody in `ps`, and kept in the shell's history",
         "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (nest key import); if this one was typed, others may have it";
-    internal_endpoint(class = Internal::BareName) "the endpoint is `livekit:7880` or a private address", Some(Exit::Unhealthy),
+    internal_endpoint(class = Internal::BareName) "the API's endpoint is `livekit:7880` or a private address, and another one answers (if none does: 10)", None,
         "{class}",
         "for the operator: the API hands out its own LIVEKIT_URL; set that to the address that the public reaches, such as wss://live.example.com";
     no_sound(tried) "people get in, and hear nothing", Some(Exit::Unhealthy),
@@ -121,11 +124,20 @@ troubles! {
     lost_answer(why, room) "no answer", Some(Exit::Unknown),
         "the request was sent, then: {why}",
         "wait a minute, then restart it only if it is still dead: nest restart {room} --if-inactive";
+    lost_close(why, room) "`nest close`, and no answer", Some(Exit::Unknown),
+        "the request was sent, then: {why}",
+        "see whether it still runs: nest status {room}. To close it again does no harm: nest close {room}";
+    lost_creation(why, room) "`nest recreate`, and no answer", Some(Exit::Unknown),
+        "the request was sent, then: {why}; a new room may be there that nobody knows of, and it ends by itself",
+        "see whether a new nest took its place: nest list. If not, run it again: nest recreate {room}";
+    lost_token(why, room) "`nest token`, and no answer", Some(Exit::Unknown),
+        "the request was sent, then: {why}",
+        "the nest goes on as it is, as nest status {room} shows; another token does no harm: nest token {room}";
     busy() "two restarts at once", Some(Exit::Busy),
         "another restart of this room is running on this machine",
         "to wait for its end and then restart, leave out --no-wait";
-    nonsense() "200 without a usable token, another room, a web page", Some(Exit::Server),
-        "from such an answer nobody can tell whether the nest was restarted",
+    nonsense(done = "the nest was restarted") "200 without a usable token, another room, a web page", Some(Exit::Server),
+        "from such an answer nobody can tell whether {done}",
         "check the address with --api; if it is right, the server is broken or of another kind: tell its operator";
     server() "500 `Failed to restart nest`", Some(Exit::Server),
         "the trouble is on the server's side",

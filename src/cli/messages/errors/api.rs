@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::super::{notices, of_tls};
+use super::super::{Verb, notices, of_tls};
 use super::troubles::{self, Trouble};
 use super::{Exit, Failure};
 use crate::api::address::{self, API_PATH};
@@ -17,23 +17,26 @@ use crate::room::RoomRef;
 /// A clock that is further off does not run wrong: it was never set. Seconds.
 const A_DAY: u64 = 24 * 60 * 60;
 
-/// What was run, as far as an error's wording depends on it.
+/// The request that failed, as far as an error's wording depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cli) struct RequestContext<'a> {
-    /// Without the room: `nest restart`.
-    pub command: &'static str,
+    pub verb: Verb,
     pub room: &'a str,
     /// Whether the request that failed had a signature.
     pub signed: bool,
 }
 
 impl<'a> RequestContext<'a> {
+    pub(super) fn signed(verb: Verb, room: &'a str) -> Self {
+        Self { verb, room, signed: true }
+    }
+
     pub(super) fn restart(room: &'a str) -> Self {
-        Self { command: "nest restart", room, signed: true }
+        Self::signed(Verb::Restart, room)
     }
 
     fn again(&self) -> String {
-        format!("{} {}", self.command, self.room)
+        self.verb.again(self.room)
     }
 }
 
@@ -71,15 +74,16 @@ pub(in crate::cli) fn failure(error: &ApiError, context: RequestContext<'_>) -> 
             }
             failure.because(match missing {
                 Missing::Record => troubles::record_gone(room),
+                Missing::AudioRoom if context.verb == Verb::Close => troubles::only_a_record(room),
                 Missing::AudioRoom => troubles::no_audio_room(room),
-                Missing::Endpoint => troubles::no_endpoint(url, health(url)),
+                Missing::Endpoint => troubles::no_endpoint(url, lacks(context.verb), health(url)),
                 Missing::Unsaid => troubles::lost_404(),
             })
         }
         ApiError::RateLimited { retry_after, policy, .. } => {
             new(Exit::RateLimited).because(troubles::rate_limit(next_try(*retry_after, *policy, context)))
         }
-        ApiError::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense().hint),
+        ApiError::Server { status: ..500, .. } => new(Exit::Server).hint(troubles::nonsense(context.verb.done()).hint),
         ApiError::Server { retry_after, .. } => {
             let again = retry_after.map(|wait| format!("it asks to try again {}", when(wait)));
             again.into_iter().fold(new(Exit::Server).because(troubles::server()), Failure::hint)
@@ -90,8 +94,9 @@ pub(in crate::cli) fn failure(error: &ApiError, context: RequestContext<'_>) -> 
             let hint = if api.is_some() { trouble.hint } else { elsewhere(url, target) };
             new(Exit::Server).cause(trouble.cause).hint(hint)
         }
-        ApiError::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense()),
+        ApiError::Nonsense { .. } => new(Exit::Server).because(troubles::nonsense(context.verb.done())),
         ApiError::OtherRoom { .. } => new(Exit::Server).hint("do not use the new room; tell the server's operator"),
+        ApiError::Transport(TransportError::Unanswered(why)) => unanswered(why, context),
         ApiError::Transport(error) => transport(error),
     }
 }
@@ -190,6 +195,28 @@ fn when(wait: Duration) -> String {
     let at = Clock::default().now_ms().saturating_add(wait_ms);
     let time = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
     time.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
+}
+
+/// What a server does not have that has no such endpoint.
+fn lacks(verb: Verb) -> &'static str {
+    if verb == Verb::Restart { "restart" } else { "this request" }
+}
+
+/// What was sent and not answered may have been done. A question has no such consequence.
+fn unanswered(why: &str, context: RequestContext<'_>) -> Failure {
+    let room = context.room;
+    let failure = |message: &str| Failure::new(Exit::Unknown, message);
+    match context.verb {
+        Verb::Close if context.signed => failure("the nest may have been closed: the request was not answered")
+            .because(troubles::lost_close(why, room)),
+        Verb::Recreate if context.signed => {
+            failure("not recreated so far: a request was not answered").because(troubles::lost_creation(why, room))
+        }
+        Verb::Token if context.signed => {
+            failure("no token has arrived, though one may have been given out").because(troubles::lost_token(why, room))
+        }
+        _ => failure(&format!("no answer: {why}")),
+    }
 }
 
 fn transport(error: &TransportError) -> Failure {
