@@ -29,7 +29,7 @@ const ROUNDS: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let server = LiveKit::start_as(Spec::default());
+    let server = LiveKit::start_as(&Spec::default());
     server.create("demo", 60).await;
     // The room lives, and the server is warm.
     let _inside = server.guest("demo", "warm").await;

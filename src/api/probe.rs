@@ -46,6 +46,8 @@ pub struct Answer<T> {
 pub struct Health {
     pub status: Option<String>,
     pub version: Option<String>,
+    /// Where clients find its media server.
+    pub livekit: Option<String>,
 }
 
 /// What the API says of one nest.

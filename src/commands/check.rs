@@ -128,7 +128,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
     // The usual place is dialled while the API is still being asked for a token.
     let ask = |api: ApiUrl| {
         let limit = left();
-        let usual = if options.as_host { Vec::new() } else { candidates(&[], Some(&api), allow_http) };
+        let usual = if options.as_host { Vec::new() } else { candidates(&[], &[], Some(&api), allow_http) };
         let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
         async move {
             let next = |info: Option<api::wire::Info>| async move { job.event_by_record(room, info.as_ref()).await };
@@ -177,7 +177,11 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
             return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over })));
         }
     };
-    let candidates = candidates(&streaming(event.as_ref()), Some(&api), allow_http);
+    let streaming = streaming(event.as_ref());
+    // Before a guess: the API may say it.
+    let health = if streaming.is_empty() { job.probe(&api).within(left()).health().await.result.ok() } else { None };
+    let returned: Vec<_> = health.and_then(|health| health.livekit).into_iter().collect();
+    let candidates = candidates(&returned, &streaming, Some(&api), allow_http);
     // A token that is made for trying costs an empty nest nothing.
     let probing = jwt::decode(guest.expose()).is_ok_and(|claims| claims.is_probe());
     let may_harm = people == 0 && !options.must_join() && !probing;
@@ -214,8 +218,8 @@ pub(super) fn streaming(event: Option<&relay::FetchedEvent>) -> Vec<String> {
     event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect()
 }
 
-fn candidates(streaming: &[String], api: Option<&ApiUrl>, allow_http: bool) -> Vec<Candidate> {
-    endpoint::candidates(Hints { returned: &[], streaming, api: api.map(ApiUrl::url), allow_http })
+fn candidates(returned: &[String], streaming: &[String], api: Option<&ApiUrl>, allow_http: bool) -> Vec<Candidate> {
+    endpoint::candidates(Hints { returned, streaming, api: api.map(ApiUrl::url), allow_http })
 }
 
 /// Checks a session at `url` with a token for it, whoever gave it out.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::check::{Check, LONGEST_HOLD};
+use super::endpoint::Source;
 use super::fresh::{self, FreshnessVerdict};
 use super::media::{AudioFailure, AudioFinding, Connected, Silence, Spoken, Transport};
 use super::offset::{Offset, Span};
@@ -278,6 +279,10 @@ fn endpoint(seen: &Findings<'_>) -> Judged {
             return (Status::NotChecked, Finding::NothingDialled, elapsed);
         }
         None if tried.iter().any(Tried::cut_short) => (Status::NotChecked, tried),
+        // A guess that was wrong says nothing about where it is.
+        None if tried.iter().all(|tried| tried.candidate.source == Source::Usual && tried.is_no_livekit()) => {
+            return (Status::NotChecked, Finding::EndpointUnknown(tried.to_vec()), elapsed);
+        }
         None => (Status::Failed, tried),
     };
     (status, Finding::Endpoints(tried.to_vec()), elapsed)

@@ -141,6 +141,17 @@ impl Tried {
         matches!(self.outcome, EndpointOutcome::Joined | EndpointOutcome::Answered) || self.turned_away().is_some()
     }
 
+    /// Whether something answers there that is no LiveKit server.
+    pub(super) fn is_no_livekit(&self) -> bool {
+        matches!(
+            &self.outcome,
+            EndpointOutcome::Failed(JoinError::Dial(DialError {
+                cause: DialCause::NoWebSocket { status: 200..=499, .. },
+                ..
+            }))
+        )
+    }
+
     /// Whether time ran out before this candidate could show anything.
     pub(super) fn cut_short(&self) -> bool {
         match &self.outcome {
@@ -165,6 +176,8 @@ pub enum Finding {
     NothingDialled,
     /// Those that were tried, up to the one that answered.
     Endpoints(Vec<Tried>),
+    /// Nobody says where it is, and it is not where it usually is.
+    EndpointUnknown(Vec<Tried>),
     Joined(Timings),
     /// The room's name, and why there is none, where that is known.
     NoTokenToJoin(String, Option<String>),

@@ -8,7 +8,9 @@ use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::{Mock, Options};
 use serde_json::{Value, json};
 
+use crate::support::check::token;
 use crate::support::nest::{Nest, Output, mock, parse};
+use crate::support::raw::Raw;
 use crate::support::room_event;
 use crate::support::signal::Signal;
 
@@ -94,15 +96,12 @@ fn an_empty_nest_is_not_joined_unless_that_is_asked_for() {
     Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
     let check = |more: &[&str]| Nest::new(&mock).args(["check", "demo"]).args(more).run();
     let document = check(&["--json"]).expect(0).document();
-    assert_eq!(
-        (&document["verdict"], &document["endpoint"]),
-        (&json!("reachable"), &json!(format!("{}/livekit", mock.livekit())))
-    );
+    assert_eq!((&document["verdict"], &document["endpoint"]), (&json!("reachable"), &json!(mock.livekit())));
     assert!(document.get("room").is_none(), "{document}");
     let statuses: Vec<_> = document["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
     assert_eq!(statuses[..3], ["passed", "passed", "notChecked"], "{document}");
     assert!(check(&[]).expect(0).stdout.ends_with("✓ demo · reachable; nobody is inside, and nobody has joined\n"));
-    let joins = || mock.requests("/livekit/rtc");
+    let joins = || mock.requests("/rtc");
     assert_eq!(joins(), 0);
     std::thread::sleep(Duration::from_millis(2500));
     assert!(mock.room("demo").is_some(), "it has its whole life still");
@@ -135,6 +134,39 @@ fn from_outside_much_can_be_seen_to_be_wrong() {
         let document = Nest::new(&mock).args(["check", "demo", "--json"]).run().expect(10).document();
         assert_eq!((&document["verdict"], &step(&document, failed)["status"]), (&json!("unhealthy"), &json!("failed")));
     }
+}
+
+/// An API that does not say where its LiveKit is, which is not where it usually is either.
+#[test]
+fn a_guess_that_was_wrong_is_no_finding() {
+    let api = |health: &'static str, elsewhere: Option<String>| {
+        Raw::with(move |_, head| {
+            let token = token("demo", "guest-1");
+            let livekit = elsewhere.as_ref().map(|url| json!({ "livekit": url }));
+            let (status, body) = match head.split(' ').nth(1).unwrap() {
+                path if path.ends_with("/guest?probe=1") => (200, json!({ "token": token.expose() })),
+                path if path.ends_with("/info") => (200, json!({ "participantCount": 1 })),
+                "/health" => (200, livekit.unwrap_or_else(|| json!({ "status": health }))),
+                _ => (404, json!({ "error": "Endpoint not found" })),
+            };
+            let body = body.to_string();
+            let length = body.len();
+            format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+        })
+    };
+    let check = |api: &Raw| Nest::alone().args(["check", "demo", "--api", &api.url(), "--json"]).run();
+    let document = check(&api("healthy", None)).expect(10).document();
+    assert_eq!(document["verdict"], "unknown", "{document}");
+    for name in ["endpoint", "signal"] {
+        assert_eq!(step(&document, name)["status"], "notChecked", "{document}");
+    }
+    let detail = step(&document, "endpoint")["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Nobody says where the media server is: "), "{detail}");
+    // What the API says is not guessed.
+    let mock = mock(&[]);
+    let document = check(&api("healthy", Some(mock.livekit().to_owned()))).expect(10).document();
+    assert_eq!(step(&document, "token")["status"], "failed", "it was shown to the right place: {document}");
+    assert_eq!(step(&document, "endpoint")["status"], "passed", "{document}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn protocol(report: &CheckReport) -> Option<Transport> {
 }
 
 async fn with_room(spec: Spec<'_>) -> LiveKit {
-    let server = LiveKit::start_as(spec);
+    let server = LiveKit::start_as(&spec);
     server.create("demo", 60).await;
     server
 }

@@ -29,7 +29,7 @@ fn spec(net: &Namespaces, rtc: &str) -> Spec<'static> {
 /// Starts a server, does `before` with its ports, and checks, trusting `root`.
 fn checked(
     net: &Namespaces,
-    spec: Spec<'_>,
+    spec: &Spec<'_>,
     transport: Option<Transport>,
     root: Option<rustls::pki_types::CertificateDer<'static>>,
     before: impl FnOnce(&LiveKit) + Send,
@@ -55,7 +55,7 @@ fn checked(
 fn straight() {
     let net = Namespaces::new();
     for transport in [Transport::Udp, Transport::Tcp] {
-        let report = checked(&net, spec(&net, NODE_IP), Some(transport), None, |_| {});
+        let report = checked(&net, &spec(&net, NODE_IP), Some(transport), None, |_| {});
         let media = report.media.as_ref().unwrap();
         assert_eq!(media.protocol, transport);
         assert!(media.local.starts_with(CLIENT) && media.remote.starts_with(SERVER), "{media:?}");
@@ -67,7 +67,7 @@ fn straight() {
 fn udp_blocked() {
     let net = Namespaces::new();
     net.firewall("-A OUTPUT -p udp -j DROP");
-    let report = checked(&net, spec(&net, NODE_IP), None, None, |_| {});
+    let report = checked(&net, &spec(&net, NODE_IP), None, None, |_| {});
     assert_eq!(report.verdict, Verdict::Joinable);
     told(&report, Status::Warned, "UDP blocked, TCP works: 10.77.0.2:");
     assert!(step(&report, "media").hint.as_ref().unwrap().contains("open UDP"));
@@ -81,7 +81,7 @@ fn udp_and_tcp_blocked() {
     let net = Namespaces::new();
     net.firewall("-A OUTPUT -p udp -j DROP");
     let mut ports = (0, 0);
-    let report = checked(&net, spec(&net, NODE_IP), None, None, |server| {
+    let report = checked(&net, &spec(&net, NODE_IP), None, None, |server| {
         ports = (server.udp, server.tcp);
         net.firewall(&format!("-A OUTPUT -p tcp --dport {} -j REJECT --reject-with tcp-reset", server.tcp));
     });
@@ -105,7 +105,7 @@ fn wrong_addresses_are_named() {
         // A router would not let the server call us either.
         net.firewall("-A INPUT -p udp -m conntrack --ctstate NEW -j DROP");
         let rtc = format!(", node_ip: {node_ip}");
-        let report = checked(&net, spec(&net, &rtc), Some(Transport::Udp), None, |_| {});
+        let report = checked(&net, &spec(&net, &rtc), Some(Transport::Udp), None, |_| {});
         assert_eq!(report.verdict, Verdict::Unhealthy);
         told(&report, Status::Failed, &format!("UDP blocked ({node_ip}:"));
         told(&report, Status::Failed, named);
@@ -113,7 +113,7 @@ fn wrong_addresses_are_named() {
     }
     let net = Namespaces::new();
     net.firewall("-A INPUT -p udp -m conntrack --ctstate NEW -j DROP");
-    let report = checked(&net, spec(&net, ", node_ip: 203.0.113.77"), Some(Transport::Udp), None, |_| {});
+    let report = checked(&net, &spec(&net, ", node_ip: 203.0.113.77"), Some(Transport::Udp), None, |_| {});
     told(&report, Status::Failed, ", to which there is no way from here");
 }
 
@@ -145,27 +145,27 @@ fn through_a_relay() {
     let net = Namespaces::new();
     let with_turn = Spec { more, ..spec(&net, NODE_IP) };
 
-    let report = checked(&net, with_turn.clone(), Some(Transport::Relay), None, |_| {});
+    let report = checked(&net, &with_turn.clone(), Some(Transport::Relay), None, |_| {});
     assert_eq!(report.media.as_ref().unwrap().protocol, Transport::Relay);
     told(&report, Status::Passed, "by a relay, through turn:10.77.0.1:3478?transport=udp: 10.77.0.1:");
 
-    let report = checked(&net, with_turn.clone(), None, None, |_| {});
+    let report = checked(&net, &with_turn.clone(), None, None, |_| {});
     assert_eq!(report.media.as_ref().unwrap().protocol, Transport::Udp, "a relay is for those who need it");
 
     // TLS alone, as on networks that let only the web through.
     net.firewall("-A OUTPUT -p udp -o eth0 -j DROP");
-    let report = checked(&net, with_turn.clone(), Some(Transport::Relay), Some(root.clone()), |_| {});
+    let report = checked(&net, &with_turn.clone(), Some(Transport::Relay), Some(root.clone()), |_| {});
     told(&report, Status::Warned, "by a relay, through turns:10.77.0.1:443?transport=tcp: 10.77.0.1:");
     told(&report, Status::Warned, "turn:10.77.0.1:3478?transport=udp does not work: ");
 
-    let report = checked(&net, with_turn.clone(), None, Some(root), |server| {
+    let report = checked(&net, &with_turn.clone(), None, Some(root), |server| {
         net.firewall(&format!("-A OUTPUT -p tcp --dport {} -j DROP", server.tcp));
     });
     assert_eq!(report.verdict, Verdict::Joinable);
     told(&report, Status::Warned, "UDP and TCP blocked, a relay works, through turns:10.77.0.1:443");
 
     // A certificate that nobody vouches for.
-    let report = checked(&net, with_turn, Some(Transport::Relay), None, |_| {});
+    let report = checked(&net, &with_turn, Some(Transport::Relay), None, |_| {});
     assert_eq!(report.verdict, Verdict::Unhealthy);
     told(
         &report,

@@ -135,7 +135,7 @@ fn expected(row: &Row, before: &Truth, after: &Truth) -> i32 {
 #[ignore = "needs livekit"]
 async fn the_verdict_is_the_truth() {
     for row in ROWS {
-        let server = LiveKit::start_as(Spec {
+        let server = LiveKit::start_as(&Spec {
             auto_create: row.auto_create,
             rtc: format!(
                 "{}{}",

@@ -54,7 +54,8 @@ fn a_nest_is_listed_recreated_put_right_and_closed() {
     assert_eq!(value(&new, "status"), Some("live"));
     assert_eq!(values(&new, "streaming"), [mock.livekit().replace("ws://", "wss+livekit://")]);
     assert!(value(&new, "starts").unwrap().parse::<u64>().unwrap() + 60 > now());
-    assert_eq!(tags_without(&last, &["status", "a"]), tags_without(&old, &["status", "a"]));
+    assert_eq!(tags_without(&last, &["status", "a", "ends"]), tags_without(&old, &["status", "a"]));
+    assert!(value(&last, "ends").unwrap().parse::<u64>().unwrap() + 60 > now());
     assert_eq!(value(&last, "status"), Some("ended"));
     assert_eq!((values(&new, "a"), values(&last, "a")), (vec![&*coordinate(&old)], vec![&*coordinate(&new)]));
     assert!(mock.record(id).unwrap().speakers.contains(&speaker));
@@ -62,7 +63,8 @@ fn a_nest_is_listed_recreated_put_right_and_closed() {
     let document = call(&mock, &all, &["close", id]);
     let closed = judge(id);
     assert_eq!((&document["status"], &document["published"]["eventId"]), (&"ended".into(), &closed.id.to_hex().into()));
-    assert_eq!(tags_without(&closed, &["status"]), tags_without(&new, &["status"]));
+    assert_eq!(tags_without(&closed, &["status", "ends"]), tags_without(&new, &["status"]));
+    assert!(value(&closed, "ends").unwrap().parse::<u64>().unwrap() + 60 > now());
     assert_eq!(value(&closed, "status"), Some("ended"));
 
     remember(&mock, id);
@@ -97,7 +99,7 @@ fn the_mock_publishes_its_nest() {
     let closed = call(&mock, &[&mock.relay()], &["close", "demo"]);
     let last = nostr_judge::nest(&mock.relay(), host, "demo");
     assert_eq!(closed["published"]["eventId"], last.id.to_hex());
-    assert_eq!(tags_without(&last, &["status"]), tags_without(&event, &["status"]));
+    assert_eq!(tags_without(&last, &["status", "ends"]), tags_without(&event, &["status"]));
 }
 
 /// A judge that lets everything pass is none.

@@ -79,7 +79,7 @@ async fn the_mock_serves_a_real_media_server() {
 async fn the_doctor_and_the_check_agree_on_a_bare_name() {
     let server = LiveKit::start(false);
     let url = server.url("ws", "");
-    let script = "nest restart demo -q; nest doctor demo --json; nest check demo --json";
+    let script = "nest restart demo -q; nest doctor demo --json; nest check demo --join --json";
     let call = Nest::alone().env("PATH", "/usr/bin:/bin").file("secret", SECRET, 0o600);
     let mock = ["mock", "--livekit", &url, "--livekit-key", KEY, "--livekit-secret-file", "secret", "--"];
     let documents = call.args(mock).args(["sh", "-c", script]).run().expect(0).documents();

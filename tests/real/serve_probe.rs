@@ -14,7 +14,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::livekit::LiveKit;
+use crate::support::nest::Nest;
 use crate::support::nests_api::claims;
+use crate::support::port;
 use crate::support::redis::Redis;
 use crate::support::serve::{KEY, SECRET, Serve, Setup};
 use crate::support::signal::Signal;
@@ -215,4 +217,29 @@ os._exit(0)  # Its own threads abort the process now and then, where Python ends
     let (host, guest) = (host.public_key().to_hex(), claims(&guest)["sub"].clone());
     let expected = json!({ "seen": [guest], "heard": ["guest"], "published": false, "others": [[guest], [host]] });
     assert_eq!(said, expected);
+}
+
+/// The program itself: a restart is proven by what the answer says, and a check may join an empty nest.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis and livekit"]
+async fn a_check_by_the_program_costs_an_empty_nest_nothing() {
+    let (redis, livekit, host) = (Redis::start(), LiveKit::start(false), Keys::generate());
+    let address = format!("127.0.0.1:{}", port::reserved());
+    let origin = format!("http://{address}");
+    let serve = Setup::new(&redis.url(), &livekit.url).listen(&address).public(&origin).announcing(&livekit.url);
+    let id = serve.create(&host).await;
+    let nest = |args: &[&str]| {
+        let key = host.secret_key().to_secret_hex();
+        let nest = Nest::alone().env("NEST_API", &origin).env("NEST_KEY", key).args(args);
+        nest.args([&*id, "--json"]).run().expect(0).document()
+    };
+    let restarted = nest(&["restart"]);
+    assert_eq!((&restarted["proof"], &restarted["warnings"]), (&json!("fresh"), &json!([])));
+    let restarted = nest(&["restart", "--check"]);
+    assert_eq!((&restarted["proof"], &restarted["check"]["verdict"]), (&json!("fresh"), &json!("joinable")));
+    for checked in [&restarted["check"], &nest(&["check"])] {
+        assert_eq!((&checked["verdict"], &checked["room"]["participants"]), (&json!("joinable"), &json!(0)));
+        assert!(checked["room"].get("closesAt").is_none(), "nothing has shortened its life: {checked}");
+        assert_eq!(checked["media"]["protocol"], "udp");
+    }
 }

@@ -341,7 +341,7 @@ async fn livekit_itself_tells_through_its_webhook() {
     // LiveKit has to know the address before the API has one.
     let port = port::reserved();
     let hook = format!("webhook: {{api_key: {KEY}, urls: [\"http://127.0.0.1:{port}/api/v1/nests/webhook\"]}}");
-    let livekit = LiveKit::start_as(Spec { more: hook, ..Spec::default() });
+    let livekit = LiveKit::start_as(&Spec { more: hook, ..Spec::default() });
     let setup = Setup::new(&redis.url(), &livekit.url).listen(&format!("127.0.0.1:{port}"));
     let serve = setup.announcing(&livekit.url);
     let id = serve.create(&host).await;

@@ -334,7 +334,7 @@ async fn two_nodes_of_livekit_are_one() {
     let redis = Redis::start();
     let more = format!("redis: {{address: \"127.0.0.1:{}\"}}\nnode_selector: {{kind: random}}", redis.port);
     let cluster = Spec { auto_create: true, more, ..Spec::default() };
-    let nodes = [LiveKit::start_as(cluster.clone()), LiveKit::start_as(cluster)];
+    let nodes = [LiveKit::start_as(&cluster), LiveKit::start_as(&cluster)];
     let host = Keys::generate();
     let one = Setup::new(&redis.url(), &nodes[0].url).announcing(&nodes[0].url);
     let other = Setup::new(&redis.url(), &nodes[1].url).announcing(&nodes[1].url);

@@ -1,6 +1,6 @@
 //! A real LiveKit server on loopback. The binary is `target/tools/server`.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -55,10 +55,23 @@ pub struct LiveKit {
 impl LiveKit {
     /// With `auto_create`, which is LiveKit's own choice, whoever joins makes the room.
     pub fn start(auto_create: bool) -> Self {
-        Self::start_as(Spec { auto_create, ..Spec::default() })
+        Self::start_as(&Spec { auto_create, ..Spec::default() })
     }
 
-    pub fn start_as(spec: Spec<'_>) -> Self {
+    pub fn start_as(spec: &Spec<'_>) -> Self {
+        // Its ports were free a moment ago: another server may have been quicker.
+        let mut failures = Vec::new();
+        for start in (0..5).map(|_| Self::try_start(spec)) {
+            match start {
+                Ok(server) => return server,
+                Err(said) => failures.push(said),
+            }
+        }
+        panic!("LiveKit ends before it has begun: {failures:#?}")
+    }
+
+    /// An error is all that it said before it ended.
+    fn try_start(spec: &Spec<'_>) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let (port, tcp) = (port::reserved(), port::reserved());
         let udp = port::udp();
@@ -69,18 +82,9 @@ impl LiveKit {
              room: {{auto_create: {auto_create}}}\n{more}\n"
         );
         std::fs::write(folder.path().join("livekit.yaml"), text).unwrap();
-        let process = run(namespace, &folder);
-        let url = format!("ws://{ip}:{port}");
-        Self {
-            url,
-            port,
-            tcp,
-            udp,
-            http: nests_api::client(),
-            process,
-            namespace: namespace.map(str::to_owned),
-            folder,
-        }
+        let (process, namespace) = (run(*namespace, &folder)?, namespace.map(str::to_owned));
+        let (url, http) = (format!("ws://{ip}:{port}"), nests_api::client());
+        Ok(Self { url, port, tcp, udp, http, process, namespace, folder })
     }
 
     /// Its process, for signals.
@@ -96,11 +100,12 @@ impl LiveKit {
 
     /// Starts it again where it was.
     pub fn resume(&mut self) {
-        self.process = run(self.namespace.as_deref(), &self.folder);
+        self.process = run(self.namespace.as_deref(), &self.folder).unwrap();
     }
 }
 
-fn run(namespace: Option<&str>, folder: &tempfile::TempDir) -> Child {
+/// An error is all that it said before it ended.
+fn run(namespace: Option<&str>, folder: &tempfile::TempDir) -> Result<Child, String> {
     let mut command = match namespace {
         Some(name) => {
             let mut command = Command::new("ip");
@@ -113,20 +118,28 @@ fn run(namespace: Option<&str>, folder: &tempfile::TempDir) -> Child {
         .arg("--config")
         .arg(folder.path().join("livekit.yaml"))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("LiveKit does not start");
     let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut stdout = process.stdout.take().unwrap();
     let mut said = String::new();
     // It says so once its listeners are bound.
     while !said.contains("starting LiveKit server") {
-        said =
-            log.next().unwrap_or_else(|| panic!("LiveKit ended before it had begun, and said last: {said}")).unwrap();
+        let Some(line) = log.next() else {
+            // Why it has ended is on the other stream.
+            stdout.read_to_string(&mut said).unwrap();
+            process.wait().unwrap();
+            return Err(said);
+        };
+        said += &line.unwrap();
+        said.push('\n');
     }
     // A full pipe would stop it.
     std::thread::spawn(move || log.for_each(drop));
-    process
+    std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+    Ok(process)
 }
 
 impl Drop for LiveKit {

@@ -53,6 +53,10 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
         }
         Finding::NothingDialled => note("nothing was dialled"),
         Finding::Endpoints(tried) => endpoints(tried, step.status),
+        Finding::EndpointUnknown(tried) => {
+            note!("nobody says where the media server is: {}", endpoints(tried, Status::Passed).detail)
+                .hint("name the nest by its link or naddr: its event says it")
+        }
         Finding::Joined(timings) => joined(report, &timings.describe()),
         Finding::NoTokenToJoin(room, why) => {
             let why = why.as_deref().unwrap_or("the API gave none");

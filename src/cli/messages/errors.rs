@@ -12,7 +12,7 @@ use crate::cli::document::ErrorDocument;
 use crate::clock::Clock;
 use crate::commands::check::{Checked, Unavailable};
 use crate::commands::key::KeyCommandError;
-use crate::commands::restart::RestartProof;
+use crate::commands::restart::{RestartProof, RoomAfter};
 use crate::commands::{Error, Progress, Signal};
 use crate::key::file::SecretFileError;
 use crate::key::keyring::KeyringError;
@@ -170,10 +170,12 @@ impl Failure {
                     Self::new(Exit::Unhealthy, "the API says that the nest was restarted, but there is no audio room")
                         .because(troubles::no_room(room))
                 }
-                (Some(RestartProof::OldRoom), Some(old)) if restarted.check.is_none() => {
-                    let age = check::created(Some(Clock::default().now_ms() - old.created_ms));
+                (Some(RestartProof::OldRoom), Some(RoomAfter { sid, created_ms, closes_after_s: Some(seconds) }))
+                    if restarted.check.is_none() =>
+                {
+                    let age = check::created(Some(Clock::default().now_ms() - created_ms));
                     Self::new(Exit::Unhealthy, "the API says that the nest was restarted, but the old room still runs")
-                        .because(troubles::old_room(&old.sid, age, old.closes_after_s))
+                        .because(troubles::old_room(sid, age, seconds))
                 }
                 _ => unhealthy(restarted.check.as_ref()),
             },

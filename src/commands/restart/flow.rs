@@ -109,7 +109,8 @@ impl RoomRestart<'_> {
         let sent = sent.map_err(Arc::new)?;
         let restart = check::RestartTimes::of(&sent);
         let mut restarted = self.conclude(&client, &ready, sent).await?;
-        restarted.sid_before = ready.lock.as_ref().and_then(RoomLock::last_sid);
+        let told = restarted.told.as_ref().and_then(|told| told.sid_before.clone());
+        restarted.sid_before = told.or_else(|| ready.lock.as_ref().and_then(RoomLock::last_sid));
         restarted = self.finished(restarted);
         *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
         self.prove(&ready, known, restart, restarted).await
@@ -186,7 +187,8 @@ impl RoomRestart<'_> {
             Ok((session, token)) => {
                 let endpoints = session.endpoints.iter().map(|text| scrub(text).into_owned()).collect();
                 let evidence = Evidence::Answer(scrub(&session.message.unwrap_or_default()).into_owned());
-                return Ok(Restarted { endpoints, attempts, ..self.with_token(ready, token, evidence) });
+                let restarted = Restarted { endpoints, attempts, ..self.with_token(ready, token, evidence) };
+                return Ok(Restarted { told: session.room, ..restarted });
             }
             Err(error) => error,
         };
@@ -311,6 +313,7 @@ impl RoomRestart<'_> {
             proof: None,
             sid_before: None,
             room: None,
+            told: None,
         }
     }
 

@@ -13,6 +13,7 @@ use super::list::{Depth, Nest, NestState, Whose};
 use super::publish::Published;
 use super::{Error, Job, Stop, Warning};
 use crate::api;
+use crate::api::wire::SessionRoom;
 use crate::clock::Clock;
 use crate::livekit::CheckReport;
 use crate::room::RoomRef;
@@ -101,6 +102,9 @@ pub struct Restarted {
     /// The SID that this machine last saw, for the line that says what became what.
     #[serde(skip)]
     pub sid_before: Option<String>,
+    /// What the API says of the room, if it says that.
+    #[serde(skip)]
+    pub told: Option<SessionRoom>,
     /// The room that LiveKit has, where it was asked.
     #[serde(skip)]
     pub room: Option<RoomAfter>,
