@@ -20,6 +20,9 @@ use crate::reporter::{Question, Reporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::Secret;
 
+/// How long it may take to ask the first question.
+const SLACK: Duration = Duration::from_millis(100);
+
 /// How a nest is to be joined, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
@@ -122,12 +125,14 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
     let reporter = interactive.without_prompts();
     let job = &interactive.within_one_timeout().reporting_to(&reporter);
     let (client, allow_http) = (&job.client, job.settings.allow_http);
-    let until = Instant::now() + job.settings.network.timeout;
+    let timeout = job.settings.network.timeout;
+    let until = Instant::now() + timeout;
     let left = || until.saturating_duration_since(Instant::now());
     job.reporter.step(room.id.as_str(), Stage::Look);
     // The usual place is dialled while the API is still being asked for a token.
     let ask = |api: ApiUrl| {
-        let limit = left();
+        // A limit that is told is the one that was given, not what a busy machine has left of it.
+        let limit = Some(left()).filter(|left| *left + SLACK < timeout).unwrap_or(timeout);
         let usual = if options.as_host { Vec::new() } else { candidates(&[], &[], Some(&api), allow_http) };
         let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
         async move {
