@@ -100,6 +100,9 @@ pub(super) struct DoctorDocument {
     pub verdict: DoctorVerdict,
     /// What to do next: a command, or a sentence where none would do.
     pub next: String,
+    /// The steps that should have been looked at, and could not be.
+    #[serde(skip)]
+    pub missed: Vec<&'static str>,
     /// One for each link, in the order in which they depend on each other.
     pub steps: Vec<Step>,
 }
@@ -113,6 +116,8 @@ pub(super) enum DoctorVerdict {
     Healthy,
     /// Something is.
     Unhealthy,
+    /// Nothing is known to be wrong, but not everything could be looked at.
+    Unknown,
 }
 
 impl From<&CheckReport> for ReportDocument {

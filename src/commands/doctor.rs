@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::key::{self, HostKey};
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{self, Candidate, Hints, Source};
-use crate::livekit::validate::{self, TokenRefusal};
+use crate::livekit::validate::{self, TokenRefusal, ValidateError};
 use crate::livekit::{CheckReport, Offset};
 use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
 use crate::net::tls::TlsSession;
@@ -110,7 +110,11 @@ impl DoctorFindings {
             (Ok(server), Some(_)) => {
                 let streaming = streaming(event.as_ref().ok().and_then(Option::as_ref));
                 let (api, allow_http) = (Some(server.api.url()), job.settings.allow_http);
-                let candidates = endpoint::candidates(Hints { returned: &[], streaming: &streaming, api, allow_http });
+                let health = server.health.result.as_ref().ok();
+                let returned: Vec<_> = health.and_then(|health| health.livekit.clone()).into_iter().collect();
+                // Before a guess: the API may say it.
+                let returned = if streaming.is_empty() { &*returned } else { &[] };
+                let candidates = endpoint::candidates(Hints { returned, streaming: &streaming, api, allow_http });
                 let media = probe_media(&job, name, &candidates, server, until).await;
                 (candidates, Some(media))
             }
@@ -121,6 +125,14 @@ impl DoctorFindings {
 
     pub fn server(&self) -> Option<&ServerFindings> {
         self.api.as_ref().ok()
+    }
+
+    /// Whether nobody says where the media server is, and what answers at its usual place is none.
+    pub fn guessed_wrong(&self) -> bool {
+        let wrong = |(candidate, why): &(Candidate, ValidateError)| {
+            candidate.source == Source::Usual && matches!(why, ValidateError::NotLiveKit(200..=499))
+        };
+        matches!(&self.media, Some(Media::Silent(silent)) if !silent.is_empty() && silent.iter().all(wrong))
     }
 
     pub fn event(&self) -> Option<&relay::FetchedEvent> {
@@ -198,8 +210,8 @@ pub(crate) enum Media {
         verdict: Option<Result<(), TokenRefusal>>,
         elapsed: Duration,
     },
-    /// None answers; why, one for each endpoint.
-    Silent(Vec<String>),
+    /// None answers; why.
+    Silent(Vec<(Candidate, ValidateError)>),
     NoTime,
 }
 
@@ -239,7 +251,7 @@ async fn probe_media(
                 let verdict = token.map(|_| answer.verdict);
                 return Media::Answers { endpoint, verdict, elapsed: started.elapsed() };
             }
-            Err(why) => silent.push(format!("{}: {why}", candidate.as_str())),
+            Err(why) => silent.push((candidate.clone(), why)),
         }
     }
     Media::Silent(silent)

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use nostr::Keys;
 use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::Mock;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::nest::{Nest, Output, mock, parse};
+use crate::support::check::token;
+use crate::support::nest::{Nest, Output, at_once, mock, parse};
+use crate::support::raw::Raw;
 use crate::support::room_event;
 use crate::support::signal::Signal;
 use crate::support::tls;
@@ -256,7 +258,8 @@ fn what_hangs_is_not_waited_for() {
     restart(&mock);
     mock.set_faults(parse(&["redis-hang@info", "redis-hang@token"]));
     let begun = Instant::now();
-    let document = doctor(&mock, "demo").args(["--timeout", "1s"]).run().expect(0).document();
+    let document = doctor(&mock, "demo").args(["--timeout", "1s"]).run().expect(10).document();
+    assert_eq!(document["verdict"], "unknown");
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     says(&document, "record", "notChecked", "the API does not say");
     says(&document, "signature", "notChecked", "");
@@ -270,4 +273,48 @@ fn another_server_is_no_api() {
     says(&document, "signature", "notChecked", "no call to try it with");
     let strange = nest(&mock).args(["doctor", "30311:x:y", "--json"]).run().expect(2);
     assert_eq!(strange.document()["error"]["kind"], "usage");
+}
+
+/// Nothing that was seen is wrong; but what matters was not seen.
+#[test]
+fn what_could_not_be_looked_at_is_not_called_healthy() {
+    let cases = [
+        ("no-answer@info", "record, signal"),
+        ("no-answer@token", "signature, signal"),
+        ("redis-hang", "signature, record, signal"),
+    ];
+    at_once(&cases, |&(fault, missed)| {
+        let mock = mock(&[]);
+        Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+        mock.set_faults(parse(&[fault]));
+        let doctor = |more: &[&str]| {
+            Nest::new(&mock).args(["doctor", "demo", "--timeout", "1500ms"]).args(more).run().expect(10)
+        };
+        let output = doctor(&[]);
+        let verdict = format!("could not be checked: {missed} · next: nest doctor demo --timeout 60s\n");
+        assert!(output.stdout.ends_with(&verdict), "{fault}: {}", output.stdout);
+        assert_eq!(doctor(&["--json"]).document()["verdict"], "unknown");
+        let quiet = doctor(&["-q"]).stderr;
+        assert!(quiet.contains(&format!("could not be checked: {missed}")), "{quiet}");
+    });
+}
+
+#[test]
+fn an_endpoint_that_was_guessed_wrong_is_not_known() {
+    let api = Raw::with(|_, head| {
+        let (status, body) = match head.split(' ').nth(1).unwrap() {
+            path if path.ends_with("/guest") => (200, json!({ "token": token("demo", "guest-1").expose() })),
+            path if path.ends_with("/info") => (200, json!({ "participantCount": 0 })),
+            "/health" => (200, json!({ "status": "healthy" })),
+            _ => (404, json!({ "error": "Endpoint not found" })),
+        };
+        let body = body.to_string();
+        let length = body.len();
+        format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+    });
+    let document = Nest::alone().args(["doctor", "demo", "--api", &api.url(), "--json"]).run().expect(10).document();
+    assert_eq!(document["verdict"], "unknown", "{document}");
+    for name in ["endpoints", "signal"] {
+        says(&document, name, "notChecked", "nobody says where the media server is");
+    }
 }

@@ -19,7 +19,7 @@ Nothing is changed. An empty nest is not joined, since that would shorten its li
 Exit codes:
     0                nothing is wrong
     2  usage         wrong usage or configuration
-   10  unhealthy     something is"
+   10  unhealthy     something is, or not everything could be looked at"
 )]
 pub struct DoctorArgs {
     /// The nest: a room id, naddr1…, a link to the nest, the room's API URL, 30312:<pubkey>:<d>, or @ALIAS
@@ -41,12 +41,12 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     let report = messages::doctor::document(&found, &named, &app.sources.origin);
     app.terminal.outcome(false, || document::of(&report), |paint| Some(text(&report, paint)));
     let style = app.terminal.style;
-    if style.quiet
-        && style.format != Format::Json
-        && let Some(step) = report.steps.iter().find(|step| step.status == Status::Failed)
-    {
-        let failure = Failure::new(Exit::Unhealthy, format!("{}: {}", step.name, step.detail));
-        app.terminal.failure(None, &failure.hint(report.next.clone()));
+    if style.quiet && style.format != Format::Json && report.verdict != DoctorVerdict::Healthy {
+        let message = match report.steps.iter().find(|step| step.status == Status::Failed) {
+            Some(step) => format!("{}: {}", step.name, step.detail),
+            None => format!("could not be checked: {}", report.missed.join(", ")),
+        };
+        app.terminal.failure(None, &Failure::new(Exit::Unhealthy, message).hint(report.next.clone()));
     }
     Ok(if report.verdict == DoctorVerdict::Healthy { 0 } else { Exit::Unhealthy.code() })
 }
@@ -55,6 +55,9 @@ fn text(report: &DoctorDocument, paint: Paint) -> String {
     let mut lines: Vec<_> = report.steps.iter().map(|step| step_line(step, paint)).collect();
     let warned = report.steps.iter().any(|step| step.status == Status::Warned);
     let verdict = match (failed(&report.steps).as_slice(), warned) {
+        ([], _) if !report.missed.is_empty() => {
+            paint.warn(&format!("could not be checked: {}", report.missed.join(", ")))
+        }
         ([], false) => paint.good("nothing is wrong"),
         ([], true) => paint.warn("nothing is wrong, but something should be known"),
         (failed, _) => paint.bad(&format!("broken: {}", failed.join(", "))),

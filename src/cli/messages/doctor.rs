@@ -11,6 +11,7 @@ use crate::commands::Error;
 use crate::commands::doctor::{ApiConnection, DoctorFindings, Media, ServerFindings};
 use crate::key::{self, npub};
 use crate::livekit::endpoint::Candidate;
+use crate::livekit::validate::ValidateError;
 use crate::net::dial::{DialCause, DialLayer};
 use crate::net::tls::{TlsFailure, TlsSession};
 use crate::report::Status;
@@ -34,10 +35,12 @@ struct Link {
     hint: Option<String>,
     next: Option<String>,
     elapsed: Option<Duration>,
+    /// It should have been looked at, and could not be.
+    missed: bool,
 }
 
 fn link(status: Status, detail: impl Into<String>) -> Link {
-    Link { status, detail: detail.into(), hint: None, next: None, elapsed: None }
+    Link { status, detail: detail.into(), hint: None, next: None, elapsed: None, missed: false }
 }
 
 fn passed(detail: impl Into<String>) -> Link {
@@ -54,6 +57,10 @@ fn warned(detail: impl Into<String>) -> Link {
 
 fn not_checked(detail: impl Into<String>) -> Link {
     link(Status::NotChecked, detail)
+}
+
+fn missed(detail: impl Into<String>) -> Link {
+    Link { missed: true, ..not_checked(detail) }
 }
 
 impl Link {
@@ -75,16 +82,20 @@ impl Link {
 pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str) -> DoctorDocument {
     let links = links(found, if found.room.is_some() { named } else { "ROOM" }, config);
     let broken = links.iter().find(|(_, link)| link.status == Status::Failed);
-    let next = match (broken, &found.room) {
-        (Some((_, link)), _) => link.next.as_ref().or(link.hint.as_ref()).cloned().unwrap_or_default(),
-        (None, Some(_)) => format!("nest check {named}"),
-        (None, None) => "nest doctor ROOM".into(),
+    let missed: Vec<_> = links.iter().filter(|(_, link)| link.missed).map(|(name, _)| *name).collect();
+    let room = found.room.as_ref().map(|_| format!(" {named}")).unwrap_or_default();
+    let (verdict, next) = match (broken, missed.is_empty()) {
+        (Some((_, link)), _) => {
+            (DoctorVerdict::Unhealthy, link.next.as_ref().or(link.hint.as_ref()).cloned().unwrap_or_default())
+        }
+        (None, false) => (DoctorVerdict::Unknown, format!("nest doctor{room} --timeout 60s")),
+        (None, true) if found.room.is_some() => (DoctorVerdict::Healthy, format!("nest check {named}")),
+        (None, true) => (DoctorVerdict::Healthy, "nest doctor ROOM".into()),
     };
-    let verdict = if broken.is_some() { DoctorVerdict::Unhealthy } else { DoctorVerdict::Healthy };
     let step = |(name, link): (&'static str, Link)| {
         Step::new(name, link.status, link.elapsed, Note { detail: link.detail, hint: link.hint })
     };
-    DoctorDocument { verdict, next, steps: links.into_iter().map(step).collect() }
+    DoctorDocument { verdict, next, missed, steps: links.into_iter().map(step).collect() }
 }
 
 fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str, Link)> {
@@ -107,7 +118,7 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
             ("record", at("there is no API to have one", &|server| record(server, named))),
             ("host", host(found, named)),
             ("room", at("there is no API to ask for it", &|server| room(found, server, named))),
-            ("endpoints", at("there is no API", &|_| endpoints(&found.candidates))),
+            ("endpoints", at("there is no API", &|_| endpoints(found))),
             ("signal", signal(found)),
             ("media", media(found, named)),
         ]);
@@ -307,7 +318,7 @@ fn signature(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Li
     let error = match (&found.key, &server.signature) {
         (None, _) => return not_checked("there is no key to sign with"),
         (Some(Err(_)), _) => return not_checked("the key cannot be used"),
-        (_, None) => return not_checked(NO_TIME),
+        (_, None) => return missed(NO_TIME),
         (_, Some(Ok(accepted))) if accepted.warnings.is_empty() => {
             return passed("accepted, by a call that changes nothing").took(accepted.elapsed);
         }
@@ -334,7 +345,7 @@ fn signature(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Li
 }
 
 fn unsaid(error: &api::ApiError) -> Link {
-    not_checked(format!("the API does not say: {error}"))
+    missed(format!("the API does not say: {error}"))
 }
 
 fn event(found: &DoctorFindings, named: &str) -> Link {
@@ -445,7 +456,20 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
     }
 }
 
-fn endpoints(candidates: &[Candidate]) -> Link {
+fn silent_words(silent: &[(Candidate, ValidateError)]) -> String {
+    silent.iter().map(|(candidate, why)| format!("{}: {why}", candidate.as_str())).collect::<Vec<_>>().join("; ")
+}
+
+fn endpoints(found: &DoctorFindings) -> Link {
+    if let Some(Media::Silent(silent)) = &found.media
+        && found.guessed_wrong()
+    {
+        return not_checked(format!(
+            "nobody says where the media server is; at its usual place it is not: {}",
+            silent_words(silent)
+        ));
+    }
+    let candidates = &found.candidates;
     let described = |candidate: &Candidate| {
         let why = match candidate.internal {
             Some(internal) => format!(" ({internal})"),
@@ -468,11 +492,15 @@ fn endpoints(candidates: &[Candidate]) -> Link {
 fn signal(found: &DoctorFindings) -> Link {
     match &found.media {
         None => not_checked("there is no API to give out a token"),
-        Some(Media::NoTime) => not_checked(NO_TIME),
-        Some(Media::Silent(why)) if why.is_empty() => {
+        Some(Media::NoTime) => missed(NO_TIME),
+        Some(Media::Silent(silent)) if silent.is_empty() => {
             not_checked("there is no other endpoint to call than beside the API")
         }
-        Some(Media::Silent(why)) => failed(why.join("; "))
+        Some(Media::Silent(_)) if found.guessed_wrong() => {
+            missed("nobody says where the media server is, and it is not at its usual place")
+                .hint("name the nest by its naddr or link: its event says it")
+        }
+        Some(Media::Silent(silent)) => failed(silent_words(silent))
             .hint("for the operator: is LiveKit running, and does its proxy pass on WebSockets?"),
         Some(Media::Answers { endpoint, verdict, elapsed }) => match verdict {
             None => passed(format!("LiveKit answers at {endpoint}; there is no room to join")),
