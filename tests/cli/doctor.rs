@@ -103,7 +103,7 @@ async fn with_people_inside_it_joins() {
 #[test]
 fn a_dead_nest_is_found_and_the_restart_named() {
     let mock = mock(&[]);
-    let document = broken(doctor(&mock, "demo").run(), "room", "nest restart demo --check");
+    let document = broken(doctor(&mock, "demo").run(), "room", "nest restart demo");
     assert_eq!(with(&document, "failed"), ["room"]);
     says(&document, "signal", "passed", "LiveKit answers");
     let other = Keys::generate().secret_key().to_secret_hex();
@@ -113,7 +113,7 @@ fn a_dead_nest_is_found_and_the_restart_named() {
     let quiet = nest(&mock).args(["doctor", "demo", "-q"]).run().expect(10);
     assert_eq!(quiet.stdout, "");
     assert!(quiet.stderr.starts_with("error: room: there is no audio room"), "{quiet:?}");
-    assert!(quiet.stderr.ends_with("; hint: nest restart demo --check\n"), "{quiet:?}");
+    assert!(quiet.stderr.ends_with("; hint: nest restart demo\n"), "{quiet:?}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn records_and_rooms() {
     says(&document, "record", "failed", "the nest still runs, but the server no longer has it");
     // 404 is also what the API says when its media server is down.
     mock.set_faults(parse(&["livekit-down"]));
-    let document = broken(doctor(&mock, "demo").run(), "room", "nest restart demo --check");
+    let document = broken(doctor(&mock, "demo").run(), "room", "nest restart demo");
     assert_eq!(with(&document, "failed"), ["room", "signal"]);
     mock.set_faults(parse(&["wrong-secret"]));
     let document = broken(doctor(&mock, "demo").run(), "signal", "LIVEKIT_API_SECRET");

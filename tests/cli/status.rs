@@ -29,7 +29,7 @@ fn a_dead_nest_is_inactive_and_nobody_signs_or_joins() {
     assert_eq!((&document["record"], &document["audioRoom"]), (&json!(true), &json!(false)));
     assert_eq!(document["host"], mock.host().public_key().to_hex());
     assert_eq!(document["error"]["kind"], "unhealthy");
-    assert_eq!(document["error"]["hints"], json!(["restart it: nest restart demo --check"]));
+    assert_eq!(document["error"]["hints"], json!(["restart it: nest restart demo"]));
     assert_eq!(mock.all_requests(), 2, "/guest and /info");
     assert_eq!(mock.last_authorization(), None);
 

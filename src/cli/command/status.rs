@@ -94,11 +94,11 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         NestState::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
             .hint("to reopen it, publish its event again from the web app"),
         NestState::Inactive => {
-            new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room} --check"))
+            new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room}"))
         }
         NestState::Gone => errors::gone(room),
         NestState::Over => new("this nest is over: its event says so")
-            .hint(format!("to bring it back all the same: nest restart {room} --check")),
+            .hint(format!("to bring it back all the same: nest restart {room}")),
         NestState::Planned => errors::planned(standing.event.as_ref().and_then(starts), room),
         NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
         NestState::NotChecked | NestState::Unknown => {

@@ -449,7 +449,7 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
             let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
             match nest.host().filter(|host| Some(*host) != own) {
                 Some(host) => failed(detail).hint(format!("ask its host to restart it: {}", npub(&host))),
-                None => failed(detail).hint("restart it").next(format!("nest restart {named} --check")),
+                None => failed(detail).hint("restart it").next(format!("nest restart {named}")),
             }
         }
         Err(error) => unsaid(error),

@@ -236,7 +236,7 @@ fn unavailable(why: &Unavailable, room: &str) -> Failure {
     let missing = if let ApiError::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
     match missing {
         Some(Missing::AudioRoom) if why.ours => {
-            Failure { hints: vec![format!("you are its host: nest restart {room} --check")], ..failure }
+            Failure { hints: vec![format!("you are its host: nest restart {room}")], ..failure }
         }
         Some(Missing::Record) if why.ours => failure,
         Some(Missing::Endpoint | Missing::Unsaid) => failure,
