@@ -153,6 +153,14 @@ fn quiet_leaves_the_exit_code() {
     assert!(output.stderr.contains("nest token ROOM"), "{output:?}");
 }
 
+#[test]
+fn a_record_that_did_not_answer_is_told() {
+    let mock = mock(&["no-answer@info"]);
+    restart(&mock);
+    let status = Nest::new(&mock).args(["status", "demo", "--timeout", "1500ms"]).run().expect(0).stdout;
+    assert_eq!(status, "! demo · running · record: no answer within 1.5s · audio room\n");
+}
+
 /// What only looks leaves an empty nest its half hour; what joins says when it closes, and it does.
 #[test]
 fn looking_does_not_shorten_the_life_of_an_empty_nest() {

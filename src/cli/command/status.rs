@@ -93,9 +93,7 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         NestState::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
         NestState::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
             .hint("to reopen it, publish its event again from the web app"),
-        NestState::Inactive => {
-            new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room}"))
-        }
+        NestState::Inactive => new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room}")),
         NestState::Gone => errors::gone(room),
         NestState::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: nest restart {room}")),
@@ -116,7 +114,7 @@ fn starts(event: &Event) -> Option<i64> {
 fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
     let event_over = standing.event.as_ref().is_some_and(|event| event.over);
     let (mark, word) = match standing.state {
-        NestState::Running if event_over || standing.record == Some(false) => (Status::Warned, paint.warn("running")),
+        NestState::Running if event_over || standing.record != Some(true) => (Status::Warned, paint.warn("running")),
         NestState::Running => (Status::Passed, paint.good("running")),
         NestState::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
         NestState::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
@@ -137,6 +135,9 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
         Some(since) => format!("record{since}"),
         None => "record".into(),
     }));
+    // A record that did not answer is not the same as one that is not told.
+    let unanswered = standing.troubles.iter().find(|trouble| trouble.starts_with("record: "));
+    parts.extend(unanswered.map(|trouble| clean(trouble)));
     parts.extend(standing.audio_room.map(|there| if there { "audio room" } else { "no audio room" }.to_owned()));
     parts.extend(standing.participants.map(people));
     parts.extend(standing.present.map(|present| format!("{present} present on Nostr")));
