@@ -351,6 +351,8 @@ fn media(seen: &Findings<'_>) -> Judged {
             Transport::Relay if wanted.is_some() && found.seen.relays.is_empty() => Status::Passed,
             Transport::Tcp | Transport::Relay => Status::Warned,
         },
+        // What was asked for and is not there is no way in.
+        Err(AudioFailure::NoRelay) if wanted == Some(Transport::Relay) => Status::Failed,
         Err(AudioFailure::NotBuilt | AudioFailure::NoMedia | AudioFailure::NoRelay | AudioFailure::OutOfTime(_)) => {
             Status::NotChecked
         }

@@ -90,8 +90,8 @@ async fn each_way_can_be_forced() {
     assert!(report.media.as_ref().unwrap().remote.ends_with(&format!(":{}", server.tcp)));
 
     let report = tried(&server, Some(Transport::Relay)).await;
-    assert_eq!(report.verdict, Verdict::Joinable);
-    told(&report, "media", Status::NotChecked, "The media server advertises no TURN server");
+    assert_eq!(report.verdict, Verdict::Unhealthy);
+    told(&report, "media", Status::Failed, "The media server advertises no TURN server");
     assert_eq!(server.settled("demo", 0).await, 0);
 }
 
