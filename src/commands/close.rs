@@ -1,7 +1,6 @@
 //! `nest close`: ends a nest, in the API and in the words of its own event.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -14,9 +13,6 @@ use crate::key::HostKey;
 use crate::relay;
 use crate::reporter::{Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
-
-/// What asking further may take after a failure.
-const FOLLOW_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// A nest that is over.
 #[derive(Clone, Debug, Serialize)]
@@ -123,11 +119,7 @@ async fn delete(
             let runs = presence(job.probe(api).guest(&room.id).await.result)?;
             if runs { Err(Error::StillRuns) } else { Ok(false) }
         }
-        Err(ApiError::Forbidden { .. }) => {
-            let info = job.probe(api).within(FOLLOW_UP_LIMIT).info(&room.id).await.result.ok();
-            let host = info.and_then(|info| nostr::PublicKey::from_hex(&info.host).ok());
-            Err(Error::NotHost { you: key.public_key(), host, asked: true })
-        }
+        Err(ApiError::Forbidden { .. }) => Err(job.not_host(api, &room.id, key.public_key()).await),
         Err(error) => Err(error.into()),
     }
 }

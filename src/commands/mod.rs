@@ -40,6 +40,9 @@ use crate::reporter::{NonInteractive, Reporter, RoomReporter, Stage};
 pub use crate::reporter::{Progress, Warning};
 use crate::room::{RoomId, RoomRef};
 
+/// What asking further may take after a failure.
+const FOLLOW_UP_LIMIT: Duration = Duration::from_secs(2);
+
 /// What `/info` may take when a person is waiting for the question.
 const QUESTION_LIMIT: Duration = Duration::from_secs(1);
 
@@ -159,6 +162,13 @@ impl<'a> Job<'a> {
 
     fn probe<'b>(&'b self, api: &'b ApiUrl) -> Probe<'b> {
         Probe::new(&self.client, api, self.reporter)
+    }
+
+    /// What a 403 to this key means: the record says whose nest it is.
+    async fn not_host(&self, api: &ApiUrl, id: &RoomId, you: PublicKey) -> Error {
+        let info = self.probe(api).within(FOLLOW_UP_LIMIT).info(id).await.result.ok();
+        let host = info.and_then(|info| PublicKey::from_hex(&info.host).ok());
+        Error::NotHost { you, host, asked: true }
     }
 
     /// How many people are in a nest, for the question whether to throw them out; a person waits for it.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::endpoint::Candidate;
 use super::offset::Offset;
-use super::validate::{self, Answer};
+use super::validate::{self, MediaAnswer};
 use crate::clock::Clock;
 use crate::secret::{Secret, excerpt};
 
@@ -62,7 +62,7 @@ pub async fn update_metadata(
         .bearer_auth(token.expose())
         .body(request.encode_to_vec());
     let sent = tokio::time::timeout(limit, validate::fetch(request, Clock::default())).await;
-    let Answer { status, body, clock } =
+    let MediaAnswer { status, body, clock } =
         sent.map_err(|_| RoomServiceError::TimedOut(limit))?.map_err(RoomServiceError::Unreachable)?;
     let unknown = RoomServiceError::Unknown(status.as_u16());
     if status == StatusCode::OK {

@@ -110,7 +110,7 @@ pub async fn ask(
 
 async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {
     let started = Instant::now();
-    let Answer { status, body, clock } = fetch(http.get(url), clock).await.map_err(ValidateError::Unreachable)?;
+    let MediaAnswer { status, body, clock } = fetch(http.get(url), clock).await.map_err(ValidateError::Unreachable)?;
     let body = String::from_utf8_lossy(&body);
     let no_livekit = ValidateError::NotLiveKit(status.as_u16());
     let verdict = match status {
@@ -122,7 +122,7 @@ async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateA
 }
 
 /// An answer of a media server.
-pub(super) struct Answer {
+pub(super) struct MediaAnswer {
     pub status: StatusCode,
     /// Not more of it than is to be believed.
     pub body: Vec<u8>,
@@ -131,7 +131,7 @@ pub(super) struct Answer {
 }
 
 /// Sends a request to a media server; an error never holds the URL, in which a token may be.
-pub(super) async fn fetch(request: reqwest::RequestBuilder, clock: Clock) -> Result<Answer, String> {
+pub(super) async fn fetch(request: reqwest::RequestBuilder, clock: Clock) -> Result<MediaAnswer, String> {
     let sent_ms = clock.now_ms();
     let mut response = request.send().await.map_err(unreachable)?;
     let received_ms = clock.now_ms();
@@ -146,7 +146,7 @@ pub(super) async fn fetch(request: reqwest::RequestBuilder, clock: Clock) -> Res
         }
     }
     let clock = date.map(|date| Offset::from_reading(date, 1000, sent_ms, received_ms));
-    Ok(Answer { status, body, clock })
+    Ok(MediaAnswer { status, body, clock })
 }
 
 /// The error without the URL, which holds the token.

@@ -137,7 +137,7 @@ impl Relay {
                     let Some(said) = said.transpose()? else { return Ok(()) };
                     // Pings are answered by the library.
                     let Message::Text(text) = said else { continue };
-                    let Answer { events, last } = connection.answer(self, &text);
+                    let RelayAnswer { events, last } = connection.answer(self, &text);
                     for (id, event) in &events {
                         send(socket, &told(id, event)).await?;
                     }
@@ -172,19 +172,19 @@ impl Stored {
 }
 
 /// What is said to a message of a client: events, each for a subscription, and what comes after them.
-struct Answer {
+struct RelayAnswer {
     events: Vec<(SubscriptionId, Arc<Event>)>,
     last: Option<RelayMessage<'static>>,
 }
 
-impl From<RelayMessage<'static>> for Answer {
+impl From<RelayMessage<'static>> for RelayAnswer {
     fn from(message: RelayMessage<'static>) -> Self {
         Self { events: Vec::new(), last: Some(message) }
     }
 }
 
 impl Connection {
-    fn answer(&mut self, relay: &Relay, text: &str) -> Answer {
+    fn answer(&mut self, relay: &Relay, text: &str) -> RelayAnswer {
         let Ok(message) = ClientMessage::from_json(text) else {
             return RelayMessage::notice("invalid: this is no message of NIP-01").into();
         };
@@ -215,11 +215,11 @@ impl Connection {
                 let filters: Vec<_> = filters.into_iter().map(Cow::into_owned).collect();
                 let events = relay.stored(&filters).into_iter().map(|event| (id.clone(), event)).collect();
                 self.subscriptions.insert(id.clone(), filters);
-                Answer { events, last: Some(RelayMessage::eose(id)) }
+                RelayAnswer { events, last: Some(RelayMessage::eose(id)) }
             }
             ClientMessage::Close(id) => {
                 self.subscriptions.remove(&id);
-                Answer { events: Vec::new(), last: None }
+                RelayAnswer { events: Vec::new(), last: None }
             }
             _ => RelayMessage::notice("unsupported: only what NIP-01 and NIP-42 have").into(),
         }

@@ -2,6 +2,7 @@
 
 use nostr_nests::server::Mock;
 use nostr_sdk::Keys;
+use nostr_sdk::nips::nip19::ToBech32 as _;
 
 use crate::support::nest::{Nest, mock, parse};
 use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, now, outbox, remember, tags_without, value};
@@ -176,4 +177,14 @@ fn its_errors_speak_of_closing() {
         assert!(error["hints"][0].as_str().unwrap().contains("nest close "), "{error}");
         assert!(!error.to_string().contains("restart"), "{error}");
     }
+}
+
+#[test]
+fn after_a_403_the_host_is_named() {
+    let mock = mock(&[]);
+    let stranger = Keys::generate().secret_key().to_secret_hex();
+    let nest = Nest::new(&mock).env("NEST_KEY", stranger).env("NEST_RELAYS", mock.relay());
+    let refused = nest.args(["close", "demo", "--yes"]).run().expect(5).stderr;
+    assert!(refused.contains(&mock.host().public_key().to_bech32().unwrap()), "{refused}");
+    assert!(mock.record("demo").is_some());
 }

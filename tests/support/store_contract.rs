@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use nostr_nests::server::store::{LEASE_TTL, LeaseAnswer, Record, RestartAnswer, RoomStore, Signature, SignatureUse};
+use nostr_nests::server::store::{
+    LEASE_TTL, LeaseAnswer, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature,
+};
 use serde_json::{Map, json};
 
 fn record(id: &str) -> Record {
@@ -180,8 +182,8 @@ async fn deleting(store: &dyn RoomStore) {
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const ELSEWHERE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
 
-fn signature(id: &str, from: IpAddr) -> Signature<'_> {
-    Signature { id, from }
+fn signature(id: &str, from: IpAddr) -> UsedSignature<'_> {
+    UsedSignature { id, from }
 }
 
 async fn uses(store: &dyn RoomStore) {

@@ -22,7 +22,7 @@ use crate::api::{ApiError, ApiUrl, Probe, RoomId, SignedClient, SignedReply, Tra
 use crate::clock::{self, Clock};
 use crate::commands::publish::publish;
 use crate::commands::target::{Target, has_audio_room};
-use crate::commands::{Error, Job, Stop, check, token};
+use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, Stop, check, token};
 use crate::key::HostKey;
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{Offset, Verdict, token as jwt, validate};
@@ -34,9 +34,6 @@ use crate::secret::{MASK, Secret, scrub};
 
 /// The longest that a restart waits for another one of the same room.
 const LOCK_WAIT: Duration = Duration::from_mins(5);
-
-/// What asking further may take after a failure.
-const FOLLOW_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// The restart of one room.
 pub(super) struct RoomRestart<'a> {
@@ -204,9 +201,7 @@ impl RoomRestart<'_> {
                 Ok(Restarted { attempts, ..self.with_token(ready, token, Evidence::Seen) })
             }
             ApiError::Forbidden { .. } => {
-                let info = probe.within(FOLLOW_UP_LIMIT).info(&self.room.id).await.result.ok();
-                let host = info.and_then(|info| nostr::PublicKey::from_hex(&info.host).ok());
-                Err(Error::NotHost { you: ready.key.public_key(), host, asked: true })
+                Err(self.job.not_host(&ready.target.api, &self.room.id, ready.key.public_key()).await)
             }
             source @ ApiError::Server { status: 500.., .. } => {
                 let signs = server_signs(self.job, &ready.target.api, &self.room.id).await;

@@ -29,7 +29,7 @@ use super::answer::HttpAnswer;
 use super::http::{ClientIp, ConnectionDropped, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
-use super::store::{self, Record, RestartAnswer, RoomStore, Signature, SignatureUse};
+use super::store::{self, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature};
 use super::token::RoomConfig;
 use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{API_PATH, Create, Info, Permissions, Session, TokenAnswer};
@@ -202,9 +202,9 @@ impl ApiRequest {
     }
 
     /// The signature with this id, used by this client.
-    fn signature<'a>(&self, id: &'a str) -> Signature<'a> {
+    fn signature<'a>(&self, id: &'a str) -> UsedSignature<'a> {
         let ClientIp(from) = *self.head.extensions.get().expect("the front says whose request it is");
-        Signature { id, from }
+        UsedSignature { id, from }
     }
 
     /// Who has signed the request, and the id of the signature, which may have been used before.

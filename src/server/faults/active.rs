@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::server::answer::{BodyDelivery, Content, HttpAnswer};
 use crate::server::http::ConnectionDropped;
 use crate::server::media::{self, MediaServer};
-use crate::server::store::{LeaseAnswer, Record, RoomStore, Signature, SignatureUse};
+use crate::server::store::{LeaseAnswer, Record, RoomStore, SignatureUse, UsedSignature};
 use crate::server::token::Issuer;
 use crate::server::{BackendError, lock, random_text, random_uuid};
 
@@ -211,7 +211,7 @@ impl RoomStore for FaultyStore {
         self.store.delete(id, lease).await
     }
 
-    async fn first_use(&self, signature: Signature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
+    async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
         self.store.first_use(signature, memory).await
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore, Signature, SignatureUse};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore, SignatureUse, UsedSignature};
 use crate::server::lock;
 
 /// How many used signatures are remembered at most.
@@ -149,7 +149,7 @@ impl RoomStore for Memory {
         Ok(held)
     }
 
-    async fn first_use(&self, signature: Signature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
+    async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
         let mut contents = self.lock();
         let now = Instant::now();
         if contents.used.len() >= USED_LEN {

@@ -20,7 +20,9 @@ use ::redis::{
 };
 use async_trait::async_trait;
 
-use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore, Signature, SignatureUse};
+use super::{
+    BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature,
+};
 use crate::secret::Secret;
 
 const LIMIT: Duration = Duration::from_millis(500);
@@ -209,12 +211,12 @@ fn record_key(id: &str) -> String {
     format!("nest:{id}")
 }
 
-fn used_key(signature: Signature<'_>) -> String {
+fn used_key(signature: UsedSignature<'_>) -> String {
     format!("nest-serve:used:{}", signature.id)
 }
 
 /// What scripts are told about the use of a signature, which is to be remembered for some seconds.
-fn use_args(signature: Signature<'_>, memory: Duration) -> [String; 2] {
+fn use_args(signature: UsedSignature<'_>, memory: Duration) -> [String; 2] {
     [signature.from.to_string(), memory.as_secs().max(1).to_string()]
 }
 
@@ -273,7 +275,7 @@ impl RoomStore for Redis {
         &self,
         id: &str,
         host: &str,
-        signature: Signature<'_>,
+        signature: UsedSignature<'_>,
         memory: Duration,
     ) -> Result<RestartAnswer, BackendError> {
         let [lease, leases, record] = lease_keys(id);
@@ -326,7 +328,7 @@ impl RoomStore for Redis {
         self.run(&DELETE, &lease_keys(id), &[&lease.to_string()]).await
     }
 
-    async fn first_use(&self, signature: Signature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
+    async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
         let [from, memory] = use_args(signature, memory);
         let first: Option<String> = self.run(&USE, &[used_key(signature)], &[&from, &memory]).await?;
         Ok(SignatureUse::of(first.as_deref(), signature))
