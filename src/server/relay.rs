@@ -2,7 +2,7 @@
 //! of NIP-42.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ pub(super) struct Relay {
 
 #[derive(Default)]
 struct Stored {
-    /// In the order in which they came.
-    events: VecDeque<Arc<Event>>,
+    /// Events sort themselves as NIP-01 has them: the newest first, of two in one second that with the lower id.
+    events: BTreeSet<Arc<Event>>,
     /// Of all of them, as JSON.
     bytes: usize,
 }
@@ -75,25 +75,25 @@ impl Relay {
             return Err((false, "invalid: it has expired"));
         }
         let mut stored = lock(&self.stored);
-        if stored.events.iter().any(|known| known.id == event.id) {
+        if stored.events.contains(&event) {
             return Err((true, "duplicate: it is here already"));
         }
         if let Some(place) = place(&event) {
-            let newer = |known: &Event| (known.created_at, event.id) > (event.created_at, known.id);
-            let mut versions = stored.events.iter().filter(|known| self::place(known) == Some(place));
-            if versions.any(|known| newer(known)) {
-                return Err((false, "replaced: a newer one is here"));
+            let version = stored.events.iter().find(|known| self::place(known) == Some(place)).cloned();
+            match version {
+                Some(newer) if *newer < event => return Err((false, "replaced: a newer one is here")),
+                Some(older) => stored.remove(&older),
+                None => {}
             }
-            stored.remove(|known| self::place(known) == Some(place));
         }
         let event = Arc::new(event);
         if !event.kind.is_ephemeral() {
             stored.bytes += size(&event);
-            stored.events.push_back(event.clone());
+            stored.events.insert(event.clone());
             while stored.bytes > EVENTS_MAX
-                && let Some(oldest) = stored.events.pop_front()
+                && let Some(oldest) = stored.events.last().cloned()
             {
-                stored.bytes -= size(&oldest);
+                stored.remove(&oldest);
             }
         }
         // Nobody may be connected.
@@ -101,20 +101,14 @@ impl Relay {
         Ok(())
     }
 
-    /// The events that a filter asks for, the newest first.
+    /// The events that one of the filters asks for, each once.
     fn stored(&self, filters: &[Filter]) -> Vec<Arc<Event>> {
         let stored = lock(&self.stored);
-        let newest_first = |a: &&Arc<Event>, b: &&Arc<Event>| b.created_at.cmp(&a.created_at).then(a.id.cmp(&b.id));
-        let mut found: Vec<&Arc<Event>> = Vec::new();
-        for filter in filters {
-            let mut fit: Vec<_> = stored.events.iter().filter(|event| fits(filter, event)).collect();
-            fit.sort_by(newest_first);
-            fit.truncate(filter.limit.unwrap_or(usize::MAX));
-            found.extend(fit);
-        }
-        found.sort_by(newest_first);
-        found.dedup_by_key(|event| event.id);
-        found.into_iter().cloned().collect()
+        let asked_for = |filter: &Filter| {
+            let fit = stored.events.iter().filter(|event| fits(filter, event));
+            fit.take(filter.limit.unwrap_or(usize::MAX)).cloned().collect::<Vec<_>>()
+        };
+        filters.iter().flat_map(asked_for).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Serves a client until it goes; `asks` who it is before it serves it.
@@ -161,13 +155,10 @@ impl Relay {
 }
 
 impl Stored {
-    fn remove(&mut self, which: impl Fn(&Event) -> bool) {
-        let Self { events, bytes } = self;
-        events.retain(|event| {
-            let kept = !which(event);
-            *bytes -= if kept { 0 } else { size(event) };
-            kept
-        });
+    fn remove(&mut self, event: &Arc<Event>) {
+        if self.events.remove(event) {
+            self.bytes -= size(event);
+        }
     }
 }
 
