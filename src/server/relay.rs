@@ -52,8 +52,10 @@ struct Stored {
     bytes: usize,
 }
 
-/// What a connection has said so far.
-struct Connection {
+/// A client, and what it has said so far.
+struct Connection<'a> {
+    relay: &'a Relay,
+    socket: ServerSocket,
     subscriptions: HashMap<SubscriptionId, Vec<Filter>>,
     /// Until it is answered, nothing else is.
     challenge: Option<String>,
@@ -112,45 +114,12 @@ impl Relay {
     }
 
     /// Serves a client until it goes; `asks` who it is before it serves it.
-    pub(super) async fn serve(&self, mut socket: ServerSocket, asks: bool) {
-        // An error is a client that has gone, or that sends more than is read.
-        let _ = self.converse(&mut socket, asks).await;
-        let _ = socket.close(None).await;
-    }
-
-    async fn converse(&self, socket: &mut ServerSocket, asks: bool) -> Result<(), WebSocketError> {
-        let mut new = self.new.subscribe();
+    pub(super) async fn serve(&self, socket: ServerSocket, asks: bool) {
         let challenge = asks.then(|| random_text(24));
-        let mut connection = Connection { subscriptions: HashMap::new(), challenge };
-        if let Some(challenge) = &connection.challenge {
-            send(socket, &RelayMessage::auth(challenge)).await?;
-        }
-        loop {
-            tokio::select! {
-                said = socket.next() => {
-                    let Some(said) = said.transpose()? else { return Ok(()) };
-                    // Pings are answered by the library.
-                    let Message::Text(text) = said else { continue };
-                    let RelayAnswer { events, last } = connection.answer(self, &text);
-                    for (id, event) in &events {
-                        send(socket, &told(id, event)).await?;
-                    }
-                    if let Some(last) = last {
-                        send(socket, &last).await?;
-                    }
-                }
-                event = new.recv() => match event {
-                    Ok(event) => {
-                        for (id, filters) in &connection.subscriptions {
-                            if filters.iter().any(|filter| fits(filter, &event)) {
-                                send(socket, &told(id, &event)).await?;
-                            }
-                        }
-                    }
-                    Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
-                },
-            }
-        }
+        let mut connection = Connection { relay: self, socket, subscriptions: HashMap::new(), challenge };
+        // An error is a client that has gone, or that sends more than is read.
+        let _ = connection.converse().await;
+        let _ = connection.socket.close(None).await;
     }
 }
 
@@ -162,58 +131,76 @@ impl Stored {
     }
 }
 
-/// What is said to a message of a client: events, each for a subscription, and what comes after them.
-struct RelayAnswer {
-    events: Vec<(SubscriptionId, Arc<Event>)>,
-    last: Option<RelayMessage<'static>>,
-}
-
-impl From<RelayMessage<'static>> for RelayAnswer {
-    fn from(message: RelayMessage<'static>) -> Self {
-        Self { events: Vec::new(), last: Some(message) }
+impl Connection<'_> {
+    async fn converse(&mut self) -> Result<(), WebSocketError> {
+        let mut new = self.relay.new.subscribe();
+        if let Some(challenge) = &self.challenge {
+            send(&mut self.socket, &RelayMessage::auth(challenge)).await?;
+        }
+        loop {
+            tokio::select! {
+                said = self.socket.next() => {
+                    let Some(said) = said.transpose()? else { return Ok(()) };
+                    // Pings are answered by the library.
+                    let Message::Text(text) = said else { continue };
+                    if let Some(answer) = self.answer(&text).await? {
+                        send(&mut self.socket, &answer).await?;
+                    }
+                }
+                event = new.recv() => match event {
+                    Ok(event) => {
+                        for (id, filters) in &self.subscriptions {
+                            if filters.iter().any(|filter| fits(filter, &event)) {
+                                send(&mut self.socket, &told(id, &event)).await?;
+                            }
+                        }
+                    }
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
+                },
+            }
+        }
     }
-}
 
-impl Connection {
-    fn answer(&mut self, relay: &Relay, text: &str) -> RelayAnswer {
+    /// What is said to a message of the client; events that it asks for are sent before that.
+    async fn answer(&mut self, text: &str) -> Result<Option<RelayMessage<'static>>, WebSocketError> {
         let Ok(message) = ClientMessage::from_json(text) else {
-            return RelayMessage::notice("invalid: this is no message of NIP-01").into();
+            return Ok(Some(RelayMessage::notice("invalid: this is no message of NIP-01")));
         };
-        match message {
+        Ok(Some(match message {
             ClientMessage::Auth(event) => {
-                let genuine = |challenge: &String| is_valid_auth_event(&event, &relay.url, challenge);
+                let genuine = |challenge: &String| is_valid_auth_event(&event, &self.relay.url, challenge);
                 let known = event.verify().is_ok() && self.challenge.take_if(|challenge| genuine(challenge)).is_some();
                 let words = if known { "" } else { "invalid: this does not answer the challenge" };
-                RelayMessage::ok(event.id, known, words).into()
+                RelayMessage::ok(event.id, known, words)
             }
-            ClientMessage::Event(event) if self.challenge.is_some() => {
-                RelayMessage::ok(event.id, false, AUTH_REQUIRED).into()
-            }
+            ClientMessage::Event(event) if self.challenge.is_some() => RelayMessage::ok(event.id, false, AUTH_REQUIRED),
             ClientMessage::Event(event) => {
-                let (id, taken) = (event.id, relay.take(event.into_owned()));
+                let (id, taken) = (event.id, self.relay.take(event.into_owned()));
                 let (success, words) = taken.err().unwrap_or((true, ""));
-                RelayMessage::ok(id, success, words).into()
+                RelayMessage::ok(id, success, words)
             }
             ClientMessage::Req { subscription_id, .. } if self.challenge.is_some() => {
-                RelayMessage::closed(subscription_id.into_owned(), AUTH_REQUIRED).into()
+                RelayMessage::closed(subscription_id.into_owned(), AUTH_REQUIRED)
             }
             ClientMessage::Req { subscription_id, filters } => {
                 let id = subscription_id.into_owned();
                 let full = self.subscriptions.len() >= SUBSCRIPTIONS_MAX && !self.subscriptions.contains_key(&id);
                 if full || filters.len() > FILTERS_MAX {
-                    return RelayMessage::closed(id, "error: too many subscriptions or filters").into();
+                    return Ok(Some(RelayMessage::closed(id, "error: too many subscriptions or filters")));
                 }
                 let filters: Vec<_> = filters.into_iter().map(Cow::into_owned).collect();
-                let events = relay.stored(&filters).into_iter().map(|event| (id.clone(), event)).collect();
+                for event in self.relay.stored(&filters) {
+                    send(&mut self.socket, &told(&id, &event)).await?;
+                }
                 self.subscriptions.insert(id.clone(), filters);
-                RelayAnswer { events, last: Some(RelayMessage::eose(id)) }
+                RelayMessage::eose(id)
             }
             ClientMessage::Close(id) => {
                 self.subscriptions.remove(&id);
-                RelayAnswer { events: Vec::new(), last: None }
+                return Ok(None);
             }
-            _ => RelayMessage::notice("unsupported: only what NIP-01 and NIP-42 have").into(),
-        }
+            _ => RelayMessage::notice("unsupported: only what NIP-01 and NIP-42 have"),
+        }))
     }
 }
 
