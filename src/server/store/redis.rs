@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{
     AsyncCommands as _, Client, FromRedisValue, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script,
-    io::tcp::TcpSettings,
+    ToRedisArgs, io::tcp::TcpSettings,
 };
 use async_trait::async_trait;
 
 use super::{
     BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature,
 };
+use crate::clock::millis;
 use crate::secret::Secret;
 
 const LIMIT: Duration = Duration::from_millis(500);
@@ -181,7 +182,7 @@ impl Redis {
             .set_pipeline_buffer_size(1024);
         Ok(Self {
             connection: ConnectionManager::new_lazy_with_config(client, reconnecting).map_err(wrong)?,
-            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            ttl_ms: millis(ttl),
         })
     }
 
@@ -189,10 +190,13 @@ impl Redis {
         bounded(self.connection.clone().get(record_key(id))).await
     }
 
-    async fn run<T: FromRedisValue>(&self, script: &Script, keys: &[String], args: &[&str]) -> Result<T, BackendError> {
-        let mut call = script.key(keys);
-        call.arg(args);
-        bounded(call.invoke_async(&mut self.connection.clone())).await
+    async fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: impl ToRedisArgs,
+    ) -> Result<T, BackendError> {
+        bounded(script.key(keys).arg(args).invoke_async(&mut self.connection.clone())).await
     }
 }
 
@@ -216,8 +220,8 @@ fn used_key(signature: UsedSignature<'_>) -> String {
 }
 
 /// What scripts are told about the use of a signature, which is to be remembered for some seconds.
-fn use_args(signature: UsedSignature<'_>, memory: Duration) -> [String; 2] {
-    [signature.from.to_string(), memory.as_secs().max(1).to_string()]
+fn use_args(signature: UsedSignature<'_>, memory: Duration) -> (String, u64) {
+    (signature.from.to_string(), memory.as_secs().max(1))
 }
 
 fn lease_answer(answer: u8, lease: u64) -> LeaseAnswer {
@@ -257,17 +261,16 @@ impl RoomStore for Redis {
         if read(&text)? != *old {
             return Ok(false);
         }
-        let args = [&text, &*write(new)?, &self.ttl_ms.to_string()];
-        self.run(&REPLACE, &[record_key(&old.id)], &args).await
+        self.run(&REPLACE, &[record_key(&old.id)], (&text, write(new)?, self.ttl_ms)).await
     }
 
     async fn renew(&self, id: &str) -> Result<(), BackendError> {
-        self.run(&RENEW, &[record_key(id)], &[&self.ttl_ms.to_string()]).await
+        self.run(&RENEW, &[record_key(id)], self.ttl_ms).await
     }
 
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
-        let (waited_for, ttl) = (waited_for.unwrap_or(0).to_string(), LEASE_TTL.as_millis().to_string());
-        let (answer, lease) = self.run(&ACQUIRE, &lease_keys(id)[..2], &[&waited_for, &ttl]).await?;
+        let args = (waited_for.unwrap_or(0), millis(LEASE_TTL));
+        let (answer, lease) = self.run(&ACQUIRE, &lease_keys(id)[..2], args).await?;
         Ok(lease_answer(answer, lease))
     }
 
@@ -280,10 +283,9 @@ impl RoomStore for Redis {
     ) -> Result<RestartAnswer, BackendError> {
         let [lease, leases, record] = lease_keys(id);
         let keys = [lease, leases, record, used_key(signature)];
-        let (ttl, [from, memory]) = (LEASE_TTL.as_millis().to_string(), use_args(signature, memory));
-        let args = [host, &ttl, &from, &memory];
+        let args = (host, millis(LEASE_TTL), use_args(signature, memory));
         let asked = Instant::now();
-        let (answer, lease, text): (u8, u64, Option<String>) = self.run(&BEGIN, &keys, &args).await?;
+        let (answer, lease, text): (u8, u64, Option<String>) = self.run(&BEGIN, &keys, args).await?;
         if answer == 4 {
             return Ok(RestartAnswer::Replayed);
         }
@@ -304,13 +306,13 @@ impl RoomStore for Redis {
     }
 
     async fn finish_restart(&self, lease: u64, before: &Record, restarted: &Record) -> Result<bool, BackendError> {
-        let (keys, lease, ttl) = (lease_keys(&restarted.id), lease.to_string(), self.ttl_ms.to_string());
+        let keys = lease_keys(&restarted.id);
         // What another implementation has written may look different: then the script hands it back.
         let mut text = Some(write(before)?);
         for _ in 0..ATTEMPTS {
             let new = write(&restarted.restarted(text.as_deref().map(read).transpose()?))?;
-            let args = [&*lease, text.as_deref().unwrap_or_default(), &new, &ttl];
-            match self.run(&FINISH, &keys, &args).await? {
+            let args = (lease, text.as_deref().unwrap_or_default(), new, self.ttl_ms);
+            match self.run(&FINISH, &keys, args).await? {
                 (0, _) => return Ok(false),
                 (1, _) => return Ok(true),
                 (_, current) => text = current,
@@ -320,17 +322,15 @@ impl RoomStore for Redis {
     }
 
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
-        let args = [&*lease.to_string(), if unfinished { "1" } else { "0" }];
-        self.run(&FAIL, &lease_keys(id)[..2], &args).await
+        self.run(&FAIL, &lease_keys(id)[..2], (lease, u8::from(unfinished))).await
     }
 
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
-        self.run(&DELETE, &lease_keys(id), &[&lease.to_string()]).await
+        self.run(&DELETE, &lease_keys(id), lease).await
     }
 
     async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
-        let [from, memory] = use_args(signature, memory);
-        let first: Option<String> = self.run(&USE, &[used_key(signature)], &[&from, &memory]).await?;
+        let first: Option<String> = self.run(&USE, &[used_key(signature)], use_args(signature, memory)).await?;
         Ok(SignatureUse::of(first.as_deref(), signature))
     }
 }
