@@ -11,6 +11,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use uuid::Uuid;
+
 mod answer;
 mod api;
 pub mod faults;
@@ -90,22 +92,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Random bytes. The operating system's source does not fail in practice.
-fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system has randomness");
-    bytes
-}
-
 /// Random capital letters and digits, as in LiveKit's SIDs.
 fn random_text(len: usize) -> String {
     const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
-    (0..len).map(|_| char::from(ALPHABET[usize::from(random_bytes::<1>()[0] & 31)])).collect()
+    let mut bytes = vec![0; len];
+    getrandom::fill(&mut bytes).expect("the operating system's source does not fail in practice");
+    bytes.into_iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect()
 }
 
 pub fn random_uuid() -> String {
-    let number = u128::from_be_bytes(random_bytes());
-    let number = (number & !(0xf << 76) & !(0b11 << 62)) | (4 << 76) | (0b10 << 62);
-    let hex = format!("{number:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    Uuid::new_v4().to_string()
 }
