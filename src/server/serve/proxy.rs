@@ -8,6 +8,8 @@ use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use crate::net::is_loopback;
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublicUrlError {
     #[error("{0:?} is no {1} URL")]
@@ -39,13 +41,7 @@ pub fn public_endpoint(text: &str, internal: bool) -> Result<Url, PublicUrlError
 
 /// An endpoint as answers carry it: clients take `wss+livekit://` for `ws://` on loopback.
 pub fn announced(endpoint: &Url) -> String {
-    let loopback = match endpoint.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    let scheme = if endpoint.scheme() == "wss" || loopback { "wss+livekit" } else { "ws+livekit" };
+    let scheme = if endpoint.scheme() == "wss" || is_loopback(endpoint) { "wss+livekit" } else { "ws+livekit" };
     format!("{scheme}{}", endpoint.as_str()[endpoint.scheme().len()..].trim_end_matches('/'))
 }
 
