@@ -8,15 +8,14 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::http::{Note, RateAllowance};
 use crate::api::wire::Failure;
-use crate::clock::{Clock, http_date};
 
 /// When to come back after an outage, in seconds.
 pub(super) const RETRY_S: u64 = 2;
@@ -45,15 +44,13 @@ pub(super) enum BodyDelivery {
 #[derive(Clone, Debug, Default)]
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
-    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(super) headers: HeaderMap,
     pub(super) content: Content,
     pub(super) delivery: BodyDelivery,
     /// For the access log: what was done, or why it was not.
     pub(super) note: String,
-    /// What the key that has signed the request may still ask for.
-    pub(super) key_budget: Option<RateAllowance>,
-    /// What the `Date` header is taken from; a fault may have set it wrong.
-    pub(super) clock: Clock,
+    /// What the client may still ask for.
+    pub(super) budget: Option<RateAllowance>,
 }
 
 impl HttpAnswer {
@@ -74,8 +71,8 @@ impl HttpAnswer {
         Self { content: Content::Text(kind, text.into()), ..Self::empty(status) }
     }
 
-    pub(super) fn header(mut self, name: HeaderName, value: impl std::fmt::Display) -> Self {
-        self.headers.push((name, value.to_string()));
+    pub(super) fn header(mut self, name: HeaderName, text: impl std::fmt::Display) -> Self {
+        self.headers.append(name, value(&text.to_string()));
         self
     }
 
@@ -90,12 +87,12 @@ impl HttpAnswer {
 
     pub(super) fn too_many(budget: RateAllowance) -> Self {
         let answer = Self::error(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later");
-        answer.header(RETRY_AFTER, budget.reset_s).note("rate limit")
+        answer.header(RETRY_AFTER, budget.reset_s).with_budget(Some(budget)).note("rate limit")
     }
 
+    /// Tells what the client may still ask for; of several budgets, the one that leaves less.
     pub(super) fn with_budget(mut self, budget: Option<RateAllowance>) -> Self {
-        let headers = budget.into_iter().flat_map(RateAllowance::headers);
-        self.headers.extend(headers.map(|(name, value)| (HeaderName::from_static(name), value)));
+        self.budget = budget.map(|budget| budget.tighter(self.budget)).or(self.budget);
         self
     }
 
@@ -136,17 +133,17 @@ impl IntoResponse for HttpAnswer {
         let length = if let BodyDelivery::Huge(length) = self.delivery { length } else { bytes.len() as u64 };
         let mut response = Response::new(deliver(bytes, self.delivery));
         *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
         response.extensions_mut().insert(Note(self.note));
         let headers = response.headers_mut();
-        headers.insert(DATE, value(&http_date(self.clock.now_ms())));
         if let Some(kind) = kind {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         if !matches!(self.status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
-        for (name, text) in self.headers {
-            headers.append(name, value(&text));
+        for (name, text) in self.budget.into_iter().flat_map(RateAllowance::headers) {
+            headers.insert(name, value(&text));
         }
         response
     }

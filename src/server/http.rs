@@ -72,6 +72,8 @@ pub(super) struct HttpLimits {
     pub(super) body: usize,
     /// How long a head or a body may take to arrive, an answer to be read on, and how long an idle connection stays.
     pub(super) arrival: Duration,
+    /// How long it may take to carry a request out, whatever it waits for.
+    pub(super) request: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub(super) trusted: Vec<IpNet>,
 }
@@ -101,15 +103,17 @@ impl HttpFront {
         tasks.spawn(task);
     }
 
-    /// Carries something out even if the client goes away: half a restart helps nobody. `None`: it panicked or ended.
-    pub(super) async fn carry_out<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
+    /// Carries something out even if the client goes away: half a restart helps nobody.
+    pub(super) async fn carry_out(&self, work: impl Future<Output = HttpAnswer> + Send + 'static) -> HttpAnswer {
         let (sender, result) = oneshot::channel();
+        let work = tokio::time::timeout(self.limits.request, work);
         // Nobody may be waiting any more.
         self.spawn(async move { drop(sender.send(work.await)) });
-        result.await.ok()
+        match result.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => HttpAnswer::unavailable().note("took too long"),
+            Err(_) => HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").note("panic"),
+        }
     }
 
     /// The whole body, or the answer that refuses it.
@@ -261,8 +265,7 @@ async fn refuse_connection(mut stream: TcpStream) {
 /// `None` when no upgrade was asked for.
 pub(super) fn upgrade_to_websocket(request: &mut Request) -> Option<(HttpAnswer, OnUpgrade)> {
     let (head, ()) = create_response_with_body(request, || ()).ok()?.into_parts();
-    let headers = head.headers.iter().map(|(name, value)| (name.clone(), value.to_str().unwrap_or_default().into()));
-    let answer = HttpAnswer { headers: headers.collect(), ..HttpAnswer::empty(head.status) };
+    let answer = HttpAnswer { headers: head.headers, ..HttpAnswer::empty(head.status) };
     Some((answer, hyper::upgrade::on(request)))
 }
 

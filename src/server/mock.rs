@@ -9,26 +9,27 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state, map_response_with_state};
 use axum::response::Response;
 use axum::routing::{any, get, post};
-use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, DATE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 use livekit_protocol::Room;
 use nostr::{Event, EventBuilder, Keys, Kind, RelayUrl, Tag};
+use serde_json::json;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::HttpAnswer;
-use super::api::{self, ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
+use super::api::{self, DEPARTURE_TIMEOUT_S, NestsApi};
 use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia, FaultyStore};
 use super::http::{ClientIp, ConnectionDropped, HttpFront, HttpLimits, Quota, RateLimiter, upgrade_to_websocket};
 use super::media::{self, Embedded, EmbeddedSettings, Livekit, LivekitConfig, MediaServer, embedded};
 use super::relay::Relay;
 use super::store::{Memory, Record};
-use super::token::{Claims, Issuer};
+use super::token::Issuer;
 use super::{ApiCall, BackendError, lock, random_text};
-use crate::clock::Clock;
+use crate::clock::{Clock, http_date, rfc3339};
 use crate::room::ROOM_KIND;
 use crate::secret::Secret;
 
@@ -128,7 +129,7 @@ impl Mock {
     }
 
     pub fn livekit(&self) -> &str {
-        self.service.media.url()
+        &self.service.livekit.url
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -180,8 +181,9 @@ impl Mock {
         self.service.embedded.as_ref().map(|media| media.identities(id)).unwrap_or_default()
     }
 
-    pub fn mint(&self, claims: &Claims) -> String {
-        self.service.media.issuer().mint(claims)
+    /// The key whose tokens the media server accepts.
+    pub fn issuer(&self) -> Issuer {
+        self.service.livekit.issuer()
     }
 
     pub fn media(&self) -> Arc<dyn MediaServer> {
@@ -222,6 +224,7 @@ const LIMITS: HttpLimits = HttpLimits {
     connections: Semaphore::MAX_PERMITS,
     body: 1024 * 1024,
     arrival: Duration::from_secs(3600),
+    request: Duration::from_secs(3600),
     trusted: Vec::new(),
 };
 
@@ -230,6 +233,7 @@ const RATE_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 struct MockService {
     faults: Faults,
+    livekit: LivekitConfig,
     media: Arc<dyn MediaServer>,
     /// The same media server, if it is the embedded one.
     embedded: Option<Arc<Embedded>>,
@@ -252,17 +256,19 @@ struct SeenRequests {
 impl MockService {
     fn new(address: SocketAddr, options: Options) -> io::Result<Arc<Self>> {
         let Options { faults, livekit, media, record_ttl, departure_timeout, public_origin } = options;
-        let (media, embedded): (Arc<dyn MediaServer>, _) = if let Some(config) = livekit {
-            let livekit = Livekit::new(config).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-            (Arc::new(livekit), None)
+        let (media, embedded, livekit): (Arc<dyn MediaServer>, _, _) = if let Some(config) = livekit {
+            let livekit = Livekit::new(config.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+            (Arc::new(livekit), None, config)
         } else {
-            let issuer = Issuer { key: "nest-mock".into(), secret: Secret::new(random_text(40)) };
-            let embedded = Embedded::new(format!("ws://{address}"), issuer, media);
-            (embedded.clone(), Some(embedded))
+            let secret = Secret::new(random_text(40));
+            let config = LivekitConfig { url: format!("ws://{address}"), key: "nest-mock".into(), secret };
+            let embedded = Embedded::new(config.issuer(), media);
+            (embedded.clone(), Some(embedded), config)
         };
         let relay = RelayUrl::parse(&format!("ws://{address}/relay")).map_err(io::Error::other)?;
         Ok(Arc::new(Self {
             faults: Faults(Mutex::new(faults)),
+            livekit,
             media,
             embedded,
             memory: Arc::new(Memory::new(record_ttl)),
@@ -277,16 +283,18 @@ impl MockService {
     }
 
     fn routes(self: Arc<Self>) -> Router {
-        let mut routes = api::routes(api)
-            .route("/health", get(health))
-            .route("/relay", any(relay))
+        let nowhere = async || HttpAnswer::no_endpoint();
+        let mut routes = api::routes(Self::api)
+            .route("/health", get(Self::health))
+            .route("/relay", any(Self::relay))
             .fallback(nowhere)
-            .method_not_allowed_fallback(nowhere);
+            .method_not_allowed_fallback(nowhere)
+            .layer(map_response_with_state(self.clone(), dated));
         for prefix in ["", "/livekit"] {
             routes = routes
-                .route(&format!("{prefix}/rtc"), any(signal))
-                .route(&format!("{prefix}/rtc/validate"), any(validate))
-                .route(&format!("{prefix}/twirp/livekit.RoomService/{{method}}"), post(room_service));
+                .route(&format!("{prefix}/rtc"), any(Self::media))
+                .route(&format!("{prefix}/rtc/validate"), any(Self::media))
+                .route(&format!("{prefix}/twirp/livekit.RoomService/{{method}}"), post(Self::media));
         }
         routes.layer(from_fn_with_state(self.clone(), note)).with_state(self)
     }
@@ -302,13 +310,14 @@ impl MockService {
 
     /// The media server as clients are told to dial it.
     fn endpoint(&self) -> String {
-        format!("wss+livekit://{}", self.media.url().trim_start_matches("ws://").trim_start_matches("wss://"))
+        format!("wss+livekit://{}", self.livekit.url.trim_start_matches("ws://").trim_start_matches("wss://"))
     }
 
     fn nests(&self, faults: &ActiveFaults) -> Arc<NestsApi> {
         Arc::new(NestsApi {
             store: Arc::new(FaultyStore::new(self.memory.clone(), faults.clone())),
             media: Arc::new(FaultyMedia::new(self.media.clone(), faults.clone())),
+            issuer: faults.issuer(self.livekit.issuer()),
             clock: self.faults.clock(),
             endpoint: self.endpoint(),
             departure_timeout_s: self.departure_timeout_s,
@@ -327,72 +336,71 @@ impl MockService {
         }
     }
 
-    async fn api(&self, call: ApiCall, id: String, request: Request) -> Answered {
+    async fn api(self: Arc<Self>, call: ApiCall, id: String, request: Request) -> Answered {
         let faults = self.faults.strike(call);
-        let (head, body) = request.into_parts();
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        if let Some(answer) = faults.before(path, head.headers.get(AUTHORIZATION))? {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        if let Some(answer) = faults.before(path, request.headers().get(AUTHORIZATION))? {
             return faults.after(answer).await;
         }
         let quota = self.faults.rate_limit().map(|limit| Quota { limit, window: RATE_WINDOW });
-        let budget = quota.zip(head.extensions.get()).map(|(quota, ClientIp(ip))| self.rate_limiter.count(quota, *ip));
+        let budget =
+            quota.zip(request.extensions().get()).map(|(quota, ClientIp(ip))| self.rate_limiter.count(quota, *ip));
         if let Some(budget) = budget.filter(|budget| budget.exceeded) {
             let text = "Too many requests from this IP, please try again later.";
             let answer = HttpAnswer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
             return Ok(answer.with_budget(Some(budget)).header(RETRY_AFTER, budget.reset_s));
         }
-        let body = match self.front.read_body(body).await {
-            Ok(body) => body,
-            Err(refused) => return Ok(*refused),
+        let answer = if call == ApiCall::Health {
+            self.healthy()
+        } else {
+            let origin = self.origin(request.headers());
+            self.nests(&faults).answer(&self.front, call, id, origin, request).await
         };
-        let (nests, origin) = (self.nests(&faults), self.origin(&head.headers));
-        let request = ApiRequest { nests, call, id, head, origin, body };
-        let answer = self.front.carry_out(request.answer()).await.ok_or(ConnectionDropped)?;
         faults.after(answer.with_budget(budget)).await
     }
 
+    /// Even when nothing behind it is, as upstream.
+    fn healthy(&self) -> HttpAnswer {
+        let health = json!({
+            "status": "healthy",
+            "timestamp": rfc3339(self.faults.clock().now_ms()),
+            "version": env!("CARGO_PKG_VERSION"),
+            "livekit": self.livekit.url,
+        });
+        HttpAnswer::json(StatusCode::OK, &health)
+    }
+
+    async fn health(State(service): Mocked, request: Request) -> Answered {
+        service.api(ApiCall::Health, String::new(), request).await
+    }
+
     /// The endpoints of the embedded media server.
-    async fn media(&self, asked: MediaCall, request: Request) -> Answered {
-        let Some(media) = &self.embedded else { return Ok(HttpAnswer::no_endpoint()) };
-        let faults = self.faults.strike(ApiCall::Signal);
+    async fn media(State(service): Mocked, request: Request) -> Answered {
+        let Some(media) = &service.embedded else { return Ok(HttpAnswer::no_endpoint()) };
+        let faults = service.faults.strike(ApiCall::Signal);
         if faults.media_down() {
             return Err(ConnectionDropped);
         }
-        let answer = match (faults.before(request.uri().path(), None)?, asked) {
-            (Some(answer), _) => answer,
-            (None, MediaCall::Join) => {
-                embedded::connect(&self.front, media.clone(), faults.text(embedded::VERSION), request)
-            }
-            (None, MediaCall::Validate) => embedded::validate(media, &request),
-            (None, MediaCall::RoomService(method)) => {
-                let (head, body) = request.into_parts();
-                match self.front.read_body(body).await {
-                    Ok(body) => embedded::room_service(media, &method, &head, &body),
-                    Err(refused) => *refused,
-                }
-            }
+        let answer = match faults.before(request.uri().path(), None)? {
+            Some(answer) => answer,
+            None => media.answer(&service.front, faults.text(embedded::VERSION), request).await,
         };
         faults.after(answer).await
     }
 
-    async fn relay(&self, mut request: Request) -> Answered {
-        let faults = self.faults.strike(ApiCall::Relay);
+    async fn relay(State(service): Mocked, mut request: Request) -> Answered {
+        let faults = service.faults.strike(ApiCall::Relay);
         let answer = match (faults.before(request.uri().path(), None)?, upgrade_to_websocket(&mut request)) {
             (Some(answer), _) => answer,
             (None, None) => HttpAnswer::error(StatusCode::UPGRADE_REQUIRED, "This is a Nostr relay"),
             (None, Some((answer, upgraded))) => {
-                let (relay, asks) = (self.relay.clone(), faults.relay_auth());
+                let (relay, asks) = (service.relay.clone(), faults.relay_auth());
                 let limits = Some(Relay::limits());
-                self.front.serve_websocket(upgraded, limits, async move |socket| relay.serve(socket, asks).await);
+                service.front.serve_websocket(upgraded, limits, async move |socket| relay.serve(socket, asks).await);
                 answer
             }
         };
         faults.after(answer).await
-    }
-
-    /// With the clock of the API, which a fault may have set wrong; that of the media server is right.
-    fn dated(&self, answer: Answered) -> Answered {
-        answer.map(|answer| HttpAnswer { clock: self.faults.clock(), ..answer })
     }
 }
 
@@ -400,41 +408,12 @@ type Mocked = State<Arc<MockService>>;
 
 type Answered = Result<HttpAnswer, ConnectionDropped>;
 
-async fn api(service: Arc<MockService>, call: ApiCall, id: String, request: Request) -> Answered {
-    service.dated(service.api(call, id, request).await)
-}
-
-async fn health(State(service): Mocked, request: Request) -> Answered {
-    api(service, ApiCall::Health, String::new(), request).await
-}
-
-async fn relay(State(service): Mocked, request: Request) -> Answered {
-    service.dated(service.relay(request).await)
-}
-
-async fn nowhere(State(service): Mocked) -> Answered {
-    service.dated(Ok(HttpAnswer::no_endpoint()))
-}
-
-/// What the embedded media server is asked.
-enum MediaCall {
-    Join,
-    /// The checks before a join.
-    Validate,
-    /// By the name of the method.
-    RoomService(String),
-}
-
-async fn signal(State(service): Mocked, request: Request) -> Answered {
-    service.media(MediaCall::Join, request).await
-}
-
-async fn validate(State(service): Mocked, request: Request) -> Answered {
-    service.media(MediaCall::Validate, request).await
-}
-
-async fn room_service(State(service): Mocked, Path(method): Path<String>, request: Request) -> Answered {
-    service.media(MediaCall::RoomService(method), request).await
+/// With the clock of the API, which a fault may have set wrong; that of the media server is right.
+async fn dated(State(service): Mocked, mut response: Response) -> Response {
+    if let Ok(date) = HeaderValue::try_from(http_date(service.faults.clock().now_ms())) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
 }
 
 /// Remembers what was asked for.

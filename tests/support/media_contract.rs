@@ -20,6 +20,10 @@ use super::signal::Signal;
 /// A media server, and whatever keeps it running.
 pub struct Subject {
     media: Arc<dyn MediaServer>,
+    /// Where clients find it.
+    url: String,
+    /// The key whose tokens it accepts.
+    issuer: Issuer,
     _mock: Option<Mock>,
     _livekit: Option<LiveKit>,
 }
@@ -28,18 +32,20 @@ impl Subject {
     /// The embedded one, reached over the wire like the other.
     pub fn embedded(media: EmbeddedSettings) -> Self {
         let mock = Mock::start(Options { media, ..Options::default() }).unwrap();
-        Self { media: mock.media(), _mock: Some(mock), _livekit: None }
+        let (url, issuer) = (mock.livekit().to_owned(), mock.issuer());
+        Self { media: mock.media(), url, issuer, _mock: Some(mock), _livekit: None }
     }
 
     pub fn real(auto_create: bool) -> Self {
         let server = LiveKit::start(auto_create);
         let config = LivekitConfig { url: server.url.clone(), key: KEY.into(), secret: Secret::new(SECRET) };
-        Self { media: Arc::new(Livekit::new(config).unwrap()), _mock: None, _livekit: Some(server) }
+        let (url, issuer) = (config.url.clone(), config.issuer());
+        Self { media: Arc::new(Livekit::new(config).unwrap()), url, issuer, _mock: None, _livekit: Some(server) }
     }
 
     fn token(&self, identity: &str, room: &str) -> String {
         let grants = Grants { room: Some(room.into()), room_join: Some(true), ..Grants::default() };
-        self.media.issuer().mint(&Claims {
+        self.issuer.mint(&Claims {
             sub: identity.into(),
             name: "A name".into(),
             metadata: r#"{"role":"listener"}"#.into(),
@@ -50,7 +56,7 @@ impl Subject {
     }
 
     pub async fn join(&self, identity: &str, room: &str) -> Result<Signal, (u16, String)> {
-        Signal::join(self.media.url(), &self.token(identity, room)).await
+        Signal::join(&self.url, &self.token(identity, room)).await
     }
 
     async fn create(&self, name: &str, metadata: &str) -> livekit_protocol::Room {
@@ -188,7 +194,7 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
 }
 
 async fn validate(subject: &Subject, query: &str, bearer: Option<&str>) -> (u16, String) {
-    let origin = subject.media.url().replace("ws://", "http://");
+    let origin = subject.url.replace("ws://", "http://");
     let mut request = nests_api::client().get(format!("{origin}/rtc/validate{query}"));
     if let Some(bearer) = bearer {
         request = request.header("authorization", bearer);
@@ -201,7 +207,7 @@ async fn validate(subject: &Subject, query: &str, bearer: Option<&str>) -> (u16,
 
 /// What `/rtc/validate` says of a token, and that a refused join says the same.
 async fn admission(subject: &Subject) {
-    let issuer = subject.media.issuer();
+    let issuer = &subject.issuer;
     let grants = Grants { room: Some("v".into()), room_join: Some(true), ..Grants::default() };
     let good = Claims { sub: "x".into(), exp: Some(now() + 60), video: Some(grants.clone()), ..Claims::default() };
     let stranger = Issuer { key: "nobody".into(), secret: issuer.secret.clone() };
@@ -251,7 +257,7 @@ async fn admission(subject: &Subject) {
         assert_eq!(answer, expected, "{name}");
         assert_eq!(validate(subject, "", Some(&format!("Bearer {token}"))).await, expected, "{name} as bearer");
         if expected.0 != 200 {
-            let refused = Signal::join(subject.media.url(), &token).await.err().expect(name);
+            let refused = Signal::join(&subject.url, &token).await.err().expect(name);
             assert_eq!(refused.0, expected.0, "{name}");
             // A WebSocket client may hand over only the beginning of the text.
             assert!(expected.1.starts_with(&refused.1), "{name}: {refused:?}");
@@ -265,7 +271,7 @@ async fn admission(subject: &Subject) {
     assert_eq!(subject.media.find("v").await.unwrap(), None, "validation creates nothing");
 
     // What is no WebSocket is nowhere.
-    let origin = subject.media.url().replace("ws://", "http://");
+    let origin = subject.url.replace("ws://", "http://");
     let plain =
         nests_api::client().get(format!("{origin}/rtc?access_token={}", issuer.mint(&good))).send().await.unwrap();
     assert_eq!(plain.status(), 404);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
+use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, on};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,21 +20,21 @@ use hyper::http::request::Parts;
 use livekit_protocol::{ParticipantInfo, Room};
 use nostr::PublicKey;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
-use self::restart::{Lease, RestartStart};
+use self::restart::Lease;
 use self::tokens::NestRole;
 use super::answer::HttpAnswer;
-use super::http::{ClientIp, ConnectionDropped, Quota, RateAllowance, RateLimiter};
+use super::http::{ClientIp, HttpFront, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
-use super::store::{self, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature};
-use super::token::RoomConfig;
+use super::store::{self, LeaseAnswer, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature};
+use super::token::{Issuer, RoomConfig};
 use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{API_PATH, Create, Info, Permissions, Session, TokenAnswer};
-use crate::clock::{Clock, rfc3339};
+use crate::clock::Clock;
 
 pub(super) use self::tokens::DEPARTURE_TIMEOUT_S;
 
@@ -54,7 +55,7 @@ pub(super) fn routes<S, H, F>(handler: H) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     H: Fn(S, ApiCall, String, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<HttpAnswer, ConnectionDropped>> + Send,
+    F: Future<Output: IntoResponse> + Send,
 {
     let mut router = Router::new();
     for (call, method, path) in ROUTES {
@@ -63,9 +64,9 @@ where
             let id = match params.as_ref().map(|params| params.iter().next()) {
                 Ok(None) => String::new(),
                 Ok(Some((_, id))) if !id.is_empty() => id.to_owned(),
-                _ => return Ok(HttpAnswer::no_endpoint()),
+                _ => return HttpAnswer::no_endpoint().into_response(),
             };
-            handler(service, call, id, request).await
+            handler(service, call, id, request).await.into_response()
         };
         for end in ["", "/"] {
             router = router.route(&format!("{API_PATH}{path}{end}"), on(method, answer));
@@ -80,6 +81,8 @@ const ATTEMPTS: usize = 10;
 pub(super) struct NestsApi {
     pub(super) store: Arc<dyn RoomStore>,
     pub(super) media: Arc<dyn MediaServer>,
+    /// The key whose tokens the media server accepts.
+    pub(super) issuer: Issuer,
     pub(super) clock: Clock,
     /// The endpoint that clients are told to dial: `wss+livekit://host`.
     pub(super) endpoint: String,
@@ -93,14 +96,31 @@ pub(super) struct NestsApi {
     pub(super) key_limit: Option<(Quota, RateLimiter<PublicKey>)>,
 }
 
-pub(super) struct ApiRequest {
-    pub(super) nests: Arc<NestsApi>,
-    pub(super) call: ApiCall,
-    pub(super) id: String,
-    pub(super) head: Parts,
-    /// What clients sign in place of the server's own name and port.
-    pub(super) origin: String,
-    pub(super) body: Bytes,
+impl NestsApi {
+    /// Reads the whole of a request and answers it. `origin` is what clients sign in place of the server's own name and port.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        front: &HttpFront,
+        call: ApiCall,
+        id: String,
+        origin: String,
+        request: Request,
+    ) -> HttpAnswer {
+        let (head, body) = request.into_parts();
+        match front.read_body(body).await {
+            Ok(body) => front.carry_out(ApiRequest { nests: self, call, id, head, origin, body }.answer()).await,
+            Err(refused) => *refused,
+        }
+    }
+}
+
+struct ApiRequest {
+    nests: Arc<NestsApi>,
+    call: ApiCall,
+    id: String,
+    head: Parts,
+    origin: String,
+    body: Bytes,
 }
 
 #[derive(Deserialize)]
@@ -119,43 +139,40 @@ struct WebhookRoom {
 #[derive(Debug)]
 pub(super) enum ApiFailure {
     /// The client's fault: told as it is.
-    Refused(StatusCode, String),
-    TooMany(RateAllowance),
-    /// The signature was used before.
-    Replayed,
-    /// The store or the media server cannot be reached; the reason is for the log.
-    Unavailable(String),
-    /// Ours: told as 500; the reason is for the log.
-    Broken(String),
+    Refused(Box<HttpAnswer>),
+    /// Ours: the reason is for the log.
+    Backend(BackendError),
 }
 
 impl From<BackendError> for ApiFailure {
     fn from(error: BackendError) -> Self {
-        match error {
-            BackendError::Unreachable(..) => Self::Unavailable(error.to_string()),
-            BackendError::Broken(..) => Self::Broken(error.to_string()),
-        }
+        Self::Backend(error)
+    }
+}
+
+impl From<Nip98Error> for ApiFailure {
+    fn from(error: Nip98Error) -> Self {
+        let (text, replayed) = (error.to_string(), error == Nip98Error::Replayed);
+        let answer = HttpAnswer::error(StatusCode::UNAUTHORIZED, &*text).note(text);
+        // Two calls in one second may be the same event, where a client adds nothing random: a second later it is another.
+        Self::Refused(Box::new(if replayed { answer.header(RETRY_AFTER, 1) } else { answer }))
     }
 }
 
 impl ApiRequest {
-    pub(super) async fn answer(self) -> HttpAnswer {
+    async fn answer(self) -> HttpAnswer {
         let mut key_budget = None;
         let answer = match self.carry_out(&mut key_budget).await {
             Ok(answer) => answer,
-            Err(ApiFailure::Refused(status, text)) => HttpAnswer::error(status, text.as_str()).note(text),
-            // Two calls in one second may be the same event, where a client adds nothing random: a second later it is another.
-            Err(ApiFailure::Replayed) => {
-                let text = Nip98Error::Replayed.to_string();
-                HttpAnswer::error(StatusCode::UNAUTHORIZED, text.as_str()).header(RETRY_AFTER, 1).note(text)
+            Err(ApiFailure::Refused(answer)) => *answer,
+            Err(ApiFailure::Backend(error @ BackendError::Unreachable(..))) if !self.nests.mimic_upstream => {
+                HttpAnswer::unavailable().note(error.to_string())
             }
-            Err(ApiFailure::TooMany(budget)) => HttpAnswer::too_many(budget),
-            Err(ApiFailure::Unavailable(why)) if !self.nests.mimic_upstream => HttpAnswer::unavailable().note(why),
-            Err(ApiFailure::Unavailable(why) | ApiFailure::Broken(why)) => {
-                HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, self.call.failure()).note(why)
+            Err(ApiFailure::Backend(error)) => {
+                HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, self.call.failure()).note(error.to_string())
             }
         };
-        HttpAnswer { key_budget, ..answer }
+        answer.with_budget(key_budget)
     }
 
     async fn carry_out(&self, key_budget: &mut Option<RateAllowance>) -> Result<HttpAnswer, ApiFailure> {
@@ -163,7 +180,7 @@ impl ApiRequest {
             ApiCall::Guest => self.guest().await,
             ApiCall::Info => self.info().await,
             ApiCall::Webhook => self.webhook().await,
-            ApiCall::Health | ApiCall::Signal | ApiCall::Relay => Ok(self.health()),
+            ApiCall::Health | ApiCall::Signal | ApiCall::Relay => Ok(HttpAnswer::no_endpoint()),
             ApiCall::Restart => {
                 let (signer, signature) = self.verify(key_budget)?;
                 self.restart(&signer, &signature).await
@@ -197,7 +214,7 @@ impl ApiRequest {
         match self.nests.store.first_use(self.signature(&id), nip98::MEMORY).await? {
             SignatureUse::First => Ok(signer),
             SignatureUse::AgainFromThere if self.head.method.is_safe() => Ok(signer),
-            SignatureUse::AgainFromThere | SignatureUse::AgainFromElsewhere => Err(ApiFailure::Replayed),
+            SignatureUse::AgainFromThere | SignatureUse::AgainFromElsewhere => Err(Nip98Error::Replayed.into()),
         }
     }
 
@@ -211,12 +228,11 @@ impl ApiRequest {
     fn verify(&self, key_budget: &mut Option<RateAllowance>) -> Result<(String, String), ApiFailure> {
         let url = format!("{}{}", self.origin, self.head.uri.path_and_query().map_or("/", |path| path.as_str()));
         let (method, now_s) = (self.head.method.as_str(), self.nests.clock.now_s());
-        let verified = nip98::verify(self.authorization(), method, &url, &self.body, now_s);
-        let (key, event) = verified.map_err(|error| unauthorized(&error))?;
+        let (key, event) = nip98::verify(self.authorization(), method, &url, &self.body, now_s)?;
         // After the signature, so that nobody can use up the budget of another's key.
         *key_budget = self.nests.key_limit.as_ref().map(|(quota, limiter)| limiter.count(*quota, key));
         if let Some(budget) = key_budget.filter(|budget| budget.exceeded) {
-            return Err(ApiFailure::TooMany(budget));
+            return Err(ApiFailure::Refused(Box::new(HttpAnswer::too_many(budget))));
         }
         Ok((key.to_hex(), event.to_hex()))
     }
@@ -243,16 +259,20 @@ impl ApiRequest {
     }
 
     async fn restart(&self, signer: &str, signature: &str) -> Result<HttpAnswer, ApiFailure> {
-        let start =
+        let (granted, waited_for) =
             match self.nests.store.begin_restart(&self.id, signer, self.signature(signature), nip98::MEMORY).await? {
-                RestartAnswer::Replayed => return Err(ApiFailure::Replayed),
+                RestartAnswer::Replayed => return Err(Nip98Error::Replayed.into()),
                 RestartAnswer::NotFound => return Err(not_found("Nest not found")),
                 RestartAnswer::NotHost => {
                     return Err(refused(StatusCode::FORBIDDEN, "Only the host can restart the nest"));
                 }
-                RestartAnswer::Host(answer, asked, record) => RestartStart::of(answer, asked, record),
+                RestartAnswer::Host(LeaseAnswer::Granted(number), asked, record) => {
+                    (Some((Lease::granted(number, asked), *record)), None)
+                }
+                RestartAnswer::Host(LeaseAnswer::Held(lease), ..) => (None, Some(lease)),
+                RestartAnswer::Host(LeaseAnswer::Restarted | LeaseAnswer::Failed, ..) => (None, None),
             };
-        let (record, config, room, note) = match self.nests.restart(&self.id, start).await? {
+        let (record, config, room, note) = match self.nests.restart(&self.id, granted, waited_for).await? {
             Some(replaced) => {
                 let room = replaced.room;
                 let before = room.sid_before.as_deref().unwrap_or("no room");
@@ -378,7 +398,7 @@ impl ApiRequest {
                 return Ok(true);
             }
         }
-        Err(ApiFailure::Unavailable("the record changes all the time".into()))
+        Err(unavailable(store::NAME, "the record changes all the time"))
     }
 
     /// Has LiveKit do the same for somebody who is in the room already. A failure is only logged: the record counts.
@@ -419,7 +439,7 @@ impl ApiRequest {
         let token = self.authorization().ok_or_else(|| unauthorized("Missing Authorization header"))?;
         let token = token.strip_prefix("Bearer ").unwrap_or(token);
         // LiveKit's words echo the token.
-        let claims = self.nests.media.issuer().verify(token, self.nests.clock.now_s());
+        let claims = self.nests.issuer.verify(token, self.nests.clock.now_s());
         let claims = claims.map_err(|_| unauthorized("Invalid webhook signature"))?;
         if claims.exp.is_none() {
             return Err(unauthorized("Webhook signature never expires"));
@@ -457,17 +477,6 @@ impl ApiRequest {
         Ok(self.nests.store.replace(record, &Record { status, ..record.clone() }).await?)
     }
 
-    /// Healthy even when nothing behind it is, as upstream.
-    fn health(&self) -> HttpAnswer {
-        let health = json!({
-            "status": "healthy",
-            "timestamp": rfc3339(self.nests.clock.now_ms()),
-            "version": env!("CARGO_PKG_VERSION"),
-            "livekit": self.nests.media.url(),
-        });
-        HttpAnswer::json(StatusCode::OK, &health)
-    }
-
     async fn record(&self) -> Result<Record, ApiFailure> {
         self.nests.store.get(&self.id).await?.ok_or_else(|| not_found("Nest not found"))
     }
@@ -487,7 +496,7 @@ impl ApiRequest {
             Err(_) if nests.mimic_upstream => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        match nests.restart(&self.id, RestartStart::After(None)).await {
+        match nests.restart(&self.id, None, None).await {
             Ok(_) => Ok(nests.media.find(&self.id).await?),
             Err(ApiFailure::Refused(..)) => Ok(None),
             Err(failure) => Err(failure),
@@ -560,12 +569,13 @@ fn is_hidden(person: &ParticipantInfo) -> bool {
     person.permission.as_ref().is_some_and(|permission| permission.hidden)
 }
 
-fn unauthorized(error: &Nip98Error) -> ApiFailure {
-    refused(StatusCode::UNAUTHORIZED, error.to_string())
+fn unavailable(backend: &'static str, why: &str) -> ApiFailure {
+    BackendError::Unreachable(backend, why.into()).into()
 }
 
 fn refused(status: StatusCode, text: impl Into<String>) -> ApiFailure {
-    ApiFailure::Refused(status, text.into())
+    let text = text.into();
+    ApiFailure::Refused(Box::new(HttpAnswer::error(status, &*text).note(text)))
 }
 
 fn not_found(text: &str) -> ApiFailure {

@@ -27,8 +27,9 @@ use std::time::{Duration, Instant};
 use livekit_protocol::Room;
 
 use super::tokens::{adopted_metadata, metadata_of};
-use super::{ApiFailure, NestsApi, not_found};
+use super::{ApiFailure, NestsApi, not_found, unavailable};
 use crate::api::wire::SessionRoom;
+use crate::server::media;
 use crate::server::store::{self, LeaseAnswer, Record};
 use crate::server::token::RoomConfig;
 
@@ -58,14 +59,14 @@ pub(super) struct Lease {
 
 impl Lease {
     /// One that was asked for at this time, and granted.
-    fn granted(number: u64, asked: Instant) -> Self {
+    pub(super) fn granted(number: u64, asked: Instant) -> Self {
         Self { number, until: asked + USE_LEASE }
     }
 
     /// Goes on as long as the lease lasts.
     pub(super) async fn within<T>(self, work: impl Future<Output = Result<T, ApiFailure>>) -> Result<T, ApiFailure> {
-        let late = || ApiFailure::Unavailable("the media server takes too long".into());
-        tokio::time::timeout_at(self.until.into(), work).await.unwrap_or_else(|_| Err(late()))
+        let in_time = tokio::time::timeout_at(self.until.into(), work).await;
+        in_time.unwrap_or_else(|_| Err(unavailable(media::NAME, "it takes too long")))
     }
 
     /// To be called before everything that cannot be undone.
@@ -74,26 +75,7 @@ impl Lease {
     }
 
     pub(super) fn over() -> ApiFailure {
-        ApiFailure::Unavailable("the lease is over".into())
-    }
-}
-
-/// How a restart begins.
-pub(super) enum RestartStart {
-    /// With the lease, and the record as it was read under it.
-    Granted(Lease, Box<Record>),
-    /// Once the lease is granted; by then the restart with the lease that is waited for may have done it.
-    After(Option<u64>),
-}
-
-impl RestartStart {
-    /// `asked`: when the question was asked that this is the answer to.
-    pub(super) fn of(answer: LeaseAnswer, asked: Instant, record: Box<Record>) -> Self {
-        match answer {
-            LeaseAnswer::Granted(number) => Self::Granted(Lease::granted(number, asked), record),
-            LeaseAnswer::Held(lease) => Self::After(Some(lease)),
-            LeaseAnswer::Restarted | LeaseAnswer::Failed => Self::After(None),
-        }
+        unavailable(store::NAME, "the lease is over")
     }
 }
 
@@ -112,16 +94,15 @@ impl NestsApi {
         join: bool,
         mut waited_for: Option<u64>,
     ) -> Result<Option<Lease>, ApiFailure> {
-        let unavailable = |text: &str| Err(ApiFailure::Unavailable(text.into()));
         let (begun, mut pause) = (Instant::now(), Duration::from_millis(2));
         loop {
             let asked = Instant::now();
             match self.store.acquire_lease(id, waited_for).await? {
                 LeaseAnswer::Granted(number) => return Ok(Some(Lease::granted(number, asked))),
                 LeaseAnswer::Restarted => return Ok(None),
-                LeaseAnswer::Failed => return unavailable("the restart under way has failed"),
+                LeaseAnswer::Failed => return Err(unavailable(store::NAME, "the restart under way has failed")),
                 LeaseAnswer::Held(_) if begun.elapsed() > MAX_LEASE_WAIT => {
-                    return unavailable("another restart takes too long");
+                    return Err(unavailable(store::NAME, "another restart takes too long"));
                 }
                 LeaseAnswer::Held(lease) if join => _ = waited_for.get_or_insert(lease),
                 LeaseAnswer::Held(_) => {}
@@ -132,12 +113,18 @@ impl NestsApi {
     }
 
     /// Replaces the audio room of a nest. Requests for the same nest that come at the same time make one restart:
-    /// `None` when another request, which was waited for, has replaced it.
-    pub(super) async fn restart(&self, id: &str, mut start: RestartStart) -> Result<Option<ReplacedRoom>, ApiFailure> {
+    /// `None` when another request, which was waited for, has replaced it. `granted` is the lease, and the record as it
+    /// was read under it, if both are there already; `waited_for` the lease of another, whose restart may do for this too.
+    pub(super) async fn restart(
+        &self,
+        id: &str,
+        mut granted: Option<(Lease, Record)>,
+        mut waited_for: Option<u64>,
+    ) -> Result<Option<ReplacedRoom>, ApiFailure> {
         loop {
-            let (lease, record) = match start {
-                RestartStart::Granted(lease, record) => (lease, Some(record)),
-                RestartStart::After(waited_for) => match self.acquire_lease(id, true, waited_for).await? {
+            let (lease, record) = match granted.take() {
+                Some((lease, record)) => (lease, Some(record)),
+                None => match self.acquire_lease(id, true, waited_for).await? {
                     Some(lease) => (lease, None),
                     None => return Ok(None),
                 },
@@ -146,7 +133,7 @@ impl NestsApi {
             match restart.run(record).await {
                 Ok(Some(replaced)) => return Ok(Some(replaced)),
                 // Takeover: the lease has run out, and the restart of whoever holds the next one counts for this too.
-                Ok(None) => start = RestartStart::After(Some(lease.number)),
+                Ok(None) => waited_for = Some(lease.number),
                 Err(failure) => {
                     // If the store cannot be told, the lease runs out by itself.
                     let _ = self.store.fail_restart(id, lease.number, restart.touched).await;
@@ -178,10 +165,10 @@ enum RoomOrigin {
 impl Restart<'_> {
     /// `record` is that of the nest if it was read under the lease already. `None` when somebody else has taken the lease
     /// over.
-    async fn run(&mut self, record: Option<Box<Record>>) -> Result<Option<ReplacedRoom>, ApiFailure> {
+    async fn run(&mut self, record: Option<Record>) -> Result<Option<ReplacedRoom>, ApiFailure> {
         let (store, lease) = (&self.nests.store, self.lease);
         let before = match record {
-            Some(record) => *record,
+            Some(record) => record,
             None => store.get(self.id).await?.ok_or_else(|| not_found("Nest not found"))?,
         };
         let restarted_at = Some(self.nests.clock.now_ms());
@@ -260,7 +247,7 @@ impl Restart<'_> {
             contested = true;
             live = Some(room);
         }
-        Err(ApiFailure::Unavailable("the media server keeps the old room".into()))
+        Err(unavailable(media::NAME, "it keeps the old room"))
     }
 
     /// To be called before LiveKit is told to delete or to create.

@@ -154,7 +154,7 @@ impl NestsApi {
         let (nbf, room_config) = if self.mimic_upstream { (0, None) } else { (now, config) };
         let room = Some(room.into());
         let video = Some(Grants { room, room_join: Some(true), ..*grants });
-        self.media.issuer().mint(&Claims { exp: Some(now + lasts_s), nbf: Some(nbf), video, room_config, ..claims })
+        self.issuer.mint(&Claims { exp: Some(now + lasts_s), nbf: Some(nbf), video, room_config, ..claims })
     }
 }
 

@@ -60,6 +60,14 @@ impl ActiveFaults {
         self.0.contains(&Kind::LivekitDown)
     }
 
+    /// What tokens are signed with in place of the media server's own key.
+    pub(in crate::server) fn issuer(&self, mut own: Issuer) -> Issuer {
+        if self.0.contains(&Kind::WrongSecret) {
+            own.secret = Secret::new("the secret of another media server");
+        }
+        own
+    }
+
     /// Whether the relay serves only those who say who they are.
     pub(in crate::server) fn relay_auth(&self) -> bool {
         self.0.contains(&Kind::RelayAuth)
@@ -220,7 +228,6 @@ impl RoomStore for FaultyStore {
 pub(in crate::server) struct FaultyMedia {
     media: Arc<dyn MediaServer>,
     faults: ActiveFaults,
-    issuer: Issuer,
     pretended: Mutex<PretendedRoom>,
 }
 
@@ -236,11 +243,7 @@ enum PretendedRoom {
 
 impl FaultyMedia {
     pub(in crate::server) fn new(media: Arc<dyn MediaServer>, faults: ActiveFaults) -> Self {
-        let mut issuer = media.issuer().clone();
-        if faults.0.contains(&Kind::WrongSecret) {
-            issuer.secret = Secret::new("the secret of another media server");
-        }
-        Self { media, faults, issuer, pretended: Mutex::default() }
+        Self { media, faults, pretended: Mutex::default() }
     }
 
     fn up(&self) -> Result<&dyn MediaServer, BackendError> {
@@ -259,14 +262,6 @@ impl FaultyMedia {
 
 #[async_trait]
 impl MediaServer for FaultyMedia {
-    fn url(&self) -> &str {
-        self.media.url()
-    }
-
-    fn issuer(&self) -> &Issuer {
-        &self.issuer
-    }
-
     async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
         if self.faults.0.contains(&Kind::NoRoom) {
             let (sid, name, metadata) = (format!("RM_{}", random_text(12)), room.name.clone(), room.metadata.clone());

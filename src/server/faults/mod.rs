@@ -37,14 +37,8 @@ pub enum Kind {
     LateTeardown(Duration),
     WrongSecret,
     InternalEndpoint(String),
-    Status {
-        code: u16,
-        retry_after: Option<u64>,
-    },
-    PlainText {
-        code: u16,
-        retry_after: Option<u64>,
-    },
+    Status { code: u16, retry_after: Option<u64> },
+    PlainText { code: u16, retry_after: Option<u64> },
     Html(u16),
     Empty(u16),
     RateLimit(u32),
@@ -66,9 +60,9 @@ pub enum Kind {
     RedisHang(Option<Duration>),
     LivekitDown,
     RelayAuth,
-    /// The clock is so many milliseconds ahead.
+    // The clock is so many milliseconds ahead.
     ClockAhead(i64),
-    /// The clock stands at the beginning of this year.
+    // The clock stands at the beginning of this year.
     ClockYear(i16),
 }
 

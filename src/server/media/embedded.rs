@@ -63,7 +63,6 @@ enum JoinError {
 }
 
 pub(crate) struct Embedded {
-    url: String,
     issuer: Issuer,
     settings: EmbeddedSettings,
     rooms: Mutex<HashMap<String, LiveRoom>>,
@@ -103,8 +102,8 @@ impl Drop for Seat<'_> {
 }
 
 impl Embedded {
-    pub(in crate::server) fn new(url: String, issuer: Issuer, settings: EmbeddedSettings) -> Arc<Self> {
-        Arc::new(Self { url, issuer, settings, rooms: Mutex::default() })
+    pub(in crate::server) fn new(issuer: Issuer, settings: EmbeddedSettings) -> Arc<Self> {
+        Arc::new(Self { issuer, settings, rooms: Mutex::default() })
     }
 
     pub(in crate::server) fn room(&self, name: &str) -> Option<Room> {
@@ -125,12 +124,45 @@ impl Embedded {
         all
     }
 
+    /// What is asked at one of the endpoints of a server of this `version`.
+    pub(in crate::server) async fn answer(
+        self: &Arc<Self>,
+        front: &HttpFront,
+        version: String,
+        request: Request,
+    ) -> HttpAnswer {
+        let path = request.uri().path().to_owned();
+        match path.rsplit('/').next().unwrap_or_default() {
+            "rtc" => self.connect(front, version, request),
+            "validate" => match self.admit(&request) {
+                Ok(_) => HttpAnswer::text(StatusCode::OK, PLAIN, "success"),
+                Err(error) => refused(&error),
+            },
+            method => {
+                let (head, body) = request.into_parts();
+                match front.read_body(body).await {
+                    Ok(body) => self.room_service(method, &head, &body),
+                    Err(refused) => *refused,
+                }
+            }
+        }
+    }
+
     /// The checks of `/rtc/validate`: who may join which room.
-    fn validate(&self, token: Option<&str>) -> Result<(String, Claims), JoinError> {
+    fn admit(&self, request: &Request) -> Result<(String, Claims), JoinError> {
+        let mut query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = match header {
+            Some(value) => {
+                let no_bearer = || JoinError::Token("invalid authorization header. Must start with Bearer ".into());
+                Some(value.strip_prefix("Bearer ").ok_or_else(no_bearer)?.into())
+            }
+            None => query.find(|(key, _)| key == "access_token").map(|(_, value)| value),
+        };
         let no_grants = JoinError::Refused(StatusCode::UNAUTHORIZED, "no permissions to access the room");
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Err(no_grants) };
         let claims =
-            self.issuer.verify(token, Clock::default().now_s()).map_err(|e| JoinError::Token(e.to_string()))?;
+            self.issuer.verify(&token, Clock::default().now_s()).map_err(|e| JoinError::Token(e.to_string()))?;
         let Some(grants) = &claims.video else { return Err(no_grants) };
         if grants.room_join != Some(true) {
             return Err(JoinError::Refused(StatusCode::UNAUTHORIZED, "permissions denied"));
@@ -144,6 +176,50 @@ impl Embedded {
             return Err(JoinError::Refused(StatusCode::NOT_FOUND, "requested room does not exist"));
         }
         Ok((name.to_owned(), claims))
+    }
+
+    /// `/rtc`: joins.
+    fn connect(self: &Arc<Self>, front: &HttpFront, version: String, mut request: Request) -> HttpAnswer {
+        let upgrade = upgrade_to_websocket(&mut request);
+        let ((room, claims), (answer, upgraded)) = match (self.admit(&request), upgrade) {
+            (Ok(admitted), Some(upgrade)) => (admitted, upgrade),
+            (Err(error), Some(_)) => return refused(&error),
+            // As in LiveKit: without an upgrade the endpoint does not exist, unless the token is bad.
+            (Err(error @ JoinError::Token(_)), None) => return refused(&error),
+            (_, None) => return HttpAnswer::empty(StatusCode::NOT_FOUND),
+        };
+        let (media, note) = (self.clone(), format!("{} joins {room}", claims.sub));
+        front.serve_websocket(upgraded, None, async move |mut socket| {
+            // An error is a client that has gone.
+            let _ = media.participate(&mut socket, &room, &claims, &version).await;
+            let _ = socket.close(None).await;
+        });
+        answer.note(note)
+    }
+
+    /// LiveKit's `RoomService`, as far as a host's token reaches: what it tells of its own room.
+    fn room_service(&self, method: &str, head: &Parts, body: &[u8]) -> HttpAnswer {
+        let failed = |status, code: &str, msg: &str| HttpAnswer::json(status, &json!({ "code": code, "msg": msg }));
+        if method != "UpdateRoomMetadata" {
+            return failed(StatusCode::NOT_FOUND, "bad_route", "no handler for path");
+        }
+        let Ok(UpdateRoomMetadataRequest { room, metadata }) = UpdateRoomMetadataRequest::decode(body) else {
+            return failed(StatusCode::BAD_REQUEST, "malformed", "failed to unmarshal protobuf");
+        };
+        let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let claims = token.and_then(|token| self.issuer.verify(token, Clock::default().now_s()).ok());
+        let grants = claims.and_then(|claims| claims.video).unwrap_or_default();
+        if grants.room_admin != Some(true) || grants.room.as_ref() != Some(&room) {
+            return failed(StatusCode::UNAUTHORIZED, "unauthenticated", "permissions denied");
+        }
+        match self.rooms().get_mut(&room) {
+            None => failed(StatusCode::NOT_FOUND, "not_found", "requested room does not exist"),
+            Some(live) => {
+                live.room.metadata = metadata;
+                let content = Content::Protobuf(live.room.encode_to_vec());
+                HttpAnswer { content, ..HttpAnswer::empty(StatusCode::OK) }
+            }
+        }
     }
 
     /// Takes a seat: whoever had this identity before loses it.
@@ -257,14 +333,6 @@ impl Embedded {
 
 #[async_trait]
 impl MediaServer for Embedded {
-    fn url(&self) -> &str {
-        &self.url
-    }
-
-    fn issuer(&self) -> &Issuer {
-        &self.issuer
-    }
-
     async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
         let mut rooms = self.rooms();
         Ok(rooms.entry(room.name.clone()).or_insert_with(|| self.new_room(room)).room.clone())
@@ -349,75 +417,6 @@ fn count(len: usize) -> u32 {
 pub(in crate::server) const VERSION: &str = concat!("nest-mock ", env!("CARGO_PKG_VERSION"));
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-
-/// `/rtc/validate`: whether a token would be let in.
-pub(in crate::server) fn validate(media: &Embedded, request: &Request) -> HttpAnswer {
-    match admit(media, request) {
-        Ok(_) => HttpAnswer::text(StatusCode::OK, PLAIN, "success"),
-        Err(error) => refused(&error),
-    }
-}
-
-/// `/rtc`: joins as a server of this `version`.
-pub(in crate::server) fn connect(
-    front: &HttpFront,
-    media: Arc<Embedded>,
-    version: String,
-    mut request: Request,
-) -> HttpAnswer {
-    let upgrade = upgrade_to_websocket(&mut request);
-    let ((room, claims), (answer, upgraded)) = match (admit(&media, &request), upgrade) {
-        (Ok(admitted), Some(upgrade)) => (admitted, upgrade),
-        (Err(error), Some(_)) => return refused(&error),
-        // As in LiveKit: without an upgrade the endpoint does not exist, unless the token is bad.
-        (Err(error @ JoinError::Token(_)), None) => return refused(&error),
-        (_, None) => return HttpAnswer::empty(StatusCode::NOT_FOUND),
-    };
-    let note = format!("{} joins {room}", claims.sub);
-    front.serve_websocket(upgraded, None, async move |mut socket| {
-        // An error is a client that has gone.
-        let _ = media.participate(&mut socket, &room, &claims, &version).await;
-        let _ = socket.close(None).await;
-    });
-    answer.note(note)
-}
-
-/// LiveKit's `RoomService`, as far as a host's token reaches: what it tells of its own room.
-pub(in crate::server) fn room_service(media: &Embedded, method: &str, head: &Parts, body: &[u8]) -> HttpAnswer {
-    let failed = |status, code: &str, msg: &str| HttpAnswer::json(status, &json!({ "code": code, "msg": msg }));
-    if method != "UpdateRoomMetadata" {
-        return failed(StatusCode::NOT_FOUND, "bad_route", "no handler for path");
-    }
-    let Ok(UpdateRoomMetadataRequest { room, metadata }) = UpdateRoomMetadataRequest::decode(body) else {
-        return failed(StatusCode::BAD_REQUEST, "malformed", "failed to unmarshal protobuf");
-    };
-    let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let claims = token.and_then(|token| media.issuer.verify(token, Clock::default().now_s()).ok());
-    let grants = claims.and_then(|claims| claims.video).unwrap_or_default();
-    if grants.room_admin != Some(true) || grants.room.as_ref() != Some(&room) {
-        return failed(StatusCode::UNAUTHORIZED, "unauthenticated", "permissions denied");
-    }
-    match media.rooms().get_mut(&room) {
-        None => failed(StatusCode::NOT_FOUND, "not_found", "requested room does not exist"),
-        Some(live) => {
-            live.room.metadata = metadata;
-            HttpAnswer { content: Content::Protobuf(live.room.encode_to_vec()), ..HttpAnswer::empty(StatusCode::OK) }
-        }
-    }
-}
-
-fn admit(media: &Embedded, request: &Request) -> Result<(String, Claims), JoinError> {
-    let mut query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = match header {
-        Some(value) => {
-            let no_bearer = || JoinError::Token("invalid authorization header. Must start with Bearer ".into());
-            Some(value.strip_prefix("Bearer ").ok_or_else(no_bearer)?.into())
-        }
-        None => query.find(|(key, _)| key == "access_token").map(|(_, value)| value),
-    };
-    media.validate(token.as_deref())
-}
 
 fn refused(error: &JoinError) -> HttpAnswer {
     let status = if let JoinError::Refused(status, _) = error { *status } else { StatusCode::UNAUTHORIZED };

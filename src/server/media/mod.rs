@@ -30,10 +30,6 @@ pub(super) const NAME: &str = "media server";
 /// Rooms of a LiveKit server, in LiveKit's own types.
 #[async_trait]
 pub trait MediaServer: Send + Sync {
-    /// Where clients find it, as the operator configured it: `ws://host:port`.
-    fn url(&self) -> &str;
-    /// The key whose tokens it accepts.
-    fn issuer(&self) -> &Issuer;
     /// Creates a room; timeouts of zero are the server's own. One that lives is handed back as it is.
     async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError>;
     /// Deletes a room and disconnects whoever is inside; whether there was one.
@@ -63,10 +59,15 @@ pub struct LivekitConfig {
     pub secret: Secret,
 }
 
+impl LivekitConfig {
+    pub fn issuer(&self) -> Issuer {
+        Issuer { key: self.key.clone(), secret: self.secret.clone() }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Livekit {
     http: reqwest::Client,
-    url: String,
     /// The URL of `RoomService`, without a slash at the end.
     service: String,
     issuer: Issuer,
@@ -82,11 +83,11 @@ struct TwirpError {
 impl Livekit {
     /// Connects at the first call; an error is about the URL.
     pub fn new(config: LivekitConfig) -> Result<Self, BackendError> {
-        let LivekitConfig { url, key, secret } = config;
+        let (issuer, url) = (config.issuer(), config.url);
         let origin = match url.split_once("://") {
             Some(("ws", rest)) => format!("http://{rest}"),
             Some(("wss", rest)) => format!("https://{rest}"),
-            Some(("http" | "https", _)) => url.clone(),
+            Some(("http" | "https", _)) => url,
             _ => return Err(BackendError::Broken(NAME, format!("{url:?} is no ws:// or wss:// URL"))),
         };
         let http = reqwest::Client::builder()
@@ -96,7 +97,7 @@ impl Livekit {
             .build()
             .map_err(|e| BackendError::Broken(NAME, e.to_string()))?;
         let service = format!("{}/twirp/livekit.RoomService", origin.trim_end_matches('/'));
-        Ok(Self { http, url, service, issuer: Issuer { key, secret } })
+        Ok(Self { http, service, issuer })
     }
 
     /// One call; `None` when LiveKit says that there is no such thing.
@@ -140,14 +141,6 @@ impl Livekit {
 
 #[async_trait]
 impl MediaServer for Livekit {
-    fn url(&self) -> &str {
-        &self.url
-    }
-
-    fn issuer(&self) -> &Issuer {
-        &self.issuer
-    }
-
     async fn create(&self, room: &CreateRoomRequest) -> Result<Room, BackendError> {
         let room = self.call("CreateRoom", Self::creator(), room).await?;
         room.ok_or_else(|| BackendError::Broken(NAME, "CreateRoom: not found".into()))

@@ -23,9 +23,9 @@ use url::Url;
 pub use self::health::{BackendHealth, Metrics};
 pub(crate) use self::proxy::{network, public_endpoint, public_origin, web_origin};
 use super::answer::HttpAnswer;
-use super::api::{self, ApiRequest, DEPARTURE_TIMEOUT_S, NestsApi};
+use super::api::{self, DEPARTURE_TIMEOUT_S, NestsApi};
 pub(crate) use super::http::Quota;
-use super::http::{ClientIp, ConnectionDropped, HttpFront, HttpLimits, RateAllowance, RateLimiter};
+use super::http::{ClientIp, HttpFront, HttpLimits, RateAllowance, RateLimiter};
 use super::media::{Livekit, LivekitConfig};
 use super::store::{Redis, RedisConfig};
 use super::{ApiCall, BackendError};
@@ -39,7 +39,6 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// How long a head or a body may take to arrive, and an idle connection stays.
 const ARRIVAL: Duration = Duration::from_secs(15);
 
-/// How long a request may take, whatever it waits for.
 const REQUEST: Duration = Duration::from_secs(15);
 
 pub(crate) struct ServeSettings {
@@ -78,6 +77,7 @@ impl NestServer {
     pub(crate) fn new(settings: ServeSettings) -> Result<Arc<Self>, BackendError> {
         let nests = NestsApi {
             store: Arc::new(Redis::new(&settings.redis, settings.record_ttl)?),
+            issuer: settings.livekit.issuer(),
             media: Arc::new(Livekit::new(settings.livekit)?),
             clock: Clock::default(),
             endpoint: proxy::announced(&settings.endpoint),
@@ -86,7 +86,7 @@ impl NestServer {
             key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::default())),
         };
         let ServeSettings { connections, trusted, .. } = settings;
-        let limits = HttpLimits { connections, body: BODY_LIMIT, arrival: ARRIVAL, trusted };
+        let limits = HttpLimits { connections, body: BODY_LIMIT, arrival: ARRIVAL, request: REQUEST, trusted };
         Ok(Arc::new(Self {
             nests: Arc::new(nests),
             origin: settings.origin,
@@ -101,7 +101,7 @@ impl NestServer {
 
     /// Serves until `stop` is ready, then finishes what is under way, but not for longer than `grace`.
     pub(crate) async fn run(self: &Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>, grace: Duration) {
-        let routes = api::routes(api)
+        let routes = api::routes(Self::api)
             .route("/health", get(health))
             .route("/health/alive", get(alive))
             .route("/metrics", get(metrics))
@@ -117,24 +117,22 @@ impl NestServer {
         Some(limiter.count(*quota, proxy::bucket(client_ip)))
     }
 
-    async fn api(&self, call: ApiCall, id: String, request: Request) -> HttpAnswer {
-        let (head, body) = request.into_parts();
-        let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
-        if headers + path > HEAD_LIMIT {
-            let text = "Request header fields too large";
-            return HttpAnswer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text);
-        }
-        let body = match self.front.read_body(body).await {
-            Ok(body) => body,
-            Err(refused) => return *refused,
+    async fn api(self: Arc<Self>, call: ApiCall, id: String, request: Request) -> HttpAnswer {
+        let answer = async {
+            // LiveKit is not limited.
+            let client = request.extensions().get().filter(|_| call != ApiCall::Webhook);
+            let budget = client.and_then(|ClientIp(ip)| self.count(*ip));
+            let answer = match budget {
+                Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
+                _ if head_len(&request) > HEAD_LIMIT => {
+                    let text = "Request header fields too large";
+                    HttpAnswer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+                }
+                _ => self.nests.clone().answer(&self.front, call, id, self.origin.clone(), request).await,
+            };
+            answer.header(CACHE_CONTROL, "no-store").with_budget(budget)
         };
-        let request = ApiRequest { nests: self.nests.clone(), call, id, head, origin: self.origin.clone(), body };
-        let answer = self.front.carry_out(tokio::time::timeout(REQUEST, request.answer())).await;
-        answer.map_or_else(
-            || HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").note("panic"),
-            |in_time| in_time.unwrap_or_else(|_| HttpAnswer::unavailable().note("took too long")),
-        )
+        self.measured(call.name(), answer).await
     }
 
     /// Counts an answer to this `call` for the metrics.
@@ -144,6 +142,11 @@ impl NestServer {
         self.metrics.answered(call, answer.status.as_u16(), begun.elapsed());
         answer
     }
+}
+
+fn head_len(request: &Request) -> usize {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.sum::<usize>() + request.uri().path_and_query().map_or(0, |path| path.as_str().len())
 }
 
 /// Web clients at these origins, or at any if none is named, may call, and read how much they may still ask for. They send
@@ -160,26 +163,6 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
 }
 
 type Server = State<Arc<NestServer>>;
-
-async fn api(
-    server: Arc<NestServer>,
-    call: ApiCall,
-    id: String,
-    request: Request,
-) -> Result<HttpAnswer, ConnectionDropped> {
-    let answer = async {
-        // LiveKit is not limited.
-        let client = request.extensions().get().filter(|_| call != ApiCall::Webhook);
-        let budget = client.and_then(|ClientIp(ip)| server.count(*ip));
-        let answer = match budget {
-            Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
-            _ => server.api(call, id, request).await,
-        };
-        let tighter = budget.map(|budget| budget.tighter(answer.key_budget)).or(answer.key_budget);
-        answer.header(CACHE_CONTROL, "no-store").with_budget(tighter)
-    };
-    Ok(server.measured(call.name(), answer).await)
-}
 
 async fn health(State(server): Server) -> HttpAnswer {
     let answer = async { health::health(&server.backend_health().await, &server.endpoint) };
@@ -201,7 +184,7 @@ async fn metrics(State(server): Server) -> HttpAnswer {
 async fn nowhere(State(server): Server, Extension(ClientIp(ip)): Extension<ClientIp>) -> HttpAnswer {
     let answer = async {
         match server.count(ip) {
-            Some(budget) if budget.exceeded => HttpAnswer::too_many(budget).with_budget(Some(budget)),
+            Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
             _ => HttpAnswer::no_endpoint(),
         }
     };

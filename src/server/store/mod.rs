@@ -65,7 +65,7 @@ pub(super) fn active() -> String {
 }
 
 /// The store in a [`BackendError`].
-const NAME: &str = "room store";
+pub(super) const NAME: &str = "room store";
 
 /// The answer to somebody who asks for the lease of a nest. Whoever holds it may replace the nest's room, nobody else
 /// may. The number of a lease is greater than those of all leases before.
