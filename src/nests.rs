@@ -71,7 +71,8 @@ impl Nests {
         self.restart_with(room, None).await
     }
 
-    /// Restarts a nest, and proves that a listener can join the new session.
+    /// Restarts a nest, and proves that a listener can join the new session. A nest that is left empty by that is restarted
+    /// once more, for its full life.
     ///
     /// # Errors
     /// Those of [`Nests::restart`], and [`Error::Unhealthy`] with the restart and the check in it.

@@ -59,6 +59,9 @@ pub enum Warning {
     AnswerLost { why: String },
     /// The API says that it has restarted a nest, and LiveKit does not say whether its room is new.
     Unproven { nest: String, why: String },
+    /// The check has left an empty nest, which closes then (in milliseconds since the Unix epoch), and no restart has
+    /// given it a new life.
+    NotRenewed { why: String, closes_ms: i64 },
     /// Relays were of no use, or have no event.
     Relays { why: String },
     /// A relay that was of no use answers again.

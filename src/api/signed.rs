@@ -69,6 +69,12 @@ impl<'a> SignedClient<'a> {
         Self { client, api, key, policy, reporter, shift_s: AtomicI64::default() }
     }
 
+    /// The same, for a call that is not to be carried out later than now.
+    pub fn without_retries(&self) -> Self {
+        let policy = RetryPolicy { retries: 0, ..self.policy };
+        Self { policy, shift_s: AtomicI64::new(self.shift_s()), ..*self }
+    }
+
     /// `POST /:id/restart`: the new session, and the host's token for it.
     pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::KeyError> {
         let url = self.api.restart(id);

@@ -164,6 +164,7 @@ impl<'a> Findings<'a> {
             joined_after: self.joined_after,
             media_after: self.media_after(),
             closes_at_ms,
+            participant_sid: joined.map(|joined| joined.participant_sid.clone()),
             steps,
         }
     }

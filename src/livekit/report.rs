@@ -96,9 +96,24 @@ pub struct CheckReport {
     /// When the room closes unless somebody joins, in milliseconds since the Unix epoch, by the clock here.
     #[serde(skip)]
     pub closes_at_ms: Option<i64>,
+    /// `PA_…`: who we were inside.
+    #[serde(skip)]
+    pub participant_sid: Option<String>,
 }
 
 impl CheckReport {
+    /// Since we left, the room has been replaced, or somebody has come: our leaving no longer closes anything.
+    pub fn outlived(&mut self) {
+        self.closes_at_ms = None;
+        if let Some(room) = &mut self.room {
+            room.closes_at = None;
+        }
+        // A join is warned of for nothing else.
+        for step in self.steps.iter_mut().filter(|step| matches!(step.finding, Finding::Joined(_))) {
+            step.status = Status::Passed;
+        }
+    }
+
     pub fn failed(&self) -> Option<&Step<Finding>> {
         self.steps.iter().find(|step| step.status == Status::Failed)
     }

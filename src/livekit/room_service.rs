@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use livekit_protocol::{Room, UpdateRoomMetadataRequest};
+use livekit_protocol::{
+    ListParticipantsRequest, ListParticipantsResponse, ParticipantInfo, Room, UpdateRoomMetadataRequest,
+};
 use prost::Message;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -46,32 +48,57 @@ struct TwirpError {
     msg: String,
 }
 
-/// Writes the metadata of a room, which LiveKit answers with the whole room. `token` is the host's, and may be sent there
-/// ([`Candidate::takes`]); `http` must not follow redirects.
-pub async fn update_metadata(
-    http: &reqwest::Client,
-    candidate: &Candidate,
-    token: &Secret,
-    request: &UpdateRoomMetadataRequest,
-    limit: Duration,
-) -> Result<RoomAnswer, RoomServiceError> {
-    let url = candidate.with_path("/twirp/livekit.RoomService/UpdateRoomMetadata", true);
-    let request = http
-        .post(url)
-        .header(CONTENT_TYPE, "application/protobuf")
-        .bearer_auth(token.expose())
-        .body(request.encode_to_vec());
-    let sent = tokio::time::timeout(limit, validate::fetch(request, Clock::default())).await;
-    let MediaAnswer { status, body, clock } =
-        sent.map_err(|_| RoomServiceError::TimedOut(limit))?.map_err(RoomServiceError::Unreachable)?;
-    let unknown = RoomServiceError::Unknown(status.as_u16());
-    if status == StatusCode::OK {
-        let room = Room::decode(&*body).ok().filter(|room| !room.sid.is_empty()).ok_or(unknown)?;
-        return Ok(RoomAnswer { room: Some(room), clock });
+/// Who asks, where, and for how long at most. The token is the host's, and may be sent there ([`Candidate::takes`]); `http`
+/// must not follow redirects.
+#[derive(Clone, Copy)]
+pub struct RoomService<'a> {
+    pub http: &'a reqwest::Client,
+    pub candidate: &'a Candidate,
+    pub token: &'a Secret,
+    pub limit: Duration,
+}
+
+impl RoomService<'_> {
+    /// Writes the metadata of a room, which LiveKit answers with the whole room.
+    pub async fn update_metadata(&self, request: &UpdateRoomMetadataRequest) -> Result<RoomAnswer, RoomServiceError> {
+        let (room, clock) = self.call::<Room>("UpdateRoomMetadata", request).await?;
+        match room {
+            Some(room) if room.sid.is_empty() => Err(RoomServiceError::Unknown(StatusCode::OK.as_u16())),
+            room => Ok(RoomAnswer { room, clock }),
+        }
     }
-    match serde_json::from_slice::<TwirpError>(&body) {
-        Ok(error) if error.code == "not_found" => Ok(RoomAnswer { room: None, clock }),
-        Ok(error) if error.code != "bad_route" => Err(RoomServiceError::Refused(excerpt(&error.msg))),
-        _ => Err(unknown),
+
+    /// Who is in a room, recorders and agents among them; nobody in one that is not there.
+    pub async fn participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, RoomServiceError> {
+        let request = ListParticipantsRequest { room: room.into() };
+        let (list, _) = self.call::<ListParticipantsResponse>("ListParticipants", &request).await?;
+        Ok(list.unwrap_or_default().participants)
+    }
+
+    /// One call; `None` when LiveKit says that there is no such thing.
+    async fn call<T: Message + Default>(
+        &self,
+        method: &str,
+        request: &impl Message,
+    ) -> Result<(Option<T>, Option<Offset>), RoomServiceError> {
+        let url = self.candidate.with_path(&format!("/twirp/livekit.RoomService/{method}"), true);
+        let request = self
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, "application/protobuf")
+            .bearer_auth(self.token.expose())
+            .body(request.encode_to_vec());
+        let sent = tokio::time::timeout(self.limit, validate::fetch(request, Clock::default())).await;
+        let MediaAnswer { status, body, clock } =
+            sent.map_err(|_| RoomServiceError::TimedOut(self.limit))?.map_err(RoomServiceError::Unreachable)?;
+        let unknown = RoomServiceError::Unknown(status.as_u16());
+        if status == StatusCode::OK {
+            return T::decode(&*body).map(|answer| (Some(answer), clock)).map_err(|_| unknown);
+        }
+        match serde_json::from_slice::<TwirpError>(&body) {
+            Ok(error) if error.code == "not_found" => Ok((None, clock)),
+            Ok(error) if error.code != "bad_route" => Err(RoomServiceError::Refused(excerpt(&error.msg))),
+            _ => Err(unknown),
+        }
     }
 }

@@ -25,6 +25,7 @@ mod recreate;
 mod restart;
 mod restart_check;
 mod restart_proof;
+mod restart_renewal;
 mod retries;
 mod screens;
 mod serve;

@@ -48,10 +48,9 @@ fn the_check_proves_that_people_can_join() {
     let document = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
     let check = &document["check"];
     assert_eq!(check["verdict"], "joinable");
-    assert_eq!(check["room"]["sid"], mock.room("demo").unwrap().sid);
-    assert_eq!(document["closesAt"], check["room"]["closesAt"]);
+    assert!(check["room"]["sid"].is_string());
     let statuses: Vec<_> = check["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
-    assert_eq!(statuses, ["passed", "passed", "warned", "passed", "notChecked", "notChecked", "notChecked"]);
+    assert_eq!(statuses, ["passed", "passed", "passed", "passed", "notChecked", "notChecked", "notChecked"]);
     assert_eq!(mock.requests("/rtc"), 1);
 }
 
@@ -61,14 +60,19 @@ fn the_old_room_is_told_from_the_new_one() {
     let home = Nest::new(&mock);
     let state = nest::state_dir(home.home());
     let first = Nest::new(&mock).env("XDG_STATE_HOME", state.clone()).args(["restart", "demo", "--check"]);
-    let first = first.run().expect(0);
+    let first = first.run().expect(0).stdout;
     let before = mock.room("demo").unwrap().sid;
     let second = Nest::new(&mock).env("XDG_STATE_HOME", state).args(["restart", "demo", "--check"]).run().expect(0);
+    let second = second.stdout;
     let after = mock.room("demo").unwrap().sid;
     assert_ne!(before, after);
-    assert!(first.stdout.contains(&format!("restarted · {before} · joinable in")), "{}", first.stdout);
-    assert!(second.stdout.contains(&format!("restarted · {before} → {after} · joinable in")), "{}", second.stdout);
-    assert!(second.stdout.trim_end().ends_with("while empty"), "{}", second.stdout);
+    let told =
+        |text: &str| text.split_once("\nrestarted · ").unwrap().1.split_once(" · joinable in").unwrap().0.to_owned();
+    let (first_told, second_told) = (told(&first), told(&second));
+    assert!(first_told.ends_with(&format!(" (checked) → {before}")), "{first_told}");
+    assert!(second_told.starts_with(&format!("{before} → RM_")), "{second_told}");
+    assert!(second_told.ends_with(&format!(" (checked) → {after}")), "{second_told}");
+    assert!(second.trim_end().ends_with("while empty"), "{second}");
 }
 
 #[test]

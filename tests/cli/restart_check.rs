@@ -107,11 +107,6 @@ fn when_an_empty_nest_closes_is_said_and_nobody_joins_unasked() {
     assert!((28..=30).contains(&minutes(&document)), "nobody has shortened its life");
     Nest::new(&mock).args(["restart", "demo", "--if-inactive"]).run().expect(0);
     assert_eq!(mock.requests("/rtc") + mock.requests("/livekit/rtc") + mock.requests("/rtc/validate"), 0);
-
-    let document = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
-    let closes: jiff::Timestamp = document["closesAt"].as_str().unwrap().parse().unwrap();
-    let left = closes.duration_since(jiff::Timestamp::now()).as_secs();
-    assert!((50..=60).contains(&left), "a minute after we left: {left}");
 }
 
 #[test]

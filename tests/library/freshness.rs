@@ -24,6 +24,7 @@ fn room(sid: &str, age_ms: i64, clock: Option<Offset>, metadata: &str) -> Joined
         metadata: metadata.into(),
         departure_timeout_s: 60,
         identity: "guest".into(),
+        participant_sid: "PA_guest".into(),
         people: std::collections::BTreeSet::new(),
         ping_interval: std::time::Duration::from_secs(5),
         ping_timeout: std::time::Duration::from_secs(15),

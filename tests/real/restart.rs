@@ -8,14 +8,20 @@ use nostr_nests::server::media::LivekitConfig;
 use nostr_nests::server::{Mock, Options};
 use serde_json::json;
 
+use crate::support::check::{jwt, now_ms};
 use crate::support::livekit::{KEY, LiveKit, SECRET};
 use crate::support::nest::Nest;
 use crate::support::room_event;
 use crate::support::signal::Signal;
 
 fn api_before(server: &LiveKit) -> Mock {
+    api_closing_after(server, Options::default().departure_timeout)
+}
+
+/// One whose rooms close so long after the last one has left.
+fn api_closing_after(server: &LiveKit, departure_timeout: Duration) -> Mock {
     let config = LivekitConfig { url: server.url("ws", ""), key: KEY.into(), secret: Secret::new(SECRET) };
-    Mock::start(Options { livekit: Some(config), ..Options::default() }).unwrap()
+    Mock::start(Options { livekit: Some(config), departure_timeout, ..Options::default() }).unwrap()
 }
 
 #[tokio::test]
@@ -25,12 +31,12 @@ async fn the_room_in_the_report_is_the_room_of_the_media_server() {
     let mock = api_before(&server);
     let first = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
     let before = server.sid("demo").await.unwrap();
-    assert_eq!(first["check"]["room"]["sid"], before);
+    assert_eq!(first["renewedAs"], before);
     let mut inside = Signal::join(&server.url("ws", ""), first["token"].as_str().unwrap()).await.unwrap();
 
     let second = Nest::new(&mock).args(["restart", "demo", "--check", "--json"]).run().expect(0).document();
     let after = server.sid("demo").await.unwrap();
-    assert_eq!(second["check"]["room"]["sid"], after);
+    assert_eq!(second["renewedAs"], after);
     assert_ne!(before, after);
     assert_eq!(second["check"]["steps"][3]["status"], "passed");
     assert_eq!(inside.farewell().await, DisconnectReason::RoomDeleted, "whoever was inside has been disconnected");
@@ -38,7 +44,48 @@ async fn the_room_in_the_report_is_the_room_of_the_media_server() {
 
     let shown = Nest::new(&mock).args(["restart", "demo", "--check"]).run().expect(0).stdout;
     let last = server.sid("demo").await.unwrap();
-    assert!(shown.contains(&format!("restarted · {last} · joinable by UDP in ")), "{shown}");
+    assert!(shown.contains(&format!(" (checked) → {last} · joinable by UDP in ")), "{shown}");
+}
+
+/// A room closes two seconds after the last one has left it; the nest of a check stays.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs livekit"]
+async fn a_check_after_a_restart_does_not_cost_the_nest_its_life() {
+    let server = LiveKit::start(false);
+    let mock = api_closing_after(&server, Duration::from_secs(2));
+    let document = document(Nest::new(&mock).args(["restart", "demo", "--check"]));
+    let closes: jiff::Timestamp = document["closesAt"].as_str().unwrap().parse().unwrap();
+    assert!((1790..=1800).contains(&closes.duration_since(jiff::Timestamp::now()).as_secs()), "{document}");
+    assert_ne!(document["check"]["room"]["sid"], document["renewedAs"]);
+    // Somebody leaves another room after the check has left the nest: that room is closed, and the nest is still there.
+    server.create("visited", 2).await;
+    server.guest("visited", "visitor").await.leave().await;
+    while server.sid("visited").await.is_some() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.sid("demo").await.as_deref(), document["renewedAs"].as_str());
+}
+
+/// A recorder or an agent is nobody for the check, and LiveKit tells of it: it is not thrown out.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs livekit"]
+async fn whoever_is_inside_is_not_thrown_out_for_a_longer_life() {
+    let server = LiveKit::start(false);
+    let mock = api_before(&server);
+    let nest = Nest::new(&mock).args(["restart", "demo", "--check", "--hold", "3s", "--json"]);
+    let running = std::thread::spawn(|| nest.run());
+    while server.sid("demo").await.is_none() || server.inside("demo").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let video = json!({"room": "demo", "roomJoin": true});
+    let exp = now_ms() / 1000 + 60;
+    let agent = jwt(&json!({"iss": KEY, "sub": "agent", "kind": "agent", "exp": exp, "video": video}), SECRET);
+    let inside = Signal::join(&server.url("ws", ""), &agent).await.unwrap();
+    let sid = inside.join.room.as_ref().unwrap().sid.clone();
+    let document = running.join().unwrap().expect(0).document();
+    assert_eq!(document["check"]["room"]["participants"], 0);
+    assert!(document.get("renewedAs").is_none() && document.get("closesAt").is_none(), "{document}");
+    assert_eq!((server.sid("demo").await.unwrap(), server.inside("demo").await), (sid, 1));
 }
 
 #[tokio::test]
@@ -68,7 +115,7 @@ async fn the_mock_serves_a_real_media_server() {
     let call = |secret| Nest::alone().env("PATH", "/usr/bin:/bin").file("secret", secret, 0o600);
     let inner = ["nest", "restart", "demo", "--check", "--json"];
     let document = call(SECRET).args(mock).args(inner).run().expect(0).document();
-    assert_eq!(document["check"]["room"]["sid"], server.sid("demo").await.unwrap());
+    assert_eq!(document["renewedAs"], server.sid("demo").await.unwrap());
     // RoomService refuses the token that another secret has signed.
     call("another-secret-of-at-least-thirty-two-chars").args(mock).args(inner).args(["--retries", "0"]).run().expect(7);
 }

@@ -9,7 +9,9 @@ use super::prelude::*;
 use crate::api::ApiUrl;
 use crate::cli::messages::{Step, check as check_words, errors, notices, troubles};
 use crate::cli::settings::Sources;
-use crate::commands::restart::{self, Evidence, PlannedRestart, RestartOutcome, RestartRequest, Restarted, Which};
+use crate::commands::restart::{
+    self, Evidence, PlannedRestart, RestartOutcome, RestartProof, RestartRequest, Restarted, Which,
+};
 use crate::commands::{check, list, open};
 use crate::livekit::{CheckReport, Verdict};
 
@@ -174,7 +176,8 @@ pub(super) fn show(
     let exit = failure.exit;
     // The report right above says it all already.
     let together = style.streams.stdout && style.streams.stderr && style.format == Format::Text && !style.quiet;
-    if together && restarted(result).is_some_and(|restarted| restarted.check.is_some()) {
+    let check = restarted(result).and_then(|restarted| restarted.check.as_ref());
+    if together && check.is_some_and(|check| check.verdict != Verdict::Joinable) {
         failure = Failure { causes: Vec::new(), hints: Vec::new(), ..failure };
     }
     terminal.failure(several.then_some(room), &failure);
@@ -190,7 +193,7 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     }
     let (status, came) = match &restarted.check {
         Some(check) => {
-            let well = check.verdict == Verdict::Joinable;
+            let well = check.verdict == Verdict::Joinable && restarted.proof != Some(RestartProof::NoRoom);
             (if well { Status::Passed } else { Status::Warned }, notices::evidence(&restarted.evidence).to_owned())
         }
         None => (notices::proven(restarted), notices::proof(restarted)),
@@ -218,15 +221,21 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
 fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Paint) -> String {
     let sid = check.room.as_ref().map(|room| room.sid.as_str());
     let before = restarted.sid_before.as_deref().filter(|before| Some(*before) != sid);
-    let sids = before.into_iter().chain(sid).map(clean).collect::<Vec<_>>().join(" → ");
+    let renewed = restarted.renewed_as.as_deref();
+    let mark = if renewed.is_some() { " (checked)" } else { "" };
+    let checked = sid.map(|sid| format!("{}{mark}", clean(sid)));
+    let sids = before.map(clean).into_iter().chain(checked).chain(renewed.map(clean)).collect::<Vec<_>>().join(" → ");
     let (first, verdict) = match check.verdict {
+        Verdict::Joinable if restarted.proof == Some(RestartProof::NoRoom) => {
+            ("not well", paint.bad("there is no audio room any more"))
+        }
         // A restarted nest is joined.
         Verdict::Reachable => ("restarted", paint.warn("nobody has joined")),
         Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
         Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps).join(", ")))),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
-    joined([first.to_owned(), sids, verdict, closes(check)])
+    joined([first.to_owned(), sids, verdict, closes_at(restarted.closes_at.as_deref())])
 }
 
 /// What would be sent, as HTTP writes it, and the event behind the signature.

@@ -12,12 +12,12 @@ use crate::cli::document::ErrorDocument;
 use crate::clock::Clock;
 use crate::commands::check::{Checked, Unavailable};
 use crate::commands::key::KeyCommandError;
-use crate::commands::restart::{RestartProof, RoomAfter};
+use crate::commands::restart::{RestartProof, Restarted, RoomAfter};
 use crate::commands::{Error, Progress, Signal};
 use crate::key::file::SecretFileError;
 use crate::key::keyring::KeyringError;
 use crate::key::{KeyError, npub};
-use crate::livekit::CheckReport;
+use crate::livekit::{CheckReport, Verdict};
 use crate::report::Status;
 use crate::{lock, relay, room};
 
@@ -165,20 +165,7 @@ impl Failure {
             Error::Declined => new(Exit::Failed).hint("--yes asks nothing"),
             Error::Cancelled => new(Exit::Failed),
             Error::NotConfirmed => new(Exit::Usage).hint(format!("nest recreate {room} --yes")),
-            Error::Unhealthy(restarted) => match (restarted.proof, &restarted.room) {
-                (Some(RestartProof::NoRoom), _) if restarted.check.is_none() => {
-                    Self::new(Exit::Unhealthy, "the API says that the nest was restarted, but there is no audio room")
-                        .because(troubles::no_room(room))
-                }
-                (Some(RestartProof::OldRoom), Some(RoomAfter { sid, created_ms, closes_after_s: Some(seconds) }))
-                    if restarted.check.is_none() =>
-                {
-                    let age = check::created(Some(Clock::default().now_ms() - created_ms));
-                    Self::new(Exit::Unhealthy, "the API says that the nest was restarted, but the old room still runs")
-                        .because(troubles::old_room(sid, age, seconds))
-                }
-                _ => unhealthy(restarted.check.as_ref()),
-            },
+            Error::Unhealthy(restarted) => not_well(restarted, room),
             Error::Stopped(signal) => new(Exit::from(*signal)).hint(AGAIN),
             Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
         }
@@ -276,8 +263,33 @@ fn unjoinable(checked: &Checked) -> Failure {
     }
 }
 
-fn unhealthy(report: Option<&CheckReport>) -> Failure {
-    let steps = report.map(check::steps).unwrap_or_default();
+/// Restarted, and people cannot join.
+fn not_well(restarted: &Restarted, room: &str) -> Failure {
+    let failure = |message: &str| Failure::new(Exit::Unhealthy, message);
+    let Some(report) = &restarted.check else {
+        return match (restarted.proof, &restarted.room) {
+            (Some(RestartProof::OldRoom), Some(RoomAfter { sid, created_ms, closes_after_s: Some(seconds) })) => {
+                let age = check::created(Some(Clock::default().now_ms() - created_ms));
+                failure("the API says that the nest was restarted, but the old room still runs")
+                    .because(troubles::old_room(sid, age, seconds))
+            }
+            _ => failure("the API says that the nest was restarted, but there is no audio room")
+                .because(troubles::no_room(room)),
+        };
+    };
+    match restarted.proof {
+        _ if report.verdict != Verdict::Joinable => unhealthy(report),
+        Some(RestartProof::NoRoom) => {
+            failure("the nest was joinable, and one more restart, for its full life, has left it without an audio room")
+                .because(troubles::no_room(room))
+        }
+        _ => failure("the nest was joinable, and one more restart, for its full life, came to no result")
+            .hint(format!("see whether it still runs: nest status {room}")),
+    }
+}
+
+fn unhealthy(report: &CheckReport) -> Failure {
+    let steps = check::steps(report);
     let Some(first) = steps.iter().position(|step| step.status == Status::Failed) else {
         let failure = Failure::new(Exit::Unhealthy, "the nest was restarted, but the check came to no result");
         return steps.into_iter().filter(|step| step.name == "signal").fold(failure, Failure::step);

@@ -1,6 +1,6 @@
 //! What is said while the work goes on: warnings, and the questions to a person at the terminal.
 
-use super::troubles;
+use super::{moment, troubles};
 use crate::clock::{self, Clock};
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
@@ -29,6 +29,10 @@ pub fn warning(warning: &Warning) -> String {
         Warning::Unproven { nest, why } => {
             let unproven = troubles::unproven(why, nest);
             format!("{}; {}", unproven.cause, unproven.hint)
+        }
+        Warning::NotRenewed { why, closes_ms } => {
+            let empty = troubles::empty(moment(*closes_ms).0);
+            format!("{}: {}. It was not renewed: {why}", empty.cause, empty.hint)
         }
         Warning::Relays { why } => why.clone(),
         Warning::RelayBack { relay } => format!("{relay} answers again"),

@@ -4,7 +4,7 @@
 //! prepare   API, lock, key; whether it runs; the question to a person     nothing has been sent
 //! send      sign, POST, repeat where that is safe                         from here on it may have restarted
 //! conclude  what the answer means; without one, look for proof            restarted, or an error
-//! prove     ask LiveKit for the room, or join the new session; put the event right
+//! prove     ask LiveKit for the room, or join the new session and renew it; put the event right
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,7 +110,7 @@ impl RoomRestart<'_> {
         restarted.sid_before = told.or_else(|| ready.lock.as_ref().and_then(RoomLock::last_sid));
         restarted = self.finished(restarted);
         *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
-        self.prove(&ready, known, restart, restarted).await
+        self.prove(&client, &ready, known, restart, restarted).await
     }
 
     /// Everything that is found out before something is sent.
@@ -180,13 +180,10 @@ impl RoomRestart<'_> {
     ) -> Result<Restarted, Error> {
         let SignedReply { result, not_done, attempts, sent_ms, .. } = sent;
         let probe = self.job.probe(&ready.target.api);
+        let host = Some(ready.key.public_key().to_hex());
+        let restarted = Restarted { host, attempts, ..self.blank(&ready.target, Evidence::Seen) };
         let error = match result {
-            Ok((session, token)) => {
-                let endpoints = session.endpoints.iter().map(|text| scrub(text).into_owned()).collect();
-                let evidence = Evidence::Answer(scrub(&session.message.unwrap_or_default()).into_owned());
-                let restarted = Restarted { endpoints, attempts, ..self.with_token(ready, token, evidence) };
-                return Ok(Restarted { told: session.room, ..restarted });
-            }
+            Ok((session, token)) => return Ok(restarted.with_session(session, token)),
             Err(error) => error,
         };
         match error {
@@ -198,7 +195,7 @@ impl RoomRestart<'_> {
                 }
                 let token = client.token(&self.room.id).await.map_err(Arc::new)?.result.map_err(Error::NoToken)?;
                 self.reporter.warn(Warning::AnswerLost { why });
-                Ok(Restarted { attempts, ..self.with_token(ready, token, Evidence::Seen) })
+                Ok(restarted.with_token(token))
             }
             ApiError::Forbidden { .. } => {
                 Err(self.job.not_host(&ready.target.api, &self.room.id, ready.key.public_key()).await)
@@ -232,6 +229,7 @@ impl RoomRestart<'_> {
     /// That the room is new, or the connection check; and the event, as far as that was asked for.
     async fn prove(
         &self,
+        client: &SignedClient<'_>,
         ready: &Ready,
         known: impl Future<Output = Option<Info>>,
         restart: check::RestartTimes,
@@ -246,6 +244,7 @@ impl RoomRestart<'_> {
             restarted.proof = Some(RestartProof::of_check(&report));
             let joinable = report.verdict == Verdict::Joinable;
             restarted.check = Some(report);
+            restarted = self.renewed(client, ready, restarted).await?;
             joinable
         } else {
             restarted = self.proven(ready, known, restart.here, restarted).await;
@@ -306,21 +305,30 @@ impl RoomRestart<'_> {
             published: None,
             check: None,
             proof: None,
+            renewed_as: None,
             sid_before: None,
             room: None,
             told: None,
         }
     }
 
-    fn with_token(&self, ready: &Ready, token: Secret, evidence: Evidence) -> Restarted {
-        let expires_at = jwt::decode(token.expose()).ok().as_ref().and_then(token::expires_at);
-        let host = Some(ready.key.public_key().to_hex());
-        Restarted { expires_at, token: Some(token), host, ..self.blank(&ready.target, evidence) }
-    }
-
-    fn finished(&self, restarted: Restarted) -> Restarted {
+    pub(super) fn finished(&self, restarted: Restarted) -> Restarted {
         let warnings = [restarted.warnings, self.reporter.take_warnings()].concat();
         Restarted { elapsed_ms: clock::millis(self.since.elapsed()), warnings, ..restarted }
+    }
+}
+
+impl Restarted {
+    fn with_token(self, token: Secret) -> Self {
+        let expires_at = jwt::decode(token.expose()).ok().as_ref().and_then(token::expires_at);
+        Self { expires_at, token: Some(token), ..self }
+    }
+
+    /// With what the API has answered.
+    pub(super) fn with_session(self, session: Session, token: Secret) -> Self {
+        let endpoints = session.endpoints.iter().map(|text| scrub(text).into_owned()).collect();
+        let evidence = Evidence::Answer(scrub(&session.message.unwrap_or_default()).into_owned());
+        Self { endpoints, evidence, told: session.room, ..self.with_token(token) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod flow;
 mod proof;
+mod renewal;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::{Serialize, Serializer};
@@ -82,7 +83,7 @@ pub struct Restarted {
     pub api: String,
     /// Hex public key; absent if no key was needed.
     pub host: Option<String>,
-    /// Requests sent; none if the nest was running.
+    /// Requests sent for the restart; none if the nest was running.
     pub attempts: u32,
     /// From the start of the work to its end, check included, in milliseconds.
     pub elapsed_ms: u64,
@@ -99,6 +100,8 @@ pub struct Restarted {
     pub published: Option<Published>,
     #[serde(skip)]
     pub check: Option<CheckReport>,
+    /// The SID of the room that stays, where it was renewed once more after the check, whose room is gone.
+    pub renewed_as: Option<String>,
     /// The SID that this machine last saw, for the line that says what became what.
     #[serde(skip)]
     pub sid_before: Option<String>,

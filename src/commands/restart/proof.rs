@@ -19,12 +19,12 @@ use crate::clock::{Clock, rfc3339};
 use crate::commands::check;
 use crate::commands::target::Target;
 use crate::livekit::endpoint::{self, Candidate, Hints, Source};
-use crate::livekit::room_service::{self, RoomAnswer, RoomServiceError};
+use crate::livekit::room_service::{RoomAnswer, RoomService, RoomServiceError};
 use crate::livekit::{CheckReport, Finding, RestartWindow, fresh, validate};
 use crate::reporter::{Stage, Warning};
 
 /// What finding it out may take.
-const LIMIT: Duration = Duration::from_secs(1);
+pub(super) const LIMIT: Duration = Duration::from_secs(1);
 
 /// Whether the room that runs after a restart is a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -159,9 +159,8 @@ impl RoomRestart<'_> {
         };
         let mut why = "nobody says where its LiveKit is".to_owned();
         for candidate in self.candidates(&ready.target, &restarted.endpoints).iter().filter(|it| it.takes(true)) {
-            let http = self.job.client.http();
-            let found = room_service::update_metadata(http, candidate, token, &request, LIMIT).await;
-            why = match found {
+            let service = RoomService { http: self.job.client.http(), candidate, token, limit: LIMIT };
+            why = match service.update_metadata(&request).await {
                 // Nobody has named this place: another LiveKit may be there.
                 Ok(RoomAnswer { room: None, .. }) if candidate.source == Source::Usual => {
                     format!("{} has no such room", candidate.as_str())
@@ -188,7 +187,7 @@ impl RoomRestart<'_> {
         metadata.to_string()
     }
 
-    fn candidates(&self, target: &Target, returned: &[String]) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, target: &Target, returned: &[String]) -> Vec<Candidate> {
         endpoint::candidates(Hints {
             returned,
             streaming: &check::streaming(target.event.as_ref()),

@@ -163,6 +163,8 @@ pub struct Joined {
     /// Until a room closes that everybody has left; 0 from servers that do not say.
     pub departure_timeout_s: u32,
     pub identity: String,
+    /// `PA_…`: another one each time that somebody joins.
+    pub participant_sid: String,
     /// The identities of the people inside, but not ours; recorders and agents do not count.
     pub people: BTreeSet<String>,
     pub ping_interval: Duration,
@@ -216,6 +218,7 @@ impl Joined {
             departure_timeout_s: room.departure_timeout,
             people: join.other_participants.iter().filter(|p| is_person(p)).map(|p| p.identity.clone()).collect(),
             identity: own.identity,
+            participant_sid: own.sid,
             ping_interval: seconds(join.ping_interval, 5),
             ping_timeout: seconds(join.ping_timeout, 15),
             clock: Reading::of(own.joined_at_ms, own.joined_at)

@@ -13,8 +13,9 @@ use hyper::http::request::Parts;
 use livekit_protocol::signal_request::Message as Asked;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantPermission, Pong,
-    Room, ServerInfo, SignalRequest, SignalResponse, UpdateRoomMetadataRequest,
+    CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ListParticipantsRequest, ListParticipantsResponse,
+    ParticipantInfo, ParticipantPermission, Pong, Room, ServerInfo, SignalRequest, SignalResponse,
+    UpdateRoomMetadataRequest,
 };
 use prost::Message as _;
 use serde_json::json;
@@ -148,6 +149,11 @@ impl Embedded {
         }
     }
 
+    fn members(&self, name: &str) -> Vec<ParticipantInfo> {
+        let rooms = self.rooms();
+        rooms.get(name).into_iter().flat_map(|live| live.members.values().map(|member| member.info.clone())).collect()
+    }
+
     /// The checks of `/rtc/validate`: who may join which room.
     fn admit(&self, request: &Request) -> Result<(String, Claims), JoinError> {
         let mut query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
@@ -199,26 +205,44 @@ impl Embedded {
 
     /// LiveKit's `RoomService`, as far as a host's token reaches: what it tells of its own room.
     fn room_service(&self, method: &str, head: &Parts, body: &[u8]) -> HttpAnswer {
-        let failed = |status, code: &str, msg: &str| HttpAnswer::json(status, &json!({ "code": code, "msg": msg }));
-        if method != "UpdateRoomMetadata" {
-            return failed(StatusCode::NOT_FOUND, "bad_route", "no handler for path");
+        match self.room_service_answer(method, head, body) {
+            Ok(message) => HttpAnswer { content: Content::Protobuf(message), ..HttpAnswer::empty(StatusCode::OK) },
+            Err((status, code, msg)) => HttpAnswer::json(status, &json!({ "code": code, "msg": msg })),
         }
-        let Ok(UpdateRoomMetadataRequest { room, metadata }) = UpdateRoomMetadataRequest::decode(body) else {
-            return failed(StatusCode::BAD_REQUEST, "malformed", "failed to unmarshal protobuf");
+    }
+
+    /// The answer as protobuf, or an HTTP status with Twirp's code and text.
+    fn room_service_answer(
+        &self,
+        method: &str,
+        head: &Parts,
+        body: &[u8],
+    ) -> Result<Vec<u8>, (StatusCode, &'static str, &'static str)> {
+        let malformed = |_| (StatusCode::BAD_REQUEST, "malformed", "failed to unmarshal protobuf");
+        let admits = |room: &str| {
+            let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+            let claims = token.and_then(|token| self.issuer.verify(token, Clock::default().now_s()).ok());
+            let grants = claims.and_then(|claims| claims.video).unwrap_or_default();
+            let admin = grants.room_admin == Some(true) && grants.room.as_deref() == Some(room);
+            if admin { Ok(()) } else { Err((StatusCode::UNAUTHORIZED, "unauthenticated", "permissions denied")) }
         };
-        let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let claims = token.and_then(|token| self.issuer.verify(token, Clock::default().now_s()).ok());
-        let grants = claims.and_then(|claims| claims.video).unwrap_or_default();
-        if grants.room_admin != Some(true) || grants.room.as_ref() != Some(&room) {
-            return failed(StatusCode::UNAUTHORIZED, "unauthenticated", "permissions denied");
-        }
-        match self.rooms().get_mut(&room) {
-            None => failed(StatusCode::NOT_FOUND, "not_found", "requested room does not exist"),
-            Some(live) => {
+        match method {
+            "UpdateRoomMetadata" => {
+                let UpdateRoomMetadataRequest { room, metadata } =
+                    UpdateRoomMetadataRequest::decode(body).map_err(malformed)?;
+                admits(&room)?;
+                let mut rooms = self.rooms();
+                let no_room = (StatusCode::NOT_FOUND, "not_found", "requested room does not exist");
+                let live = rooms.get_mut(&room).ok_or(no_room)?;
                 live.room.metadata = metadata;
-                let content = Content::Protobuf(live.room.encode_to_vec());
-                HttpAnswer { content, ..HttpAnswer::empty(StatusCode::OK) }
+                Ok(live.room.encode_to_vec())
             }
+            "ListParticipants" => {
+                let ListParticipantsRequest { room } = ListParticipantsRequest::decode(body).map_err(malformed)?;
+                admits(&room)?;
+                Ok(ListParticipantsResponse { participants: self.members(&room) }.encode_to_vec())
+            }
+            _ => Err((StatusCode::NOT_FOUND, "bad_route", "no handler for path")),
         }
     }
 
@@ -358,8 +382,7 @@ impl MediaServer for Embedded {
     }
 
     async fn participants(&self, name: &str) -> Result<Vec<ParticipantInfo>, BackendError> {
-        let rooms = self.rooms();
-        Ok(rooms.get(name).into_iter().flat_map(|live| live.members.values().map(|m| m.info.clone())).collect())
+        Ok(self.members(name))
     }
 
     async fn permit(&self, room: &str, identity: &str, can_publish: bool) -> Result<bool, BackendError> {
