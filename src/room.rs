@@ -39,6 +39,8 @@ pub fn alias(text: &str) -> Option<&str> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomRef {
     pub id: RoomId,
+    /// What names it in a command: as it was written, or else what leads to it.
+    pub name: String,
     /// The author of the event, where the name says it: the host.
     pub host: Option<PublicKey>,
     /// Relays that may have the event, from an naddr.
@@ -51,6 +53,10 @@ impl RoomRef {
     /// Reads any of the ways to name a nest: a bare id, `naddr1…`, `nostr:naddr1…`, a web page with an naddr in its
     /// address, the API URL of the room, `30312:<pubkey>:<d>`.
     pub fn parse(text: &str) -> Result<Self, RoomRefError> {
+        Ok(Self { name: text.to_owned(), ..Self::parsed(text)? })
+    }
+
+    fn parsed(text: &str) -> Result<Self, RoomRefError> {
         let plain = strip_prefix_ignoring_case(text, "nostr:").unwrap_or(text);
         if strip_prefix_ignoring_case(plain, "naddr1").is_some() {
             return Self::from_naddr(plain);
@@ -69,8 +75,9 @@ impl RoomRef {
         }
     }
 
-    fn bare(id: RoomId) -> Self {
-        Self { id, host: None, relays: Vec::new(), api: None }
+    /// A nest of which only this is known.
+    pub fn bare(id: RoomId) -> Self {
+        Self { name: id.to_string(), id, host: None, relays: Vec::new(), api: None }
     }
 
     fn from_naddr(text: &str) -> Result<Self, RoomRefError> {

@@ -17,7 +17,7 @@ use clap::ArgMatches;
 use self::args::{Cli, Color, Format, OutputArgs};
 use self::command::App;
 use self::messages::errors::{Exit, Failure};
-use self::messages::troubles;
+use self::messages::{advice, troubles};
 use self::settings::{Env, Sources, output_style, paint};
 use self::terminal::{Streams, Terminal};
 use crate::commands::{Signal, Stop};
@@ -36,6 +36,7 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(read) => read,
         Err(error) => return misunderstood(args, &error, env, streams),
     };
+    advice::remember(&given);
     let terminal = Arc::new(Terminal::new(output_style(&cli.output, env, streams)));
     let room = cli.command.room();
     let result = run(cli, given, env, streams, &terminal);

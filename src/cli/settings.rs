@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
 use super::command::ServeArgs;
-use super::messages::errors::Failure;
+use super::messages::errors::{self, Failure};
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
 use crate::commands::{ApiSources, RelaySources, Settings};
@@ -108,8 +108,8 @@ impl<'a> Sources<'a> {
             None => name,
             Some(alias) => self.config.alias.get(alias).ok_or_else(|| self.no_alias(name))?,
         };
-        RoomRef::parse(text).map_err(|error| {
-            let failure = Failure::of(&error.into(), name);
+        RoomRef::parse(text).map(|room| RoomRef { name: name.to_owned(), ..room }).map_err(|error| {
+            let failure = errors::of_room(&error);
             if text == name { failure } else { failure.cause(format!("that is what {name} stands for")) }
         })
     }

@@ -74,7 +74,7 @@ impl DoctorFindings {
         // What cannot be known is said at once, and not asked again and again.
         job.settings.retry = RetryPolicy { retries: 0, ..job.settings.retry };
         let id = RoomId::new(NOBODYS).map_err(RoomRefError::from)?;
-        let stand_in = RoomRef { id, host: None, relays: Vec::new(), api: None };
+        let stand_in = RoomRef::bare(id);
         let subject = room.unwrap_or(&stand_in);
         let name = subject.id.as_str();
         job.reporter.step(name, Stage::Key);

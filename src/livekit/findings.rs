@@ -300,7 +300,7 @@ fn signal(seen: &Findings<'_>) -> Judged {
     let room = || seen.check.room.to_owned();
     let Some((tried, error)) = seen.tried.iter().find_map(|tried| Some((tried, tried.turned_away()?))) else {
         let finding = match seen.check.join {
-            None => Finding::NoTokenToJoin(room(), seen.check.no_token.map(str::to_owned)),
+            None => Finding::NoTokenToJoin(seen.check.no_token.map(str::to_owned)),
             _ if seen.tried.iter().all(|tried| matches!(tried.outcome, EndpointOutcome::OnlyAsked)) => {
                 Finding::NothingDialled
             }

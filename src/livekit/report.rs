@@ -195,7 +195,7 @@ pub enum Finding {
     EndpointUnknown(Vec<Tried>),
     Joined(Timings),
     /// The room's name, and why there is none, where that is known.
-    NoTokenToJoin(String, Option<String>),
+    NoTokenToJoin(Option<String>),
     NotReached,
     NoSuchRoom(String),
     /// Nobody is inside, and nobody has asked to join all the same.

@@ -172,7 +172,8 @@ impl RoomEvent {
 
     /// The same as a reference, with the relays of the event as its hints and its API.
     pub fn reference(&self) -> RoomRef {
-        RoomRef { id: self.id.clone(), host: Some(self.host()), relays: self.relays(), api: self.api() }
+        let name = self.naddr(&[]).unwrap_or_else(|| format!("{ROOM_KIND}:{}:{}", self.host(), self.id));
+        RoomRef { id: self.id.clone(), name, host: Some(self.host()), relays: self.relays(), api: self.api() }
     }
 
     /// Seconds since the Unix epoch.

@@ -99,7 +99,7 @@ fn a_nest_whose_record_is_gone_is_named() {
     let relay = Relay::with(vec![event(mock.host(), "lost", 5, &[&["status", "open"], &["service", &mock.api()]])]);
     let output = sweep(&mock, &relay.url).args(["--json"]).run().expect(6);
     let error = &output.document()["error"];
-    assert!(error["hints"].to_string().contains("nest recreate lost"), "{error}");
+    assert!(error["hints"].to_string().contains("nest recreate naddr1"), "{error}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_record_has_expired() {
 error: not restarted: the server no longer has this nest
   caused by: the server says: Nest not found
   caused by: its record has expired (records live 24 h from their last write), or the server has lost it
-  hint: a restart cannot bring it back, a new nest in its place can: nest recreate demo
+  hint: a restart cannot bring it back, a new nest in its place can: `nest recreate demo`
 ",
     );
 }
@@ -46,7 +46,7 @@ error: not restarted: the server no longer has this nest
 #[test]
 fn an_old_server_or_another_address() {
     let rest = "  caused by: http://MOCK/api/v1/nests/demo/restart is not there: this is another address than the API's, or an old server without restart
-  hint: does the API answer? curl http://MOCK/health. If not, give its address with --api; if so, its operator has to update it
+  hint: does the API answer? `curl http://MOCK/health`. If not, give its address with --api; if so, its operator has to update it
 ";
     let first = "error: not restarted: this server has no restart endpoint\n";
     let said = "  caused by: the server says: Endpoint not found\n";
@@ -66,7 +66,7 @@ fn the_url_that_was_signed_is_shown() {
     assert_eq!(
         hint,
         " http://MOCK/api/v1/nests/demo/restart: a server behind a proxy may know itself by another scheme, host or \
-         prefix\n  hint: sign the server's public URL: nest restart demo --api https://…\n"
+         prefix\n  hint: sign the server's public URL: `nest restart demo --api https://…`\n"
     );
     assert_eq!(mock.requests(RESTART), 1, "a signature is not refused twice");
 }
@@ -80,7 +80,7 @@ fn the_host_is_named_after_a_403() {
     let call = || Nest::new(&mock).env("NEST_KEY", key.clone());
     let output = call().args(QUICK).run().expect(5);
     let cause = format!("  caused by: you are {you}; the host is {host}\n");
-    let hint = "  hint: use the host's key: nest restart demo --key-file PATH\n";
+    let hint = "  hint: use the host's key: `nest restart demo --key-file PATH`\n";
     let message = "error: not restarted: only the host can restart this nest\n";
     assert_eq!(output.stderr, format!("{message}{cause}{hint}"));
 
@@ -103,21 +103,21 @@ error: not restarted: the API takes no more requests from this address for now
   caused by: the server says: Too many requests from this IP, please try again later.
   caused by: whoever shares this machine's address shares its limit
 ";
-    let named = format!("{first}  hint: try again after hh:mm, or let it wait: nest restart demo --max-wait 901s\n");
+    let named = format!("{first}  hint: try again after hh:mm, or let it wait: `nest restart demo --max-wait 901s`\n");
     told("status=429,900s", 11, "rateLimited", Some(429), &named);
     told("plain-text=429,900s", 11, "rateLimited", Some(429), &named);
     let unnamed = format!("{first}  hint: try again in 15 minutes\n");
     told("plain-text=429", 11, "rateLimited", Some(429), &unnamed);
     // What it asks for is accepted already: a longer wait would change nothing.
     for (fault, args, hint) in [
-        ("status=429,1s", &["--retries", "0"][..], "in 1 s, or let it try more often: nest restart demo --retries 3"),
-        ("status=429,0s", &["--retries", "2"], "in 1 s, or let it try more often: nest restart demo --retries 4"),
+        ("status=429,1s", &["--retries", "0"][..], "in 1 s, or let it try more often: `nest restart demo --retries 3`"),
+        ("status=429,0s", &["--retries", "2"], "in 1 s, or let it try more often: `nest restart demo --retries 4`"),
         (
             "status=429,900s",
             &["--retries", "0", "--max-wait", "900s"],
-            "after hh:mm, or let it try more often: nest restart demo --retries 3 --max-wait 901s",
+            "after hh:mm, or let it try more often: `nest restart demo --retries 3 --max-wait 901s`",
         ),
-        ("status=429,30s", &["--max-wait", "1s"], "in 30 s, or let it wait: nest restart demo --max-wait 31s"),
+        ("status=429,30s", &["--max-wait", "1s"], "in 30 s, or let it wait: `nest restart demo --max-wait 31s`"),
     ] {
         let mock = mock(&[fault]);
         let output = Nest::new(&mock).args(["restart", "demo"]).args(args).run().expect(11);
@@ -185,7 +185,7 @@ fn a_redirect_is_named_and_not_followed() {
         "\
 error: not restarted: the API redirects to http://MOCK/moved/api/v1/nests/demo/restart, and redirects are not followed
   caused by: following it could turn POST into GET, or hand the signature to somebody else
-  hint: give the address that it points to: nest restart demo --api http://MOCK/moved
+  hint: give the address that it points to: `nest restart demo --api http://MOCK/moved`
 ",
     );
     let mock = mock(&["redirect=308"]);
@@ -196,7 +196,7 @@ error: not restarted: the API redirects to http://MOCK/moved/api/v1/nests/demo/r
 
 #[test]
 fn the_address_in_a_redirect_is_taken_from_it_or_not_given_at_all() {
-    let give = |api: &str| format!("give the address that it points to: nest restart demo --api {api}");
+    let give = |api: &str| format!("give the address that it points to: `nest restart demo --api {api}`");
     let moved = |host: &str| format!("if the API has moved to {host}, name its address there with --api");
     let check = "check the address with --api".to_owned();
     for (location, hint) in [
@@ -341,7 +341,7 @@ fn a_check_is_not_told_of_restarts_and_signatures() {
     assert!(limited.contains("hint: try again after "), "{limited}");
     assert!(!limited.contains("--max-wait") && !limited.contains("nest restart"), "{limited}");
     let elsewhere = check("redirect@guest").expect(7).stderr;
-    assert!(elsewhere.contains(": nest check demo --api http"), "{elsewhere}");
+    assert!(elsewhere.contains(": `nest check demo --api http"), "{elsewhere}");
     let unsigned = check("status=401@guest").expect(4).stderr;
     assert!(unsigned.starts_with("error: the API wants a signature where guests need none\n"), "{unsigned}");
     assert!(!unsigned.contains("rejected") && !unsigned.contains("signed was"), "{unsigned}");
@@ -351,5 +351,5 @@ fn a_check_is_not_told_of_restarts_and_signatures() {
     assert!(looked.starts_with("error: not restarted: the API wants a signature where guests need none\n"), "{looked}");
     mock.set_faults(nest::parse(&["rate-limit=0"]));
     let token = Nest::new(&mock).args(["token", "demo", "--retries", "0"]).run().expect(11).stderr;
-    assert!(token.contains("or let it wait: nest token demo --max-wait "), "{token}");
+    assert!(token.contains("or let it wait: `nest token demo --max-wait "), "{token}");
 }

@@ -173,7 +173,7 @@ fn a_guess_that_was_wrong_is_no_finding() {
 fn a_dead_nest_tells_its_host_what_to_run() {
     let mock = mock(&[]);
     let output = Nest::new(&mock).args(["check", "demo"]).run().expect(6);
-    assert!(output.stderr.ends_with("\n  hint: you are its host: nest restart demo\n"), "{output:?}");
+    assert!(output.stderr.ends_with("\n  hint: you are its host: `nest restart demo`\n"), "{output:?}");
     assert_eq!(mock.requests("/api/v1/nests/demo/restart"), 0);
     // Another key is not the host's.
     let other = Keys::generate().secret_key().to_secret_hex();

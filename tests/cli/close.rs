@@ -134,7 +134,7 @@ fn without_an_answer_it_says_how_to_see_what_happened() {
         assert!(error["message"].as_str().unwrap().contains(happened), "{error}");
         let hints = error["hints"].to_string();
         let look = if verb == "recreate" { "nest list" } else { "nest status demo" };
-        assert!(hints.contains(look) && hints.contains(&format!("nest {verb} demo")), "{error}");
+        assert!(hints.contains(look), "{error}");
     }
 }
 

@@ -70,7 +70,7 @@ fn no_key_at_all() {
         output.stderr,
         "error: there is no host key
   caused by: nothing names a key, the keyring has none, and nobody is there to type one
-  hint: keep it in the keyring: nest key import. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key\n"
+  hint: keep it in the keyring: `nest key import`. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key\n"
     );
     assert_eq!(output.document()["error"]["kind"], "key");
     assert_eq!(mock.all_requests(), 0);
@@ -86,7 +86,7 @@ fn a_key_among_the_arguments() {
             output.stderr,
             "error: a secret key among the arguments; nothing was done
   caused by: arguments are seen by everybody in `ps`, and kept in the shell's history
-  hint: put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (nest key import); if this one was typed, others may have it\n"
+  hint: put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (`nest key import`); if this one was typed, others may have it\n"
         );
     }
 }

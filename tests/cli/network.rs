@@ -54,7 +54,7 @@ fn nobody_listens() {
         &format!(
             "error: cannot reach 127.0.0.1:{port}; nothing was sent
   caused by: TCP: nobody listens there: connection refused
-  hint: the server is down, or a firewall is in between: curl -v http://127.0.0.1:{port}/health\n"
+  hint: the server is down, or a firewall is in between: `curl -v http://127.0.0.1:{port}/health`\n"
         ),
     );
     let output = restart(&mock(&[]), &format!("https://localhost:{port}"), &[], &[]).expect(8);
@@ -77,7 +77,7 @@ fn the_certificate_has_expired_or_is_not_valid_yet() {
     let (_, rest) = rest.split_once(" days ago)").unwrap();
     assert!(rest.starts_with("; it was issued by \"Home CA\" (tried 127.0.0.1"), "{rest}");
     assert!(
-        rest.ends_with("\n  hint: for the operator: renew it. If the date here is wrong: timedatectl set-ntp true\n")
+        rest.ends_with("\n  hint: for the operator: renew it. If the date here is wrong: `timedatectl set-ntp true`\n")
     );
 
     let port = authority.front("localhost", (2090, 2099), mock.address());

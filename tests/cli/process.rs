@@ -82,7 +82,7 @@ fn interrupted_while_the_restart_is_out() {
             (
                 code,
                 "error: interrupted after the restart was sent: the nest may have restarted
-  hint: restart it only if it is still dead: nest restart demo --if-inactive\n",
+  hint: restart it only if it is still dead: `nest restart demo --if-inactive`\n",
                 ""
             )
         );

@@ -222,7 +222,7 @@ fn a_key_is_found_wherever_it_may_be() {
     assert_eq!(mock.requests(RESTART), 4);
 
     let open = call().file("k", &hex, 0o644).args(["restart", "demo", "--key-file", "k"]).run().expect(3);
-    assert!(open.stderr.contains("hint: chmod 600 k"), "{}", open.stderr);
+    assert!(open.stderr.contains("hint: `chmod 600 k`"), "{}", open.stderr);
     let none = call().args(["restart", "demo"]).run().expect(3);
     assert!(none.stderr.contains("nest key import"), "{}", none.stderr);
     assert_eq!(mock.requests(RESTART), 4, "no key is ever invented");

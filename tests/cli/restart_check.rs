@@ -126,7 +126,7 @@ fn no_guest_token_is_no_proof() {
         output.stderr,
         "error: the nest was restarted, but the check came to no result
   caused by: There is no token to join with: the API failed with status 500
-  hint: Check again: nest check demo\n"
+  hint: Once the API gives one, check again\n"
     );
     assert_eq!(output.document()["check"]["verdict"], "unknown");
 }

@@ -63,7 +63,7 @@ fn success_without_a_room_is_none() {
     let document = output.document();
     assert_eq!((&document["proof"], &document["error"]["kind"]), (&json!("noRoom"), &json!("unhealthy")));
     assert!(output.stderr.contains("but there is no audio room"), "{}", output.stderr);
-    assert!(output.stderr.contains("hint: restart it again: nest restart demo."), "{}", output.stderr);
+    assert!(output.stderr.contains("hint: see which link is broken: `nest doctor demo`."), "{}", output.stderr);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_livekit_does_not_tell_is_accepted_and_not_proven() {
         );
         assert!(output.stderr.contains(why), "{fault}: {}", output.stderr);
         assert!(
-            output.stderr.trim_end().ends_with("; see whether people can join: nest check demo"),
+            output.stderr.trim_end().ends_with("; see whether people can join: `nest check demo`"),
             "{}",
             output.stderr
         );

@@ -120,7 +120,7 @@ fn a_clock_that_runs_wrong_is_repaired() {
         let output = restart(&mock, &["--retries", "0", "--json"]).expect(0);
         let warning = format!(
             "your clock is {side} the server's; signed again with the server's time. \
-             Set the clock right: timedatectl set-ntp true"
+             Set the clock right: `timedatectl set-ntp true`"
         );
         assert_eq!(output.stderr, format!("warning: {warning}\n"));
         let document = output.document();

@@ -29,7 +29,7 @@ fn a_dead_nest_is_inactive_and_nobody_signs_or_joins() {
     assert_eq!((&document["record"], &document["audioRoom"]), (&json!(true), &json!(false)));
     assert_eq!(document["host"], mock.host().public_key().to_hex());
     assert_eq!(document["error"]["kind"], "unhealthy");
-    assert_eq!(document["error"]["hints"], json!(["restart it: nest restart demo"]));
+    assert_eq!(document["error"]["hints"], json!(["restart it: `nest restart demo`"]));
     assert_eq!(mock.all_requests(), 2, "/guest and /info");
     assert_eq!(mock.last_authorization(), None);
 
@@ -104,7 +104,7 @@ fn a_nest_without_a_record_is_gone() {
     let document = document(&mock, "demo", 10);
     assert_eq!(document["state"], "gone");
     assert!(document["error"]["message"].as_str().unwrap().contains("records live 24 h"), "{document}");
-    assert!(document["error"]["hints"][0].as_str().unwrap().ends_with("nest recreate demo"), "{document}");
+    assert!(document["error"]["hints"][0].as_str().unwrap().ends_with("`nest recreate demo`"), "{document}");
     // It may still run.
     mock.set_faults(Vec::new());
     restart(&mock);
@@ -139,7 +139,7 @@ fn what_is_not_known_is_not_called_dead() {
         output.stderr.starts_with("error: whether this nest runs is not known; audio room: cannot reach 127.0.0.1:1: "),
         "{output:?}"
     );
-    assert!(output.stderr.ends_with("; hint: see which link is broken: nest doctor demo\n"), "{output:?}");
+    assert!(output.stderr.ends_with("; hint: see which link is broken: `nest doctor demo`\n"), "{output:?}");
     let output = Nest::alone().args(["status", "demo"]).run().expect(2);
     assert!(output.stderr.starts_with("error: which server is this nest on?"), "{output:?}");
 }

@@ -50,7 +50,7 @@ fn everybody_gets_their_own() {
 fn what_goes_wrong_has_its_code() {
     let mock = mock(&[]);
     let output = Nest::new(&mock).args(["token", "demo", "--json"]).run().expect(6);
-    assert_eq!(output.document()["error"]["hints"], json!(["restart it: nest restart demo"]));
+    assert_eq!(output.document()["error"]["hints"], json!(["restart it: `nest restart demo`"]));
     Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
     for (fault, code) in [
         ("echo-authorization@token", 4),

@@ -27,7 +27,7 @@ fn not_seen(why: &str) -> String {
     format!(
         "error: the restart was sent and not answered: not seen so far, it may still happen
   caused by: the request was sent, then: {why}
-  hint: wait a minute, then restart it only if it is still dead: nest restart demo --if-inactive
+  hint: wait a minute, then see whether it runs: `nest status demo`
 "
     )
 }
@@ -91,7 +91,7 @@ fn a_token_that_cannot_be_fetched_is_no_success() {
   caused by: the API failed with status 500
   caused by: the server says: Failed to restart nest
   caused by: the trouble is on the server's side
-  hint: another restart brings another token: nest restart demo\n"
+  hint: ask for it again: `nest token demo`\n"
     );
 }
 

@@ -78,29 +78,29 @@ pub(super) async fn run(app: &App<'_>, args: &CheckArgs) -> Result<u8, Failure> 
 }
 
 async fn nest(app: &App<'_>, job: &Job<'_>, room: &RoomRef, options: CheckOptions) -> u8 {
-    let name = room.id.as_str();
     // A person may want a restart in between: what came of that is the result.
     let restarted = match check::run(job, room, options, &app.stop).await {
         Ok(CheckOutcome::Restarted(restarted)) => Ok(RestartOutcome::Restarted(restarted)),
         Err(error @ (Error::Unhealthy(_) | Error::Interrupted { done: Some(_), .. })) => Err(error),
-        Ok(CheckOutcome::Joinable(checked)) => return show(app, Some(name), &Ok(*checked)),
-        Err(error) => return show(app, Some(name), &Err(error)),
+        Ok(CheckOutcome::Joinable(checked)) => return show(app, Some(room), &Ok(*checked)),
+        Err(error) => return show(app, Some(room), &Err(error)),
     };
-    restart::show(&app.terminal, name, &restarted, false).map_or(0, Exit::code)
+    restart::show(&app.terminal, room, &restarted, false).map_or(0, Exit::code)
 }
 
-fn show(app: &App<'_>, room: Option<&str>, result: &Result<Checked, Error>) -> u8 {
+fn show(app: &App<'_>, room: Option<&RoomRef>, result: &Result<Checked, Error>) -> u8 {
     let checked = match result {
         Ok(checked) => Some(checked),
         Err(Error::Unjoinable(checked)) => Some(&**checked),
         Err(_) => None,
     };
-    let name = room.or(checked.map(|checked| checked.room.as_str())).unwrap_or_default();
-    app.terminal.end_row(name);
-    let failure = result.as_ref().err().map(|error| Failure::of(error, name));
+    let id = room.map(|room| room.id.as_str());
+    app.terminal.end_row(id.or(checked.map(|checked| checked.room.as_str())).unwrap_or_default());
+    let name = room.map(|room| room.name.as_str()).unwrap_or_default();
+    let failure = result.as_ref().err().map(|error| Failure::of(error, Verb::Check, name));
     let whole = || match checked {
         Some(checked) => document::checked(checked, failure.as_ref()),
-        None => failure.as_ref().map(|failure| document::failure(room, failure)).unwrap_or_default(),
+        None => failure.as_ref().map(|failure| document::failure(id, failure)).unwrap_or_default(),
     };
     app.terminal.outcome(false, whole, |paint| checked.map(|checked| text(checked, paint)));
     failure.map_or(0, |failure| {

@@ -23,9 +23,9 @@ pub struct CloseArgs {
 }
 
 pub(super) async fn run(app: &App<'_>, args: &CloseArgs) -> Result<u8, Failure> {
-    let name = args.nest.room.as_ref();
-    let (job, room) = app.signed_job(&args.signed, name, Purpose::Close).await?;
-    let closed = close::run(&job, &room, args.yes, &app.stop).await.map_err(|error| failure(&error, Verb::Close, name));
+    let (job, room) = app.signed_job(&args.signed, args.nest.room.as_ref(), Purpose::Close).await?;
+    let closed = close::run(&job, &room, args.yes, &app.stop).await;
+    let closed = closed.map_err(|error| Failure::of(&error, Verb::Close, &room.name));
     Ok(app.conclude(&room, &closed, |closed| document::warned(closed, &closed.warnings), text))
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     let room = if named.is_empty() { None } else { Some(app.sources.room(&named)?) };
     let found = doctor::run(&app.job(settings)?, room.as_ref(), &app.stop).await;
     app.terminal.end_rows();
-    let found = found.map_err(|error| Failure::of(&error, &named))?;
+    let found = found.map_err(|error| Failure::of(&error, Verb::Doctor, &named))?;
     let report = messages::doctor::document(&found, &named, &app.sources.origin);
     app.terminal.outcome(false, || document::of(&report), |paint| Some(text(&report, paint)));
     let style = app.terminal.style;

@@ -106,7 +106,7 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
             let npub = npub(&stored.public_key);
             let whole = format!("{npub} is new, and in the OS keyring{}", mark(&stored));
             tell(terminal, &stored.public_key, &whole, json!({ "default": stored.default }));
-            terminal.status(&format!("a copy for safe keeping: nest key export {npub}"));
+            terminal.status(&format!("a copy for safe keeping: `nest key export {npub}`"));
         }
         KeyCommand::Generate { to_file: Some(path), passphrase_file } => {
             let written = key::generate_file(&path, passphrase_file.as_deref(), terminal).await.map_err(failed)?;
@@ -154,7 +154,7 @@ fn list(keyring: &Keyring, terminal: &Terminal) -> Result<(), key::KeyCommandErr
         return Ok(());
     }
     if keys.is_empty() {
-        terminal.status("no keys in the OS keyring; nest key import puts one there");
+        terminal.status("no keys in the OS keyring; `nest key import` puts one there");
     }
     for stored in &keys {
         terminal.result(&format!("{}{}", npub(&stored.public_key), mark(stored)));
@@ -183,7 +183,8 @@ fn mark(stored: &Stored) -> &'static str {
 
 fn public_key(text: &str) -> Result<PublicKey, Failure> {
     PublicKey::parse(text).map_err(|_| {
-        Failure::usage(format!("{text:?} is no public key")).hint("nest key list shows those in the keyring")
+        Failure::usage(format!("{text:?} is no public key"))
+            .hint(format!("{} shows those in the keyring", Verb::KeyList.alone()))
     })
 }
 

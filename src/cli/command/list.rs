@@ -74,7 +74,7 @@ pub(super) async fn run(app: &App<'_>, args: &ListArgs) -> Result<u8, Failure> {
     }
     let hidden = list::run(&app.job(settings)?, &request, &app.stop, &table).await;
     terminal.end_row(list::ROW);
-    for nest in hidden.map_err(|error| Failure::of(&error, "ROOM"))? {
+    for nest in hidden.map_err(|error| Failure::of(&error, Verb::List, ""))? {
         let why = nest.why.as_deref().unwrap_or_default();
         terminal.warn(&format!("{}: not known whether it is inactive: {why}", nest.name()));
     }

@@ -35,9 +35,7 @@ use crate::livekit::CheckReport;
 mod prelude {
     pub(super) use clap::Args;
 
-    pub(super) use super::{
-        App, closes, closes_at, failed, failure, joinable, joined, local_time, published_row, step_line,
-    };
+    pub(super) use super::{App, closes, closes_at, failed, joinable, joined, local_time, published_row, step_line};
     pub(super) use crate::cli::args::{
         FollowArgs, Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration,
         exit_help,
@@ -127,7 +125,7 @@ impl Command {
             matches!(self, Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_));
         if app.terminal.style.format == Format::Token && has_no_token {
             return Err(Failure::usage("--output token prints a token, and this command fetches none")
-                .hint("nest token ROOM --output token"));
+                .hint("fetch one: `nest token ROOM --output token`"));
         }
         match self {
             Self::Restart(args) => restart::run(app, &args).await,
@@ -159,12 +157,12 @@ impl App<'_> {
     fn followed(result: Result<(), Error>) -> Result<u8, Failure> {
         match result {
             Err(Error::Stopped(signal)) => Ok(Exit::from(signal).code()),
-            result => result.map(|()| 0).map_err(|error| Failure::of(&error, "ROOM")),
+            result => result.map(|()| 0).map_err(|error| Failure::of(&error, Verb::Status, "ROOM")),
         }
     }
 
     fn job(&self, settings: Settings) -> Result<Job<'_>, Failure> {
-        Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, "ROOM"))
+        Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, Verb::Restart, "ROOM"))
     }
 
     /// The job of a command that sends signed requests about one nest, and the nest.
@@ -186,7 +184,7 @@ impl App<'_> {
         }
         let choice = pick::choice(job, purpose, &self.stop).await;
         self.terminal.end_rows();
-        let failed = |error| Failure::of(&error, "ROOM");
+        let failed = |error| Failure::of(&error, Verb::List, "ROOM");
         let Choice { nests, only_first_suits } = choice.map_err(failed)?;
         let asked = async {
             if only_first_suits {
@@ -207,7 +205,7 @@ impl App<'_> {
         let mut seen = HashSet::new();
         for name in names {
             let room = self.sources.room(name)?;
-            let api = settings.api_named(&room).map_err(|error| Failure::of(&error, name))?;
+            let api = settings.api_named(&room).map_err(|error| Failure::of(&error, Verb::Restart, name))?;
             // Without an API two hosts may have rooms of the same id.
             let host = if api.is_none() { room.host } else { None };
             if seen.insert((api, host, room.id.clone())) {
@@ -235,10 +233,6 @@ impl App<'_> {
         self.terminal.failure(None, failure);
         failure.exit.code()
     }
-}
-
-fn failure(error: &Error, verb: Verb, name: Option<&String>) -> Failure {
-    Failure::in_call(error, verb, name.map_or("ROOM", String::as_str))
 }
 
 fn published_row(name: &str, published: &Published, paint: Paint) -> String {

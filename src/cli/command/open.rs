@@ -43,9 +43,9 @@ pub struct OpenArgs {
 
 pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
     let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
-    let name = args.room.as_ref();
-    let room = app.room(name, Purpose::Open, &job).await?;
-    let link = open::link(&job, &room, &app.stop).await.map_err(|error| failure(&error, Verb::Open, name));
+    let room = app.room(args.room.as_ref(), Purpose::Open, &job).await?;
+    let link = open::link(&job, &room, &app.stop).await;
+    let link = link.map_err(|error| Failure::of(&error, Verb::Open, &room.name));
     let code = app.conclude(&room, &link, |link| json!({ "link": link }), |link, _| clean(link));
     let Ok(link) = link else { return Ok(code) };
     show(&link).await.map(|()| 0).map_err(|why| {

@@ -27,10 +27,10 @@ pub struct RecreateArgs {
 }
 
 pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failure> {
-    let name = args.nest.room.as_ref();
-    let (job, room) = app.signed_job(&args.signed, name, Purpose::Recreate).await?;
+    let (job, room) = app.signed_job(&args.signed, args.nest.room.as_ref(), Purpose::Recreate).await?;
     let request = RecreateRequest { room, yes: args.yes, dry_run: args.dry_run };
-    let done = recreate::run(&job, &request, &app.stop).await.map_err(|error| failure(&error, Verb::Recreate, name));
+    let done = recreate::run(&job, &request, &app.stop).await;
+    let done = done.map_err(|error| Failure::of(&error, Verb::Recreate, &request.room.name));
     let document = |done: &RecreateOutcome| match done {
         RecreateOutcome::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
         RecreateOutcome::Planned(planned) => document::of(planned),

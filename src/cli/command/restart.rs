@@ -88,12 +88,12 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     let done = |room: &RoomRef, result: Result<RestartOutcome, Error>| {
         terminal.end_row(list::ROW);
         let back = restarted(&result).filter(|_| args.open).cloned();
-        let _ = tell.send((room.clone(), back, show(terminal, room.id.as_str(), &result, several)));
+        let _ = tell.send((room.clone(), back, show(terminal, room, &result, several)));
     };
     let which = if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) };
     let run = restart::run(&job, &which, &request(args), &app.stop, &done).await;
     terminal.end_row(list::ROW);
-    run.map_err(|error| Failure::of(&error, "ROOM"))?;
+    run.map_err(|error| Failure::of(&error, Verb::Restart, "ROOM"))?;
     let outcomes: Vec<_> = outcomes.try_iter().collect();
     for (room, restarted, _) in &outcomes {
         if let Some(restarted) = restarted {
@@ -154,19 +154,20 @@ fn restarted(result: &Result<RestartOutcome, Error>) -> Option<&Restarted> {
 
 pub(super) fn show(
     terminal: &Terminal,
-    room: &str,
+    room: &RoomRef,
     result: &Result<RestartOutcome, Error>,
     several: bool,
 ) -> Option<Exit> {
-    terminal.end_row(room);
+    let id = room.id.as_str();
+    terminal.end_row(id);
     let style = terminal.style;
-    let failure = result.as_ref().err().map(|error| Failure::of(error, room));
+    let failure = result.as_ref().err().map(|error| Failure::of(error, Verb::Restart, &room.name));
     if style.format == Format::Token {
         if let Some(token) = restarted(result).and_then(|restarted| restarted.token.as_ref()) {
             terminal.result(token.expose());
         }
     } else {
-        let whole = || document::restart(room, result, failure.as_ref());
+        let whole = || document::restart(id, result, failure.as_ref());
         terminal.outcome(several, whole, |paint| match result {
             Ok(RestartOutcome::Planned(planned)) => Some(planned_text(planned)),
             other => restarted(other).map(|restarted| restarted_text(restarted, paint)),
@@ -180,7 +181,7 @@ pub(super) fn show(
     if together && check.is_some_and(|check| check.verdict != Verdict::Joinable) {
         failure = Failure { causes: Vec::new(), hints: Vec::new(), ..failure };
     }
-    terminal.failure(several.then_some(room), &failure);
+    terminal.failure(several.then_some(id), &failure);
     Some(exit)
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure>
     let terminal = &*app.terminal;
     let (failed, exits) = mpsc::channel();
     let done = |room: &RoomRef, result: Result<Standing, Error>| {
-        if let Some(exit) = show(terminal, room.id.as_str(), &result, several) {
+        if let Some(exit) = show(terminal, room, &result, several) {
             let _ = failed.send(exit);
         }
     };
@@ -65,22 +65,23 @@ pub(super) async fn run(app: &App<'_>, args: &StatusArgs) -> Result<u8, Failure>
 }
 
 /// Prints what came of one nest; returns why it is not a success, if it is none.
-fn show(terminal: &Terminal, room: &str, result: &Result<Standing, Error>, several: bool) -> Option<Exit> {
-    terminal.end_row(room);
+fn show(terminal: &Terminal, room: &RoomRef, result: &Result<Standing, Error>, several: bool) -> Option<Exit> {
+    let (id, name) = (room.id.as_str(), room.name.as_str());
+    terminal.end_row(id);
     let failure = match result {
-        Ok(standing) => failure(standing, room),
-        Err(error) => Some(Failure::of(error, room)),
+        Ok(standing) => failure(standing, name),
+        Err(error) => Some(Failure::of(error, Verb::Status, name)),
     };
     let standing = result.as_ref().ok();
     let whole = || match standing {
         Some(standing) => document::standing(standing, failure.as_ref()),
-        None => failure.as_ref().map(|failure| document::failure(Some(room), failure)).unwrap_or_default(),
+        None => failure.as_ref().map(|failure| document::failure(Some(id), failure)).unwrap_or_default(),
     };
     terminal.outcome(several, whole, |paint| standing.map(|standing| text(standing, failure.as_ref(), paint)));
     // That a nest does not run is no failure of this program; that it is not known may be one.
     let known = standing.is_some_and(|standing| standing.state != NestState::Unknown);
     if let Some(failure) = failure.as_ref().filter(|_| !known) {
-        terminal.failure(several.then_some(room), failure);
+        terminal.failure(several.then_some(id), failure);
     }
     failure.map(|failure| failure.exit)
 }
@@ -93,16 +94,18 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         NestState::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
         NestState::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
             .hint("to reopen it, publish its event again from the web app"),
-        NestState::Inactive => new(&Missing::AudioRoom.to_string()).hint(format!("restart it: nest restart {room}")),
+        NestState::Inactive => {
+            new(&Missing::AudioRoom.to_string()).hint(format!("restart it: {}", Verb::Restart.on(room)))
+        }
         NestState::Gone => errors::gone(room),
         NestState::Over => new("this nest is over: its event says so")
-            .hint(format!("to bring it back all the same: nest restart {room}")),
+            .hint(format!("to bring it back all the same: {}", Verb::Restart.on(room))),
         NestState::Planned => errors::planned(standing.event.as_ref().and_then(starts), room),
-        NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, room),
+        NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, Verb::Status, room),
         NestState::NotChecked | NestState::Unknown => {
             let failure = new("whether this nest runs is not known");
             let failure = standing.troubles.iter().fold(failure, Failure::cause);
-            failure.hint(format!("see which link is broken: nest doctor {room}"))
+            failure.hint(format!("see which link is broken: {}", Verb::Doctor.on(room)))
         }
     })
 }

@@ -21,8 +21,8 @@ pub struct TokenArgs {
 
 pub(super) async fn run(app: &App<'_>, args: &TokenArgs) -> Result<u8, Failure> {
     let (job, room) = app.signed_job(&args.signed, args.nest.room.as_ref(), Purpose::Token).await?;
-    let name = room.id.as_str();
-    let fetched = token::run(&job, &room, &app.stop).await.map_err(|error| Failure::in_call(&error, Verb::Token, name));
+    let fetched = token::run(&job, &room, &app.stop).await;
+    let fetched = fetched.map_err(|error| Failure::of(&error, Verb::Token, &room.name));
     if app.terminal.style.format == Format::Token
         && let Ok(fetched) = &fetched
     {

@@ -58,9 +58,9 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
                 .hint("name the nest by its link or naddr: its event says it")
         }
         Finding::Joined(timings) => joined(report, &timings.describe()),
-        Finding::NoTokenToJoin(room, why) => {
+        Finding::NoTokenToJoin(why) => {
             let why = why.as_deref().unwrap_or("the API gave none");
-            note!("there is no token to join with: {why}").hint(format!("check again: nest check {room}"))
+            note!("there is no token to join with: {why}").hint("once the API gives one, check again")
         }
         Finding::NotReached => note("no media server was reached"),
         Finding::NoSuchRoom(room) => note!("the media server has no room {room:?}: the nest is not running there")

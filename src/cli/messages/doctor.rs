@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::errors::{Exit, Failure};
-use super::{Note, Step, check, moment, of_tls, troubles};
+use super::{Note, Step, Verb, check, moment, of_tls, troubles};
 use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::clock::{Clock, rfc3339};
@@ -83,14 +83,14 @@ pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str
     let links = links(found, if found.room.is_some() { named } else { "ROOM" }, config);
     let broken = links.iter().find(|(_, link)| link.status == Status::Failed);
     let missed: Vec<_> = links.iter().filter(|(_, link)| link.missed).map(|(name, _)| *name).collect();
-    let room = found.room.as_ref().map(|_| format!(" {named}")).unwrap_or_default();
+    let subject = if found.room.is_some() { named } else { "" };
     let (verdict, next) = match (broken, missed.is_empty()) {
         (Some((_, link)), _) => {
             (DoctorVerdict::Unhealthy, link.next.as_ref().or(link.hint.as_ref()).cloned().unwrap_or_default())
         }
-        (None, false) => (DoctorVerdict::Unknown, format!("nest doctor{room} --timeout 60s")),
-        (None, true) if found.room.is_some() => (DoctorVerdict::Healthy, format!("nest check {named}")),
-        (None, true) => (DoctorVerdict::Healthy, "nest doctor ROOM".into()),
+        (None, false) => (DoctorVerdict::Unknown, Verb::Doctor.on(subject).with("--timeout", "60s").bare()),
+        (None, true) if found.room.is_some() => (DoctorVerdict::Healthy, Verb::Check.on(named).bare()),
+        (None, true) => (DoctorVerdict::Healthy, Verb::Doctor.on("ROOM").bare()),
     };
     let step = |(name, link): (&'static str, Link)| {
         Step::new(name, link.status, link.elapsed, Note { detail: link.detail, hint: link.hint })
@@ -129,9 +129,8 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
 fn own_key(found: &DoctorFindings, named: &str) -> Link {
     match &found.key {
         Some(Ok(key)) => passed(format!("{}, from {}", key.npub(), key.source())),
-        None => {
-            warned("there is none: looking needs no key, restarting does").hint("nest key import, or --key-file PATH")
-        }
+        None => warned("there is none: looking needs no key, restarting does")
+            .hint(format!("keep yours in the keyring: {}; or name it with --key-file PATH", Verb::KeyImport.alone())),
         Some(Err(error)) => {
             let detail = Failure::new(Exit::Key, error.to_string()).with_sources(&**error).document().message;
             let hint = match &**error {
@@ -143,7 +142,7 @@ fn own_key(found: &DoctorFindings, named: &str) -> Link {
                 }
                 _ => "mend it, or name another one: --key-file PATH",
             };
-            failed(detail).hint(hint).next(format!("nest restart {named} --key-file PATH"))
+            failed(detail).hint(hint).next(Verb::Restart.on(named).with("--key-file", "PATH").bare())
         }
     }
 }
@@ -162,7 +161,7 @@ fn clock(server: &ServerFindings) -> Link {
         return warned(detail).hint(troubles::clock("", "").hint);
     }
     failed(detail)
-        .hint("if the clock here is right, tell the server's operator; if not: timedatectl set-ntp true")
+        .hint("if the clock here is right, tell the server's operator; if not: `timedatectl set-ntp true`")
         .next("timedatectl set-ntp true")
 }
 
@@ -259,12 +258,12 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
     let server = match &found.api {
         Ok(server) => server,
         Err(Error::NoApi) => {
-            let nest = if found.room.is_some() { format!(" {named}") } else { String::new() };
+            let subject = if found.room.is_some() { named } else { "" };
             return failed(
                 "nobody says which API it is: not the arguments, not NEST_API, not the configuration, not an event",
             )
             .hint("name it: --api https://…, or set NEST_API")
-            .next(format!("nest doctor{nest} --api https://…"));
+            .next(Verb::Doctor.on(subject).with("--api", "https://…").bare());
         }
         Err(Error::MediaOverQuic { .. }) => return not_checked("a nest on Media over QUIC needs none"),
         Err(error) => {
@@ -334,7 +333,7 @@ fn signature(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Li
             let why = if server_text.is_empty() { String::new() } else { format!(": {server_text}") };
             failed(format!("refused{why}; signed was {url}"))
                 .hint("if the clock is right: a server behind a proxy may know itself by another scheme, host or prefix; sign its public URL with --api")
-                .next(format!("nest doctor {named} --api https://…"))
+                .next(Verb::Doctor.on(named).with("--api", "https://…").bare())
         }
         Error::Api(api::ApiError::NotFound { missing: Missing::Endpoint, .. }) => {
             not_checked("this server has no call to try it with")
@@ -358,7 +357,7 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
         Err(error @ Error::NoEvent { .. }) => {
             return failed(error.to_string())
                 .hint("name a relay that has it: --relay wss://…")
-                .next(format!("nest doctor {named} --relay wss://…"))
+                .next(Verb::Doctor.on(named).with("--relay", "wss://…").bare())
                 .took(found.event_elapsed);
         }
         Err(error) => {
@@ -375,8 +374,10 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
     let detail = format!("{title}status {:?}, on {seen}", event.status().as_str());
     let link = if let Some(media) = event.media_over_quic() {
         let relay = media.relay.or(media.auth).unwrap_or_default();
-        warned(format!("{detail}; it runs on Media over QUIC at {relay}"))
-            .hint("there is no audio room to restart: the event alone makes it live. Whether that relay answers, nest check shows")
+        warned(format!("{detail}; it runs on Media over QUIC at {relay}")).hint(format!(
+            "there is no audio room to restart: the event alone makes it live. Does that relay answer? {}",
+            Verb::Check.on(named)
+        ))
     } else if event.is_over(Clock::default().now_s()) {
         warned(detail).hint("clients show this nest as over, whatever the audio room does")
     } else if !room.stale_on.is_empty() {
@@ -401,7 +402,7 @@ fn record(server: &ServerFindings, named: &str) -> Link {
             let runs = if server.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
             failed(format!("{runs}the server no longer has it: records live 24 h from their last write"))
                 .hint("a restart cannot bring it back, a new nest in its place can")
-                .next(format!("nest recreate {named}"))
+                .next(Verb::Recreate.on(named).bare())
         }
         Err(error) => unsaid(error),
     }
@@ -418,10 +419,10 @@ fn host(found: &DoctorFindings, named: &str) -> Link {
     }
     match &found.key {
         Some(Ok(key)) if key.public_key() == host => passed("it is your nest"),
-        Some(Ok(key)) => {
-            warned(troubles::not_host(npub(&key.public_key()), npub(&host), super::Verb::Restart.again(named)).cause)
-                .hint(format!("only the host can restart it. If that is you too: nest restart {named} --key-file PATH"))
-        }
+        Some(Ok(key)) => warned(troubles::not_host(npub(&key.public_key()), npub(&host), "").cause).hint(format!(
+            "only the host can restart it. If that is you too: {}",
+            Verb::Restart.on(named).with("--key-file", "PATH")
+        )),
         _ => not_checked(format!("the host is {}; there is no key to compare with", npub(&host))),
     }
 }
@@ -449,7 +450,7 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
             let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
             match nest.host().filter(|host| Some(*host) != own) {
                 Some(host) => failed(detail).hint(format!("ask its host to restart it: {}", npub(&host))),
-                None => failed(detail).hint("restart it").next(format!("nest restart {named}")),
+                None => failed(detail).hint("restart it").next(Verb::Restart.on(named).bare()),
             }
         }
         Err(error) => unsaid(error),
@@ -522,7 +523,7 @@ fn signal(found: &DoctorFindings) -> Link {
 fn media(found: &DoctorFindings, named: &str) -> Link {
     match &found.media {
         Some(Media::Joined(report)) => of_check(check::steps(report).iter().find(|step| step.name == "media")),
-        _ => not_checked(format!("nobody joined; to try it: nest check {named}")),
+        _ => not_checked(format!("nobody joined; to try it: {}", Verb::Check.on(named))),
     }
 }
 

@@ -5,6 +5,7 @@ pub(in crate::cli) mod api;
 use std::time::Duration;
 
 use self::api::RequestContext;
+use super::advice::quoted;
 use super::troubles::{self, Trouble};
 use super::{Step, Verb, check, moment};
 use crate::api::{ApiError, Missing, TransportError, address};
@@ -79,13 +80,8 @@ impl Failure {
         }
     }
 
-    /// What to show for `error`, which befell the room that the user calls `room` in a restart, or in a look at it.
-    pub fn of(error: &Error, room: &str) -> Self {
-        Self::in_call(error, Verb::Restart, room)
-    }
-
-    /// The same in another command.
-    pub fn in_call(error: &Error, verb: Verb, room: &str) -> Self {
+    /// What to show for `error`, which befell the room that the user calls `room`.
+    pub fn of(error: &Error, verb: Verb, room: &str) -> Self {
         let new = |exit| Self::new(exit, error.to_string());
         match error {
             Error::Room(error) => of_room(error),
@@ -97,22 +93,22 @@ impl Failure {
             }
             Error::NoHost => new(Exit::Usage)
                 .cause("nothing names a key, and the keyring has none")
-                .hint("--host npub1…, or --key-file PATH, or once for all: nest key import"),
+                .hint(format!("--host npub1…, or --key-file PATH, or once for all: {}", Verb::KeyImport.alone())),
             Error::NoRoom { keyless: false } => new(Exit::Usage)
                 .cause("none is named, and nobody is at the terminal to be asked")
-                .hint("nest list shows them; a name is an id, naddr1…, a link, or @ALIAS"),
+                .hint(format!("{} shows them; a name is an id, naddr1…, a link, or @ALIAS", Verb::List.alone())),
             Error::NoRoom { keyless: true } => new(Exit::Usage)
                 .cause("none is named, and there is no key whose nests could be shown to choose from")
                 .hint("name it: an id, naddr1…, a link, or @ALIAS")
-                .hint("or keep your key in the OS keyring, once: nest key import"),
+                .hint(format!("or keep your key in the OS keyring, once: {}", Verb::KeyImport.alone())),
             Error::NothingToChoose => new(Exit::NotFound)
                 .cause("the relays have no nest of this key")
                 .hint("name a relay that has: --relay wss://…"),
             Error::Address { .. } => new(Exit::Usage).hint("give the key itself: --host npub1…"),
             Error::StillThere => new(Exit::Failed)
                 .cause("a restart is enough, and keeps its links")
-                .hint(format!("nest restart {room}"))
-                .hint(format!("to have a new one all the same, close this one first: nest close {room}")),
+                .hint(format!("restart it: {}", Verb::Restart.on(room)))
+                .hint(format!("to have a new one all the same, close this one first: {}", Verb::Close.on(room))),
             Error::NotPublished { refused, done } => {
                 let failure = match done {
                     Some(_) => Self::new(Exit::Failed, "the nest was restarted, but its event could not be published"),
@@ -125,7 +121,7 @@ impl Failure {
             }
             Error::Relays(_) => new(Exit::Usage),
             Error::MediaOverQuic { relay } => new(Exit::Failed)
-                .because(troubles::over_quic(relay, room))
+                .because(troubles::over_quic(relay, Verb::Check.on(room)))
                 .hint("to reopen a nest that is over, publish its event again from the web app"),
             Error::ApiConflict { .. } => new(Exit::Usage).hint("leave out --api"),
             Error::Unavailable(why) => unavailable(why, room),
@@ -143,28 +139,30 @@ impl Failure {
                 Self { status: asked.then_some(403), ..Self::new(Exit::NotHost, message) }.because(troubles::not_host(
                     npub(you),
                     host,
-                    verb.again(room),
+                    verb.on(room).with("--key-file", "PATH"),
                 ))
             }
             Error::Api(error) => api::failure(error, RequestContext::signed(verb, room)),
             Error::NotKnown => new(Exit::NotFound)
-                .hint("is the name right, and the API? nest list shows your nests")
+                .hint(format!("is the name right, and the API? {} shows your nests", Verb::List.alone()))
                 .hint("name a relay that has its event: --relay wss://…"),
             Error::StillRuns => new(Exit::Unhealthy)
                 .cause("its event was left as it is")
-                .hint(format!("the audio room closes once everybody has left; then: {}", verb.again(room))),
+                .hint(format!("the audio room closes once everybody has left; then: {}", verb.on(room))),
             Error::NotRestarted(error) => api::not_restarted(error, room),
             Error::Server { source, attempts, signs } => api::server(source, *attempts, signs, room),
             Error::NoToken(source) => api::no_token(source, room),
             Error::Unknown { why } => {
                 Self::new(Exit::Unknown, "the restart was sent and not answered: not seen so far, it may still happen")
-                    .because(troubles::lost_answer(why, room))
+                    .because(troubles::lost_answer(why, Verb::Status.on(room)))
             }
             Error::Busy { source: lock::LockError::Busy, waited } => busy(*waited),
             Error::Busy { source, .. } => Self::new(Exit::Failed, source.to_string()),
             Error::Declined => new(Exit::Failed).hint("--yes asks nothing"),
             Error::Cancelled => new(Exit::Failed),
-            Error::NotConfirmed => new(Exit::Usage).hint(format!("nest recreate {room} --yes")),
+            Error::NotConfirmed => {
+                new(Exit::Usage).hint(format!("to say yes beforehand: {}", Verb::Recreate.on(room).with("--yes", "")))
+            }
             Error::Unhealthy(restarted) => not_well(restarted, room),
             Error::Stopped(signal) => new(Exit::from(*signal)).hint(AGAIN),
             Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
@@ -172,7 +170,7 @@ impl Failure {
     }
 }
 
-fn of_room(error: &room::RoomRefError) -> Failure {
+pub(in crate::cli) fn of_room(error: &room::RoomRefError) -> Failure {
     Failure::usage(error.to_string()).hint(match error {
         room::RoomRefError::WrongKind(30311) => {
             "30311 is a live stream, or a nest of the old kind: use the link of a new nest"
@@ -188,7 +186,7 @@ fn of_room(error: &room::RoomRefError) -> Failure {
 }
 
 fn no_session(message: &str) -> Failure {
-    Failure::usage(message).hint("nest check --url wss://… --token-file PATH")
+    Failure::usage(message).hint("both are to be named: `nest check --url wss://… --token-file PATH`")
 }
 
 fn busy(waited: Duration) -> Failure {
@@ -207,7 +205,7 @@ fn interrupted(signal: Signal, progress: Progress, done: bool, room: &str) -> Fa
         Progress::NothingSent => failure("interrupted; nothing was sent"),
         Progress::Refused => failure("interrupted before the next attempt; not restarted"),
         Progress::MayBeDone => failure("interrupted after the restart was sent: the nest may have restarted")
-            .hint(format!("restart it only if it is still dead: nest restart {room} --if-inactive")),
+            .hint(format!("restart it only if it is still dead: {}", Verb::Restart.on(room).with("--if-inactive", ""))),
     }
 }
 
@@ -223,7 +221,7 @@ fn unavailable(why: &Unavailable, room: &str) -> Failure {
     let missing = if let ApiError::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
     match missing {
         Some(Missing::AudioRoom) if why.ours => {
-            Failure { hints: vec![format!("you are its host: nest restart {room}")], ..failure }
+            Failure { hints: vec![format!("you are its host: {}", Verb::Restart.on(room))], ..failure }
         }
         Some(Missing::Record) if why.ours => failure,
         Some(Missing::Endpoint | Missing::Unsaid) => failure,
@@ -274,17 +272,17 @@ fn not_well(restarted: &Restarted, room: &str) -> Failure {
                     .because(troubles::old_room(sid, age, seconds))
             }
             _ => failure("the API says that the nest was restarted, but there is no audio room")
-                .because(troubles::no_room(room)),
+                .because(troubles::no_room(Verb::Doctor.on(room))),
         };
     };
     match restarted.proof {
         _ if report.verdict != Verdict::Joinable => unhealthy(report),
         Some(RestartProof::NoRoom) => {
             failure("the nest was joinable, and one more restart, for its full life, has left it without an audio room")
-                .because(troubles::no_room(room))
+                .because(troubles::no_room(Verb::Doctor.on(room)))
         }
         _ => failure("the nest was joinable, and one more restart, for its full life, came to no result")
-            .hint(format!("see whether it still runs: nest status {room}")),
+            .hint(format!("see whether it still runs: {}", Verb::Status.on(room))),
     }
 }
 
@@ -303,7 +301,7 @@ fn unhealthy(report: &CheckReport) -> Failure {
 
 /// A nest without a record: no restart helps.
 pub(in crate::cli) fn gone(room: &str) -> Failure {
-    Failure::new(Exit::Unhealthy, Missing::Record.to_string()).because(troubles::record_gone(room))
+    Failure::new(Exit::Unhealthy, Missing::Record.to_string()).because(troubles::record_gone(Verb::Recreate.on(room)))
 }
 
 /// A nest whose event says that it is to come; `starts_ms` is when.
@@ -313,7 +311,7 @@ pub(in crate::cli) fn planned(starts_ms: Option<i64>, room: &str) -> Failure {
         Some((time, _)) => failure.cause(format!("its event says that it starts at {time}")),
         None => failure.cause("its event does not say when it starts"),
     };
-    failure.hint(format!("when its time has come: nest restart {room} --publish-status"))
+    failure.hint(format!("when its time has come: {}", Verb::Restart.on(room).with("--publish-status", "")))
 }
 
 fn of_key(error: &KeyError) -> Failure {
@@ -334,7 +332,7 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
     match error {
         KeyCommandError::Key(error) => of_key(error),
         KeyCommandError::WhichOne { npubs } => {
-            npubs.iter().map(|npub| format!("nest key remove {npub}")).fold(new(Exit::Usage), Failure::hint)
+            npubs.iter().map(|npub| Verb::KeyRemove.on(npub).to_string()).fold(new(Exit::Usage), Failure::hint)
         }
         KeyCommandError::NotConfirmed { .. } => new(Exit::Failed).hint("--yes asks nothing"),
         KeyCommandError::NoPassphrase => {
@@ -350,7 +348,7 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
 fn unreadable(failure: Failure, cause: &SecretFileError) -> Failure {
     match cause {
         SecretFileError::TooOpen { path, mode } => {
-            failure.because(troubles::key_mode(path.display(), format!("{mode:04o}")))
+            failure.because(troubles::key_mode(quoted(&path.to_string_lossy()), format!("{mode:04o}")))
         }
         SecretFileError::NotFound(_) => failure.cause(cause.to_string()).hint("correct the path; - stands for stdin"),
         other => failure.cause(other.to_string()),
@@ -362,9 +360,11 @@ fn of_keyring(failure: Failure, error: &KeyringError) -> Failure {
     match error {
         KeyringError::Unusable(_) => failure.hint(troubles::keyring().hint),
         KeyringError::Undecided { npubs } | KeyringError::Unknown { npubs, .. } => {
-            npubs.iter().map(|npub| format!("nest key default {npub}")).fold(failure, Failure::hint)
+            npubs.iter().map(|npub| Verb::KeyDefault.on(npub).to_string()).fold(failure, Failure::hint)
         }
-        KeyringError::Empty | KeyringError::Gone { .. } => failure.hint("put it there: nest key import"),
+        KeyringError::Empty | KeyringError::Gone { .. } => {
+            failure.hint(format!("put it there: {}", Verb::KeyImport.alone()))
+        }
         _ => failure,
     }
 }

@@ -5,6 +5,7 @@ macro_rules! note {
     ($($detail:tt)*) => { note(format!($($detail)*)) };
 }
 
+pub(super) mod advice;
 pub mod check;
 pub(super) mod doctor;
 pub mod errors;
@@ -15,11 +16,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::advice::Advice;
 use crate::clock::{Clock, local_hour_minute, rfc3339};
 use crate::net::tls::TlsFailure;
 use crate::report::Status;
 
-/// What the user called, as far as the wording of an error depends on it.
+/// What the user called, as far as the wording of an error depends on it; and what a hint advises to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Restart,
@@ -28,6 +30,13 @@ pub enum Verb {
     Close,
     Recreate,
     Open,
+    Status,
+    Doctor,
+    List,
+    KeyImport,
+    KeyRemove,
+    KeyDefault,
+    KeyList,
 }
 
 impl Verb {
@@ -39,22 +48,34 @@ impl Verb {
             Self::Close => "close",
             Self::Recreate => "recreate",
             Self::Open => "open",
+            Self::Status => "status",
+            Self::Doctor => "doctor",
+            Self::List => "list",
+            Self::KeyImport => "key import",
+            Self::KeyRemove => "key remove",
+            Self::KeyDefault => "key default",
+            Self::KeyList => "key list",
         }
     }
 
-    /// The command to call again for this room.
-    pub(super) fn again(self, room: &str) -> String {
-        format!("nest {} {room}", self.name())
+    /// The command for this nest, or for this key.
+    pub(super) fn on(self, subject: &str) -> Advice {
+        Advice::new(self, subject)
+    }
+
+    /// The command for all of them.
+    pub(super) fn alone(self) -> Advice {
+        self.on("")
     }
 
     /// What there would be to tell if it had worked.
     pub(super) fn done(self) -> &'static str {
         match self {
             Self::Restart => "the nest was restarted",
-            Self::Check | Self::Open => "the nest is there",
             Self::Token => "there is a token",
             Self::Close => "the nest was closed",
             Self::Recreate => "the nest was recreated",
+            _ => "the nest is there",
         }
     }
 
@@ -67,6 +88,7 @@ impl Verb {
             Self::Close => "not closed",
             Self::Recreate => "not recreated",
             Self::Open => "not opened",
+            _ => "not looked at",
         }
     }
 }

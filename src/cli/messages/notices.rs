@@ -1,6 +1,6 @@
 //! What is said while the work goes on: warnings, and the questions to a person at the terminal.
 
-use super::{moment, troubles};
+use super::{Verb, moment, troubles};
 use crate::clock::{self, Clock};
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
@@ -14,7 +14,7 @@ pub fn warning(warning: &Warning) -> String {
             let (apart, side) = apart(*ahead_s);
             format!(
                 "your clock is {apart} {side} the server's; signed again with the server's time. \
-                 Set the clock right: timedatectl set-ntp true"
+                 Set the clock right: `timedatectl set-ntp true`"
             )
         }
         Warning::AttemptFailed { attempt, why } => format!("attempt {attempt}: {why}"),
@@ -27,7 +27,7 @@ pub fn warning(warning: &Warning) -> String {
             format!("{why}, but the nest was restarted; the token was fetched afterwards")
         }
         Warning::Unproven { nest, why } => {
-            let unproven = troubles::unproven(why, nest);
+            let unproven = troubles::unproven(why, Verb::Check.on(nest));
             format!("{}; {}", unproven.cause, unproven.hint)
         }
         Warning::NotRenewed { why, closes_ms } => {

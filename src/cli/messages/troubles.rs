@@ -13,7 +13,8 @@ pub(crate) struct Trouble {
     exit: Option<Exit>,
 }
 
-/// What stands in the table for what is only known when it happens: `‹room›`, unless there is an example.
+/// What stands in the table for what is only known when it happens: `‹room›`, unless there is an example. A command is
+/// one to paste, about `‹room›`.
 macro_rules! example {
     ($known:ident) => {
         concat!("‹", stringify!($known), "›")
@@ -40,12 +41,12 @@ troubles! {
     old_room(room, age, seconds) "restarted, but nothing changed", Some(Exit::Unhealthy),
         "The server reports success, but LiveKit still runs the old room ({room}{age}). Nobody was disconnected.",
         "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have everybody leave: {seconds} s later the old room is gone, and a restart makes a new one";
-    no_room(room) "restarted, and there is no room", Some(Exit::Unhealthy),
+    no_room(doctor = "`nest doctor ‹room›`") "restarted, and there is no room", Some(Exit::Unhealthy),
         "The server reports success, but LiveKit has no room of this nest: nobody can join.",
-        "restart it again: nest restart {room}. If that does not help, for the operator: this Nests API and its LiveKit do not belong together";
-    unproven(why, room) "restarted, or so the server says", None,
+        "see which link is broken: {doctor}. If none is, for the operator: this Nests API and its LiveKit do not belong together";
+    unproven(why, check = "`nest check ‹room›`") "restarted, or so the server says", None,
         "the server says that it has restarted the nest, and nothing proves it: {why}",
-        "see whether people can join: nest check {room}";
+        "see whether people can join: {check}";
     late_teardown(after) "restarted, and everybody is thrown out 10–30 s later", Some(Exit::Unhealthy),
         "Room closed {after} after the restart: LiveKit was still deleting the old one.",
         "Wait 30 s and restart again";
@@ -55,48 +56,48 @@ troubles! {
     event_over(status) "restarted, but clients still say that it is over", None,
         "the event says {status}: clients will still show the nest as over",
         "--publish-status puts that right";
-    over_quic(relay, room) "there is nothing to restart", Some(Exit::Failed),
+    over_quic(relay, check = "`nest check ‹room›`") "there is nothing to restart", Some(Exit::Failed),
         "its media relay is {relay}; the event alone makes the nest live",
-        "if nobody can hear anything, does that relay answer? nest check {room}";
-    record_gone(room) "404 `Nest not found`", Some(Exit::NotFound),
+        "if nobody can hear anything, does that relay answer? {check}";
+    record_gone(recreate = "`nest recreate ‹room›`") "404 `Nest not found`", Some(Exit::NotFound),
         "its record has expired (records live 24 h from their last write), or the server has lost it",
-        "a restart cannot bring it back, a new nest in its place can: nest recreate {room}";
-    no_audio_room(room) "404 `Nest is no longer active`", Some(Exit::NotFound),
+        "a restart cannot bring it back, a new nest in its place can: {recreate}";
+    no_audio_room(restart = "`nest restart ‹room›`") "404 `Nest is no longer active`", Some(Exit::NotFound),
         "the record is there and the audio room is not; servers say the same when their media server is down",
-        "restart it: nest restart {room}";
-    only_a_record(room) "`nest close`, and 404 `Nest is no longer active`", Some(Exit::NotFound),
+        "restart it: {restart}";
+    only_a_record(status = "`nest status ‹room›`") "`nest close`, and 404 `Nest is no longer active`", Some(Exit::NotFound),
         "the record is there and the audio room is not; servers say the same when their media server is down",
-        "try again when that is up: nest close {room}";
+        "its record ends by itself; see what it says: {status}";
     no_endpoint(url, lacks = "restart", health) "404 `Endpoint not found`, a web page, or an empty 404", Some(Exit::NotFound),
         "{url} is not there: this is another address than the API's, or an old server without {lacks}",
-        "does the API answer? curl {health}. If not, give its address with --api; if so, its operator has to update it";
+        "does the API answer? `curl {health}`. If not, give its address with --api; if so, its operator has to update it";
     lost_404() "404, and the answer breaks off", Some(Exit::NotFound),
         "the rest of the answer did not arrive, or was too large to read: the nest may be gone or inactive, or this is another address than the API's",
         "try again in a moment";
     clock(apart, side) "401, and the clocks differ", Some(Exit::Unauthorized),
         "your clock is {apart} {side} the server's; signatures are valid for a minute",
-        "set the clock right: timedatectl set-ntp true";
+        "set the clock right: `timedatectl set-ntp true`";
     clock_far(there, here) "401, and the clocks are days apart", Some(Exit::Unauthorized),
         "the server's clock says {there}, the one here {here}; signatures are valid for a minute",
-        "if the clock here is wrong: timedatectl set-ntp true. If it is right, tell the server's operator";
-    signed_url(url, again = "nest restart ‹room›") "401, and the clocks agree", Some(Exit::Unauthorized),
+        "if the clock here is wrong: `timedatectl set-ntp true`. If it is right, tell the server's operator";
+    signed_url(url, again = "`nest restart ‹room› --api https://…`") "401, and the clocks agree", Some(Exit::Unauthorized),
         "signed was {url}: a server behind a proxy may know itself by another scheme, host or prefix",
-        "sign the server's public URL: {again} --api https://…";
-    not_host(you, host, again = "nest restart ‹room›") "403 `Only the host can restart the nest`", Some(Exit::NotHost),
+        "sign the server's public URL: {again}";
+    not_host(you, host, again = "`nest restart ‹room› --key-file PATH`") "403 `Only the host can restart the nest`", Some(Exit::NotHost),
         "you are {you}; the host is {host}",
-        "use the host's key: {again} --key-file PATH";
+        "use the host's key: {again}";
     no_key() "no key under cron", Some(Exit::Key),
         "nothing names a key, the keyring has none, and nobody is there to type one",
-        "keep it in the keyring: nest key import. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key";
+        "keep it in the keyring: `nest key import`. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key";
     keyring() "hangs or fails under cron", Some(Exit::Key),
         "the keyring is locked, or there is no session bus",
         "without a desktop session use --key-file PATH (mode 0600), or a systemd credential named nest-key";
     key_mode(path, mode) "the key file is refused", Some(Exit::Key),
         "other users of this machine can read {path} (mode {mode})",
-        "chmod 600 {path}";
+        "`chmod 600 {path}`";
     key_argument() "the key is refused as an argument", Some(Exit::Usage),
         "arguments are seen by everybody in `ps`, and kept in the shell's history",
-        "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (nest key import); if this one was typed, others may have it";
+        "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (`nest key import`); if this one was typed, others may have it";
     internal_endpoint(class = Internal::BareName) "the API's endpoint is `livekit:7880` or a private address, and another one answers (if none does: 10)", None,
         "{class}",
         "for the operator: the API hands out its own LIVEKIT_URL; set that to the address that the public reaches, such as wss://live.example.com";
@@ -121,18 +122,18 @@ troubles! {
     rate_limit(when) "429", Some(Exit::RateLimited),
         "whoever shares this machine's address shares its limit",
         "try again {when}";
-    lost_answer(why, room) "no answer", Some(Exit::Unknown),
+    lost_answer(why, status = "`nest status ‹room›`") "no answer", Some(Exit::Unknown),
         "the request was sent, then: {why}",
-        "wait a minute, then restart it only if it is still dead: nest restart {room} --if-inactive";
-    lost_close(why, room) "`nest close`, and no answer", Some(Exit::Unknown),
+        "wait a minute, then see whether it runs: {status}";
+    lost_close(why, status = "`nest status ‹room›`") "`nest close`, and no answer", Some(Exit::Unknown),
         "the request was sent, then: {why}",
-        "see whether it still runs: nest status {room}. To close it again does no harm: nest close {room}";
-    lost_creation(why, room) "`nest recreate`, and no answer", Some(Exit::Unknown),
+        "see whether it still runs: {status}. To close it again does no harm";
+    lost_creation(why, list = "`nest list`") "`nest recreate`, and no answer", Some(Exit::Unknown),
         "the request was sent, then: {why}; a new room may be there that nobody knows of, and it ends by itself",
-        "see whether a new nest took its place: nest list. If not, run it again: nest recreate {room}";
-    lost_token(why, room) "`nest token`, and no answer", Some(Exit::Unknown),
+        "see whether a new nest took its place: {list}. If not, run this again";
+    lost_token(why, status = "`nest status ‹room›`") "`nest token`, and no answer", Some(Exit::Unknown),
         "the request was sent, then: {why}",
-        "the nest goes on as it is, as nest status {room} shows; another token does no harm: nest token {room}";
+        "the nest goes on as it is, as {status} shows; to ask for another token does no harm";
     busy() "two restarts at once", Some(Exit::Busy),
         "another restart of this room is running on this machine",
         "to wait for its end and then restart, leave out --no-wait";
@@ -142,21 +143,21 @@ troubles! {
     server() "500 `Failed to restart nest`", Some(Exit::Server),
         "the trouble is on the server's side",
         "for the operator: the API's log has the reason; look at Redis and at LiveKit";
-    redirect(again = "nest restart ‹room›", api) "301", Some(Exit::Server),
+    redirect(again = "`nest restart ‹room› --api ‹api›`") "301", Some(Exit::Server),
         "following it could turn POST into GET, or hand the signature to somebody else",
-        "give the address that it points to: {again} --api {api}";
+        "give the address that it points to: {again}";
     dns(why, host) "the name has no address", Some(Exit::Unreachable),
         "DNS: {why}",
         "check the spelling of {host}, and that this machine is online";
     refused(why, health) "connection refused, or no connection in time", Some(Exit::Unreachable),
         "TCP: {why}",
-        "the server is down, or a firewall is in between: curl -v {health}";
+        "the server is down, or a firewall is in between: `curl -v {health}`";
     tls(why, health) "the TLS handshake fails", Some(Exit::Unreachable),
         "TLS: {why}",
-        "see what it says: curl -v {health}";
+        "see what it says: `curl -v {health}`";
     expired(why) "the certificate has expired, or is not valid yet", Some(Exit::Unreachable),
         "TLS: {why}",
-        "for the operator: renew it. If the date here is wrong: timedatectl set-ntp true";
+        "for the operator: renew it. If the date here is wrong: `timedatectl set-ntp true`";
     wrong_name(why) "the certificate is for another name", Some(Exit::Unreachable),
         "TLS: {why}",
         "give the API by a name that is in the certificate: --api https://…";

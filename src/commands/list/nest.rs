@@ -174,7 +174,9 @@ impl Nest {
 
     /// How to name it to other commands.
     pub fn reference(&self) -> RoomRef {
-        RoomRef { api: self.base.clone(), relays: self.room.seen_on.clone(), ..self.room.event.reference() }
+        let named = self.room.event.reference();
+        let name = self.naddr.clone().unwrap_or(named.name);
+        RoomRef { name, api: self.base.clone(), relays: self.room.seen_on.clone(), ..named }
     }
 
     /// What people call it, or else its id.

@@ -168,7 +168,7 @@ impl Recreation<'_> {
         }
         let Some(successor) = successor else { return Ok(None) };
         let id = RoomId::new(&successor.identifier).map_err(|error| Error::Room(error.into()))?;
-        let named = RoomRef { id, host: Some(successor.public_key), relays: old.homes(), api: None };
+        let named = RoomRef { host: Some(successor.public_key), relays: old.homes(), ..RoomRef::bare(id) };
         Ok(Some(self.job.event_of(&named, successor.public_key).await?))
     }
 

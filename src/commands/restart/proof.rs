@@ -126,7 +126,7 @@ impl RoomRestart<'_> {
     }
 
     fn doubt(&self, why: String) {
-        self.reporter.warn(Warning::Unproven { nest: self.room.id.to_string(), why });
+        self.reporter.warn(Warning::Unproven { nest: self.room.name.clone(), why });
     }
 
     fn found(&self, ready: &Ready, room: &Room, proof: RestartProof, restarted: &mut Restarted) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::super::advice::{Advice, quoted};
 use super::super::{Verb, notices, of_tls};
 use super::troubles::{self, Trouble};
 use super::{Exit, Failure};
@@ -35,8 +36,8 @@ impl<'a> RequestContext<'a> {
         Self::signed(Verb::Restart, room)
     }
 
-    fn again(&self) -> String {
-        self.verb.again(self.room)
+    fn again(&self) -> Advice {
+        self.verb.on(self.room)
     }
 }
 
@@ -73,9 +74,9 @@ pub(in crate::cli) fn failure(error: &ApiError, context: RequestContext<'_>) -> 
                 failure.message = "this server has no restart endpoint".into();
             }
             failure.because(match missing {
-                Missing::Record => troubles::record_gone(room),
-                Missing::AudioRoom if context.verb == Verb::Close => troubles::only_a_record(room),
-                Missing::AudioRoom => troubles::no_audio_room(room),
+                Missing::Record => troubles::record_gone(Verb::Recreate.on(room)),
+                Missing::AudioRoom if context.verb == Verb::Close => troubles::only_a_record(Verb::Status.on(room)),
+                Missing::AudioRoom => troubles::no_audio_room(Verb::Restart.on(room)),
                 Missing::Endpoint => troubles::no_endpoint(url, lacks(context.verb), health(url)),
                 Missing::Unsaid => troubles::lost_404(),
             })
@@ -90,7 +91,7 @@ pub(in crate::cli) fn failure(error: &ApiError, context: RequestContext<'_>) -> 
         }
         ApiError::Redirect { url, target, .. } => {
             let api = pointed_to(url, target);
-            let trouble = troubles::redirect(context.again(), api.as_deref().unwrap_or_default());
+            let trouble = troubles::redirect(context.again().with("--api", api.as_deref().unwrap_or_default()));
             let hint = if api.is_some() { trouble.hint } else { elsewhere(url, target) };
             new(Exit::Server).cause(trouble.cause).hint(hint)
         }
@@ -154,13 +155,12 @@ pub(super) fn no_token(error: &ApiError, room: &str) -> Failure {
     let cause = failure(error, RequestContext::restart(room));
     let failure = Failure::new(Exit::Failed, "the nest was restarted, but its token could not be fetched");
     let failure = std::iter::once(cause.message).chain(cause.causes).fold(failure, Failure::cause);
-    Failure { status: cause.status, ..failure }
-        .hint(format!("another restart brings another token: nest restart {room}"))
+    Failure { status: cause.status, ..failure }.hint(format!("ask for it again: {}", Verb::Token.on(room)))
 }
 
 fn unauthorized(url: &str, clock_ahead_s: Option<i64>, context: RequestContext<'_>) -> Trouble {
     let Some(ahead) = clock_ahead_s.filter(|ahead| ahead.unsigned_abs() >= 20) else {
-        return troubles::signed_url(url, context.again());
+        return troubles::signed_url(url, context.again().with("--api", "https://…"));
     };
     if ahead.unsigned_abs() <= A_DAY {
         let (apart, side) = notices::apart(ahead);
@@ -176,14 +176,13 @@ fn unauthorized(url: &str, clock_ahead_s: Option<i64>, context: RequestContext<'
 fn next_try(retry_after: Option<Duration>, policy: Option<RetryPolicy>, context: RequestContext<'_>) -> String {
     let Some(wait) = retry_after else { return "in 15 minutes".into() };
     let Some(policy) = policy.filter(|_| wait.as_secs() < A_DAY) else { return when(wait) };
-    let again = context.again();
-    let max_wait = format!(" --max-wait {}s", wait.as_secs() + 1);
+    let waiting = |again: Advice| again.with("--max-wait", format!("{}s", wait.as_secs() + 1));
     if wait > policy.max_wait {
-        return format!("{}, or let it wait: {again}{max_wait}", when(wait));
+        return format!("{}, or let it wait: {}", when(wait), waiting(context.again()));
     }
-    let retries = policy.retries.saturating_mul(2).max(RETRIES);
-    let max_wait = if wait > MAX_WAIT { max_wait } else { String::new() };
-    format!("{}, or let it try more often: {again} --retries {retries}{max_wait}", when(wait))
+    let again = context.again().with("--retries", policy.retries.saturating_mul(2).max(RETRIES));
+    let again = if wait > MAX_WAIT { waiting(again) } else { again };
+    format!("{}, or let it try more often: {again}", when(wait))
 }
 
 /// `in 5 s`, `after 14:32`, or the date if that is another day.
@@ -208,13 +207,11 @@ fn unanswered(why: &str, context: RequestContext<'_>) -> Failure {
     let failure = |message: &str| Failure::new(Exit::Unknown, message);
     match context.verb {
         Verb::Close if context.signed => failure("the nest may have been closed: the request was not answered")
-            .because(troubles::lost_close(why, room)),
-        Verb::Recreate if context.signed => {
-            failure("not recreated so far: a request was not answered").because(troubles::lost_creation(why, room))
-        }
-        Verb::Token if context.signed => {
-            failure("no token has arrived, though one may have been given out").because(troubles::lost_token(why, room))
-        }
+            .because(troubles::lost_close(why, Verb::Status.on(room))),
+        Verb::Recreate if context.signed => failure("not recreated so far: a request was not answered")
+            .because(troubles::lost_creation(why, Verb::List.alone())),
+        Verb::Token if context.signed => failure("no token has arrived, though one may have been given out")
+            .because(troubles::lost_token(why, Verb::Status.on(room))),
         _ => failure(&format!("no answer: {why}")),
     }
 }
@@ -252,10 +249,11 @@ fn unreachable(host: &str, layer: &TransportLayer, why: &str, route: &Route, url
     }
 }
 
-/// The page on which the API at `url` says that it is up.
+/// The page on which the API at `url` says that it is up, for a shell.
 fn health(url: &str) -> String {
     let base = RoomRef::parse(url).ok().and_then(|room| room.api);
-    base.map_or_else(|| url.to_owned(), |base| base.health().to_string())
+    let page = base.map_or_else(|| url.to_owned(), |base| base.health().to_string());
+    quoted(&page).into_owned()
 }
 
 /// The API that a redirect points to, if it is the same call elsewhere, and can be pasted into a shell.
@@ -264,7 +262,7 @@ fn pointed_to(url: &str, target: &str) -> Option<String> {
     let call = &url[url.rfind(API_PATH)?..];
     let base = target.strip_suffix(call)?;
     let usable = ApiUrl::parse(base).and_then(|base| base.secure(false)).is_ok();
-    let harmless = base.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%/:[]".contains(&b));
+    let harmless = quoted(base) == base;
     (usable && harmless && to != from).then(|| base.to_owned())
 }
 
