@@ -6,7 +6,7 @@ use livekit_protocol::participant_info::Kind;
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{AddTrackRequest, CreateRoomRequest, LeaveRequest, Room, TrackType};
+use livekit_protocol::{AddTrackRequest, CreateRoomRequest, Room, TrackType};
 use nostr::Keys;
 use nostr_nests::secret::Secret;
 use nostr_nests::server::media::{Livekit, LivekitConfig, MediaServer};
@@ -56,11 +56,6 @@ impl Scene {
     async fn join(&self, id: &str, query: &str) -> Signal {
         Signal::join(&self.livekit.url, &self.token(id, query).await).await.unwrap()
     }
-}
-
-async fn leave(mut signal: Signal) {
-    signal.ask(Ask::Leave(LeaveRequest::default())).await;
-    while signal.next().await.is_some() {}
 }
 
 /// Whether LiveKit takes a track that is announced.
@@ -127,8 +122,8 @@ async fn a_probe_token_allows_nothing_but_to_join() {
             count => assert!(count == 2 && begun.elapsed() < Duration::from_secs(20), "{count}"),
         }
     }
-    leave(another).await;
-    leave(probe).await;
+    another.leave().await;
+    probe.leave().await;
 }
 
 #[tokio::test]
@@ -138,11 +133,11 @@ async fn a_probe_does_not_shorten_the_life_of_an_empty_nest() {
     let (probed, visited) = (scene.room("probed").await, scene.room("visited").await);
     let probe = scene.join("probed", "?probe=1").await;
     assert_eq!(probe.join.room.as_ref().unwrap().sid, probed.sid);
-    leave(probe).await;
+    probe.leave().await;
     // A guest does: the room that it has left, later than the probe has left the other, is closed.
     let guest = scene.join("visited", "").await;
     assert_eq!(guest.join.room.as_ref().unwrap().sid, visited.sid);
-    leave(guest).await;
+    guest.leave().await;
     let begun = Instant::now();
     while scene.media.find("visited").await.unwrap().is_some() {
         assert!(begun.elapsed() < Duration::from_secs(30), "it stays");

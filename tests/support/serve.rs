@@ -55,6 +55,12 @@ impl Setup {
         self
     }
 
+    /// Another API secret of LiveKit.
+    pub fn secret(self, secret: &str) -> Self {
+        std::fs::write(self.home.path().join("secret"), secret).unwrap();
+        self
+    }
+
     pub fn listen(mut self, address: &str) -> Self {
         self.listen = address.into();
         self

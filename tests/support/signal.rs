@@ -3,7 +3,7 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, JoinResponse, SignalRequest, SignalResponse};
+use livekit_protocol::{DisconnectReason, JoinResponse, LeaveRequest, Ping, SignalRequest, SignalResponse};
 use prost::Message as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
@@ -51,6 +51,27 @@ impl Signal {
                 return found;
             }
         }
+    }
+
+    /// Whether the server still has us inside: it answers a ping.
+    pub async fn is_inside(&mut self) -> bool {
+        let ping = SignalRequest { message: Some(Ask::PingReq(Ping { timestamp: 1, rtt: 0 })) };
+        if self.socket.send(Frame::binary(ping.encode_to_vec())).await.is_err() {
+            return false;
+        }
+        loop {
+            match self.next().await {
+                Some(Message::PongResp(_)) => return true,
+                None | Some(Message::Leave(_)) => return false,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub async fn leave(mut self) {
+        self.ask(Ask::Leave(LeaveRequest::default())).await;
+        while self.next().await.is_some() {}
     }
 
     /// Why the server ended the connection, and that it did.

@@ -1,4 +1,5 @@
-//! A proxy in front of LiveKit that sees every call to `RoomService` and can delay, swallow or stop it.
+//! A proxy in front of LiveKit or an API that sees every call, by the last part of its path, and can delay, swallow or stop
+//! it, or keep back its answer.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -16,72 +17,88 @@ pub type Hook = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 pub struct Tap {
     pub url: String,
-    calls: Arc<Mutex<Vec<String>>>,
-    hook: Arc<Mutex<Option<Hook>>>,
-    swallowed: Arc<Mutex<Option<&'static str>>>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Mutex<Vec<String>>,
+    hook: Mutex<Option<Hook>>,
+    swallowed: Mutex<Option<&'static str>>,
+    unanswered: Mutex<Vec<String>>,
 }
 
 impl Tap {
     pub async fn before(livekit: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
-        let (calls, hook) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<Option<Hook>>>::default());
-        let swallowed = Arc::<Mutex<Option<&'static str>>>::default();
-        let swallows = swallowed.clone();
-        let target = livekit.replace("ws://", "http://");
-        let (seen, before, http) = (calls.clone(), hook.clone(), super::nests_api::client());
+        let state = Arc::<State>::default();
+        let (http, seen) = (super::nests_api::client(), state.clone());
+        let target: Arc<str> = livekit.replace("ws://", "http://").into();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (seen, before, http, target) = (seen.clone(), before.clone(), http.clone(), target.clone());
-                let swallows = swallows.clone();
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let (seen, before, http, target) = (seen.clone(), before.clone(), http.clone(), target.clone());
-                    let swallows = swallows.clone();
-                    async move {
-                        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-                        let swallowed = *swallows.lock().unwrap() == Some(method.as_str());
-                        let goes_on = before.lock().unwrap().as_ref().is_none_or(|hook| hook(&method));
-                        seen.lock().unwrap().push(method);
-                        if !goes_on {
-                            std::future::pending::<()>().await;
-                        }
-                        if swallowed {
-                            return Ok(Response::new(Full::default()));
-                        }
-                        Ok::<_, Infallible>(forward(&http, &target, request).await)
-                    }
+                let (seen, http, target) = (seen.clone(), http.clone(), target.clone());
+                let service = service_fn(move |request| {
+                    let (seen, http, target) = (seen.clone(), http.clone(), target.clone());
+                    async move { Ok::<_, Infallible>(seen.pass(&http, &target, request).await) }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Self { url, calls, hook, swallowed }
+        Self { url, state }
     }
 
     /// How often a method was called since the last [`Tap::forget`].
     pub fn count(&self, method: &str) -> usize {
-        self.calls.lock().unwrap().iter().filter(|call| *call == method).count()
+        self.state.calls.lock().unwrap().iter().filter(|call| *call == method).count()
     }
 
     /// All of them, in their order.
     pub fn calls(&self) -> Vec<String> {
-        self.calls.lock().unwrap().clone()
+        self.state.calls.lock().unwrap().clone()
     }
 
     /// Answers that this method is done, and does not pass it on.
     pub fn swallow(&self, method: &'static str) {
-        *self.swallowed.lock().unwrap() = Some(method);
+        *self.state.swallowed.lock().unwrap() = Some(method);
+    }
+
+    /// Passes this method on, and never answers.
+    pub fn keep_answer(&self, method: &str) {
+        self.state.unanswered.lock().unwrap().push(method.to_owned());
     }
 
     pub fn forget(&self) {
-        self.calls.lock().unwrap().clear();
+        self.state.calls.lock().unwrap().clear();
     }
 
     pub fn hook(&self, hook: impl Fn(&str) -> bool + Send + Sync + 'static) {
-        *self.hook.lock().unwrap() = Some(Box::new(hook));
+        *self.state.hook.lock().unwrap() = Some(Box::new(hook));
     }
 
     pub fn unhook(&self) {
-        *self.hook.lock().unwrap() = None;
+        *self.state.hook.lock().unwrap() = None;
+    }
+}
+
+impl State {
+    async fn pass(&self, http: &reqwest::Client, target: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let swallowed = *self.swallowed.lock().unwrap() == Some(method.as_str());
+        let answered = !self.unanswered.lock().unwrap().contains(&method);
+        let goes_on = self.hook.lock().unwrap().as_ref().is_none_or(|hook| hook(&method));
+        self.calls.lock().unwrap().push(method);
+        if !goes_on {
+            std::future::pending::<()>().await;
+        }
+        if swallowed {
+            return Response::new(Full::default());
+        }
+        let answer = forward(http, target, request).await;
+        if !answered {
+            std::future::pending::<()>().await;
+        }
+        answer
     }
 }
 
