@@ -21,5 +21,7 @@ mod serve_restart;
 mod serve_timeouts;
 mod server;
 mod shells;
+mod situations;
 #[path = "../support/mod.rs"]
 mod support;
+mod world;
