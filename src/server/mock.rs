@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::HttpAnswer;
 use super::api::{self, DEPARTURE_TIMEOUT_S, NestsApi};
-use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia, FaultyStore};
+use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia};
 use super::http::{ClientIp, ConnectionDropped, HttpFront, HttpLimits, Quota, RateLimiter, upgrade_to_websocket};
 use super::media::{self, Embedded, EmbeddedSettings, Livekit, LivekitConfig, MediaServer, embedded};
 use super::relay::Relay;
@@ -237,7 +237,7 @@ struct MockService {
     media: Arc<dyn MediaServer>,
     /// The same media server, if it is the embedded one.
     embedded: Option<Arc<Embedded>>,
-    memory: Arc<Memory>,
+    memory: Memory,
     relay: Arc<Relay>,
     departure_timeout_s: u32,
     rate_limiter: RateLimiter<IpAddr>,
@@ -271,7 +271,7 @@ impl MockService {
             livekit,
             media,
             embedded,
-            memory: Arc::new(Memory::new(record_ttl)),
+            memory: Memory::new(record_ttl),
             relay: Arc::new(Relay::new(relay)),
             departure_timeout_s: media::seconds(departure_timeout),
             rate_limiter: RateLimiter::default(),
@@ -315,7 +315,7 @@ impl MockService {
 
     fn nests(&self, faults: &ActiveFaults) -> Arc<NestsApi> {
         Arc::new(NestsApi {
-            store: Arc::new(FaultyStore::new(self.memory.clone(), faults.clone())),
+            store: Arc::new(self.memory.struck_by(faults.clone())),
             media: Arc::new(FaultyMedia::new(self.media.clone(), faults.clone())),
             issuer: faults.issuer(self.livekit.issuer()),
             clock: self.faults.clock(),

@@ -16,7 +16,6 @@ use crate::secret::Secret;
 use crate::server::answer::{BodyDelivery, Content, HttpAnswer};
 use crate::server::http::ConnectionDropped;
 use crate::server::media::{self, MediaServer};
-use crate::server::store::{LeaseAnswer, Record, RoomStore, SignatureUse, UsedSignature};
 use crate::server::token::Issuer;
 use crate::server::{BackendError, lock, random_text, random_uuid};
 
@@ -153,20 +152,22 @@ fn page(code: u16) -> HttpAnswer {
     HttpAnswer::text(status(code), "text/html", html)
 }
 
-/// A store that hangs, or has lost a record.
-pub(in crate::server) struct FaultyStore {
-    store: Arc<dyn RoomStore>,
+/// What goes wrong in the store during one request: it hangs, or has lost a record.
+#[derive(Default)]
+pub(in crate::server) struct StoreFaults {
     faults: ActiveFaults,
     hung: AtomicBool,
 }
 
-impl FaultyStore {
-    pub(in crate::server) fn new(store: Arc<dyn RoomStore>, faults: ActiveFaults) -> Self {
-        Self { store, faults, hung: AtomicBool::new(false) }
+impl From<ActiveFaults> for StoreFaults {
+    fn from(faults: ActiveFaults) -> Self {
+        Self { faults, hung: AtomicBool::new(false) }
     }
+}
 
+impl StoreFaults {
     /// Hangs at the first question of a request.
-    async fn hang(&self) {
+    pub(in crate::server) async fn hang(&self) {
         for kind in &self.faults.0 {
             match kind {
                 Kind::RedisHang(_) if self.hung.swap(true, Ordering::Relaxed) => {}
@@ -176,51 +177,9 @@ impl FaultyStore {
             }
         }
     }
-}
 
-#[async_trait]
-impl RoomStore for FaultyStore {
-    async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
-        self.hang().await;
-        let lost = self.faults.0.contains(&Kind::LostRecord);
-        Ok(self.store.get(id).await?.filter(|_| !lost))
-    }
-
-    async fn put(&self, record: &Record) -> Result<(), BackendError> {
-        self.hang().await;
-        self.store.put(record).await
-    }
-
-    async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError> {
-        self.store.replace(old, new).await
-    }
-
-    async fn renew(&self, id: &str) -> Result<(), BackendError> {
-        self.store.renew(id).await
-    }
-
-    async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
-        self.store.acquire_lease(id, waited_for).await
-    }
-
-    async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError> {
-        self.store.restart_unfinished(id).await
-    }
-
-    async fn finish_restart(&self, lease: u64, before: &Record, restarted: &Record) -> Result<bool, BackendError> {
-        self.store.finish_restart(lease, before, restarted).await
-    }
-
-    async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
-        self.store.fail_restart(id, lease, unfinished).await
-    }
-
-    async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
-        self.store.delete(id, lease).await
-    }
-
-    async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
-        self.store.first_use(signature, memory).await
+    pub(in crate::server) fn has_lost_the_record(&self) -> bool {
+        self.faults.0.contains(&Kind::LostRecord)
     }
 }
 

@@ -1,12 +1,13 @@
 //! The adapter for memory: what a process remembers as long as it lives.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore, SignatureUse, UsedSignature};
+use crate::server::faults::{ActiveFaults, StoreFaults};
 use crate::server::lock;
 
 /// How many used signatures are remembered at most.
@@ -14,7 +15,8 @@ const USED_LEN: usize = 65_536;
 
 pub struct Memory {
     ttl: Duration,
-    contents: Mutex<Contents>,
+    contents: Arc<Mutex<Contents>>,
+    faults: StoreFaults,
 }
 
 #[derive(Default)]
@@ -47,7 +49,12 @@ impl Leases {
 
 impl Memory {
     pub fn new(ttl: Duration) -> Self {
-        Self { ttl, contents: Mutex::default() }
+        Self { ttl, contents: Arc::default(), faults: StoreFaults::default() }
+    }
+
+    /// The same memory during a request that is struck by faults.
+    pub(in crate::server) fn struck_by(&self, faults: ActiveFaults) -> Self {
+        Self { ttl: self.ttl, contents: self.contents.clone(), faults: faults.into() }
     }
 
     pub(in crate::server) fn peek(&self, id: &str) -> Option<Record> {
@@ -73,10 +80,12 @@ impl Memory {
 #[async_trait]
 impl RoomStore for Memory {
     async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
-        Ok(self.peek(id))
+        self.faults.hang().await;
+        Ok(self.peek(id).filter(|_| !self.faults.has_lost_the_record()))
     }
 
     async fn put(&self, record: &Record) -> Result<(), BackendError> {
+        self.faults.hang().await;
         self.write(record.clone());
         Ok(())
     }
