@@ -182,8 +182,8 @@ async fn deleting(store: &dyn RoomStore) {
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const ELSEWHERE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
 
-fn signature(id: &str, from: IpAddr) -> UsedSignature<'_> {
-    UsedSignature { id, from }
+fn signature(id: &str, from: IpAddr) -> UsedSignature {
+    UsedSignature { id: id.into(), from }
 }
 
 async fn uses(store: &dyn RoomStore) {

@@ -183,7 +183,7 @@ impl ApiRequest {
             ApiCall::Health | ApiCall::Signal | ApiCall::Relay => Ok(HttpAnswer::no_endpoint()),
             ApiCall::Restart => {
                 let (signer, signature) = self.verify(key_budget)?;
-                self.restart(&signer, &signature).await
+                self.restart(&signer, signature).await
             }
             ApiCall::Token => self.token(&self.signer(key_budget).await?).await,
             ApiCall::Delete => self.delete(&self.signer(key_budget).await?).await,
@@ -210,22 +210,16 @@ impl ApiRequest {
     /// Who has signed the request. A signature is good for one request; a client that only reads may use it again, since two
     /// such requests in one second may be signed alike, and nobody else may.
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
-        let (signer, id) = self.verify(key_budget)?;
-        match self.nests.store.first_use(self.signature(&id), nip98::MEMORY).await? {
+        let (signer, signature) = self.verify(key_budget)?;
+        match self.nests.store.first_use(signature, nip98::MEMORY).await? {
             SignatureUse::First => Ok(signer),
             SignatureUse::AgainFromThere if self.head.method.is_safe() => Ok(signer),
             SignatureUse::AgainFromThere | SignatureUse::AgainFromElsewhere => Err(Nip98Error::Replayed.into()),
         }
     }
 
-    /// The signature with this id, used by this client.
-    fn signature<'a>(&self, id: &'a str) -> UsedSignature<'a> {
-        let ClientIp(from) = *self.head.extensions.get().expect("the front says whose request it is");
-        UsedSignature { id, from }
-    }
-
-    /// Who has signed the request, and the id of the signature, which may have been used before.
-    fn verify(&self, key_budget: &mut Option<RateAllowance>) -> Result<(String, String), ApiFailure> {
+    /// Who has signed the request, and the signature, which may have been used before.
+    fn verify(&self, key_budget: &mut Option<RateAllowance>) -> Result<(String, UsedSignature), ApiFailure> {
         let url = format!("{}{}", self.origin, self.head.uri.path_and_query().map_or("/", |path| path.as_str()));
         let (method, now_s) = (self.head.method.as_str(), self.nests.clock.now_s());
         let (key, event) = nip98::verify(self.authorization(), method, &url, &self.body, now_s)?;
@@ -234,7 +228,8 @@ impl ApiRequest {
         if let Some(budget) = key_budget.filter(|budget| budget.exceeded) {
             return Err(ApiFailure::Refused(Box::new(HttpAnswer::too_many(budget))));
         }
-        Ok((key.to_hex(), event.to_hex()))
+        let ClientIp(from) = *self.head.extensions.get().expect("the front says whose request it is");
+        Ok((key.to_hex(), UsedSignature { id: event.to_hex(), from }))
     }
 
     async fn create(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
@@ -258,9 +253,9 @@ impl ApiRequest {
         Ok(HttpAnswer::json(StatusCode::OK, &session).note(note))
     }
 
-    async fn restart(&self, signer: &str, signature: &str) -> Result<HttpAnswer, ApiFailure> {
+    async fn restart(&self, signer: &str, signature: UsedSignature) -> Result<HttpAnswer, ApiFailure> {
         let (granted, waited_for) =
-            match self.nests.store.begin_restart(&self.id, signer, self.signature(signature), nip98::MEMORY).await? {
+            match self.nests.store.begin_restart(&self.id, signer, signature, nip98::MEMORY).await? {
                 RestartAnswer::Replayed => return Err(Nip98Error::Replayed.into()),
                 RestartAnswer::NotFound => return Err(not_found("Nest not found")),
                 RestartAnswer::NotHost => {
@@ -351,7 +346,9 @@ impl ApiRequest {
 
     /// Under the lease: a restart at the same time would bring the record back.
     async fn delete(&self, signer: &str) -> Result<HttpAnswer, ApiFailure> {
-        self.record_of_host(signer, "Only the host can delete the nest").await?;
+        if self.record().await?.host != signer {
+            return Err(refused(StatusCode::FORBIDDEN, "Only the host can delete the nest"));
+        }
         let lease = self.nests.acquire_lease(&self.id, false, None).await?.ok_or_else(Lease::over)?;
         let note = match self.nests.media.delete(&self.id).await {
             Ok(_) => format!("delete {}", self.id),
@@ -479,11 +476,6 @@ impl ApiRequest {
 
     async fn record(&self) -> Result<Record, ApiFailure> {
         self.nests.store.get(&self.id).await?.ok_or_else(|| not_found("Nest not found"))
-    }
-
-    async fn record_of_host(&self, signer: &str, otherwise: &str) -> Result<Record, ApiFailure> {
-        let record = self.record().await?;
-        if record.host == signer { Ok(record) } else { Err(refused(StatusCode::FORBIDDEN, otherwise)) }
     }
 
     /// The audio room. One that is missing because a restart is under way or was killed is waited for or made.

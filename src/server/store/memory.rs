@@ -158,7 +158,7 @@ impl RoomStore for Memory {
         Ok(held)
     }
 
-    async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
+    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<SignatureUse, BackendError> {
         let mut contents = self.lock();
         let now = Instant::now();
         if contents.used.len() >= USED_LEN {
@@ -167,10 +167,10 @@ impl RoomStore for Memory {
         if contents.used.len() >= USED_LEN {
             return Err(BackendError::Unreachable(NAME, "too many signatures to remember".into()));
         }
-        let first = contents.used.get(signature.id).filter(|(_, until)| *until > now).map(|(from, _)| from.as_str());
-        let answer = SignatureUse::of(first, signature);
+        let first = contents.used.get(&signature.id).filter(|(_, until)| *until > now).map(|(from, _)| from.as_str());
+        let answer = SignatureUse::of(first, &signature);
         if answer == SignatureUse::First {
-            contents.used.insert(signature.id.to_owned(), (signature.from.to_string(), now + memory));
+            contents.used.insert(signature.id, (signature.from.to_string(), now + memory));
         }
         Ok(answer)
     }

@@ -82,9 +82,9 @@ pub enum LeaseAnswer {
 }
 
 /// A signature that somebody uses: the id of the event, and the address of the client who has sent it.
-#[derive(Clone, Copy, Debug)]
-pub struct UsedSignature<'a> {
-    pub id: &'a str,
+#[derive(Clone, Debug)]
+pub struct UsedSignature {
+    pub id: String,
     pub from: IpAddr,
 }
 
@@ -99,7 +99,7 @@ pub enum SignatureUse {
 
 impl SignatureUse {
     /// `first` is the address that has used the signature first, if it was used before.
-    fn of(first: Option<&str>, signature: UsedSignature<'_>) -> Self {
+    fn of(first: Option<&str>, signature: &UsedSignature) -> Self {
         match first {
             None => Self::First,
             Some(first) if first == signature.from.to_string() => Self::AgainFromThere,
@@ -140,7 +140,7 @@ pub trait RoomStore: Send + Sync {
         &self,
         id: &str,
         host: &str,
-        signature: UsedSignature<'_>,
+        signature: UsedSignature,
         memory: Duration,
     ) -> Result<RestartAnswer, BackendError> {
         if self.first_use(signature, memory).await? != SignatureUse::First {
@@ -170,5 +170,5 @@ pub trait RoomStore: Send + Sync {
     /// Forgets a nest and all its leases. `false` when somebody else holds the lease by now.
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError>;
     /// Remembers for `memory` who has used a signature first; whether it is used for the first time now.
-    async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError>;
+    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<SignatureUse, BackendError>;
 }

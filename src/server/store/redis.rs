@@ -10,7 +10,6 @@
 //! Scripts touch several keys of a nest: a Redis Cluster cannot run them.
 
 use std::future::Future;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -63,16 +62,12 @@ local function acquire(key, leases, waited_for, ttl)
 end
 ";
 
-/// KEYS lease, leases; ARGV what was waited for or 0, milliseconds of a lease.
-static ACQUIRE: LazyLock<Script> =
-    LazyLock::new(|| script(&[LEASE, "return {acquire(KEYS[1], KEYS[2], tonumber(ARGV[1]), ARGV[2])}"]));
+/// With [`LEASE`]. KEYS lease, leases; ARGV what was waited for or 0, milliseconds of a lease.
+const ACQUIRE: &str = "return {acquire(KEYS[1], KEYS[2], tonumber(ARGV[1]), ARGV[2])}";
 
-/// KEYS lease, leases, record, signature; ARGV host, milliseconds of a lease, address of the client, seconds to remember
-/// that it has used the signature.
-static BEGIN: LazyLock<Script> = LazyLock::new(|| {
-    script(&[
-        LEASE,
-        r"
+/// With [`LEASE`]. KEYS lease, leases, record, signature; ARGV host, milliseconds of a lease, address of the client, seconds
+/// to remember that it has used the signature.
+const BEGIN: &str = r"
 local first = redis.call('SET', KEYS[4], ARGV[3], 'NX', 'EX', ARGV[4])
 if not first then return {4, '0', false} end
 local record = redis.call('GET', KEYS[3])
@@ -80,84 +75,66 @@ local read, fields = pcall(cjson.decode, record or '')
 if not read or type(fields) ~= 'table' or fields.host ~= ARGV[1] then return {5, '0', record} end
 local answer, lease = acquire(KEYS[1], KEYS[2], 0, ARGV[2])
 return {answer, lease, record}
-",
-    ])
-});
+";
 
 /// KEYS signature; ARGV address of the client, seconds to remember that it has used the signature. The address that has
 /// used it before, if one has. (`SET` with both `NX` and `GET` needs Redis 7.)
-static USE: LazyLock<Script> = LazyLock::new(|| {
-    script(&[r"
+const USE: &str = r"
 local first = redis.call('GET', KEYS[1])
 if not first then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 return first
-"])
-});
+";
 
 /// Writes the record. One that has no end keeps none, and none is shortened.
 const WRITE: &str = r"
-local left = redis.call('PTTL', record)
-if left == -1 then redis.call('SET', record, text)
-else redis.call('SET', record, text, 'PX', math.max(left, ttl)) end
+local function write(record, text, ttl)
+  local left = redis.call('PTTL', record)
+  if left == -1 then redis.call('SET', record, text)
+  else redis.call('SET', record, text, 'PX', math.max(left, ttl)) end
+end
 ";
 
-/// KEYS record; ARGV text as it was read, new text, milliseconds to live.
-static REPLACE: LazyLock<Script> = LazyLock::new(|| {
-    script(&[
-        r"
-local record, text, ttl = KEYS[1], ARGV[2], tonumber(ARGV[3])
-if redis.call('GET', record) ~= ARGV[1] then return 0 end
-",
-        WRITE,
-        "return 1",
-    ])
-});
+/// With [`WRITE`]. KEYS record; ARGV text as it was read, new text, milliseconds to live.
+const REPLACE: &str = r"
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+write(KEYS[1], ARGV[2], tonumber(ARGV[3]))
+return 1
+";
 
-/// KEYS lease, leases, record; ARGV lease, text as it was read or nothing, new text, milliseconds to live. Where the text
-/// is another by now, it is handed back.
-static FINISH: LazyLock<Script> = LazyLock::new(|| {
-    script(&[
-        r"
-local record, text, ttl = KEYS[3], ARGV[3], tonumber(ARGV[4])
+/// With [`WRITE`]. KEYS lease, leases, record; ARGV lease, text as it was read or nothing, new text, milliseconds to live.
+/// Where the text is another by now, it is handed back.
+const FINISH: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, false} end
-local current = redis.call('GET', record)
+local current = redis.call('GET', KEYS[3])
 if (current or '') ~= ARGV[2] then return {2, current} end
 redis.call('HSET', KEYS[2], 'restarted', ARGV[1])
 redis.call('HDEL', KEYS[2], 'unfinished')
 redis.call('DEL', KEYS[1])
-",
-        WRITE,
-        "return {1, false}",
-    ])
-});
+write(KEYS[3], ARGV[3], tonumber(ARGV[4]))
+return {1, false}
+";
 
 /// KEYS lease, leases; ARGV lease, whether it stays unfinished.
-static FAIL: LazyLock<Script> = LazyLock::new(|| {
-    script(&[r"
+const FAIL: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[2], 'failed', ARGV[1])
 if ARGV[2] == '0' then redis.call('HDEL', KEYS[2], 'unfinished') end
 return redis.call('DEL', KEYS[1])
-"])
-});
+";
 
 /// KEYS lease, leases, record; ARGV lease.
-static DELETE: LazyLock<Script> = LazyLock::new(|| {
-    script(&[r"
+const DELETE: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 return 1
-"])
-});
+";
 
 /// KEYS record; ARGV milliseconds to live.
-static RENEW: LazyLock<Script> = LazyLock::new(|| {
-    script(&[r"
+const RENEW: &str = r"
 local left = redis.call('PTTL', KEYS[1])
 if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 1
-"])
-});
+";
 
 impl Redis {
     /// Connects at the first command, and again by itself. Records live for `ttl` after each write. An error is about the
@@ -190,18 +167,14 @@ impl Redis {
         bounded(self.connection.clone().get(record_key(id))).await
     }
 
-    async fn run<T: FromRedisValue>(
-        &self,
-        script: &Script,
-        keys: &[String],
-        args: impl ToRedisArgs,
-    ) -> Result<T, BackendError> {
+    /// Runs the script that these parts make.
+    async fn run<T>(&self, parts: &[&str], keys: &[String], args: impl ToRedisArgs) -> Result<T, BackendError>
+    where
+        T: FromRedisValue,
+    {
+        let script = Script::new(&parts.concat());
         bounded(script.key(keys).arg(args).invoke_async(&mut self.connection.clone())).await
     }
-}
-
-fn script(parts: &[&str]) -> Script {
-    Script::new(&parts.concat())
 }
 
 async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Result<T, BackendError> {
@@ -215,12 +188,12 @@ fn record_key(id: &str) -> String {
     format!("nest:{id}")
 }
 
-fn used_key(signature: UsedSignature<'_>) -> String {
+fn used_key(signature: &UsedSignature) -> String {
     format!("nest-serve:used:{}", signature.id)
 }
 
 /// What scripts are told about the use of a signature, which is to be remembered for some seconds.
-fn use_args(signature: UsedSignature<'_>, memory: Duration) -> (String, u64) {
+fn use_args(signature: &UsedSignature, memory: Duration) -> (String, u64) {
     (signature.from.to_string(), memory.as_secs().max(1))
 }
 
@@ -261,16 +234,16 @@ impl RoomStore for Redis {
         if read(&text)? != *old {
             return Ok(false);
         }
-        self.run(&REPLACE, &[record_key(&old.id)], (&text, write(new)?, self.ttl_ms)).await
+        self.run(&[WRITE, REPLACE], &[record_key(&old.id)], (&text, write(new)?, self.ttl_ms)).await
     }
 
     async fn renew(&self, id: &str) -> Result<(), BackendError> {
-        self.run(&RENEW, &[record_key(id)], self.ttl_ms).await
+        self.run(&[RENEW], &[record_key(id)], self.ttl_ms).await
     }
 
     async fn acquire_lease(&self, id: &str, waited_for: Option<u64>) -> Result<LeaseAnswer, BackendError> {
         let args = (waited_for.unwrap_or(0), millis(LEASE_TTL));
-        let (answer, lease) = self.run(&ACQUIRE, &lease_keys(id)[..2], args).await?;
+        let (answer, lease) = self.run(&[LEASE, ACQUIRE], &lease_keys(id)[..2], args).await?;
         Ok(lease_answer(answer, lease))
     }
 
@@ -278,14 +251,14 @@ impl RoomStore for Redis {
         &self,
         id: &str,
         host: &str,
-        signature: UsedSignature<'_>,
+        signature: UsedSignature,
         memory: Duration,
     ) -> Result<RestartAnswer, BackendError> {
         let [lease, leases, record] = lease_keys(id);
-        let keys = [lease, leases, record, used_key(signature)];
-        let args = (host, millis(LEASE_TTL), use_args(signature, memory));
+        let keys = [lease, leases, record, used_key(&signature)];
+        let args = (host, millis(LEASE_TTL), use_args(&signature, memory));
         let asked = Instant::now();
-        let (answer, lease, text): (u8, u64, Option<String>) = self.run(&BEGIN, &keys, args).await?;
+        let (answer, lease, text): (u8, u64, Option<String>) = self.run(&[LEASE, BEGIN], &keys, args).await?;
         if answer == 4 {
             return Ok(RestartAnswer::Replayed);
         }
@@ -312,7 +285,7 @@ impl RoomStore for Redis {
         for _ in 0..ATTEMPTS {
             let new = write(&restarted.restarted(text.as_deref().map(read).transpose()?))?;
             let args = (lease, text.as_deref().unwrap_or_default(), new, self.ttl_ms);
-            match self.run(&FINISH, &keys, args).await? {
+            match self.run(&[WRITE, FINISH], &keys, args).await? {
                 (0, _) => return Ok(false),
                 (1, _) => return Ok(true),
                 (_, current) => text = current,
@@ -322,15 +295,15 @@ impl RoomStore for Redis {
     }
 
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError> {
-        self.run(&FAIL, &lease_keys(id)[..2], (lease, u8::from(unfinished))).await
+        self.run(&[FAIL], &lease_keys(id)[..2], (lease, u8::from(unfinished))).await
     }
 
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError> {
-        self.run(&DELETE, &lease_keys(id), lease).await
+        self.run(&[DELETE], &lease_keys(id), lease).await
     }
 
-    async fn first_use(&self, signature: UsedSignature<'_>, memory: Duration) -> Result<SignatureUse, BackendError> {
-        let first: Option<String> = self.run(&USE, &[used_key(signature)], use_args(signature, memory)).await?;
-        Ok(SignatureUse::of(first.as_deref(), signature))
+    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<SignatureUse, BackendError> {
+        let first: Option<String> = self.run(&[USE], &[used_key(&signature)], use_args(&signature, memory)).await?;
+        Ok(SignatureUse::of(first.as_deref(), &signature))
     }
 }
