@@ -9,6 +9,7 @@
 //! both        settings.timeout ── done
 //! ```
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ pub(super) async fn gather<'a>(
         arrivals,
         tasks: JoinSet::new(),
         relays: Vec::new(),
-        relays_max: usize::MAX,
+        relays_max: list.len() + OUTBOX_MAX,
         rooms: HashMap::new(),
         outbox: None,
         forging: Vec::new(),
@@ -158,7 +159,6 @@ pub(super) async fn gather<'a>(
     for relay in list {
         gathering.ask(relay);
     }
-    gathering.relays_max = gathering.relays.len() + OUTBOX_MAX;
     gathering.hear(hearing).await
 }
 
@@ -286,9 +286,7 @@ impl Gathering<'_> {
         }
         let rooms = self.rooms.into_values().map(|room| FetchedEvent { writes: writes.clone(), ..room });
         let mut rooms: Vec<_> = rooms.collect();
-        rooms.sort_by(|a, b| {
-            b.event.created_at().cmp(&a.event.created_at()).then_with(|| a.event.id().cmp(b.event.id()))
-        });
+        rooms.sort_by_cached_key(|room| (Reverse(room.event.created_at()), room.event.id().clone()));
         (rooms, asked)
     }
 }

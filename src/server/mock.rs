@@ -87,10 +87,8 @@ impl Mock {
         let relays = vec![format!("ws://{address}/relay")];
         let record = Record::new(DEMO.into(), &host.public_key().to_hex(), relays, two_hours_ago);
         service.memory.write(record.clone());
-        service
-            .relay
-            .take(demo_event(&host, address, &service.endpoint())?)
-            .map_err(|(_, why)| io::Error::other(why))?;
+        let event = demo_event(&host, address, &service.endpoint())?;
+        service.relay.take(event).map_err(|(_, why)| io::Error::other(why))?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let serving = service.clone();
@@ -178,7 +176,8 @@ impl Mock {
     }
 
     pub fn participants(&self, id: &str) -> Vec<String> {
-        self.service.embedded.as_ref().map(|media| media.identities(id)).unwrap_or_default()
+        let people = self.service.embedded.as_ref().map(|media| media.members(id)).unwrap_or_default();
+        people.into_iter().map(|person| person.identity).collect()
     }
 
     /// The key whose tokens the media server accepts.
@@ -212,11 +211,8 @@ fn demo_event(host: &Keys, address: SocketAddr, endpoint: &str) -> io::Result<Ev
         vec!["p", &host.public_key().to_hex(), "", "Host"],
     ]
     .map(|tag| Tag::parse(tag).expect("no tag is empty"));
-    EventBuilder::new(Kind::from(ROOM_KIND), "")
-        .tags(tags)
-        .allow_self_tagging()
-        .sign_with_keys(host)
-        .map_err(io::Error::other)
+    let event = EventBuilder::new(Kind::from(ROOM_KIND), "").tags(tags).allow_self_tagging();
+    event.sign_with_keys(host).map_err(io::Error::other)
 }
 
 /// Whoever plays with the mock may take all the time that a test takes.

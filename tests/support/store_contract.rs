@@ -3,9 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use nostr_nests::server::store::{
-    LEASE_TTL, LeaseAnswer, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature,
-};
+use nostr_nests::server::store::{LEASE_TTL, LeaseAnswer, Record, RestartAnswer, RoomStore, UsedSignature};
 use serde_json::{Map, json};
 
 fn record(id: &str) -> Record {
@@ -122,10 +120,7 @@ async fn beginning(store: &dyn RoomStore) {
     assert_eq!(ask(&"c".repeat(64), "b2").await, RestartAnswer::NotHost);
     assert_eq!(ask(&host, "b2").await, RestartAnswer::Replayed);
     let again = async |from| store.first_use(signature("b2", from), memory).await.unwrap();
-    assert_eq!(
-        (again(HERE).await, again(ELSEWHERE).await),
-        (SignatureUse::AgainFromThere, SignatureUse::AgainFromElsewhere)
-    );
+    assert_eq!((again(HERE).await, again(ELSEWHERE).await), (Some(HERE), Some(HERE)));
     assert!(!store.restart_unfinished("b").await.unwrap());
 
     let RestartAnswer::Host(answer, _, read) = ask(&host, "b3").await else { panic!("it is the host") };
@@ -187,16 +182,15 @@ fn signature(id: &str, from: IpAddr) -> UsedSignature {
 }
 
 async fn uses(store: &dyn RoomStore) {
-    use SignatureUse::{AgainFromElsewhere, AgainFromThere, First};
     let memory = Duration::from_secs(1);
     let ask = async |id: &str, from| store.first_use(signature(id, from), memory).await.unwrap();
-    assert_eq!(ask("u", HERE).await, First);
-    assert_eq!((ask("u", HERE).await, ask("u", ELSEWHERE).await), (AgainFromThere, AgainFromElsewhere));
-    assert_eq!(ask("u", HERE).await, AgainFromThere, "whoever comes later changes nothing");
-    assert_eq!((ask("v", ELSEWHERE).await, ask("v", ELSEWHERE).await), (First, AgainFromThere));
+    assert_eq!(ask("u", HERE).await, None);
+    assert_eq!((ask("u", HERE).await, ask("u", ELSEWHERE).await), (Some(HERE), Some(HERE)));
+    assert_eq!(ask("u", HERE).await, Some(HERE), "whoever comes later changes nothing");
+    assert_eq!((ask("v", ELSEWHERE).await, ask("v", ELSEWHERE).await), (None, Some(ELSEWHERE)));
     tokio::time::sleep(memory + Duration::from_millis(100)).await;
-    assert_eq!(ask("u", ELSEWHERE).await, First, "it may be forgotten");
+    assert_eq!(ask("u", ELSEWHERE).await, None, "it may be forgotten");
     // All at once: one of them is the first.
     let all = futures_util::future::join_all((0..8).map(|_| ask("w", HERE))).await;
-    assert_eq!(all.iter().filter(|answer| **answer == First).count(), 1, "{all:?}");
+    assert_eq!(all.iter().filter(|answer| answer.is_none()).count(), 1, "{all:?}");
 }

@@ -30,7 +30,7 @@ use super::answer::HttpAnswer;
 use super::http::{ClientIp, HttpFront, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
-use super::store::{self, LeaseAnswer, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature};
+use super::store::{self, LeaseAnswer, Record, RestartAnswer, RoomStore, UsedSignature};
 use super::token::{Issuer, RoomConfig};
 use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{API_PATH, Create, Info, Permissions, Session, TokenAnswer};
@@ -211,10 +211,10 @@ impl ApiRequest {
     /// such requests in one second may be signed alike, and nobody else may.
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
         let (signer, signature) = self.verify(key_budget)?;
+        let from = signature.from;
         match self.nests.store.first_use(signature, nip98::MEMORY).await? {
-            SignatureUse::First => Ok(signer),
-            SignatureUse::AgainFromThere if self.head.method.is_safe() => Ok(signer),
-            SignatureUse::AgainFromThere | SignatureUse::AgainFromElsewhere => Err(Nip98Error::Replayed.into()),
+            Some(first) if first != from || !self.head.method.is_safe() => Err(Nip98Error::Replayed.into()),
+            _ => Ok(signer),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A media server without media: rooms, tokens and the signal endpoint (`/rtc` and `/rtc/validate`) as LiveKit has them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ pub(crate) struct Embedded {
 
 struct LiveRoom {
     room: Room,
-    members: HashMap<String, Member>,
+    members: BTreeMap<String, Member>,
     /// When it closes if it is empty then: after the empty timeout, or the departure timeout once somebody has left.
     closes: Instant,
 }
@@ -118,11 +118,10 @@ impl Embedded {
         }
     }
 
-    pub(in crate::server) fn identities(&self, name: &str) -> Vec<String> {
+    /// Who is in a room, in the order of identities.
+    pub(in crate::server) fn members(&self, name: &str) -> Vec<ParticipantInfo> {
         let rooms = self.rooms();
-        let mut all: Vec<_> = rooms.get(name).into_iter().flat_map(|live| live.members.keys().cloned()).collect();
-        all.sort_unstable();
-        all
+        rooms.get(name).into_iter().flat_map(|live| live.members.values().map(|m| m.info.clone())).collect()
     }
 
     /// What is asked at one of the endpoints of a server of this `version`.
@@ -147,11 +146,6 @@ impl Embedded {
                 }
             }
         }
-    }
-
-    fn members(&self, name: &str) -> Vec<ParticipantInfo> {
-        let rooms = self.rooms();
-        rooms.get(name).into_iter().flat_map(|live| live.members.values().map(|member| member.info.clone())).collect()
     }
 
     /// The checks of `/rtc/validate`: who may join which room.
@@ -343,7 +337,7 @@ impl Embedded {
             ..Room::default()
         };
         let closes = Instant::now() + Duration::from_secs(room.empty_timeout.into());
-        LiveRoom { room, members: HashMap::new(), closes }
+        LiveRoom { room, members: BTreeMap::new(), closes }
     }
 
     /// The rooms that have not closed by now.

@@ -61,11 +61,9 @@ pub(crate) struct ServeSettings {
 }
 
 pub(crate) struct NestServer {
+    settings: ServeSettings,
     nests: Arc<NestsApi>,
-    origin: String,
-    endpoint: Url,
-    web_origins: Vec<HeaderValue>,
-    address_limit: Option<(Quota, RateLimiter<IpAddr>)>,
+    address_limiter: RateLimiter<IpAddr>,
     /// When it was asked for, and what it was.
     health: Mutex<Option<(Instant, BackendHealth)>>,
     metrics: Metrics,
@@ -78,21 +76,19 @@ impl NestServer {
         let nests = NestsApi {
             store: Arc::new(Redis::new(&settings.redis, settings.record_ttl)?),
             issuer: settings.livekit.issuer(),
-            media: Arc::new(Livekit::new(settings.livekit)?),
+            media: Arc::new(Livekit::new(settings.livekit.clone())?),
             clock: Clock::default(),
             endpoint: proxy::announced(&settings.endpoint),
             departure_timeout_s: DEPARTURE_TIMEOUT_S,
             mimic_upstream: false,
             key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::default())),
         };
-        let ServeSettings { connections, trusted, .. } = settings;
+        let (connections, trusted) = (settings.connections, settings.trusted.clone());
         let limits = HttpLimits { connections, body: BODY_LIMIT, arrival: ARRIVAL, request: REQUEST, trusted };
         Ok(Arc::new(Self {
+            settings,
             nests: Arc::new(nests),
-            origin: settings.origin,
-            endpoint: settings.endpoint,
-            web_origins: settings.web_origins,
-            address_limit: settings.address_quota.map(|quota| (quota, RateLimiter::default())),
+            address_limiter: RateLimiter::default(),
             health: Mutex::default(),
             metrics: Metrics::default(),
             front: HttpFront::new(limits),
@@ -107,14 +103,14 @@ impl NestServer {
             .route("/metrics", get(metrics))
             .fallback(nowhere)
             .method_not_allowed_fallback(nowhere)
-            .layer(cors(self.web_origins.clone()))
+            .layer(cors(self.settings.web_origins.clone()))
             .with_state(self.clone());
         self.front.serve(routes, listener, stop, grace).await;
     }
 
     fn count(&self, client_ip: IpAddr) -> Option<RateAllowance> {
-        let (quota, limiter) = self.address_limit.as_ref()?;
-        Some(limiter.count(*quota, proxy::bucket(client_ip)))
+        let quota = self.settings.address_quota?;
+        Some(self.address_limiter.count(quota, proxy::bucket(client_ip)))
     }
 
     async fn api(self: Arc<Self>, call: ApiCall, id: String, request: Request) -> HttpAnswer {
@@ -128,7 +124,7 @@ impl NestServer {
                     let text = "Request header fields too large";
                     HttpAnswer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text)
                 }
-                _ => self.nests.clone().answer(&self.front, call, id, self.origin.clone(), request).await,
+                _ => self.nests.clone().answer(&self.front, call, id, self.settings.origin.clone(), request).await,
             };
             answer.header(CACHE_CONTROL, "no-store").with_budget(budget)
         };
@@ -165,7 +161,7 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
 type Server = State<Arc<NestServer>>;
 
 async fn health(State(server): Server) -> HttpAnswer {
-    let answer = async { health::health(&server.backend_health().await, &server.endpoint) };
+    let answer = async { health::health(&server.backend_health().await, &server.settings.endpoint) };
     server.measured("health", answer).await
 }
 

@@ -1,12 +1,13 @@
 //! The adapter for memory: what a process remembers as long as it lives.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore, SignatureUse, UsedSignature};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore, UsedSignature};
 use crate::server::faults::{ActiveFaults, StoreFaults};
 use crate::server::lock;
 
@@ -24,7 +25,7 @@ struct Contents {
     records: HashMap<String, (Instant, Record)>,
     leases: HashMap<String, Leases>,
     /// Who has used a signature first, and until when that is remembered.
-    used: HashMap<String, (String, Instant)>,
+    used: HashMap<String, (IpAddr, Instant)>,
 }
 
 #[derive(Default)]
@@ -158,7 +159,7 @@ impl RoomStore for Memory {
         Ok(held)
     }
 
-    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<SignatureUse, BackendError> {
+    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<Option<IpAddr>, BackendError> {
         let mut contents = self.lock();
         let now = Instant::now();
         if contents.used.len() >= USED_LEN {
@@ -167,11 +168,10 @@ impl RoomStore for Memory {
         if contents.used.len() >= USED_LEN {
             return Err(BackendError::Unreachable(NAME, "too many signatures to remember".into()));
         }
-        let first = contents.used.get(&signature.id).filter(|(_, until)| *until > now).map(|(from, _)| from.as_str());
-        let answer = SignatureUse::of(first, &signature);
-        if answer == SignatureUse::First {
-            contents.used.insert(signature.id, (signature.from.to_string(), now + memory));
+        let first = contents.used.get(&signature.id).filter(|(_, until)| *until > now).map(|(from, _)| *from);
+        if first.is_none() {
+            contents.used.insert(signature.id, (signature.from, now + memory));
         }
-        Ok(answer)
+        Ok(first)
     }
 }

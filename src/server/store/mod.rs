@@ -88,26 +88,6 @@ pub struct UsedSignature {
     pub from: IpAddr,
 }
 
-/// Whether a signature was used before, and by whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignatureUse {
-    First,
-    /// By the address that has used it first.
-    AgainFromThere,
-    AgainFromElsewhere,
-}
-
-impl SignatureUse {
-    /// `first` is the address that has used the signature first, if it was used before.
-    fn of(first: Option<&str>, signature: &UsedSignature) -> Self {
-        match first {
-            None => Self::First,
-            Some(first) if first == signature.from.to_string() => Self::AgainFromThere,
-            Some(_) => Self::AgainFromElsewhere,
-        }
-    }
-}
-
 /// The answer to a host who begins a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestartAnswer {
@@ -143,7 +123,7 @@ pub trait RoomStore: Send + Sync {
         signature: UsedSignature,
         memory: Duration,
     ) -> Result<RestartAnswer, BackendError> {
-        if self.first_use(signature, memory).await? != SignatureUse::First {
+        if self.first_use(signature, memory).await?.is_some() {
             return Ok(RestartAnswer::Replayed);
         }
         match self.get(id).await? {
@@ -169,6 +149,6 @@ pub trait RoomStore: Send + Sync {
     async fn fail_restart(&self, id: &str, lease: u64, unfinished: bool) -> Result<(), BackendError>;
     /// Forgets a nest and all its leases. `false` when somebody else holds the lease by now.
     async fn delete(&self, id: &str, lease: u64) -> Result<bool, BackendError>;
-    /// Remembers for `memory` who has used a signature first; whether it is used for the first time now.
-    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<SignatureUse, BackendError>;
+    /// Remembers for `memory` who has used a signature first; `None` when it is used for the first time now.
+    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<Option<IpAddr>, BackendError>;
 }

@@ -10,6 +10,7 @@
 //! Scripts touch several keys of a nest: a Redis Cluster cannot run them.
 
 use std::future::Future;
+use std::net::{AddrParseError, IpAddr};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -19,9 +20,7 @@ use ::redis::{
 };
 use async_trait::async_trait;
 
-use super::{
-    BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore, SignatureUse, UsedSignature,
-};
+use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RestartAnswer, RoomStore, UsedSignature};
 use crate::clock::millis;
 use crate::secret::Secret;
 
@@ -302,8 +301,9 @@ impl RoomStore for Redis {
         self.run(&[DELETE], &lease_keys(id), lease).await
     }
 
-    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<SignatureUse, BackendError> {
+    async fn first_use(&self, signature: UsedSignature, memory: Duration) -> Result<Option<IpAddr>, BackendError> {
         let first: Option<String> = self.run(&[USE], &[used_key(&signature)], use_args(&signature, memory)).await?;
-        Ok(SignatureUse::of(first.as_deref(), &signature))
+        let wrong = |error: AddrParseError| BackendError::Broken(NAME, error.to_string());
+        first.map(|first| first.parse().map_err(wrong)).transpose()
     }
 }
