@@ -14,7 +14,7 @@ use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::http::{Note, RateAllowance};
+use super::http::{ConnectionDropped, Note, RateAllowance};
 use crate::api::wire::Failure;
 
 /// When to come back after an outage, in seconds.
@@ -39,6 +39,8 @@ pub(super) enum BodyDelivery {
     Half,
     /// This many blanks instead of the content.
     Huge(u64),
+    /// Nothing, not even a head: the connection is closed.
+    Dropped,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,6 +58,10 @@ pub(super) struct HttpAnswer {
 impl HttpAnswer {
     pub(super) fn empty(status: StatusCode) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    pub(super) fn dropped() -> Self {
+        Self { delivery: BodyDelivery::Dropped, ..Self::default() }
     }
 
     pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Self {
@@ -135,6 +141,9 @@ impl IntoResponse for HttpAnswer {
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response.extensions_mut().insert(Note(self.note));
+        if let BodyDelivery::Dropped = self.delivery {
+            response.extensions_mut().insert(ConnectionDropped);
+        }
         let headers = response.headers_mut();
         if let Some(kind) = kind {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -156,7 +165,7 @@ fn value(text: &str) -> HeaderValue {
 fn deliver(bytes: Bytes, delivery: BodyDelivery) -> Body {
     const BLANKS: &[u8] = &[b' '; 64 * 1024];
     match delivery {
-        BodyDelivery::Whole => Body::from(bytes),
+        BodyDelivery::Whole | BodyDelivery::Dropped => Body::from(bytes),
         BodyDelivery::Slow(pause) => Body::from_stream(stream::iter(bytes).then(move |byte| async move {
             tokio::time::sleep(pause).await;
             io::Result::Ok(vec![byte])

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
@@ -44,19 +44,10 @@ pub const REQUESTS: &str = "nostr_nests::requests";
 /// The longest head that is read, in bytes; to a longer one hyper answers 431.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// The connection is to be closed without an answer.
+/// The connection is to be closed without an answer; a response carries this through the routes to where the connection is.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("connection dropped")]
 pub(super) struct ConnectionDropped;
-
-/// Carried through the routes to where the connection is.
-impl IntoResponse for ConnectionDropped {
-    fn into_response(self) -> Response {
-        let mut response = Response::default();
-        response.extensions_mut().insert(self);
-        response
-    }
-}
 
 /// Whose request it is: behind a trusted proxy, not the one who has connected.
 #[derive(Clone, Copy)]

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::answer::HttpAnswer;
 use super::api::{self, DEPARTURE_TIMEOUT_S, NestsApi};
 use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia};
-use super::http::{ClientIp, ConnectionDropped, HttpFront, HttpLimits, Quota, RateLimiter, upgrade_to_websocket};
+use super::http::{ClientIp, HttpFront, HttpLimits, Quota, RateLimiter, upgrade_to_websocket};
 use super::media::{self, Embedded, EmbeddedSettings, Livekit, LivekitConfig, MediaServer, embedded};
 use super::relay::Relay;
 use super::store::{Memory, Record};
@@ -332,10 +332,10 @@ impl MockService {
         }
     }
 
-    async fn api(self: Arc<Self>, call: ApiCall, id: String, request: Request) -> Answered {
+    async fn api(self: Arc<Self>, call: ApiCall, id: String, request: Request) -> HttpAnswer {
         let faults = self.faults.strike(call);
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        if let Some(answer) = faults.before(path, request.headers().get(AUTHORIZATION))? {
+        if let Some(answer) = faults.before(path, request.headers().get(AUTHORIZATION)) {
             return faults.after(answer).await;
         }
         let quota = self.faults.rate_limit().map(|limit| Quota { limit, window: RATE_WINDOW });
@@ -344,7 +344,7 @@ impl MockService {
         if let Some(budget) = budget.filter(|budget| budget.exceeded) {
             let text = "Too many requests from this IP, please try again later.";
             let answer = HttpAnswer::text(StatusCode::TOO_MANY_REQUESTS, "text/html; charset=utf-8", text);
-            return Ok(answer.with_budget(Some(budget)).header(RETRY_AFTER, budget.reset_s));
+            return answer.with_budget(Some(budget)).header(RETRY_AFTER, budget.reset_s);
         }
         let answer = if call == ApiCall::Health {
             self.healthy()
@@ -366,27 +366,27 @@ impl MockService {
         HttpAnswer::json(StatusCode::OK, &health)
     }
 
-    async fn health(State(service): Mocked, request: Request) -> Answered {
+    async fn health(State(service): Mocked, request: Request) -> HttpAnswer {
         service.api(ApiCall::Health, String::new(), request).await
     }
 
     /// The endpoints of the embedded media server.
-    async fn media(State(service): Mocked, request: Request) -> Answered {
-        let Some(media) = &service.embedded else { return Ok(HttpAnswer::no_endpoint()) };
+    async fn media(State(service): Mocked, request: Request) -> HttpAnswer {
+        let Some(media) = &service.embedded else { return HttpAnswer::no_endpoint() };
         let faults = service.faults.strike(ApiCall::Signal);
         if faults.media_down() {
-            return Err(ConnectionDropped);
+            return HttpAnswer::dropped();
         }
-        let answer = match faults.before(request.uri().path(), None)? {
+        let answer = match faults.before(request.uri().path(), None) {
             Some(answer) => answer,
             None => media.answer(&service.front, faults.text(embedded::VERSION), request).await,
         };
         faults.after(answer).await
     }
 
-    async fn relay(State(service): Mocked, mut request: Request) -> Answered {
+    async fn relay(State(service): Mocked, mut request: Request) -> HttpAnswer {
         let faults = service.faults.strike(ApiCall::Relay);
-        let answer = match (faults.before(request.uri().path(), None)?, upgrade_to_websocket(&mut request)) {
+        let answer = match (faults.before(request.uri().path(), None), upgrade_to_websocket(&mut request)) {
             (Some(answer), _) => answer,
             (None, None) => HttpAnswer::error(StatusCode::UPGRADE_REQUIRED, "This is a Nostr relay"),
             (None, Some((answer, upgraded))) => {
@@ -401,8 +401,6 @@ impl MockService {
 }
 
 type Mocked = State<Arc<MockService>>;
-
-type Answered = Result<HttpAnswer, ConnectionDropped>;
 
 /// With the clock of the API, which a fault may have set wrong; that of the media server is right.
 async fn dated(State(service): Mocked, mut response: Response) -> Response {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
-use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, on};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -55,7 +54,7 @@ pub(super) fn routes<S, H, F>(handler: H) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     H: Fn(S, ApiCall, String, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output: IntoResponse> + Send,
+    F: Future<Output = HttpAnswer> + Send,
 {
     let mut router = Router::new();
     for (call, method, path) in ROUTES {
@@ -64,9 +63,9 @@ where
             let id = match params.as_ref().map(|params| params.iter().next()) {
                 Ok(None) => String::new(),
                 Ok(Some((_, id))) if !id.is_empty() => id.to_owned(),
-                _ => return HttpAnswer::no_endpoint().into_response(),
+                _ => return HttpAnswer::no_endpoint(),
             };
-            handler(service, call, id, request).await.into_response()
+            handler(service, call, id, request).await
         };
         for end in ["", "/"] {
             router = router.route(&format!("{API_PATH}{path}{end}"), on(method, answer));

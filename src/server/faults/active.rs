@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use super::Kind;
 use crate::secret::Secret;
 use crate::server::answer::{BodyDelivery, Content, HttpAnswer};
-use crate::server::http::ConnectionDropped;
 use crate::server::media::{self, MediaServer};
 use crate::server::token::Issuer;
 use crate::server::{BackendError, lock, random_text, random_uuid};
@@ -25,14 +24,10 @@ pub(in crate::server) struct ActiveFaults(pub(super) Vec<Kind>);
 
 impl ActiveFaults {
     /// Before anything is looked at: an answer in place of the real one.
-    pub(in crate::server) fn before(
-        &self,
-        path: &str,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Option<HttpAnswer>, ConnectionDropped> {
+    pub(in crate::server) fn before(&self, path: &str, authorization: Option<&HeaderValue>) -> Option<HttpAnswer> {
         for kind in &self.0 {
             let answer = match kind {
-                Kind::DropBefore => return Err(ConnectionDropped),
+                Kind::DropBefore => return Some(HttpAnswer::dropped()),
                 Kind::Status { code, retry_after } => {
                     retry(HttpAnswer::error(status(*code), reason(*code)), *retry_after)
                 }
@@ -49,9 +44,9 @@ impl ActiveFaults {
                 }
                 _ => continue,
             };
-            return Ok(Some(answer.note("fault")));
+            return Some(answer.note("fault"));
         }
-        Ok(None)
+        None
     }
 
     /// Whether the media server cannot be reached by anybody.
@@ -73,10 +68,11 @@ impl ActiveFaults {
     }
 
     /// After the request was carried out: changes the answer, or keeps it back.
-    pub(in crate::server) async fn after(&self, mut answer: HttpAnswer) -> Result<HttpAnswer, ConnectionDropped> {
+    pub(in crate::server) async fn after(&self, mut answer: HttpAnswer) -> HttpAnswer {
         for kind in &self.0 {
             match kind {
-                Kind::DropAfter => return Err(ConnectionDropped),
+                _ if matches!(answer.delivery, BodyDelivery::Dropped) => break,
+                Kind::DropAfter => return HttpAnswer::dropped(),
                 Kind::NoAnswer => pending().await,
                 Kind::GatewayTimeout => answer = page(504).note(answer.note),
                 Kind::SlowBody(pause) => answer.delivery = BodyDelivery::Slow(*pause),
@@ -97,7 +93,7 @@ impl ActiveFaults {
                 _ => {}
             }
         }
-        Ok(answer)
+        answer
     }
 
     pub(in crate::server) fn text(&self, text: &str) -> String {
