@@ -3,7 +3,6 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use hyper::StatusCode;
@@ -65,6 +64,23 @@ impl ActiveFaults {
     /// Whether the relay serves only those who say who they are.
     pub(in crate::server) fn relay_auth(&self) -> bool {
         self.0.contains(&Kind::RelayAuth)
+    }
+
+    /// Hangs with the store when a request asks it for the first time; `hung`: whether that has been.
+    pub(in crate::server) async fn hang(&self, hung: &AtomicBool) {
+        for kind in &self.0 {
+            match kind {
+                Kind::RedisHang(_) if hung.swap(true, Ordering::Relaxed) => {}
+                Kind::RedisHang(Some(time)) => tokio::time::sleep(*time).await,
+                Kind::RedisHang(None) => pending().await,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the store has lost the record of the nest.
+    pub(in crate::server) fn record_lost(&self) -> bool {
+        self.0.contains(&Kind::LostRecord)
     }
 
     /// After the request was carried out: changes the answer, or keeps it back.
@@ -148,37 +164,6 @@ fn page(code: u16) -> HttpAnswer {
     HttpAnswer::text(status(code), "text/html", html)
 }
 
-/// What goes wrong in the store during one request: it hangs, or has lost a record.
-#[derive(Default)]
-pub(in crate::server) struct StoreFaults {
-    faults: ActiveFaults,
-    hung: AtomicBool,
-}
-
-impl From<ActiveFaults> for StoreFaults {
-    fn from(faults: ActiveFaults) -> Self {
-        Self { faults, hung: AtomicBool::new(false) }
-    }
-}
-
-impl StoreFaults {
-    /// Hangs at the first question of a request.
-    pub(in crate::server) async fn hang(&self) {
-        for kind in &self.faults.0 {
-            match kind {
-                Kind::RedisHang(_) if self.hung.swap(true, Ordering::Relaxed) => {}
-                Kind::RedisHang(Some(time)) => tokio::time::sleep(*time).await,
-                Kind::RedisHang(None) => pending().await,
-                _ => {}
-            }
-        }
-    }
-
-    pub(in crate::server) fn has_lost_the_record(&self) -> bool {
-        self.faults.0.contains(&Kind::LostRecord)
-    }
-}
-
 /// A media server that is down, keeps what it was to delete, or tears down what it has created.
 pub(in crate::server) struct FaultyMedia {
     media: Arc<dyn MediaServer>,
@@ -207,12 +192,6 @@ impl FaultyMedia {
         }
         Ok(&*self.media)
     }
-
-    async fn tear_down_later(media: Arc<dyn MediaServer>, wait: Duration, name: String) {
-        tokio::time::sleep(wait).await;
-        // What cannot be torn down stays: it is a fault either way.
-        let _ = media.delete(&name).await;
-    }
 }
 
 #[async_trait]
@@ -234,7 +213,12 @@ impl MediaServer for FaultyMedia {
         drop(pretended);
         for kind in &self.faults.0 {
             if let Kind::LateTeardown(wait) = kind {
-                tokio::spawn(Self::tear_down_later(self.media.clone(), *wait, room.name.clone()));
+                let (media, wait, name) = (self.media.clone(), *wait, room.name.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    // What cannot be torn down stays: it is a fault either way.
+                    let _ = media.delete(&name).await;
+                });
             }
         }
         Ok(created)

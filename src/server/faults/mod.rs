@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-pub(super) use active::{ActiveFaults, FaultyMedia, StoreFaults};
+pub(super) use active::{ActiveFaults, FaultyMedia};
 
 use super::{ApiCall, lock};
 use crate::clock::Clock;

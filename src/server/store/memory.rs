@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::{BackendError, LEASE_TTL, LeaseAnswer, NAME, Record, RoomStore, UsedSignature};
-use crate::server::faults::{ActiveFaults, StoreFaults};
+use crate::server::faults::ActiveFaults;
 use crate::server::lock;
 
 /// How many used signatures are remembered at most.
@@ -17,7 +18,9 @@ const USED_LEN: usize = 65_536;
 pub struct Memory {
     ttl: Duration,
     contents: Arc<Mutex<Contents>>,
-    faults: StoreFaults,
+    /// What strikes the request that this is for, and whether it has hung.
+    faults: ActiveFaults,
+    hung: AtomicBool,
 }
 
 #[derive(Default)]
@@ -50,12 +53,12 @@ impl Leases {
 
 impl Memory {
     pub fn new(ttl: Duration) -> Self {
-        Self { ttl, contents: Arc::default(), faults: StoreFaults::default() }
+        Self { ttl, contents: Arc::default(), faults: ActiveFaults::default(), hung: AtomicBool::default() }
     }
 
-    /// The same memory during a request that is struck by faults.
+    /// The same memory, for one request that is struck by faults.
     pub(in crate::server) fn struck_by(&self, faults: ActiveFaults) -> Self {
-        Self { ttl: self.ttl, contents: self.contents.clone(), faults: faults.into() }
+        Self { ttl: self.ttl, contents: self.contents.clone(), faults, hung: AtomicBool::default() }
     }
 
     pub(in crate::server) fn peek(&self, id: &str) -> Option<Record> {
@@ -81,12 +84,12 @@ impl Memory {
 #[async_trait]
 impl RoomStore for Memory {
     async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
-        self.faults.hang().await;
-        Ok(self.peek(id).filter(|_| !self.faults.has_lost_the_record()))
+        self.faults.hang(&self.hung).await;
+        Ok(self.peek(id).filter(|_| !self.faults.record_lost()))
     }
 
     async fn put(&self, record: &Record) -> Result<(), BackendError> {
-        self.faults.hang().await;
+        self.faults.hang(&self.hung).await;
         self.write(record.clone());
         Ok(())
     }
