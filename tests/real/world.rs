@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::check::{now_ms, token};
 use crate::support::livekit::{KEY, LiveKit, SECRET};
-use crate::support::nest::{Nest, Output, parse};
+use crate::support::nest::{Nest, parse};
 use crate::support::nostr_client::{event, now};
 use crate::support::nostr_relay::NostrRelay;
 use crate::support::redis::Redis;
@@ -33,6 +33,9 @@ use crate::support::{port, process};
 const DEPARTURE_S: u32 = 2;
 
 const OLD: Duration = Duration::from_millis(2100);
+
+/// Longer than `nest serve` waits for anybody.
+const BRIEFLY: Duration = Duration::from_millis(1500);
 
 /// Until then a connection has ended that was cut, and somebody is no longer counted who has left.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -66,6 +69,8 @@ pub enum Given {
     LiveKitGone,
     ApiFrozen,
     ApiGone,
+    /// What is frozen goes on while the program runs.
+    Briefly,
     /// The API has another secret than LiveKit.
     WrongSecret,
     /// The API takes one signed request a minute.
@@ -296,15 +301,32 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Brings it back, so that it can be asked.
-    pub fn mend(&mut self) {
+    /// Has what is frozen go on, if it is so briefly only.
+    pub fn thaw_soon(&self) {
+        if self.has(Briefly) {
+            std::thread::sleep(BRIEFLY);
+            self.thaw();
+        }
+    }
+
+    fn thaw(&self) {
         for given in self.given {
-            match (given, &mut self.own, &self.serve) {
+            match (given, &self.own, &self.serve) {
                 (RedisFrozen, Some(own), _) => own.redis.thaw(),
-                (RedisGone, Some(own), _) => own.redis.resume(),
                 (LiveKitFrozen, Some(own), _) => process::signal(own.livekit.id(), "CONT"),
-                (LiveKitGone, Some(own), _) => own.livekit.resume(),
                 (ApiFrozen, _, Some(serve)) => serve.signal("CONT"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Brings all back, to be asked.
+    pub fn mend(&mut self) {
+        self.thaw();
+        for given in self.given {
+            match (given, &mut self.own) {
+                (RedisGone, Some(own)) => own.redis.resume(),
+                (LiveKitGone, Some(own)) => own.livekit.resume(),
                 _ => {}
             }
         }
@@ -312,7 +334,7 @@ impl<'a> World<'a> {
 
     /// The program with these arguments, in which `NEST` and `OTHER` stand for the links of the nests, `ID` for the id of
     /// the first, and `NOBODYS` for that of none.
-    pub fn run(&self, line: &str) -> Output {
+    pub fn nest(&self, line: &str) -> Nest {
         let [nest, other] = &self.nests;
         let args = line.split(' ').map(|word| match word {
             "NEST" => self.naddr(nest),
@@ -327,7 +349,7 @@ impl<'a> World<'a> {
         let path = nest.home().join("bin");
         let nest = nest.env("PATH", path).env("NEST_RELAYS", relay).env("NEST_API", &self.api);
         let nest = nest.env("NEST_KEY", key.secret_key().to_secret_hex());
-        if self.has(ByEvent) { nest.without("NEST_API").run() } else { nest.run() }
+        if self.has(ByEvent) { nest.without("NEST_API") } else { nest }
     }
 
     fn naddr(&self, id: &str) -> String {
