@@ -197,6 +197,11 @@ async fn events_are_judged() {
     says(&document, "room", "warned", "no audio room");
     says(&document, "endpoints", "warned", "wss://livekit:7880 (an internal name");
 
+    room_event::publish(&mock, &[&["status", "planned"], &["service", &service]]).await;
+    let document = Nest::alone().args(["doctor", &naddr, "--json"]).run().expect(0).document();
+    says(&document, "room", "warned", "no audio room");
+    assert_eq!(document["next"], format!("nest check {naddr}"), "nobody is told to begin it before its time");
+
     room_event::publish(&mock, &[&["status", "live"], &["streaming", "https://moq.example/anon"]]).await;
     let document = Nest::alone().args(["doctor", &naddr, "--json"]).run().expect(0).document();
     says(&document, "event", "warned", "Media over QUIC at https://moq.example/anon");

@@ -260,6 +260,7 @@ fn lists_and_doctors() -> Vec<Situation> {
         row(&[WrongSecret, Inside(1)], "doctor NEST", 10, broken(&["api"]), UNTOUCHED),
         row(&[ApiGone, Inside(1)], "doctor NEST", 10, broken(&["tcp"]), UNTOUCHED),
         row(&[Status("closed"), NoRoom], "doctor NEST", 0, verdict("healthy"), UNTOUCHED),
+        row(&[Status("planned"), NoRoom], "doctor NEST", 0, verdict("healthy"), UNTOUCHED),
         row(&[Stranger, Inside(1)], "doctor NEST", 0, verdict("healthy"), UNTOUCHED),
         row(&[RelayGone, Inside(1)], "doctor NEST", 0, verdict("healthy"), UNTOUCHED),
         row(&[Upstream("livekit-down"), Inside(1)], "doctor NEST", 10, verdict("unhealthy"), UNTOUCHED),

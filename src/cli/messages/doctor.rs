@@ -447,6 +447,9 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
             if found.event().is_some_and(|room| room.event.is_over(Clock::default().now_s())) {
                 return warned(detail).hint("the event says that the nest is over: that is as it should be");
             }
+            if found.event().is_some_and(|room| room.event.is_planned(Clock::default().now_s())) {
+                return warned(detail).hint("the event says that the nest is planned: it has none before it begins");
+            }
             let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
             match nest.host().filter(|host| Some(*host) != own) {
                 Some(host) => failed(detail).hint(format!("ask its host to restart it: {}", npub(&host))),
