@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::endpoint::Candidate;
 use super::offset::Offset;
-use super::validate::{self, MediaAnswer};
+use super::validate::{self, MediaAnswer, TokenRefusal};
 use crate::clock::Clock;
 use crate::secret::{Secret, excerpt};
 
@@ -27,6 +27,8 @@ pub enum RoomServiceError {
     /// In its own words.
     #[error("it refuses: {0}")]
     Refused(String),
+    #[error("it refuses the host's token: {0}")]
+    TokenRefused(TokenRefusal),
     /// A proxy that does not hand the call on, an older server, or no LiveKit at all; the HTTP status.
     #[error("it does not know the question (status {0})")]
     Unknown(u16),
@@ -98,6 +100,10 @@ impl RoomService<'_> {
         match serde_json::from_slice::<TwirpError>(&body) {
             Ok(error) if error.code == "not_found" => Ok((None, clock)),
             Ok(error) if error.code != "bad_route" => Err(RoomServiceError::Refused(excerpt(&error.msg))),
+            _ if status == StatusCode::UNAUTHORIZED => {
+                let refusal = TokenRefusal::read(status.as_u16(), &String::from_utf8_lossy(&body));
+                Err(refusal.map_or(unknown, RoomServiceError::TokenRefused))
+            }
             _ => Err(unknown),
         }
     }

@@ -144,6 +144,7 @@ fn restarts() -> Vec<Situation> {
         row(&[LiveKitFrozen, Briefly], "restart NEST --check", 0, restart_checked(), RESTARTED),
         row(&[Upstream("redis-hang=2s@restart"), Inside(1)], "restart NEST --timeout 1s", 9, error("unknown"), RESTARTED),
         row(&[Upstream("redis-hang=1s"), Inside(1)], "restart NEST", 0, proof("fresh"), RESTARTED),
+        row(&[Upstream("wrong-secret"), Inside(1)], "restart NEST", 0, json!({ "proof": "unproven", "warnings": "…signed with another secret" }), RESTARTED),
         row(&[Upstream("wrong-secret"), Inside(1)], "restart NEST --check", 10, proof("unproven"), RESTARTED),
         row(&[Upstream("")], "restart NEST --check", 0, json!({ "proof": "fresh", "check": { "verdict": "joinable" } }), RESTARTED),
         row(&[Upstream(""), NoRoom], "restart NEST --check", 0, proof("fresh"), RESTARTED),

@@ -157,10 +157,10 @@ impl RoomRestart<'_> {
             room: self.room.id.to_string(),
             metadata: self.metadata(ready, info.await.as_ref()),
         };
-        let mut why = "nobody says where its LiveKit is".to_owned();
+        let mut why = None;
         for candidate in self.candidates(&ready.target, &restarted.endpoints).iter().filter(|it| it.takes(true)) {
             let service = RoomService { http: self.job.client.http(), candidate, token, limit: LIMIT };
-            why = match service.update_metadata(&request).await {
+            let failed = match service.update_metadata(&request).await {
                 // Nobody has named this place: another LiveKit may be there.
                 Ok(RoomAnswer { room: None, .. }) if candidate.source == Source::Usual => {
                     format!("{} has no such room", candidate.as_str())
@@ -168,8 +168,10 @@ impl RoomRestart<'_> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => format!("{}: {error}", candidate.as_str()),
             };
+            // The first was named by the API, the last is a guess.
+            why.get_or_insert(failed);
         }
-        Err(why)
+        Err(why.unwrap_or_else(|| "nobody says where its LiveKit is".into()))
     }
 
     /// What the API writes on its rooms, as far as it is known.
