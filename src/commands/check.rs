@@ -184,8 +184,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
     };
     let streaming = streaming(event.as_ref());
     // Before a guess: the API may say it.
-    let health = if streaming.is_empty() { job.probe(&api).within(left()).health().await.result.ok() } else { None };
-    let returned: Vec<_> = health.and_then(|health| health.livekit).into_iter().collect();
+    let returned = if streaming.is_empty() { livekit_of(job, &api, left()).await } else { Vec::new() };
     let candidates = candidates(&returned, &streaming, Some(&api), allow_http);
     // A token that is made for trying costs an empty nest nothing.
     let probing = jwt::decode(guest.expose()).is_ok_and(|claims| claims.is_probe());
@@ -216,6 +215,12 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         job.reporter.warning(&Warning::Relays { why });
     }
     concluded(Report::LiveKit(Box::new(report)), room.id.as_str(), host)
+}
+
+/// Where the API says that its media server is, if it does.
+async fn livekit_of(job: &Job<'_>, api: &ApiUrl, limit: Duration) -> Vec<String> {
+    let health = job.probe(api).within(limit).health().await.result.ok();
+    health.and_then(|health| health.livekit).into_iter().collect()
 }
 
 /// Where an event says that the media server is.
@@ -314,8 +319,13 @@ pub(super) async fn restarted_session(
     let network = &job.settings.network;
     let until = Instant::now() + network.timeout;
     let streaming = streaming(target.event.as_ref());
+    let mut returned = restarted.endpoints.clone();
+    if returned.is_empty() && streaming.is_empty() {
+        // The answer that says it was lost.
+        returned = livekit_of(job, &target.api, network.timeout).await;
+    }
     let candidates = endpoint::candidates(Hints {
-        returned: &restarted.endpoints,
+        returned: &returned,
         streaming: &streaming,
         api: Some(target.api.url()),
         allow_http: job.settings.allow_http,
