@@ -79,6 +79,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             [CompletionResult]::new('--as-host', '--as-host', [CompletionResultType]::ParameterName, 'With --check: join with the host''s token; ejects a host who is connected elsewhere')
             [CompletionResult]::new('--open', '--open', [CompletionResultType]::ParameterName, 'Open the nest''s page in the browser once it is back')
             [CompletionResult]::new('--if-inactive', '--if-inactive', [CompletionResultType]::ParameterName, 'Do nothing for a nest that runs')
+            [CompletionResult]::new('--evict', '--evict', [CompletionResultType]::ParameterName, 'If the old room still runs after the restart: remove everybody, wait until it has closed, and restart again; asks first')
             [CompletionResult]::new('--publish-status', '--publish-status', [CompletionResultType]::ParameterName, 'Put the event right if it says that the nest is over, or names other endpoints')
             [CompletionResult]::new('--no-wait', '--no-wait', [CompletionResultType]::ParameterName, 'End at once if another restart of the room is running on this machine')
             [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Ask nothing')

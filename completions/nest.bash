@@ -933,7 +933,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__restart)
-            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --transport --publish --as-host --open --if-inactive --publish-status --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --transport --publish --as-host --open --if-inactive --evict --publish-status --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -75,6 +75,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --as-host 'With --check: join with the host''s token; ejects a host who is connected elsewhere'
             cand --open 'Open the nest''s page in the browser once it is back'
             cand --if-inactive 'Do nothing for a nest that runs'
+            cand --evict 'If the old room still runs after the restart: remove everybody, wait until it has closed, and restart again; asks first'
             cand --publish-status 'Put the event right if it says that the nest is over, or names other endpoints'
             cand --no-wait 'End at once if another restart of the room is running on this machine'
             cand -y 'Ask nothing'

@@ -82,6 +82,7 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l publish -d 'With -
 complete -c nest -n "__fish_nest_using_subcommand restart" -l as-host -d 'With --check: join with the host\'s token; ejects a host who is connected elsewhere'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l open -d 'Open the nest\'s page in the browser once it is back'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l if-inactive -d 'Do nothing for a nest that runs'
+complete -c nest -n "__fish_nest_using_subcommand restart" -l evict -d 'If the old room still runs after the restart: remove everybody, wait until it has closed, and restart again; asks first'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l publish-status -d 'Put the event right if it says that the nest is over, or names other endpoints'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l no-wait -d 'End at once if another restart of the room is running on this machine'
 complete -c nest -n "__fish_nest_using_subcommand restart" -s y -l yes -d 'Ask nothing'

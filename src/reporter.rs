@@ -30,6 +30,8 @@ pub enum Stage {
     Publish,
     /// Closing a room in the API.
     Close,
+    /// Removing everybody from a room, and waiting until it has closed.
+    Evict,
 }
 
 /// How far a request that changes something has come, for whoever has to say it when the work is cut short.
@@ -62,6 +64,10 @@ pub enum Warning {
     /// The check has left an empty nest, which closes then (in milliseconds since the Unix epoch), and no restart has
     /// given it a new life.
     NotRenewed { why: String, closes_ms: i64 },
+    /// So many people are removed from the old room, and out for so many seconds.
+    Evicting { people: usize, out_s: u32 },
+    /// The old room was to be closed, and was not.
+    NotEvicted { why: String },
     /// Relays were of no use, or have no event.
     Relays { why: String },
     /// A relay that was of no use answers again.
@@ -84,6 +90,8 @@ pub enum Warning {
 pub enum Question<'a> {
     /// So many people would be disconnected.
     Restart { people: u64 },
+    /// The old room was kept: so many people would be removed from it, and out for so many seconds.
+    Evict { people: usize, out_s: u32 },
     /// A check found no audio room, and the key at hand is the host's.
     RestartInactive,
     /// A check of an empty nest, which would shorten its life.

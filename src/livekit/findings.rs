@@ -331,6 +331,7 @@ fn fresh(seen: &Findings<'_>) -> Judged {
         FreshnessVerdict::Old(_) | FreshnessVerdict::OurOwn | FreshnessVerdict::Foreign => Status::Failed,
     };
     let finding = Finding::Freshness {
+        room: seen.check.room.to_owned(),
         verdict: freshness.verdict.clone(),
         age_ms: created.map(|created| joined.sent_ms.saturating_sub(created.middle_ms())),
         sid_before: seen.check.sid_before.map(str::to_owned),

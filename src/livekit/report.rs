@@ -204,6 +204,8 @@ pub enum Finding {
     TurnedAway(Tried),
     NotEntered,
     Freshness {
+        /// The room's name.
+        room: String,
         verdict: fresh::FreshnessVerdict,
         age_ms: Option<i64>,
         sid_before: Option<String>,

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use livekit_protocol::{
-    ListParticipantsRequest, ListParticipantsResponse, ParticipantInfo, Room, UpdateRoomMetadataRequest,
+    ListParticipantsRequest, ListParticipantsResponse, ParticipantInfo, RemoveParticipantResponse, Room,
+    RoomParticipantIdentity, UpdateRoomMetadataRequest,
 };
 use prost::Message;
 use reqwest::StatusCode;
@@ -75,6 +76,12 @@ impl RoomService<'_> {
         let request = ListParticipantsRequest { room: room.into() };
         let (list, _) = self.call::<ListParticipantsResponse>("ListParticipants", &request).await?;
         Ok(list.unwrap_or_default().participants)
+    }
+
+    /// Removes somebody from a room, if they are in it. They may come back with the token that they have.
+    pub async fn remove(&self, room: &str, identity: &str) -> Result<(), RoomServiceError> {
+        let who = RoomParticipantIdentity { room: room.into(), identity: identity.into(), ..Default::default() };
+        self.call::<RemoveParticipantResponse>("RemoveParticipant", &who).await.map(drop)
     }
 
     /// One call; `None` when LiveKit says that there is no such thing.

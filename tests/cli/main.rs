@@ -24,6 +24,7 @@ mod publish_status;
 mod recreate;
 mod restart;
 mod restart_check;
+mod restart_evict;
 mod restart_proof;
 mod restart_renewal;
 mod retries;

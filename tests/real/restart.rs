@@ -66,6 +66,30 @@ async fn a_check_after_a_restart_does_not_cost_the_nest_its_life() {
     assert_eq!(server.sid("demo").await.as_deref(), document["renewedAs"].as_str());
 }
 
+/// The API that most people run keeps the old room for as long as somebody is in it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs livekit"]
+async fn an_old_room_closes_once_everybody_is_removed() {
+    let server = LiveKit::start(false);
+    let mock = api_closing_after(&server, Duration::from_secs(2));
+    let token = document(Nest::new(&mock).args(["restart", "demo"]))["token"].as_str().unwrap().to_owned();
+    let old = server.sid("demo").await.unwrap();
+    let mut host = Signal::join(&server.url("ws", ""), &token).await.unwrap();
+    let guest = server.guest("demo", "guest").await;
+    tokio::time::sleep(Duration::from_millis(2100)).await; // A `Date` tells seconds only.
+    mock.set_faults(vec!["old-room-kept".parse().unwrap()]);
+    let nest = Nest::new(&mock).args(["restart", "demo", "--evict", "--yes"]);
+    let running = std::thread::spawn(|| document(nest));
+    assert_eq!(host.farewell().await, DisconnectReason::ParticipantRemoved);
+    let document = running.join().unwrap();
+    let new = server.sid("demo").await.unwrap();
+    assert_ne!(new, old);
+    assert_eq!((&document["proof"], server.inside("demo").await), (&json!("fresh"), 0));
+    let warning = "2 people are removed from the old room, and out for about 2 s, until it has closed";
+    assert_eq!(document["warnings"], json!([warning]));
+    drop(guest);
+}
+
 /// A recorder or an agent is nobody for the check, and LiveKit tells of it: it is not thrown out.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs livekit"]

@@ -54,6 +54,9 @@ pub struct RestartArgs {
     /// Do nothing for a nest that runs
     #[arg(long)]
     pub if_inactive: bool,
+    /// If the old room still runs after the restart: remove everybody, wait until it has closed, and restart again; asks first
+    #[arg(long, conflicts_with_all = ["all_inactive", "if_inactive", "dry_run"])]
+    pub evict: bool,
     /// Put the event right if it says that the nest is over, or names other endpoints
     #[arg(long)]
     pub publish_status: bool,
@@ -83,6 +86,12 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     }
     if rooms.is_empty() && !args.all_inactive {
         rooms.push(app.room(None, Purpose::Restart, &job).await?);
+    }
+    if args.evict && !args.yes && !job.settings().interactive {
+        return Err(Failure::usage(
+            "--evict removes people from a nest, and nobody is here to be asked; nothing was sent",
+        )
+        .hint("--evict --yes asks nothing"));
     }
     let (tell, outcomes) = mpsc::channel();
     let done = |room: &RoomRef, result: Result<RestartOutcome, Error>| {
@@ -117,6 +126,7 @@ fn request(args: &RestartArgs) -> RestartRequest {
             publish: args.publish,
         }),
         if_inactive: args.if_inactive,
+        evict: args.evict,
         publish_status: args.publish_status,
         no_wait: args.no_wait,
         yes: args.yes,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Note, Step, moment, note, people, sentence, troubles};
+use super::{Note, Step, Verb, moment, note, people, sentence, troubles};
 use crate::clock::span;
 use crate::commands::check::Report;
 use crate::commands::moq;
@@ -71,8 +71,8 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
             note("nobody is inside, and whoever joins and leaves shortens the life of an empty nest: not joined")
                 .hint("--join joins all the same")
         }
-        Finding::Freshness { verdict, age_ms, sid_before, closes_after_s } => {
-            freshness(sid, verdict, *age_ms, sid_before.as_deref(), *closes_after_s)
+        Finding::Freshness { room, verdict, age_ms, sid_before, closes_after_s } => {
+            freshness((room, sid), verdict, *age_ms, sid_before.as_deref(), *closes_after_s)
         }
         Finding::AudioNotTried => note("whether sound gets through was not tried"),
         Finding::Audio { wanted, signal, found } => audio(*wanted, *signal, found, step.status),
@@ -302,7 +302,7 @@ pub(super) fn created(age_ms: Option<i64>) -> String {
 }
 
 fn freshness(
-    sid: &str,
+    (room, sid): (&str, &str),
     verdict: &FreshnessVerdict,
     age_ms: Option<i64>,
     before: Option<&str>,
@@ -329,7 +329,7 @@ fn freshness(
                 (Sign::Sid, _) => ", the same as before".into(),
                 _ => ", created before the restart".into(),
             };
-            troubles::old_room(sid, age, closes_after_s).into()
+            troubles::old_room(sid, age, closes_after_s, Verb::Restart.on(room).with("--evict", "")).into()
         }
         FreshnessVerdict::OurOwn => {
             note!("There was no room: LiveKit made {sid} only because this check joined. It is not the nest's.")

@@ -269,7 +269,7 @@ fn not_well(restarted: &Restarted, room: &str) -> Failure {
             (Some(RestartProof::OldRoom), Some(RoomAfter { sid, created_ms, closes_after_s: Some(seconds) })) => {
                 let age = check::created(Some(Clock::default().now_ms() - created_ms));
                 failure("the API says that the nest was restarted, but the old room still runs")
-                    .because(troubles::old_room(sid, age, seconds))
+                    .because(troubles::old_room(sid, age, seconds, Verb::Restart.on(room).with("--evict", "")))
             }
             _ => failure("the API says that the nest was restarted, but there is no audio room")
                 .because(troubles::no_room(Verb::Doctor.on(room))),

@@ -34,6 +34,8 @@ pub fn warning(warning: &Warning) -> String {
             let empty = troubles::empty(moment(*closes_ms).0);
             format!("{}: {}. It was not renewed: {why}", empty.cause, empty.hint)
         }
+        Warning::Evicting { people, out_s } => evicting(*people, *out_s),
+        Warning::NotEvicted { why } => format!("the old room was not closed: {why}"),
         Warning::Relays { why } => why.clone(),
         Warning::RelayBack { relay } => format!("{relay} answers again"),
         Warning::NotTaken { relay, why } => format!("{relay} has not taken the event: {why}"),
@@ -42,6 +44,14 @@ pub fn warning(warning: &Warning) -> String {
         Warning::NotChecked { nest, why } => format!("{nest}: not checked: {why}"),
         Warning::WrongPassphrase => "the passphrase is wrong".into(),
     }
+}
+
+fn evicting(people: usize, out_s: u32) -> String {
+    let removed = match people {
+        1 => "one person is removed from the old room, and out".into(),
+        n => format!("{n} people are removed from the old room, and out"),
+    };
+    format!("{removed} for about {out_s} s, until it has closed")
 }
 
 /// What says that the nest is back.
@@ -88,6 +98,9 @@ pub fn question(question: Question<'_>) -> String {
     };
     match question {
         Question::Restart { people } => format!("{} Restart?", disconnected(people, "this nest")),
+        Question::Evict { people, out_s } => {
+            format!("The old room still runs. To have it closed, {}. Do it?", evicting(people, out_s))
+        }
         Question::RestartInactive => "This nest has no audio room, and it is yours. Restart this nest now?".into(),
         Question::JoinEmpty => {
             "Nobody is in this nest, and whoever joins and leaves it now shortens its life to a minute. Join it?".into()
@@ -132,6 +145,7 @@ pub(in crate::cli) fn stage(stage: Stage) -> &'static str {
         Stage::Grant => "letting people speak",
         Stage::Publish => "publishing",
         Stage::Close => "closing",
+        Stage::Evict => "waiting until the old room has closed",
     }
 }
 

@@ -38,9 +38,9 @@ macro_rules! troubles {
 }
 
 troubles! {
-    old_room(room, age, seconds) "restarted, but nothing changed", Some(Exit::Unhealthy),
-        "The server reports success, but LiveKit still runs the old room ({room}{age}). Nobody was disconnected.",
-        "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, have everybody leave: {seconds} s later the old room is gone, and a restart makes a new one";
+    old_room(sid, age, seconds, evict = "`nest restart ‹room› --evict`") "restarted, but nothing changed", Some(Exit::Unhealthy),
+        "The server reports success, but LiveKit still runs the old room ({sid}{age}). Nobody was disconnected.",
+        "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, this removes everybody, waits {seconds} s until the old room has closed, and restarts: {evict}";
     no_room(doctor = "`nest doctor ‹room›`") "restarted, and there is no room", Some(Exit::Unhealthy),
         "The server reports success, but LiveKit has no room of this nest: nobody can join.",
         "see which link is broken: {doctor}. If none is, for the operator: this Nests API and its LiveKit do not belong together";

@@ -4,12 +4,13 @@
 //! prepare   API, lock, key; whether it runs; the question to a person     nothing has been sent
 //! send      sign, POST, repeat where that is safe                         from here on it may have restarted
 //! conclude  what the answer means; without one, look for proof            restarted, or an error
-//! prove     ask LiveKit for the room, or join the new session and renew it; put the event right
+//! prove     ask LiveKit for the room (and close the old one, if that is wanted), or join the new session and renew it; put the event right
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, join, join3, select};
 use reqwest::Method;
 use serde_json::json;
@@ -38,7 +39,7 @@ const LOCK_WAIT: Duration = Duration::from_mins(5);
 /// The restart of one room.
 pub(super) struct RoomRestart<'a> {
     pub(super) job: &'a Job<'a>,
-    request: &'a RestartRequest,
+    pub(super) request: &'a RestartRequest,
     pub(super) room: &'a RoomRef,
     pub(super) reporter: &'a RoomReporter<'a>,
     since: Instant,
@@ -98,7 +99,7 @@ impl RoomRestart<'_> {
         };
         let client = self.job.signed(&ready.target.api, &ready.key, self.reporter);
         // Meanwhile what the proof needs; a restart that is done first waits no longer than the proof may take.
-        let known = Box::pin(self.prepare_proof(&ready.target, self.request.check.is_none()));
+        let known = Box::pin(self.prepare_proof(&ready.target, self.asks_for_room()));
         let (sent, known) = match select(Box::pin(client.restart(&self.room.id)), known).await {
             Either::Left((sent, known)) => (sent, Either::Left(known)),
             Either::Right((known, sending)) => (sending.await, Either::Right(std::future::ready(known))),
@@ -109,8 +110,18 @@ impl RoomRestart<'_> {
         let told = restarted.told.as_ref().and_then(|told| told.sid_before.clone());
         restarted.sid_before = told.or_else(|| ready.lock.as_ref().and_then(RoomLock::last_sid));
         restarted = self.finished(restarted);
-        *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(restarted.clone());
+        self.note_done(Some(&restarted));
         self.prove(&client, &ready, known, restart, restarted).await
+    }
+
+    /// What is reported of an interruption from here on.
+    pub(super) fn note_done(&self, restarted: Option<&Restarted>) {
+        *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = restarted.cloned();
+    }
+
+    /// Whether LiveKit is asked for the room: a check finds out itself whether it is a new one, but joins it for that.
+    fn asks_for_room(&self) -> bool {
+        self.request.check.is_none() || self.request.evict
     }
 
     /// Everything that is found out before something is sent.
@@ -172,7 +183,7 @@ impl RoomRestart<'_> {
     }
 
     /// What the last answer means, and what else there is to find out.
-    async fn conclude(
+    pub(super) async fn conclude(
         &self,
         client: &SignedClient<'_>,
         ready: &Ready,
@@ -232,9 +243,20 @@ impl RoomRestart<'_> {
         client: &SignedClient<'_>,
         ready: &Ready,
         known: impl Future<Output = Option<Info>>,
-        restart: check::RestartTimes,
+        mut restart: check::RestartTimes,
         mut restarted: Restarted,
     ) -> Result<RestartOutcome, Error> {
+        if self.asks_for_room() {
+            let known = known.shared();
+            restarted = self.proven(ready, known.clone(), restart.here, restarted).await;
+            if self.request.evict && restarted.proof == Some(RestartProof::OldRoom) {
+                let info = known.await;
+                if let Some((after, times)) = self.evicted(client, ready, info.as_ref(), &restarted).await? {
+                    restart = times;
+                    restarted = self.proven(ready, std::future::ready(info), restart.here, after).await;
+                }
+            }
+        }
         let well = if let Some(options) = self.request.check {
             let report = check::restarted_session(self.job, options, &ready.target, &restarted, restart).await;
             if let Some(room) = &report.room {
@@ -247,7 +269,6 @@ impl RoomRestart<'_> {
             restarted = self.renewed(client, ready, restarted).await?;
             joinable
         } else {
-            restarted = self.proven(ready, known, restart.here, restarted).await;
             !matches!(restarted.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom))
         };
         restarted = self.finished(restarted);

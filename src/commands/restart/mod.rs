@@ -1,5 +1,6 @@
 //! `nest restart`: the main job.
 
+mod eviction;
 mod flow;
 mod proof;
 mod renewal;
@@ -35,6 +36,8 @@ pub struct RestartRequest {
     pub check: Option<super::check::CheckOptions>,
     /// Do nothing for a nest that runs.
     pub if_inactive: bool,
+    /// Where the old room still runs after it: remove everybody, wait until the room has closed, and restart again.
+    pub evict: bool,
     /// Put the event right, if it says something else than what is the case afterwards.
     pub publish_status: bool,
     /// Do not wait for another restart of the same room on this machine.

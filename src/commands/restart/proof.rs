@@ -175,7 +175,7 @@ impl RoomRestart<'_> {
     }
 
     /// What the API writes on its rooms, as far as it is known.
-    fn metadata(&self, ready: &Ready, info: Option<&Info>) -> String {
+    pub(super) fn metadata(&self, ready: &Ready, info: Option<&Info>) -> String {
         let host = info.map_or_else(|| ready.key.public_key().to_hex(), |info| info.host.clone());
         let mut metadata = json!({ "nestId": self.room.id.as_str(), "host": host });
         let event = ready.target.event.as_ref().map(|event| event.event.relays());

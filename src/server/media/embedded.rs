@@ -14,8 +14,8 @@ use livekit_protocol::signal_request::Message as Asked;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ListParticipantsRequest, ListParticipantsResponse,
-    ParticipantInfo, ParticipantPermission, Pong, Room, ServerInfo, SignalRequest, SignalResponse,
-    UpdateRoomMetadataRequest,
+    ParticipantInfo, ParticipantPermission, Pong, RemoveParticipantResponse, Room, RoomParticipantIdentity, ServerInfo,
+    SignalRequest, SignalResponse, UpdateRoomMetadataRequest,
 };
 use prost::Message as _;
 use serde_json::json;
@@ -76,6 +76,13 @@ struct LiveRoom {
     closes: Instant,
 }
 
+impl LiveRoom {
+    fn one_has_left(&mut self) {
+        self.room.num_participants = count(self.members.len());
+        self.closes = Instant::now() + Duration::from_secs(self.room.departure_timeout.into());
+    }
+}
+
 struct Member {
     info: ParticipantInfo,
     inbox: UnboundedSender<Message>,
@@ -96,8 +103,7 @@ impl Drop for Seat<'_> {
         // Unless somebody else has joined with this identity meanwhile.
         if live.members.get(identity).is_some_and(|member| member.info.sid == *sid) {
             live.members.remove(identity);
-            live.room.num_participants = count(live.members.len());
-            live.closes = Instant::now() + Duration::from_secs(live.room.departure_timeout.into());
+            live.one_has_left();
         }
     }
 }
@@ -146,6 +152,16 @@ impl Embedded {
                 }
             }
         }
+    }
+
+    /// Throws somebody out; whether they were inside.
+    fn remove(&self, name: &str, identity: &str) -> bool {
+        let mut rooms = self.rooms();
+        let Some(live) = rooms.get_mut(name) else { return false };
+        let Some(member) = live.members.remove(identity) else { return false };
+        let _ = member.inbox.send(leave(DisconnectReason::ParticipantRemoved));
+        live.one_has_left();
+        true
     }
 
     /// The checks of `/rtc/validate`: who may join which room.
@@ -235,6 +251,15 @@ impl Embedded {
                 let ListParticipantsRequest { room } = ListParticipantsRequest::decode(body).map_err(malformed)?;
                 admits(&room)?;
                 Ok(ListParticipantsResponse { participants: self.members(&room) }.encode_to_vec())
+            }
+            "RemoveParticipant" => {
+                let RoomParticipantIdentity { room, identity, .. } =
+                    RoomParticipantIdentity::decode(body).map_err(malformed)?;
+                admits(&room)?;
+                if !self.remove(&room, &identity) {
+                    return Err((StatusCode::NOT_FOUND, "not_found", "participant does not exist"));
+                }
+                Ok(RemoveParticipantResponse::default().encode_to_vec())
             }
             _ => Err((StatusCode::NOT_FOUND, "bad_route", "no handler for path")),
         }
