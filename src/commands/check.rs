@@ -44,7 +44,7 @@ pub struct CheckOptions {
 pub struct Checked {
     /// The nest; what the token says, for a session without one.
     pub room: String,
-    /// Whose nest it is, where that is known.
+    /// Whose nest it is, where that is known; absent if people cannot join and it is that of the key at hand.
     pub host: Option<PublicKey>,
     pub report: Report,
 }
@@ -77,6 +77,8 @@ pub struct Unavailable {
     pub ours: bool,
     /// What the event says, if it says that the nest is over.
     pub over: Option<String>,
+    /// Whether relays were asked for its event and have none: nothing can take its place then.
+    pub no_event: bool,
 }
 
 /// What came of it.
@@ -158,13 +160,14 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         && let Some(media) = event.media_over_quic()
     {
         let report = moq::check(event, media, client, allow_http).await;
-        return concluded(Report::OverQuic(report), room.id.as_str(), Some(event.host()));
+        return of_nest(job, room, Report::OverQuic(report), Some(event.host())).await;
     }
     let (event, (api, probe, preconnect)) = match (event, api) {
         // Without its event nobody names the API: that there is no event is the cause.
         (Err(error), Err(Error::NoApi)) | (_, Err(error)) => return Err(error),
         (event, Ok(found)) => (event, found),
     };
+    let no_event = matches!(event, Err(Error::NoEvent { .. }));
     let event = event.unwrap_or_else(|error| {
         job.reporter.warning(&Warning::Relays { why: error.to_string() });
         None
@@ -179,7 +182,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
             let over = event.as_ref().filter(|room| room.event.is_over(Clock::default().now_s()));
             let over = over.map(|room| room.event.status().as_str().to_owned());
             let ours = is_ours(job, host).await;
-            return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over })));
+            return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over, no_event })));
         }
     };
     let streaming = streaming(event.as_ref());
@@ -214,7 +217,18 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         job.reporter.warning(&Warning::Relays { why });
     }
-    concluded(Report::LiveKit(Box::new(report)), room.id.as_str(), host)
+    of_nest(job, room, Report::LiveKit(Box::new(report)), host).await
+}
+
+/// What it came to, for a nest; its host is named to others only.
+async fn of_nest(job: &Job<'_>, room: &RoomRef, report: Report, host: Option<PublicKey>) -> Result<Checked, Error> {
+    let mut result = concluded(report, room.id.as_str(), host);
+    if let Err(Error::Unjoinable(checked)) = &mut result
+        && is_ours(job, host).await
+    {
+        checked.host = None;
+    }
+    result
 }
 
 /// Where the API says that its media server is, if it does.

@@ -54,6 +54,9 @@ pub struct Standing {
     /// Nobody said which API serves it.
     #[serde(skip)]
     pub no_api: bool,
+    /// Relays were asked for its event, and have none.
+    #[serde(skip)]
+    pub no_event: bool,
 }
 
 /// What a nest's event says.
@@ -178,6 +181,7 @@ fn standing(
 ) -> Standing {
     let unknown = event.as_ref().err().filter(|error| !matches!(error, Error::NoApi));
     let troubles = unknown.map(|error| format!("event: {error}")).into_iter().collect();
+    let no_event = matches!(event, Err(Error::NoEvent { .. }));
     let event = event.as_ref().ok().and_then(Option::as_ref);
     let host = room.host.or_else(|| Some(event?.event.host()));
     let blank = Standing {
@@ -195,6 +199,7 @@ fn standing(
         observed_at: None,
         troubles,
         no_api: matches!(api, Err(Error::NoApi)),
+        no_event,
     };
     match api {
         Ok((api, probe)) => with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host),

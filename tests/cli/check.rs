@@ -217,7 +217,10 @@ fn what_the_api_says_decides_the_code() {
         assert!(document.get("steps").is_none(), "{fault}");
     }
     let output = Nest::alone().args(["check", "demo", "--api", "http://127.0.0.1:1"]).run().expect(8);
-    assert!(output.stderr.contains("hint: wait a little, and try again: nest check demo"), "{output:?}");
+    assert!(
+        output.stderr.contains("hint: see which link is broken: `nest doctor demo --api http://127.0.0.1:1`"),
+        "{output:?}"
+    );
     Nest::alone().args(["check", "demo"]).run().expect(2);
     // That no relay answers was once told as an API that nobody names.
     let address = format!("30312:{}:demo", Keys::generate().public_key());

@@ -177,7 +177,7 @@ fn records_and_rooms() {
     says(&document, "record", "failed", "the nest still runs, but the server no longer has it");
     // 404 is also what the API says when its media server is down.
     mock.set_faults(parse(&["livekit-down"]));
-    let document = broken(doctor(&mock, "demo").run(), "room", "nest restart demo");
+    let document = broken(doctor(&mock, "demo").run(), "room", "is LiveKit running");
     assert_eq!(with(&document, "failed"), ["room", "signal"]);
     mock.set_faults(parse(&["wrong-secret"]));
     let document = broken(doctor(&mock, "demo").run(), "signal", "LIVEKIT_API_SECRET");
@@ -296,8 +296,8 @@ fn what_could_not_be_looked_at_is_not_called_healthy() {
             Nest::new(&mock).args(["doctor", "demo", "--timeout", "1500ms"]).args(more).run().expect(10)
         };
         let output = doctor(&[]);
-        let verdict = format!("could not be checked: {missed} · next: nest doctor demo --timeout 60s\n");
-        assert!(output.stdout.ends_with(&verdict), "{fault}: {}", output.stdout);
+        let verdict = format!("could not be checked: {missed} · next: it may need more time (--timeout); ");
+        assert!(output.stdout.contains(&verdict), "{fault}: {}", output.stdout);
         assert_eq!(doctor(&["--json"]).document()["verdict"], "unknown");
         let quiet = doctor(&["-q"]).stderr;
         assert!(quiet.contains(&format!("could not be checked: {missed}")), "{quiet}");

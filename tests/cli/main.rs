@@ -10,6 +10,7 @@ mod check_preconnect;
 mod close;
 mod doctor;
 mod follow;
+mod hints;
 mod key;
 mod key_errors;
 mod leaks;

@@ -136,7 +136,7 @@ fn what_looks_at_a_nest_offers_them_too() {
     person.sees("Look at which nest");
     person.session.send("\r").unwrap();
     let (screen, code) = person.ends();
-    assert!(code == 10 && screen.contains("nest restart demo"), "{screen}");
+    assert!(code == 10 && screen.contains("nest restart naddr1"), "{screen}");
 }
 
 #[test]

@@ -139,7 +139,10 @@ fn what_is_not_known_is_not_called_dead() {
         output.stderr.starts_with("error: whether this nest runs is not known; audio room: cannot reach 127.0.0.1:1: "),
         "{output:?}"
     );
-    assert!(output.stderr.ends_with("; hint: see which link is broken: `nest doctor demo`\n"), "{output:?}");
+    assert!(
+        output.stderr.ends_with("; hint: see which link is broken: `nest doctor demo --api http://127.0.0.1:1`\n"),
+        "{output:?}"
+    );
     let output = Nest::alone().args(["status", "demo"]).run().expect(2);
     assert!(output.stderr.starts_with("error: which server is this nest on?"), "{output:?}");
 }

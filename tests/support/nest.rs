@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nostr_nests::server::faults::TABLE;
 use nostr_nests::server::{Fault, Mock, Options};
 use serde_json::Value;
 
@@ -101,11 +102,12 @@ impl Nest {
         (self.command, self.home)
     }
 
-    /// Nothing but these three looks for the event of a nest that is named by its id alone, and on relays of the world
+    /// Nothing but these looks for the event of a nest that is named by its id alone, and on relays of the world
     /// unless others are named: here on one where nobody listens.
     fn keep_off_public_relays(&mut self) {
         let args: Vec<_> = self.command.get_args().filter_map(OsStr::to_str).collect();
-        let looks = matches!(args[..], ["check" | "status" | "doctor", "demo", ..]) && !args.contains(&"--relay");
+        let looks =
+            matches!(args[..], ["restart" | "check" | "status" | "doctor", "demo", ..]) && !args.contains(&"--relay");
         if looks && self.command.get_envs().all(|(name, _)| name != "NEST_RELAYS") {
             self.command.env("NEST_RELAYS", "ws://127.0.0.1:9");
         }
@@ -147,6 +149,23 @@ pub fn state_dir(home: &Path) -> PathBuf {
 /// The bundled server with these faults.
 pub fn mock(faults: &[&str]) -> Mock {
     Mock::start(Options { faults: parse(faults), ..Options::default() }).unwrap()
+}
+
+/// Every fault once, as it is given to a mock; those that hold something up do so for a second or two.
+pub fn all_faults() -> impl Iterator<Item = String> {
+    TABLE.iter().map(|row| {
+        let value = match row.name {
+            "late-teardown" => "=100ms",
+            "status" => "=500",
+            "plain-text" => "=429",
+            "rate-limit" => "=0",
+            "slow-body" => "=5ms",
+            "redis-hang" => "=1500ms",
+            "clock" => "=2001",
+            _ => "",
+        };
+        format!("{}{value}", row.name)
+    })
 }
 
 pub fn parse(faults: &[&str]) -> Vec<Fault> {

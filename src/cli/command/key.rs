@@ -139,7 +139,8 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
         }
         KeyCommand::Remove { npub: name, yes } => {
             let key = name.as_deref().map(public_key).transpose()?;
-            let key = key::remove(&keyring()?, key, yes, terminal).await.map_err(failed)?;
+            let key = key::remove(&keyring()?, key, yes, terminal).await;
+            let key = key.map_err(|error| errors::of_key_removal(&error))?;
             tell(terminal, &key, &format!("{} was removed", npub(&key)), json!({ "removed": true }));
         }
     }

@@ -1,5 +1,6 @@
 //! `nest status`.
 
+use std::fmt::Display;
 use std::sync::mpsc;
 
 use super::prelude::*;
@@ -97,9 +98,9 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         NestState::Inactive => {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: {}", Verb::Restart.on(room)))
         }
-        NestState::Gone => errors::gone(room),
+        NestState::Gone => errors::gone(standing.no_event, room),
         NestState::Over => new("this nest is over: its event says so")
-            .hint(format!("to bring it back all the same: {}", Verb::Restart.on(room))),
+            .hint(format!("to bring it back all the same: {}", back(standing, room))),
         NestState::Planned => errors::planned(standing.event.as_ref().and_then(starts), room),
         NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, Verb::Status, room),
         NestState::NotChecked | NestState::Unknown => {
@@ -108,6 +109,14 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
             failure.hint(format!("see which link is broken: {}", Verb::Doctor.on(room)))
         }
     })
+}
+
+/// What brings a nest back that is over. Without a record no restart does.
+fn back(standing: &Standing, room: &str) -> impl Display {
+    match standing.record {
+        Some(false) => Verb::Recreate.on(room),
+        _ => Verb::Restart.on(room).with("--publish-status", ""),
+    }
 }
 
 fn starts(event: &Event) -> Option<i64> {

@@ -50,7 +50,7 @@ impl Advice {
 
     /// With this flag too; a value of this call is replaced. What is to be filled in, such as `PATH` or `wss://…`, is
     /// shown as it is.
-    pub(super) fn with(mut self, flag: &'static str, value: impl Display) -> Self {
+    pub(in crate::cli) fn with(mut self, flag: &'static str, value: impl Display) -> Self {
         self.more.push((flag, value.to_string()));
         self
     }

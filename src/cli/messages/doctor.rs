@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::errors::{Exit, Failure};
+use nostr::PublicKey;
+
+use super::errors::{Exit, Failure, NO_EVENT};
 use super::{Note, Step, Verb, check, moment, of_tls, troubles};
 use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
@@ -26,6 +28,7 @@ const SOON_S: i64 = 3 * A_DAY_S;
 const NO_API: &str = "nobody says which API it would be";
 const NO_CONNECTION: &str = "there is no connection to the API";
 const NO_TIME: &str = "the time was used up; give it more with --timeout";
+const LIVEKIT_SILENT: &str = "for the operator: is LiveKit running, and does its proxy pass on WebSockets?";
 const BY_PROXY: &str = "the proxy does that";
 
 /// One link, and what to do next if it is the first that is broken.
@@ -83,12 +86,15 @@ pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str
     let links = links(found, if found.room.is_some() { named } else { "ROOM" }, config);
     let broken = links.iter().find(|(_, link)| link.status == Status::Failed);
     let missed: Vec<_> = links.iter().filter(|(_, link)| link.missed).map(|(name, _)| *name).collect();
-    let subject = if found.room.is_some() { named } else { "" };
     let (verdict, next) = match (broken, missed.is_empty()) {
         (Some((_, link)), _) => {
             (DoctorVerdict::Unhealthy, link.next.as_ref().or(link.hint.as_ref()).cloned().unwrap_or_default())
         }
-        (None, false) => (DoctorVerdict::Unknown, Verb::Doctor.on(subject).with("--timeout", "60s").bare()),
+        (None, false) => {
+            let told = links.iter().filter(|(_, link)| link.missed).find_map(|(_, link)| link.hint.clone());
+            let slow = || format!("it may need more time (--timeout); if it has, {}", troubles::server().hint);
+            (DoctorVerdict::Unknown, told.unwrap_or_else(slow))
+        }
         (None, true) if found.room.is_some() => (DoctorVerdict::Healthy, Verb::Check.on(named).bare()),
         (None, true) => (DoctorVerdict::Healthy, Verb::Doctor.on("ROOM").bare()),
     };
@@ -115,7 +121,7 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
     if found.room.is_some() {
         links.extend([
             ("event", event(found, named)),
-            ("record", at("there is no API to have one", &|server| record(server, named))),
+            ("record", at("there is no API to have one", &|server| record(found, server, named))),
             ("host", host(found, named)),
             ("room", at("there is no API to ask for it", &|server| room(found, server, named))),
             ("endpoints", at("there is no API", &|_| endpoints(found))),
@@ -283,19 +289,28 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
         (_, Ok(())) => {
             passed(format!("{address} answers; it does not say which build it is")).took(server.nest.elapsed)
         }
-        (_, Err(error)) => failed(format!("{address}: {error}")).hint(match error {
-            api::ApiError::NotFound { missing: Missing::Unsaid, .. } => {
-                "the rest of its answer is lost: try again in a moment".into()
-            }
-            api::ApiError::NotFound { .. } | api::ApiError::Nonsense { .. } | api::ApiError::Redirect { .. } => {
-                "this is another address than the API's, or an old server: check --api".into()
-            }
-            api::ApiError::RateLimited { .. } => {
-                "whoever shares this machine's address shares its limit: wait a quarter of an hour".into()
-            }
-            _ => troubles::server().hint,
-        }),
+        (_, Err(error)) => match mending(error) {
+            Some(hint) => failed(format!("{address}: {error}")).hint(hint),
+            None => missed(format!("{address}: {error}")),
+        },
     }
+}
+
+/// What to do about an answer that is none; `None` where more time may help.
+fn mending(error: &api::ApiError) -> Option<String> {
+    Some(match error {
+        api::ApiError::Transport(TransportError::Unanswered(_)) => return None,
+        api::ApiError::NotFound { missing: Missing::Unsaid, .. } => {
+            "the rest of its answer is lost: try again in a moment".into()
+        }
+        api::ApiError::NotFound { .. } | api::ApiError::Nonsense { .. } | api::ApiError::Redirect { .. } => {
+            "this is another address than the API's, or an old server: check --api".into()
+        }
+        api::ApiError::RateLimited { .. } => {
+            "whoever shares this machine's address shares its limit: wait a quarter of an hour".into()
+        }
+        _ => troubles::server().hint,
+    })
 }
 
 /// Whether either question about a nest was answered as a Nests API answers it.
@@ -344,7 +359,11 @@ fn signature(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Li
 }
 
 fn unsaid(error: &api::ApiError) -> Link {
-    missed(format!("the API does not say: {error}"))
+    let link = missed(format!("the API does not say: {error}"));
+    match (error, mending(error)) {
+        (api::ApiError::RateLimited { .. } | api::ApiError::Server { .. }, Some(hint)) => link.hint(hint),
+        _ => link,
+    }
 }
 
 fn event(found: &DoctorFindings, named: &str) -> Link {
@@ -390,7 +409,15 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
     link.took(found.event_elapsed)
 }
 
-fn record(server: &ServerFindings, named: &str) -> Link {
+/// Whose nest it is, if not that of the key that is there.
+fn other_host(found: &DoctorFindings) -> Option<PublicKey> {
+    let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
+    let recorded = found.server().and_then(|server| server.nest.host());
+    let host = recorded.or(found.room.as_ref().and_then(|room| room.host));
+    host.filter(|host| Some(*host) != own)
+}
+
+fn record(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
     match &server.nest.info {
         Ok(info) => {
             let (what, ms) = info.restarted_at.map_or(("created", info.created_at), |at| ("last restarted", at));
@@ -400,9 +427,14 @@ fn record(server: &ServerFindings, named: &str) -> Link {
         }
         Err(_) if server.nest.has_record() == Some(false) => {
             let runs = if server.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
-            failed(format!("{runs}the server no longer has it: records live 24 h from their last write"))
-                .hint("a restart cannot bring it back, a new nest in its place can")
-                .next(Verb::Recreate.on(named).bare())
+            let link = failed(format!("{runs}the server no longer has it: records live 24 h from their last write"));
+            match (&found.event, other_host(found)) {
+                (Err(Error::NoEvent { .. }), _) => link.hint(NO_EVENT),
+                (_, Some(host)) => link.hint(format!("ask its host for a new one in its place: {}", npub(&host))),
+                _ => link
+                    .hint("a restart cannot bring it back, a new nest in its place can")
+                    .next(Verb::Recreate.on(named).bare()),
+            }
         }
         Err(error) => unsaid(error),
     }
@@ -450,8 +482,10 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
             if found.event().is_some_and(|room| room.event.is_planned(Clock::default().now_s())) {
                 return warned(detail).hint("the event says that the nest is planned: it has none before it begins");
             }
-            let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
-            match nest.host().filter(|host| Some(*host) != own) {
+            if matches!(&found.media, Some(Media::Silent(silent)) if !silent.is_empty()) && !found.guessed_wrong() {
+                return failed(detail).hint(LIVEKIT_SILENT);
+            }
+            match other_host(found) {
                 Some(host) => failed(detail).hint(format!("ask its host to restart it: {}", npub(&host))),
                 None => failed(detail).hint("restart it").next(Verb::Restart.on(named).bare()),
             }
@@ -505,7 +539,7 @@ fn signal(found: &DoctorFindings) -> Link {
                 .hint("name the nest by its naddr or link: its event says it")
         }
         Some(Media::Silent(silent)) => failed(silent_words(silent))
-            .hint("for the operator: is LiveKit running, and does its proxy pass on WebSockets?"),
+            .hint(LIVEKIT_SILENT),
         Some(Media::Answers { endpoint, verdict, elapsed }) => match verdict {
             None => passed(format!("LiveKit answers at {endpoint}; there is no room to join")),
             Some(Ok(())) => passed(format!("LiveKit at {endpoint} accepts a listener's token; nobody joined, for leaving would shorten the empty nest's life")),

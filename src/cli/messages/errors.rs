@@ -22,6 +22,8 @@ use crate::livekit::{CheckReport, Verdict};
 use crate::report::Status;
 use crate::{lock, relay, room};
 
+pub(super) const NO_EVENT: &str =
+    "no relay that answered has its event, which a new nest in its place needs: name one that has, --relay wss://…";
 const AGAIN: &str = "run it again: what was done is not done twice";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,9 +148,10 @@ impl Failure {
             Error::NotKnown => new(Exit::NotFound)
                 .hint(format!("is the name right, and the API? {} shows your nests", Verb::List.alone()))
                 .hint("name a relay that has its event: --relay wss://…"),
-            Error::StillRuns => new(Exit::Unhealthy)
-                .cause("its event was left as it is")
-                .hint(format!("the audio room closes once everybody has left; then: {}", verb.on(room))),
+            Error::StillRuns => new(Exit::Unhealthy).cause("its event was left as it is").hint(format!(
+                "the audio room closes once everybody has left; then run this again. Is anybody inside? {}",
+                Verb::Status.on(room)
+            )),
             Error::NotRestarted(error) => api::not_restarted(error, room),
             Error::Server { source, attempts, signs } => api::server(source, *attempts, signs, room),
             Error::NoToken(source) => api::no_token(source, room),
@@ -223,18 +226,15 @@ fn unavailable(why: &Unavailable, room: &str) -> Failure {
         Some(Missing::AudioRoom) if why.ours => {
             Failure { hints: vec![format!("you are its host: {}", Verb::Restart.on(room))], ..failure }
         }
+        Some(Missing::Record) if why.ours && why.no_event => Failure { hints: vec![NO_EVENT.into()], ..failure },
         Some(Missing::Record) if why.ours => failure,
         Some(Missing::Endpoint | Missing::Unsaid) => failure,
         Some(Missing::AudioRoom | Missing::Record) => {
-            let failure = Failure { hints: vec![host(why, "its host can bring it back")], ..failure };
-            if why.over.is_some() {
-                return failure;
-            }
-            failure.hint(format!("or wait, and try again: nest check {room}"))
+            Failure { hints: vec![host(why, "its host can bring it back")], ..failure }
         }
         None => {
-            let failure = failure.hint(format!("wait a little, and try again: nest check {room}"));
-            if why.host.is_some() { failure.hint(host(why, "its host may know more")) } else { failure }
+            let failure = failure.hint(format!("see which link is broken: {}", Verb::Doctor.on(room)));
+            if why.host.is_some() && !why.ours { failure.hint(host(why, "its host may know more")) } else { failure }
         }
     }
 }
@@ -300,8 +300,10 @@ fn unhealthy(report: &CheckReport) -> Failure {
 }
 
 /// A nest without a record: no restart helps.
-pub(in crate::cli) fn gone(room: &str) -> Failure {
-    Failure::new(Exit::Unhealthy, Missing::Record.to_string()).because(troubles::record_gone(Verb::Recreate.on(room)))
+pub(in crate::cli) fn gone(no_event: bool, room: &str) -> Failure {
+    let failure = Failure::new(Exit::Unhealthy, Missing::Record.to_string())
+        .because(troubles::record_gone(Verb::Recreate.on(room)));
+    if no_event { Failure { hints: vec![NO_EVENT.into()], ..failure } } else { failure }
 }
 
 /// A nest whose event says that it is to come; `starts_ms` is when.
@@ -325,6 +327,20 @@ fn of_key(error: &KeyError) -> Failure {
         KeyError::Keyring(error) => of_keyring(failure, error),
         _ => failure.with_sources(error),
     }
+}
+
+/// A key that is not there cannot be taken away.
+pub(in crate::cli) fn of_key_removal(error: &KeyCommandError) -> Failure {
+    let hint = match error {
+        KeyCommandError::Key(KeyError::Keyring(KeyringError::Unknown { .. } | KeyringError::Empty)) => {
+            format!("{} shows those that are there", Verb::KeyList.alone())
+        }
+        KeyCommandError::Key(KeyError::Keyring(KeyringError::Unusable(_))) => {
+            "call it in the desktop session that the keyring belongs to".into()
+        }
+        _ => return of_key_command(error),
+    };
+    Failure { hints: vec![hint], ..of_key_command(error) }
 }
 
 pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
@@ -466,6 +482,12 @@ mod tests {
         for row in &TABLE {
             assert_eq!(row.exit.row().exit, row.exit);
         }
+    }
+
+    #[test]
+    fn whoever_removes_a_key_is_not_told_to_make_it_the_default() {
+        let unknown = KeyringError::Unknown { npub: "npub1a".into(), npubs: vec!["npub1b".into()] };
+        assert_eq!(of_key_removal(&unknown.into()).hints, ["`nest key list` shows those that are there"]);
     }
 
     #[test]

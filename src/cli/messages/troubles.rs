@@ -13,8 +13,7 @@ pub(crate) struct Trouble {
     exit: Option<Exit>,
 }
 
-/// What stands in the table for what is only known when it happens: `‹room›`, unless there is an example. A command is
-/// one to paste, about `‹room›`.
+/// What stands in the table for what is only known when it happens: `‹room›`, unless there is an example.
 macro_rules! example {
     ($known:ident) => {
         concat!("‹", stringify!($known), "›")

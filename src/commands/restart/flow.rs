@@ -29,7 +29,7 @@ use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{Offset, Verdict, token as jwt, validate};
 use crate::lock::RoomLock;
 use crate::relay;
-use crate::reporter::{Question, RoomReporter, Stage, Warning};
+use crate::reporter::{NonInteractive, Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::{MASK, Secret, scrub};
 
@@ -216,7 +216,7 @@ impl RoomRestart<'_> {
                 Err(Error::Server { source, attempts, signs: Box::new(signs) })
             }
             error @ ApiError::NotFound { .. } if not_done => {
-                self.needs_room(ready.target.event.as_ref()).await?;
+                self.absent(ready, error.says_no_record()).await?;
                 Err(Error::NotRestarted(error))
             }
             error if not_done => Err(Error::NotRestarted(error)),
@@ -224,15 +224,18 @@ impl RoomRestart<'_> {
         }
     }
 
-    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows.
-    async fn needs_room(&self, event: Option<&relay::FetchedEvent>) -> Result<(), Error> {
-        if let Some(event) = event {
+    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows. Without
+    /// a record and without an event there is nothing that could be brought back.
+    async fn absent(&self, ready: &Ready, no_record: bool) -> Result<(), Error> {
+        if let Some(event) = &ready.target.event {
             return has_audio_room(event);
         }
-        let Some(coordinate) = self.room.coordinate() else { return Ok(()) };
-        let relays = self.job.relays(self.room, self.room.host);
-        match tokio::time::timeout(FOLLOW_UP_LIMIT, relays.fetch(&coordinate)).await {
-            Ok(Ok(relay::Found { room: Some(event), .. })) => has_audio_room(&event),
+        let host = self.room.host.unwrap_or(ready.key.public_key());
+        let quiet = NonInteractive { reporter: self.job.reporter, warnings: false };
+        let job = self.job.reporting_to(&quiet);
+        match tokio::time::timeout(FOLLOW_UP_LIMIT, job.event_of(self.room, host)).await {
+            Ok(Ok(event)) => has_audio_room(&event),
+            Ok(Err(Error::NoEvent { .. })) if no_record => Err(Error::NotKnown),
             _ => Ok(()),
         }
     }
