@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::future::join;
 use nostr::PublicKey;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
@@ -42,12 +41,28 @@ pub struct Answer<T> {
 
 /// What `/health` says.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Health {
     pub status: Option<String>,
     pub version: Option<String>,
     /// Where clients find its media server.
     pub livekit: Option<String>,
+    /// Whether what is behind the API is `up` or `down`; only `nest serve` says it.
+    pub redis: Option<String>,
+    pub media_server: Option<String>,
+}
+
+impl Health {
+    /// What is down behind the API, by its own words.
+    pub fn down(&self) -> Option<&'static str> {
+        let down = |word: &Option<String>| word.as_deref() == Some("down");
+        match (down(&self.redis), down(&self.media_server)) {
+            (true, true) => Some("Redis and LiveKit are down"),
+            (true, false) => Some("Redis is down"),
+            (false, true) => Some("LiveKit is down"),
+            (false, false) => None,
+        }
+    }
 }
 
 /// What the API says of one nest.
@@ -128,16 +143,26 @@ impl<'a> Probe<'a> {
     pub async fn guest(&self, id: &RoomId) -> Answer<Secret> {
         let mut url = self.api.room(id, "/guest");
         url.set_query(self.query);
-        self.get(&url, |answer: TokenAnswer, status| answer::token(&answer.token, status)).await
+        self.get(&url, |reply| {
+            let answer: TokenAnswer = answer::json(reply, &url)?;
+            answer::token(&answer.token, reply.status)
+        })
+        .await
     }
 
     pub async fn info(&self, id: &RoomId) -> Answer<Info> {
-        self.get(&self.api.room(id, "/info"), |info, _| Ok(info)).await
+        let url = self.api.room(id, "/info");
+        self.get(&url, |reply| answer::json(reply, &url)).await
     }
 
-    /// Whether the API is up.
+    /// Whether the API is up. A failure that says what is down is an answer.
     pub async fn health(&self) -> Answer<Health> {
-        self.get(&self.api.health(), |health, _| Ok(health)).await
+        let url = self.api.health();
+        let telling = |reply: &HttpReply| {
+            let health = serde_json::from_slice::<Health>(&reply.body).ok().filter(|_| reply.status == 503);
+            health.filter(|health| health.down().is_some())
+        };
+        self.get(&url, |reply| telling(reply).map_or_else(|| answer::json(reply, &url), Ok)).await
     }
 
     /// Audio room and record, side by side.
@@ -163,11 +188,7 @@ impl<'a> Probe<'a> {
         (NestProbe { guest: guest.result, info: info.result, clock, elapsed, rate_limit }, next)
     }
 
-    async fn get<W: DeserializeOwned, T>(
-        &self,
-        url: &Url,
-        read: impl FnOnce(W, u16) -> Result<T, ApiError>,
-    ) -> Answer<T> {
+    async fn get<T>(&self, url: &Url, read: impl FnOnce(&HttpReply) -> Result<T, ApiError>) -> Answer<T> {
         let started = Instant::now();
         let reply = self.client.send(HttpRequest::get(url).within(self.limit)).await;
         self.reporter.detail(
@@ -182,7 +203,7 @@ impl<'a> Probe<'a> {
             clock: reply.as_ref().ok().and_then(clock),
             rate_limit: reply.as_ref().ok().and_then(|reply| reply.rate_limit),
             elapsed: started.elapsed(),
-            result: reply.map_err(ApiError::from).and_then(|reply| read(answer::json(&reply, url)?, reply.status)),
+            result: reply.map_err(ApiError::from).and_then(|reply| read(&reply)),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::moq::{self, MoqReport};
 use super::restart::{self, Restarted};
 use super::target::{EventAndApi, Target};
-use super::{Error, Job, Stop, token};
+use super::{Error, FOLLOW_UP_LIMIT, Job, Stop, token};
 use crate::api::{self, ApiUrl, HttpClient, Missing, NestProbe, SignedReply};
 use crate::clock::Clock;
 use crate::livekit::check::{Check, Joining, Tools, run as run_check};
@@ -77,6 +77,8 @@ pub struct Unavailable {
     pub ours: bool,
     /// What the event says, if it says that the nest is over.
     pub over: Option<String>,
+    /// What the API's `/health` says is down.
+    pub down: Option<&'static str>,
     /// Whether relays were asked for its event and have none: nothing can take its place then.
     pub no_event: bool,
 }
@@ -182,7 +184,9 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
             let over = event.as_ref().filter(|room| room.event.is_over(Clock::default().now_s()));
             let over = over.map(|room| room.event.status().as_str().to_owned());
             let ours = is_ours(job, host).await;
-            return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over, no_event })));
+            let health = job.probe(&api).within(left().min(FOLLOW_UP_LIMIT)).health().await.result;
+            let down = health.ok().and_then(|health| health.down());
+            return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over, down, no_event })));
         }
     };
     let streaming = streaming(event.as_ref());

@@ -1,7 +1,9 @@
 //! What the API answers instead of what was asked for: the code, what is on stdout, and every word on stderr.
 
+use nostr::Keys;
 use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::{Mock, Options};
+use serde_json::json;
 
 use crate::support::nest::{self, Nest, mock, plain};
 use crate::support::raw::Raw;
@@ -352,4 +354,36 @@ fn a_check_is_not_told_of_restarts_and_signatures() {
     mock.set_faults(nest::parse(&["rate-limit=0"]));
     let token = Nest::new(&mock).args(["token", "demo", "--retries", "0"]).run().expect(11).stderr;
     assert!(token.contains("or let it wait: `nest token demo --max-wait "), "{token}");
+}
+
+/// `nest serve` says what is down behind it: nobody has to look at everything.
+#[test]
+fn what_the_server_says_is_down_is_named() {
+    for (redis, media_server, down) in [
+        ("down", "up", "Redis is down"),
+        ("up", "down", "LiveKit is down"),
+        ("down", "down", "Redis and LiveKit are down"),
+    ] {
+        let api = Raw::with(move |_, head| {
+            let health = json!({ "status": "unhealthy", "redis": redis, "mediaServer": media_server });
+            let unavailable = json!({ "error": "Service unavailable" });
+            let body = if head.starts_with("GET /health ") { health } else { unavailable }.to_string();
+            let length = body.len();
+            format!("HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+        });
+        let ask = |args: &[&str]| {
+            let key = Keys::generate().secret_key().to_secret_hex();
+            Nest::alone().env("NEST_KEY", key).env("NEST_API", api.url()).args(args).run()
+        };
+        let hint = format!("for the operator: {down}; ");
+        let restart = ask(&QUICK).expect(7).stderr;
+        assert!(restart.contains(&format!("caused by: /health: {down}\n")), "{restart}");
+        for said in [restart, ask(&["check", "demo"]).expect(7).stderr] {
+            assert!(said.contains(&hint) && !said.contains("look at Redis and at LiveKit"), "{said}");
+        }
+        let doctor = ask(&["doctor", "demo", "--json"]).expect(10).document();
+        assert!(doctor["next"].as_str().unwrap().starts_with(&hint), "{doctor}");
+        let mut steps = doctor["steps"].as_array().unwrap().iter();
+        assert_eq!(steps.find(|step| step["status"] == "failed").unwrap()["name"], "api", "{doctor}");
+    }
 }

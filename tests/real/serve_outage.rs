@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::livekit::LiveKit;
+use crate::support::nest::Nest;
 use crate::support::nests_api::client;
 use crate::support::process;
 use crate::support::redis::Redis;
@@ -73,6 +74,15 @@ impl Scene {
         }
     }
 
+    /// What is down is the first that is broken.
+    async fn doctor_names(&self, down: &str) {
+        let (api, id) = (self.serve.url(""), self.id.clone());
+        let doctor = move || Nest::alone().args(["doctor", &id, "--json", "--api", &api]).run().expect(10).document();
+        let document = tokio::task::spawn_blocking(doctor).await.unwrap();
+        let next = document["next"].as_str().unwrap();
+        assert!(next.starts_with(&format!("for the operator: {down}")), "{document:#}");
+    }
+
     async fn well(&self) {
         self.serve.until_ready(true).await;
         self.serve.restart(&self.host, &self.id).await.expect(200);
@@ -95,6 +105,7 @@ async fn redis_stops_and_comes_back() {
         (&json!(true), &json!("down"), &json!("up"))
     );
     scene.serve.get("/health/alive").await.expect(200);
+    scene.doctor_names("Redis is down").await;
     scene.redis.resume();
     scene.well().await;
 }
@@ -128,6 +139,7 @@ async fn livekit_stops_and_comes_back() {
     scene.unavailable(WITH_LIVEKIT).await;
     let health = scene.serve.get("/health").await.expect(503).json();
     assert_eq!((&health["redis"], &health["mediaServer"]), (&json!("up"), &json!("down")));
+    scene.doctor_names("LiveKit is down").await;
     scene.livekit.resume();
     scene.well().await;
 }
@@ -191,6 +203,7 @@ async fn a_wrong_secret_is_no_health() {
     let serve = Setup::new(&redis.url(), &livekit.url).key("nobody").announcing(&livekit.url);
     let health = serve.get("/health").await.expect(503).json();
     assert_eq!((&health["redis"], &health["mediaServer"]), (&json!("up"), &json!("down")));
+    scene.doctor_names("LiveKit is down").await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use nostr::PublicKey;
 
 use super::errors::{Exit, Failure, NO_EVENT};
 use super::{Note, Step, Verb, check, moment, of_tls, troubles};
+use crate::api::probe::Health;
 use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::clock::{Clock, rfc3339};
@@ -280,6 +281,10 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
         return not_checked(NO_CONNECTION);
     }
     let address = server.api.as_str();
+    if let Some(down) = server.health.result.as_ref().ok().and_then(Health::down) {
+        let trouble = troubles::backend_down(down);
+        return failed(format!("{address} answers; {}", trouble.cause)).hint(trouble.hint).took(server.health.elapsed);
+    }
     match (&server.health.result, spoken(server)) {
         (Ok(health), _) if health.version.is_some() || health.status.is_some() => {
             let version = health.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();

@@ -222,6 +222,9 @@ fn unavailable(why: &Unavailable, room: &str) -> Failure {
         failure.causes.push(format!("its event says {status}: the nest is over"));
     }
     let missing = if let ApiError::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
+    if let Some(down) = why.down {
+        return Failure { hints: Vec::new(), ..failure }.because(troubles::backend_down(down));
+    }
     match missing {
         Some(Missing::AudioRoom) if why.ours => {
             Failure { hints: vec![format!("you are its host: {}", Verb::Restart.on(room))], ..failure }

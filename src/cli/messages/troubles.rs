@@ -142,6 +142,9 @@ troubles! {
     server() "500 `Failed to restart nest`", Some(Exit::Server),
         "the trouble is on the server's side",
         "for the operator: the API's log has the reason; look at Redis and at LiveKit";
+    backend_down(down = "Redis is down") "503 from `nest serve`", Some(Exit::Server),
+        "the server says it itself: {down}",
+        "for the operator: {down}; the log of `nest serve` says why";
     redirect(again = "`nest restart ‹room› --api ‹api›`") "301", Some(Exit::Server),
         "following it could turn POST into GET, or hand the signature to somebody else",
         "give the address that it points to: {again}";

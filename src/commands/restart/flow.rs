@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::proof::RestartProof;
 use super::{Evidence, PlannedRestart, RestartOutcome, RestartRequest, Restarted};
-use crate::api::probe::presence;
+use crate::api::probe::{Health, presence};
 use crate::api::wire::{Info, Session};
 use crate::api::{ApiError, ApiUrl, Probe, RoomId, SignedClient, SignedReply, TransportError};
 use crate::clock::{self, Clock};
@@ -423,8 +423,8 @@ fn same_or(clock: Option<Offset>) -> Offset {
 /// What can be seen of a server that failed.
 #[derive(Debug)]
 pub struct ServerSigns {
-    /// Whether its own `/health` says that it is up, which says nothing of Redis and LiveKit.
-    pub health: Result<(), ApiError>,
+    /// What its own `/health` says; of Redis and LiveKit only `nest serve` says something.
+    pub health: Result<Health, ApiError>,
     /// Whether it gives out tokens for the room.
     pub audio_room: Result<bool, ApiError>,
     /// The usual place of the media server, and what answers there; `None` where nobody says where it is.
@@ -442,5 +442,5 @@ async fn server_signs(job: &Job<'_>, api: &ApiUrl, id: &RoomId) -> ServerSigns {
         Some((candidate.as_str().to_owned(), answer.map(drop)))
     };
     let (health, guest, media) = join3(probe.health(), probe.guest(id), media).await;
-    ServerSigns { health: health.result.map(drop), audio_room: presence(guest.result), media }
+    ServerSigns { health: health.result, audio_room: presence(guest.result), media }
 }

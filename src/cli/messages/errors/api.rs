@@ -9,6 +9,7 @@ use super::super::{Verb, notices, of_tls};
 use super::troubles::{self, Trouble};
 use super::{Exit, Failure};
 use crate::api::address::{self, API_PATH};
+use crate::api::probe::Health;
 use crate::api::{ApiError, ApiUrl, Missing, RetryPolicy, Route, TransportError, TransportLayer};
 use crate::cli::settings::{MAX_WAIT, RETRIES};
 use crate::clock::{self, Clock};
@@ -123,15 +124,18 @@ pub(super) fn server(error: &ApiError, attempts: u32, signs: &ServerSigns, room:
     let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
     let status = error.status().map(|status| format!(" with status {status}")).unwrap_or_default();
     failure.message = format!("the restart failed{status}{tried}");
+    if let Some(down) = signs.health.as_ref().ok().and_then(Health::down) {
+        failure.hints = vec![troubles::backend_down(down).hint];
+    }
     failure.causes.extend(seen(signs));
     failure
 }
 
 fn seen(signs: &ServerSigns) -> [String; 3] {
+    let up = "the API is up, which says nothing of Redis and LiveKit";
     let health = match &signs.health {
-        Ok(()) | Err(ApiError::Nonsense { status: 200, .. }) => {
-            "/health: the API is up, which says nothing of Redis and LiveKit".into()
-        }
+        Ok(health) => format!("/health: {}", health.down().unwrap_or(up)),
+        Err(ApiError::Nonsense { status: 200, .. }) => format!("/health: {up}"),
         Err(error) => match error.status() {
             Some(status) => format!("/health: status {status}"),
             None => format!("/health: {error}"),
