@@ -158,7 +158,7 @@ async fn recreate(media: &Livekit, room: &CreateRoomRequest) {
 /// Everything that a restart asks Redis and LiveKit, in its order, by the same connections.
 async fn questions(media: &Livekit, store: &Redis, host: &str, room: &CreateRoomRequest, n: usize) {
     let (id, memory) = (&room.name, Duration::from_secs(150));
-    let signature = UsedSignature { id: &format!("{id}-{n}"), from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let signature = UsedSignature { id: format!("{id}-{n}"), from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
     let begun = store.begin_restart(id, host, signature, memory).await.unwrap();
     let RestartAnswer::Host(LeaseAnswer::Granted(lease), _, record) = begun else { panic!("{begun:?}") };
     let (old, people) = tokio::join!(media.find(id), media.participants(id));
