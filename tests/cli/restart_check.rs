@@ -41,7 +41,7 @@ fn the_old_room_still_runs() {
         &output,
         "fresh",
         "  caused by: The server reports success, but LiveKit still runs the old room (RM_x, the same as before). Nobody was disconnected.
-  hint: For the operator: this Nests API does not delete the room when it restarts a nest. Until it does, nest restart demo --evict removes everybody, waits 60 s until the old room has closed, and restarts
+  hint: For the operator: this Nests API does not delete the room when it restarts a nest. Until it does, this removes everybody, waits 60 s until the old room has closed, and restarts: `nest restart demo --evict`
 ",
     );
 }

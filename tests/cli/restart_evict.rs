@@ -36,7 +36,7 @@ async fn the_old_room_is_emptied_until_it_closes_and_the_restart_is_proven() {
     let old = mock.room("demo").unwrap().sid;
     let hints =
         Nest::new(&mock).args(["restart", "demo", "--json"]).run().expect(10).document()["error"]["hints"].clone();
-    let hint = "nest restart demo --evict removes everybody, waits 1 s until the old room has closed, and restarts";
+    let hint = "removes everybody, waits 1 s until the old room has closed, and restarts: `nest restart demo --evict`";
     assert!(hints[0].as_str().unwrap().ends_with(hint), "{hints}");
 
     let running = start(Nest::new(&mock).args(["restart", "demo", "--evict", "--yes", "--json"]));

@@ -203,7 +203,6 @@ async fn a_wrong_secret_is_no_health() {
     let serve = Setup::new(&redis.url(), &livekit.url).key("nobody").announcing(&livekit.url);
     let health = serve.get("/health").await.expect(503).json();
     assert_eq!((&health["redis"], &health["mediaServer"]), (&json!("up"), &json!("down")));
-    scene.doctor_names("LiveKit is down").await;
 }
 
 #[tokio::test]
