@@ -169,7 +169,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         (Err(error), Err(Error::NoApi)) | (_, Err(error)) => return Err(error),
         (event, Ok(found)) => (event, found),
     };
-    let no_event = matches!(event, Err(Error::NoEvent { .. }));
+    let no_event = matches!(event, Err(Error::NoEvent { silent: false, .. }));
     let event = event.unwrap_or_else(|error| {
         job.reporter.warning(&Warning::Relays { why: error.to_string() });
         None

@@ -103,7 +103,10 @@ impl DoctorFindings {
             (room, &event, &api)
         {
             let started = Instant::now();
-            event = timeout_at(until, job.event_by_record(room, Some(info))).await.unwrap_or(Ok(None));
+            let mut job = job.clone();
+            let left = until.saturating_duration_since(started);
+            job.settings.relays.timeout = job.settings.relays.timeout.min(left);
+            event = job.event_by_record(room, Some(info)).await;
             event_elapsed = started.elapsed();
         }
         let (candidates, media) = match (&api, room) {
@@ -251,6 +254,8 @@ async fn probe_media(
                 let verdict = token.map(|_| answer.verdict);
                 return Media::Answers { endpoint, verdict, elapsed: started.elapsed() };
             }
+            // With more time it might have answered.
+            Err(ValidateError::TimedOut(limit)) if limit < ENDPOINT_LIMIT => return Media::NoTime,
             Err(why) => silent.push((candidate.clone(), why)),
         }
     }

@@ -25,7 +25,11 @@ pub enum Error {
     NoApi,
     /// Relays were asked for the event and none of them has it.
     #[error("no relay that answered has the event of this nest")]
-    NoEvent { coordinate: Box<Coordinate> },
+    NoEvent {
+        coordinate: Box<Coordinate>,
+        /// Whether others had not answered when the time was up.
+        silent: bool,
+    },
     /// Neither the API nor any relay knows the nest.
     #[error("neither the API nor the relays know this nest")]
     NotKnown,
@@ -132,4 +136,15 @@ pub enum Error {
         /// The restart, if it was done and only the check was interrupted.
         done: Option<Box<Restarted>>,
     },
+}
+
+impl Error {
+    /// Whether relays might have said something else if they had had more time.
+    pub(crate) fn is_silence(&self) -> bool {
+        match self {
+            Self::NoEvent { silent, .. } => *silent,
+            Self::Relays(relay::RelayError::AllFailed(failed)) => failed.iter().any(relay::FailedRelay::is_silent),
+            _ => false,
+        }
+    }
 }

@@ -36,6 +36,6 @@ async fn find(job: &Job<'_>, room: &RoomRef) -> Result<String, Error> {
     };
     let api = api.filter(|_| event.event.media_over_quic().is_none());
     let coordinate = Box::new(event.event.coordinate());
-    let naddr = event.naddr().ok_or(Error::NoEvent { coordinate })?;
+    let naddr = event.naddr().ok_or(Error::NoEvent { coordinate, silent: false })?;
     Ok(page(&naddr, api.as_ref()))
 }

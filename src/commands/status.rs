@@ -57,6 +57,9 @@ pub struct Standing {
     /// Relays were asked for its event, and have none.
     #[serde(skip)]
     pub no_event: bool,
+    /// Relays have not answered in time: their event might say that it is over, or to come.
+    #[serde(skip)]
+    pub unheard: bool,
 }
 
 /// What a nest's event says.
@@ -169,7 +172,8 @@ async fn look(job: &Job<'_>, room: &RoomRef) -> Result<EventAndApi<NestProbe>, E
     if let (Ok(None), Ok((_, probe))) = (&found.event, &found.api)
         && probe.has_audio_room() != Some(true)
     {
-        found.event = job.event_by_record(room, probe.info.as_ref().ok()).await.or(Ok(None));
+        let event = job.event_by_record(room, probe.info.as_ref().ok()).await;
+        found.event = if event.as_ref().is_err_and(|error| !error.is_silence()) { Ok(None) } else { event };
     }
     Ok(found)
 }
@@ -181,7 +185,8 @@ fn standing(
 ) -> Standing {
     let unknown = event.as_ref().err().filter(|error| !matches!(error, Error::NoApi));
     let troubles = unknown.map(|error| format!("event: {error}")).into_iter().collect();
-    let no_event = matches!(event, Err(Error::NoEvent { .. }));
+    let no_event = matches!(event, Err(Error::NoEvent { silent: false, .. }));
+    let event_error = event.as_ref().err();
     let event = event.as_ref().ok().and_then(Option::as_ref);
     let host = room.host.or_else(|| Some(event?.event.host()));
     let blank = Standing {
@@ -200,6 +205,7 @@ fn standing(
         troubles,
         no_api: matches!(api, Err(Error::NoApi)),
         no_event,
+        unheard: event_error.is_some_and(Error::is_silence),
     };
     match api {
         Ok((api, probe)) => with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host),
@@ -237,6 +243,7 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
         _ if planned => NestState::Planned,
         _ if over_quic => NestState::MediaOverQuic,
         (Some(false), _) if over => NestState::Over,
+        (Some(false), _) if standing.unheard => NestState::Unknown,
         (Some(false), Some(false)) => NestState::Gone,
         (Some(false), Some(true)) => NestState::Inactive,
         _ => NestState::Unknown,

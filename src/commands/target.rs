@@ -131,10 +131,10 @@ impl Job<'_> {
     }
 
     /// The event of a nest whose name does not lead to it, while its record does: that names the host, and a link with
-    /// relays. `None` where it leads nowhere within the time that relays have.
+    /// relays. `None` where it leads nowhere.
     ///
     /// # Errors
-    /// Those of [`Self::event`], but not that there is none.
+    /// Those of [`Self::event`], but not that there is none, unless relays only had no time to say it.
     pub(super) async fn event_by_record(
         &self,
         room: &RoomRef,
@@ -144,7 +144,11 @@ impl Job<'_> {
         let blind = self.settings.api_named(room)?.is_some() || self.settings.api.profile.is_some();
         let Some(named) = info.filter(|_| blind).and_then(|info| named_by(room, info)) else { return Ok(None) };
         match timeout(self.settings.relays.timeout, self.event(&named, true)).await {
-            Err(_) | Ok(Err(Error::NoEvent { .. })) => Ok(None),
+            Ok(Err(Error::NoEvent { silent: false, .. })) => Ok(None),
+            Err(_) => {
+                let silent = |coordinate| Error::NoEvent { coordinate: Box::new(coordinate), silent: true };
+                named.coordinate().map(silent).map_or(Ok(None), Err)
+            }
             Ok(event) => event,
         }
     }
@@ -160,7 +164,8 @@ impl Job<'_> {
             found => found?,
         };
         self.warn_of_failed(&found.asked);
-        found.room.ok_or_else(|| Error::NoEvent { coordinate: Box::new(coordinate.clone()) })
+        let silent = found.asked.failed.iter().any(relay::FailedRelay::is_silent);
+        found.room.ok_or_else(|| Error::NoEvent { coordinate: Box::new(coordinate.clone()), silent })
     }
 
     /// The relays to ask about a nest of this host, as far as it is known.

@@ -210,7 +210,7 @@ async fn look_from_outside(connector: &Connector<'_>, findings: &mut Findings<'_
     let answer = validate::ask(tools.http, candidate, Some(token), left, tools.clock).await.map_err(|error| {
         let cause = match error {
             ValidateError::NotLiveKit(status) => DialCause::NoWebSocket { status, location: None, body: String::new() },
-            ValidateError::TimedOut(after) => DialCause::TimedOut(TimedOut { after, cut_short: false }),
+            ValidateError::TimedOut(after) => DialCause::TimedOut(TimedOut { after, cut_short: after < limits.each }),
             ValidateError::Unreachable(text) => DialCause::Broken(text),
         };
         DialError { layer: DialLayer::WebSocket, cause, timings: Timings::default() }

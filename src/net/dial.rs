@@ -141,6 +141,13 @@ pub struct DialLimits {
     pub until: Instant,
 }
 
+impl DialError {
+    /// Whether the time was up before this layer had all that it may take.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        matches!(self.cause, DialCause::TimedOut(TimedOut { cut_short: true, .. }))
+    }
+}
+
 impl DialLimits {
     pub(crate) fn within(limit: Duration) -> Self {
         Self { each: limit, until: Instant::now() + limit }

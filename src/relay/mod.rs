@@ -53,6 +53,13 @@ pub struct FailedRelay {
     pub trouble: RelayTrouble,
 }
 
+impl FailedRelay {
+    /// Whether it only had not answered in time.
+    pub fn is_silent(&self) -> bool {
+        matches!(self.trouble, RelayTrouble::Silent(_))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// `None`: no relay that answered has it.

@@ -31,6 +31,7 @@ mod restart_renewal;
 mod retries;
 mod screens;
 mod serve;
+mod short_limits;
 mod snapshot;
 mod status;
 #[path = "../support/mod.rs"]

@@ -13,11 +13,13 @@ use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
 use crate::commands::doctor::{ApiConnection, DoctorFindings, Media, ServerFindings};
 use crate::key::{self, npub};
+use crate::livekit::Finding;
 use crate::livekit::endpoint::Candidate;
+use crate::livekit::media::AudioFailure;
 use crate::livekit::validate::ValidateError;
 use crate::net::dial::{DialCause, DialLayer};
 use crate::net::tls::{TlsFailure, TlsSession};
-use crate::report::Status;
+use crate::report::{self, Status};
 
 /// A difference of clocks that nothing suffers from, in seconds.
 const HARMLESS_S: i64 = 20;
@@ -177,6 +179,7 @@ fn dns(server: &ServerFindings) -> Link {
     let literal = !matches!(server.api.url().host(), Some(url::Host::Domain(_)));
     match &server.connection {
         ApiConnection::Proxy(_) => not_checked(BY_PROXY),
+        ApiConnection::Failed(error) if error.layer == DialLayer::Dns && error.is_cut_short() => missed(NO_TIME),
         ApiConnection::Failed(error) if error.layer == DialLayer::Dns => {
             failed(format!("{host} cannot be found: {}", error.cause)).hint(troubles::dns("", host).hint)
         }
@@ -206,6 +209,7 @@ fn tcp(server: &ServerFindings) -> Link {
         ApiConnection::Proxy(_) => not_checked(BY_PROXY),
         ApiConnection::Failed(error) => match error.layer {
             DialLayer::Dns => not_checked("there is no address to connect to"),
+            DialLayer::Tcp if error.is_cut_short() => missed(NO_TIME),
             DialLayer::Tcp => failed(error.cause.to_string()).hint(troubles::refused("", server.api.health()).hint),
             _ => passed("connected").took(error.timings.of(DialLayer::Tcp)),
         },
@@ -228,6 +232,7 @@ fn tls(server: &ServerFindings) -> Link {
             Err(api::ApiError::Transport(TransportError::Unreachable { .. })) => not_checked(NO_CONNECTION),
             _ => passed("the certificate is good; no more is seen through a proxy"),
         },
+        ApiConnection::Failed(error) if error.layer == DialLayer::Tls && error.is_cut_short() => missed(NO_TIME),
         ApiConnection::Failed(error) if error.layer == DialLayer::Tls => {
             let failure = if let DialCause::Tls(failure) = &error.cause { Some(failure) } else { None };
             failed(error.cause.to_string()).hint(tls_hint(server, failure))
@@ -378,7 +383,11 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
             return not_checked("neither the nest's name nor its record leads to it")
                 .hint("name the nest by its naddr or link");
         }
-        Err(error @ Error::NoEvent { .. }) => {
+        // The name says that there is one.
+        Err(error) if error.is_silence() && found.room.as_ref().is_some_and(|room| room.host.is_some()) => {
+            return missed(error.to_string()).took(found.event_elapsed);
+        }
+        Err(error @ Error::NoEvent { silent: false, .. }) => {
             return failed(error.to_string())
                 .hint("name a relay that has it: --relay wss://…")
                 .next(Verb::Doctor.on(named).with("--relay", "wss://…").bare())
@@ -434,7 +443,7 @@ fn record(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link 
             let runs = if server.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
             let link = failed(format!("{runs}the server no longer has it: records live 24 h from their last write"));
             match (&found.event, other_host(found)) {
-                (Err(Error::NoEvent { .. }), _) => link.hint(NO_EVENT),
+                (Err(Error::NoEvent { silent: false, .. }), _) => link.hint(NO_EVENT),
                 (_, Some(host)) => link.hint(format!("ask its host for a new one in its place: {}", npub(&host))),
                 _ => link
                     .hint("a restart cannot bring it back, a new nest in its place can")
@@ -486,6 +495,9 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
             }
             if found.event().is_some_and(|room| room.event.is_planned(Clock::default().now_s())) {
                 return warned(detail).hint("the event says that the nest is planned: it has none before it begins");
+            }
+            if found.event.as_ref().is_err_and(Error::is_silence) {
+                return missed("there is no audio room, and its event, which may say why, is not known");
             }
             if matches!(&found.media, Some(Media::Silent(silent)) if !silent.is_empty()) && !found.guessed_wrong() {
                 return failed(detail).hint(LIVEKIT_SILENT);
@@ -557,14 +569,20 @@ fn signal(found: &DoctorFindings) -> Link {
             let broken = steps.iter().find(|step| {
                 step.status == Status::Failed && matches!(step.name, "token" | "endpoint" | "signal")
             });
-            of_check(broken.or_else(|| steps.iter().find(|step| step.name == "signal")))
+            let link = of_check(broken.or_else(|| steps.iter().find(|step| step.name == "signal")));
+            // It was tried to join: only time can have been missing.
+            Link { missed: link.status == Status::NotChecked, ..link }
         }
     }
 }
 
 fn media(found: &DoctorFindings, named: &str) -> Link {
     match &found.media {
-        Some(Media::Joined(report)) => of_check(check::steps(report).iter().find(|step| step.name == "media")),
+        Some(Media::Joined(report)) => {
+            let out_of_time = |step: &report::Step<Finding>| matches!(&step.finding, Finding::Audio { found, .. } if matches!(found.result, Err(AudioFailure::OutOfTime(_))));
+            let link = of_check(check::steps(report).iter().find(|step| step.name == "media"));
+            Link { missed: report.steps.iter().any(out_of_time), ..link }
+        }
         _ => not_checked(format!("nobody joined; to try it: {}", Verb::Check.on(named))),
     }
 }

@@ -235,7 +235,7 @@ impl RoomRestart<'_> {
         let job = self.job.reporting_to(&quiet);
         match tokio::time::timeout(FOLLOW_UP_LIMIT, job.event_of(self.room, host)).await {
             Ok(Ok(event)) => has_audio_room(&event),
-            Ok(Err(Error::NoEvent { .. })) if no_record => Err(Error::NotKnown),
+            Ok(Err(Error::NoEvent { silent: false, .. })) if no_record => Err(Error::NotKnown),
             _ => Ok(()),
         }
     }
