@@ -129,7 +129,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__check)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --url --token-file --as-host --join --hold --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --url --token-file --as-host --join --hold --keep --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -160,6 +160,10 @@ _nest() {
                     return 0
                     ;;
                 --hold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -933,7 +937,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__restart)
-            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --transport --publish --as-host --open --if-inactive --evict --publish-status --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --keep --transport --publish --as-host --open --if-inactive --evict --publish-status --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -956,6 +960,10 @@ _nest() {
                     return 0
                     ;;
                 --hold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -60,6 +60,7 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand restart" -l config -d 'The configuration file' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l hold -d 'With --check: stay inside this long, and tell if anything closes the room (at most 55s without audio)' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l keep -d 'Check, and stay inside as a silent listener until somebody comes, TIME is over, or Ctrl-C; renew the nest if nobody came' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l transport -d 'With --check: the one way that audio is to take' -r -f -a "udp\t'Straight to the media server'
 tcp\t'ICE over TCP'
 relay\t'Through the TURN server that the media server names'"
@@ -121,6 +122,7 @@ complete -c nest -n "__fish_nest_using_subcommand check" -l profile -d 'A sectio
 complete -c nest -n "__fish_nest_using_subcommand check" -l url -d 'A media server, instead of a nest' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l token-file -d 'A file with a token for it, or - for stdin' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l hold -d 'Stay inside this long, and tell if anything closes the room (at most 55s without audio)' -r
+complete -c nest -n "__fish_nest_using_subcommand check" -l keep -d 'Stay inside as a silent listener until somebody comes, TIME is over, or Ctrl-C; then renew your own nest if nobody came' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l transport -d 'The one way that audio is to take' -r -f -a "udp\t'Straight to the media server'
 tcp\t'ICE over TCP'
 relay\t'Through the TURN server that the media server names'"

@@ -22,6 +22,8 @@ pub enum Stage {
     /// Waiting before the next attempt.
     Wait,
     Check,
+    /// Inside, until somebody else comes.
+    Keep,
     Relays,
     /// Creating a room in the API.
     Create,

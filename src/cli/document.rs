@@ -56,6 +56,10 @@ pub(super) struct CheckedDocument<'a> {
     room_id: Option<&'a str>,
     #[serde(flatten)]
     report: ReportDocument,
+    /// The SID of the room that stays, where the nest was kept open, left empty, and restarted after that.
+    renewed_as: Option<&'a str>,
+    /// When that room closes if it stays empty, RFC 3339.
+    closes_at: Option<&'a str>,
     error: Option<ErrorDocument>,
 }
 
@@ -169,7 +173,14 @@ pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
         Report::OverQuic(report) => json!(report),
     };
     let report = ReportDocument { report, steps: check::of(&checked.report) };
-    of(&CheckedDocument { room_id: Some(&checked.room), report, error: failure.map(Failure::document) })
+    let renewed = checked.renewed.as_ref();
+    of(&CheckedDocument {
+        room_id: Some(&checked.room),
+        report,
+        renewed_as: renewed.and_then(|renewed| Some(renewed.room.as_ref()?.sid.as_str())),
+        closes_at: renewed.and_then(|renewed| renewed.closes_at.as_deref()),
+        error: failure.map(Failure::document),
+    })
 }
 
 pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failure: Option<&Failure>) -> Value {

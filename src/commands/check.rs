@@ -6,19 +6,23 @@ use nostr::PublicKey;
 use tokio::time::Instant;
 
 use super::moq::{self, MoqReport};
-use super::restart::{self, Restarted};
+use super::restart::{self, RestartOutcome, RestartProof, Restarted};
 use super::target::{EventAndApi, Target};
 use super::{Error, FOLLOW_UP_LIMIT, Job, Stop, token};
-use crate::api::{self, ApiUrl, HttpClient, Missing, NestProbe, SignedReply};
+use crate::api::{self, ApiUrl, HttpClient, Missing, NestProbe, Probe, SignedReply};
 use crate::clock::Clock;
-use crate::livekit::check::{Check, Joining, Tools, run as run_check};
+use crate::livekit::check::{Check, Joining, Keeping, Tools, run as run_check};
 use crate::livekit::endpoint::{self, Candidate, Hints};
+use crate::livekit::room_service::RoomService;
 use crate::livekit::token as jwt;
 use crate::livekit::{self, CheckReport, Offset, Preconnect, Transport, Verdict};
 use crate::relay;
 use crate::reporter::{Question, Reporter, Stage, Warning};
-use crate::room::RoomRef;
+use crate::room::{RoomId, RoomRef};
 use crate::secret::Secret;
+
+/// How long LiveKit may take to say who is inside.
+const LIVEKIT_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long it may take to ask the first question.
 const SLACK: Duration = Duration::from_millis(100);
@@ -27,6 +31,8 @@ const SLACK: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
     pub hold: Option<Duration>,
+    /// Stay as a listener until somebody else is inside, at most for the time of `hold`, if there is one.
+    pub keep: bool,
     /// Join with the host's token; ejects a host who is connected elsewhere.
     pub as_host: bool,
     /// Join an empty nest too, although that shortens its life.
@@ -47,6 +53,8 @@ pub struct Checked {
     /// Whose nest it is, where that is known; absent if people cannot join and it is that of the key at hand.
     pub host: Option<PublicKey>,
     pub report: Report,
+    /// The restart after it, of a nest that was kept open and left empty.
+    pub renewed: Option<Box<Restarted>>,
 }
 
 /// What was seen of whatever carries the sound of a nest.
@@ -96,7 +104,8 @@ pub enum CheckOutcome {
 /// # Errors
 /// See [`Error`]; those of a restart only if one was wanted.
 pub async fn run(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &Stop) -> Result<CheckOutcome, Error> {
-    match stop.unless(Box::pin(nest(job, room, options))).await {
+    let keeping = Keeping::default();
+    match stop.unless_beyond(&keeping, Box::pin(nest(job, room, options, &keeping))).await {
         Err(Error::Unavailable(why)) if why.can_be_restarted() && job.settings.interactive => {
             let answer = stop.unless(async { Ok(job.reporter.confirm(Question::RestartInactive).await) }).await?;
             if answer == Some(true) {
@@ -105,6 +114,7 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &St
                 Err(Error::Unavailable(why))
             }
         }
+        Ok(checked) if options.keep => Ok(CheckOutcome::Joinable(Box::new(renewed(job, room, checked, stop).await?))),
         other => other.map(|checked| CheckOutcome::Joinable(Box::new(checked))),
     }
 }
@@ -120,12 +130,82 @@ async fn restarted(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &
     // Nobody is inside, and the question was asked already.
     let request = restart::RestartRequest { check: Some(options), yes: true, ..Default::default() };
     match restart::restart_room(job, &request, room, stop).await? {
-        restart::RestartOutcome::Restarted(restarted) => Ok(CheckOutcome::Restarted(restarted)),
-        restart::RestartOutcome::Planned(_) => Err(Error::Declined),
+        RestartOutcome::Restarted(restarted) => Ok(CheckOutcome::Restarted(restarted)),
+        RestartOutcome::Planned(_) => Err(Error::Declined),
     }
 }
 
-async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> Result<Checked, Error> {
+/// A nest that was kept open, and to which nobody came, gets a new room, if it is ours and LiveKit says that it is empty.
+/// Otherwise it closes when the check says.
+async fn renewed(job: &Job<'_>, room: &RoomRef, mut checked: Checked, stop: &Stop) -> Result<Checked, Error> {
+    let Report::LiveKit(report) = &mut checked.report else { return Ok(checked) };
+    let Some(closes_ms) = report.closes_at_ms.filter(|_| report.verdict == Verdict::Joinable) else {
+        return Ok(checked);
+    };
+    if !is_ours(job, checked.host).await {
+        return Ok(checked);
+    }
+    // The Ctrl-C that has ended the stay is not one that interrupts this.
+    let stop = &stop.later();
+    let why = match stop.unless(async { Ok(is_empty(job, room, report).await) }).await? {
+        Ok(false) => {
+            report.outlived();
+            return Ok(checked);
+        }
+        Ok(true) => {
+            let request = restart::RestartRequest { yes: true, ..Default::default() };
+            match restart::restart_room(job, &request, room, stop).await {
+                Ok(RestartOutcome::Restarted(restarted)) if restarted.proof == Some(RestartProof::Fresh) => {
+                    report.outlived();
+                    checked.renewed = Some(restarted);
+                    return Ok(checked);
+                }
+                Ok(_) => "nothing proves that its room is a new one".into(),
+                Err(Error::Unhealthy(restarted)) if restarted.proof == Some(RestartProof::OldRoom) => {
+                    "the server says that it was, and the room is still the same".into()
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(why) => why,
+    };
+    job.reporter.warning(&Warning::NotRenewed { why, closes_ms });
+    Ok(checked)
+}
+
+/// Whether nobody is in the nest that a check has left: LiveKit says it to the host.
+async fn is_empty(job: &Job<'_>, room: &RoomRef, report: &CheckReport) -> Result<bool, String> {
+    let asked = async {
+        let target = job.target(room).await?;
+        let key = job.host_key(room).await?;
+        let (token, ..) = token::fetch(job, &target.api, &room.id, &key).await?;
+        Ok::<_, Error>(token)
+    };
+    let token = asked.await.map_err(|error| error.to_string())?;
+    was_left_empty(job, &room.id, &token, report).await
+}
+
+/// Whether nobody is inside but this check, which LiveKit may list for a moment after it has left.
+pub(super) async fn was_left_empty(
+    job: &Job<'_>,
+    room: &RoomId,
+    token: &Secret,
+    report: &CheckReport,
+) -> Result<bool, String> {
+    let candidate = report.joined_at().filter(|candidate| candidate.takes(true));
+    let candidate = candidate.ok_or("LiveKit is where no host's token may be sent to ask who is inside")?;
+    let service = RoomService { http: job.client.http(), candidate, token, limit: LIVEKIT_LIMIT };
+    let inside = service.participants(room.as_str()).await;
+    let inside = inside.map_err(|error| format!("who is inside is not known: {error}"))?;
+    Ok(inside.iter().all(|someone| Some(&someone.sid) == report.participant_sid.as_ref()))
+}
+
+async fn nest(
+    interactive: &Job<'_>,
+    room: &RoomRef,
+    options: CheckOptions,
+    keeping: &Keeping,
+) -> Result<Checked, Error> {
     let reporter = interactive.without_prompts();
     let job = &interactive.within_one_timeout().reporting_to(&reporter);
     let (client, allow_http) = (&job.client, job.settings.allow_http);
@@ -141,7 +221,8 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
         async move {
             let next = |info: Option<api::wire::Info>| async move { job.event_by_record(room, info.as_ref()).await };
-            let (probe, by_record) = job.probe(&api).within(limit).for_trying().nest_and(&room.id, next).await;
+            let probe = options.asking(job.probe(&api).within(limit));
+            let (probe, by_record) = probe.nest_and(&room.id, next).await;
             (probe, by_record, preconnect)
         }
     };
@@ -215,6 +296,7 @@ async fn nest(interactive: &Job<'_>, room: &RoomRef, options: CheckOptions) -> R
         api_clock: clock,
         restarted_at_ms,
         outside,
+        keep: options.keep.then_some(keeping),
         ..options.on(room.id.as_str(), &candidates, left())
     };
     let report = carry_out(&check, preconnect.as_ref(), client, job.reporter).await;
@@ -281,7 +363,7 @@ pub async fn endpoint(
 
 fn concluded(report: Report, room: &str, host: Option<PublicKey>) -> Result<Checked, Error> {
     let joinable = matches!(report.verdict(), Verdict::Joinable | Verdict::Reachable);
-    let checked = Checked { room: room.to_owned(), host, report };
+    let checked = Checked { room: room.to_owned(), host, report, renewed: None };
     if joinable { Ok(checked) } else { Err(Error::Unjoinable(Box::new(checked))) }
 }
 
@@ -332,7 +414,7 @@ pub(super) async fn restarted_session(
     options: CheckOptions,
     target: &Target,
     restarted: &Restarted,
-    times: RestartTimes,
+    (times, keeping): (RestartTimes, &Keeping),
 ) -> CheckReport {
     let network = &job.settings.network;
     let until = Instant::now() + network.timeout;
@@ -353,7 +435,7 @@ pub(super) async fn restarted_session(
     let guest = if options.as_host {
         None
     } else {
-        Some(job.probe(&target.api).for_trying().guest(&target.room.id).await.result)
+        Some(options.asking(job.probe(&target.api)).guest(&target.room.id).await.result)
     };
     let (join, no_token) = match &guest {
         Some(Ok(token)) => (Some(Joining { token, host: false }), None),
@@ -367,6 +449,7 @@ pub(super) async fn restarted_session(
         restarted: Some(times.here),
         sid_before: restarted.sid_before.as_deref(),
         api_clock: times.api_clock,
+        keep: options.keep.then_some(keeping),
         ..options.on(target.room.id.as_str(), &candidates, until.saturating_duration_since(Instant::now()))
     };
     carry_out(&check, preconnect.as_ref(), &job.client, job.reporter).await
@@ -375,7 +458,12 @@ pub(super) async fn restarted_session(
 impl CheckOptions {
     /// Whether what is wanted can only be seen from inside.
     fn must_join(self) -> bool {
-        self.join || self.as_host || self.hold.is_some() || self.publish || self.transport.is_some()
+        self.join || self.keep || self.as_host || self.hold.is_some() || self.publish || self.transport.is_some()
+    }
+
+    /// Where nothing is to be kept open, the token may be one whose holder counts as nobody.
+    fn asking(self, probe: Probe<'_>) -> Probe<'_> {
+        if self.keep { probe } else { probe.for_trying() }
     }
 
     /// A check for which there is no token yet, of a room of whose restart nothing is known.

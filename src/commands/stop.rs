@@ -5,6 +5,7 @@ use std::future::Future;
 use tokio::sync::watch;
 
 use super::Error;
+use crate::livekit::check::Keeping;
 use crate::reporter::Progress;
 
 /// What interrupted a command.
@@ -40,12 +41,39 @@ impl Stop {
         }
     }
 
+    /// One for what comes from now on.
+    pub(super) fn later(&self) -> Self {
+        let mut stop = self.clone();
+        stop.0.mark_unchanged();
+        stop
+    }
+
+    /// The same as [`Self::requested`], but where a stay keeps a nest open, the first Ctrl-C ends only that.
+    pub(crate) async fn requested_beyond(&self, keeping: &Keeping) -> Signal {
+        let mut stop = self.clone();
+        loop {
+            let signal = stop.next().await;
+            if signal != Signal::Interrupt || !keeping.end() {
+                return signal;
+            }
+        }
+    }
+
     /// The outcome of work that changes nothing, unless it is interrupted.
     pub(crate) async fn unless<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.unless_beyond(&Keeping::default(), work).await
+    }
+
+    /// The same, where a stay may keep a nest open.
+    pub(crate) async fn unless_beyond<T>(
+        &self,
+        keeping: &Keeping,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         tokio::select! {
             biased;
             done = work => done,
-            signal = self.requested() => {
+            signal = self.requested_beyond(keeping) => {
                 Err(Error::Interrupted { signal, progress: Progress::NothingSent, done: None })
             }
         }

@@ -1,9 +1,12 @@
 //! The connection check: tries the endpoints in turn, joins, judges, stays for a while if asked to, and leaves.
 
+use std::future::pending;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::connector::{Connector, Preconnect};
@@ -47,6 +50,8 @@ pub struct Check<'a> {
     pub restarted_at_ms: Option<i64>,
     /// How long to stay; without an audio connection cut down to [`LONGEST_HOLD`].
     pub hold: Option<Duration>,
+    /// Stay until somebody else is inside, or until this is asked to end; `hold` is the longest time then.
+    pub keep: Option<&'a Keeping>,
     pub signal_only: bool,
     /// Stay outside: the nest is empty, and whoever joins and leaves it shortens its life.
     pub outside: bool,
@@ -56,6 +61,24 @@ pub struct Check<'a> {
     pub publish: bool,
     /// For everything but the hold.
     pub timeout: Duration,
+}
+
+/// A stay that keeps a room open, and can be asked to end.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    inside: AtomicBool,
+    leave: Notify,
+}
+
+impl Keeping {
+    /// Asks the stay to end; whether there was one that had not been asked yet.
+    pub fn end(&self) -> bool {
+        let inside = self.inside.swap(false, Ordering::Relaxed);
+        if inside {
+            self.leave.notify_one();
+        }
+        inside
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +271,24 @@ async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>,
             return findings.ended(tools.clock, ending);
         }
     }
-    if let Some(hold) = findings.hold() {
+    if let Some(keeping) = check.keep {
+        tools.reporter.step(check.room, Stage::Keep);
+        keeping.inside.store(true, Ordering::Relaxed);
+        tools.reporter.detail(1, "staying until somebody comes");
+        let begun = Instant::now();
+        let broken = async {
+            match &mut live {
+                Some(live) => live.broken().await,
+                None => pending().await,
+            }
+        };
+        let limit = findings.hold().unwrap_or(Duration::MAX);
+        let kept = session.keep(limit, keeping.leave.notified(), broken).await;
+        keeping.inside.store(false, Ordering::Relaxed);
+        findings.ended_ms = Some(tools.clock.now_ms());
+        findings.kept = kept.as_ref().ok().map(|kept| (*kept, begun.elapsed()));
+        findings.held = Some(kept.map(drop));
+    } else if let Some(hold) = findings.hold() {
         tools.reporter.detail(1, &format!("staying for {hold:?}"));
         let held = match &mut live {
             Some(live) => session.hold_unless(hold, live.broken()).await,

@@ -10,7 +10,7 @@ use super::offset::{Offset, Span};
 use super::report::{
     CheckReport, EndpointOutcome, Finding, Media, Room, Server, TokenFinding, TokenHolder, Tried, Verdict,
 };
-use super::signal::{DisconnectReason, Ending, Entered, JoinError, SessionClosed};
+use super::signal::{DisconnectReason, Ending, Entered, JoinError, Kept, SessionClosed};
 use super::token::{self, Problem};
 use super::validate::{TokenRefusal, ValidateAnswer, ValidateError};
 use crate::clock::{Clock, rfc3339};
@@ -46,6 +46,8 @@ pub(super) struct Findings<'a> {
     /// What came of speaking, if it was tried, and how long that took.
     pub speech: Option<(Result<Spoken, Silence>, Duration)>,
     pub held: Option<Result<(), SessionClosed>>,
+    /// Why a stay ended that kept the room open, and how long it was.
+    pub kept: Option<(Kept, Duration)>,
     pub ended_ms: Option<i64>,
     /// When we left, and how many people were inside then.
     pub left: Option<(i64, usize)>,
@@ -110,7 +112,7 @@ impl<'a> Findings<'a> {
     }
 
     pub fn hold(&self) -> Option<Duration> {
-        let hold = self.check.hold?;
+        let hold = self.check.hold.or(self.check.keep.map(|_| Duration::MAX))?;
         Some(if self.connected().is_some() { hold } else { hold.min(LONGEST_HOLD) })
     }
 
@@ -381,14 +383,15 @@ fn publish(seen: &Findings<'_>) -> Judged {
 }
 
 fn hold(seen: &Findings<'_>) -> Judged {
-    let Some(asked) = seen.check.hold else { return (Status::NotChecked, Finding::HoldNotAsked, None) };
-    let closed = match &seen.held {
-        None => return (Status::NotChecked, Finding::NotEntered, None),
-        Some(Ok(())) => {
-            let held = seen.hold().unwrap_or(asked);
-            return (Status::Passed, Finding::Held(held, asked > held), Some(held));
+    let Some(held) = seen.hold() else { return (Status::NotChecked, Finding::HoldNotAsked, None) };
+    let cut = held == LONGEST_HOLD && seen.check.hold.is_none_or(|asked| asked > held);
+    let closed = match (&seen.held, seen.kept) {
+        (None, _) => return (Status::NotChecked, Finding::NotEntered, None),
+        (Some(Ok(())), Some((why, time))) => {
+            return (Status::Passed, Finding::Kept(why, time, cut && why == Kept::TimeOver), Some(time));
         }
-        Some(Err(closed)) => closed,
+        (Some(Ok(())), None) => return (Status::Passed, Finding::Held(held, cut), Some(held)),
+        (Some(Err(closed)), _) => closed,
     };
     let since_restart_ms = seen.since_restart_ms();
     // Somebody else's restart may have been followed by another, or by the nest's end.

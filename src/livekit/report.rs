@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::endpoint::Candidate;
 use super::fresh;
 use super::media::{AudioFinding, Silence, Spoken, Transport};
-use super::signal::{JoinError, SessionClosed};
+use super::signal::{JoinError, Kept, SessionClosed};
 use super::token::{Claims, Malformed, Problem};
 use super::validate::{self, TokenRefusal};
 use crate::net::dial::{DialCause, DialError, Timings};
@@ -112,6 +112,15 @@ impl CheckReport {
         for step in self.steps.iter_mut().filter(|step| matches!(step.finding, Finding::Joined(_))) {
             step.status = Status::Passed;
         }
+    }
+
+    /// The endpoint that has let us in.
+    pub fn joined_at(&self) -> Option<&Candidate> {
+        let tried = self.steps.iter().find_map(|step| match &step.finding {
+            Finding::Endpoints(tried) => Some(tried),
+            _ => None,
+        })?;
+        tried.iter().find(|tried| tried.outcome == EndpointOutcome::Joined).map(|tried| &tried.candidate)
     }
 
     pub fn failed(&self) -> Option<&Step<Finding>> {
@@ -225,6 +234,8 @@ pub enum Finding {
     HoldNotAsked,
     /// Nothing closed the room for so long; it was to be longer, which a check without audio cannot do.
     Held(Duration, bool),
+    /// Why the stay ended that kept the room open, how long it was, and whether it was to be longer.
+    Kept(Kept, Duration, bool),
     /// The room was closed so soon after the restart (milliseconds) that LiveKit was still deleting the old one.
     LateTeardown(i64),
     /// Our stay was ended; so many milliseconds after the nest's last restart, where one is known of.

@@ -52,6 +52,7 @@ fn a_nest_that_somebody_has_come_to_is_left_alone() {
         inside = Some(runtime.block_on(crate::support::signal::Signal::join(mock.livekit(), token.trim())).unwrap());
     });
     let document = output.expect(0).document();
+    assert_eq!(document["check"]["room"]["participants"], 1);
     assert_eq!(document["check"]["room"]["sid"], mock.room("demo").unwrap().sid);
     assert!(document.get("renewedAs").is_none() && document.get("closesAt").is_none(), "{document}");
     assert_eq!((mock.requests(RESTART), mock.participants("demo").len()), (1, 1));

@@ -90,6 +90,25 @@ async fn an_old_room_closes_once_everybody_is_removed() {
     drop(guest);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs livekit"]
+async fn a_host_holds_the_door_open_until_somebody_comes() {
+    let server = LiveKit::start(false);
+    let mock = api_closing_after(&server, Duration::from_secs(2));
+    let nest = Nest::new(&mock).args(["restart", "demo", "--keep"]);
+    let running = std::thread::spawn(|| document(nest));
+    while server.sid("demo").await.is_none() || server.inside("demo").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let sid = server.sid("demo").await.unwrap();
+    let guest = server.guest("demo", "guest").await;
+    let document = running.join().unwrap();
+    assert_eq!((&document["check"]["media"]["protocol"], server.settled("demo", 1).await), (&json!("udp"), 1));
+    assert!(document["check"]["steps"][6]["detail"].as_str().unwrap().starts_with("Somebody else"), "{document}");
+    assert_eq!((server.sid("demo").await.unwrap(), document.get("closesAt")), (sid, None));
+    drop(guest);
+}
+
 /// A recorder or an agent is nobody for the check, and LiveKit tells of it: it is not thrown out.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs livekit"]

@@ -46,6 +46,11 @@ pub struct CheckArgs {
     /// Stay inside this long, and tell if anything closes the room (at most 55s without audio)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub hold: Option<Duration>,
+    /// Stay inside as a silent listener until somebody comes, TIME is over, or Ctrl-C; then renew your own nest if nobody came
+    #[arg(long, value_name = "TIME", value_parser = duration, num_args = 0..=1, require_equals = true,
+        conflicts_with_all = ["hold", "as_host", "url"])]
+    #[allow(clippy::option_option, reason = "so clap has it: the flag, and its value if there is one")]
+    pub keep: Option<Option<Duration>>,
     /// The one way that audio is to take
     #[arg(long, value_name = "WAY")]
     pub transport: Option<Transport>,
@@ -61,7 +66,8 @@ pub struct CheckArgs {
 pub(super) async fn run(app: &App<'_>, args: &CheckArgs) -> Result<u8, Failure> {
     let job = app.job(app.sources.settings(&args.server, &args.key)?)?;
     let options = CheckOptions {
-        hold: args.hold,
+        hold: args.hold.or(args.keep.flatten()),
+        keep: args.keep.is_some(),
         as_host: args.as_host,
         join: args.join,
         signal_only: false,
@@ -120,7 +126,14 @@ fn text(checked: &Checked, paint: Paint) -> String {
     };
     let (sid, closes) = match &checked.report {
         Report::LiveKit(report) => {
-            (report.room.as_ref().map(|room| clean(&room.sid)).unwrap_or_default(), closes(report))
+            let sid = report.room.as_ref().map(|room| clean(&room.sid)).unwrap_or_default();
+            match &checked.renewed {
+                Some(renewed) => {
+                    let new = renewed.room.as_ref().map(|room| clean(&room.sid)).unwrap_or_default();
+                    (format!("{sid} (checked) → {new}"), closes_at(renewed.closes_at.as_deref()))
+                }
+                None => (sid, closes(report)),
+            }
         }
         Report::OverQuic(_) => (String::new(), String::new()),
     };

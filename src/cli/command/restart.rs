@@ -39,6 +39,11 @@ pub struct RestartArgs {
     /// With --check: stay inside this long, and tell if anything closes the room (at most 55s without audio)
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "check")]
     pub hold: Option<Duration>,
+    /// Check, and stay inside as a silent listener until somebody comes, TIME is over, or Ctrl-C; renew the nest if nobody came
+    #[arg(long, value_name = "TIME", value_parser = duration, num_args = 0..=1, require_equals = true,
+        conflicts_with_all = ["hold", "as_host"])]
+    #[allow(clippy::option_option, reason = "so clap has it: the flag, and its value if there is one")]
+    pub keep: Option<Option<Duration>>,
     /// With --check: the one way that audio is to take
     #[arg(long, value_name = "WAY", requires = "check")]
     pub transport: Option<Transport>,
@@ -117,8 +122,9 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
 
 fn request(args: &RestartArgs) -> RestartRequest {
     RestartRequest {
-        check: args.check.then_some(check::CheckOptions {
-            hold: args.hold,
+        check: (args.check || args.keep.is_some()).then_some(check::CheckOptions {
+            hold: args.hold.or(args.keep.flatten()),
+            keep: args.keep.is_some(),
             as_host: args.as_host,
             join: true,
             signal_only: false,

@@ -11,7 +11,7 @@ use crate::livekit::endpoint::{Internal, Source};
 use crate::livekit::fresh::{FreshnessVerdict, Proof, Sign};
 use crate::livekit::media::offered::Offered;
 use crate::livekit::media::{AudioFailure, AudioFinding, Connected, Silence, Spoken};
-use crate::livekit::signal::{DisconnectReason, Ending, JoinError, SessionClosed};
+use crate::livekit::signal::{DisconnectReason, Ending, JoinError, Kept, SessionClosed};
 use crate::livekit::token::Claims;
 use crate::livekit::validate::TokenRefusal;
 use crate::livekit::{CheckReport, EndpointOutcome, Finding, TokenFinding, TokenHolder, Transport, Tried};
@@ -81,13 +81,22 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
         }
         Finding::Speech(speech) => spoken(speech),
         Finding::HoldNotAsked => note("not asked for: --hold 45s stays in the room and watches whether it is closed"),
-        Finding::Held(held, cut) => {
-            let cut = if *cut { " (a check without audio cannot stay longer)" } else { "" };
-            note!("nothing closed the room for {}{cut}", exactly(*held))
+        Finding::Held(held, cut) => note!("nothing closed the room for {}{}", exactly(*held), cut_short(*cut)),
+        Finding::Kept(Kept::SomebodyCame, time, _) => {
+            note!("somebody else is inside after {}", span_of(*time))
         }
+        Finding::Kept(_, time, cut) => note!("nobody has come for {}{}", span_of(*time), cut_short(*cut)),
         Finding::LateTeardown(ms) => troubles::late_teardown(span(*ms)).into(),
         Finding::Ended(closed, since_restart_ms) => ended(closed, *since_restart_ms),
     }
+}
+
+fn span_of(time: Duration) -> String {
+    span(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn cut_short(cut: bool) -> &'static str {
+    if cut { " (a check without audio cannot stay longer)" } else { "" }
 }
 
 fn token(whose: TokenHolder, found: &TokenFinding) -> Note {

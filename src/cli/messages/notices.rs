@@ -140,6 +140,7 @@ pub(in crate::cli) fn stage(stage: Stage) -> &'static str {
         Stage::Restart => "restarting",
         Stage::Wait => "waiting before the next attempt",
         Stage::Check => "checking that people can join",
+        Stage::Keep => "inside until somebody comes; Ctrl-C leaves",
         Stage::Relays => "asking relays",
         Stage::Create => "creating a room",
         Stage::Grant => "letting people speak",

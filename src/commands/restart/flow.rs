@@ -25,6 +25,7 @@ use crate::commands::publish::publish;
 use crate::commands::target::{Target, has_audio_room};
 use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, Stop, check, token};
 use crate::key::HostKey;
+use crate::livekit::check::Keeping;
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{Offset, Verdict, token as jwt, validate};
 use crate::lock::RoomLock;
@@ -45,6 +46,8 @@ pub(super) struct RoomRestart<'a> {
     since: Instant,
     /// Once it is done: an interruption of the proof does not lose it.
     restarted: &'a Mutex<Option<Restarted>>,
+    /// The stay of a check that keeps the nest open.
+    keeping: &'a Keeping,
 }
 
 /// What the restart of one room begins with.
@@ -80,11 +83,12 @@ pub(crate) async fn restart_room(
     stop: &Stop,
 ) -> Result<RestartOutcome, Error> {
     let (reporter, restarted) = (RoomReporter::new(job.reporter, room.id.as_str()), Mutex::new(None));
-    let flow = RoomRestart { job, request, room, reporter: &reporter, since: Instant::now(), restarted: &restarted };
+    let (since, keeping) = (Instant::now(), Keeping::default());
+    let flow = RoomRestart { job, request, room, reporter: &reporter, since, restarted: &restarted, keeping: &keeping };
     tokio::select! {
         biased;
         done = flow.run() => done,
-        signal = stop.requested() => {
+        signal = stop.requested_beyond(&keeping) => {
             let done = restarted.lock().unwrap_or_else(PoisonError::into_inner).take().map(Box::new);
             Err(Error::Interrupted { signal, progress: reporter.progress(), done })
         }
@@ -261,7 +265,8 @@ impl RoomRestart<'_> {
             }
         }
         let well = if let Some(options) = self.request.check {
-            let report = check::restarted_session(self.job, options, &ready.target, &restarted, restart).await;
+            let report =
+                check::restarted_session(self.job, options, &ready.target, &restarted, (restart, self.keeping)).await;
             if let Some(room) = &report.room {
                 ready.remember(&room.sid, self.reporter);
             }

@@ -14,11 +14,9 @@ use std::future::ready;
 use futures_util::future::join;
 
 use super::flow::{Ready, RoomRestart};
-use super::proof::LIMIT;
 use super::{RestartProof, Restarted};
 use crate::api::SignedClient;
 use crate::commands::{Error, check};
-use crate::livekit::room_service::RoomService;
 use crate::livekit::{CheckReport, Verdict};
 use crate::reporter::{Stage, Warning};
 
@@ -40,7 +38,7 @@ impl RoomRestart<'_> {
             return Ok(restarted);
         }
         let not_renewed = |why: String| self.reporter.warn(Warning::NotRenewed { why, closes_ms });
-        match self.is_empty(nest, &restarted, report).await {
+        match self.is_empty(&restarted, report).await {
             Ok(true) => {}
             Ok(false) => {
                 restarted.outlives_check();
@@ -85,18 +83,10 @@ impl RoomRestart<'_> {
         }
     }
 
-    /// Whether nobody is inside but those who have just left, whom LiveKit may list for a moment.
-    async fn is_empty(&self, nest: &Ready, restarted: &Restarted, report: &CheckReport) -> Result<bool, String> {
+    async fn is_empty(&self, restarted: &Restarted, report: &CheckReport) -> Result<bool, String> {
         self.reporter.step(Stage::Look);
-        let endpoint = report.endpoint.as_deref();
-        let candidates = self.candidates(&nest.target, &restarted.endpoints);
-        let candidate = candidates.iter().find(|it| Some(it.as_str()) == endpoint && it.takes(true));
-        let candidate = candidate.ok_or("LiveKit is where no host's token may be sent to ask who is inside")?;
         let token = restarted.token.as_ref().ok_or("there is no token to ask LiveKit with")?;
-        let service = RoomService { http: self.job.client.http(), candidate, token, limit: LIMIT };
-        let inside = service.participants(self.room.id.as_str()).await;
-        let inside = inside.map_err(|error| format!("who is inside is not known: {error}"))?;
-        Ok(inside.iter().all(|someone| Some(&someone.sid) == report.participant_sid.as_ref()))
+        check::was_left_empty(self.job, &self.room.id, token, report).await
     }
 }
 

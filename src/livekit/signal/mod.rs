@@ -34,6 +34,14 @@ pub struct SessionClosed {
     pub how: Ending,
 }
 
+/// Why a stay ended that kept a room open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    SomebodyCame,
+    TimeOver,
+    AskedToLeave,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// LiveKit said so, and why.
@@ -144,6 +152,38 @@ impl SignalSession {
         let how = tokio::select! {
             () = tokio::time::sleep(time) => return Ok(()),
             how = staying => how,
+            how = ended => how,
+        };
+        Err(SessionClosed { after: started.elapsed(), how })
+    }
+
+    /// Stays until somebody else is inside, `time` is over, or `leave` ends.
+    ///
+    /// # Errors
+    /// [`SessionClosed`] when the session ended before, or `ended` did.
+    pub(super) async fn keep(
+        &mut self,
+        time: Duration,
+        leave: impl Future<Output = ()>,
+        ended: impl Future<Output = Ending>,
+    ) -> Result<Kept, SessionClosed> {
+        let started = Instant::now();
+        self.heard = started;
+        let alone = async {
+            while self.people.is_empty() {
+                if let Err(how) = self.next().await {
+                    return Some(how);
+                }
+            }
+            None
+        };
+        let how = tokio::select! {
+            how = alone => match how {
+                Some(how) => how,
+                None => return Ok(Kept::SomebodyCame),
+            },
+            () = leave => return Ok(Kept::AskedToLeave),
+            () = tokio::time::sleep(time) => return Ok(Kept::TimeOver),
             how = ended => how,
         };
         Err(SessionClosed { after: started.elapsed(), how })

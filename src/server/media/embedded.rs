@@ -10,12 +10,13 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
+use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Asked;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     CreateRoomRequest, DisconnectReason, JoinResponse, LeaveRequest, ListParticipantsRequest, ListParticipantsResponse,
-    ParticipantInfo, ParticipantPermission, Pong, RemoveParticipantResponse, Room, RoomParticipantIdentity, ServerInfo,
-    SignalRequest, SignalResponse, UpdateRoomMetadataRequest,
+    ParticipantInfo, ParticipantPermission, ParticipantUpdate, Pong, RemoveParticipantResponse, Room,
+    RoomParticipantIdentity, ServerInfo, SignalRequest, SignalResponse, UpdateRoomMetadataRequest,
 };
 use prost::Message as _;
 use serde_json::json;
@@ -77,7 +78,16 @@ struct LiveRoom {
 }
 
 impl LiveRoom {
-    fn one_has_left(&mut self) {
+    /// Tells those inside of somebody who comes or goes.
+    fn tell(&self, someone: &ParticipantInfo) {
+        for member in self.members.values() {
+            let update = ParticipantUpdate { participants: vec![someone.clone()] };
+            let _ = member.inbox.send(Message::Update(update));
+        }
+    }
+
+    fn one_has_left(&mut self, info: &ParticipantInfo) {
+        self.tell(&ParticipantInfo { state: State::Disconnected.into(), ..info.clone() });
         self.room.num_participants = count(self.members.len());
         self.closes = Instant::now() + Duration::from_secs(self.room.departure_timeout.into());
     }
@@ -103,7 +113,7 @@ impl Drop for Seat<'_> {
         // Unless somebody else has joined with this identity meanwhile.
         if live.members.get(identity).is_some_and(|member| member.info.sid == *sid) {
             live.members.remove(identity);
-            live.one_has_left();
+            live.one_has_left(&self.participant);
         }
     }
 }
@@ -160,7 +170,7 @@ impl Embedded {
         let Some(live) = rooms.get_mut(name) else { return false };
         let Some(member) = live.members.remove(identity) else { return false };
         let _ = member.inbox.send(leave(DisconnectReason::ParticipantRemoved));
-        live.one_has_left();
+        live.one_has_left(&member.info);
         true
     }
 
@@ -277,6 +287,7 @@ impl Embedded {
             let _ = before.inbox.send(leave(DisconnectReason::DuplicateIdentity));
         }
         let others = live.members.values().map(|member| member.info.clone()).collect();
+        live.tell(&info);
         live.members.insert(claims.sub.clone(), Member { info: info.clone(), inbox });
         // Like LiveKit, which counts every five seconds, without the one who joins.
         let room = live.room.clone();
@@ -427,7 +438,7 @@ fn participant(claims: &Claims) -> ParticipantInfo {
     ParticipantInfo {
         sid: format!("PA_{}", random_text(12)),
         identity: claims.sub.clone(),
-        state: livekit_protocol::participant_info::State::Joined.into(),
+        state: State::Joined.into(),
         metadata: claims.metadata.clone(),
         name: claims.name.clone(),
         joined_at: now.now_s(),
