@@ -1,8 +1,9 @@
-//! One restart of a room at a time on one machine: a locked file for each room, which also remembers the room's SID.
+//! One restart of a room at a time on one machine: a locked file for each room, which also remembers the room's SID, and
+//! that a check has left it empty.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nostr::hashes::Hash as _;
@@ -24,6 +25,35 @@ pub enum LockError {
     File { path: String, source: io::Error },
 }
 
+/// A check from this machine has left a nest in which nobody was. Milliseconds since the Unix epoch, by the clock here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    pub left_ms: i64,
+    /// When the nest closes because of that, unless somebody joins.
+    pub closes_ms: i64,
+}
+
+impl Departure {
+    /// What is remembered of the room whose URL is `room`; whoever holds its lock is not waited for.
+    pub fn last(folder: &Path, room: &str) -> Option<Self> {
+        let note = read(&mut File::open(path(folder, room)).ok()?)?;
+        let mut numbers = note.lines().nth(1)?.split(' ').map(str::parse);
+        Some(Self { left_ms: numbers.next()?.ok()?, closes_ms: numbers.next()?.ok()? })
+    }
+}
+
+fn path(folder: &Path, room: &str) -> PathBuf {
+    let name = sha256::Hash::hash(room.as_bytes()).to_string();
+    folder.join(format!("{}.lock", &name[..32]))
+}
+
+/// The note in a lock file: a SID, and on the next line the departure, if there was one after that.
+fn read(file: &mut impl io::Read) -> Option<String> {
+    let mut note = String::new();
+    file.take(MAX_NOTE).read_to_string(&mut note).ok()?;
+    note.starts_with("RM_").then_some(note)
+}
+
 /// Held until it is dropped, or the process ends.
 #[derive(Debug)]
 pub struct RoomLock {
@@ -36,8 +66,7 @@ impl RoomLock {
     /// # Errors
     /// [`LockError::Busy`] when the wait is over, [`LockError::File`] when the folder cannot be written.
     pub async fn acquire(folder: &Path, room: &str, wait: Duration) -> Result<Self, LockError> {
-        let name = sha256::Hash::hash(room.as_bytes()).to_string();
-        let path = folder.join(format!("{}.lock", &name[..32]));
+        let path = path(folder, room);
         let failed = |source| LockError::File { path: path.display().to_string(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let file =
@@ -55,19 +84,18 @@ impl RoomLock {
 
     /// The SID that the last check of this room on this machine saw.
     pub fn last_sid(&self) -> Option<String> {
-        let mut note = String::new();
         (&self.file).rewind().ok()?;
-        (&self.file).take(MAX_NOTE).read_to_string(&mut note).ok()?;
-        note.starts_with("RM_").then(|| note.trim_end().to_owned())
+        read(&mut &self.file)?.lines().next().map(str::to_owned)
     }
 
-    /// Remembers the SID for the next restart.
+    /// Remembers the SID for the next restart, and whether a check has left that room empty.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn remember_sid(&self, sid: &str) -> io::Result<()> {
+    pub fn remember(&self, sid: &str, left: Option<Departure>) -> io::Result<()> {
         (&self.file).rewind()?;
         self.file.set_len(0)?;
-        writeln!(&self.file, "{sid}")
+        let left = left.map(|Departure { left_ms, closes_ms }| format!("{left_ms} {closes_ms}\n"));
+        write!(&self.file, "{sid}\n{}", left.unwrap_or_default())
     }
 }

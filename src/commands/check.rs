@@ -16,6 +16,7 @@ use crate::livekit::endpoint::{self, Candidate, Hints};
 use crate::livekit::room_service::RoomService;
 use crate::livekit::token as jwt;
 use crate::livekit::{self, CheckReport, Offset, Preconnect, Transport, Verdict};
+use crate::lock::Departure;
 use crate::relay;
 use crate::reporter::{Question, Reporter, Stage, Warning};
 use crate::room::{RoomId, RoomRef};
@@ -300,6 +301,9 @@ async fn nest(
         ..options.on(room.id.as_str(), &candidates, left())
     };
     let report = carry_out(&check, preconnect.as_ref(), client, job.reporter).await;
+    if let (Some(left), Some(seen)) = (departure(&report), &report.room) {
+        job.remember_departure(&api, &room.id, &seen.sid, left).await;
+    }
     if let Some(why) = unheard.filter(|_| report.endpoint.is_none()) {
         job.reporter.warning(&Warning::Relays { why });
     }
@@ -321,6 +325,11 @@ async fn of_nest(job: &Job<'_>, room: &RoomRef, report: Report, host: Option<Pub
 async fn livekit_of(job: &Job<'_>, api: &ApiUrl, limit: Duration) -> Vec<String> {
     let health = job.probe(api).within(limit).health().await.result.ok();
     health.and_then(|health| health.livekit).into_iter().collect()
+}
+
+/// That the check has left the nest empty, just now.
+pub(super) fn departure(report: &CheckReport) -> Option<Departure> {
+    report.closes_at_ms.map(|closes_ms| Departure { left_ms: Clock::default().now_ms(), closes_ms })
 }
 
 /// Where an event says that the media server is.

@@ -181,6 +181,25 @@ impl<'a> Job<'a> {
         SignedClient::new(&self.client, api, key, self.settings.retry, reporter)
     }
 
+    fn rooms_dir(&self) -> Option<PathBuf> {
+        Some(self.settings.state_dir.as_ref()?.join("rooms"))
+    }
+
+    /// Remembers that a check has left a nest empty. A restart that is at work changes that anyway.
+    async fn remember_departure(&self, api: &ApiUrl, id: &RoomId, sid: &str, left: lock::Departure) {
+        let Some(folder) = self.rooms_dir() else { return };
+        if let Ok(lock) = RoomLock::acquire(&folder, api.restart(id).as_str(), Duration::ZERO).await
+            && let Err(error) = lock.remember(sid, Some(left))
+        {
+            self.reporter.detail(1, &format!("cannot remember the check: {error}"));
+        }
+    }
+
+    /// That a check from this machine has left the nest empty, where it has.
+    fn last_departure(&self, api: &ApiUrl, id: &RoomId) -> Option<lock::Departure> {
+        lock::Departure::last(&self.rooms_dir()?, api.restart(id).as_str())
+    }
+
     /// One restart of a room at a time on one machine; a folder that cannot be written is no reason to leave a nest dead.
     ///
     /// # Errors
@@ -192,7 +211,7 @@ impl<'a> Job<'a> {
         wait: Duration,
         reporter: &RoomReporter<'_>,
     ) -> Result<Option<RoomLock>, Error> {
-        let Some(folder) = self.settings.state_dir.as_ref().map(|folder| folder.join("rooms")) else { return Ok(None) };
+        let Some(folder) = self.rooms_dir() else { return Ok(None) };
         let name = api.restart(id);
         let acquire = |wait| RoomLock::acquire(&folder, name.as_str(), wait);
         let mut locked = acquire(Duration::ZERO).await;

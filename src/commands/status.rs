@@ -13,6 +13,7 @@ use super::{Error, Job, Stop};
 use crate::api::{self, ApiUrl, NestProbe};
 use crate::clock::{Clock, rfc3339};
 use crate::livekit::Offset;
+use crate::lock::Departure;
 use crate::relay;
 use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
@@ -45,6 +46,8 @@ pub struct Standing {
     pub since_at: Option<String>,
     /// When it closes at the latest if nobody joins, by upstream's settings: RFC 3339, by the API's clock.
     pub closes_at: Option<String>,
+    /// When a check from this machine has left it, which is why it closes so soon: RFC 3339 by the clock here.
+    pub left_at: Option<String>,
     /// How many people say on Nostr that they are there; only while the nest is followed.
     pub present: Option<u64>,
     /// When this was seen, RFC 3339 by the clock here; only while the nest is followed.
@@ -124,7 +127,7 @@ pub async fn follow(
             (Ok(_), None) => return,
             (Err(error), _) => Err(error),
         };
-        let standing = Standing { present: nest.present(), ..standing(&nest.room, &nest.event, seen) };
+        let standing = Standing { present: nest.present(), ..standing(&looking, &nest.room, &nest.event, seen) };
         if told.is_news(&nest.room.id, &standing) {
             let observed_at = rfc3339(Clock::default().now_ms());
             tell(&nest.room, Ok(Standing { observed_at, ..standing }));
@@ -161,7 +164,7 @@ pub async fn follow(
 /// Looks at one nest.
 pub(crate) async fn of_one(job: &Job<'_>, room: &RoomRef) -> Result<Standing, Error> {
     let found = look(job, room).await?;
-    Ok(standing(room, &found.event, found.api.as_ref().map(|(api, probe)| (api, probe))))
+    Ok(standing(job, room, &found.event, found.api.as_ref().map(|(api, probe)| (api, probe))))
 }
 
 async fn look(job: &Job<'_>, room: &RoomRef) -> Result<EventAndApi<NestProbe>, Error> {
@@ -179,6 +182,7 @@ async fn look(job: &Job<'_>, room: &RoomRef) -> Result<EventAndApi<NestProbe>, E
 }
 
 fn standing(
+    job: &Job<'_>,
     room: &RoomRef,
     event: &Result<Option<relay::FetchedEvent>, Error>,
     api: Result<(&ApiUrl, &NestProbe), &Error>,
@@ -200,6 +204,7 @@ fn standing(
         participants: None,
         since_at: None,
         closes_at: None,
+        left_at: None,
         present: None,
         observed_at: None,
         troubles,
@@ -208,7 +213,13 @@ fn standing(
         unheard: event_error.is_some_and(Error::is_silence),
     };
     match api {
-        Ok((api, probe)) => with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host),
+        Ok((api, probe)) => {
+            let standing = with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host);
+            match job.last_departure(api, &room.id) {
+                Some(left) => after_departure(standing, probe, left),
+                None => standing,
+            }
+        }
         Err(error) => {
             let planned = blank.event.as_ref().is_some_and(|event| event.planned);
             let over_quic = matches!(error, Error::MediaOverQuic { .. });
@@ -260,6 +271,19 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
         }
     }
     standing
+}
+
+/// A check that has left a nest empty has shortened its life, unless the nest was restarted since.
+fn after_departure(standing: Standing, probe: &NestProbe, left: Departure) -> Standing {
+    let restarted_at = probe.info.as_ref().ok().and_then(|info| info.restarted_at);
+    let restarted_here = restarted_at.map(|at| Offset::same_or(probe.clock).here(at, 1).from_ms);
+    let counts = standing.participants == Some(0)
+        && Clock::default().now_ms() < left.closes_ms
+        && restarted_here.is_none_or(|at| at < left.left_ms);
+    if !counts {
+        return standing;
+    }
+    Standing { closes_at: rfc3339(left.closes_ms), left_at: rfc3339(left.left_ms), ..standing }
 }
 
 fn described(room: &relay::FetchedEvent) -> Event {

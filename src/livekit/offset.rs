@@ -25,6 +25,13 @@ impl Span {
 }
 
 impl Offset {
+    /// A server's clock. Where it agrees with the clock here, both are taken to be right: the second of a `Date` is too
+    /// coarse to tell what happened just before a request from what the request did.
+    pub fn same_or(clock: Option<Self>) -> Self {
+        const SAME: Offset = Offset { min_ms: 0, max_ms: 0 };
+        clock.filter(|offset| offset.and(SAME).is_none()).unwrap_or(SAME)
+    }
+
     /// From a server's time that was read between two moments here. `resolution_ms` is how much its clock leaves out:
     /// 1000 for an HTTP `Date`, 1 for a time in milliseconds.
     pub fn from_reading(server_ms: i64, resolution_ms: i64, sent_ms: i64, received_ms: i64) -> Self {

@@ -213,3 +213,37 @@ async fn what_is_planned_is_not_dead() {
     let quic = Nest::alone().args(["status", &naddr, "--json"]).run().expect(10).document();
     assert_eq!(quic["state"], "planned", "{quic:#}");
 }
+
+#[test]
+fn a_check_from_here_that_has_shortened_a_life_is_told() {
+    let mock = mock(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let call =
+        |args: &[&str]| Nest::new(&mock).env("XDG_STATE_HOME", home.path()).args(args).args(["--json"]).run().expect(0);
+    let status = || call(&["status", "demo"]).document();
+    call(&["restart", "demo"]);
+    let whole = status()["closesAt"].clone();
+    let checked = call(&["check", "demo", "--join"]).document();
+    let shortened = status();
+    assert_eq!(shortened["closesAt"], checked["room"]["closesAt"]);
+    assert!(shortened["leftAt"].is_string() && shortened["closesAt"] != whole, "{shortened}");
+    let text = Nest::new(&mock).env("XDG_STATE_HOME", home.path()).args(["status", "demo"]).run().expect(0).stdout;
+    assert!(text.contains(" while empty: a check from here left it at "), "{text}");
+
+    // A restart through us makes a new room, one by somebody else too.
+    call(&["restart", "demo"]);
+    assert!(status().get("leftAt").is_none());
+    call(&["check", "demo", "--join"]);
+    assert!(status()["leftAt"].is_string());
+    restart(&mock);
+    assert!(status().get("leftAt").is_none());
+    // What a restart's own check has left is gone, since the nest was renewed.
+    call(&["restart", "demo", "--check"]);
+    assert!(status().get("leftAt").is_none());
+    call(&["check", "demo", "--join"]);
+    let token = Nest::new(&mock).args(["token", "demo", "--output", "token"]).run().expect(0).stdout;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let inside = runtime.block_on(Signal::join(mock.livekit(), token.trim())).unwrap();
+    assert!(status().get("closesAt").is_none(), "somebody is inside");
+    drop(inside);
+}

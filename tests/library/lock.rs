@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nostr_nests::lock::{LockError, RoomLock};
+use nostr_nests::lock::{Departure, LockError, RoomLock};
 
 #[tokio::test]
 async fn the_second_waits_for_the_first() {
@@ -11,8 +11,13 @@ async fn the_second_waits_for_the_first() {
     let first = take(Duration::ZERO).await.unwrap();
     assert!(matches!(take(Duration::ZERO).await, Err(LockError::Busy)));
     assert_eq!(first.last_sid(), None);
-    first.remember_sid("RM_long-long-long").unwrap();
-    first.remember_sid("RM_a").unwrap();
+    let left = Some(Departure { left_ms: 1_700_000_000_000, closes_ms: 1_700_000_060_000 });
+    first.remember("RM_long-long-long", left).unwrap();
+    assert_eq!(first.last_sid().as_deref(), Some("RM_long-long-long"));
+    let last = || Departure::last(folder.path(), "https://h/r");
+    assert_eq!(last(), left, "without the lock");
+    first.remember("RM_a", None).unwrap();
+    assert_eq!(last(), None);
     let (second, ()) = tokio::join!(take(Duration::from_secs(5)), async { drop(first) });
     assert_eq!(second.unwrap().last_sid().as_deref(), Some("RM_a"));
     RoomLock::acquire(folder.path(), "https://h/other", Duration::ZERO).await.unwrap();

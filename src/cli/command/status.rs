@@ -154,7 +154,10 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     parts.extend(standing.participants.map(people));
     parts.extend(standing.present.map(|present| format!("{present} present on Nostr")));
     let closes = standing.closes_at.as_deref().and_then(local_time);
-    parts.extend(closes.map(|time| format!("closes at {time} at the latest while empty")));
+    parts.extend(closes.map(|time| match standing.left_at.as_deref().and_then(local_time) {
+        Some(left) => format!("closes at {time} while empty: a check from here left it at {left}"),
+        None => format!("closes at {time} at the latest while empty"),
+    }));
     let time = standing.observed_at.as_deref().and_then(local_time).map(|time| paint.dim(&time) + " ");
     let mut lines = vec![format!("{}{} {}", time.unwrap_or_default(), paint.mark(mark), parts.join(" · "))];
     let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));

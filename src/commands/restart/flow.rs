@@ -27,8 +27,8 @@ use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, Stop, check, token};
 use crate::key::HostKey;
 use crate::livekit::check::Keeping;
 use crate::livekit::endpoint::{self, Hints};
-use crate::livekit::{Offset, Verdict, token as jwt, validate};
-use crate::lock::RoomLock;
+use crate::livekit::{CheckReport, Offset, Verdict, token as jwt, validate};
+use crate::lock::{Departure, RoomLock};
 use crate::relay;
 use crate::reporter::{NonInteractive, Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
@@ -67,9 +67,9 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// Remembers the SID of the nest's room for the next restart.
-    pub(super) fn remember(&self, sid: &str, reporter: &RoomReporter<'_>) {
-        if let Some(Err(error)) = self.lock.as_ref().map(|lock| lock.remember_sid(sid)) {
+    /// Remembers the SID of the nest's room for the next restart, and for `status` whether a check has left it empty.
+    pub(super) fn remember(&self, sid: &str, left: Option<Departure>, reporter: &RoomReporter<'_>) {
+        if let Some(Err(error)) = self.lock.as_ref().map(|lock| lock.remember(sid, left)) {
             reporter.detail(1, &format!("cannot remember the SID: {error}"));
         }
     }
@@ -267,14 +267,20 @@ impl RoomRestart<'_> {
         let well = if let Some(options) = self.request.check {
             let report =
                 check::restarted_session(self.job, options, &ready.target, &restarted, (restart, self.keeping)).await;
-            if let Some(room) = &report.room {
-                ready.remember(&room.sid, self.reporter);
-            }
+            let remember = |report: &CheckReport| {
+                if let Some(room) = &report.room {
+                    ready.remember(&room.sid, check::departure(report), self.reporter);
+                }
+            };
+            remember(&report);
             restarted.closes_at = report.room.as_ref().and_then(|room| room.closes_at.clone());
             restarted.proof = Some(RestartProof::of_check(&report));
             let joinable = report.verdict == Verdict::Joinable;
             restarted.check = Some(report);
             restarted = self.renewed(client, ready, restarted).await?;
+            if let (None, Some(report)) = (&restarted.renewed_as, &restarted.check) {
+                remember(report);
+            }
             joinable
         } else {
             !matches!(restarted.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom))
@@ -408,7 +414,7 @@ async fn restart_was_seen(probe: &Probe<'_>, id: &RoomId, was_running: Option<bo
             tokio::time::sleep(pause).await;
             let (guest, info) = join(probe.guest(id), probe.info(id)).await;
             let restarted_at = info.result.ok().and_then(|info| info.restarted_at);
-            let says_so = restarted_at.is_some_and(|at| same_or(info.clock).here(at, 1).from_ms >= sent_ms);
+            let says_so = restarted_at.is_some_and(|at| Offset::same_or(info.clock).here(at, 1).from_ms >= sent_ms);
             if guest.result.is_ok() && (was_running == Some(false) || says_so) {
                 return true;
             }
@@ -416,13 +422,6 @@ async fn restart_was_seen(probe: &Probe<'_>, id: &RoomId, was_running: Option<bo
         false
     };
     tokio::time::timeout(limit, looking).await.unwrap_or(false)
-}
-
-/// The clock of the API. Where it agrees with the clock here, both are taken to be right: the second of a `Date` is too
-/// coarse to tell what happened just before a request from what the request did.
-fn same_or(clock: Option<Offset>) -> Offset {
-    const SAME: Offset = Offset { min_ms: 0, max_ms: 0 };
-    clock.filter(|offset| offset.and(SAME).is_none()).unwrap_or(SAME)
 }
 
 /// What can be seen of a server that failed.

@@ -95,7 +95,7 @@ impl RoomRestart<'_> {
     ) -> Restarted {
         // An API that knows both rooms has looked itself: nothing need be asked.
         if let Some(told) = restarted.told.as_ref().filter(|told| told.sid_before.as_ref() != Some(&told.sid)) {
-            ready.remember(&told.sid, self.reporter);
+            ready.remember(&told.sid, None, self.reporter);
             let room = RoomAfter { sid: told.sid.clone(), created_ms: told.created_at_ms, closes_after_s: None };
             (restarted.room, restarted.proof) = (Some(room), Some(RestartProof::Fresh));
             return restarted;
@@ -133,7 +133,7 @@ impl RoomRestart<'_> {
         if proof == RestartProof::Unproven {
             self.doubt("the clocks are not exact enough to tell whether its room is new".into());
         } else {
-            ready.remember(&room.sid, self.reporter);
+            ready.remember(&room.sid, None, self.reporter);
         }
         if proof == RestartProof::Fresh && room.num_participants == 0 {
             restarted.closes_at = rfc3339(created_ms(room) + i64::from(room.empty_timeout) * 1000);
