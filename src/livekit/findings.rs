@@ -370,7 +370,11 @@ fn media(seen: &Findings<'_>) -> Judged {
 fn publish(seen: &Findings<'_>) -> Judged {
     let Some((result, elapsed)) = &seen.speech else {
         let asked = Finding::Speech(Err(Silence::NoConnection));
-        return (Status::NotChecked, if seen.check.publish { asked } else { Finding::SpeechNotAsked }, None);
+        return (
+            Status::NotChecked,
+            if seen.check.publish { asked } else { not_asked(seen, Finding::SpeechNotAsked) },
+            None,
+        );
     };
     let status = match result {
         Ok(spoken) if spoken.lost > spoken.heard / 10 => Status::Warned,
@@ -382,8 +386,13 @@ fn publish(seen: &Findings<'_>) -> Judged {
     (status, Finding::Speech(result.clone()), elapsed)
 }
 
+/// What could be asked for; not of a nest that was not joined because that would shorten its life.
+fn not_asked(seen: &Findings<'_>, finding: Finding) -> Finding {
+    if seen.looked_from_outside() { Finding::NotEntered } else { finding }
+}
+
 fn hold(seen: &Findings<'_>) -> Judged {
-    let Some(held) = seen.hold() else { return (Status::NotChecked, Finding::HoldNotAsked, None) };
+    let Some(held) = seen.hold() else { return (Status::NotChecked, not_asked(seen, Finding::HoldNotAsked), None) };
     let cut = held == LONGEST_HOLD && seen.check.hold.is_none_or(|asked| asked > held);
     let closed = match (&seen.held, seen.kept) {
         (None, _) => return (Status::NotChecked, Finding::NotEntered, None),

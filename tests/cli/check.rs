@@ -100,7 +100,13 @@ fn an_empty_nest_is_not_joined_unless_that_is_asked_for() {
     assert!(document.get("room").is_none(), "{document}");
     let statuses: Vec<_> = document["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
     assert_eq!(statuses[..3], ["passed", "passed", "notChecked"], "{document}");
-    assert!(check(&[]).expect(0).stdout.ends_with("✓ demo · reachable; nobody is inside, and nobody has joined\n"));
+    let text = check(&[]).expect(0).stdout;
+    assert!(text.ends_with("✓ demo · reachable; nobody is inside, and nobody has joined\n"), "{text}");
+    // What holds it open may be recommended, and nothing that shortens its life.
+    assert!(text.contains("hint: --keep joins it, and stays until somebody comes\n"), "{text}");
+    for harmful in ["--join", "--hold", "--publish", "--as-host", "--transport"] {
+        assert!(!text.contains(harmful), "{harmful}: {text}");
+    }
     let joins = || mock.requests("/rtc");
     assert_eq!(joins(), 0);
     std::thread::sleep(Duration::from_millis(2500));

@@ -14,7 +14,7 @@ Examples:
   nest doctor ROOM --json | jq -r '.steps[] | select(.status == \"failed\") | .name'
 ",
     after_help = "\
-Nothing is changed. An empty nest is not joined, since that would shorten its life; nest check does it.
+Nothing is changed. An empty nest is not joined, since that would shorten its life.
 
 Exit codes:
     0                nothing is wrong

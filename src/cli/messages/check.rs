@@ -69,7 +69,7 @@ fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {
         Finding::NotEntered => note("the room was not entered"),
         Finding::StayedOutside => {
             note("nobody is inside, and whoever joins and leaves shortens the life of an empty nest: not joined")
-                .hint("--join joins all the same")
+                .hint("--keep joins it, and stays until somebody comes")
         }
         Finding::Freshness { room, verdict, age_ms, sid_before, closes_after_s } => {
             freshness((room, sid), verdict, *age_ms, sid_before.as_deref(), *closes_after_s)
