@@ -237,4 +237,7 @@ async fn a_check_by_the_program_costs_an_empty_nest_nothing() {
         assert!(checked["room"].get("closesAt").is_none(), "nothing has shortened its life: {checked}");
         assert_eq!(checked["media"]["protocol"], "udp");
     }
+    // Who holds the door open has to count, and so its leaving does: the nest is renewed.
+    let kept = nest(&["check", "--keep=300ms"]);
+    assert!(kept["renewedAs"].is_string() && kept["renewedAs"] != kept["room"]["sid"], "{kept}");
 }
