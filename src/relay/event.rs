@@ -6,7 +6,7 @@ use nostr::{Event, PublicKey, RelayUrl, Tag};
 use url::Url;
 
 use super::each_once;
-use crate::api::address::ApiUrl;
+use crate::api::address::{API_PATH, ApiUrl};
 use crate::room::{ROOM_KIND, RoomId, RoomRef};
 
 /// What marks the pointer from a closed nest to the one that took its place; stands behind the relay of an `a` tag.
@@ -38,8 +38,9 @@ pub struct RoomEvent {
 /// Where a nest on Media over QUIC runs. There is no room to restart there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaOverQuic<'a> {
-    /// The relay: the first `https` value of `streaming`.
+    /// The relay: the first `https` value of `streaming`; without a `streaming`, that of `endpoint`.
     pub relay: Option<&'a str>,
+    /// The base URL of the auth service: `auth`, or else `service`.
     pub auth: Option<&'a str>,
 }
 
@@ -236,7 +237,11 @@ impl RoomEvent {
     /// The web page on which people join: what `service` is where `endpoint` names the API.
     pub fn page(&self) -> Option<Url> {
         self.endpoint()?;
-        Url::parse(self.value("service")?).ok().filter(|url| matches!(url.scheme(), "https" | "http"))
+        let page = self.value("service")?;
+        if self.media_over_quic().is_some_and(|media| media.auth == Some(page)) {
+            return None;
+        }
+        Url::parse(page).ok().filter(|url| matches!(url.scheme(), "https" | "http"))
     }
 
     /// In an older use of the word it is a media server, which is none of http.
@@ -276,6 +281,9 @@ impl RoomEvent {
 
     /// The relay and its auth service, for a nest that runs on Media over QUIC: it has an `auth`, or its `streaming` is
     /// `https`. An `https` one beside a WebSocket, or a playlist of segments, is how a nest on LiveKit is heard over HTTP.
+    ///
+    /// For what is missing then, the names of EGG-01's drafts are read: `endpoint` and `service`, if they do not name a
+    /// Nests API. Alone these two make no nest on Media over QUIC: NIP-53 has them for an API and a page.
     pub fn media_over_quic(&self) -> Option<MediaOverQuic<'_>> {
         let streaming = self.streaming();
         let livekit =
@@ -284,8 +292,15 @@ impl RoomEvent {
         if auth.is_none() && streaming.iter().any(livekit) {
             return None;
         }
-        let relay = streaming.into_iter().find(|url| begins(url, "https://") && !url.contains(".m3u8"));
-        (relay.is_some() || auth.is_some()).then_some(MediaOverQuic { relay, auth })
+        let relay = streaming.iter().copied().find(|url| begins(url, "https://") && !url.contains(".m3u8"));
+        relay.or(auth)?;
+        let draft = |name| {
+            self.values(name).find(|url| begins(url, "https://") && !url.trim_end_matches('/').ends_with(API_PATH))
+        };
+        Some(MediaOverQuic {
+            relay: relay.or_else(|| draft("endpoint").filter(|_| streaming.is_empty())),
+            auth: auth.or_else(|| draft("service")),
+        })
     }
 
     /// The nest that took the place of this one.

@@ -14,7 +14,7 @@ use url::Url;
 
 pub use event::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
 pub use gather::{Asked, FetchedEvent};
-pub use rewrite::Rewrite;
+pub use rewrite::{Rewrite, other_spelling};
 
 use crate::net::relay::follow::Follower;
 use crate::net::relay::session::RelaySession;

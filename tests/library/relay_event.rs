@@ -4,13 +4,15 @@ use nostr::nips::nip19::{FromBech32, Nip19Coordinate};
 use nostr::{Event, EventId, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp, UnsignedEvent};
 use nostr_nests::api::address::ApiUrl;
 use nostr_nests::clock::Clock;
-use nostr_nests::relay::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
+use nostr_nests::relay::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status, other_spelling};
 use nostr_nests::room::{RoomId, RoomRef};
 use proptest::prelude::*;
 
 use crate::support::relays::{NOW, room, signed, tags};
 
 const API: &str = "https://api.example/api/v1/nests";
+
+type Tags<'a> = &'a [&'a [&'a str]];
 
 fn event(more: &[&[&str]]) -> RoomEvent {
     RoomEvent::new(room(&Keys::generate(), "weekly", 5, more)).unwrap()
@@ -106,6 +108,13 @@ fn media_over_quic_is_recognised() {
         (vec![["service", API], ["streaming", relay], ["auth", auth]], here(Some(relay), Some(auth))),
         (vec![["service", API], ["streaming", relay]], here(Some(relay), None)),
         (vec![["endpoint", API], ["streaming", "wss+livekit://a.example"], ["auth", auth]], here(None, Some(auth))),
+        // The names of EGG-01's drafts.
+        (vec![["endpoint", relay], ["auth", auth]], here(Some(relay), Some(auth))),
+        (vec![["service", auth], ["streaming", relay]], here(Some(relay), Some(auth))),
+        (vec![["endpoint", auth], ["service", API], ["streaming", relay]], here(Some(relay), None)),
+        (vec![["endpoint", relay], ["streaming", "http://moq.example"], ["auth", auth]], here(None, Some(auth))),
+        (vec![["endpoint", "http://moq.example"], ["service", relay], ["auth", auth]], here(None, Some(auth))),
+        (vec![["room", "W"], ["status", "open"], ["endpoint", relay], ["service", auth]], None),
         (vec![["service", API], ["streaming", "https://cdn.example/live.m3u8"]], None),
         (vec![["streaming", relay], ["streaming", "WSS+livekit://a.example"]], None),
         (vec![["streaming", "https://cdn.example/live.m3u8"]], None),
@@ -129,6 +138,13 @@ fn the_endpoint_is_the_api_and_the_service_a_page() {
     // An older use of the word: a media server, in an event whose service is the API.
     let old = self::event(&[&["service", API], &["endpoint", "wss://live.example"]]);
     assert_eq!((api(&old).as_deref(), old.page()), (Some(API), None));
+    let quic = |list: &[&[&str]]| self::event(list).page().map(String::from);
+    assert_eq!(
+        quic(&[&["endpoint", API], &["streaming", "https://moq.example"], &["service", "https://auth.example"]]),
+        None
+    );
+    let both: [&[&str]; 3] = [&["endpoint", API], &["auth", "https://auth.example"], &["service", page]];
+    assert_eq!(quic(&both).as_deref(), Some(page));
     let broken = self::event(&[&["service", API], &["endpoint", "https://"]]);
     assert_eq!(api(&broken), None, "the page is not taken for the API");
 }
@@ -314,12 +330,133 @@ fn an_heir_takes_over_and_the_old_one_points_to_it() {
     assert_eq!(again.successor(), Some(third.coordinate()));
 }
 
-const NAMES: [&str; 16] = [
+/// What `set_live` and `set_moq` make of these tags. `{now}` and `{later}` stand for times.
+fn made_live(list: &[&[&str]], moq: bool) -> Vec<Vec<String>> {
+    let clock = Clock::default();
+    let now = clock.now_s();
+    let times = [("{now}", now.to_string()), ("{later}", (now + 3600).to_string())];
+    let list: Vec<Vec<String>> = list
+        .iter()
+        .map(|tag| tag.iter().map(|text| times.iter().fold((*text).to_owned(), |t, (k, v)| t.replace(k, v))).collect())
+        .collect();
+    let list: Vec<Vec<&str>> = list.iter().map(|tag| tag.iter().map(String::as_str).collect()).collect();
+    let old = event(&list.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let live = old.rewrite(clock).set_live();
+    let next = if moq { live.set_moq("https://moq.example/", "https://auth.example") } else { live }.build();
+    assert!(next.created_at > old.event().created_at);
+    let offset = |text: &str| text.parse().map_or(-1, |at: i64| at - now);
+    let shorten = |text: &str| match offset(text) {
+        0..60 => "{now}".to_owned(),
+        3600..3660 => "{later}".to_owned(),
+        _ => text.to_owned(),
+    };
+    texts(&next)[1..].iter().map(|tag| tag.iter().map(|text| shorten(text)).collect()).collect()
+}
+
+#[test]
+fn a_nest_on_media_over_quic_is_live_in_the_words_that_clients_read() {
+    let cases: [(Tags, Tags); 9] = [
+        (&[&["status", "live", "x"], &["starts", "1000"]], &[&["status", "live", "x"], &["starts", "1000"]]),
+        (&[&["status", "Live"], &["starts", "{now}"]], &[&["status", "live"], &["starts", "{now}"]]),
+        (
+            &[&["status", "planned"], &["starts", "{later}"], &["ends", "{later}"]],
+            &[&["status", "live"], &["starts", "{now}"], &["ends", "{later}"]],
+        ),
+        (
+            &[&["ends", "1000"], &["x", "y"], &["status", "closed"], &["status", "live"], &["starts", "soon"]],
+            &[&["x", "y"], &["status", "live"], &["starts", "{now}"]],
+        ),
+        (
+            &[&["room", "Weekly", "more"], &["summary", " "], &["p", "k", "", "host", "proof"]],
+            &[
+                &["title", "Weekly"],
+                &["summary", " "],
+                &["p", "k", "", "host", "proof"],
+                &["starts", "{now}"],
+                &["status", "live"],
+            ],
+        ),
+        (
+            &[&["title", "A", "b"], &["room", "A"], &["room", "B"], &["starts", "1"], &["status", "live"]],
+            &[&["title", "A", "b"], &["room", "B"], &["starts", "1"], &["status", "live"]],
+        ),
+        (
+            &[
+                &["relays", "wss://a", "nonsense"],
+                &["t", "x"],
+                &["relays"],
+                &["relays", "wss://b", "wss://a"],
+                &["starts", "1"],
+                &["status", "live"],
+            ],
+            &[&["relays", "wss://a", "nonsense", "wss://b"], &["t", "x"], &["starts", "1"], &["status", "live"]],
+        ),
+        (
+            &[&["relays", "wss://a", "wss://a"], &["starts", "1"], &["status", "live"]],
+            &[&["relays", "wss://a", "wss://a"], &["starts", "1"], &["status", "live"]],
+        ),
+        (&[], &[&["starts", "{now}"], &["status", "live"]]),
+    ];
+    for (old, new) in cases {
+        assert_eq!(made_live(old, false), new, "{old:?}");
+    }
+    // From LiveKit to Media over QUIC, and from the names of EGG-01's drafts.
+    let livekit: [&[&str]; 6] = [
+        &["room", "Weekly"],
+        &["service", API],
+        &["streaming", "wss+livekit://a.example"],
+        &["x", ""],
+        &["streaming", "wss+livekit://b.example"],
+        &["status", "private"],
+    ];
+    let (relay, auth) = (&["streaming", "https://moq.example/"][..], &["auth", "https://auth.example"][..]);
+    let (starts, status) = (&["starts", "{now}"][..], &["status", "live"][..]);
+    assert_eq!(made_live(&livekit, true), [&["title", "Weekly"], auth, relay, &["x", ""], status, starts]);
+    let draft: [&[&str]; 4] =
+        [&["status", "open"], &["endpoint", "https://a"], &["auth", "https://b"], &["service", "https://c"]];
+    assert_eq!(made_live(&draft, true), [status, relay, auth, starts]);
+    assert_eq!(made_live(&[], true), [starts, status, relay, auth]);
+}
+
+#[test]
+fn a_nest_on_media_over_quic_ends_in_the_word_that_clients_read() {
+    let status = |event: UnsignedEvent| texts(&event).iter().find(|tag| tag[0] == "status").unwrap()[1].to_owned();
+    let quic = event(&[&["room", "W"], &["status", "open"], &["streaming", "https://moq.example"]]);
+    assert_eq!(status(quic.rewrite(Clock::default()).set_over().build()), "ended");
+    let moved = event(&[&["room", "W"], &["status", "open"]]).rewrite(Clock::default());
+    assert_eq!(status(moved.set_moq("https://moq.example", "https://auth.example").set_over().build()), "ended");
+}
+
+#[test]
+fn another_spelling_is_the_same_relay() {
+    for (one, other) in [
+        ("https://moq.example:4443", "https://moq.example:4443/"),
+        ("https://moq.example", "https://moq.example/"),
+        ("https://moq.example/a", "https://moq.example/a/"),
+    ] {
+        assert_eq!(other_spelling(one).as_deref(), Some(other));
+        assert_eq!(other_spelling(other).as_deref(), Some(one));
+    }
+    for none in [
+        "https://",
+        "http://moq.example",
+        "wss://moq.example",
+        "moq.example",
+        "https://m.example?a=/",
+        "https://m.example/#a",
+        "",
+    ] {
+        assert_eq!(other_spelling(none), None, "{none}");
+    }
+}
+
+const NAMES: [&str; 17] = [
     "d",
     "room",
     "title",
     "status",
     "service",
+    "endpoint",
     "streaming",
     "relays",
     "p",
@@ -386,5 +523,15 @@ proptest! {
         let last = event.superseded_by(&event.coordinate(), None, Clock::default()).build();
         prop_assert_eq!(kept(texts(&last)), kept(texts(&same)));
         prop_assert!(last.tags.iter().any(|tag| Status::parse(tag.content().unwrap_or_default()).is_over()));
+
+        let live = event.rewrite(Clock::default()).set_live().set_moq("https://moq.example", "https://auth.example").build();
+        let changed = ["title", "room", "relays", "auth"];
+        let others = |tags| kept(tags).into_iter().filter(|tag| !changed.contains(&tag[0].as_str())).collect::<Vec<_>>();
+        prop_assert_eq!(others(texts(&live)), others(texts(&same)));
+        let live = unsigned_room(&live.tags.iter().map(|tag| tag.as_slice().to_vec()).collect::<Vec<_>>(), at);
+        prop_assert_eq!((live.status(), live.title()), (Status::Live, event.title()));
+        prop_assert_eq!(live.relays(), event.relays());
+        let media = MediaOverQuic { relay: Some("https://moq.example"), auth: Some("https://auth.example") };
+        prop_assert_eq!(live.media_over_quic(), Some(media));
     }
 }
