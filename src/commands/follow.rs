@@ -22,7 +22,7 @@ use crate::api::{ApiError, ApiUrl, NestProbe, RoomId};
 use crate::clock::Clock;
 use crate::net::relay::follow::{Follower, Heard};
 use crate::relay::gather::may_lead_to;
-use crate::relay::presence::{self, PRESENCE_KIND, PRESENT_FOR_S, Presences};
+use crate::relay::presence::{PRESENCE_KIND, PRESENT_FOR_S, Presence, Presences};
 use crate::relay::{FetchedEvent, RelayTrouble, Relays, RoomEvent};
 use crate::reporter::Warning;
 use crate::room::{ROOM_KIND, RoomRef};
@@ -278,14 +278,14 @@ impl<'a> Following<'a> {
     }
 
     fn present(&mut self, event: &Event) {
-        let Some(coordinate) = presence::nest_of(event) else { return };
+        let Some(presence) = Presence::read(event) else { return };
         let now_s = Clock::default().now_s();
         for nest in &mut self.nests {
             let before = nest.present();
-            if nest.coordinate().as_ref() == Some(&coordinate) {
-                nest.presences.enter(event, now_s);
+            if nest.coordinate().as_ref() == Some(&presence.nest) {
+                nest.presences.enter(presence.clone(), now_s);
             } else {
-                nest.presences.leave(&event.pubkey);
+                nest.presences.leave(&presence.who);
             }
             if nest.present() != before && (nest.probe.is_some() || nest.api.is_err()) {
                 (self.tell)(nest);

@@ -6,6 +6,7 @@ mod event;
 pub mod gather;
 pub mod presence;
 mod rewrite;
+pub mod servers;
 
 use futures_util::future::join_all;
 use nostr::nips::nip01::Coordinate;

@@ -23,6 +23,7 @@ mod relay_bounds;
 mod relay_event;
 mod relay_fetch;
 mod relay_follow;
+mod relay_presence;
 mod relay_publish;
 mod replies;
 mod rooms;
