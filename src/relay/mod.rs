@@ -7,6 +7,7 @@ pub mod gather;
 pub mod presence;
 mod rewrite;
 pub mod servers;
+pub mod shown;
 
 use futures_util::future::join_all;
 use nostr::nips::nip01::Coordinate;

@@ -25,6 +25,7 @@ mod relay_fetch;
 mod relay_follow;
 mod relay_presence;
 mod relay_publish;
+mod relay_shown;
 mod replies;
 mod rooms;
 mod secrets;
