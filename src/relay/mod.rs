@@ -9,9 +9,14 @@ mod rewrite;
 pub mod servers;
 pub mod shown;
 
+use std::collections::HashMap;
+
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Filter, PublicKey, RelayUrl};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 pub use event::{MediaOverQuic, NotARoom, Person, Role, RoomEvent, Status};
@@ -138,6 +143,46 @@ impl Relays {
         Ok(Listed { rooms, asked })
     }
 
+    /// What these relays have of some filters, each event once, its signature checked. All are asked at once. Done when all
+    /// have answered, 1 s after the first that has told everything, or when the time is over.
+    ///
+    /// # Errors
+    /// [`RelayError::NoRelays`], [`RelayError::AllFailed`]; that some relays fail is no error.
+    pub async fn stored(&self, filters: &[Filter]) -> Result<Vec<Event>, RelayError> {
+        if self.list.is_empty() {
+            return Err(RelayError::NoRelays);
+        }
+        let mut asked: FuturesUnordered<_> = self.list.iter().map(|relay| self.ask(relay, filters)).collect();
+        // Each of them ends in time by itself.
+        let (mut until, mut told) = (Instant::now() + 2 * self.settings.timeout, false);
+        let (mut events, mut failed) = (HashMap::new(), Vec::new());
+        while let Ok(Some((relay, heard, end))) = timeout_at(until, asked.next()).await {
+            match end {
+                Ok(()) => (until, told) = (until.min(Instant::now() + gather::GRACE_ALL), true),
+                Err(trouble) => failed.push(FailedRelay { relay, trouble }),
+            }
+            for event in heard {
+                if !events.contains_key(&event.id) && event.verify().is_ok() {
+                    events.insert(event.id, event);
+                }
+            }
+        }
+        if told { Ok(events.into_values().collect()) } else { Err(RelayError::AllFailed(failed)) }
+    }
+
+    async fn ask(&self, relay: &RelayUrl, filters: &[Filter]) -> (RelayUrl, Vec<Event>, Result<(), RelayTrouble>) {
+        let mut events = Vec::new();
+        let work = async {
+            let mut session = RelaySession::open(relay, &self.settings).await?;
+            session.ask(filters, |event| events.push(event)).await?;
+            session.close().await;
+            Ok(())
+        };
+        let limit = self.settings.timeout;
+        let end = timeout(limit, work).await.unwrap_or(Err(RelayTrouble::Silent(limit)));
+        (relay.clone(), events, end)
+    }
+
     /// Hands a signed event to all relays at once, and waits for what each of them says.
     pub async fn publish(&self, event: &Event) -> Vec<Delivery> {
         join_all(self.list.iter().map(|relay| self.hand_in(relay, event))).await
@@ -156,7 +201,7 @@ impl Relays {
             Ok(())
         };
         let limit = self.settings.timeout;
-        let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(RelayTrouble::Silent(limit)));
+        let outcome = timeout(limit, work).await.unwrap_or(Err(RelayTrouble::Silent(limit)));
         Delivery { relay: relay.clone(), outcome }
     }
 

@@ -105,8 +105,8 @@ impl Rewrite {
     }
 
     /// Says that a nest on Media over QUIC is live, whatever its status was, in the words that all clients read (EGG-01;
-    /// the web client reads no others): `live`, the title in `title`, one `relays` tag with all relays. It starts now, if
-    /// it has not started before; an `ends` in the past goes.
+    /// the web client reads no others): `live`, the title in `title`, one `relays` tag with all relays. A private one stays
+    /// so. It starts now, if it has not started before; an `ends` in the past goes.
     pub fn set_live(mut self) -> Self {
         self.drop_past_end();
         if !self.has_passed("starts") {
@@ -120,11 +120,11 @@ impl Rewrite {
             self.put(&["title", "room"], [room.as_str()]);
         }
         self.join_relays();
-        let words = self.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "status"));
-        if !words.map(|tag| tag.get(1).map(String::as_str)).eq([Some(Status::Live.as_str())]) {
-            self.put(&["status"], [Status::Live.as_str()]);
+        self.status = if self.status == Status::Private { Status::Private } else { Status::Live };
+        let (word, words) = (self.status.clone(), self.tags.iter().map(Tag::as_slice).filter(|tag| is(tag, "status")));
+        if !words.map(|tag| tag.get(1).map(String::as_str)).eq([Some(word.as_str())]) {
+            self.put(&["status"], [word.as_str()]);
         }
-        self.status = Status::Live;
         self
     }
 

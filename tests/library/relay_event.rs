@@ -411,7 +411,8 @@ fn a_nest_on_media_over_quic_is_live_in_the_words_that_clients_read() {
     ];
     let (relay, auth) = (&["streaming", "https://moq.example/"][..], &["auth", "https://auth.example"][..]);
     let (starts, status) = (&["starts", "{now}"][..], &["status", "live"][..]);
-    assert_eq!(made_live(&livekit, true), [&["title", "Weekly"], auth, relay, &["x", ""], status, starts]);
+    let private = &["status", "private"][..];
+    assert_eq!(made_live(&livekit, true), [&["title", "Weekly"], auth, relay, &["x", ""], private, starts]);
     let draft: [&[&str]; 4] =
         [&["status", "open"], &["endpoint", "https://a"], &["auth", "https://b"], &["service", "https://c"]];
     assert_eq!(made_live(&draft, true), [status, relay, auth, starts]);
