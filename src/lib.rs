@@ -31,6 +31,8 @@ pub mod key;
 pub mod livekit;
 #[doc(hidden)]
 pub mod lock;
+#[doc(hidden)]
+pub mod moq;
 mod nests;
 #[doc(hidden)]
 pub mod net;

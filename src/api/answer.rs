@@ -192,7 +192,7 @@ pub fn session(reply: &HttpReply, url: &Url, asked: &RoomId) -> Result<(Session,
 }
 
 /// A JWT is three parts of base64 (RFC 7519); an old commit of the server sent `{}`.
-pub(super) fn token(value: &serde_json::Value, status: u16) -> Result<Secret, ApiError> {
+pub(crate) fn token(value: &serde_json::Value, status: u16) -> Result<Secret, ApiError> {
     let is_jwt = |text: &&str| {
         text.split('.').count() == 3
             && text.len() < 16_384

@@ -25,15 +25,22 @@ const CLOCK_AHEAD_MIN: u64 = 20;
 /// Above this it is not a clock that runs wrong, but one that lies. Seconds.
 const CLOCK_AHEAD_MAX: u64 = 24 * 60 * 60;
 
-/// The API as the host may use it. One for all calls about one room: a clock that was found to be wrong stays repaired.
-pub(crate) struct SignedClient<'a> {
+/// Requests that are signed, to one server about one room: a clock that was found to be wrong stays repaired.
+pub(crate) struct SignedRequests<'a> {
     client: &'a HttpClient,
-    api: &'a ApiUrl,
     key: &'a HostKey,
     policy: RetryPolicy,
     reporter: &'a RoomReporter<'a>,
+    /// Whether nobody on the way can have set the server's clock.
+    trusted_path: bool,
     /// Seconds to add to the clock here, once it was found to be wrong.
     shift_s: AtomicI64,
+}
+
+/// The Nests API as the host may use it.
+pub(crate) struct SignedClient<'a> {
+    requests: SignedRequests<'a>,
+    api: &'a ApiUrl,
 }
 
 /// What came of all attempts of one call.
@@ -66,19 +73,20 @@ impl<'a> SignedClient<'a> {
         policy: RetryPolicy,
         reporter: &'a RoomReporter<'a>,
     ) -> Self {
-        Self { client, api, key, policy, reporter, shift_s: AtomicI64::default() }
+        Self { requests: SignedRequests::new(client, key, policy, reporter, api.is_trusted_path()), api }
     }
 
     /// The same, for a call that is not to be carried out later than now.
     pub fn without_retries(&self) -> Self {
-        let policy = RetryPolicy { retries: 0, ..self.policy };
-        Self { policy, shift_s: AtomicI64::new(self.shift_s()), ..*self }
+        let policy = RetryPolicy { retries: 0, ..self.requests.policy };
+        let shift_s = AtomicI64::new(self.requests.shift_s());
+        Self { requests: SignedRequests { policy, shift_s, ..self.requests }, api: self.api }
     }
 
     /// `POST /:id/restart`: the new session, and the host's token for it.
     pub async fn restart(&self, id: &RoomId) -> Result<SignedReply<(Session, Secret)>, key::KeyError> {
         let url = self.api.restart(id);
-        let sent = self.send(&Method::POST, &url, None, Stage::Restart).await?;
+        let sent = self.requests.send(&Method::POST, &url, None, Stage::Restart).await?;
         let sent = sent.map(|reply| answer::session(&reply, &url, id));
         Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
     }
@@ -86,7 +94,7 @@ impl<'a> SignedClient<'a> {
     /// `GET /:id`: a fresh token of the key's own. Nothing is changed.
     pub async fn token(&self, id: &RoomId) -> Result<SignedReply<Secret>, key::KeyError> {
         let url = self.api.room(id, "");
-        let sent = self.send(&Method::GET, &url, None, Stage::Look).await?;
+        let sent = self.requests.send(&Method::GET, &url, None, Stage::Look).await?;
         let token = |reply: HttpReply| answer::token(&answer::json::<TokenAnswer>(&reply, &url)?.token, reply.status);
         let sent = sent.map(token);
         Ok(SignedReply { result: sent.result.map_err(|error| self.with_policy(error)), ..sent })
@@ -95,22 +103,53 @@ impl<'a> SignedClient<'a> {
     /// `PUT /`: a new room. The status is that of the answer.
     pub async fn create(&self, wanted: &Create) -> Result<SignedReply<(Session, u16)>, key::KeyError> {
         let (url, body) = (self.api.url(), json!(wanted).to_string());
-        let sent = self.send(&Method::PUT, url, Some(body.as_bytes()), Stage::Create).await?;
+        let sent = self.requests.send(&Method::PUT, url, Some(body.as_bytes()), Stage::Create).await?;
         Ok(sent.map(|reply| Ok((answer::json(&reply, url)?, reply.status))))
     }
 
     /// `POST /:id/permissions`.
     pub async fn permissions(&self, id: &RoomId, wanted: &Permissions) -> Result<SignedReply<()>, key::KeyError> {
         let (url, body) = (self.api.room(id, "/permissions"), json!(wanted).to_string());
-        let sent = self.send(&Method::POST, &url, Some(body.as_bytes()), Stage::Grant).await?;
+        let sent = self.requests.send(&Method::POST, &url, Some(body.as_bytes()), Stage::Grant).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
     }
 
     /// `DELETE /:id`.
     pub async fn delete(&self, id: &RoomId) -> Result<SignedReply<()>, key::KeyError> {
         let url = self.api.room(id, "");
-        let sent = self.send(&Method::DELETE, &url, None, Stage::Close).await?;
+        let sent = self.requests.send(&Method::DELETE, &url, None, Stage::Close).await?;
         Ok(sent.map(|reply| answer::done(&reply, &url)))
+    }
+
+    /// The event that is signed for a request now.
+    pub fn event(&self, method: &Method, url: &Url, body: Option<&[u8]>) -> UnsignedEvent {
+        self.requests.event(method, url, body)
+    }
+
+    /// The same error, with what is known of the attempts that led to it.
+    fn with_policy(&self, error: ApiError) -> ApiError {
+        match error {
+            // Signed with the server's own time: the clock is not why it was refused.
+            ApiError::Unauthorized { server_text, url, .. } if self.requests.shift_s() != 0 => {
+                ApiError::Unauthorized { server_text, url, clock_ahead_s: None }
+            }
+            ApiError::RateLimited { server_text, retry_after, .. } => {
+                ApiError::RateLimited { server_text, retry_after, policy: Some(self.requests.policy) }
+            }
+            other => other,
+        }
+    }
+}
+
+impl<'a> SignedRequests<'a> {
+    pub fn new(
+        client: &'a HttpClient,
+        key: &'a HostKey,
+        policy: RetryPolicy,
+        reporter: &'a RoomReporter<'a>,
+        trusted_path: bool,
+    ) -> Self {
+        Self { client, key, policy, reporter, trusted_path, shift_s: AtomicI64::default() }
     }
 
     /// The event that is signed for a request now.
@@ -121,7 +160,7 @@ impl<'a> SignedClient<'a> {
     }
 
     /// Sends until there is an answer to keep. The body is JSON. Unlike a GET, what a gateway gave up on may be carried out.
-    async fn send(
+    pub async fn send(
         &self,
         method: &Method,
         url: &Url,
@@ -189,23 +228,9 @@ impl<'a> SignedClient<'a> {
 
     /// Seconds that our clock is ahead, if that may be why the signature was refused and the answer can be believed.
     fn repairable(&self, reply: &Result<HttpReply, TransportError>) -> Option<i64> {
-        let reply = reply.as_ref().ok().filter(|reply| reply.status == 401 && self.api.is_trusted_path())?;
+        let reply = reply.as_ref().ok().filter(|reply| reply.status == 401 && self.trusted_path)?;
         let range = CLOCK_AHEAD_MIN..=CLOCK_AHEAD_MAX;
         reply.clock_ahead_s().filter(|ahead| range.contains(&ahead.unsigned_abs()))
-    }
-
-    /// The same error, with what is known of the attempts that led to it.
-    fn with_policy(&self, error: ApiError) -> ApiError {
-        match error {
-            // Signed with the server's own time: the clock is not why it was refused.
-            ApiError::Unauthorized { server_text, url, .. } if self.shift_s() != 0 => {
-                ApiError::Unauthorized { server_text, url, clock_ahead_s: None }
-            }
-            ApiError::RateLimited { server_text, retry_after, .. } => {
-                ApiError::RateLimited { server_text, retry_after, policy: Some(self.policy) }
-            }
-            other => other,
-        }
     }
 
     async fn wait(&self, pause: Duration) {
