@@ -78,7 +78,8 @@ pub(crate) async fn run(
         return Err(MockError::NotLoopback(listen));
     }
     let listener = TcpListener::bind(listen).map_err(|e| MockError::Listen(listen, e))?;
-    let mock = Mock::on(listener, Options { faults, livekit, ..Options::default() }).map_err(MockError::Start)?;
+    let mock =
+        Mock::on(listener, Options { faults, livekit, moq: true, ..Options::default() }).map_err(MockError::Start)?;
     announce(&mock);
     let Some((program, arguments)) = command.split_first() else {
         stop.requested().await;

@@ -16,15 +16,16 @@ use axum::routing::{any, get, post};
 use hyper::header::{AUTHORIZATION, DATE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 use livekit_protocol::Room;
-use nostr::{Event, EventBuilder, Keys, Kind, RelayUrl, Tag};
+use nostr::{Event, EventBuilder, Keys, Kind, RelayUrl, Tag, Timestamp};
 use serde_json::json;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::HttpAnswer;
 use super::api::{self, DEPARTURE_TIMEOUT_S, NestsApi};
-use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia};
+use super::faults::{ActiveFaults, Fault, Faults, FaultyMedia, Kind as FaultKind, MoqEvent};
 use super::http::{ClientIp, HttpFront, HttpLimits, Quota, RateLimiter, upgrade_to_websocket};
 use super::media::{self, Embedded, EmbeddedSettings, Livekit, LivekitConfig, MediaServer, embedded};
+use super::moq::{MoqAuth, QuicPort, TokenRequest};
 use super::relay::Relay;
 use super::store::{Memory, Record};
 use super::token::Issuer;
@@ -36,6 +37,10 @@ use crate::secret::Secret;
 /// The nest that is there from the start, with record and event (open), and an audio room only where a fault wants one.
 pub const DEMO: &str = "demo";
 
+/// The nest on Media over QUIC that is there from the start: an event that no client shows any more, an auth service, and a
+/// UDP port where its media relay would be.
+pub const DEMO_MOQ: &str = "demo-moq";
+
 /// How a mock is to be; the defaults are upstream's.
 #[derive(Clone)]
 pub struct Options {
@@ -44,6 +49,8 @@ pub struct Options {
     pub media: EmbeddedSettings,
     pub record_ttl: Duration,
     pub departure_timeout: Duration,
+    /// Whether there is [`DEMO_MOQ`] too.
+    pub moq: bool,
     /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
     pub public_origin: Option<String>,
 }
@@ -56,6 +63,7 @@ impl Default for Options {
             media: EmbeddedSettings::default(),
             record_ttl: Duration::from_secs(24 * 3600),
             departure_timeout: Duration::from_secs(DEPARTURE_TIMEOUT_S.into()),
+            moq: false,
             public_origin: None,
         }
     }
@@ -81,14 +89,24 @@ impl Mock {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let has_room = options.faults.iter().any(Fault::needs_a_room);
+        let quic = options.moq.then(QuicPort::open).transpose()?;
+        let moq_event = options.faults.iter().find_map(|fault| match fault.kind {
+            FaultKind::MoqEvent(event) => Some(event),
+            _ => None,
+        });
         let service = MockService::new(address, options)?;
         let host = Keys::generate();
         let two_hours_ago = Clock::default().now_ms() - 2 * 3600 * 1000;
         let relays = vec![format!("ws://{address}/relay")];
         let record = Record::new(DEMO.into(), &host.public_key().to_hex(), relays, two_hours_ago);
         service.memory.write(record.clone());
-        let event = demo_event(&host, address, &service.endpoint())?;
-        service.relay.take(event).map_err(|(_, why)| io::Error::other(why))?;
+        let mut events = vec![demo_event(&host, address, &service.endpoint())?];
+        if let Some(quic) = &quic {
+            events.push(demo_moq_event(&host, address, quic.address()?, moq_event.unwrap_or_default())?);
+        }
+        for event in events {
+            service.relay.take(event).map_err(|(_, why)| io::Error::other(why))?;
+        }
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let serving = service.clone();
@@ -107,6 +125,11 @@ impl Mock {
                     Ok(listener) => {
                         let _ = ready.send(Ok(()));
                         let front = serving.front.clone();
+                        let faults = serving.clone();
+                        if let Some(quic) = quic {
+                            // Dropped with the runtime.
+                            tokio::spawn(quic.serve(move || !faults.faults.quic_down()));
+                        }
                         front.serve(serving.routes(), listener, async { drop(stopped.await) }, Duration::ZERO).await;
                     }
                     Err(error) => drop(ready.send(Err(error))),
@@ -215,6 +238,34 @@ fn demo_event(host: &Keys, address: SocketAddr, endpoint: &str) -> io::Result<Ev
     event.sign_with_keys(host).map_err(io::Error::other)
 }
 
+/// As the web client writes it.
+fn demo_moq_event(host: &Keys, address: SocketAddr, quic: SocketAddr, event: MoqEvent) -> io::Result<Event> {
+    let (age_s, status) = match event {
+        MoqEvent::Old => (9 * 3600, "live"),
+        MoqEvent::Alone => (3600, "live"),
+        MoqEvent::Open => (0, "open"),
+        MoqEvent::Ended => (3600, "ended"),
+        MoqEvent::New => (0, "live"),
+    };
+    let at = Timestamp::now() - Duration::from_secs(age_s);
+    let tags = [
+        ["d", DEMO_MOQ],
+        ["title", "Demo nest on Media over QUIC"],
+        ["status", status],
+        ["starts", &at.to_string()],
+        ["color", "gradient-1"],
+        ["streaming", &format!("https://{quic}")],
+        ["auth", &format!("http://{address}{MOQ_AUTH}")],
+        ["relays", &format!("ws://{address}/relay")],
+    ]
+    .map(|tag| Tag::parse(tag).expect("no tag is empty"));
+    let event = EventBuilder::new(Kind::from(ROOM_KIND), "").tags(tags).custom_created_at(at);
+    event.sign_with_keys(host).map_err(io::Error::other)
+}
+
+/// Where the auth service is.
+const MOQ_AUTH: &str = "/moq-auth";
+
 /// Whoever plays with the mock may take all the time that a test takes.
 const LIMITS: HttpLimits = HttpLimits {
     connections: Semaphore::MAX_PERMITS,
@@ -235,6 +286,7 @@ struct MockService {
     embedded: Option<Arc<Embedded>>,
     memory: Memory,
     relay: Arc<Relay>,
+    moq_auth: MoqAuth,
     departure_timeout_s: u32,
     rate_limiter: RateLimiter<IpAddr>,
     address: SocketAddr,
@@ -251,7 +303,7 @@ struct SeenRequests {
 
 impl MockService {
     fn new(address: SocketAddr, options: Options) -> io::Result<Arc<Self>> {
-        let Options { faults, livekit, media, record_ttl, departure_timeout, public_origin } = options;
+        let Options { faults, livekit, media, record_ttl, departure_timeout, moq: _, public_origin } = options;
         let (media, embedded, livekit): (Arc<dyn MediaServer>, _, _) = if let Some(config) = livekit {
             let livekit = Livekit::new(config.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
             (Arc::new(livekit), None, config)
@@ -269,6 +321,7 @@ impl MockService {
             embedded,
             memory: Memory::new(record_ttl),
             relay: Arc::new(Relay::new(relay)),
+            moq_auth: MoqAuth::new()?,
             departure_timeout_s: media::seconds(departure_timeout),
             rate_limiter: RateLimiter::default(),
             address,
@@ -283,6 +336,9 @@ impl MockService {
         let mut routes = api::routes(Self::api)
             .route("/health", get(Self::health))
             .route("/relay", any(Self::relay))
+            .route(&format!("{MOQ_AUTH}/auth"), post(Self::moq_auth))
+            .route(&format!("{MOQ_AUTH}/health"), get(Self::moq_auth))
+            .route(&format!("{MOQ_AUTH}/.well-known/jwks.json"), get(Self::moq_auth))
             .fallback(nowhere)
             .method_not_allowed_fallback(nowhere)
             .layer(map_response_with_state(self.clone(), dated));
@@ -380,6 +436,28 @@ impl MockService {
         let answer = match faults.before(request.uri().path(), None) {
             Some(answer) => answer,
             None => media.answer(&service.front, faults.text(embedded::VERSION), request).await,
+        };
+        faults.after(answer).await
+    }
+
+    async fn moq_auth(State(service): Mocked, request: Request) -> HttpAnswer {
+        let faults = service.faults.strike(ApiCall::Auth);
+        let (head, body) = request.into_parts();
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let (path, from) = (head.uri.path(), head.extensions.get());
+        let answer = match (faults.before(path, head.headers.get(AUTHORIZATION)), path.rsplit('/').next()) {
+            (Some(answer), _) => answer,
+            (None, Some("auth")) => match service.front.read_body(body).await {
+                Ok(body) => {
+                    let (authorization, host) = (header(AUTHORIZATION), header(HOST).unwrap_or_default());
+                    let from = from.map_or(service.address.ip(), |ClientIp(from)| *from);
+                    let asked = TokenRequest { authorization, host, path, body: &body };
+                    service.moq_auth.token(&asked, from, service.faults.clock())
+                }
+                Err(refused) => *refused,
+            },
+            (None, Some("jwks.json")) => service.moq_auth.keys(),
+            (None, _) => HttpAnswer::json(StatusCode::OK, &json!({ "status": "ok" })),
         };
         faults.after(answer).await
     }

@@ -5,6 +5,7 @@
 //! | `/api/v1/nests/…`, `/health` | the Nests API over the ports [`store::RoomStore`] and [`media::MediaServer`] |
 //! | `/rtc`, `/rtc/validate`, `/twirp/…`, also below `/livekit` | the embedded media server, unless a real one is used |
 //! | `/relay` | the relay |
+//! | `/moq-auth/…` | the auth service of the nest on Media over QUIC; a UDP port answers QUIC packets as its media relay |
 //!
 //! It is used in two ways, on one HTTP front: [`Mock`] serves everything from memory on a thread of its own, with a
 //! nest to play with and with faults; `serve` puts the API on Redis and LiveKit.
@@ -19,6 +20,7 @@ pub mod faults;
 pub mod http;
 pub mod media;
 mod mock;
+mod moq;
 mod nip98;
 mod relay;
 pub mod serve;
@@ -27,7 +29,7 @@ pub mod token;
 
 pub use faults::Fault;
 pub use http::REQUESTS;
-pub use mock::{DEMO, Mock, Options};
+pub use mock::{DEMO, DEMO_MOQ, Mock, Options};
 
 /// Why the room store or the media server did not do what it was asked; which of them, and why.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,7 +41,7 @@ pub enum BackendError {
     Broken(&'static str, String),
 }
 
-/// The calls of the Nests API, and the endpoints of the embedded media server and of the relay.
+/// The calls of the Nests API, and the endpoints of the embedded media server, of the relay and of the auth service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiCall {
     Create,
@@ -54,12 +56,14 @@ pub enum ApiCall {
     Signal,
     /// `/relay`, when a connection is made.
     Relay,
+    /// `/moq-auth/…`.
+    Auth,
     /// What LiveKit tells of rooms and participants.
     Webhook,
 }
 
 /// Each call in the order of [`ApiCall`], its name in a fault and in metrics, and what a 500 to it says.
-pub const CALLS: [(ApiCall, &str, &str); 11] = [
+pub const CALLS: [(ApiCall, &str, &str); 12] = [
     (ApiCall::Create, "create", "Failed to create nest"),
     (ApiCall::Restart, "restart", "Failed to restart nest"),
     (ApiCall::Token, "token", "Failed to join nest"),
@@ -70,6 +74,7 @@ pub const CALLS: [(ApiCall, &str, &str); 11] = [
     (ApiCall::Health, "health", "Internal server error"),
     (ApiCall::Signal, "signal", "Internal server error"),
     (ApiCall::Relay, "relay", "Internal server error"),
+    (ApiCall::Auth, "auth", "Internal error during auth validation"),
     (ApiCall::Webhook, "webhook", "Internal server error"),
 ];
 

@@ -34,6 +34,7 @@ mod server_config;
 mod server_faults;
 mod server_limits;
 mod server_log;
+mod server_moq_auth;
 mod server_nip98;
 mod server_relay;
 mod server_routes;

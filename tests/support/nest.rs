@@ -162,6 +162,7 @@ pub fn all_faults() -> impl Iterator<Item = String> {
             "slow-body" => "=5ms",
             "redis-hang" => "=1500ms",
             "clock" => "=2001",
+            "moq-event" => "=alone",
             _ => "",
         };
         format!("{}{value}", row.name)

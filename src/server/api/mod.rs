@@ -179,7 +179,7 @@ impl ApiRequest {
             ApiCall::Guest => self.guest().await,
             ApiCall::Info => self.info().await,
             ApiCall::Webhook => self.webhook().await,
-            ApiCall::Health | ApiCall::Signal | ApiCall::Relay => Ok(HttpAnswer::no_endpoint()),
+            ApiCall::Health | ApiCall::Signal | ApiCall::Relay | ApiCall::Auth => Ok(HttpAnswer::no_endpoint()),
             ApiCall::Restart => {
                 let (signer, signature) = self.verify(key_budget)?;
                 self.restart(&signer, signature).await

@@ -25,7 +25,7 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Only(ApiCall),
-    /// All but the endpoints of the media server and of the relay.
+    /// All but the endpoints of the media server, of the relay and of the auth service.
     Api,
     All,
 }
@@ -60,10 +60,28 @@ pub enum Kind {
     RedisHang(Option<Duration>),
     LivekitDown,
     RelayAuth,
+    MoqEvent(MoqEvent),
+    QuicDown,
     // The clock is so many milliseconds ahead.
     ClockAhead(i64),
     // The clock stands at the beginning of this year.
     ClockYear(i16),
+}
+
+/// How the event of the nest on Media over QUIC is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MoqEvent {
+    /// Nine hours old: no client shows it.
+    #[default]
+    Old,
+    /// An hour old, and nobody is present.
+    Alone,
+    /// Its status is `open`, which clients no longer show.
+    Open,
+    /// It is over.
+    Ended,
+    /// New: clients show it.
+    New,
 }
 
 pub struct FaultRow {
@@ -120,6 +138,8 @@ pub const TABLE: &[FaultRow] = &[
         |v| if v.is_empty() { Some(Kind::RedisHang(None)) } else { duration(v).map(|time| Kind::RedisHang(Some(time))) }),
     row("livekit-down", "", "a media server that is down: nests look inactive, restarts fail", Scope::All, |v| bare(v, Kind::LivekitDown)),
     row("relay-auth", "", "a relay that wants to know who asks (NIP-42)", Scope::Only(ApiCall::Relay), |v| bare(v, Kind::RelayAuth)),
+    row("moq-event", "=alone|open|ended|new", "demo-moq with an event that is not old: nobody is present, its status is no longer shown, it is over, or nothing is wrong", Scope::Only(ApiCall::Auth), |v| moq_event(v).map(Kind::MoqEvent)),
+    row("quic-down", "", "demo-moq's media relay does not answer", Scope::Only(ApiCall::Auth), |v| bare(v, Kind::QuicDown)),
     row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, clock),
 ];
 
@@ -180,7 +200,7 @@ impl Faults {
         let mut faults = lock(&self.0);
         let struck = faults.iter_mut().filter(|fault| match fault.scope {
             Scope::Only(only) => only == call,
-            Scope::Api => !matches!(call, ApiCall::Signal | ApiCall::Relay),
+            Scope::Api => !matches!(call, ApiCall::Signal | ApiCall::Relay | ApiCall::Auth),
             Scope::All => true,
         });
         ActiveFaults(struck.filter_map(Fault::strike).collect())
@@ -200,6 +220,11 @@ impl Faults {
 
     pub(super) fn rate_limit(&self) -> Option<u32> {
         self.find(|kind| if let Kind::RateLimit(count) = kind { Some(*count) } else { None })
+    }
+
+    /// Whether the media relay of the nest on Media over QUIC does not answer.
+    pub(super) fn quic_down(&self) -> bool {
+        self.find(|kind| (*kind == Kind::QuicDown).then_some(())).is_some()
     }
 
     /// What a fault that no request uses up says.
@@ -230,6 +255,16 @@ fn coded(value: &str) -> Option<(u16, Option<u64>)> {
 /// `500ms`, `2s`, `5m`, `1h`.
 fn duration(value: &str) -> Option<Duration> {
     Duration::try_from(value.parse::<jiff::SignedDuration>().ok()?).ok()
+}
+
+fn moq_event(value: &str) -> Option<MoqEvent> {
+    Some(match value {
+        "alone" => MoqEvent::Alone,
+        "open" => MoqEvent::Open,
+        "ended" => MoqEvent::Ended,
+        "new" => MoqEvent::New,
+        _ => return None,
+    })
 }
 
 fn clock(value: &str) -> Option<Kind> {
