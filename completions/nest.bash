@@ -937,7 +937,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__restart)
-            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --keep --transport --publish --as-host --open --if-inactive --evict --publish-status --no-wait --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --keep --transport --publish --as-host --open --if-inactive --evict --publish-status --no-wait --relay-url --auth-url --force --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -969,6 +969,14 @@ _nest() {
                     ;;
                 --transport)
                     COMPREPLY=($(compgen -W "udp tcp relay" -- "${cur}"))
+                    return 0
+                    ;;
+                --relay-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --auth-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --jobs)

@@ -64,6 +64,8 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l keep -d 'Check, an
 complete -c nest -n "__fish_nest_using_subcommand restart" -l transport -d 'With --check: the one way that audio is to take' -r -f -a "udp\t'Straight to the media server'
 tcp\t'ICE over TCP'
 relay\t'Through the TURN server that the media server names'"
+complete -c nest -n "__fish_nest_using_subcommand restart" -l relay-url -d 'Move a nest on Media over QUIC to this relay, or one from LiveKit to there' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l auth-url -d 'The auth service of that relay [default: that of your list of servers, or derived from the relay\'s name]' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -s j -l jobs -d 'Rooms in work at the same time' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
@@ -86,6 +88,7 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l if-inactive -d 'Do
 complete -c nest -n "__fish_nest_using_subcommand restart" -l evict -d 'If the old room still runs after the restart: remove everybody, wait until it has closed, and restart again; asks first'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l publish-status -d 'Put the event right if it says that the nest is over, or names other endpoints'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l no-wait -d 'End at once if another restart of the room is running on this machine'
+complete -c nest -n "__fish_nest_using_subcommand restart" -l force -d 'Publish the event of a nest on Media over QUIC although its relay or its auth service does not answer'
 complete -c nest -n "__fish_nest_using_subcommand restart" -s y -l yes -d 'Ask nothing'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l dry-run -d 'Send nothing; show what would be sent, the signature masked'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l allow-http -d 'Accept plain http to other machines'

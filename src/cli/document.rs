@@ -4,11 +4,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::messages::errors::Failure;
-use super::messages::{Step, check, notices};
+use super::messages::{Step, check, moq, notices};
 use crate::commands::check::{Checked, Report};
+use crate::commands::list::Nest;
+use crate::commands::moq::Shown;
 use crate::commands::restart::{RestartOutcome, Restarted};
 use crate::commands::status::Standing;
-use crate::commands::{Error, Warning};
+use crate::commands::{Error, NestKind, Warning};
 use crate::livekit::CheckReport;
 
 /// What went wrong.
@@ -54,6 +56,8 @@ pub(super) struct ReportDocument {
 pub(super) struct CheckedDocument<'a> {
     /// The nest; for a session without one, what its token says. Absent inside a restart.
     room_id: Option<&'a str>,
+    /// What carries its sound. Absent inside a restart.
+    kind: Option<NestKind>,
     #[serde(flatten)]
     report: ReportDocument,
     /// The SID of the room that stays, where the nest was kept open, left empty, and restarted after that.
@@ -84,7 +88,32 @@ pub(super) struct RestartedDocument<'a> {
     message: &'a str,
     /// The proof.
     check: Option<ReportDocument>,
+    /// Which clients show a nest on Media over QUIC.
+    shown: Option<Vec<ShownDocument>>,
     error: Option<ErrorDocument>,
+}
+
+/// Whether a client shows a nest.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Shown"))]
+pub(super) struct ShownDocument {
+    /// Its name.
+    client: &'static str,
+    /// The version whose rules these are.
+    version: &'static str,
+    shows: bool,
+    /// Why it does not.
+    why: Option<String>,
+}
+
+/// A nest of the list.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct NestDocument<'a> {
+    #[serde(flatten)]
+    nest: &'a Nest,
+    /// Which clients show it; absent as long as that is not known.
+    shown: Option<Vec<ShownDocument>>,
 }
 
 /// How a nest stands. With `error`: people cannot join, or it is not known.
@@ -93,6 +122,8 @@ pub(super) struct RestartedDocument<'a> {
 pub(super) struct StandingDocument<'a> {
     #[serde(flatten)]
     standing: &'a Standing,
+    /// Which clients show it; absent where its event is not known.
+    shown: Option<Vec<ShownDocument>>,
     error: Option<ErrorDocument>,
 }
 
@@ -168,14 +199,15 @@ pub fn report(report: &CheckReport) -> Value {
 }
 
 pub(super) fn checked(checked: &Checked, failure: Option<&Failure>) -> Value {
-    let report = match &checked.report {
-        Report::LiveKit(report) => json!(report),
-        Report::OverQuic(report) => json!(report),
+    let (kind, report) = match &checked.report {
+        Report::LiveKit(report) => (NestKind::LiveKit, json!(report)),
+        Report::OverQuic(report) => (NestKind::Moq, json!(report)),
     };
     let report = ReportDocument { report, steps: check::of(&checked.report) };
     let renewed = checked.renewed.as_ref();
     of(&CheckedDocument {
         room_id: Some(&checked.room),
+        kind: Some(kind),
         report,
         renewed_as: renewed.and_then(|renewed| Some(renewed.room.as_ref()?.sid.as_str())),
         closes_at: renewed.and_then(|renewed| renewed.closes_at.as_deref()),
@@ -197,6 +229,7 @@ pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failur
                 restarted: Warned::new(&**restarted, &restarted.warnings),
                 message: notices::evidence(&restarted.evidence),
                 check,
+                shown: shown(&restarted.shown),
                 error,
             })
         }
@@ -206,5 +239,19 @@ pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failur
 }
 
 pub(super) fn standing(standing: &Standing, failure: Option<&Failure>) -> Value {
-    of(&StandingDocument { standing, error: failure.map(Failure::document) })
+    of(&StandingDocument { standing, shown: shown(&standing.shown), error: failure.map(Failure::document) })
+}
+
+pub(super) fn nest(nest: &Nest) -> Value {
+    of(&NestDocument { nest, shown: shown(&nest.shown) })
+}
+
+fn shown(clients: &[Shown]) -> Option<Vec<ShownDocument>> {
+    let one = |Shown { client, hidden }: &Shown| ShownDocument {
+        client: client.name,
+        version: client.version,
+        shows: hidden.is_none(),
+        why: hidden.as_ref().map(moq::hidden_words),
+    };
+    (!clients.is_empty()).then(|| clients.iter().map(one).collect())
 }

@@ -8,10 +8,11 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
-use super::document::{CheckedDocument, DoctorDocument, FailureDocument, RestartedDocument, StandingDocument, Warned};
+use super::document::{
+    CheckedDocument, DoctorDocument, FailureDocument, NestDocument, RestartedDocument, StandingDocument, Warned,
+};
 use super::messages::errors;
 use crate::commands::close::Closed;
-use crate::commands::list::Nest;
 use crate::commands::recreate::{self, Recreated};
 use crate::commands::restart::PlannedRestart;
 use crate::commands::token::Fetched;
@@ -95,7 +96,7 @@ fn schemas_are_current() {
     let of = |title, description| Some((title, description));
     current::<Restart>("restart", of("RestartDocument", "What `nest restart --json` prints: one document a room."));
     current::<Recreate>("recreate", of("RecreateDocument", "What `nest recreate --json` prints."));
-    current::<Document<Nest>>(
+    current::<Document<NestDocument<'static>>>(
         "list",
         of("ListDocument", "What `nest list --json` prints: one document a nest, on one line each."),
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nostr::PublicKey;
 use tokio::time::Instant;
 
-use super::moq::{self, MoqReport};
+use super::moq::MoqReport;
 use super::restart::{self, RestartOutcome, RestartProof, Restarted};
 use super::target::{EventAndApi, Target};
 use super::{Error, FOLLOW_UP_LIMIT, Job, Stop, token};
@@ -18,7 +18,7 @@ use crate::livekit::token as jwt;
 use crate::livekit::{self, CheckReport, Offset, Preconnect, Transport, Verdict};
 use crate::lock::Departure;
 use crate::relay;
-use crate::reporter::{Question, Reporter, Stage, Warning};
+use crate::reporter::{Question, Reporter, RoomReporter, Stage, Warning};
 use crate::room::{RoomId, RoomRef};
 use crate::secret::Secret;
 
@@ -240,11 +240,10 @@ async fn nest(
         }
         (event, api) => (event, api.map(|(api, (probe, _, preconnect))| (api, probe, preconnect))),
     };
-    if let Ok(Some(relay::FetchedEvent { event, .. })) = &event
-        && let Some(media) = event.media_over_quic()
+    if let Ok(Some(found)) = &event
+        && found.event.media_over_quic().is_some()
     {
-        let report = moq::check(event, media, client, allow_http).await;
-        return of_nest(job, room, Report::OverQuic(report), Some(event.host())).await;
+        return over_quic(job, room, found, options, keeping).await;
     }
     let (event, (api, probe, preconnect)) = match (event, api) {
         // Without its event nobody names the API: that there is no event is the cause.
@@ -330,6 +329,28 @@ async fn livekit_of(job: &Job<'_>, api: &ApiUrl, limit: Duration) -> Vec<String>
 /// That the check has left the nest empty, just now.
 pub(super) fn departure(report: &CheckReport) -> Option<Departure> {
     report.closes_at_ms.map(|closes_ms| Departure { left_ms: Clock::default().now_ms(), closes_ms })
+}
+
+/// A nest on Media over QUIC is not joined; its host may be present there for a while.
+async fn over_quic(
+    job: &Job<'_>,
+    room: &RoomRef,
+    event: &relay::FetchedEvent,
+    options: CheckOptions,
+    keeping: &Keeping,
+) -> Result<Checked, Error> {
+    let (host, report) = (event.event.host(), job.look_over_quic(event).await.report(&event.event));
+    if options.keep {
+        let reporter = RoomReporter::new(job.reporter, room.id.as_str());
+        match job.key_at_hand(Some(host)).await {
+            Some(Ok(key)) if key.public_key() == host => {
+                let relays = job.home_relays(event, &key);
+                job.keep_present(&event.event, &key, &relays, options.hold, keeping, &reporter).await?;
+            }
+            _ => reporter.warn(Warning::NotHostsPresence),
+        }
+    }
+    of_nest(job, room, Report::OverQuic(report), Some(host)).await
 }
 
 /// Where an event says that the media server is.

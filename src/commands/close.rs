@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::publish::{Published, publish};
-use super::{Error, Job, Stop};
+use super::{Error, Job, NestKind, Stop};
 use crate::api::probe::presence;
 use crate::api::{ApiError, ApiUrl};
 use crate::clock::Clock;
@@ -19,6 +19,8 @@ use crate::room::RoomRef;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Closed {
+    /// What carried its sound.
+    pub kind: NestKind,
     /// The id of the nest.
     pub room_id: String,
     /// The API; absent for a nest that has none.
@@ -77,6 +79,7 @@ async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error
     };
     let status = published.as_ref().map(|published| published.status.clone());
     Ok(Closed {
+        kind: NestKind::of(event.as_ref()),
         room_id: room.id.to_string(),
         api: api.map(|api| api.to_string()),
         deleted,

@@ -10,6 +10,7 @@ use super::check::{Checked, Unavailable};
 use super::restart::Restarted;
 pub use super::restart::ServerSigns;
 use super::stop::Signal;
+use crate::moq::auth::AuthError;
 use crate::reporter::Progress;
 use crate::{api, key, lock, relay, room};
 
@@ -64,9 +65,15 @@ pub enum Error {
     /// Relays were asked and did not answer.
     #[error(transparent)]
     Relays(#[from] relay::RelayError),
-    /// The nest needs no audio room: its event alone makes it live.
-    #[error("this nest runs on Media over QUIC: there is no audio room to restart")]
-    MediaOverQuic { relay: String },
+    /// The nest, whose event this is, needs no audio room: commands that can do without one go on with it.
+    #[error("this nest runs on Media over QUIC: it has no record at a Nests API that could be lost")]
+    OverQuic(Box<relay::FetchedEvent>),
+    /// The auth service of a nest on Media over QUIC gives no token.
+    #[error("the auth service gives no token")]
+    Auth { auth: String, source: Arc<AuthError> },
+    /// A nest on Media over QUIC was not published anew: nobody could join.
+    #[error("not restarted: people could not join, so nothing was published")]
+    NotRepublished(Box<Checked>),
     /// The room's own URL and the API that was given are of different servers.
     #[error("the room is on {room}, and the API was given as {given}")]
     ApiConflict { room: Box<api::ApiUrl>, given: Box<api::ApiUrl> },

@@ -17,12 +17,13 @@ use tokio::time::{Instant, sleep_until};
 use url::Origin;
 
 use super::list::RESERVE;
+use super::moq::{self, MoqLook, MoqParts};
 use super::{Error, Job};
 use crate::api::{ApiError, ApiUrl, NestProbe, RoomId};
 use crate::clock::Clock;
 use crate::net::relay::follow::{Follower, Heard};
 use crate::relay::gather::may_lead_to;
-use crate::relay::presence::{PRESENCE_KIND, PRESENT_FOR_S, Presence, Presences};
+use crate::relay::presence::{LISTED_FOR_S, PRESENCE_KIND, Presence, Presences};
 use crate::relay::{FetchedEvent, RelayTrouble, Relays, RoomEvent};
 use crate::reporter::Warning;
 use crate::room::{ROOM_KIND, RoomRef};
@@ -52,6 +53,8 @@ pub(super) struct Followed {
     pub api: Result<ApiUrl, Error>,
     /// What the API says; `None`: it has not been asked yet.
     pub probe: Option<NestProbe>,
+    /// Whether the servers of a nest on Media over QUIC answer; `None`: they have not been asked yet.
+    pub parts: Option<MoqParts>,
     presences: Presences,
     /// When it is to be looked at again.
     due: Instant,
@@ -67,7 +70,8 @@ impl Followed {
         api: Result<ApiUrl, Error>,
         probe: Option<NestProbe>,
     ) -> Self {
-        Self { room, event, api, probe, presences: Presences::default(), due: Instant::now(), asked: None }
+        let presences = Presences::default();
+        Self { room, event, api, probe, parts: None, presences, due: Instant::now(), asked: None }
     }
 
     fn known_event(&self) -> Option<&FetchedEvent> {
@@ -78,6 +82,28 @@ impl Followed {
     fn coordinate(&self) -> Option<Coordinate> {
         let host = self.room.host.or_else(|| Some(self.known_event()?.event.host()))?;
         Some(Coordinate::new(Kind::from(ROOM_KIND), host).identifier(self.room.id.as_str()))
+    }
+
+    /// Its event, if by that it is a live nest on Media over QUIC.
+    pub fn over_quic(&self) -> Option<&FetchedEvent> {
+        let event = self.known_event()?;
+        let live = event.event.media_over_quic().is_some() && event.event.is_open(Clock::default().now_s());
+        Some(event).filter(|_| live && self.api.is_err())
+    }
+
+    /// What was seen of a nest on Media over QUIC; `None` for others, and as long as its servers have still to be asked.
+    pub fn look(&self) -> Option<MoqLook> {
+        let (event, parts) = (self.over_quic()?, self.parts.clone()?);
+        let shown = moq::shown(&event.event, &self.presences, Clock::default().now_s());
+        Some(MoqLook { shown, presences: self.presences.clone(), unheard: None, parts })
+    }
+
+    /// Whether it was looked at, so that there is something to tell.
+    fn is_known(&self) -> bool {
+        match self.over_quic() {
+            Some(_) => self.parts.is_some(),
+            None => self.probe.is_some() || self.api.is_err(),
+        }
     }
 
     /// How many people say on Nostr that they are there; `None` where its event is not known.
@@ -96,6 +122,17 @@ impl Told {
         let row = json!(row);
         self.0.insert(id.clone(), row.clone()) != Some(row)
     }
+}
+
+/// Who is asked about a nest: its API, or the servers of one on Media over QUIC.
+enum Ask {
+    Api(ApiUrl),
+    Servers { relay: Option<String>, auth: Option<String> },
+}
+
+enum Answer {
+    Api(ApiUrl, Box<NestProbe>),
+    Servers(MoqParts),
 }
 
 /// When an API may be asked again.
@@ -157,16 +194,24 @@ impl<'a> Following<'a> {
         let job = self.job;
         loop {
             let free = job.settings.jobs.saturating_sub(probes.len());
-            for (at, api) in self.due(free) {
+            for (at, ask) in self.due(free) {
                 let id = self.nests[at].room.id.clone();
                 probes.push(async move {
-                    let probe = job.probe(&api).nest(&id).await;
-                    (at, api, probe)
+                    let answer = match ask {
+                        Ask::Api(api) => {
+                            let probe = job.probe(&api).nest(&id).await;
+                            Answer::Api(api, Box::new(probe))
+                        }
+                        Ask::Servers { relay, auth } => {
+                            Answer::Servers(moq::parts(job, relay.as_deref(), auth.as_deref()).await)
+                        }
+                    };
+                    (at, answer)
                 });
             }
             tokio::select! {
                 Some((relay, heard)) = heard.next() => self.hear(relay, heard),
-                Some((at, api, probe)) = probes.next() => self.answered(at, &api, probe),
+                Some((at, answer)) = probes.next() => self.answered(at, answer),
                 () = sleep_until(self.next_due()), if probes.len() < job.settings.jobs => {}
             }
         }
@@ -184,7 +229,7 @@ impl<'a> Following<'a> {
                 rooms.identifiers(coordinates.iter().map(|coordinate| &coordinate.identifier))
             }
         };
-        let present_since = Timestamp::now() - Duration::from_secs(PRESENT_FOR_S.unsigned_abs());
+        let present_since = Timestamp::now() - Duration::from_secs(LISTED_FOR_S.unsigned_abs());
         let presences = Filter::new().kind(Kind::from(PRESENCE_KIND)).since(present_since);
         let presences = coordinates.iter().fold(presences, Filter::coordinate);
         let mut filters = vec![rooms];
@@ -200,8 +245,8 @@ impl<'a> Following<'a> {
         Some(relays.also(more).follow(filters, RELAYS_MAX).await)
     }
 
-    /// The nests whose API is to be asked now, so many at most. Those that have none are told as they are.
-    fn due(&mut self, at_most: usize) -> Vec<(usize, ApiUrl)> {
+    /// The nests about which somebody is to be asked now, so many at most. Those that have nobody are told as they are.
+    fn due(&mut self, at_most: usize) -> Vec<(usize, Ask)> {
         let now = Instant::now();
         let mut due: Vec<_> = self.nests.iter_mut().enumerate().filter(|(_, nest)| nest.due <= now).collect();
         // Those that have waited longest: where an API takes less than all need, each of its nests has its turn.
@@ -209,6 +254,14 @@ impl<'a> Following<'a> {
         let mut asked = Vec::new();
         for (at, nest) in due {
             let Ok(api) = &nest.api else {
+                if let Some(media) = nest.over_quic().and_then(|event| event.event.media_over_quic()) {
+                    if asked.len() < at_most {
+                        let [relay, auth] = [media.relay, media.auth].map(|url| url.map(str::to_owned));
+                        asked.push((at, Ask::Servers { relay, auth }));
+                        (nest.due, nest.asked) = (now + self.interval, Some(now));
+                    }
+                    continue;
+                }
                 nest.due = now + self.interval;
                 (self.tell)(nest);
                 continue;
@@ -216,7 +269,7 @@ impl<'a> Following<'a> {
             let origin = api.url().origin();
             let free = self.pace.get(&origin).is_none_or(|pace| matches!(pace, Pace::After(time) if *time <= now));
             if free && asked.len() < at_most {
-                asked.push((at, api.clone()));
+                asked.push((at, Ask::Api(api.clone())));
                 (nest.due, nest.asked) = (now + self.interval, Some(now));
                 self.pace.insert(origin, Pace::Asked);
             }
@@ -237,10 +290,15 @@ impl<'a> Following<'a> {
         next.min().unwrap_or_else(|| Instant::now() + self.interval)
     }
 
-    fn answered(&mut self, at: usize, api: &ApiUrl, probe: NestProbe) {
-        self.pace.insert(api.url().origin(), Pace::After(Instant::now() + pause(&probe)));
+    fn answered(&mut self, at: usize, answer: Answer) {
         let nest = &mut self.nests[at];
-        nest.probe = Some(probe);
+        match answer {
+            Answer::Api(api, probe) => {
+                self.pace.insert(api.url().origin(), Pace::After(Instant::now() + pause(&probe)));
+                nest.probe = Some(*probe);
+            }
+            Answer::Servers(parts) => nest.parts = Some(parts),
+        }
         (self.tell)(nest);
     }
 
@@ -287,7 +345,7 @@ impl<'a> Following<'a> {
             } else {
                 nest.presences.leave(&presence.who);
             }
-            if nest.present() != before && (nest.probe.is_some() || nest.api.is_err()) {
+            if nest.present() != before && nest.is_known() {
                 (self.tell)(nest);
             }
         }

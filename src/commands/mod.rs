@@ -12,6 +12,7 @@ pub mod moq;
 pub mod open;
 mod owner;
 pub mod pick;
+mod present;
 mod publish;
 pub mod recreate;
 pub mod restart;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nostr::PublicKey;
+use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use self::error::{Error, ServerSigns};
@@ -36,6 +38,7 @@ pub use self::target::RelaySources;
 use crate::api::{self, ApiUrl, HttpClient, Network, Probe, RetryPolicy, SignedClient};
 use crate::key::{HostKey, KeyError, KeyPlan};
 use crate::lock::{self, RoomLock};
+use crate::relay;
 use crate::reporter::{NonInteractive, Reporter, RoomReporter, Stage};
 pub use crate::reporter::{Progress, Warning};
 use crate::room::{RoomId, RoomRef};
@@ -90,6 +93,24 @@ impl Settings {
         }
         let first = [given, &room.api, environment].into_iter().flatten().next().cloned();
         Ok(first.map(|base| base.secure(self.allow_http)).transpose().map_err(crate::room::RoomRefError::from)?)
+    }
+}
+
+/// What carries the sound of a nest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum NestKind {
+    /// An audio room in a LiveKit server, behind a Nests API.
+    LiveKit,
+    /// A relay for Media over QUIC.
+    Moq,
+}
+
+impl NestKind {
+    /// By what its event says.
+    pub(crate) fn of(event: Option<&relay::FetchedEvent>) -> Self {
+        if event.is_some_and(|event| event.event.media_over_quic().is_some()) { Self::Moq } else { Self::LiveKit }
     }
 }
 
@@ -211,9 +232,18 @@ impl<'a> Job<'a> {
         wait: Duration,
         reporter: &RoomReporter<'_>,
     ) -> Result<Option<RoomLock>, Error> {
+        self.lock_named(api.restart(id).as_str(), wait, reporter).await
+    }
+
+    /// The same for a nest that has no API.
+    async fn lock_named(
+        &self,
+        name: &str,
+        wait: Duration,
+        reporter: &RoomReporter<'_>,
+    ) -> Result<Option<RoomLock>, Error> {
         let Some(folder) = self.rooms_dir() else { return Ok(None) };
-        let name = api.restart(id);
-        let acquire = |wait| RoomLock::acquire(&folder, name.as_str(), wait);
+        let acquire = |wait| RoomLock::acquire(&folder, name, wait);
         let mut locked = acquire(Duration::ZERO).await;
         if matches!(locked, Err(lock::LockError::Busy)) && !wait.is_zero() {
             reporter.step(Stage::Lock);

@@ -8,13 +8,15 @@ use serde::Serialize;
 
 use super::follow::{Followed, Following, Told};
 use super::list::NestState;
+use super::moq::{self, MoqLook, MoqParts, Shown};
 use super::target::EventAndApi;
-use super::{Error, Job, Stop};
+use super::{Error, Job, NestKind, Stop};
 use crate::api::{self, ApiUrl, NestProbe};
 use crate::clock::{Clock, rfc3339};
 use crate::livekit::Offset;
 use crate::lock::Departure;
 use crate::relay;
+use crate::relay::presence::Presences;
 use crate::reporter::{NonInteractive, Stage};
 use crate::room::RoomRef;
 
@@ -26,6 +28,8 @@ const EMPTY_TIMEOUT_MS: i64 = 1_800_000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
+    /// What carries its sound.
+    pub kind: NestKind,
     /// The id of the nest.
     pub room_id: String,
     /// All of what follows, in one word.
@@ -40,8 +44,14 @@ pub struct Standing {
     pub record: Option<bool>,
     /// Whether there is an audio room; servers also say no when their media server is down.
     pub audio_room: Option<bool>,
-    /// How many people are inside.
+    /// How many people are inside; on Media over QUIC, how many say so on Nostr.
     pub participants: Option<u64>,
+    /// How many of them are on stage, as they say on Nostr.
+    pub on_stage: Option<u64>,
+    /// How many of them want to speak, as they say on Nostr.
+    pub hands: Option<u64>,
+    /// When somebody was there last, as far as a day back: RFC 3339.
+    pub last_present_at: Option<String>,
     /// When it was made, or last restarted if the API says that: RFC 3339, by the API's clock.
     pub since_at: Option<String>,
     /// When it closes at the latest if nobody joins, by upstream's settings: RFC 3339, by the API's clock.
@@ -63,6 +73,12 @@ pub struct Standing {
     /// Relays have not answered in time: their event might say that it is over, or to come.
     #[serde(skip)]
     pub unheard: bool,
+    /// Which clients show it, where its event is known.
+    #[serde(skip)]
+    pub shown: Vec<Shown>,
+    /// What a nest on Media over QUIC needs, once that was looked at.
+    #[serde(skip)]
+    pub parts: Option<MoqParts>,
 }
 
 /// What a nest's event says.
@@ -81,7 +97,9 @@ pub struct Event {
     /// Relays that have the newest version.
     pub relays: Vec<String>,
     /// The media relay, for a nest on Media over QUIC.
-    pub media_over_quic: Option<String>,
+    pub streaming: Option<String>,
+    /// Its auth service.
+    pub auth: Option<String>,
     /// Whether it is planned, and not over.
     #[serde(skip)]
     pub planned: bool,
@@ -127,7 +145,13 @@ pub async fn follow(
             (Ok(_), None) => return,
             (Err(error), _) => Err(error),
         };
-        let standing = Standing { present: nest.present(), ..standing(&looking, &nest.room, &nest.event, seen) };
+        let look = nest.look();
+        if look.is_none() && nest.over_quic().is_some() {
+            // Its servers are asked next.
+            return;
+        }
+        let standing = standing(&looking, &nest.room, &nest.event, seen, look);
+        let standing = Standing { present: nest.present(), ..standing };
         if told.is_news(&nest.room.id, &standing) {
             let observed_at = rfc3339(Clock::default().now_ms());
             tell(&nest.room, Ok(Standing { observed_at, ..standing }));
@@ -140,12 +164,13 @@ pub async fn follow(
             .buffer_unordered(job.settings.jobs);
         while let Some((room, found)) = looks.next().await {
             match found {
-                Ok(EventAndApi { event, api }) => {
+                Ok((EventAndApi { event, api }, look)) => {
                     let (api, probe) = match api {
                         Ok((api, probe)) => (Ok(api), Some(probe)),
                         Err(error) => (Err(error), None),
                     };
-                    let nest = Followed::new(room.clone(), event, api, probe);
+                    let mut nest = Followed::new(room.clone(), event, api, probe);
+                    nest.parts = look.map(|look| look.parts);
                     show(&nest);
                     nests.push(nest);
                 }
@@ -163,11 +188,12 @@ pub async fn follow(
 
 /// Looks at one nest.
 pub(crate) async fn of_one(job: &Job<'_>, room: &RoomRef) -> Result<Standing, Error> {
-    let found = look(job, room).await?;
-    Ok(standing(job, room, &found.event, found.api.as_ref().map(|(api, probe)| (api, probe))))
+    let (found, look) = look(job, room).await?;
+    Ok(standing(job, room, &found.event, found.api.as_ref().map(|(api, probe)| (api, probe)), look))
 }
 
-async fn look(job: &Job<'_>, room: &RoomRef) -> Result<EventAndApi<NestProbe>, Error> {
+/// What relays and the API say; and what was seen of a nest on Media over QUIC.
+async fn look(job: &Job<'_>, room: &RoomRef) -> Result<(EventAndApi<NestProbe>, Option<MoqLook>), Error> {
     job.reporter.step(room.id.as_str(), Stage::Look);
     let probe = |api: ApiUrl| async move { job.probe(&api).nest(&room.id).await };
     let mut found = job.event_and_api(room, probe).await?;
@@ -178,7 +204,14 @@ async fn look(job: &Job<'_>, room: &RoomRef) -> Result<EventAndApi<NestProbe>, E
         let event = job.event_by_record(room, probe.info.as_ref().ok()).await;
         found.event = if event.as_ref().is_err_and(|error| !error.is_silence()) { Ok(None) } else { event };
     }
-    Ok(found)
+    let runs = matches!(&found.api, Ok((_, probe)) if probe.has_audio_room() == Some(true));
+    let event = found.event.as_ref().ok().and_then(Option::as_ref);
+    let over_quic = event.filter(|event| !runs && event.event.media_over_quic().is_some());
+    let look = match over_quic {
+        Some(event) => Some(job.look_over_quic(event).await),
+        None => None,
+    };
+    Ok((found, look))
 }
 
 fn standing(
@@ -186,6 +219,7 @@ fn standing(
     room: &RoomRef,
     event: &Result<Option<relay::FetchedEvent>, Error>,
     api: Result<(&ApiUrl, &NestProbe), &Error>,
+    look: Option<MoqLook>,
 ) -> Standing {
     let unknown = event.as_ref().err().filter(|error| !matches!(error, Error::NoApi));
     let troubles = unknown.map(|error| format!("event: {error}")).into_iter().collect();
@@ -193,7 +227,11 @@ fn standing(
     let event_error = event.as_ref().err();
     let event = event.as_ref().ok().and_then(Option::as_ref);
     let host = room.host.or_else(|| Some(event?.event.host()));
+    let now_s = Clock::default().now_s();
+    // Who is present matters only where it is live on Media over QUIC.
+    let shown = event.map(|event| moq::shown(&event.event, &Presences::default(), now_s)).unwrap_or_default();
     let blank = Standing {
+        kind: NestKind::of(event),
         room_id: room.id.to_string(),
         state: NestState::Unknown,
         api: None,
@@ -202,6 +240,9 @@ fn standing(
         record: None,
         audio_room: None,
         participants: None,
+        on_stage: None,
+        hands: None,
+        last_present_at: None,
         since_at: None,
         closes_at: None,
         left_at: None,
@@ -211,7 +252,12 @@ fn standing(
         no_api: matches!(api, Err(Error::NoApi)),
         no_event,
         unheard: event_error.is_some_and(Error::is_silence),
+        shown,
+        parts: None,
     };
+    if let (Some(look), Some(event)) = (look, event) {
+        return with_look(blank, look, &event.event, now_s);
+    }
     match api {
         Ok((api, probe)) => {
             let standing = with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host);
@@ -221,17 +267,38 @@ fn standing(
             }
         }
         Err(error) => {
+            let over = blank.event.as_ref().is_some_and(|event| event.over);
             let planned = blank.event.as_ref().is_some_and(|event| event.planned);
-            let over_quic = matches!(error, Error::MediaOverQuic { .. });
-            let state = match error {
-                _ if planned => NestState::Planned,
-                Error::MediaOverQuic { .. } => NestState::MediaOverQuic,
-                _ => NestState::Unknown,
+            let over_quic = matches!(error, Error::OverQuic(_));
+            let state = match () {
+                () if planned => NestState::Planned,
+                () if over && over_quic => NestState::Over,
+                () => NestState::Unknown,
             };
             let said = Some(error.to_string()).filter(|_| !over_quic && !blank.no_api);
             let troubles = blank.troubles.iter().cloned().chain(said).collect();
             Standing { state, troubles, ..blank }
         }
+    }
+}
+
+fn with_look(standing: Standing, look: MoqLook, event: &relay::RoomEvent, now_s: i64) -> Standing {
+    let people = look.presences.people(now_s);
+    let of = |count: usize| Some(count as u64).filter(|_| look.unheard.is_none());
+    let last_s = look.presences.last_s(false);
+    Standing {
+        // An API that was named has nothing to do with it.
+        api: None,
+        no_api: false,
+        state: look.state(event, now_s),
+        participants: of(people.len()),
+        on_stage: of(people.iter().filter(|person| person.onstage).count()),
+        hands: of(people.iter().filter(|person| person.hand).count()),
+        last_present_at: last_s.and_then(|at| rfc3339(at.saturating_mul(1000))),
+        troubles: look.unheard.iter().map(|why| format!("who is present: {why}")).collect(),
+        shown: look.shown,
+        parts: Some(look.parts),
+        ..standing
     }
 }
 
@@ -248,11 +315,9 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
     standing.host = host.or(probe.host()).map(|host| host.to_hex());
     let over = standing.event.as_ref().is_some_and(|event| event.over);
     let planned = standing.event.as_ref().is_some_and(|event| event.planned);
-    let over_quic = standing.event.as_ref().is_some_and(|event| event.media_over_quic.is_some());
     standing.state = match (standing.audio_room, standing.record) {
         (Some(true), _) => NestState::Running,
         _ if planned => NestState::Planned,
-        _ if over_quic => NestState::MediaOverQuic,
         (Some(false), _) if over => NestState::Over,
         (Some(false), _) if standing.unheard => NestState::Unknown,
         (Some(false), Some(false)) => NestState::Gone,
@@ -288,14 +353,15 @@ fn after_departure(standing: Standing, probe: &NestProbe, left: Departure) -> St
 
 fn described(room: &relay::FetchedEvent) -> Event {
     let (event, now_s) = (&room.event, Clock::default().now_s());
-    let media = event.media_over_quic().and_then(|media| media.relay.or(media.auth));
+    let media = event.media_over_quic();
     Event {
         status: event.status().as_str().to_owned(),
         title: event.title().map(str::to_owned),
         over: event.is_over(now_s),
         starts_at: event.starts().and_then(|at| rfc3339(at.saturating_mul(1000))),
         relays: room.seen_on.iter().map(ToString::to_string).collect(),
-        media_over_quic: media.map(str::to_owned),
+        streaming: media.and_then(|media| media.relay).map(str::to_owned),
+        auth: media.and_then(|media| media.auth).map(str::to_owned),
         planned: event.is_planned(now_s),
     }
 }

@@ -10,12 +10,12 @@ use nostr::{Kind, PublicKey, RelayUrl};
 
 use tokio::time::timeout;
 
-use super::{Error, Job, Settings};
+use super::{Error, FOLLOW_UP_LIMIT, Job, Settings};
 use crate::api::ApiUrl;
 use crate::api::wire::Info;
 use crate::key::{self, HostKey, KeyPlan};
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
-use crate::reporter::{Silent, Warning};
+use crate::reporter::{NonInteractive, Silent, Warning};
 use crate::room::{ROOM_KIND, RoomRef};
 
 /// Where relays may be named, beside the nest's own address.
@@ -130,8 +130,9 @@ impl Job<'_> {
         Ok(listed.rooms.into_iter().find(|listed| *listed.event.id() == room.id))
     }
 
-    /// The event of a nest whose name does not lead to it, while its record does: that names the host, and a link with
-    /// relays. `None` where it leads nowhere.
+    /// The event of a nest whose name does not lead to it. Its record does: that names the host, and a link with relays.
+    /// Without a record it is looked for among the nests of the key at hand: on Media over QUIC there is none. `None` where
+    /// that leads nowhere.
     ///
     /// # Errors
     /// Those of [`Self::event`], but not that there is none, unless relays only had no time to say it.
@@ -142,7 +143,12 @@ impl Job<'_> {
     ) -> Result<Option<relay::FetchedEvent>, Error> {
         // Else the event has led to the API, not the other way round.
         let blind = self.settings.api_named(room)?.is_some() || self.settings.api.profile.is_some();
-        let Some(named) = info.filter(|_| blind).and_then(|info| named_by(room, info)) else { return Ok(None) };
+        let named = match info {
+            _ if !blind => None,
+            Some(info) => named_by(room, info),
+            None => self.of_key_at_hand(room).await,
+        };
+        let Some(named) = named else { return Ok(None) };
         match timeout(self.settings.relays.timeout, self.event(&named, true)).await {
             Ok(Err(Error::NoEvent { silent: false, .. })) => Ok(None),
             Err(_) => {
@@ -151,6 +157,37 @@ impl Job<'_> {
             }
             Ok(event) => event,
         }
+    }
+
+    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows. Without
+    /// a record and without an event there is nothing that could be brought back.
+    ///
+    /// # Errors
+    /// [`Error::OverQuic`] and [`Error::NotKnown`] if that is so.
+    pub(super) async fn absent(
+        &self,
+        room: &RoomRef,
+        event: Option<&relay::FetchedEvent>,
+        key: PublicKey,
+        no_record: bool,
+    ) -> Result<(), Error> {
+        if let Some(event) = event {
+            return has_audio_room(event);
+        }
+        let quiet = NonInteractive { reporter: self.reporter, warnings: false };
+        match timeout(FOLLOW_UP_LIMIT, self.reporting_to(&quiet).event_of(room, room.host.unwrap_or(key))).await {
+            Ok(Ok(event)) => has_audio_room(&event),
+            Ok(Err(Error::NoEvent { silent: false, .. })) if no_record => Err(Error::NotKnown),
+            _ => Ok(()),
+        }
+    }
+
+    async fn of_key_at_hand(&self, room: &RoomRef) -> Option<RoomRef> {
+        if room.host.is_some() {
+            return None;
+        }
+        let key = self.key_at_hand(None).await?.ok()?;
+        Some(RoomRef { host: Some(key.public_key()), ..room.clone() })
     }
 
     async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {
@@ -232,7 +269,7 @@ pub(super) fn signer_of(key: &HostKey) -> Signer {
 pub(super) fn has_audio_room(room: &relay::FetchedEvent) -> Result<(), Error> {
     match room.event.media_over_quic() {
         None => Ok(()),
-        Some(media) => Err(Error::MediaOverQuic { relay: media.relay.or(media.auth).unwrap_or_default().to_owned() }),
+        Some(_) => Err(Error::OverQuic(Box::new(room.clone()))),
     }
 }
 

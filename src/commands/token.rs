@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Error, Job, Stop, Warning};
+use super::{Error, Job, NestKind, Stop, Warning, moq};
 use crate::api::{ApiUrl, RoomId};
 use crate::clock;
 use crate::key::HostKey;
 use crate::livekit::token::{self, Claims};
+use crate::moq::auth::AuthError;
+use crate::relay::FetchedEvent;
 use crate::reporter::{RoomReporter, Stage};
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
@@ -19,13 +21,15 @@ use crate::secret::{Secret, exposed};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Fetched {
+    /// What carries the nest's sound.
+    pub kind: NestKind,
     /// The id of the nest.
     pub room_id: String,
     /// The key's token.
     #[serde(serialize_with = "exposed")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub token: Secret,
-    /// The API that gave it out.
+    /// The API that gave it out; on Media over QUIC, the auth service.
     pub api: String,
     /// Hex public key: whose token it is.
     pub identity: String,
@@ -51,12 +55,22 @@ pub struct Fetched {
 pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, Error> {
     let work = async {
         let since = Instant::now();
-        let target = job.target(room).await?;
+        let target = match job.target(room).await {
+            Err(Error::OverQuic(event)) => return over_quic(job, room, &event, since).await,
+            target => target?,
+        };
         job.reporter.step(room.id.as_str(), Stage::Key);
         let key = job.key_of(room.host).await?;
-        let (token, attempts, warnings) = fetch(job, &target.api, &room.id, &key).await?;
+        let fetched = fetch(job, &target.api, &room.id, &key).await;
+        if matches!(&fetched, Err(Error::Api(error)) if error.says_no_record())
+            && let Err(Error::OverQuic(event)) = job.absent(room, target.event.as_ref(), key.public_key(), false).await
+        {
+            return over_quic(job, room, &event, since).await;
+        }
+        let (token, attempts, warnings) = fetched?;
         let claims = token::decode(token.expose()).unwrap_or_default();
         Ok(Fetched {
+            kind: NestKind::LiveKit,
             room_id: room.id.to_string(),
             api: target.api.to_string(),
             identity: key.public_key().to_hex(),
@@ -70,6 +84,33 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
         })
     };
     stop.unless(work).await
+}
+
+/// The token for the media relay of a nest on Media over QUIC.
+async fn over_quic(job: &Job<'_>, room: &RoomRef, event: &FetchedEvent, since: Instant) -> Result<Fetched, Error> {
+    job.reporter.step(room.id.as_str(), Stage::Key);
+    let key = job.key_of(None).await?;
+    let reporter = RoomReporter::new(job.reporter, room.id.as_str());
+    let named = event.event.media_over_quic().and_then(|media| media.auth);
+    let auth = named.map(str::to_owned).unwrap_or_default();
+    let failed = |source| Error::Auth { auth: auth.clone(), source: Arc::new(source) };
+    let url = moq::auth_address(named, job.settings().allow_http).map_err(|_| failed(AuthError::Address))?;
+    let (token, attempts) = job.publish_token(event, &url, &key, &reporter).await?;
+    let token = token.map_err(failed)?;
+    let claims = token::decode(token.expose()).unwrap_or_default();
+    Ok(Fetched {
+        kind: NestKind::Moq,
+        room_id: room.id.to_string(),
+        api: auth,
+        identity: key.public_key().to_hex(),
+        may_publish: true,
+        is_admin: key.public_key() == event.event.host(),
+        attempts,
+        elapsed_ms: clock::millis(since.elapsed()),
+        expires_at: expires_at(&claims),
+        warnings: reporter.take_warnings(),
+        token,
+    })
 }
 
 /// Asks for the token of `key`: the token, the number of requests, and warnings that were told already.

@@ -71,6 +71,17 @@ pub struct Keeping {
 }
 
 impl Keeping {
+    /// A stay of another kind: until it is asked to end, or `work` is done.
+    pub async fn stay<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.inside.store(true, Ordering::Relaxed);
+        let done = tokio::select! {
+            done = work => Some(done),
+            () = self.leave.notified() => None,
+        };
+        self.inside.store(false, Ordering::Relaxed);
+        done
+    }
+
     /// Asks the stay to end; whether there was one that had not been asked yet.
     pub fn end(&self) -> bool {
         let inside = self.inside.swap(false, Ordering::Relaxed);

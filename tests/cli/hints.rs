@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use nostr_nests::server::{DEMO, Mock};
+use nostr_nests::server::{DEMO, DEMO_MOQ, Mock, Options};
 use serde_json::Value;
 
 use crate::support::nest::{Nest, all_faults, at_once, mock, parse, plain};
@@ -15,7 +15,8 @@ const VERBS: [&str; 9] =
     ["restart", "check", "status", "doctor", "close", "token", "recreate", "check as a guest", "doctor as a guest"];
 
 /// What a person has to fill in.
-const PLACEHOLDERS: [&str; 4] = ["--api https://…", "--relay wss://…", "--key-file PATH", "ROOM"];
+const PLACEHOLDERS: [&str; 5] =
+    ["--api https://…", "--relay wss://…", "--key-file PATH", "ROOM", "--relay-url https://…"];
 
 /// A person at a shell, at home in a folder with a key, or without.
 struct Person<'a> {
@@ -174,6 +175,25 @@ fn what_a_hint_advises_helps_or_says_more() {
     at_once(&cases, |(verb, fault)| {
         let found = wrong(verb, fault);
         wrongs.lock().unwrap().extend(found);
+    });
+    let wrongs = wrongs.into_inner().unwrap();
+    assert!(wrongs.is_empty(), "{} of {} cases:\n{}", wrongs.len(), cases.len(), wrongs.join("\n"));
+}
+
+/// A nest on Media over QUIC, dead in each way.
+#[test]
+fn so_does_what_is_advised_for_media_over_quic() {
+    let deaths = ["alone", "open", "ended"].map(|event| format!("moq-event={event}"));
+    let servers =
+        ["quic-down", "drop-before@auth", "status=500@auth", "status=404@auth", "redirect@auth", "clock=2001"];
+    let faults = deaths.iter().map(String::as_str).chain(servers);
+    let cases: Vec<_> =
+        faults.flat_map(|fault| ["restart", "status", "check", "token", "close"].map(|verb| (verb, fault))).collect();
+    let wrongs = Mutex::new(Vec::new());
+    at_once(&cases, |(verb, fault)| {
+        let mock = Mock::start(Options { faults: parse(&[fault]), moq: true, ..Options::default() }).unwrap();
+        let person = Person::new(&mock);
+        wrongs.lock().unwrap().extend(followed(&person, &person.call(verb, DEMO_MOQ)));
     });
     let wrongs = wrongs.into_inner().unwrap();
     assert!(wrongs.is_empty(), "{} of {} cases:\n{}", wrongs.len(), cases.len(), wrongs.join("\n"));

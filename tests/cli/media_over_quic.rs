@@ -1,47 +1,252 @@
-//! Nests on Media over QUIC, which have no audio room at a Nests API.
+//! Nests on Media over QUIC, which have no audio room at a Nests API: what is dead is found, and only that is mended.
 
 use std::net::UdpSocket;
 
-use nostr_sdk::Event;
+use nostr_nests::server::{DEMO_MOQ, Mock, Options};
+use nostr_sdk::{Event, EventBuilder, Kind, Tag};
+use serde_json::{Value, json};
 
-use crate::support::nest::{self, Nest, mock};
-use crate::support::nostr_client::{Relay, coordinate, event, naddr};
+use crate::support::nest::{self, Nest, parse};
+use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, naddr, now, outbox, tags_without, value};
 use crate::support::raw::Raw;
 
-fn quic(mock: &nostr_nests::server::Mock, id: &str, tags: &[&[&str]]) -> Event {
-    let all: Vec<_> = [&["title", "Quic"][..], &["status", "live"]].into_iter().chain(tags.iter().copied()).collect();
-    event(mock.host(), id, 9, &all)
+/// With the nest that runs on Media over QUIC.
+fn mock(faults: &[&str]) -> Mock {
+    Mock::start(Options { faults: parse(faults), moq: true, ..Options::default() }).unwrap()
+}
+
+fn demo(mock: &Mock) -> Event {
+    NostrClient::at(&mock.relay()).nest(mock.host().public_key(), DEMO_MOQ)
+}
+
+/// By its address alone: no API is known.
+fn nest(mock: &Mock, args: &[&str]) -> Nest {
+    let room = naddr(&demo(mock), &[&mock.relay()]);
+    Nest::new(mock).without("NEST_API").args(args).args([room.as_str(), "--json"])
+}
+
+fn shown(document: &Value) -> Vec<bool> {
+    document["shown"].as_array().unwrap().iter().map(|client| client["shows"] == true).collect()
+}
+
+/// Somebody says on Nostr that they are there.
+fn presence(mock: &Mock, age: u64, onstage: &str) -> Event {
+    let nest = coordinate(&demo(mock));
+    let tags = [["a", &nest], ["hand", "1"], ["onstage", onstage]].map(|tag| Tag::parse(tag).unwrap());
+    let at = (now() - age).into();
+    let keys = nostr_sdk::Keys::generate();
+    EventBuilder::new(Kind::from(10312), "").tags(tags).custom_created_at(at).sign_with_keys(&keys).unwrap()
 }
 
 #[test]
-fn it_is_recognised_and_explained_by_every_command() {
+fn a_dead_one_is_restarted_by_publishing_it_again() {
     let mock = mock(&[]);
-    let first = quic(&mock, "quic", &[&["streaming", "https://moq.example/anon"], &["auth", "https://auth.example"]]);
-    let second = quic(&mock, "auth-only", &[&["auth", "https://auth.example"]]);
-    let relay = Relay::with(vec![first.clone(), second.clone()]);
-    for (args, room) in [
-        (&["restart"][..], coordinate(&first)),
-        (&["restart", "--if-inactive"], coordinate(&first)),
-        (&["restart"], naddr(&second, &[&relay.url])),
-        (&["recreate", "--yes"], coordinate(&first)),
-    ] {
-        // With the API known or not: it does not have the nest either way.
-        for api in [None, Some(mock.api())] {
-            let nest = Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", &relay.url);
-            let nest = if let Some(api) = api { nest.env("NEST_API", api) } else { nest };
-            let output = nest.args(args).args([room.as_str(), "--json"]).run().expect(1);
-            let error = &output.document()["error"];
-            let message = error["message"].as_str().unwrap();
-            assert!(message.contains("Media over QUIC"), "{args:?}: {error}");
-            assert!(message.contains("moq.example") || message.contains("auth.example"), "{error}");
-            assert_eq!(error["kind"], "failed");
-        }
+    let old = demo(&mock);
+    let status = nest(&mock, &["status"]).run().expect(10).document();
+    assert_eq!((&status["kind"], &status["state"]), (&"moq".into(), &"inactive".into()), "{status:#}");
+    let done = nest(&mock, &["restart"]).run().expect(0).document();
+    let new = demo(&mock);
+    assert_eq!((&done["kind"], &done["proof"]), (&"moq".into(), &"fresh".into()), "{done:#}");
+    assert_eq!(done["published"]["eventId"], new.id.to_hex());
+    assert_eq!(shown(&done), [true, false], "Amethyst wants the auth service to be https");
+    assert!(done["token"].as_str().unwrap().split('.').count() == 3 && done.get("api").is_none());
+    // What pages that are open look at has changed in its letters only; all the rest is as it was.
+    let streaming = value(&old, "streaming").unwrap();
+    assert_eq!(value(&new, "streaming"), Some(&*format!("{streaming}/")));
+    assert_eq!(tags_without(&new, &["streaming"]), tags_without(&old, &["streaming"]));
+    assert!(new.created_at.as_secs() + 60 > now());
+
+    let status = nest(&mock, &["status"]).run().expect(0).document();
+    assert_eq!(status["state"], "running", "{status:#}");
+    let again = nest(&mock, &["restart", "--if-inactive"]).run().expect(0).document();
+    assert_eq!((&again["attempts"], demo(&mock).id), (&0.into(), new.id), "{again:#}");
+    nest(&mock, &["restart"]).run().expect(0);
+    assert_eq!(value(&demo(&mock), "streaming"), Some(streaming), "spelt as at first");
+    assert_eq!(mock.requests("/api/v1/nests/demo-moq/restart"), 0);
+}
+
+/// Each death, and what tells of it.
+#[test]
+fn whatever_it_has_died_of() {
+    let cases = [
+        ("moq-event=alone", 10, "inactive", "nobody present", "live"),
+        ("moq-event=open", 10, "inactive", "status open is not shown", "live"),
+        ("moq-event=ended", 10, "over", "it is over", "live"),
+        ("moq-event=new", 0, "running", "", "live"),
+    ];
+    nest::at_once(&cases, |(fault, code, state, why, after)| {
+        let mock = mock(&[fault]);
+        let output = nest(&mock, &["status"]).run().expect(*code);
+        let status = output.document();
+        assert_eq!(status["state"], *state, "{fault}: {status:#}");
+        assert!(status["shown"].to_string().contains(why), "{fault}: {status:#}");
+        nest(&mock, &["restart"]).run().expect(0);
+        assert_eq!(value(&demo(&mock), "status"), Some(*after), "{fault}");
+        assert_eq!(nest(&mock, &["status"]).run().expect(0).document()["state"], "running", "{fault}");
+    });
+}
+
+/// As long as nobody could join, the event stays as it is.
+#[test]
+fn nothing_is_published_while_its_servers_do_not_answer() {
+    let cases = [
+        ("quic-down", "does not answer by UDP", "UDP"),
+        ("drop-before@auth", "lost before there was an answer", "ask whoever runs"),
+        ("status=500@auth", "fails with status 500", "ask whoever runs"),
+        ("status=404@auth", "there is no auth service", "--auth-url"),
+        ("status=429,7s@auth", "takes no more requests", "try again in 7 s"),
+        ("html=502@auth", "fails with status 502", "ask whoever runs"),
+        ("redirect=301@auth", "redirects to", "--auth-url"),
+        ("half-body@auth", "cut off", "ask whoever runs"),
+        ("token-object@auth", "without a usable token", "--auth-url"),
+        ("echo-authorization@auth", "refuses the signature", "up to date"),
+    ];
+    nest::at_once(&cases, |(fault, why, hint)| {
+        let mock = mock(&[fault]);
+        let old = demo(&mock);
+        let restart = |more: &[&str]| nest(&mock, &["restart", "--retries", "0", "--timeout", "2s"]).args(more);
+        let output = restart(&[]).run().expect(10);
+        let error = &output.document()["error"];
+        assert!(error["message"].as_str().unwrap().contains(why), "{fault}: {error:#}");
+        assert!(error["hints"].to_string().contains(hint), "{fault}: {error:#}");
+        assert!(error["hints"].to_string().contains("--force"), "{fault}: {error:#}");
+        assert!(!output.stdout.contains("Nostr ey"), "{fault}: no signature is shown");
+        assert_eq!(demo(&mock).id, old.id, "{fault}: nothing was published");
+        let forced = restart(&["--force"]).run().expect(0).document();
+        assert_eq!((&forced["proof"], demo(&mock).id != old.id), (&"fresh".into(), true), "{fault}");
+    });
+}
+
+/// The auth service's clock is the one that counts.
+#[test]
+fn a_wrong_clock_is_repaired_for_the_auth_service_too() {
+    for fault in ["clock=+10m", "clock=-10m"] {
+        let mock = mock(&[fault]);
+        let output = nest(&mock, &["restart"]).run().expect(0);
+        assert!(
+            output.document()["warnings"].to_string().contains("your clock is 10 min"),
+            "{fault}: {}",
+            output.stdout
+        );
     }
-    assert!(mock.room("quic").is_none() && mock.requests("/api/v1/nests") == 0);
-    let nest = Nest::new(&mock).env("NEST_RELAYS", &relay.url).args(["restart", "--all-inactive"]);
-    assert!(nest.run().expect(0).stderr.contains("nothing to restart"));
-    let rows = Nest::new(&mock).env("NEST_RELAYS", &relay.url).args(["list", "--json"]).run().expect(0).documents();
-    assert!(rows.len() == 2 && rows.iter().all(|row| row["state"] == "mediaOverQuic"), "{rows:?}");
+}
+
+#[test]
+fn who_is_present_is_told() {
+    let mock = mock(&["moq-event=alone"]);
+    let client = NostrClient::at(&mock.relay());
+    client.publish(&presence(&mock, 14 * 60, "1"));
+    let status = nest(&mock, &["status"]).run().expect(10).document();
+    assert_eq!((&status["participants"], &status["onStage"]), (&0.into(), &0.into()), "{status:#}");
+    assert!(status["shown"].to_string().contains("nobody present for 14 min"), "{status:#}");
+    client.publish(&presence(&mock, 5, "0"));
+    client.publish(&presence(&mock, 9, "1"));
+    let status = nest(&mock, &["status"]).run().expect(0).document();
+    let people = ["participants", "onStage", "hands"].map(|field| status[field].as_u64().unwrap());
+    assert_eq!((people, &status["state"]), ([2, 1, 2], &"running".into()), "{status:#}");
+    let rows = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(["list", "--json"]).run().expect(0).documents();
+    let row = rows.iter().find(|row| row["roomId"] == DEMO_MOQ).unwrap();
+    assert_eq!((&row["people"], &row["state"]), (&2.into(), &"running".into()), "{row:#}");
+}
+
+/// A bare id leads to the host's own event, whatever the API says that it does not know.
+#[test]
+fn a_bare_id_is_enough() {
+    let mock = mock(&[]);
+    let by_id = |args: &[&str]| Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(args).args([DEMO_MOQ, "--json"]);
+    assert_eq!(by_id(&["status"]).run().expect(10).document()["kind"], "moq");
+    assert_eq!(by_id(&["restart"]).run().expect(0).document()["proof"], "fresh");
+    assert_eq!(by_id(&["status"]).run().expect(0).document()["state"], "running");
+    assert_eq!(by_id(&["check"]).run().expect(0).document()["kind"], "moq");
+    let token = by_id(&["token"]).run().expect(0).document();
+    assert_eq!((&token["kind"], &token["mayPublish"]), (&"moq".into(), &true.into()));
+    assert_eq!(by_id(&["close", "--yes"]).run().expect(0).document()["status"], "ended");
+    assert_eq!(by_id(&["status"]).run().expect(10).document()["state"], "over");
+    let recreate = by_id(&["recreate", "--yes"]).run().expect(1).document();
+    assert!(recreate["error"]["hints"].to_string().contains("nest restart"), "{recreate:#}");
+}
+
+/// The host's list says which auth service goes with a relay; without it, the relay's name does.
+#[test]
+fn it_moves_to_other_servers() {
+    let mock = mock(&[]);
+    let old = demo(&mock);
+    let relay = value(&old, "streaming").unwrap().replace("127.0.0.1", "localhost");
+    let auth = value(&old, "auth").unwrap().replace("127.0.0.1", "localhost");
+    let moved = |more: &[&str]| nest(&mock, &["restart", "--retries", "0", "--relay-url", &relay]).args(more).run();
+    let derived = moved(&[]).expect(10).document();
+    assert!(derived["error"]["message"].as_str().unwrap().contains("moq-auth.localhost"), "{derived:#}");
+    moved(&["--auth-url", &auth]).expect(0);
+    let new = demo(&mock);
+    assert_eq!((value(&new, "streaming"), value(&new, "auth")), (Some(&*relay), Some(&*auth)));
+
+    let client = NostrClient::at(&mock.relay());
+    let list = EventBuilder::new(Kind::from(10112), "").tags([Tag::parse(["server", &relay, &auth]).unwrap()]);
+    client.publish(&list.sign_with_keys(mock.host()).unwrap());
+    // One that runs on LiveKit so far.
+    let room = naddr(&client.nest(mock.host().public_key(), "demo"), &[&mock.relay()]);
+    let args = ["restart", &room, "--relay-url", &relay, "--json"];
+    let done = Nest::new(&mock).without("NEST_API").args(args).run().expect(0).document();
+    assert_eq!((&done["kind"], &done["auth"]), (&"moq".into(), &json!(auth)), "{done:#}");
+    let new = client.nest(mock.host().public_key(), "demo");
+    let tags = ["status", "title", "streaming", "auth", "service", "room"].map(|name| value(&new, name));
+    assert_eq!(tags, [Some("live"), Some("Demo nest"), Some(&*relay), Some(&*auth), None, None]);
+}
+
+/// cron does not open again what its host has closed.
+#[test]
+fn what_is_over_is_no_matter_of_if_inactive() {
+    let mock = mock(&["moq-event=ended"]);
+    let old = demo(&mock);
+    let output = nest(&mock, &["restart", "--if-inactive"]).run().expect(0);
+    assert!(output.document()["message"].as_str().unwrap().contains("nothing was sent"), "{}", output.stdout);
+    assert_eq!(demo(&mock).id, old.id);
+}
+
+/// An event that is older than a day was left behind; what is over or planned stays so.
+#[test]
+fn a_sweep_takes_those_of_today() {
+    let mock = mock(&[]);
+    let (client, host) = (NostrClient::at(&mock.relay()), mock.host());
+    let demo = demo(&mock);
+    let (relay, auth) = (value(&demo, "streaming").unwrap(), value(&demo, "auth").unwrap());
+    let later = (now() + 3600).to_string();
+    for (id, age, status) in [
+        ("yesterday", 25 * 3600, "live"),
+        ("today", 23 * 3600, "live"),
+        ("ended", 3600, "ended"),
+        ("planned", 3600, "planned"),
+    ] {
+        let tags = [["title", id], ["status", status], ["starts", &later], ["streaming", relay], ["auth", auth]];
+        client.publish(&event(host, id, age, &tags.each_ref().map(|tag| &tag[..])));
+    }
+    let sweep = Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", mock.relay());
+    let documents = sweep.args(["restart", "--all-inactive", "--json"]).run().expect(0).documents();
+    let mut done: Vec<_> = documents.iter().map(|document| document["roomId"].as_str().unwrap()).collect();
+    done.sort_unstable();
+    assert_eq!(done, ["demo", "demo-moq", "today"]);
+    let status = |id| value(&client.nest(host.public_key(), id), "status").map(str::to_owned).unwrap();
+    assert_eq!(["yesterday", "ended", "planned"].map(status), ["live", "ended", "planned"]);
+}
+
+/// Followers look where the host writes.
+#[test]
+fn the_relays_that_the_host_writes_to_have_it_too() {
+    let mock = mock(&[]);
+    let write = Relay::with(Vec::new());
+    NostrClient::at(&mock.relay()).publish(&outbox(mock.host(), &[(&write.url, Some("write"))]));
+    let done = nest(&mock, &["restart"]).run().expect(0).document();
+    assert_eq!(done["published"]["accepted"].as_array().unwrap().len(), 2, "{done:#}");
+    assert_eq!(NostrClient::at(&write.url).nest(mock.host().public_key(), DEMO_MOQ).id, demo(&mock).id);
+}
+
+#[test]
+fn a_plan_shows_the_event_and_publishes_nothing() {
+    let mock = mock(&[]);
+    let old = demo(&mock);
+    let plan = nest(&mock, &["restart", "--dry-run"]).run().expect(0).document();
+    assert_eq!((&plan["method"], &plan["event"]["kind"]), (&"EVENT".into(), &30312.into()), "{plan:#}");
+    assert_eq!(demo(&mock).id, old.id);
 }
 
 /// The port of somebody who answers packets of unknown versions as RFC 9000 has it (17.2.1), once the first was lost.
@@ -67,7 +272,7 @@ fn speaks_quic() -> u16 {
 
 #[test]
 fn the_check_asks_its_relay_and_its_auth_service() {
-    let mock = mock(&[]);
+    let mock = nest::mock(&[]);
     let answering = Raw::answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let failing = Raw::answering("HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n");
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -95,11 +300,68 @@ fn the_check_asks_its_relay_and_its_auth_service() {
             (json.join().unwrap(), text)
         });
         let document = json.document();
-        let seen: Vec<_> = document["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
+        let seen = document["steps"].as_array().unwrap().iter().filter(|step| step["name"] != "clients");
+        let seen: Vec<_> = seen.map(|step| &step["status"]).collect();
         assert_eq!(seen, [steps[0], steps[1], steps[2], "notChecked"], "{document}");
         assert!(document["steps"].to_string().contains(words), "{words}: {document}");
         assert_eq!(document["verdict"], if *code == 0 { "joinable" } else { "unhealthy" });
         assert_eq!(text.contains("quic · what Media over QUIC needs is there"), *code == 0, "{text}");
     });
     assert_eq!((mock.requests("/rtc"), mock.all_requests()), (0, 0));
+}
+
+/// What the host's key says of being present, the newest first.
+fn own_presence(mock: &Mock) -> Option<Event> {
+    let filter = nostr_sdk::Filter::new().kind(Kind::from(10312)).author(mock.host().public_key());
+    NostrClient::at(&mock.relay()).stored(filter).into_iter().max_by_key(|event| event.created_at)
+}
+
+/// Signed by the host's key, as the host's own app would.
+fn host_is_in(mock: &Mock, nest: &str) {
+    let tags = [["a", nest], ["onstage", "1"]].map(|tag| Tag::parse(tag).unwrap());
+    let event = EventBuilder::new(Kind::from(10312), "").tags(tags).sign_with_keys(mock.host()).unwrap();
+    NostrClient::at(&mock.relay()).publish(&event);
+}
+
+#[test]
+fn the_hosts_presence_keeps_it_open_and_is_taken_back() {
+    for verb in ["restart", "check"] {
+        let mock = mock(&["moq-event=new"]);
+        let kept = std::thread::scope(|scope| {
+            let kept = scope.spawn(|| nest(&mock, &[verb, "--keep=2s"]).run().expect(0));
+            let begun = std::time::Instant::now();
+            let there = loop {
+                match own_presence(&mock) {
+                    Some(event) => break event,
+                    None => assert!(begun.elapsed().as_secs() < 10, "{verb}: nobody is present"),
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            };
+            assert_eq!((value(&there, "onstage"), value(&there, "a")), (Some("1"), Some(&*coordinate(&demo(&mock)))));
+            kept.join().unwrap()
+        });
+        assert_eq!(value(&own_presence(&mock).unwrap(), "onstage"), Some("0"), "{verb}: {}", kept.stderr);
+        // Once it is taken back, it can be sent again.
+        nest(&mock, &[verb, "--keep=100ms"]).run().expect(0);
+    }
+}
+
+#[test]
+fn no_presence_is_sent_where_the_host_is_anyway_or_elsewhere() {
+    let other = "30312:aa4fc8665f5696e33db7e1a572e3b0f5b3d615837b0f362dcb1c8068b098c7b4:other";
+    for (elsewhere, words) in [(false, "your own app is in this nest"), (true, "you are in another nest, 30312:aa4f")] {
+        let mock = mock(&["moq-event=new"]);
+        let here = coordinate(&demo(&mock));
+        host_is_in(&mock, if elsewhere { other } else { &here });
+        let before = own_presence(&mock).unwrap();
+        let output = nest(&mock, &["restart", "--keep=1h"]).run().expect(0);
+        assert!(output.document()["warnings"].to_string().contains(words), "{}", output.stdout);
+        assert_eq!(own_presence(&mock).unwrap().id, before.id, "nothing was published");
+    }
+    let mock = mock(&["moq-event=new"]);
+    NostrClient::at(&mock.relay()).publish(&presence(&mock, 1, "1"));
+    nest(&mock, &["restart", "--keep=1h"]).run().expect(0);
+    assert!(own_presence(&mock).is_none(), "somebody is there");
+    let stranger = nest(&mock, &["check", "--keep=1h"]).without("NEST_KEY").run().expect(0);
+    assert!(stranger.stderr.contains("only its host's key"), "{}", stranger.stderr);
 }

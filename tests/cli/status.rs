@@ -85,17 +85,18 @@ async fn what_is_over_is_over_by_its_bare_name_too() {
 }
 
 #[tokio::test]
-async fn media_over_quic_needs_no_audio_room() {
+async fn a_nest_on_media_over_quic_has_no_audio_room() {
     let mock = mock(&[]);
     let naddr = room_event::naddr(&mock);
-    let media = ["streaming", "https://moq.example/anon"];
+    let media = ["streaming", "https://127.0.0.1:1/anon"];
     room_event::publish(&mock, &[&["status", "live"], &media]).await;
-    let live = Nest::alone().args(["status", &naddr, "--json"]).run().expect(0).document();
-    assert_eq!(live["state"], "mediaOverQuic");
-    assert_eq!(live["event"]["mediaOverQuic"], "https://moq.example/anon");
+    let live = Nest::alone().args(["status", &naddr, "--json"]).run().expect(10).document();
+    assert_eq!((&live["kind"], &live["state"]), (&"moq".into(), &"inactive".into()), "{live:#}");
+    assert_eq!(live["event"]["streaming"], "https://127.0.0.1:1/anon");
+    assert!(live["error"]["message"].as_str().unwrap().contains("cannot be reached by UDP"), "{live:#}");
     // An API that is named all the same knows nothing of it.
     mock.forget("demo");
-    assert_eq!(document(&mock, &naddr, 0)["state"], "mediaOverQuic");
+    assert_eq!(document(&mock, &naddr, 10)["kind"], "moq");
 }
 
 #[test]

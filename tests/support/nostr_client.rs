@@ -44,10 +44,14 @@ impl NostrClient {
         assert!(output.failed.is_empty(), "{output:?}");
     }
 
+    /// What the relay has.
+    pub fn stored(&self, filter: Filter) -> Vec<Event> {
+        self.runtime.block_on(self.client.fetch_events(filter, Duration::from_secs(10))).unwrap().into_iter().collect()
+    }
+
     /// All nests of a host.
     pub fn nests(&self, host: PublicKey) -> Vec<Event> {
-        let filter = Filter::new().kind(Kind::from(ROOM)).author(host);
-        self.runtime.block_on(self.client.fetch_events(filter, Duration::from_secs(10))).unwrap().into_iter().collect()
+        self.stored(Filter::new().kind(Kind::from(ROOM)).author(host))
     }
 
     pub fn nest(&self, host: PublicKey, d: &str) -> Event {

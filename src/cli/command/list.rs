@@ -9,7 +9,9 @@ use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
 use serde_json::json;
 
 use super::prelude::*;
+use crate::cli::messages::moq;
 use crate::clock::{self, Clock};
+use crate::commands::NestKind;
 use crate::commands::list::{self, ListRequest, Nest, NestState, Watch, Whose};
 use crate::reporter::Reporter as _;
 
@@ -169,7 +171,10 @@ impl Watch for Table<'_> {
             let time = clock::local_hour_minute(Clock::default().now_ms()).filter(|_| self.follow);
             time.map_or_else(String::new, |time| paint.dim(&time) + "  ") + &row
         };
-        self.terminal.outcome(true, || document::of(nest), |paint| Some(text(paint)));
+        self.terminal.outcome(true, || document::nest(nest), |paint| Some(text(paint)));
+        if nest.kind == NestKind::Moq && !nest.shown.is_empty() && style.format != Format::Json {
+            self.terminal.detail(1, &format!("{}: {}", nest.name(), moq::shown(&nest.shown)));
+        }
         if let Some(why) = nest.why.as_ref().filter(|_| style.format != Format::Json) {
             self.terminal.detail(1, &format!("{}: {why}", nest.name()));
         }
@@ -186,7 +191,6 @@ fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
         (NestState::Gone, _) => ("gone".into(), Paint::bad),
         (NestState::Over, _) => ("–".into(), Paint::dim),
         (NestState::Planned, _) => ("planned".into(), Paint::dim),
-        (NestState::MediaOverQuic, _) => ("MoQ".into(), Paint::dim),
         (NestState::NotChecked, _) => ("not checked".into(), Paint::dim),
         (NestState::Unknown, _) => ("no answer".into(), Paint::warn),
     };

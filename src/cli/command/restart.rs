@@ -7,10 +7,11 @@ use nostr::PublicKey;
 
 use super::prelude::*;
 use crate::api::ApiUrl;
-use crate::cli::messages::{Step, check as check_words, errors, notices, troubles};
+use crate::cli::messages::{Step, check as check_words, errors, moq, notices, troubles};
 use crate::cli::settings::Sources;
+use crate::commands::NestKind;
 use crate::commands::restart::{
-    self, Evidence, PlannedRestart, RestartOutcome, RestartProof, RestartRequest, Restarted, Which,
+    self, Evidence, PlannedRestart, RequestedServers, RestartOutcome, RestartProof, RestartRequest, Restarted, Which,
 };
 use crate::commands::{check, list, open};
 use crate::livekit::{CheckReport, Verdict};
@@ -68,6 +69,15 @@ pub struct RestartArgs {
     /// End at once if another restart of the room is running on this machine
     #[arg(long)]
     pub no_wait: bool,
+    /// Move a nest on Media over QUIC to this relay, or one from LiveKit to there
+    #[arg(long, value_name = "URL", conflicts_with = "all_inactive")]
+    pub relay_url: Option<String>,
+    /// The auth service of that relay [default: that of your list of servers, or derived from the relay's name]
+    #[arg(long, value_name = "URL", conflicts_with = "all_inactive")]
+    pub auth_url: Option<String>,
+    /// Publish the event of a nest on Media over QUIC although its relay or its auth service does not answer
+    #[arg(long)]
+    pub force: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub yes: bool,
@@ -135,6 +145,8 @@ fn request(args: &RestartArgs) -> RestartRequest {
         evict: args.evict,
         publish_status: args.publish_status,
         no_wait: args.no_wait,
+        servers: RequestedServers { relay: args.relay_url.clone(), auth: args.auth_url.clone() },
+        force: args.force,
         yes: args.yes,
         dry_run: args.dry_run,
     }
@@ -149,7 +161,7 @@ fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &R
     }
     // Where its name does not say it, the host is whose key has restarted it.
     let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
-    open::page_of(&RoomRef { host, ..room.clone() }, &ApiUrl::parse(&restarted.api).ok()?)
+    open::page_of(&RoomRef { host, ..room.clone() }, &ApiUrl::parse(restarted.api.as_deref()?).ok()?)
 }
 
 /// Opens a page; that it does not open changes nothing about the restart.
@@ -204,8 +216,13 @@ pub(super) fn show(
 fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     let room = paint.strong(&clean(&restarted.room_id));
     let published = restarted.published.as_ref().map(|published| published_row("event", published, paint));
-    if restarted.evidence == Evidence::Running {
-        let running = format!("{} {room} is running; nothing was sent", paint.mark(Status::Passed));
+    let untouched = match restarted.evidence {
+        Evidence::Running => Some("is running; nothing was sent"),
+        Evidence::LeftAlone => Some("is over, or to come, by its event; nothing was sent"),
+        _ => None,
+    };
+    if let Some(untouched) = untouched {
+        let running = format!("{} {room} {untouched}", paint.mark(Status::Passed));
         return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
     }
     let (status, came) = match &restarted.check {
@@ -219,6 +236,10 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     let closes = restarted.closes_at.as_deref().filter(|_| restarted.check.is_none());
     let mut lines = vec![format!("{} {}", paint.mark(status), joined([room, clean(&came), closes_at(closes)]))];
     lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
+    lines.extend(restarted.auth.iter().map(|auth| paint.row("auth", &clean(auth))));
+    if restarted.kind == NestKind::Moq {
+        lines.push(paint.row("shown", &clean(&moq::shown(&restarted.shown))));
+    }
     lines.extend(restarted.token.iter().map(|token| paint.row("token", token.expose())));
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
         let rejoin = troubles::rejoin();

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 
 use super::prelude::*;
 use crate::api::Missing;
-use crate::cli::messages::{errors, people};
+use crate::cli::messages::{errors, moq, people};
 use crate::clock;
+use crate::commands::NestKind;
 use crate::commands::list::NestState;
 use crate::commands::status::{self, Event, Standing};
 
@@ -92,9 +93,9 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
     let new = |message: &str| Failure::new(Exit::Unhealthy, message);
     Some(match standing.state {
         NestState::Running => return None,
-        NestState::MediaOverQuic if standing.event.as_ref().is_some_and(|event| !event.over) => return None,
-        NestState::MediaOverQuic => new("this nest runs on Media over QUIC, and its event says that it is over")
-            .hint("to reopen it, publish its event again from the web app"),
+        NestState::Inactive if standing.kind == NestKind::Moq => {
+            moq::inactive(&standing.shown, standing.parts.as_ref(), room)
+        }
         NestState::Inactive => {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: {}", Verb::Restart.on(room)))
         }
@@ -126,10 +127,10 @@ fn starts(event: &Event) -> Option<i64> {
 fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String {
     let event_over = standing.event.as_ref().is_some_and(|event| event.over);
     let (mark, word) = match standing.state {
-        NestState::Running if event_over || standing.record != Some(true) => (Status::Warned, paint.warn("running")),
+        NestState::Running if standing.kind == NestKind::LiveKit && (event_over || standing.record != Some(true)) => {
+            (Status::Warned, paint.warn("running"))
+        }
         NestState::Running => (Status::Passed, paint.good("running")),
-        NestState::MediaOverQuic if failure.is_none() => (Status::Passed, paint.good("Media over QUIC")),
-        NestState::MediaOverQuic => (Status::NotChecked, "Media over QUIC".into()),
         NestState::Inactive => (Status::Failed, paint.bad("inactive")),
         NestState::Gone => (Status::Failed, paint.bad("gone")),
         NestState::Over => (Status::NotChecked, "over".into()),
@@ -152,6 +153,9 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     parts.extend(unanswered.map(|trouble| clean(trouble)));
     parts.extend(standing.audio_room.map(|there| if there { "audio room" } else { "no audio room" }.to_owned()));
     parts.extend(standing.participants.map(people));
+    parts.extend(standing.on_stage.map(|people| format!("{people} on stage")));
+    parts.extend(standing.hands.filter(|hands| *hands > 0).map(|hands| format!("{hands} with a hand up")));
+    parts.extend(Some(moq::shown(&standing.shown)).filter(|_| standing.kind == NestKind::Moq));
     parts.extend(standing.present.map(|present| format!("{present} present on Nostr")));
     let closes = standing.closes_at.as_deref().and_then(local_time);
     parts.extend(closes.map(|time| match standing.left_at.as_deref().and_then(local_time) {

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Note, Step, Verb, moment, note, people, sentence, troubles};
+use super::{Note, Step, Verb, moment, moq, note, people, sentence, troubles};
 use crate::clock::span;
 use crate::commands::check::Report;
-use crate::commands::moq;
 use crate::livekit::endpoint::{Internal, Source};
 use crate::livekit::fresh::{FreshnessVerdict, Proof, Sign};
 use crate::livekit::media::offered::Offered;
@@ -33,7 +32,7 @@ pub fn steps(report: &CheckReport) -> Vec<Step> {
 }
 
 pub(crate) fn of(report: &Report) -> Vec<Step> {
-    let over_quic = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq_words(&step.finding));
+    let over_quic = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq::words(&step.finding));
     match report {
         Report::LiveKit(report) => steps(report),
         Report::OverQuic(report) => report.steps.iter().map(over_quic).collect(),
@@ -538,42 +537,5 @@ fn exactly(time: Duration) -> String {
         s if s < 0.95 => format!("{:.0} ms", s * 1000.0),
         s if s < 9.95 && (s - s.round()).abs() > 0.05 => format!("{s:.1} s"),
         s => format!("{s:.0} s"),
-    }
-}
-
-fn moq_words(finding: &moq::MoqFinding) -> Note {
-    use moq::MoqFinding;
-    match finding {
-        MoqFinding::Event { status, over: true } => note!("its status is {status:?}: the nest is over")
-            .hint("to reopen it, its host publishes its event again from the web app"),
-        MoqFinding::Event { status, over: false } => note!("its status is {status:?}"),
-        MoqFinding::NoRelay => {
-            note("the event names no media relay").hint("its host publishes its event again from the web app")
-        }
-        MoqFinding::NoRelayAddress(text) => note!("{text} is no address"),
-        MoqFinding::Relay { relay, port, answer: Err(error) } => note!("{relay} {error}").hint(format!(
-            "Media over QUIC needs UDP to port {port}: try from another network; if it is the same there, ask whoever runs that relay"
-        )),
-        MoqFinding::Relay { relay, answer: Ok(answer), .. } => {
-            let versions = answer.versions.iter().map(|version| match version {
-                1 => "1".to_owned(),
-                0x6b33_43cf => "2".to_owned(),
-                other => format!("{other:#x}"),
-            });
-            let versions = versions.collect::<Vec<_>>().join(", ");
-            note!("{relay} answers by UDP at {} and speaks QUIC ({versions})", answer.address)
-        }
-        MoqFinding::NoAuth => note("the event names no auth service"),
-        MoqFinding::NoAuthAddress(text) => note!("{text} is no web address"),
-        MoqFinding::AuthCleartext(text) => note!("{text} was not asked: tokens would travel in the clear"),
-        MoqFinding::Auth(text, Ok(..500)) => note!("{text} answers"),
-        MoqFinding::Auth(text, answer) => {
-            let detail = match answer {
-                Ok(status) => format!("{text} fails with status {status}"),
-                Err(lost) => format!("{text}: {lost}"),
-            };
-            note(detail).hint("without it nobody gets a token: ask whoever runs the media relay")
-        }
-        MoqFinding::NotSpoken => note("nest does not speak Media over QUIC: nobody has listened"),
     }
 }

@@ -277,7 +277,7 @@ fn api(found: &DoctorFindings, named: &str) -> Link {
             .hint("name it: --api https://…, or set NEST_API")
             .next(Verb::Doctor.on(subject).with("--api", "https://…").bare());
         }
-        Err(Error::MediaOverQuic { .. }) => return not_checked("a nest on Media over QUIC needs none"),
+        Err(Error::OverQuic(_)) => return not_checked("a nest on Media over QUIC needs none"),
         Err(error) => {
             return failed(error.to_string()).hint("use https://, or accept the risk with --allow-http");
         }
@@ -407,10 +407,8 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
     let detail = format!("{title}status {:?}, on {seen}", event.status().as_str());
     let link = if let Some(media) = event.media_over_quic() {
         let relay = media.relay.or(media.auth).unwrap_or_default();
-        warned(format!("{detail}; it runs on Media over QUIC at {relay}")).hint(format!(
-            "there is no audio room to restart: the event alone makes it live. Does that relay answer? {}",
-            Verb::Check.on(named)
-        ))
+        warned(format!("{detail}; it runs on Media over QUIC at {relay}"))
+            .hint(format!("do clients show it, and do its servers answer? {}", Verb::Status.on(named)))
     } else if event.is_over(Clock::default().now_s()) {
         warned(detail).hint("clients show this nest as over, whatever the audio room does")
     } else if !room.stale_on.is_empty() {

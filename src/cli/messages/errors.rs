@@ -7,14 +7,14 @@ use std::time::Duration;
 use self::api::RequestContext;
 use super::advice::quoted;
 use super::troubles::{self, Trouble};
-use super::{Step, Verb, check, moment};
+use super::{Step, Verb, check, moment, moq};
 use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
 use crate::clock::Clock;
 use crate::commands::check::{Checked, Unavailable};
 use crate::commands::key::KeyCommandError;
 use crate::commands::restart::{RestartProof, Restarted, RoomAfter};
-use crate::commands::{Error, Progress, Signal};
+use crate::commands::{Error, NestKind, Progress, Signal};
 use crate::key::file::SecretFileError;
 use crate::key::keyring::KeyringError;
 use crate::key::{KeyError, npub};
@@ -122,9 +122,13 @@ impl Failure {
                 new(Exit::Unreachable).hint("name the API, and no relay is needed: --api https://…")
             }
             Error::Relays(_) => new(Exit::Usage),
-            Error::MediaOverQuic { relay } => new(Exit::Failed)
-                .because(troubles::over_quic(relay, Verb::Check.on(room)))
-                .hint("to reopen a nest that is over, publish its event again from the web app"),
+            Error::OverQuic(_) => new(Exit::Failed)
+                .cause("a restart publishes its event anew")
+                .hint(format!("restart it: {}", Verb::Restart.on(room))),
+            Error::NotRepublished(checked) => failed_steps(checked)
+                .fold(new(Exit::Unhealthy), Self::step)
+                .hint(format!("to publish it all the same: {}", Verb::Restart.on(room).with("--force", ""))),
+            Error::Auth { auth, source } => moq::no_token(auth, source),
             Error::ApiConflict { .. } => new(Exit::Usage).hint("leave out --api"),
             Error::Unavailable(why) => unavailable(why, room),
             Error::Unjoinable(checked) => unjoinable(checked),
@@ -166,6 +170,7 @@ impl Failure {
             Error::NotConfirmed => {
                 new(Exit::Usage).hint(format!("to say yes beforehand: {}", Verb::Recreate.on(room).with("--yes", "")))
             }
+            Error::Unhealthy(restarted) if restarted.kind == NestKind::Moq => moq::unhealthy(restarted, room),
             Error::Unhealthy(restarted) => not_well(restarted, room),
             Error::Stopped(signal) => new(Exit::from(*signal)).hint(AGAIN),
             Error::Interrupted { signal, progress, done } => interrupted(*signal, *progress, done.is_some(), room),
@@ -250,9 +255,12 @@ fn host(why: &Unavailable, what: &str) -> String {
 }
 
 /// An endpoint was tried, and people cannot join: the steps that failed are the causes.
+fn failed_steps(checked: &Checked) -> impl Iterator<Item = Step> {
+    check::of(&checked.report).into_iter().filter(|step| step.status == Status::Failed)
+}
+
 fn unjoinable(checked: &Checked) -> Failure {
-    let steps = check::of(&checked.report);
-    let failed: Vec<_> = steps.into_iter().filter(|step| step.status == Status::Failed).collect();
+    let failed: Vec<_> = failed_steps(checked).collect();
     let message = match failed.first() {
         Some(step) => format!("this nest is not well: the check failed at `{}`", step.name),
         None => "nobody was let in, and nothing shows why: the check came to no result".into(),

@@ -9,6 +9,7 @@ pub(super) mod advice;
 pub mod check;
 pub(super) mod doctor;
 pub mod errors;
+pub(super) mod moq;
 pub mod notices;
 pub mod troubles;
 

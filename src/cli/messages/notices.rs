@@ -2,6 +2,7 @@
 
 use super::{Verb, moment, troubles};
 use crate::clock::{self, Clock};
+use crate::commands::NestKind;
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
 use crate::commands::restart::{Evidence, RestartProof, Restarted};
@@ -42,6 +43,9 @@ pub fn warning(warning: &Warning) -> String {
         Warning::NotRemembered { why } => format!("cannot remember the new room: {why}; do not interrupt this"),
         Warning::MayNotSpeak { person, why } => format!("{person} may not speak: {why}"),
         Warning::NotChecked { nest, why } => format!("{nest}: not checked: {why}"),
+        Warning::HostPresent => "your own app is in this nest and says so: no presence is sent from here".into(),
+        Warning::NotHostsPresence => "only its host's key keeps such a nest open: no presence is sent".into(),
+        Warning::HostElsewhere { nest } => format!("you are in another nest, {nest}: no presence is sent from here"),
         Warning::WrongPassphrase => "the passphrase is wrong".into(),
     }
 }
@@ -59,13 +63,18 @@ pub fn evidence(evidence: &Evidence) -> &str {
     match evidence {
         Evidence::Answer(message) => message,
         Evidence::Running => "The nest is running; nothing was sent",
+        Evidence::LeftAlone => "By its event the nest is over, or to come; nothing was sent",
         Evidence::Seen => "The answer was lost; the nest was seen to have been restarted",
+        Evidence::Republished => "The nest was published again as live",
     }
 }
 
 /// What became of a nest whose restart was not followed by a check.
 pub(in crate::cli) fn proof(restarted: &Restarted) -> String {
+    let over_quic = restarted.kind == NestKind::Moq;
     match (restarted.proof, &restarted.room) {
+        (Some(RestartProof::OldRoom), _) if over_quic => "the relays still have the old event".into(),
+        (Some(RestartProof::Fresh), _) if over_quic => "restarted · published again as live".into(),
         (Some(RestartProof::Fresh), Some(room)) => match &restarted.sid_before {
             Some(before) => format!("restarted · {before} → {}", room.sid),
             None => format!("restarted · {}", room.sid),
@@ -79,7 +88,9 @@ pub(in crate::cli) fn proof(restarted: &Restarted) -> String {
 
 /// Whether that is well.
 pub(in crate::cli) fn proven(restarted: &Restarted) -> Status {
+    let hidden = restarted.kind == NestKind::Moq && restarted.shown.iter().all(|shown| shown.hidden.is_some());
     match restarted.proof {
+        Some(_) if hidden => Status::Failed,
         Some(RestartProof::OldRoom | RestartProof::NoRoom) => Status::Failed,
         Some(RestartProof::Unproven) => Status::Warned,
         Some(RestartProof::Fresh) | None => Status::Passed,
@@ -181,7 +192,6 @@ fn state(nest: &Nest) -> String {
         (NestState::Gone, _) => "gone from its server".into(),
         (NestState::Over, _) => "over".into(),
         (NestState::Planned, _) => "planned".into(),
-        (NestState::MediaOverQuic, _) => "on Media over QUIC".into(),
         (NestState::NotChecked | NestState::Unknown, _) => "not checked".into(),
     }
 }

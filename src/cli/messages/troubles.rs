@@ -55,9 +55,15 @@ troubles! {
     event_over(status) "restarted, but clients still say that it is over", None,
         "the event says {status}: clients will still show the nest as over",
         "--publish-status puts that right";
-    over_quic(relay, check = "`nest check ‹room›`") "there is nothing to restart", Some(Exit::Failed),
-        "its media relay is {relay}; the event alone makes the nest live",
-        "if nobody can hear anything, does that relay answer? {check}";
+    no_client(why, restart = "`nest restart ‹room›`") "the nest is on Media over QUIC, and nobody finds it", Some(Exit::Unhealthy),
+        "no client shows this nest: {why}",
+        "a restart publishes its event again: {restart}";
+    quic_silent(relay, error, port) "the nest is on Media over QUIC, and its media relay does not answer", Some(Exit::Unhealthy),
+        "{relay} {error}",
+        "Media over QUIC needs UDP to port {port}: try from another network; if it is the same there, ask whoever runs that relay";
+    no_token(auth, why) "the nest is on Media over QUIC, and its auth service gives no token", Some(Exit::Unhealthy),
+        "{auth}: {why}",
+        "without it nobody gets a token: ask whoever runs the media relay";
     record_gone(recreate = "`nest recreate ‹room›`") "404 `Nest not found`", Some(Exit::NotFound),
         "its record has expired (records live 24 h from their last write), or the server has lost it",
         "a restart cannot bring it back, a new nest in its place can: {recreate}";

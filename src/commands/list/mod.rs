@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc::unbounded_channel;
 
 pub(super) use self::nest::page;
@@ -14,6 +16,7 @@ pub use self::nest::{Nest, NestState};
 pub(super) use self::probes::RESERVE;
 use self::probes::{NestAnswer, Probes};
 use super::follow::{Followed, Following, Told};
+use super::moq::Looks;
 use super::owner::Owner;
 pub use super::owner::Whose;
 use super::{Error, Job, Settings, Stop};
@@ -111,6 +114,9 @@ pub async fn follow(
 fn followed_row(followed: &Followed, settings: &Settings) -> Option<Nest> {
     let event = followed.event.as_ref().ok()?.clone()?;
     let nest = Nest { present: followed.present(), ..Nest::new(event, settings).ok()? };
+    if nest.to_be_seen() {
+        return Some(nest.seen(followed.look()?));
+    }
     match (nest.to_be_checked(), &followed.probe) {
         (Some(_), None) => None,
         (Some(_), Some(probe)) => Some(nest.with_answer(NestAnswer::of(probe))),
@@ -168,26 +174,43 @@ impl Job<'_> {
         let nests =
             listed.rooms.into_iter().map(|room| Nest::new(room, &self.settings)).collect::<Result<Vec<_>, _>>()?;
         begin(&nests);
-        let mut open = HashMap::new();
+        let over_quic: Vec<_> = nests.iter().filter(|nest| nest.to_be_seen()).map(|nest| &nest.room).collect();
+        let mut looks = Looks::new(self, self.relays_of_all(relays.clone(), &over_quic), &over_quic);
+        let (mut open, mut unseen, mut seen) = (HashMap::new(), HashMap::new(), FuturesUnordered::new());
         for nest in nests {
             probes.about(&nest);
-            match nest.to_be_checked() {
-                Some(key) => drop(open.insert(key, nest)),
-                None => each(nest),
+            if let Some(key) = nest.to_be_checked() {
+                open.insert(key, nest);
+            } else if nest.to_be_seen() {
+                let (id, look) = (nest.room.event.id().clone(), looks.at(&nest.room.event));
+                unseen.insert(id.clone(), nest);
+                seen.push(look.map(|look| (id, look)));
+            } else {
+                each(nest);
             }
         }
         probes.all_named();
         let mut early = answers.into_iter();
-        while !open.is_empty() {
-            let answer = match early.next() {
-                None => probes.next().await,
-                answer => answer,
+        loop {
+            let answer = async {
+                match early.next() {
+                    None => probes.next().await,
+                    answer => answer,
+                }
             };
-            let Some((key, answer)) = answer else { break };
-            if let Some(nest) = open.remove(&key) {
-                each(nest.with_answer(answer));
+            tokio::select! {
+                Some((key, answer)) = answer, if !open.is_empty() => {
+                    if let Some(nest) = open.remove(&key) {
+                        each(nest.with_answer(answer));
+                    }
+                }
+                Some((id, look)) = seen.next() => {
+                    if let Some(nest) = unseen.remove(&id) {
+                        each(nest.seen(look));
+                    }
+                }
+                else => return Ok(()),
             }
         }
-        Ok(())
     }
 }

@@ -7,21 +7,23 @@ use url::Url;
 use super::probes::{Key, NestAnswer};
 use crate::api::{self, ApiUrl};
 use crate::clock::{self, Clock};
-use crate::commands::{Error, Settings};
+use crate::commands::moq::{self, MoqLook, MoqParts, Shown};
+use crate::commands::{Error, NestKind, Settings};
 use crate::relay;
+use crate::relay::presence::Presences;
 use crate::room::RoomRef;
 
 /// The page of a nest whose event names no server.
 const WEB: &str = "https://nostrnests.com/";
 
-/// How a nest is, all in all.
+/// How a nest is, all in all. One on Media over QUIC runs if a client shows it, and its servers answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum NestState {
     /// Open, and there is an audio room.
     Running,
-    /// Open, and there is no audio room: a restart mends that.
+    /// Open, and there is no audio room; or no client shows it, or its servers do not answer. A restart mends that.
     Inactive,
     /// Open, and the server has lost it: a restart cannot mend that.
     Gone,
@@ -29,8 +31,6 @@ pub enum NestState {
     Over,
     /// The event says that it is to come, and there is no audio room as far as is known: nothing is wrong.
     Planned,
-    /// It needs no audio room: it runs on Media over QUIC. The API is not asked.
-    MediaOverQuic,
     /// Nobody asked; `why` says why.
     NotChecked,
     /// The API was asked and did not say; `why` says why.
@@ -42,6 +42,8 @@ pub enum NestState {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Nest {
+    /// What carries its sound.
+    pub kind: NestKind,
     /// The id: the `d` tag of its event.
     pub room_id: String,
     /// What people call it.
@@ -54,7 +56,7 @@ pub struct Nest {
     pub why: Option<String>,
     /// Whether the API has a record of it.
     pub record: Option<bool>,
-    /// People in the audio room.
+    /// People in the audio room; on Media over QUIC, those who say on Nostr that they are there.
     pub people: Option<u64>,
     /// The API that serves it.
     pub api: Option<String>,
@@ -84,6 +86,12 @@ pub struct Nest {
     /// The error behind `why`.
     #[serde(skip)]
     pub error: Option<api::ApiError>,
+    /// Which clients show it; empty as long as that is not known.
+    #[serde(skip)]
+    pub shown: Vec<Shown>,
+    /// What a nest on Media over QUIC needs, once that was looked at.
+    #[serde(skip)]
+    pub parts: Option<MoqParts>,
 }
 
 impl Nest {
@@ -99,10 +107,10 @@ impl Nest {
             (NestState::Over, None)
         } else if event.is_planned(now_s) {
             (NestState::Planned, None)
-        } else if quic {
-            (NestState::MediaOverQuic, None)
         } else if !event.is_open(now_s) {
             (NestState::NotChecked, Some("its event does not say whether it is open".into()))
+        } else if quic {
+            (NestState::NotChecked, None)
         } else if base.is_none() {
             (NestState::NotChecked, Some("its event names no API".into()))
         } else {
@@ -111,7 +119,11 @@ impl Nest {
         let at = |seconds: i64| clock::rfc3339(seconds.saturating_mul(1000));
         let published_s = i64::try_from(event.created_at()).unwrap_or(i64::MAX);
         let naddr = room.naddr();
+        // Who is present matters only where it is live.
+        let live = quic && state == NestState::NotChecked;
+        let shown = if live { Vec::new() } else { moq::shown(event, &Presences::default(), now_s) };
         Ok(Self {
+            kind: NestKind::of(Some(&room)),
             room_id: event.id().to_string(),
             title: event.title().map(str::to_owned),
             status: event.status().as_str().to_owned(),
@@ -131,6 +143,8 @@ impl Nest {
             room,
             base,
             error: None,
+            shown,
+            parts: None,
         })
     }
 
@@ -139,6 +153,20 @@ impl Nest {
         let open = self.state == NestState::NotChecked && self.why.is_none();
         let usable = self.base.clone().filter(|_| open || self.state == NestState::Planned)?;
         Some((usable, self.room.event.id().clone()))
+    }
+
+    /// Whether it runs on Media over QUIC, and is still to be looked at.
+    pub(super) fn to_be_seen(&self) -> bool {
+        self.kind == NestKind::Moq && self.state == NestState::NotChecked && self.why.is_none()
+    }
+
+    /// The same with what was seen of it.
+    pub(super) fn seen(self, look: MoqLook) -> Self {
+        let now_s = Clock::default().now_s();
+        let state = look.state(&self.room.event, now_s);
+        let people = Some(look.presences.count(now_s)).filter(|_| look.unheard.is_none());
+        let why = look.unheard.filter(|_| state == NestState::Unknown);
+        Self { state, why, people, shown: look.shown, parts: Some(look.parts), ..self }
     }
 
     /// Open, and without an audio room.

@@ -16,21 +16,21 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::proof::RestartProof;
-use super::{Evidence, PlannedRestart, RestartOutcome, RestartRequest, Restarted};
+use super::{Evidence, PlannedRestart, RequestedServers, RestartOutcome, RestartRequest, Restarted};
 use crate::api::probe::{Health, presence};
 use crate::api::wire::{Info, Session};
 use crate::api::{ApiError, ApiUrl, Probe, RoomId, SignedClient, SignedReply, TransportError};
 use crate::clock::{self, Clock};
 use crate::commands::publish::publish;
-use crate::commands::target::{Target, has_audio_room};
-use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, Stop, check, token};
+use crate::commands::target::Target;
+use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, NestKind, Stop, check, token};
 use crate::key::HostKey;
 use crate::livekit::check::Keeping;
 use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{CheckReport, Offset, Verdict, token as jwt, validate};
 use crate::lock::{Departure, RoomLock};
-use crate::relay;
-use crate::reporter::{NonInteractive, Question, RoomReporter, Stage, Warning};
+use crate::relay::{self, FetchedEvent};
+use crate::reporter::{Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::{MASK, Secret, scrub};
 
@@ -47,13 +47,15 @@ pub(super) struct RoomRestart<'a> {
     /// Once it is done: an interruption of the proof does not lose it.
     restarted: &'a Mutex<Option<Restarted>>,
     /// The stay of a check that keeps the nest open.
-    keeping: &'a Keeping,
+    pub(super) keeping: &'a Keeping,
 }
 
 /// What the restart of one room begins with.
 enum Prepared {
     /// Nothing has to be sent: it runs, or only the plan was asked for.
     Nothing(Box<RestartOutcome>),
+    /// Its event says that it runs on Media over QUIC, or it is to be moved there.
+    OverQuic(Box<FetchedEvent>),
     Ready(Box<Ready>),
 }
 
@@ -99,6 +101,7 @@ impl RoomRestart<'_> {
     async fn run(&self) -> Result<RestartOutcome, Error> {
         let ready = match self.prepare().await? {
             Prepared::Nothing(done) => return Ok(*done),
+            Prepared::OverQuic(event) => return Box::pin(self.over_quic(*event)).await,
             Prepared::Ready(ready) => *ready,
         };
         let client = self.job.signed(&ready.target.api, &ready.key, self.reporter);
@@ -110,7 +113,11 @@ impl RoomRestart<'_> {
         };
         let sent = sent.map_err(Arc::new)?;
         let restart = check::RestartTimes::of(&sent);
-        let mut restarted = self.conclude(&client, &ready, sent).await?;
+        let mut restarted = match self.conclude(&client, &ready, sent).await {
+            // The API never had it: only its event says where it runs.
+            Err(Error::OverQuic(event)) => return Box::pin(self.over_quic(*event)).await,
+            concluded => concluded?,
+        };
         let told = restarted.told.as_ref().and_then(|told| told.sid_before.clone());
         restarted.sid_before = told.or_else(|| ready.lock.as_ref().and_then(RoomLock::last_sid));
         restarted = self.finished(restarted);
@@ -131,8 +138,15 @@ impl RoomRestart<'_> {
     /// Everything that is found out before something is sent.
     async fn prepare(&self) -> Result<Prepared, Error> {
         let Self { job, request, room, reporter, .. } = *self;
-        let target = job.target(room).await?;
-        let wait = if request.no_wait { Duration::ZERO } else { LOCK_WAIT };
+        if request.servers != RequestedServers::default() {
+            let host = job.host_key(room).await?.public_key();
+            return Ok(Prepared::OverQuic(Box::new(job.event_of(room, host).await?)));
+        }
+        let target = match job.target(room).await {
+            Err(Error::OverQuic(event)) => return Ok(Prepared::OverQuic(event)),
+            target => target?,
+        };
+        let wait = self.lock_wait();
         let (mut lock, mut was_running) = (None, None);
         if request.if_inactive {
             if !request.dry_run {
@@ -165,12 +179,16 @@ impl RoomRestart<'_> {
 
     /// Nothing is sent for a nest that runs; its event may have to be put right all the same.
     async fn already_running(&self, target: Target) -> Result<Prepared, Error> {
-        let mut found = self.finished(self.blank(&target, Evidence::Running));
+        let mut found = self.finished(self.blank(Some(&target), Evidence::Running));
         if self.request.publish_status {
             let key = self.job.key_of(self.room.host).await?;
             self.publish_status(&key, target.event, &mut found).await?;
         }
         Ok(Prepared::Nothing(Box::new(RestartOutcome::Restarted(Box::new(self.finished(found))))))
+    }
+
+    pub(super) fn lock_wait(&self) -> Duration {
+        if self.request.no_wait { Duration::ZERO } else { LOCK_WAIT }
     }
 
     /// With a person there and people in the nest: whether to throw them out.
@@ -179,8 +197,12 @@ impl RoomRestart<'_> {
             return Ok(());
         }
         self.reporter.step(Stage::Look);
-        let people = self.job.people_inside(&target.api, &self.room.id).await;
-        if people > 0 && self.reporter.confirm(Question::Restart { people }).await != Some(true) {
+        self.confirm_people(self.job.people_inside(&target.api, &self.room.id).await).await
+    }
+
+    pub(super) async fn confirm_people(&self, people: u64) -> Result<(), Error> {
+        let ask = people > 0 && self.job.settings.interactive && !self.request.yes;
+        if ask && self.reporter.confirm(Question::Restart { people }).await != Some(true) {
             return Err(Error::Declined);
         }
         Ok(())
@@ -196,7 +218,7 @@ impl RoomRestart<'_> {
         let SignedReply { result, not_done, attempts, sent_ms, .. } = sent;
         let probe = self.job.probe(&ready.target.api);
         let host = Some(ready.key.public_key().to_hex());
-        let restarted = Restarted { host, attempts, ..self.blank(&ready.target, Evidence::Seen) };
+        let restarted = Restarted { host, attempts, ..self.blank(Some(&ready.target), Evidence::Seen) };
         let error = match result {
             Ok((session, token)) => return Ok(restarted.with_session(session, token)),
             Err(error) => error,
@@ -220,27 +242,13 @@ impl RoomRestart<'_> {
                 Err(Error::Server { source, attempts, signs: Box::new(signs) })
             }
             error @ ApiError::NotFound { .. } if not_done => {
-                self.absent(ready, error.says_no_record()).await?;
+                let Ready { target, key, .. } = ready;
+                let no_record = error.says_no_record();
+                self.job.absent(self.room, target.event.as_ref(), key.public_key(), no_record).await?;
                 Err(Error::NotRestarted(error))
             }
             error if not_done => Err(Error::NotRestarted(error)),
             error => Err(error.into()),
-        }
-    }
-
-    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows. Without
-    /// a record and without an event there is nothing that could be brought back.
-    async fn absent(&self, ready: &Ready, no_record: bool) -> Result<(), Error> {
-        if let Some(event) = &ready.target.event {
-            return has_audio_room(event);
-        }
-        let host = self.room.host.unwrap_or(ready.key.public_key());
-        let quiet = NonInteractive { reporter: self.job.reporter, warnings: false };
-        let job = self.job.reporting_to(&quiet);
-        match tokio::time::timeout(FOLLOW_UP_LIMIT, job.event_of(self.room, host)).await {
-            Ok(Ok(event)) => has_audio_room(&event),
-            Ok(Err(Error::NoEvent { silent: false, .. })) if no_record => Err(Error::NotKnown),
-            _ => Ok(()),
         }
     }
 
@@ -324,13 +332,15 @@ impl RoomRestart<'_> {
         Ok(())
     }
 
-    fn blank(&self, target: &Target, evidence: Evidence) -> Restarted {
+    pub(super) fn blank(&self, target: Option<&Target>, evidence: Evidence) -> Restarted {
         Restarted {
+            kind: NestKind::LiveKit,
             room_id: self.room.id.to_string(),
             endpoints: Vec::new(),
             token: None,
             evidence,
-            api: target.api.to_string(),
+            api: target.map(|target| target.api.to_string()),
+            auth: None,
             host: None,
             attempts: 0,
             elapsed_ms: 0,
@@ -344,6 +354,7 @@ impl RoomRestart<'_> {
             sid_before: None,
             room: None,
             told: None,
+            shown: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod eviction;
 mod flow;
+mod moq;
 mod proof;
 mod renewal;
 
@@ -12,8 +13,9 @@ pub use self::flow::ServerSigns;
 pub(crate) use self::flow::restart_room;
 pub use self::proof::{RestartProof, RoomAfter};
 use super::list::{Depth, Nest, NestState, Whose};
+use super::moq::Shown;
 use super::publish::Published;
-use super::{Error, Job, Stop, Warning};
+use super::{Error, Job, NestKind, Stop, Warning};
 use crate::api;
 use crate::api::wire::SessionRoom;
 use crate::clock::Clock;
@@ -42,9 +44,20 @@ pub struct RestartRequest {
     pub publish_status: bool,
     /// Do not wait for another restart of the same room on this machine.
     pub no_wait: bool,
+    /// Where a nest on Media over QUIC is to be from now on, if it is told.
+    pub servers: RequestedServers,
+    /// Publish the event of a nest on Media over QUIC although its servers do not answer.
+    pub force: bool,
     pub yes: bool,
     /// Send nothing; say what would be sent.
     pub dry_run: bool,
+}
+
+/// The servers of a nest on Media over QUIC, as far as the caller names them: `https` URLs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestedServers {
+    pub relay: Option<String>,
+    pub auth: Option<String>,
 }
 
 /// What came of one room.
@@ -63,8 +76,12 @@ pub enum Evidence {
     Answer(String),
     /// It was found running, and nothing was sent.
     Running,
+    /// By its event it is over, or to come: nothing was sent.
+    LeftAlone,
     /// The answer was lost; the nest was seen to have been restarted.
     Seen,
+    /// Its event was published anew: all that a nest on Media over QUIC needs.
+    Republished,
 }
 
 /// A nest that is back.
@@ -72,9 +89,11 @@ pub enum Evidence {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Restarted {
+    /// What carries its sound.
+    pub kind: NestKind,
     /// As the API gave it.
     pub room_id: String,
-    /// As the API gave them.
+    /// As the API gave them; on Media over QUIC, the relay as the event names it.
     pub endpoints: Vec<String>,
     /// The host's new token; absent if nothing was sent.
     #[serde(serialize_with = "exposed_if_any")]
@@ -82,8 +101,10 @@ pub struct Restarted {
     pub token: Option<Secret>,
     #[serde(skip)]
     pub evidence: Evidence,
-    /// The API that serves it.
-    pub api: String,
+    /// The API that serves it; absent on Media over QUIC.
+    pub api: Option<String>,
+    /// The auth service of a nest on Media over QUIC.
+    pub auth: Option<String>,
     /// Hex public key; absent if no key was needed.
     pub host: Option<String>,
     /// Requests sent for the restart; none if the nest was running.
@@ -114,6 +135,9 @@ pub struct Restarted {
     /// The room that LiveKit has, where it was asked.
     #[serde(skip)]
     pub room: Option<RoomAfter>,
+    /// Which clients show a nest on Media over QUIC.
+    #[serde(skip)]
+    pub shown: Vec<Shown>,
 }
 
 /// A request that was not sent.
@@ -172,6 +196,9 @@ pub async fn run(
     Ok(())
 }
 
+/// How old the event of a nest on Media over QUIC may be for a sweep to restart it, in seconds.
+const SWEPT_FOR_S: i64 = 24 * 3600;
+
 /// The nests of a host that are not known to run.
 #[derive(Default)]
 struct Sweep {
@@ -184,7 +211,13 @@ impl Job<'_> {
     /// Looks at all nests of the host.
     async fn sweep(&self) -> Result<Sweep, Error> {
         let (mut sweep, now_s) = (Sweep::default(), Clock::default().now_s());
+        // An event on Media over QUIC that is older was left behind.
+        let left_behind = |nest: &Nest| {
+            let age_s = now_s.saturating_sub_unsigned(nest.room.event.created_at());
+            nest.kind == NestKind::Moq && age_s >= SWEPT_FOR_S
+        };
         let each = |nest: Nest| match (nest.state, &nest.error, &nest.why) {
+            (NestState::Inactive, ..) if left_behind(&nest) => {}
             (NestState::Inactive, ..) => sweep.inactive.push(nest.reference()),
             (_, Some(error), _) => sweep.unknown.push((nest.reference(), error.clone())),
             (NestState::NotChecked, None, Some(why)) if nest.room.event.is_open(now_s) => {

@@ -125,7 +125,7 @@ impl RoomRestart<'_> {
         restarted
     }
 
-    fn doubt(&self, why: String) {
+    pub(super) fn doubt(&self, why: String) {
         self.reporter.warn(Warning::Unproven { nest: self.room.name.clone(), why });
     }
 
