@@ -59,7 +59,7 @@ fn the_scripts_of_the_page_run() {
         })
         .collect();
     let expected =
-        ["the token has ", "running\n", "wss+livekit://127.0.0.1:", "signal: ", "demo\trestarted\t", "no-such-nest\n"];
+        ["the token has ", "running\n", "wss+livekit://127.0.0.1:", "media: ", "demo\trestarted\t", "no-such-nest\n"];
     assert_eq!(printed.len(), expected.len());
     for (printed, expected) in printed.iter().zip(expected) {
         assert!(printed.contains(expected) && !printed.contains("null"), "{printed}");

@@ -1,6 +1,6 @@
 //! What the commands about nests publish, on a relay in another implementation and judged by another client.
 
-use nostr_nests::server::Mock;
+use nostr_nests::server::{DEMO_MOQ, Mock, Options};
 use nostr_sdk::{Event, Keys};
 
 use crate::support::following::Following;
@@ -177,4 +177,50 @@ fn a_relay_is_followed_once_it_knows_who_asks() {
     call(&mock, &[&open.url], &["close", &coordinate(&nest("", 0)), "--yes"]);
     following.until("status", "ended");
     assert_eq!(following.interrupt(), "");
+}
+
+/// From LiveKit to Media over QUIC, again, present, and over: each version as another client reads it.
+#[test]
+#[ignore = "needs nostr-relay"]
+fn a_nest_on_media_over_quic_is_moved_restarted_kept_and_closed() {
+    let mock = Mock::start(Options { moq: true, ..Options::default() }).unwrap();
+    let server = NostrRelay::start("");
+    let host = mock.host().public_key();
+    let demo = NostrClient::at(&mock.relay()).nest(host, DEMO_MOQ);
+    let [relay, auth] = ["streaming", "auth"].map(|name| value(&demo, name).unwrap());
+    let old = event(
+        mock.host(),
+        "weekly",
+        9 * 3600,
+        &[
+            &["room", "Weekly \"\\\n/ß"],
+            &["x-unknown", "1", "2"],
+            &["status", "open"],
+            &["service", &mock.api()],
+            &["streaming", "wss+livekit://old.example"],
+            &["relays", &server.url],
+        ],
+    );
+    NostrClient::at(&server.url).publish(&old);
+    let judge = || nostr_judge::nest(&server.url, host, "weekly");
+    let (all, room) = ([server.url.as_str()], coordinate(&old));
+    let changed = ["room", "title", "status", "service", "streaming", "auth", "starts", "ends"];
+
+    let moved = call(&mock, &all, &["restart", &room, "--relay-url", relay, "--auth-url", auth]);
+    let new = judge();
+    assert_eq!((&moved["published"]["eventId"], &moved["kind"]), (&new.id.to_hex().into(), &"moq".into()));
+    let told = ["title", "status", "streaming", "auth", "room", "service"].map(|name| value(&new, name));
+    assert_eq!(told, [Some("Weekly \"\\\n/ß"), Some("live"), Some(relay), Some(auth), None, None]);
+    assert_eq!(tags_without(&new, &changed), tags_without(&old, &changed));
+
+    let kept = call(&mock, &all, &["restart", &room, "--keep=300ms"]);
+    assert_eq!(kept["proof"], "fresh");
+    assert_eq!(value(&judge(), "streaming"), Some(&*format!("{relay}/")));
+    let presence = nostr_sdk::Filter::new().kind(nostr_sdk::Kind::from(10312)).author(host);
+    let presences = NostrClient::at(&server.url).stored(presence);
+    assert_eq!(presences.iter().map(|event| value(event, "onstage")).collect::<Vec<_>>(), [Some("0")]);
+
+    call(&mock, &all, &["close", &room, "--yes"]);
+    let last = judge();
+    assert_eq!((value(&last, "status"), value(&last, "title")), (Some("ended"), value(&new, "title")));
 }
