@@ -28,7 +28,7 @@ use crate::reporter::{Progress, RoomReporter};
 use crate::secret::Secret;
 
 /// Limit of each question.
-const LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// How far back presences are asked for: who was there last is worth knowing, who was there yesterday is not.
 const REMEMBERED: Duration = Duration::from_hours(24);
@@ -150,7 +150,7 @@ pub enum MoqFinding {
 pub(super) type Judged = (Status, MoqFinding, Option<Duration>);
 
 /// Presences by nest, or why there are none.
-type Heard = Result<HashMap<Coordinate, Presences>, String>;
+pub(super) type Heard = Result<HashMap<Coordinate, Presences>, String>;
 
 type Asked<'a, T> = Shared<BoxFuture<'a, Arc<T>>>;
 
@@ -181,18 +181,18 @@ impl<'a> Looks<'a> {
         let (heard, event) = (self.heard.clone(), event.clone());
         async move {
             let (heard, parts) = join(heard, parts).await;
-            MoqLook::new(&event, &heard, (*parts).clone(), Clock::default().now_s())
+            MoqLook::new(&event, &heard, (*parts).clone())
         }
     }
 }
 
 impl MoqLook {
-    fn new(event: &RoomEvent, heard: &Heard, parts: MoqParts, now_s: i64) -> Self {
+    pub(super) fn new(event: &RoomEvent, heard: &Heard, parts: MoqParts) -> Self {
         let (presences, unheard) = match heard {
             Ok(heard) => (heard.get(&event.coordinate()).cloned().unwrap_or_default(), None),
             Err(why) => (Presences::default(), Some(why.clone())),
         };
-        Self { shown: shown(event, &presences, now_s), presences, unheard, parts }
+        Self { shown: shown(event, &presences, Clock::default().now_s()), presences, unheard, parts }
     }
 
     pub(super) fn report(self, event: &RoomEvent) -> MoqReport {
@@ -255,7 +255,7 @@ impl Job<'_> {
 }
 
 /// Who is in these nests, and who was within a day.
-async fn presences(relays: &Relays, nests: Vec<Coordinate>) -> Heard {
+pub(super) async fn presences(relays: &Relays, nests: Vec<Coordinate>) -> Heard {
     let filter = Filter::new().kind(Kind::from(PRESENCE_KIND)).since(Timestamp::now() - REMEMBERED);
     let filter = nests.iter().fold(filter, Filter::coordinate);
     let now_s = Clock::default().now_s();

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join3;
 use nostr::{Filter, Kind};
 use tokio::time::Instant;
 
@@ -48,8 +49,7 @@ impl RoomRestart<'_> {
         let _lock = if request.dry_run { None } else { job.lock_named(&name, self.lock_wait(), reporter).await? };
         reporter.step(Stage::Look);
         let servers = self.servers(&event).await;
-        let looks = moq::Looks::new(job, job.relays_of(&event), &[&event]);
-        let (look, (token, attempts)) = self.look(&event, &servers, &key, looks).await?;
+        let (look, (token, attempts)) = self.look(&event, &servers, &key).await?;
         let now_s = Clock::default().now_s();
         if request.if_inactive && servers.same {
             let alone = match look.state(&event.event, now_s) {
@@ -151,17 +151,16 @@ impl RoomRestart<'_> {
         event: &FetchedEvent,
         servers: &Servers,
         key: &HostKey,
-        mut looks: moq::Looks<'_>,
     ) -> Result<(MoqLook, (Option<Secret>, u32)), Error> {
-        let limit = self.job.settings.network.timeout;
-        let (look, relay, token) = futures_util::future::join3(
-            looks.at(&event.event),
+        let (relays, limit) = (self.job.relays_of(event), moq::LIMIT.min(self.job.settings.network.timeout));
+        let (heard, relay, token) = join3(
+            moq::presences(&relays, vec![event.event.coordinate()]),
             moq::relay_step(servers.relay.as_deref(), limit),
             self.token(event, servers.auth.as_deref(), key),
         )
         .await;
         let (token, attempts, auth) = token?;
-        Ok((MoqLook { parts: MoqParts { relay, auth }, ..look }, (token, attempts)))
+        Ok((MoqLook::new(&event.event, &heard, MoqParts { relay, auth }), (token, attempts)))
     }
 
     /// The host's token, how many requests it took, and what is to be said of the auth service.
