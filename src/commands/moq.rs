@@ -323,8 +323,8 @@ async fn auth_step(named: Option<&str>, client: &HttpClient, allow_http: bool, l
         Err(judged) => return judged,
     };
     let started = tokio::time::Instant::now();
-    let answer = client.send(HttpRequest::get(&url).within(limit)).await.map(|reply| reply.status);
-    // It may well want more than a bare question.
+    let answer = client.send(HttpRequest::get(&auth::keys_url(&url)).within(limit)).await.map(|reply| reply.status);
+    // Another kind of service may keep its keys elsewhere.
     let well = matches!(answer, Ok(..500));
     let status = if well { Status::Passed } else { Status::Failed };
     (status, MoqFinding::Auth(named.unwrap_or_default().to_owned(), answer), well.then(|| started.elapsed()))

@@ -59,8 +59,17 @@ pub(crate) async fn publish_token(
 
 /// Where it gives tokens, below the address that the event names.
 pub fn token_url(auth: &Url) -> Url {
+    below(auth, "/auth")
+}
+
+/// Where it has the keys by which relays know its tokens (RFC 7517).
+pub fn keys_url(auth: &Url) -> Url {
+    below(auth, "/.well-known/jwks.json")
+}
+
+fn below(auth: &Url, path: &str) -> Url {
     let mut url = auth.clone();
-    url.set_path(&format!("{}/auth", auth.path().trim_end_matches('/')));
+    url.set_path(&format!("{}{path}", auth.path().trim_end_matches('/')));
     url.set_query(None);
     url.set_fragment(None);
     url

@@ -49,7 +49,7 @@ impl<'a> Person<'a> {
     fn run(&self, command: &str) -> Told {
         let bin = Path::new(env!("CARGO_BIN_EXE_nest")).parent().unwrap();
         let verb = command.split(' ').nth(1).unwrap();
-        let timeout = if verb == "key" { "" } else { " --timeout 1s" };
+        let timeout = if verb == "key" { "" } else { " --timeout 2s" };
         let retries = if ["restart", "token", "close", "recreate"].contains(&verb) { " --retries 0" } else { "" };
         let limits = if command.contains("--timeout") { "" } else { timeout };
         let retries = if command.contains("--retries") { "" } else { retries };

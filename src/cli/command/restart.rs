@@ -243,7 +243,9 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     lines.extend(restarted.token.iter().map(|token| paint.row("token", token.expose())));
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
         let rejoin = troubles::rejoin();
-        lines.push(paint.row("valid", &format!("until {time}; {}: {}", rejoin.cause, rejoin.hint)));
+        let rejoin = format!("; {}: {}", rejoin.cause, rejoin.hint);
+        let rejoin = if restarted.kind == NestKind::Moq { "" } else { &rejoin };
+        lines.push(paint.row("valid", &format!("until {time}{rejoin}")));
     }
     lines.extend(published);
     if let Some(check) = &restarted.check {

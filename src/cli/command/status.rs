@@ -155,7 +155,9 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     parts.extend(standing.participants.map(people));
     parts.extend(standing.on_stage.map(|people| format!("{people} on stage")));
     parts.extend(standing.hands.filter(|hands| *hands > 0).map(|hands| format!("{hands} with a hand up")));
-    parts.extend(Some(moq::shown(&standing.shown)).filter(|_| standing.kind == NestKind::Moq));
+    if standing.kind == NestKind::Moq {
+        parts.extend(moq::standing(&standing.shown, standing.parts.as_ref()).map(|text| clean(&text)));
+    }
     parts.extend(standing.present.map(|present| format!("{present} present on Nostr")));
     let closes = standing.closes_at.as_deref().and_then(local_time);
     parts.extend(closes.map(|time| match standing.left_at.as_deref().and_then(local_time) {

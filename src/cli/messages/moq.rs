@@ -44,10 +44,20 @@ pub(in crate::cli) fn hidden_words(why: &Hidden) -> String {
     }
 }
 
+/// What of its servers does not answer.
+fn broken(parts: Option<&MoqParts>) -> impl Iterator<Item = Note> {
+    let steps = parts.into_iter().flat_map(MoqParts::steps).filter(|step| step.status == Status::Failed);
+    steps.map(|step| words(&step.finding))
+}
+
+/// How it stands: who shows it, and what of its servers does not answer.
+pub(in crate::cli) fn standing(clients: &[Shown], parts: Option<&MoqParts>) -> impl Iterator<Item = String> {
+    std::iter::once(shown(clients)).chain(broken(parts).map(|note| note.detail))
+}
+
 /// Why nobody gets into a nest that is open, or finds it.
 pub(in crate::cli) fn inactive(clients: &[Shown], parts: Option<&MoqParts>, room: &str) -> Failure {
-    let steps = parts.into_iter().flat_map(MoqParts::steps).filter(|step| step.status == Status::Failed);
-    let mut broken = steps.map(|step| words(&step.finding)).peekable();
+    let mut broken = broken(parts).peekable();
     let new = |message: &str| Failure::new(Exit::Unhealthy, message);
     if broken.peek().is_none() {
         let hidden = troubles::no_client(shown(clients), Verb::Restart.on(room));
