@@ -222,7 +222,7 @@ impl<'a> SignedRequests<'a> {
     }
 
     /// Seconds that were added to the clock here when signing; none as long as nothing was wrong with it.
-    fn shift_s(&self) -> i64 {
+    pub fn shift_s(&self) -> i64 {
         self.shift_s.load(Ordering::Relaxed)
     }
 

@@ -7,7 +7,7 @@ use super::messages::errors::Failure;
 use super::messages::{Step, check, moq, notices};
 use crate::commands::check::{Checked, Report};
 use crate::commands::list::Nest;
-use crate::commands::moq::Shown;
+use crate::commands::moq::{MoqReport, Shown};
 use crate::commands::restart::{RestartOutcome, Restarted};
 use crate::commands::status::Standing;
 use crate::commands::{Error, NestKind, Warning};
@@ -161,6 +161,12 @@ impl From<&CheckReport> for ReportDocument {
     }
 }
 
+impl From<&MoqReport> for ReportDocument {
+    fn from(report: &MoqReport) -> Self {
+        Self { report: json!(report), steps: check::over_quic(report) }
+    }
+}
+
 impl<T> Warned<T> {
     pub(super) fn new(outcome: T, warnings: &[Warning]) -> Self {
         Self { outcome, warnings: warnings.iter().map(notices::warning).collect() }
@@ -225,6 +231,7 @@ pub(super) fn restart(room: &str, result: &Result<RestartOutcome, Error>, failur
             | Error::NotPublished { done: Some(restarted), .. },
         ) => {
             let check = restarted.check.as_ref().map(Into::into);
+            let check = check.or_else(|| restarted.over_quic.as_ref().map(Into::into));
             of(&RestartedDocument {
                 restarted: Warned::new(&**restarted, &restarted.warnings),
                 message: notices::evidence(&restarted.evidence),

@@ -6,6 +6,7 @@ use nostr::PublicKey;
 use tokio::time::Instant;
 
 use super::moq::MoqReport;
+use super::present::HostPresence;
 use super::restart::{self, RestartOutcome, RestartProof, Restarted};
 use super::target::{EventAndApi, Target};
 use super::{Error, FOLLOW_UP_LIMIT, Job, Stop, token};
@@ -339,13 +340,15 @@ async fn over_quic(
     options: CheckOptions,
     keeping: &Keeping,
 ) -> Result<Checked, Error> {
-    let (host, report) = (event.event.host(), job.look_over_quic(event).await.report(&event.event));
-    if options.keep {
+    let (host, look) = (event.event.host(), job.look_over_quic(event).await);
+    let open = event.event.is_open(Clock::default().now_s()) && look.parts.answer();
+    let report = look.report(&event.event);
+    if options.keep && open {
         let reporter = RoomReporter::new(job.reporter, room.id.as_str());
         match job.key_at_hand(Some(host)).await {
             Some(Ok(key)) if key.public_key() == host => {
-                let relays = job.home_relays(event, &key);
-                job.keep_present(&event.event, &key, &relays, options.hold, keeping, &reporter).await?;
+                let relays = job.presence_relays(event, &key);
+                HostPresence::new(&event.event, &key, &relays, &reporter).keep(options.hold, keeping).await;
             }
             _ => reporter.warn(Warning::NotHostsPresence),
         }

@@ -68,6 +68,12 @@ pub enum Error {
     /// The nest, whose event this is, needs no audio room: commands that can do without one go on with it.
     #[error("this nest runs on Media over QUIC: it has no record at a Nests API that could be lost")]
     OverQuic(Box<relay::FetchedEvent>),
+    /// Neither the event of a nest on Media over QUIC nor its host's list says where it runs.
+    #[error("nobody says which media relay and which auth service this nest has")]
+    NoServers,
+    /// Only an inactive nest was to be restarted, and nobody knows whether this one is.
+    #[error("not restarted: whether this nest runs is not known")]
+    StateUnknown { why: String },
     /// The auth service of a nest on Media over QUIC gives no token.
     #[error("the auth service gives no token")]
     Auth { auth: String, source: Arc<AuthError> },

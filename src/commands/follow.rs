@@ -84,6 +84,11 @@ impl Followed {
         Some(Coordinate::new(Kind::from(ROOM_KIND), host).identifier(self.room.id.as_str()))
     }
 
+    /// The same with what was seen of it on Media over QUIC.
+    pub fn seen(self, look: MoqLook) -> Self {
+        Self { parts: Some(look.parts), presences: look.presences, ..self }
+    }
+
     /// Its event, if by that it is a live nest on Media over QUIC.
     pub fn over_quic(&self) -> Option<&FetchedEvent> {
         let event = self.known_event()?;

@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, Shared, join};
 use nostr::nips::nip01::Coordinate;
 use nostr::{Filter, Kind, Timestamp};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::list::NestState;
@@ -18,20 +19,25 @@ use crate::api::{HttpClient, HttpRequest, TransportError};
 use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::livekit::Verdict;
-use crate::moq::auth::{self, AuthError};
+use crate::moq::auth::{self, AuthError, AuthReply};
 use crate::net::{is_loopback, quic};
 use crate::relay::presence::{PRESENCE_KIND, Presence, Presences};
 use crate::relay::shown::{Client, Hidden, shown_by};
 use crate::relay::{FetchedEvent, MediaOverQuic, Relays, RoomEvent, Status as RoomStatus};
 use crate::report::{Status, Step};
 use crate::reporter::{Progress, RoomReporter};
-use crate::secret::Secret;
 
 /// Limit of each question.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// How far back presences are asked for: who was there last is worth knowing, who was there yesterday is not.
 const REMEMBERED: Duration = Duration::from_hours(24);
+
+/// Presences that a relay is asked for.
+const PRESENCES_MAX: usize = 500;
+
+/// How long slower relays have to say who is present once one has.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Relays that nests name and that are asked who is present, at most.
 const RELAYS_MAX: usize = 20;
@@ -54,13 +60,7 @@ pub struct MoqParts {
 impl MoqParts {
     /// One step each.
     pub fn steps(&self) -> [Step<MoqFinding>; 2] {
-        let step = |name, (status, finding, elapsed): &Judged| Step {
-            name,
-            status: *status,
-            elapsed: *elapsed,
-            finding: finding.clone(),
-        };
-        [step("relay", &self.relay), step("auth", &self.auth)]
+        [step("relay", self.relay.clone()), step("auth", self.auth.clone())]
     }
 
     pub(super) fn answer(&self) -> bool {
@@ -159,6 +159,7 @@ pub(super) struct Looks<'a> {
     job: &'a Job<'a>,
     heard: Asked<'a, Heard>,
     parts: HashMap<(Option<String>, Option<String>), Asked<'a, MoqParts>>,
+    places: Arc<Semaphore>,
 }
 
 impl<'a> Looks<'a> {
@@ -166,15 +167,19 @@ impl<'a> Looks<'a> {
     pub fn new(job: &'a Job<'a>, relays: Relays, nests: &[&FetchedEvent]) -> Self {
         let nests = nests.iter().map(|nest| nest.event.coordinate()).collect();
         let heard = async move { Arc::new(presences(&relays, nests).await) };
-        Self { job, heard: heard.boxed().shared(), parts: HashMap::new() }
+        let places = Arc::new(Semaphore::new(job.settings.jobs));
+        Self { job, heard: heard.boxed().shared(), parts: HashMap::new(), places }
     }
 
     pub fn at(&mut self, event: &RoomEvent) -> impl Future<Output = MoqLook> + Send + use<'a> {
         let media = event.media_over_quic().unwrap_or(MediaOverQuic { relay: None, auth: None });
         let named = (media.relay.map(str::to_owned), media.auth.map(str::to_owned));
-        let job = self.job;
+        let (job, places) = (self.job, self.places.clone());
         let ask = |(relay, auth): (Option<String>, Option<String>)| {
-            let parts = async move { Arc::new(parts(job, relay.as_deref(), auth.as_deref()).await) };
+            let parts = async move {
+                let _place = places.acquire().await;
+                Arc::new(parts(job, relay.as_deref(), auth.as_deref()).await)
+            };
             parts.boxed().shared()
         };
         let parts = self.parts.entry(named.clone()).or_insert_with(|| ask(named)).clone();
@@ -205,13 +210,16 @@ impl MoqLook {
         };
         let shown = (listed, MoqFinding::Shown(self.shown, self.unheard), None);
         let spoken = (Status::NotChecked, MoqFinding::NotSpoken, None);
-        let step = |name, (status, finding, elapsed): Judged| Step { name, status, elapsed, finding };
         let [relay, auth] = self.parts.steps();
         let steps = vec![step("event", event_step(event)), step("clients", shown), relay, auth, step("media", spoken)];
         let failed = steps.iter().any(|step| step.status == Status::Failed);
         let verdict = if failed { Verdict::Unhealthy } else { Verdict::Joinable };
         MoqReport { verdict, endpoint: event.media_over_quic().and_then(|media| media.relay).map(str::to_owned), steps }
     }
+}
+
+fn step(name: &'static str, (status, finding, elapsed): Judged) -> Step<MoqFinding> {
+    Step { name, status, elapsed, finding }
 }
 
 pub(super) fn shown(event: &RoomEvent, presences: &Presences, now_s: i64) -> Vec<Shown> {
@@ -224,14 +232,14 @@ impl Job<'_> {
         Looks::new(self, self.relays_of(event), &[event]).at(&event.event).await
     }
 
-    /// The token with which `key` speaks in a nest, and how many requests it took.
+    /// The token with which `key` speaks in a nest.
     pub(super) async fn publish_token(
         &self,
         event: &FetchedEvent,
         auth: &Url,
         key: &HostKey,
         reporter: &RoomReporter<'_>,
-    ) -> Result<(Result<Secret, AuthError>, u32), Error> {
+    ) -> Result<AuthReply, Error> {
         let trusted_path = auth.scheme() == "https" || is_loopback(auth);
         let requests = SignedRequests::new(&self.client, key, self.settings.retry, reporter, trusted_path);
         let asked = auth::publish_token(&requests, auth, &event.event.coordinate(), key.public_key()).await;
@@ -256,12 +264,13 @@ impl Job<'_> {
 
 /// Who is in these nests, and who was within a day.
 pub(super) async fn presences(relays: &Relays, nests: Vec<Coordinate>) -> Heard {
-    let filter = Filter::new().kind(Kind::from(PRESENCE_KIND)).since(Timestamp::now() - REMEMBERED);
+    let filter =
+        Filter::new().kind(Kind::from(PRESENCE_KIND)).since(Timestamp::now() - REMEMBERED).limit(PRESENCES_MAX);
     let filter = nests.iter().fold(filter, Filter::coordinate);
     let now_s = Clock::default().now_s();
     let mut heard: HashMap<_, _> = nests.into_iter().map(|nest| (nest, Presences::default())).collect();
     let mut latest: HashMap<_, Presence> = HashMap::new();
-    for event in relays.stored(&[filter]).await.map_err(|error| error.to_string())? {
+    for event in relays.stored(&[filter], Some(GRACE)).await.map_err(|error| error.to_string())? {
         let Some(presence) = Presence::read(&event) else { continue };
         if latest.get(&presence.who).is_none_or(|known| known.at_s < presence.at_s) {
             latest.insert(presence.who, presence);

@@ -169,8 +169,8 @@ pub async fn follow(
                         Ok((api, probe)) => (Ok(api), Some(probe)),
                         Err(error) => (Err(error), None),
                     };
-                    let mut nest = Followed::new(room.clone(), event, api, probe);
-                    nest.parts = look.map(|look| look.parts);
+                    let nest = Followed::new(room.clone(), event, api, probe);
+                    let nest = if let Some(look) = look { nest.seen(look) } else { nest };
                     show(&nest);
                     nests.push(nest);
                 }

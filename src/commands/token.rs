@@ -10,7 +10,7 @@ use crate::api::{ApiUrl, RoomId};
 use crate::clock;
 use crate::key::HostKey;
 use crate::livekit::token::{self, Claims};
-use crate::moq::auth::AuthError;
+use crate::moq::auth::{AuthError, AuthReply};
 use crate::relay::FetchedEvent;
 use crate::reporter::{RoomReporter, Stage};
 use crate::room::RoomRef;
@@ -95,7 +95,7 @@ async fn over_quic(job: &Job<'_>, room: &RoomRef, event: &FetchedEvent, since: I
     let auth = named.map(str::to_owned).unwrap_or_default();
     let failed = |source| Error::Auth { auth: auth.clone(), source: Arc::new(source) };
     let url = moq::auth_address(named, job.settings().allow_http).map_err(|_| failed(AuthError::Address))?;
-    let (token, attempts) = job.publish_token(event, &url, &key, &reporter).await?;
+    let AuthReply { token, attempts, .. } = job.publish_token(event, &url, &key, &reporter).await?;
     let token = token.map_err(failed)?;
     let claims = token::decode(token.expose()).unwrap_or_default();
     Ok(Fetched {

@@ -33,17 +33,28 @@ pub enum AuthError {
     OtherGrant,
 }
 
-/// The token with which the host speaks in the nest, for some minutes, and how many requests it took.
+/// What came of asking for a token.
+pub(crate) struct AuthReply {
+    pub token: Result<Secret, AuthError>,
+    /// Requests that were sent, or tried.
+    pub attempts: u32,
+    /// Seconds that the service's clock is ahead of the one here, where that had to be found out.
+    pub ahead_s: i64,
+}
+
+/// The token with which the host speaks in the nest, for some minutes.
 ///
 /// # Errors
-/// The outer one is the key's; the inner one says what came of the requests.
+/// That of the key.
 pub(crate) async fn publish_token(
     requests: &SignedRequests<'_>,
     auth: &Url,
     nest: &Coordinate,
     host: PublicKey,
-) -> Result<(Result<Secret, AuthError>, u32), key::KeyError> {
-    let Some(namespace) = namespace(nest) else { return Ok((Err(AuthError::NestId), 0)) };
+) -> Result<AuthReply, key::KeyError> {
+    let Some(namespace) = namespace(nest) else {
+        return Ok(AuthReply { token: Err(AuthError::NestId), attempts: 0, ahead_s: 0 });
+    };
     let url = token_url(auth);
     let body = json!({ "namespace": namespace, "publish": true }).to_string();
     let sent = requests.send(&Method::POST, &url, Some(body.as_bytes()), Stage::Look).await?;
@@ -54,7 +65,7 @@ pub(crate) async fn publish_token(
     let token = token
         .map_err(AuthError::from)
         .and_then(|token| if grants(&token, &namespace, host) { Ok(token) } else { Err(AuthError::OtherGrant) });
-    Ok((token, sent.attempts))
+    Ok(AuthReply { token, attempts: sent.attempts, ahead_s: requests.shift_s() })
 }
 
 /// Where it gives tokens, below the address that the event names.

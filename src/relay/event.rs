@@ -35,7 +35,7 @@ pub struct RoomEvent {
     id: RoomId,
 }
 
-/// Where a nest on Media over QUIC runs. There is no room to restart there.
+/// Where a nest on Media over QUIC runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaOverQuic<'a> {
     /// The relay: the first `https` value of `streaming`; without a `streaming`, that of `endpoint`.

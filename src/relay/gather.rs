@@ -29,7 +29,7 @@ use crate::room::{ROOM_KIND, RoomId};
 /// How long the others have to send a newer version once one relay has the nest.
 const GRACE_ONE: Duration = Duration::from_millis(300);
 /// How long the others have to name more nests once one relay has listed all of its own.
-pub(super) const GRACE_ALL: Duration = Duration::from_secs(1);
+const GRACE_ALL: Duration = Duration::from_secs(1);
 /// Relays taken from a host's list.
 const OUTBOX_MAX: usize = 8;
 /// Nests of one host that are asked for.

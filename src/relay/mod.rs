@@ -10,10 +10,12 @@ pub mod servers;
 pub mod shown;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
+use nostr::filter::MatchEventOptions;
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, Filter, PublicKey, RelayUrl};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -143,12 +145,12 @@ impl Relays {
         Ok(Listed { rooms, asked })
     }
 
-    /// What these relays have of some filters, each event once, its signature checked. All are asked at once. Done when all
-    /// have answered, 1 s after the first that has told everything, or when the time is over.
+    /// What these relays have that fits one of the filters, each event once, its signature checked. All are asked at once.
+    /// Done when all have answered, `grace` after the first that has told everything, or when the time is over.
     ///
     /// # Errors
     /// [`RelayError::NoRelays`], [`RelayError::AllFailed`]; that some relays fail is no error.
-    pub async fn stored(&self, filters: &[Filter]) -> Result<Vec<Event>, RelayError> {
+    pub async fn stored(&self, filters: &[Filter], grace: Option<Duration>) -> Result<Vec<Event>, RelayError> {
         if self.list.is_empty() {
             return Err(RelayError::NoRelays);
         }
@@ -158,11 +160,15 @@ impl Relays {
         let (mut events, mut failed) = (HashMap::new(), Vec::new());
         while let Ok(Some((relay, heard, end))) = timeout_at(until, asked.next()).await {
             match end {
-                Ok(()) => (until, told) = (until.min(Instant::now() + gather::GRACE_ALL), true),
+                Ok(()) => {
+                    until = grace.map_or(until, |grace| until.min(Instant::now() + grace));
+                    told = true;
+                }
                 Err(trouble) => failed.push(FailedRelay { relay, trouble }),
             }
             for event in heard {
-                if !events.contains_key(&event.id) && event.verify().is_ok() {
+                let asked_for = filters.iter().any(|filter| filter.match_event(&event, MatchEventOptions::new()));
+                if asked_for && !events.contains_key(&event.id) && event.verify().is_ok() {
                     events.insert(event.id, event);
                 }
             }

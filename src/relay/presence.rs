@@ -22,8 +22,11 @@ pub const PRESENT_FOR_S: i64 = 300;
 /// How long a presence keeps a nest in a client's list at most, in seconds: in both, 10 minutes.
 pub const LISTED_FOR_S: i64 = 600;
 
-/// How often a presence of ours is renewed: as EGG-04 and Amethyst have it. Web renews every 120 s; the shortest patience
-/// of a client is Amethyst's, whose list calls a nest ended after 180 s.
+/// How far clocks may be apart, in seconds: what is dated further ahead says nothing about now.
+const AHEAD_MAX_S: i64 = 60;
+
+/// How often a presence of ours is renewed: as EGG-04 and Amethyst have it. Web renews every 120 s. The shortest patience is
+/// that of Amethyst's card of a nest: 180 s (10149d7).
 pub const RENEW_AFTER: Duration = Duration::from_secs(30);
 
 /// Anybody can make keys, and with each of them a presence.
@@ -49,6 +52,9 @@ impl Presence {
     /// Reads a presence, of the first nest that it names; `None` if it names none. Its signature is whoever fetched it
     /// to check.
     pub fn read(event: &Event) -> Option<Self> {
+        if event.kind.as_u16() != PRESENCE_KIND {
+            return None;
+        }
         let values = |name: &'static str| {
             let tags = event.tags.iter().map(Tag::as_slice).filter(move |tag| is(tag, name));
             tags.filter_map(|tag| tag.get(1))
@@ -82,6 +88,9 @@ pub struct Presences(HashMap<PublicKey, Presence>);
 impl Presences {
     /// Takes a presence in this nest at `now_s`, in seconds since the Unix epoch.
     pub fn enter(&mut self, presence: Presence, now_s: i64) {
+        if presence.at_s > now_s.saturating_add(AHEAD_MAX_S) {
+            return;
+        }
         // One that is dated ahead would count for longer than others.
         let presence = Presence { at_s: presence.at_s.min(now_s), ..presence };
         if self.0.len() >= PEOPLE_MAX {

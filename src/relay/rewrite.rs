@@ -132,7 +132,8 @@ impl Rewrite {
     /// say goes, since Amethyst takes whichever name comes first.
     pub fn set_moq(mut self, relay: &str, auth: &str) -> Self {
         self.put(&["streaming", "endpoint"], [relay]);
-        self.put(&["auth", "service"], [auth]);
+        // Web clients put `/auth` behind it: a slash too many is a 404.
+        self.put(&["auth", "service"], [auth.trim_end_matches('/')]);
         self.over_quic = true;
         self
     }

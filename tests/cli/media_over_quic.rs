@@ -7,7 +7,9 @@ use nostr_sdk::{Event, EventBuilder, Kind, Tag};
 use serde_json::{Value, json};
 
 use crate::support::nest::{self, Nest, parse};
-use crate::support::nostr_client::{NostrClient, Relay, coordinate, event, naddr, now, outbox, tags_without, value};
+use crate::support::nostr_client::{
+    NostrClient, Relay, coordinate, event, naddr, now, outbox, read_only, tags_without, value,
+};
 use crate::support::raw::Raw;
 
 /// With the nest that runs on Media over QUIC.
@@ -63,6 +65,35 @@ fn a_dead_one_is_restarted_by_publishing_it_again() {
     nest(&mock, &["restart"]).run().expect(0);
     assert_eq!(value(&demo(&mock), "streaming"), Some(streaming), "spelt as at first");
     assert_eq!(mock.requests("/api/v1/nests/demo-moq/restart"), 0);
+}
+
+/// A stranger's list, and what is no presence, from a relay that answers with whatever it likes.
+#[test]
+fn what_was_not_asked_for_is_not_believed() {
+    let mock = mock(&["moq-event=alone"]);
+    let demo = demo(&mock);
+    let stranger = nostr_sdk::Keys::generate();
+    let signed = |kind: u16, tags: &[&[&str]]| {
+        let tags = tags.iter().map(|tag| Tag::parse(tag.iter().copied()).unwrap());
+        EventBuilder::new(Kind::from(kind), "").tags(tags).sign_with_keys(&stranger).unwrap()
+    };
+    let chat = signed(1311, &[&["a", &coordinate(&demo)], &["onstage", "1"]]);
+    let list = signed(10112, &[&["server", value(&demo, "streaming").unwrap(), "https://stranger.example"]]);
+    let event = event(
+        mock.host(),
+        DEMO_MOQ,
+        3600,
+        &[&["title", "Without auth"], &["status", "live"], &["streaming", value(&demo, "streaming").unwrap()]],
+    );
+    let liar = read_only(vec![event.clone(), chat, list], || true);
+    let call = |verb: &str, more: &[&str]| {
+        let nest = Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", &liar);
+        nest.args([verb, &coordinate(&event), "--json"]).args(more).run().expect(10).document()
+    };
+    let status = call("status", &[]);
+    assert_eq!((&status["state"], &status["participants"]), (&"inactive".into(), &0.into()), "{status:#}");
+    let restart = call("restart", &["--retries", "0", "--timeout", "2s"]);
+    assert!(!restart.to_string().contains("stranger.example"), "{restart:#}");
 }
 
 /// Each death, and what tells of it.
@@ -136,6 +167,10 @@ fn who_is_present_is_told() {
     let mock = mock(&["moq-event=alone"]);
     let client = NostrClient::at(&mock.relay());
     client.publish(&presence(&mock, 14 * 60, "1"));
+    // Dated a day ahead: it would count for ever.
+    let nest_tag = Tag::parse(["a", &coordinate(&demo(&mock))]).unwrap();
+    let ahead = EventBuilder::new(Kind::from(10312), "").tags([nest_tag]).custom_created_at((now() + 86_400).into());
+    client.publish(&ahead.sign_with_keys(&nostr_sdk::Keys::generate()).unwrap());
     let status = nest(&mock, &["status"]).run().expect(10).document();
     assert_eq!((&status["participants"], &status["onStage"]), (&0.into(), &0.into()), "{status:#}");
     assert!(status["shown"].to_string().contains("nobody present for 14 min"), "{status:#}");
@@ -193,14 +228,77 @@ fn it_moves_to_other_servers() {
     assert_eq!(tags, [Some("live"), Some("Demo nest"), Some(&*relay), Some(&*auth), None, None]);
 }
 
-/// cron does not open again what its host has closed.
+/// cron does not open again what its host has closed, and guesses nothing.
 #[test]
-fn what_is_over_is_no_matter_of_if_inactive() {
+fn if_inactive_leaves_alone_what_is_not() {
     let mock = mock(&["moq-event=ended"]);
+    let (client, relay) = (NostrClient::at(&mock.relay()), value(&demo(&mock), "streaming").unwrap().to_owned());
+    let list = EventBuilder::new(Kind::from(10112), "");
+    let auth = value(&demo(&mock), "auth").unwrap().to_owned();
+    let list = list.tags([Tag::parse(["server", &relay, &auth]).unwrap()]).sign_with_keys(mock.host()).unwrap();
+    client.publish(&list);
+    let without_auth = |status: &str, age: u64| {
+        event(mock.host(), DEMO_MOQ, age, &[&["title", "T"], &["status", status], &["streaming", &relay]])
+    };
+    // As the mock has it; then what is missing in the event is in the host's list.
+    for (events, words) in [(None, "nothing was sent"), (Some(without_auth("ended", 9)), "nothing was sent")] {
+        if let Some(event) = &events {
+            client.publish(event);
+        }
+        let old = demo(&mock);
+        let output = nest(&mock, &["restart", "--if-inactive"]).run().expect(0);
+        assert!(output.document()["message"].as_str().unwrap().contains(words), "{}", output.stdout);
+        assert_eq!(demo(&mock).id, old.id);
+    }
+    client.publish(&without_auth("paused", 8));
     let old = demo(&mock);
-    let output = nest(&mock, &["restart", "--if-inactive"]).run().expect(0);
-    assert!(output.document()["message"].as_str().unwrap().contains("nothing was sent"), "{}", output.stdout);
+    let output = nest(&mock, &["restart", "--if-inactive"]).run().expect(10);
+    let error = &output.document()["error"];
+    assert!(error["message"].as_str().unwrap().contains("whether this nest runs is not known"), "{error:#}");
     assert_eq!(demo(&mock).id, old.id);
+    nest(&mock, &["restart"]).run().expect(0);
+    assert_eq!(value(&demo(&mock), "auth"), Some(&*auth), "from the host's list");
+}
+
+/// Web pages put `/auth` behind it.
+#[test]
+fn a_slash_at_the_end_of_the_auth_service_goes() {
+    let mock = mock(&[]);
+    let demo_event = demo(&mock);
+    let [relay, auth] = ["streaming", "auth"].map(|name| value(&demo_event, name).unwrap());
+    let slash = format!("{auth}/");
+    let tags: [&[&str]; 4] = [&["title", "T"], &["status", "live"], &["streaming", relay], &["auth", &slash]];
+    NostrClient::at(&mock.relay()).publish(&event(mock.host(), DEMO_MOQ, 9, &tags));
+    let done = nest(&mock, &["restart", "--check"]).run().expect(0).document();
+    assert_eq!(value(&demo(&mock), "auth"), Some(auth));
+    let steps = done["check"]["steps"].as_array().unwrap();
+    assert!(steps.len() == 5 && steps[..4].iter().all(|step| step["status"] == "passed"), "{done:#}");
+}
+
+/// The one that comes second builds on what the first has published, or leaves it alone.
+#[test]
+fn several_at_once_make_one_restart() {
+    let mock = mock(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let output = std::thread::scope(|scope| {
+        let call = || nest(&mock, &["restart", "--if-inactive"]).env("XDG_STATE_HOME", home.path()).run().expect(0);
+        let calls = [(); 3].map(|()| scope.spawn(call));
+        calls.map(|call| call.join().unwrap().document())
+    });
+    let sent = output.iter().filter(|document| document.get("published").is_some()).count();
+    assert_eq!(sent, 1, "{output:#?}");
+}
+
+#[test]
+fn an_address_that_no_client_takes_is_no_address() {
+    let mock = mock(&[]);
+    for wrong in
+        ["http://127.0.0.1:4443", "wss://moq.example", "foo", "https://a:b@moq.example", "https://moq.example?x"]
+    {
+        let output = nest(&mock, &["restart", "--relay-url", wrong]).run().expect(2);
+        assert!(output.stderr.contains("--relay-url"), "{wrong}: {}", output.stderr);
+    }
+    nest(&mock, &["restart", "--auth-url", "http://far.example"]).run().expect(2);
 }
 
 /// An event that is older than a day was left behind; what is over or planned stays so.
@@ -245,6 +343,7 @@ fn a_plan_shows_the_event_and_publishes_nothing() {
     let mock = mock(&[]);
     let old = demo(&mock);
     let plan = nest(&mock, &["restart", "--dry-run"]).run().expect(0).document();
+    assert_eq!(mock.requests("/moq-auth/auth"), 0, "nothing is sent");
     assert_eq!((&plan["method"], &plan["event"]["kind"]), (&"EVENT".into(), &30312.into()), "{plan:#}");
     assert_eq!(demo(&mock).id, old.id);
 }
@@ -358,7 +457,24 @@ fn no_presence_is_sent_where_the_host_is_anyway_or_elsewhere() {
         assert!(output.document()["warnings"].to_string().contains(words), "{}", output.stdout);
         assert_eq!(own_presence(&mock).unwrap().id, before.id, "nothing was published");
     }
+    // It takes over while the presence is sent from here: that is not taken back.
     let mock = mock(&["moq-event=new"]);
+    let here = coordinate(&demo(&mock));
+    std::thread::scope(|scope| {
+        let kept = scope.spawn(|| nest(&mock, &["restart", "--keep=35s"]).run().expect(0));
+        let begun = std::time::Instant::now();
+        while own_presence(&mock).is_none() {
+            assert!(begun.elapsed().as_secs() < 20, "nobody is present");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        // A second later, as relays have the newest only.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        host_is_in(&mock, &here);
+        let own = own_presence(&mock).unwrap();
+        assert!(kept.join().unwrap().document()["warnings"].to_string().contains("your own app"));
+        assert_eq!(own_presence(&mock).unwrap().id, own.id);
+    });
+    let mock = self::mock(&["moq-event=new"]);
     NostrClient::at(&mock.relay()).publish(&presence(&mock, 1, "1"));
     nest(&mock, &["restart", "--keep=1h"]).run().expect(0);
     assert!(own_presence(&mock).is_none(), "somebody is there");

@@ -67,8 +67,13 @@ fn the_latest_of_each_key_counts_until_it_is_old() {
 fn one_that_is_dated_ahead_counts_no_longer_than_others() {
     let host = Keys::generate();
     let mut presences = Presences::default();
-    presences.enter(Presence::read(&presence(&host, &host, 0, &[])).unwrap(), now() - 1000);
-    assert_eq!((presences.count(now() - 701), presences.count(now() - 700)), (1, 0));
+    let there = || Presence::read(&presence(&host, &host, 0, &[])).unwrap();
+    presences.enter(there(), now() - 50);
+    assert_eq!((presences.count(now() + 249), presences.count(now() + 250)), (1, 0));
+    // So far ahead it says nothing about now.
+    let mut presences = Presences::default();
+    presences.enter(there(), now() - 100);
+    assert_eq!(presences.count(now()), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nostr::PublicKey;
+use url::Url;
 
 use super::prelude::*;
 use crate::api::ApiUrl;
@@ -15,6 +16,7 @@ use crate::commands::restart::{
 };
 use crate::commands::{check, list, open};
 use crate::livekit::{CheckReport, Verdict};
+use crate::net::is_loopback;
 
 #[derive(Debug, Args)]
 #[command(
@@ -70,10 +72,10 @@ pub struct RestartArgs {
     #[arg(long)]
     pub no_wait: bool,
     /// Move a nest on Media over QUIC to this relay, or one from LiveKit to there
-    #[arg(long, value_name = "URL", conflicts_with = "all_inactive")]
+    #[arg(long, value_name = "URL", value_parser = relay_url, conflicts_with = "all_inactive")]
     pub relay_url: Option<String>,
     /// The auth service of that relay [default: that of your list of servers, or derived from the relay's name]
-    #[arg(long, value_name = "URL", conflicts_with = "all_inactive")]
+    #[arg(long, value_name = "URL", value_parser = auth_url, conflicts_with = "all_inactive")]
     pub auth_url: Option<String>,
     /// Publish the event of a nest on Media over QUIC although its relay or its auth service does not answer
     #[arg(long)]
@@ -128,6 +130,22 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
         terminal.status("no nest of yours is open and inactive: nothing to restart");
     }
     Ok(errors::common(&outcomes.iter().filter_map(|(.., exit)| *exit).collect::<Vec<_>>()))
+}
+
+/// Clients show no nest whose relay is not `https`.
+fn relay_url(text: &str) -> Result<String, String> {
+    server_url(text, |url| url.scheme() == "https")
+}
+
+fn auth_url(text: &str) -> Result<String, String> {
+    server_url(text, |url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))
+}
+
+/// As it is written: it is published so.
+fn server_url(text: &str, secure: impl Fn(&Url) -> bool) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let bare = url.has_host() && url.username().is_empty() && url.query().is_none() && url.fragment().is_none();
+    if bare && secure(&url) { Ok(text.to_owned()) } else { Err("it has to be a plain https:// URL".into()) }
 }
 
 fn request(args: &RestartArgs) -> RestartRequest {

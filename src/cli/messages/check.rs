@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Note, Step, Verb, moment, moq, note, people, sentence, troubles};
 use crate::clock::span;
 use crate::commands::check::Report;
+use crate::commands::moq::MoqReport;
 use crate::livekit::endpoint::{Internal, Source};
 use crate::livekit::fresh::{FreshnessVerdict, Proof, Sign};
 use crate::livekit::media::offered::Offered;
@@ -32,11 +33,15 @@ pub fn steps(report: &CheckReport) -> Vec<Step> {
 }
 
 pub(crate) fn of(report: &Report) -> Vec<Step> {
-    let over_quic = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq::words(&step.finding));
     match report {
         Report::LiveKit(report) => steps(report),
-        Report::OverQuic(report) => report.steps.iter().map(over_quic).collect(),
+        Report::OverQuic(report) => over_quic(report),
     }
+}
+
+pub(in crate::cli) fn over_quic(report: &MoqReport) -> Vec<Step> {
+    let in_words = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq::words(&step.finding));
+    report.steps.iter().map(in_words).collect()
 }
 
 fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {

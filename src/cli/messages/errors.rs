@@ -128,6 +128,10 @@ impl Failure {
             Error::NotRepublished(checked) => failed_steps(checked)
                 .fold(new(Exit::Unhealthy), Self::step)
                 .hint(format!("to publish it all the same: {}", Verb::Restart.on(room).with("--force", ""))),
+            Error::NoServers => new(Exit::Usage).hint("name them: --relay-url https://… --auth-url https://…"),
+            Error::StateUnknown { why } => {
+                new(Exit::Unhealthy).cause(why).hint(format!("to restart it all the same: {}", Verb::Restart.on(room)))
+            }
             Error::Auth { auth, source } => moq::no_token(auth, source),
             Error::ApiConflict { .. } => new(Exit::Usage).hint("leave out --api"),
             Error::Unavailable(why) => unavailable(why, room),
@@ -254,11 +258,11 @@ fn host(why: &Unavailable, what: &str) -> String {
     }
 }
 
-/// An endpoint was tried, and people cannot join: the steps that failed are the causes.
 fn failed_steps(checked: &Checked) -> impl Iterator<Item = Step> {
     check::of(&checked.report).into_iter().filter(|step| step.status == Status::Failed)
 }
 
+/// An endpoint was tried, and people cannot join: the steps that failed are the causes.
 fn unjoinable(checked: &Checked) -> Failure {
     let failed: Vec<_> = failed_steps(checked).collect();
     let message = match failed.first() {

@@ -355,6 +355,7 @@ impl RoomRestart<'_> {
             room: None,
             told: None,
             shown: Vec::new(),
+            over_quic: None,
         }
     }
 

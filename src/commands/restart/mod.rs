@@ -13,7 +13,7 @@ pub use self::flow::ServerSigns;
 pub(crate) use self::flow::restart_room;
 pub use self::proof::{RestartProof, RoomAfter};
 use super::list::{Depth, Nest, NestState, Whose};
-use super::moq::Shown;
+use super::moq::{MoqReport, Shown};
 use super::publish::Published;
 use super::{Error, Job, NestKind, Stop, Warning};
 use crate::api;
@@ -138,22 +138,25 @@ pub struct Restarted {
     /// Which clients show a nest on Media over QUIC.
     #[serde(skip)]
     pub shown: Vec<Shown>,
+    /// What was seen of it, if a check was asked for.
+    #[serde(skip)]
+    pub over_quic: Option<MoqReport>,
 }
 
-/// A request that was not sent.
+/// What was not sent: a request, or the event of a nest on Media over QUIC.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedRestart {
     /// The id of the nest.
     pub room_id: String,
-    /// `POST`.
+    /// `POST`, or `EVENT`.
     pub method: String,
-    /// Exactly as it would be sent, and as it is signed.
+    /// Exactly as it would be sent, and as it is signed; for an event, the relays, separated by spaces.
     pub url: String,
-    /// Names and values, the signature masked.
+    /// Names and values, the signature masked; none for an event.
     pub headers: Vec<(&'static str, String)>,
-    /// The event in the `Authorization` header, its signature masked.
+    /// The event in the `Authorization` header, its signature masked; or the one that would be published.
     pub event: serde_json::Value,
 }
 
@@ -220,7 +223,7 @@ impl Job<'_> {
             (NestState::Inactive, ..) if left_behind(&nest) => {}
             (NestState::Inactive, ..) => sweep.inactive.push(nest.reference()),
             (_, Some(error), _) => sweep.unknown.push((nest.reference(), error.clone())),
-            (NestState::NotChecked, None, Some(why)) if nest.room.event.is_open(now_s) => {
+            (NestState::NotChecked | NestState::Unknown, None, Some(why)) if nest.room.event.is_open(now_s) => {
                 self.reporter.warning(&Warning::NotChecked { nest: nest.name().to_owned(), why: why.clone() });
             }
             _ => {}

@@ -10,9 +10,10 @@
 //! their token otherwise: so it is spelt in another way each time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join3;
-use nostr::{Filter, Kind};
+use nostr::{Filter, Kind, RelayUrl, UnsignedEvent};
 use tokio::time::Instant;
 
 use super::flow::RoomRestart;
@@ -21,15 +22,27 @@ use crate::clock::Clock;
 use crate::commands::check::{Checked, Report};
 use crate::commands::list::NestState;
 use crate::commands::moq::{self, Judged, MoqFinding, MoqLook, MoqParts};
+use crate::commands::present::HostPresence;
 use crate::commands::publish::{Published, publish};
 use crate::commands::{Error, NestKind};
 use crate::key::HostKey;
 use crate::livekit::token as jwt;
+use crate::lock::RoomLock;
+use crate::moq::auth::AuthReply;
 use crate::relay::servers::{MoqServer, SERVERS_KIND, derived_auth, servers};
-use crate::relay::{FetchedEvent, RoomEvent, other_spelling};
+use crate::relay::{FetchedEvent, Relays, RoomEvent, other_spelling};
 use crate::report::Status;
 use crate::reporter::{Progress, Stage};
 use crate::secret::Secret;
+
+/// A token, if there is one, and what it took.
+#[derive(Default)]
+struct TokenReply {
+    token: Option<Secret>,
+    attempts: u32,
+    /// Seconds that the auth service's clock is ahead: clients judge by such clocks, and not by one here that is wrong.
+    ahead_s: i64,
+}
 
 /// Where the nest is to be from now on.
 struct Servers {
@@ -39,66 +52,78 @@ struct Servers {
     same: bool,
 }
 
+impl Servers {
+    fn both(&self) -> Option<(&str, &str)> {
+        self.relay.as_deref().zip(self.auth.as_deref())
+    }
+
+    /// The event to publish. In other letters, `streaming` makes pages that are open log in anew.
+    fn next(&self, event: &RoomEvent, relay: &str, auth: &str, clock: Clock) -> UnsignedEvent {
+        let named = event.media_over_quic().and_then(|media| media.relay).filter(|_| self.same);
+        let streaming = named.and_then(other_spelling).unwrap_or_else(|| relay.to_owned());
+        event.rewrite(clock).set_live().set_moq(&streaming, auth).build()
+    }
+}
+
+/// What an inactive nest is not; `None` for one that is.
+///
+/// # Errors
+/// [`Error::StateUnknown`].
+fn unless_inactive(event: &RoomEvent, look: &MoqLook, now_s: i64) -> Result<Option<Evidence>, Error> {
+    let why = || look.unheard.clone().unwrap_or_else(|| format!("its status is {:?}", event.status().as_str()));
+    match look.state(event, now_s) {
+        NestState::Running => Ok(Some(Evidence::Running)),
+        // Its host has closed it, or will open it.
+        NestState::Over | NestState::Planned => Ok(Some(Evidence::LeftAlone)),
+        NestState::Inactive => Ok(None),
+        _ => Err(Error::StateUnknown { why: why() }),
+    }
+}
+
 impl RoomRestart<'_> {
     /// Restarts a nest whose event says that it runs on Media over QUIC, or that is to be moved there.
     pub(super) async fn over_quic(&self, event: FetchedEvent) -> Result<RestartOutcome, Error> {
         let Self { job, request, reporter, .. } = *self;
         reporter.step(Stage::Key);
         let key = job.host_key(&event.event.reference()).await?;
-        let name = event.event.coordinate().to_string();
-        let _lock = if request.dry_run { None } else { job.lock_named(&name, self.lock_wait(), reporter).await? };
-        reporter.step(Stage::Look);
         let servers = self.servers(&event).await;
-        let (look, (token, attempts)) = self.look(&event, &servers, &key).await?;
-        let now_s = Clock::default().now_s();
-        if request.if_inactive && servers.same {
-            let alone = match look.state(&event.event, now_s) {
-                NestState::Running => Some(Evidence::Running),
-                // Its host has closed it, or will open it.
-                NestState::Over | NestState::Planned => Some(Evidence::LeftAlone),
-                NestState::Inactive => None,
-                _ => return Err(self.dead(&event.event, look)),
-            };
-            if let Some(evidence) = alone {
-                let found = self.restarted_over_quic(&event.event, evidence, |restarted| restarted);
-                return Ok(RestartOutcome::Restarted(Box::new(found)));
-            }
+        let relays = job.presence_relays(&event, &key);
+        if request.dry_run {
+            let Some((relay, auth)) = servers.both() else { return Err(Error::NoServers) };
+            let next = servers.next(&event.event, relay, auth, Clock::default());
+            return Ok(RestartOutcome::Planned(self.planned(&next, &relays)));
         }
-        let (Servers { relay: Some(relay), auth: Some(auth), same }, true) =
-            (&servers, look.parts.answer() || request.force)
-        else {
+        let (event, _lock) = self.locked(event).await?;
+        reporter.step(Stage::Look);
+        let (look, reply) = self.look(&event, &servers, &key).await?;
+        let clock = Clock { offset_ms: reply.ahead_s.saturating_mul(1000) };
+        if request.if_inactive
+            && request.servers == RequestedServers::default()
+            && let Some(evidence) = unless_inactive(&event.event, &look, clock.now_s())?
+        {
+            let found = self.restarted_over_quic(&event.event, evidence, |restarted| restarted);
+            return Ok(RestartOutcome::Restarted(Box::new(found)));
+        }
+        let Some((relay, auth)) = servers.both().filter(|_| look.parts.answer() || request.force) else {
             return Err(self.dead(&event.event, look));
         };
-        // In other letters, it makes pages that are open log in anew.
-        let streaming = same.then(|| other_spelling(relay)).flatten().unwrap_or_else(|| relay.clone());
-        let next = event.event.rewrite(Clock::default()).set_live().set_moq(&streaming, auth).build();
-        if request.dry_run {
-            let relays = job.home_relays(&event, &key);
-            let url = relays.list().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            let planned = PlannedRestart {
-                room_id: self.room.id.to_string(),
-                method: "EVENT".into(),
-                url,
-                headers: Vec::new(),
-                event: serde_json::json!(next),
-            };
-            return Ok(RestartOutcome::Planned(planned));
-        }
-        self.confirm_people(look.presences.count(now_s)).await?;
+        self.confirm_people(look.presences.count(clock.now_s())).await?;
         reporter.step(Stage::Publish);
-        let relays = job.home_relays(&event, &key);
-        let (next, published) = publish(next, &key, &relays, job.reporter).await?;
+        let next = servers.next(&event.event, relay, auth, clock);
         reporter.advance(Progress::MayBeDone);
+        let (next, published) = publish(next, &key, &relays, job.reporter).await?;
         let proof = self.held(&next, &relays.instead(accepted(&published))).await;
-        let shown = moq::shown(&next, &look.presences, Clock::default().now_s());
+        let shown = moq::shown(&next, &look.presences, clock.now_s());
         let listed = shown.iter().any(|shown| shown.hidden.is_none());
+        let report = request.check.is_some().then(|| MoqLook { shown: shown.clone(), ..look }.report(&next));
         let restarted = self.restarted_over_quic(&next, Evidence::Republished, |restarted| Restarted {
-            token,
+            token: reply.token,
             host: Some(key.public_key().to_hex()),
-            attempts,
+            attempts: reply.attempts,
             published: Some(published),
             proof: Some(proof),
             shown,
+            over_quic: report,
             ..restarted
         });
         if proof == RestartProof::OldRoom || !listed {
@@ -106,9 +131,30 @@ impl RoomRestart<'_> {
         }
         self.note_done(Some(&restarted));
         if let Some(options) = request.check.filter(|options| options.keep) {
-            job.keep_present(&next, &key, &relays, options.hold, self.keeping, reporter).await?;
+            HostPresence::new(&next, &key, &relays, reporter).keep(options.hold, self.keeping).await;
         }
         Ok(RestartOutcome::Restarted(Box::new(self.finished(restarted))))
+    }
+
+    /// The lock, and the event as it is then: another restart may have published it meanwhile.
+    async fn locked(&self, event: FetchedEvent) -> Result<(FetchedEvent, Option<RoomLock>), Error> {
+        let since = Instant::now();
+        let name = event.event.coordinate().to_string();
+        let lock = self.job.lock_named(&name, self.lock_wait(), self.reporter).await?;
+        if since.elapsed() < Duration::from_millis(20) {
+            return Ok((event, lock));
+        }
+        Ok((self.job.event_of(self.room, event.event.host()).await?, lock))
+    }
+
+    fn planned(&self, next: &UnsignedEvent, relays: &Relays) -> PlannedRestart {
+        PlannedRestart {
+            room_id: self.room.id.to_string(),
+            method: "EVENT".into(),
+            url: relays.list().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            headers: Vec::new(),
+            event: serde_json::json!(next),
+        }
     }
 
     /// Where it was told to be, or else where its event says; what is missing then, the host's own list says (10112).
@@ -117,28 +163,31 @@ impl RoomRestart<'_> {
         let media = event.event.media_over_quic();
         let named = media.and_then(|media| media.relay.map(str::to_owned));
         let named_auth = media.and_then(|media| media.auth.map(str::to_owned));
-        let same = relay.is_none() && auth.is_none() && named.is_some() && named_auth.is_some();
-        if same {
-            return Servers { relay: named, auth: named_auth, same };
-        }
-        let listed = self.listed(event).await;
-        // A relay that was given has the auth service that goes with it, not the one that the event has for another.
-        let wanted = relay.clone().or(named.clone()).or_else(|| listed.first().map(|server| server.relay.clone()));
-        let moved = relay.is_some() && *relay != named;
         let bare = |url: &str| url.trim_end_matches('/').to_owned();
-        let with_it = wanted.as_deref().and_then(|wanted| {
+        let alike = |a: &Option<String>, b: &Option<String>| a.as_deref().map(bare) == b.as_deref().map(bare);
+        let stays = relay.is_none() || alike(relay, &named);
+        let listed = if stays && named.is_some() && (auth.is_some() || named_auth.is_some()) {
+            Vec::new()
+        } else {
+            self.listed(event).await
+        };
+        let relay = if stays { named.clone() } else { relay.clone() };
+        let relay = relay.or_else(|| listed.first().map(|server| server.relay.clone()));
+        // A relay that was given has the auth service that goes with it, not the one that the event has for another.
+        let with_it = relay.as_deref().and_then(|relay| {
             let known =
-                listed.iter().find(|server| bare(&server.relay) == bare(wanted)).map(|server| server.auth.clone());
-            known.or_else(|| derived_auth(wanted))
+                listed.iter().find(|server| bare(&server.relay) == bare(relay)).map(|server| server.auth.clone());
+            known.or_else(|| derived_auth(relay))
         });
-        let auth = auth.clone().or(named_auth.filter(|_| !moved)).or(with_it);
-        Servers { relay: wanted, auth, same }
+        let auth = auth.clone().or(named_auth.clone().filter(|_| stays)).or(with_it);
+        let same = alike(&relay, &named) && alike(&auth, &named_auth);
+        Servers { relay, auth, same }
     }
 
     /// The servers of the host's list; none where no relay has one.
     async fn listed(&self, event: &FetchedEvent) -> Vec<MoqServer> {
         let filter = Filter::new().kind(Kind::from(SERVERS_KIND)).author(event.event.host());
-        let lists = self.job.relays_of(event).stored(&[filter]).await.unwrap_or_else(|error| {
+        let lists = self.job.relays_of(event).stored(&[filter], Some(moq::GRACE)).await.unwrap_or_else(|error| {
             self.reporter.detail(1, &format!("no list of servers: {error}"));
             Vec::new()
         });
@@ -151,37 +200,37 @@ impl RoomRestart<'_> {
         event: &FetchedEvent,
         servers: &Servers,
         key: &HostKey,
-    ) -> Result<(MoqLook, (Option<Secret>, u32)), Error> {
+    ) -> Result<(MoqLook, TokenReply), Error> {
         let (relays, limit) = (self.job.relays_of(event), moq::LIMIT.min(self.job.settings.network.timeout));
-        let (heard, relay, token) = join3(
+        let (heard, relay, reply) = join3(
             moq::presences(&relays, vec![event.event.coordinate()]),
             moq::relay_step(servers.relay.as_deref(), limit),
             self.token(event, servers.auth.as_deref(), key),
         )
         .await;
-        let (token, attempts, auth) = token?;
-        Ok((MoqLook::new(&event.event, &heard, MoqParts { relay, auth }), (token, attempts)))
+        let (auth, reply) = reply?;
+        Ok((MoqLook::new(&event.event, &heard, MoqParts { relay, auth }), reply))
     }
 
-    /// The host's token, how many requests it took, and what is to be said of the auth service.
+    /// What is to be said of the auth service, and the host's token.
     async fn token(
         &self,
         event: &FetchedEvent,
         auth: Option<&str>,
         key: &HostKey,
-    ) -> Result<(Option<Secret>, u32, Judged), Error> {
+    ) -> Result<(Judged, TokenReply), Error> {
         let url = match moq::auth_address(auth, self.job.settings.allow_http) {
             Ok(url) => url,
-            Err((_, finding, elapsed)) => return Ok((None, 0, (Status::Failed, finding, elapsed))),
+            Err((_, finding, elapsed)) => return Ok(((Status::Failed, finding, elapsed), TokenReply::default())),
         };
         let since = Instant::now();
-        let (answer, attempts) = self.job.publish_token(event, &url, key, self.reporter).await?;
-        let (status, token, answer) = match answer {
+        let AuthReply { token, attempts, ahead_s } = self.job.publish_token(event, &url, key, self.reporter).await?;
+        let (status, token, answer) = match token {
             Ok(token) => (Status::Passed, Some(token), Ok(())),
             Err(error) => (Status::Failed, None, Err(Arc::new(error))),
         };
         let found = MoqFinding::Token(auth.unwrap_or_default().to_owned(), answer);
-        Ok((token, attempts, (status, found, Some(since.elapsed()))))
+        Ok(((status, found, Some(since.elapsed())), TokenReply { token, attempts, ahead_s }))
     }
 
     /// Nothing was published: nobody could join anyway.
@@ -196,12 +245,12 @@ impl RoomRestart<'_> {
     }
 
     /// Whether the relays that have taken the event have it.
-    async fn held(&self, event: &RoomEvent, relays: &crate::relay::Relays) -> RestartProof {
+    async fn held(&self, event: &RoomEvent, relays: &Relays) -> RestartProof {
         self.reporter.step(Stage::Relays);
         let coordinate = event.coordinate();
         let filter =
             Filter::new().kind(coordinate.kind).author(coordinate.public_key).identifier(coordinate.identifier);
-        match relays.stored(&[filter]).await {
+        match relays.stored(&[filter], None).await {
             Ok(events) if events.iter().any(|held| held.id == event.event().id) => RestartProof::Fresh,
             Ok(_) => RestartProof::OldRoom,
             Err(error) => {
@@ -230,6 +279,6 @@ impl RoomRestart<'_> {
     }
 }
 
-fn accepted(published: &Published) -> Vec<nostr::RelayUrl> {
-    published.accepted.iter().filter_map(|relay| nostr::RelayUrl::parse(relay).ok()).collect()
+fn accepted(published: &Published) -> Vec<RelayUrl> {
+    published.accepted.iter().filter_map(|relay| RelayUrl::parse(relay).ok()).collect()
 }
