@@ -267,6 +267,37 @@ async fn records_of_the_other_implementation_survive() {
     assert_eq!(broken.json()["error"], "Failed to restart nest");
 }
 
+/// They once were a 503, again and again, which said nothing of the key.
+#[tokio::test]
+#[ignore = "needs redis and livekit"]
+async fn what_cannot_be_a_record_is_an_error_that_names_the_key() {
+    let scene = Scene::new();
+    let mut redis = scene.redis.connect().await;
+    let () = redis.set("nest:broken", "{").await.unwrap();
+    let () = redis.set("nest:bytes", b"\xff\xfe".as_slice()).await.unwrap();
+    let () = redis.hset("nest:hash", "host", "x").await.unwrap();
+    let () = redis.rpush("nest:list", "x").await.unwrap();
+    for (id, kind) in [("broken", "not a record"), ("bytes", "a string"), ("hash", "a hash"), ("list", "a list")] {
+        let path = format!("/api/v1/nests/{id}");
+        for (method, path, text) in [
+            (Method::POST, format!("{path}/restart"), "Failed to restart nest"),
+            (Method::GET, format!("{path}/info"), "Failed to get nest info"),
+            (Method::DELETE, path, "Failed to delete nest"),
+        ] {
+            let reply = scene.serve.call(&scene.host, method, &path, None).await.expect(500);
+            assert_eq!((&reply.json()["error"], reply.header("retry-after")), (&json!(text), ""));
+            let line = scene.serve.lines_with(&path, 1).concat();
+            assert!(line.contains(&format!("nest:{id} is {kind}")), "{line}");
+        }
+    }
+    // Nor does a key of its own that somebody else has written stop anything but its nest.
+    let id = scene.serve.create(&scene.host).await;
+    let () = redis.set(format!("nest-serve:leases:{id}"), "theirs").await.unwrap();
+    scene.serve.restart(&scene.host, &id).await.expect(500);
+    let line = scene.serve.lines_with("/restart", 1).concat();
+    assert!(line.contains(&format!("nest-serve:leases:{id} is a string")), "{line}");
+}
+
 /// What the other implementation reads: its names, its types, its lifetime.
 #[tokio::test]
 #[ignore = "needs redis and livekit"]

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{
-    AsyncCommands as _, Client, FromRedisValue, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script,
-    ToRedisArgs, io::tcp::TcpSettings,
+    AsyncCommands as _, Client, ErrorKind, FromRedisValue, IntoConnectionInfo as _, ProtocolVersion, RedisError,
+    Script, ToRedisArgs, io::tcp::TcpSettings,
 };
 use async_trait::async_trait;
 
@@ -163,7 +163,8 @@ impl Redis {
     }
 
     async fn text(&self, id: &str) -> Result<Option<String>, BackendError> {
-        bounded(self.connection.clone().get(record_key(id))).await
+        let key = record_key(id);
+        self.bounded(std::slice::from_ref(&key), self.connection.clone().get(&key)).await
     }
 
     /// Runs the script that these parts make.
@@ -172,15 +173,41 @@ impl Redis {
         T: FromRedisValue,
     {
         let script = Script::new(&parts.concat());
-        bounded(script.key(keys).arg(args).invoke_async(&mut self.connection.clone())).await
+        self.bounded(keys, script.key(keys).arg(args).invoke_async(&mut self.connection.clone())).await
+    }
+
+    /// Waits for the answer to a command about these keys, but not for ever.
+    async fn bounded<T>(
+        &self,
+        keys: &[String],
+        command: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, BackendError> {
+        match tokio::time::timeout(LIMIT, command).await {
+            Ok(Err(error)) if is_about_value(&error) => Err(self.blame(keys, &error).await),
+            Ok(result) => result.map_err(|error| BackendError::Unreachable(NAME, error.to_string())),
+            Err(_) => Err(BackendError::Unreachable(NAME, format!("no answer within {} ms", LIMIT.as_millis()))),
+        }
+    }
+
+    /// One of these keys holds what it should not: says what they hold, for whoever has to mend it.
+    async fn blame(&self, keys: &[String], error: &RedisError) -> BackendError {
+        let mut held = Vec::new();
+        for key in keys {
+            let kind = tokio::time::timeout(LIMIT, self.connection.clone().key_type::<_, String>(key)).await;
+            held.extend(kind.into_iter().flatten().map(|kind| format!("{key} is a {kind}")));
+        }
+        match held.join(", ") {
+            // What answers is no Redis.
+            none if none.is_empty() => BackendError::Unreachable(NAME, error.to_string()),
+            held => BackendError::Broken(NAME, format!("{held}: {error}")),
+        }
     }
 }
 
-async fn bounded<T>(command: impl Future<Output = Result<T, RedisError>>) -> Result<T, BackendError> {
-    match tokio::time::timeout(LIMIT, command).await {
-        Ok(result) => result.map_err(|error| BackendError::Unreachable(NAME, error.to_string())),
-        Err(_) => Err(BackendError::Unreachable(NAME, format!("no answer within {} ms", LIMIT.as_millis()))),
-    }
+/// Whether a value is not what it should be, and waiting does not help.
+fn is_about_value(error: &RedisError) -> bool {
+    // Where it comes out of a script, older versions have the code in the text only.
+    error.kind() == ErrorKind::Parse || error.to_string().contains("WRONGTYPE")
 }
 
 fn record_key(id: &str) -> String {
@@ -210,8 +237,9 @@ fn lease_keys(id: &str) -> [String; 3] {
     [format!("nest-serve:lease:{id}"), format!("nest-serve:leases:{id}"), record_key(id)]
 }
 
-fn read(text: &str) -> Result<Record, BackendError> {
-    serde_json::from_str(text).map_err(|error| BackendError::Broken(NAME, format!("not a record: {error}")))
+fn read(id: &str, text: &str) -> Result<Record, BackendError> {
+    let wrong = |error| BackendError::Broken(NAME, format!("{} is not a record: {error}", record_key(id)));
+    serde_json::from_str(text).map_err(wrong)
 }
 
 fn write(record: &Record) -> Result<String, BackendError> {
@@ -221,16 +249,18 @@ fn write(record: &Record) -> Result<String, BackendError> {
 #[async_trait]
 impl RoomStore for Redis {
     async fn get(&self, id: &str) -> Result<Option<Record>, BackendError> {
-        self.text(id).await?.as_deref().map(read).transpose()
+        self.text(id).await?.map(|text| read(id, &text)).transpose()
     }
 
     async fn put(&self, new: &Record) -> Result<(), BackendError> {
-        bounded(self.connection.clone().pset_ex(record_key(&new.id), write(new)?, self.ttl_ms)).await
+        let key = record_key(&new.id);
+        let text = write(new)?;
+        self.bounded(std::slice::from_ref(&key), self.connection.clone().pset_ex(&key, text, self.ttl_ms)).await
     }
 
     async fn replace(&self, old: &Record, new: &Record) -> Result<bool, BackendError> {
         let Some(text) = self.text(&old.id).await? else { return Ok(false) };
-        if read(&text)? != *old {
+        if read(&old.id, &text)? != *old {
             return Ok(false);
         }
         self.run(&[WRITE, REPLACE], &[record_key(&old.id)], (&text, write(new)?, self.ttl_ms)).await
@@ -261,7 +291,7 @@ impl RoomStore for Redis {
         if answer == 4 {
             return Ok(RestartAnswer::Replayed);
         }
-        let record = text.as_deref().map(read).transpose();
+        let record = text.map(|text| read(id, &text)).transpose();
         if answer == 1 && record.is_err() {
             self.fail_restart(id, lease, false).await?;
         }
@@ -273,8 +303,8 @@ impl RoomStore for Redis {
     }
 
     async fn restart_unfinished(&self, id: &str) -> Result<bool, BackendError> {
-        let [_, leases, _] = lease_keys(id);
-        bounded(self.connection.clone().hexists(leases, "unfinished")).await
+        let leases = &lease_keys(id)[1..2];
+        self.bounded(leases, self.connection.clone().hexists(&leases[0], "unfinished")).await
     }
 
     async fn finish_restart(&self, lease: u64, before: &Record, restarted: &Record) -> Result<bool, BackendError> {
@@ -282,7 +312,8 @@ impl RoomStore for Redis {
         // What another implementation has written may look different: then the script hands it back.
         let mut text = Some(write(before)?);
         for _ in 0..ATTEMPTS {
-            let new = write(&restarted.restarted(text.as_deref().map(read).transpose()?))?;
+            let current = text.as_deref().map(|text| read(&restarted.id, text)).transpose()?;
+            let new = write(&restarted.restarted(current))?;
             let args = (lease, text.as_deref().unwrap_or_default(), new, self.ttl_ms);
             match self.run(&[WRITE, FINISH], &keys, args).await? {
                 (0, _) => return Ok(false),
