@@ -16,6 +16,7 @@ use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
+use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper::upgrade::OnUpgrade;
@@ -52,6 +53,12 @@ pub(super) struct ConnectionDropped;
 /// Whose request it is: behind a trusted proxy, not the one who has connected.
 #[derive(Clone, Copy)]
 pub(super) struct ClientIp(pub(super) IpAddr);
+
+impl ClientIp {
+    pub(super) fn of(request: &Extensions) -> Self {
+        *request.get().expect("the front says whose request it is")
+    }
+}
 
 /// What a request did, or why it did not: for the log.
 #[derive(Clone, Debug)]
@@ -260,7 +267,7 @@ pub(super) fn upgrade_to_websocket(request: &mut Request) -> Option<(HttpAnswer,
     Some((answer, hyper::upgrade::on(request)))
 }
 
-/// How many addresses or keys are counted at most; beyond that a new window begins.
+/// How many addresses or keys are counted at most; beyond that those are forgotten that have asked least.
 const COUNTED: usize = 100_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,14 +305,26 @@ impl<K> Default for RateLimiter<K> {
 impl<K: Eq + Hash> RateLimiter<K> {
     /// Counts a request. Another quota than before begins a new window.
     pub fn count(&self, quota: Quota, who: K) -> RateAllowance {
+        self.add(quota, who, 1)
+    }
+
+    /// What is left, without counting anything.
+    pub fn left(&self, quota: Quota, who: K) -> RateAllowance {
+        self.add(quota, who, 0)
+    }
+
+    fn add(&self, quota: Quota, who: K, requests: u32) -> RateAllowance {
         let mut window = lock(&self.window);
-        let current = window.take_if(|window| {
-            window.quota == quota && window.begun.elapsed() < quota.window && window.counts.len() < COUNTED
-        });
+        let current = window.take_if(|window| window.quota == quota && window.begun.elapsed() < quota.window);
         let fresh = || Window { quota, begun: Instant::now(), counts: HashMap::new() };
         let Window { begun, counts, .. } = window.insert(current.unwrap_or_else(fresh));
+        if counts.len() >= COUNTED && !counts.contains_key(&who) {
+            let mut sorted: Vec<_> = counts.values().copied().collect();
+            let median = *sorted.select_nth_unstable(COUNTED / 2).1;
+            counts.retain(|_, count| *count > median);
+        }
         let count = counts.entry(who).or_default();
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(requests);
         RateAllowance {
             quota,
             exceeded: *count > quota.limit,

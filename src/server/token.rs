@@ -115,8 +115,9 @@ impl Issuer {
         if !genuine {
             return invalid("token signature is invalid: signature is invalid");
         }
-        let expired = claims.exp.is_some_and(|exp| exp + LEEWAY_S <= now_s).then_some("token is expired");
-        let early = claims.nbf.is_some_and(|nbf| nbf - LEEWAY_S > now_s).then_some("token is not valid yet");
+        let expired = claims.exp.is_some_and(|exp| exp.saturating_add(LEEWAY_S) <= now_s).then_some("token is expired");
+        let early =
+            claims.nbf.is_some_and(|nbf| nbf.saturating_sub(LEEWAY_S) > now_s).then_some("token is not valid yet");
         let wrong: Vec<_> = expired.into_iter().chain(early).collect();
         if !wrong.is_empty() {
             return invalid(&format!("token has invalid claims: {}", wrong.join(", ")));

@@ -4,15 +4,20 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nostr::Keys;
+use nostr_nests::secret::Secret;
+use nostr_nests::server::token::{Claims, Issuer};
 use reqwest::Method;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::support::api_contract::head_of;
 use crate::support::nest::Nest;
 use crate::support::nests_api::{Draft, client};
+use crate::support::serve::{KEY, Reply, SECRET, Serve, Setup};
 use crate::support::process;
-use crate::support::serve::{Reply, SECRET, Serve, Setup};
 
 fn exchange(serve: &Serve, request: &str) -> String {
     let mut stream = TcpStream::connect(serve.origin.trim_start_matches("http://")).unwrap();
@@ -225,10 +230,44 @@ async fn requests_are_counted_for_each_address() {
         from(&format!("2001:db8::{n}")).await.expect(401);
     }
     from("2001:db8::4").await.expect(429);
-    // Those who look after it are not counted.
-    for _ in 0..5 {
+}
+
+#[tokio::test]
+async fn every_path_is_limited() {
+    let event = r#"{"event":"room_finished","room":{"sid":"RM_a","name":"a"}}"#;
+    let paths = ["/health", "/metrics", "/nowhere", "/api/v1/nests/webhook", "/api/v1/nests/webhook/"];
+    for path in paths {
+        let serve = Setup::alone().args(["--rate-limit", "2"]).start();
+        let method = if path.contains("webhook") { Method::POST } else { Method::GET };
+        // A token for a client of LiveKit is signed with the same key as what LiveKit tells, and everybody can have one.
+        let token = issuer().mint(&Claims { exp: Some(i64::MAX), ..Claims::default() });
+        let ask = async || {
+            let request = client().request(method.clone(), serve.url(path)).body(event);
+            Reply::of(request.header("authorization", &token).send().await.unwrap()).await
+        };
+        for left in ["1", "0"] {
+            assert_eq!(ask().await.header("ratelimit-remaining"), left, "{path}");
+        }
+        ask().await.expect(429);
+        // Whoever restarts what is not alive does so by this one, which strangers must not change.
         serve.get("/health/alive").await.expect(200);
     }
+}
+
+#[tokio::test]
+async fn what_livekit_tells_is_not_counted() {
+    let serve = Setup::alone().args(["--rate-limit", "1"]).start();
+    let event = r#"{"event":"room_started"}"#;
+    let sha256 = STANDARD.encode(Sha256::digest(event));
+    let token = issuer().mint(&Claims { exp: Some(i64::MAX), sha256, ..Claims::default() });
+    for path in ["/api/v1/nests/webhook", "/api/v1/nests/webhook/"].repeat(3) {
+        let request = client().post(serve.url(path)).header("authorization", &token).body(event);
+        Reply::of(request.send().await.unwrap()).await.expect(200);
+    }
+}
+
+fn issuer() -> Issuer {
+    Issuer { key: KEY.into(), secret: Secret::new(SECRET) }
 }
 
 #[tokio::test]

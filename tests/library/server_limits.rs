@@ -52,6 +52,18 @@ fn each_has_so_many_requests_in_a_window() {
     assert_eq!((fresh.exceeded, fresh.remaining, fresh.reset_s), (false, 1, 1));
 }
 
+/// One address after the other, as somebody with many networks of IPv6 has them, once began a new window for everybody.
+#[test]
+fn strangers_do_not_reset_the_limits_of_others() {
+    let (limiter, quota) = (RateLimiter::default(), Quota { limit: 2, window: Duration::from_secs(60) });
+    for _ in 0..3 {
+        limiter.count(quota, 0);
+    }
+    assert!((1..250_000).all(|stranger| !limiter.count(quota, stranger).exceeded));
+    assert!(limiter.count(quota, 0).exceeded);
+    assert_eq!(limiter.left(quota, 250_000).remaining, 2);
+}
+
 #[test]
 fn the_tighter_limit_is_told() {
     let budget = |remaining| RateAllowance {

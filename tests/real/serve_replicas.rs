@@ -277,6 +277,32 @@ async fn a_signature_is_good_once_for_all_processes() {
     }
 }
 
+/// Whoever had seen one request of a host could once use up what the host may ask for.
+#[tokio::test]
+#[ignore = "needs redis and livekit"]
+async fn a_signature_that_is_used_again_costs_its_key_nothing() {
+    let (redis, livekit) = (Redis::start(), LiveKit::start(false));
+    let serve = Setup::new(&redis.url(), &livekit.url).args(["--key-rate-limit", "4"]).announcing(&livekit.url);
+    let host = Keys::generate();
+    let id = serve.create(&host).await;
+    let record = format!("/api/v1/nests/{id}");
+    for (method, path) in [(Method::POST, format!("{record}/restart")), (Method::GET, record)] {
+        let request = serve.request(&host, method.clone(), &path, None).build().unwrap();
+        let header = request.headers()["authorization"].clone();
+        let send_from = async |address: [u8; 4]| {
+            let request = client_at(IpAddr::from(address)).request(method.clone(), serve.url(&path));
+            Reply::of(request.header("authorization", header.clone()).send().await.unwrap()).await
+        };
+        send_from([127, 0, 0, 1]).await.expect(200);
+        for _ in 0..6 {
+            let replayed = send_from([127, 0, 0, 2]).await.expect(401);
+            assert_eq!(replayed.header("ratelimit-limit"), "600", "that of the address");
+        }
+    }
+    assert_eq!(serve.restart(&host, &id).await.expect(200).header("ratelimit-remaining"), "0");
+    serve.restart(&host, &id).await.expect(429);
+}
+
 /// A webhook as LiveKit sends it.
 fn webhook(secret: &str, exp_in: i64, signed: &str) -> String {
     let now = i64::try_from(nostr::Timestamp::now().as_secs()).unwrap();

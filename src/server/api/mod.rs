@@ -12,10 +12,10 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::routing::{MethodFilter, on};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use hyper::http::request::Parts;
+use hyper::{HeaderMap, StatusCode};
 use livekit_protocol::{ParticipantInfo, Room};
 use nostr::PublicKey;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ use super::http::{ClientIp, HttpFront, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
 use super::store::{self, LeaseAnswer, Record, RestartAnswer, RoomStore, UsedSignature};
-use super::token::{Issuer, RoomConfig};
+use super::token::{Claims, Issuer, RoomConfig};
 use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{API_PATH, Create, Info, Permissions, Session, TokenAnswer};
 use crate::clock::Clock;
@@ -96,6 +96,20 @@ pub(super) struct NestsApi {
 }
 
 impl NestsApi {
+    /// Whether LiveKit has signed this, as it signs what it tells; the tokens of its clients are signed with the same key.
+    pub(super) fn is_webhook_of_livekit(&self, headers: &HeaderMap) -> bool {
+        self.webhook_claims(headers).is_ok_and(|claims| !claims.sha256.is_empty())
+    }
+
+    /// What LiveKit says of a webhook, signed with the secret that it shares with us, for some minutes.
+    fn webhook_claims(&self, headers: &HeaderMap) -> Result<Claims, &'static str> {
+        let token = authorization(headers).ok_or("Missing Authorization header")?;
+        let token = token.strip_prefix("Bearer ").unwrap_or(token);
+        // LiveKit's words echo the token.
+        let claims = self.issuer.verify(token, self.clock.now_s()).map_err(|_| "Invalid webhook signature")?;
+        claims.exp.is_some().then_some(claims).ok_or("Webhook signature never expires")
+    }
+
     /// Reads the whole of a request and answers it. `origin` is what clients sign in place of the server's own name and port.
     pub(super) async fn answer(
         self: Arc<Self>,
@@ -180,10 +194,7 @@ impl ApiRequest {
             ApiCall::Info => self.info().await,
             ApiCall::Webhook => self.webhook().await,
             ApiCall::Health | ApiCall::Signal | ApiCall::Relay | ApiCall::Auth => Ok(HttpAnswer::no_endpoint()),
-            ApiCall::Restart => {
-                let (signer, signature) = self.verify(key_budget)?;
-                self.restart(&signer, signature).await
-            }
+            ApiCall::Restart => self.restart(key_budget).await,
             ApiCall::Token => self.token(&self.signer(key_budget).await?).await,
             ApiCall::Delete => self.delete(&self.signer(key_budget).await?).await,
             ApiCall::Create => {
@@ -202,33 +213,38 @@ impl ApiRequest {
         serde_json::from_slice(body).map_err(|_| refused(StatusCode::BAD_REQUEST, "Body is not JSON"))
     }
 
-    fn authorization(&self) -> Option<&str> {
-        self.head.headers.get(AUTHORIZATION)?.to_str().ok()
-    }
-
     /// Who has signed the request. A signature is good for one request; a client that only reads may use it again, since two
     /// such requests in one second may be signed alike, and nobody else may.
     async fn signer(&self, key_budget: &mut Option<RateAllowance>) -> Result<String, ApiFailure> {
-        let (signer, signature) = self.verify(key_budget)?;
+        let (signer, signature) = self.verify()?;
         let from = signature.from;
-        match self.nests.store.first_use(signature, nip98::MEMORY).await? {
+        let first = self.nests.store.first_use(signature, nip98::MEMORY).await;
+        if !matches!(first, Ok(Some(_))) {
+            *key_budget = self.count(signer);
+        }
+        match first? {
             Some(first) if first != from || !self.head.method.is_safe() => Err(Nip98Error::Replayed.into()),
-            _ => Ok(signer),
+            _ => Ok(signer.to_hex()),
         }
     }
 
     /// Who has signed the request, and the signature, which may have been used before.
-    fn verify(&self, key_budget: &mut Option<RateAllowance>) -> Result<(String, UsedSignature), ApiFailure> {
+    fn verify(&self) -> Result<(PublicKey, UsedSignature), ApiFailure> {
         let url = format!("{}{}", self.origin, self.head.uri.path_and_query().map_or("/", |path| path.as_str()));
         let (method, now_s) = (self.head.method.as_str(), self.nests.clock.now_s());
-        let (key, event) = nip98::verify(self.authorization(), method, &url, &self.body, now_s)?;
-        // After the signature, so that nobody can use up the budget of another's key.
-        *key_budget = self.nests.key_limit.as_ref().map(|(quota, limiter)| limiter.count(*quota, key));
-        if let Some(budget) = key_budget.filter(|budget| budget.exceeded) {
+        let (key, event) = nip98::verify(authorization(&self.head.headers), method, &url, &self.body, now_s)?;
+        let left = self.nests.key_limit.as_ref().map(|(quota, limiter)| limiter.left(*quota, key));
+        if let Some(budget) = left.filter(|budget| budget.remaining == 0) {
             return Err(ApiFailure::Refused(Box::new(HttpAnswer::too_many(budget))));
         }
-        let ClientIp(from) = *self.head.extensions.get().expect("the front says whose request it is");
-        Ok((key.to_hex(), UsedSignature { id: event.to_hex(), from }))
+        let ClientIp(from) = ClientIp::of(&self.head.extensions);
+        Ok((key, UsedSignature { id: event.to_hex(), from }))
+    }
+
+    /// Counts a request of this key. Only for a signature that was not used before, so that nobody can use up the budget
+    /// of another's key with what was seen on its way.
+    fn count(&self, key: PublicKey) -> Option<RateAllowance> {
+        self.nests.key_limit.as_ref().map(|(quota, limiter)| limiter.count(*quota, key))
     }
 
     async fn create(&self, signer: &str, body: &Value) -> Result<HttpAnswer, ApiFailure> {
@@ -252,20 +268,24 @@ impl ApiRequest {
         Ok(HttpAnswer::json(StatusCode::OK, &session).note(note))
     }
 
-    async fn restart(&self, signer: &str, signature: UsedSignature) -> Result<HttpAnswer, ApiFailure> {
-        let (granted, waited_for) =
-            match self.nests.store.begin_restart(&self.id, signer, signature, nip98::MEMORY).await? {
-                RestartAnswer::Replayed => return Err(Nip98Error::Replayed.into()),
-                RestartAnswer::NotFound => return Err(not_found("Nest not found")),
-                RestartAnswer::NotHost => {
-                    return Err(refused(StatusCode::FORBIDDEN, "Only the host can restart the nest"));
-                }
-                RestartAnswer::Host(LeaseAnswer::Granted(number), asked, record) => {
-                    (Some((Lease::granted(number, asked), *record)), None)
-                }
-                RestartAnswer::Host(LeaseAnswer::Held(lease), ..) => (None, Some(lease)),
-                RestartAnswer::Host(LeaseAnswer::Restarted | LeaseAnswer::Failed, ..) => (None, None),
-            };
+    async fn restart(&self, key_budget: &mut Option<RateAllowance>) -> Result<HttpAnswer, ApiFailure> {
+        let (signer, signature) = self.verify()?;
+        let begun = self.nests.store.begin_restart(&self.id, &signer.to_hex(), signature, nip98::MEMORY).await;
+        if !matches!(begun, Ok(RestartAnswer::Replayed)) {
+            *key_budget = self.count(signer);
+        }
+        let (granted, waited_for) = match begun? {
+            RestartAnswer::Replayed => return Err(Nip98Error::Replayed.into()),
+            RestartAnswer::NotFound => return Err(not_found("Nest not found")),
+            RestartAnswer::NotHost => {
+                return Err(refused(StatusCode::FORBIDDEN, "Only the host can restart the nest"));
+            }
+            RestartAnswer::Host(LeaseAnswer::Granted(number), asked, record) => {
+                (Some((Lease::granted(number, asked), *record)), None)
+            }
+            RestartAnswer::Host(LeaseAnswer::Held(lease), ..) => (None, Some(lease)),
+            RestartAnswer::Host(LeaseAnswer::Restarted | LeaseAnswer::Failed, ..) => (None, None),
+        };
         let (record, config, room, note) = match self.nests.restart(&self.id, granted, waited_for).await? {
             Some(replaced) => {
                 let room = replaced.room;
@@ -429,17 +449,9 @@ impl ApiRequest {
         Ok(HttpAnswer::empty(StatusCode::OK).note(format!("{} {} {}{ignored}", event.event, room.name, room.sid)))
     }
 
-    /// LiveKit signs the hash of the body with the secret that it shares with us, for some minutes.
     fn verify_webhook(&self) -> Result<(), ApiFailure> {
         let unauthorized = |text: &str| refused(StatusCode::UNAUTHORIZED, text);
-        let token = self.authorization().ok_or_else(|| unauthorized("Missing Authorization header"))?;
-        let token = token.strip_prefix("Bearer ").unwrap_or(token);
-        // LiveKit's words echo the token.
-        let claims = self.nests.issuer.verify(token, self.nests.clock.now_s());
-        let claims = claims.map_err(|_| unauthorized("Invalid webhook signature"))?;
-        if claims.exp.is_none() {
-            return Err(unauthorized("Webhook signature never expires"));
-        }
+        let claims = self.nests.webhook_claims(&self.head.headers).map_err(unauthorized)?;
         if STANDARD.decode(&claims.sha256).ok().as_deref() != Some(Sha256::digest(&self.body).as_slice()) {
             return Err(unauthorized("Webhook signature is for another body"));
         }
@@ -493,6 +505,10 @@ impl ApiRequest {
             Err(failure) => Err(failure),
         }
     }
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()
 }
 
 /// The body of a creation, checked as upstream's validator does, in its words.

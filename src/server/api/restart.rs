@@ -240,7 +240,7 @@ impl Restart<'_> {
             };
             if is_new {
                 // An old LiveKit knows seconds only.
-                let created_at_ms = room.creation_time_ms.max(room.creation_time * 1000);
+                let created_at_ms = room.creation_time_ms.max(room.creation_time.saturating_mul(1000));
                 let room = SessionRoom { sid: room.sid, sid_before: old_sid, created_at_ms };
                 return Ok(ReplacedRoom { record, config, room });
             }

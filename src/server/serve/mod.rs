@@ -25,7 +25,7 @@ pub(crate) use self::proxy::{network, public_endpoint, public_origin, web_origin
 use super::answer::HttpAnswer;
 use super::api::{self, DEPARTURE_TIMEOUT_S, NestsApi};
 pub(crate) use super::http::Quota;
-use super::http::{ClientIp, HttpFront, HttpLimits, RateAllowance, RateLimiter};
+use super::http::{ClientIp, HttpFront, HttpLimits, RateLimiter};
 use super::media::{Livekit, LivekitConfig};
 use super::store::{Redis, RedisConfig};
 use super::{ApiCall, BackendError};
@@ -108,27 +108,41 @@ impl NestServer {
         self.front.serve(routes, listener, stop, grace).await;
     }
 
-    fn count(&self, client_ip: IpAddr) -> Option<RateAllowance> {
-        let quota = self.settings.address_quota?;
-        Some(self.address_limiter.count(quota, proxy::bucket(client_ip)))
+    async fn api(self: Arc<Self>, call: ApiCall, id: String, request: Request) -> HttpAnswer {
+        let client = ClientIp::of(request.extensions());
+        // LiveKit is not limited.
+        let is_livekit = call == ApiCall::Webhook && self.nests.is_webhook_of_livekit(request.headers());
+        let answer = async {
+            if head_len(&request) > HEAD_LIMIT {
+                let text = "Request header fields too large";
+                return HttpAnswer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text);
+            }
+            self.nests.clone().answer(&self.front, call, id, self.settings.origin.clone(), request).await
+        };
+        let answer = if is_livekit {
+            self.measured(call.name(), answer).await
+        } else {
+            self.limited(call.name(), client, answer).await
+        };
+        answer.header(CACHE_CONTROL, "no-store")
     }
 
-    async fn api(self: Arc<Self>, call: ApiCall, id: String, request: Request) -> HttpAnswer {
+    /// Counts a request for the limit of its client, and answers if that is not exceeded.
+    async fn limited(
+        &self,
+        call: &'static str,
+        ClientIp(ip): ClientIp,
+        answer: impl Future<Output = HttpAnswer>,
+    ) -> HttpAnswer {
+        let quota = self.settings.address_quota;
         let answer = async {
-            // LiveKit is not limited.
-            let client = request.extensions().get().filter(|_| call != ApiCall::Webhook);
-            let budget = client.and_then(|ClientIp(ip)| self.count(*ip));
-            let answer = match budget {
+            let budget = quota.map(|quota| self.address_limiter.count(quota, proxy::bucket(ip)));
+            match budget {
                 Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
-                _ if head_len(&request) > HEAD_LIMIT => {
-                    let text = "Request header fields too large";
-                    HttpAnswer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text)
-                }
-                _ => self.nests.clone().answer(&self.front, call, id, self.settings.origin.clone(), request).await,
-            };
-            answer.header(CACHE_CONTROL, "no-store").with_budget(budget)
+                _ => answer.await.with_budget(budget),
+            }
         };
-        self.measured(call.name(), answer).await
+        self.measured(call, answer).await
     }
 
     /// Counts an answer to this `call` for the metrics.
@@ -159,30 +173,26 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
 }
 
 type Server = State<Arc<NestServer>>;
+type Client = Extension<ClientIp>;
 
-async fn health(State(server): Server) -> HttpAnswer {
+async fn health(State(server): Server, Extension(client): Client) -> HttpAnswer {
     let answer = async { health::health(&server.backend_health().await, &server.settings.endpoint) };
-    server.measured("health", answer).await
+    server.limited("health", client, answer).await
 }
 
+/// Not limited: whoever restarts what does not answer must not do so because of what strangers ask.
 async fn alive(State(server): Server) -> HttpAnswer {
     server.measured("health", async { HttpAnswer::json(StatusCode::OK, &json!({ "alive": true })) }).await
 }
 
-async fn metrics(State(server): Server) -> HttpAnswer {
+async fn metrics(State(server): Server, Extension(client): Client) -> HttpAnswer {
     let answer = async {
         let text = server.metrics.text(&server.backend_health().await, server.front.open_connections());
         HttpAnswer::text(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
     };
-    server.measured("metrics", answer).await
+    server.limited("metrics", client, answer).await
 }
 
-async fn nowhere(State(server): Server, Extension(ClientIp(ip)): Extension<ClientIp>) -> HttpAnswer {
-    let answer = async {
-        match server.count(ip) {
-            Some(budget) if budget.exceeded => HttpAnswer::too_many(budget),
-            _ => HttpAnswer::no_endpoint(),
-        }
-    };
-    server.measured("nowhere", answer).await
+async fn nowhere(State(server): Server, Extension(client): Client) -> HttpAnswer {
+    server.limited("nowhere", client, async { HttpAnswer::no_endpoint() }).await
 }
