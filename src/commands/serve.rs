@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::stop::Stop;
 use crate::server::BackendError;
@@ -12,6 +12,12 @@ use crate::server::serve::{BackendHealth, NestServer, ServeSettings};
 
 /// How long requests may go on once the server is to stop. systemd waits for 90 s.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How many bytes of answers the system keeps for somebody who does not read them: without a limit, megabytes for each.
+const SEND_BUFFER: u32 = 64 * 1024;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +47,7 @@ pub(crate) async fn run(
     stop: &Stop,
 ) -> Result<(), ServeError> {
     let server = NestServer::new(settings)?;
-    let listener = TcpListener::bind(listen).await.map_err(|e| ServeError::Listen(listen, e))?;
+    let listener = bind(listen).map_err(|e| ServeError::Listen(listen, e))?;
     tell(ServeEvent::Listening(listener.local_addr().map_err(|e| ServeError::Listen(listen, e))?));
     let mut signals = stop.clone();
     let stopped = async {
@@ -63,4 +69,14 @@ pub(crate) async fn run(
         () = checked => {}
     }
     Ok(())
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // Connections have what the socket has by which they come.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::RETRY_AFTER;
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -23,17 +24,17 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::info;
 
-use super::answer::HttpAnswer;
+use super::answer::{HttpAnswer, RETRY_S};
 use super::lock;
 use super::serve::proxy;
 use crate::clock::millis;
@@ -44,6 +45,16 @@ pub const REQUESTS: &str = "nostr_nests::requests";
 
 /// The longest head that is read, in bytes; to a longer one hyper answers 431.
 const HEAD_LIMIT: usize = 64 * 1024;
+
+/// Whether this process runs: answered even where there are too many connections.
+pub(super) const ALIVE: &str = "/health/alive";
+
+/// How many connections beyond the limit are told that there are too many, and how long each of them lasts at most.
+const SPARE: usize = 32;
+const SPARE_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long a connection stays once the server is to stop and nothing is carried out for it.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The connection is to be closed without an answer; a response carries this through the routes to where the connection is.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -79,6 +90,7 @@ pub(super) struct HttpLimits {
 pub(super) struct HttpFront {
     limits: HttpLimits,
     free_connections: Arc<Semaphore>,
+    spare_connections: Arc<Semaphore>,
     /// Requests and web sockets under way, which do not depend on the connection that they came by.
     tasks: Mutex<JoinSet<()>>,
     stopping: watch::Sender<bool>,
@@ -86,8 +98,9 @@ pub(super) struct HttpFront {
 
 impl HttpFront {
     pub(super) fn new(limits: HttpLimits) -> Arc<Self> {
-        let free_connections = Arc::new(Semaphore::new(limits.connections));
-        Arc::new(Self { limits, free_connections, tasks: Mutex::default(), stopping: watch::channel(false).0 })
+        let [free_connections, spare_connections] = [limits.connections, SPARE].map(|n| Arc::new(Semaphore::new(n)));
+        let (tasks, stopping) = (Mutex::default(), watch::channel(false).0);
+        Arc::new(Self { limits, free_connections, spare_connections, tasks, stopping })
     }
 
     pub(super) fn open_connections(&self) -> usize {
@@ -104,7 +117,7 @@ impl HttpFront {
     /// Carries something out even if the client goes away: half a restart helps nobody.
     pub(super) async fn carry_out(&self, work: impl Future<Output = HttpAnswer> + Send + 'static) -> HttpAnswer {
         let (sender, result) = oneshot::channel();
-        let work = tokio::time::timeout(self.limits.request, work);
+        let work = timeout(self.limits.request, work);
         // Nobody may be waiting any more.
         self.spawn(async move { drop(sender.send(work.await)) });
         match result.await {
@@ -117,7 +130,7 @@ impl HttpFront {
     /// The whole body, or the answer that refuses it.
     pub(super) async fn read_body(&self, body: Body) -> Result<Bytes, Box<HttpAnswer>> {
         let refused = |status, text: &str| Err(Box::new(HttpAnswer::error(status, text)));
-        match tokio::time::timeout(self.limits.arrival, Limited::new(body, self.limits.body).collect()).await {
+        match timeout(self.limits.arrival, Limited::new(body, self.limits.body).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 refused(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large")
@@ -143,7 +156,8 @@ impl HttpFront {
         });
     }
 
-    /// Accepts connections until `stop` is ready, then lets what is under way finish, but not for longer than `grace`.
+    /// Accepts connections until `stop` is ready, then lets what is carried out finish, but not for longer than `grace`.
+    /// Whoever only sends or reads slowly is not waited for.
     pub(super) async fn serve(
         self: &Arc<Self>,
         routes: Router,
@@ -156,12 +170,15 @@ impl HttpFront {
             tokio::select! {
                 () = &mut stop => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => match self.free_connections.clone().try_acquire_owned() {
-                        Ok(permit) => {
-                            connections.spawn(self.clone().connection(routes.clone(), stream, peer, permit));
+                    Ok((stream, peer)) => {
+                        let (front, routes) = (self.clone(), routes.clone());
+                        if let Ok(permit) = self.free_connections.clone().try_acquire_owned() {
+                            connections.spawn(front.connection(routes, stream, peer, permit, false));
+                        } else if let Ok(permit) = self.spare_connections.clone().try_acquire_owned() {
+                            let spare = front.connection(routes, stream, peer, permit, true);
+                            connections.spawn(async { drop(timeout(SPARE_LIMIT, spare).await) });
                         }
-                        Err(_) => _ = connections.spawn(refuse_connection(stream)),
-                    },
+                    }
                     // Out of file descriptors, most likely: some will be free soon.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 },
@@ -171,11 +188,18 @@ impl HttpFront {
         drop(listener);
         self.stopping.send_replace(true);
         let finished = async {
-            while connections.join_next().await.is_some() {}
-            let mut tasks = std::mem::take(&mut *lock(&self.tasks));
-            while tasks.join_next().await.is_some() {}
+            let _ = timeout(LINGER, all(&mut connections)).await;
+            loop {
+                let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+                if tasks.is_empty() {
+                    break;
+                }
+                all(&mut tasks).await;
+            }
+            // Their answers.
+            let _ = timeout(LINGER, all(&mut connections)).await;
         };
-        let _ = tokio::time::timeout(grace, finished).await;
+        let _ = timeout(grace, finished).await;
         // What is not done by now is cut off.
         lock(&self.tasks).abort_all();
     }
@@ -186,15 +210,17 @@ impl HttpFront {
         stream: TcpStream,
         peer: SocketAddr,
         _permit: OwnedSemaphorePermit,
+        spare: bool,
     ) {
         // Without it, an answer is only slower.
         let _ = stream.set_nodelay(true);
         let mut stopping = self.stopping.subscribe();
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.limits.arrival).max_buf_size(HEAD_LIMIT);
+        builder.keep_alive(!spare);
         let routes = TowerToHyperService::new(routes);
         let arrival = self.limits.arrival;
-        let handler = service_fn(move |request| self.clone().respond(routes.clone(), request, peer.ip()));
+        let handler = service_fn(move |request| self.clone().respond(routes.clone(), request, peer.ip(), spare));
         // Whoever does not read an answer does not keep the connection.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(arrival));
@@ -212,12 +238,19 @@ impl HttpFront {
         routes: TowerToHyperService<Router>,
         mut request: hyper::Request<Incoming>,
         peer: IpAddr,
+        spare: bool,
     ) -> Result<Response, ConnectionDropped> {
         let begun = Instant::now();
         let client = proxy::client_ip(peer, request.headers(), &self.limits.trusted);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         request.extensions_mut().insert(ClientIp(client));
-        let Ok(mut response) = routes.call(request).await;
+        let mut response = if spare && path != ALIVE {
+            let answer = HttpAnswer::error(StatusCode::SERVICE_UNAVAILABLE, "Too many connections");
+            answer.header(RETRY_AFTER, RETRY_S).note("too many connections").into_response()
+        } else {
+            let Ok(response) = routes.call(request).await;
+            response
+        };
         let dropped = response.extensions_mut().remove::<ConnectionDropped>();
         let status = dropped.is_none().then(|| response.status().as_u16());
         let note = response.extensions_mut().remove::<Note>().map_or_else(String::new, |Note(note)| note);
@@ -247,16 +280,9 @@ fn without_queries(note: &str) -> String {
 /// The connection of a WebSocket, from the server's side.
 pub(super) type ServerSocket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
-/// There are too many connections: says so and closes, without looking at the request.
-async fn refuse_connection(mut stream: TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json; charset=utf-8\r\n\
-        retry-after: 2\r\nconnection: close\r\ncontent-length: 32\r\n\r\n{\"error\":\"Too many connections\"}";
-    let written = async {
-        stream.write_all(ANSWER).await?;
-        stream.shutdown().await
-    };
-    // Whoever does not listen has gone.
-    let _ = tokio::time::timeout(Duration::from_secs(1), written).await;
+/// Waits until all of them have ended.
+async fn all(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
 }
 
 /// Upgrades a request to a WebSocket (RFC 6455, 4.2): the answer that accepts it, and the connection once that was sent.
@@ -349,5 +375,37 @@ impl RateAllowance {
             ("ratelimit-remaining", self.remaining.to_string()),
             ("ratelimit-reset", self.reset_s.to_string()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request() {
+        let (connections, seconds) = (2, Duration::from_secs(5));
+        let limits = HttpLimits { connections, body: 1, arrival: seconds, request: seconds, trusted: Vec::new() };
+        let front = HttpFront::new(limits);
+        let carrying = front.clone();
+        let routes = Router::new()
+            .route("/handler", get(async || -> HttpAnswer { panic!("on purpose") }))
+            .route("/work", get(async move || carrying.carry_out(async { panic!("on purpose") }).await))
+            .route("/else", get(async || HttpAnswer::empty(StatusCode::OK)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { front.serve(routes, listener, std::future::pending(), seconds).await });
+        for (path, answer) in [("handler", ""), ("work", "HTTP/1.1 500"), ("else", "HTTP/1.1 200")].repeat(3) {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET /{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut read = String::new();
+            // Where it is cut off, an error.
+            let _ = stream.read_to_string(&mut read).await;
+            assert!(read.starts_with(answer) && read.is_empty() == answer.is_empty(), "{path}: {read}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::support::api_contract::head_of;
 use crate::support::nest::Nest;
 use crate::support::nests_api::{Draft, client};
 use crate::support::serve::{KEY, Reply, SECRET, Serve, Setup};
-use crate::support::process;
+use crate::support::{port, process};
 
 fn exchange(serve: &Serve, request: &str) -> String {
     let mut stream = TcpStream::connect(serve.origin.trim_start_matches("http://")).unwrap();
@@ -306,20 +306,112 @@ async fn there_are_so_many_connections_and_no_more() {
     let serve = Setup::alone().args(["--max-connections", "2"]).start();
     let address = serve.origin.trim_start_matches("http://").to_owned();
     let held = [TcpStream::connect(&address).unwrap(), TcpStream::connect(&address).unwrap()];
+    let ask = |path: &str| exchange(&serve, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
     let begun = Instant::now();
     loop {
-        let answer = exchange(&serve, "GET /health/alive HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = ask("/nowhere");
         if answer.starts_with("HTTP/1.1 503 ") {
             assert!(answer.ends_with("{\"error\":\"Too many connections\"}"), "{answer}");
-            assert!(answer.contains("retry-after: 2\r\n"));
+            assert!(answer.contains("retry-after: 2\r\n") && answer.contains("connection: close\r\n"), "{answer}");
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(5), "{answer}");
     }
+    // It still says that it lives, or it would be restarted for no reason.
+    assert!(ask("/health/alive").starts_with("HTTP/1.1 200 "));
     drop(held);
-    while !exchange(&serve, "GET /health/alive HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").contains(" 200 ") {
+    while !exchange(&serve, "GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").contains(" 404 ") {
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
+}
+
+/// It once waited up to 20 s for each of them.
+#[test]
+fn the_end_does_not_wait_for_who_is_slow() {
+    let mut serve = Setup::alone().args(["--rate-limit", "0"]).start();
+    let head = "POST /api/v1/nests/a/restart HTTP/1.1\r\nhost: x\r\n";
+    let slow = [
+        String::new(),
+        head.to_owned(),
+        format!("{head}content-length: 10\r\n\r\n{{"),
+        "GET /health/alive HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(3000),
+    ];
+    let _held = slow.map(|request| {
+        let mut stream = TcpStream::connect(serve.origin.trim_start_matches("http://")).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        // Where nobody reads the answers, nobody reads the requests.
+        let _ = stream.write_all(request.as_bytes());
+        stream
+    });
+    serve.lines_with("/metrics", 1);
+    let begun = Instant::now();
+    serve.signal("TERM");
+    assert_eq!(serve.child.wait().unwrap().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+/// Once it stood still as soon as the pipe was full.
+#[test]
+fn a_log_that_nobody_reads_holds_up_nobody() {
+    const REQUESTS: usize = 2000;
+    for format in ["text", "json"] {
+        let setup = Setup::alone().args(["--rate-limit", "0", "--log-format", format]);
+        let mut serve = setup.unread().start();
+        // Twice what fits into a pipe and what waits for one, in few connections.
+        let path = format!("/nowhere/{}", "x".repeat(500));
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(99)
+            + &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answered = (0..REQUESTS / 100).map(|_| exchange(&serve, &request).matches("HTTP/1.1 404 ").count());
+        assert_eq!(answered.sum::<usize>(), REQUESTS);
+        // Now somebody reads it.
+        serve.signal("TERM");
+        let log: Vec<_> = serve.log.iter().collect();
+        assert_eq!(serve.child.wait().unwrap().code(), Some(0));
+        let printed = log.iter().filter(|line| line.contains("/nowhere/")).count();
+        let dropped =
+            log.iter().filter_map(|line| line.split_once(" lines of this log were dropped")).map(|(before, _)| {
+                let count: String = before.chars().rev().take_while(char::is_ascii_digit).collect();
+                count.chars().rev().collect::<String>().parse::<usize>().unwrap()
+            });
+        let dropped = dropped.sum::<usize>();
+        assert!(dropped > 0, "{format}: all were printed");
+        // Up to three lines that are about no request may be among those that were dropped.
+        assert!((REQUESTS..=REQUESTS + 3).contains(&(printed + dropped)), "{format}: {printed} and {dropped}");
+        if format == "json" {
+            assert!(log.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+        }
+    }
+}
+
+#[test]
+fn it_ends_even_if_nobody_reads_its_log() {
+    let setup = Setup::alone().args(["--rate-limit", "0"]);
+    let mut serve = setup.unread().start();
+    let path = format!("/nowhere/{}", "x".repeat(50_000));
+    for _ in 0..5 {
+        exchange(&serve, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    }
+    serve.signal("TERM");
+    assert_eq!(serve.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_log_on_a_disk_that_is_full_holds_up_nobody() {
+    let address = format!("127.0.0.1:{}", port::reserved());
+    let nest = Nest::alone().file("secret", SECRET, 0o600).args(["serve", "--listen", &address]).args(GOOD);
+    let (mut command, _home) = nest.args(["--allow-internal-endpoint"]).into_parts();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child = command.stderr(full).spawn().unwrap();
+    let begun = Instant::now();
+    let alive = format!("http://{address}/health/alive");
+    for _ in 0..3 {
+        while client().get(&alive).send().await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it does not start");
+        }
+    }
+    process::signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 /// Every way to get a signature wrong is in `library/server_nip98.rs`; here is what a public URL changes about it.

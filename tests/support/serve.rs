@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use nostr::Keys;
@@ -22,6 +22,8 @@ pub struct Setup {
     key: String,
     public: Option<String>,
     listen: String,
+    /// How many lines of the log are read before the test asks for them.
+    lines_ahead: usize,
 }
 
 impl Setup {
@@ -46,7 +48,7 @@ impl Setup {
         command.args(["serve", "--allow-internal-endpoint"]);
         command.args(["--redis", redis, "--livekit", livekit, "--livekit-secret-file"]);
         command.arg(secret);
-        Self { command, home, key: KEY.into(), public: None, listen: "127.0.0.1:0".into() }
+        Self { command, home, key: KEY.into(), public: None, listen: "127.0.0.1:0".into(), lines_ahead: 100_000 }
     }
 
     /// Another API key of LiveKit.
@@ -77,6 +79,12 @@ impl Setup {
         self
     }
 
+    /// Nobody reads its log before the test does.
+    pub fn unread(mut self) -> Self {
+        self.lines_ahead = 0;
+        self
+    }
+
     pub fn start(self) -> Serve {
         self.announcing("ws://127.0.0.1:7880")
     }
@@ -88,7 +96,7 @@ impl Setup {
         self.command.args(["--public-livekit-url", livekit, "--public-url", &public]);
         let mut child =
             self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, log) = channel();
+        let (sender, log) = sync_channel(self.lines_ahead);
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let first = log.recv_timeout(Duration::from_secs(10)).expect("it says where it listens");

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::prelude::*;
 use crate::cli::args::{lifetime, serve_variable, variable};
+use crate::cli::messages::notices;
 use crate::cli::settings::Sources;
 use crate::cli::terminal::LogStyle;
 use crate::commands::serve::{self, ServeError, ServeEvent};
@@ -134,9 +135,16 @@ pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
         LogFormat::Text => LogStyle::Text,
         LogFormat::Json => LogStyle::Json,
     };
-    app.terminal.print_log(style);
+    let log = app.terminal.queue_log(style);
+    tell_of_panics();
+    let connections = settings.connections;
     let tell = |event: ServeEvent<'_>| match event {
-        ServeEvent::Listening(address) => info!("listening on {address}"),
+        ServeEvent::Listening(address) => {
+            info!("listening on {address}");
+            if connections < wanted_connections(&args) {
+                warn!("{}", notices::fewer_connections(connections));
+            }
+        }
         ServeEvent::Backends(health) => {
             for (name, result) in [("Redis", &health.redis), ("LiveKit", &health.livekit)] {
                 if let Err(why) = result {
@@ -146,7 +154,9 @@ pub(super) async fn run(app: &App<'_>, args: ServeArgs) -> Result<u8, Failure> {
         }
         ServeEvent::Stopping => info!("stopping: finishing what is under way"),
     };
-    serve::run(args.listen.unwrap_or(LISTEN), settings, tell, &app.stop).await.map(|()| 0).map_err(|error| {
+    let served = serve::run(args.listen.unwrap_or(LISTEN), settings, tell, &app.stop).await;
+    drop(log);
+    served.map(|()| 0).map_err(|error| {
         let exit = if matches!(error, ServeError::Settings(_)) { Exit::Usage } else { Exit::Failed };
         Failure::new(exit, error.to_string()).with_sources(&error)
     })
@@ -185,8 +195,41 @@ async fn settings(args: &ServeArgs, sources: &Sources<'_>) -> Result<ServeSettin
         web_origins: args.cors_origin.clone(),
         address_quota: quota(args.rate_limit, RATE),
         key_quota: quota(args.key_rate_limit, KEY_RATE),
-        connections: args.max_connections.unwrap_or(CONNECTIONS).max(1) as usize,
+        connections: affordable(wanted_connections(args)),
     })
+}
+
+fn wanted_connections(args: &ServeArgs) -> usize {
+    args.max_connections.unwrap_or(CONNECTIONS).max(1) as usize
+}
+
+/// As many connections as there can be file descriptors for: strangers must not use up those for Redis and LiveKit.
+fn affordable(connections: usize) -> usize {
+    /// For Redis, LiveKit, connections that are refused, and the process itself.
+    const OTHERS: u64 = 64;
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = connections as u64 + OTHERS;
+        if limit.current.is_some_and(|current| current < wanted) {
+            let current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+            // Where it is forbidden to have more, there are fewer connections.
+            let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+        }
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        usize::try_from(files.saturating_sub(OTHERS)).unwrap_or(usize::MAX).clamp(1, connections)
+    }
+    #[cfg(not(unix))]
+    connections
+}
+
+/// A panic ends one request or connection, and is told in the log: in its form, and without waiting for its reader.
+fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        warn!("{}", notices::panicked(&place, panic.payload_as_str().unwrap_or_default()));
+    }));
 }
 
 /// From the file that is named, or the systemd credential if there is one.

@@ -51,6 +51,21 @@ pub fn warning(warning: &Warning) -> String {
     }
 }
 
+/// Lines of the log of a server.
+pub fn dropped_lines(count: u64) -> String {
+    format!("{count} lines of this log were dropped: nobody read them in time")
+}
+
+/// A mistake of this program, which one request or connection has met. Its words may hold what strangers have sent.
+pub fn panicked(place: &str, words: &str) -> String {
+    format!("a mistake in this program ended one request, at {place}: {words}")
+}
+
+/// There are fewer file descriptors than connections were asked for.
+pub fn fewer_connections(connections: usize) -> String {
+    format!("no more than {connections} connections: there are no more file descriptors (ulimit -n)")
+}
+
 fn evicting(people: usize, out_s: u32) -> String {
     let removed = match people {
         1 => "one person is removed from the old room, and out".into(),

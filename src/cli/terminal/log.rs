@@ -2,7 +2,9 @@
 //! since their events may hold tokens and keys.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
@@ -10,8 +12,10 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::{Terminal, clean, clean_json};
+use crate::cli::messages::notices;
 use crate::clock::{Clock, rfc3339};
 use crate::reporter::Reporter as _;
+use crate::secret::scrub;
 use crate::server::REQUESTS;
 
 /// How a line of the log looks.
@@ -25,17 +29,107 @@ pub enum LogStyle {
     Json,
 }
 
+/// How many lines of a server wait for whoever reads them. If there are more, they are dropped and counted.
+const WAITING: usize = 1024;
+
+#[derive(Clone)]
 struct Log {
     terminal: Arc<Terminal>,
     style: LogStyle,
+    /// Where lines are not printed at once.
+    queue: Option<Arc<Queue>>,
+}
+
+struct Queue {
+    /// `None` is the end.
+    lines: SyncSender<Option<String>>,
+    dropped: Mutex<u64>,
+}
+
+/// A log that is printed by a thread of its own. Dropping it waits for the last lines; after a signal not for long.
+pub struct QueuedLog {
+    log: Log,
+    queue: Arc<Queue>,
+    printer: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
     /// Prints the log from now on, as long as the process lives.
     pub fn print_log(self: &Arc<Self>, style: LogStyle) {
-        let log = tracing_subscriber::registry().with(Log { terminal: self.clone(), style });
+        Log { terminal: self.clone(), style, queue: None }.listen();
+    }
+
+    /// The same, but whoever logs never waits for whoever reads it.
+    pub fn queue_log(self: &Arc<Self>, style: LogStyle) -> QueuedLog {
+        let (lines, waiting) = sync_channel(WAITING);
+        let queue = Arc::new(Queue { lines, dropped: Mutex::default() });
+        let log = Log { terminal: self.clone(), style, queue: Some(queue.clone()) };
+        log.clone().listen();
+        let terminal = self.clone();
+        let print = move || waiting.iter().map_while(|line| line).for_each(|line: String| terminal.line(&line));
+        QueuedLog { log, queue, printer: Some(std::thread::spawn(print)) }
+    }
+}
+
+impl Drop for QueuedLog {
+    fn drop(&mut self) {
+        let dropped = self.queue.take_dropped().map(|dropped| self.log.dropped_lines(dropped));
+        let mut last = dropped.into_iter().map(Some).chain([None]);
+        // An error is a thread that has ended already.
+        if last.all(|line| self.queue.lines.send(line).is_ok()) {
+            let _ = self.printer.take().map(JoinHandle::join);
+        }
+    }
+}
+
+impl Queue {
+    fn take_dropped(&self) -> Option<u64> {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut *dropped)).filter(|dropped| *dropped > 0)
+    }
+
+    /// Puts a line into the queue, or counts that `lines` were lost for it.
+    fn push(&self, line: String, lines: u64) {
+        if self.lines.try_send(Some(line)).is_err() {
+            *self.dropped.lock().unwrap_or_else(PoisonError::into_inner) += lines;
+        }
+    }
+}
+
+impl Log {
+    fn listen(self) {
+        let log = tracing_subscriber::registry().with(self);
         tracing::subscriber::set_global_default(log).expect("a run has one command, and a command one log");
     }
+
+    fn print(&self, line: String) {
+        let Some(queue) = &self.queue else { return self.terminal.line(&line) };
+        if let Some(dropped) = queue.take_dropped() {
+            queue.push(self.dropped_lines(dropped), dropped);
+        }
+        queue.push(line, 1);
+    }
+
+    fn dropped_lines(&self, dropped: u64) -> String {
+        self.message(Level::WARN, &notices::dropped_lines(dropped))
+    }
+
+    /// A line that is about no request.
+    fn message(&self, level: Level, text: &str) -> String {
+        let text = &*scrub(text);
+        match self.style {
+            LogStyle::Json => {
+                let level = level.as_str().to_ascii_lowercase();
+                clean_json(&json!({ "time": now(), "level": level, "message": text }).to_string())
+            }
+            _ if level == Level::WARN => self.terminal.warning_line(text),
+            _ => clean(text),
+        }
+    }
+}
+
+fn now() -> String {
+    rfc3339(Clock::default().now_ms()).unwrap_or_default()
 }
 
 impl<S: Subscriber> Layer<S> for Log {
@@ -46,22 +140,20 @@ impl<S: Subscriber> Layer<S> for Log {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let (metadata, now) = (event.metadata(), rfc3339(Clock::default().now_ms()).unwrap_or_default());
-        let is_request = metadata.target() == REQUESTS;
+        let (target, level) = (event.metadata().target(), *event.metadata().level());
+        if self.terminal.style.quiet && level != Level::WARN {
+            return;
+        }
         match self.style {
-            LogStyle::Json if is_request => self.terminal.status(&clean_json(&fields.request_json(&now))),
-            LogStyle::Json => {
-                let level = metadata.level().as_str().to_ascii_lowercase();
-                let line = json!({ "time": now, "level": level, "message": fields.text("message") });
-                self.terminal.status(&clean_json(&line.to_string()));
+            LogStyle::Brief(level) if target == REQUESTS => {
+                self.terminal.detail(level, &fields.request_line("", ""));
             }
-            LogStyle::Brief(level) if is_request => self.terminal.detail(level, &fields.request_line("", "")),
-            LogStyle::Text if is_request => {
-                let line = fields.request_line(&format!("{now} "), &format!(" {}", fields.text("address")));
-                self.terminal.status(&clean(&line));
+            LogStyle::Json if target == REQUESTS => self.print(clean_json(&fields.request_json(&now()))),
+            LogStyle::Text if target == REQUESTS => {
+                let line = fields.request_line(&format!("{} ", now()), &format!(" {}", fields.text("address")));
+                self.print(clean(&line));
             }
-            _ if *metadata.level() == Level::WARN => self.terminal.warn(&fields.text("message")),
-            _ => self.terminal.status(&clean(&fields.text("message"))),
+            _ => self.print(self.message(level, &fields.text("message"))),
         }
     }
 }

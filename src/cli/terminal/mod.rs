@@ -168,7 +168,11 @@ impl Terminal {
     }
 
     pub fn warn(&self, text: &str) {
-        self.line(&format!("{} {}", self.style.err.warn("warning:"), harmless(text)));
+        self.line(&self.warning_line(text));
+    }
+
+    fn warning_line(&self, text: &str) -> String {
+        format!("{} {}", self.style.err.warn("warning:"), harmless(text))
     }
 
     pub fn status(&self, text: &str) {

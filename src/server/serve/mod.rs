@@ -25,7 +25,7 @@ pub(crate) use self::proxy::{network, public_endpoint, public_origin, web_origin
 use super::answer::HttpAnswer;
 use super::api::{self, DEPARTURE_TIMEOUT_S, NestsApi};
 pub(crate) use super::http::Quota;
-use super::http::{ClientIp, HttpFront, HttpLimits, RateLimiter};
+use super::http::{ALIVE, ClientIp, HttpFront, HttpLimits, RateLimiter};
 use super::media::{Livekit, LivekitConfig};
 use super::store::{Redis, RedisConfig};
 use super::{ApiCall, BackendError};
@@ -99,7 +99,7 @@ impl NestServer {
     pub(crate) async fn run(self: &Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>, grace: Duration) {
         let routes = api::routes(Self::api)
             .route("/health", get(health))
-            .route("/health/alive", get(alive))
+            .route(ALIVE, get(alive))
             .route("/metrics", get(metrics))
             .fallback(nowhere)
             .method_not_allowed_fallback(nowhere)
