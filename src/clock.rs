@@ -62,8 +62,9 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
     i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// The HTTP date of a time in milliseconds since the Unix epoch.
+/// The HTTP date of a time in milliseconds since the Unix epoch; it has four digits for the year.
 pub fn http_date(unix_ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or_default());
+    const END_OF_9999: u64 = 253_402_300_799_999;
+    let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or_default().min(END_OF_9999));
     httpdate::fmt_http_date(UNIX_EPOCH + since)
 }

@@ -12,12 +12,12 @@ use nostr::hashes::sha256::Hash as Sha256Hash;
 use nostr::{Event, EventId, JsonUtil, Kind, PublicKey};
 
 /// How far `created_at` may be from the server's clock, in seconds.
-const WINDOW_S: i64 = 60;
+const WINDOW_S: u64 = 60;
 /// How long an event id is to be remembered: longer than it can be valid.
 pub(super) const MEMORY: Duration = Duration::from_secs(150);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Nip98Error {
+pub enum Nip98Error {
     #[error("Missing Authorization header")]
     Missing,
     #[error("Authorization scheme must be exactly 'Nostr'")]
@@ -36,7 +36,7 @@ pub(super) enum Nip98Error {
     #[error("Event content must be empty")]
     Content,
     /// The age of the event in seconds.
-    #[error("Event is {} s {}; check the clock", .0.abs(), if *.0 > 0 { "old" } else { "ahead" })]
+    #[error("Event is {} s {}; check the clock", .0.unsigned_abs(), if *.0 > 0 { "old" } else { "ahead" })]
     Time(i64),
     #[error("Event must have exactly one '{0}' tag")]
     Tags(&'static str),
@@ -52,7 +52,7 @@ pub(super) enum Nip98Error {
 
 /// The key that has signed this request and the id of the event, if it is signed as NIP-98 says and fresh at `now_s`.
 /// Whether the event was used before is for the store to say.
-pub(super) fn verify(
+pub fn verify(
     authorization: Option<&str>,
     method: &str,
     url: &str,
@@ -70,8 +70,8 @@ pub(super) fn verify(
     if !event.content.is_empty() {
         return Err(Nip98Error::Content);
     }
-    let age = now_s - i64::try_from(event.created_at.as_secs()).unwrap_or(i64::MAX);
-    if age.abs() > WINDOW_S {
+    let age = now_s.saturating_sub(i64::try_from(event.created_at.as_secs()).unwrap_or(i64::MAX));
+    if age.unsigned_abs() > WINDOW_S {
         return Err(Nip98Error::Time(age));
     }
     if only(&event, "u")? != url {

@@ -8,6 +8,8 @@ fn both_forms() {
     assert_eq!(parse_http_date("Mon, 23 Nov 2026 06:29:19 GMT"), Some(1_795_415_359_000));
     assert_eq!(http_date(1_795_417_759_894), "Mon, 23 Nov 2026 07:09:19 GMT");
     assert_eq!(rfc3339(i64::MAX), None);
+    assert_eq!(http_date(253_402_300_800_000), "Fri, 31 Dec 9999 23:59:59 GMT", "it once was a panic");
+    assert_eq!((http_date(i64::MAX), http_date(i64::MIN)), (http_date(253_402_300_799_999), http_date(0)));
 }
 
 #[test]
