@@ -21,7 +21,7 @@ pub mod http;
 pub mod media;
 mod mock;
 mod moq;
-mod nip98;
+pub mod nip98;
 mod relay;
 pub mod serve;
 pub mod store;

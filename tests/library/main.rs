@@ -8,6 +8,8 @@ mod clock;
 mod dialler;
 mod endpoints;
 mod freshness;
+#[cfg(feature = "media")]
+mod fuzz;
 mod key_commands;
 mod key_parse;
 mod key_sources;

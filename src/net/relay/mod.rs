@@ -8,7 +8,7 @@
 
 pub mod follow;
 pub(crate) mod session;
-mod sieve;
+pub mod sieve;
 mod transport;
 
 use std::pin::Pin;

@@ -15,7 +15,7 @@ const NONSENSE_MAX: usize = 10;
 
 /// How much a relay may send: so much in all, or so much in each span of time.
 #[derive(Debug)]
-pub(super) struct Sieve {
+pub struct Sieve {
     /// After so long it may send as much again; `None`: never.
     renewed_after: Option<Duration>,
     begun: Instant,
