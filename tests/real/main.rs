@@ -13,6 +13,7 @@ mod proxies;
 mod relay;
 mod relay_commands;
 mod restart;
+mod serve_faults;
 mod serve_outage;
 mod serve_probe;
 mod serve_rejoin;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -198,6 +198,39 @@ async fn killed_after_create_the_room_is_there_for_everybody() {
     assert_eq!((scene.guest(1).await, scene.sid().await), (200, made.clone()));
     scene.serves[1].restart(&scene.host, &scene.id).await.expect(200);
     assert!(scene.sid().await != made && scene.restarted_at().await.is_i64());
+}
+
+/// Before each call to LiveKit that a restart makes, with somebody inside, because of whom it makes more of them.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis and livekit"]
+async fn killed_at_any_step_nothing_is_lost() {
+    let ran = futures_util::future::join_all((0..20).map(killed_before_call)).await;
+    assert!(ran[0] && !ran[19], "{ran:?}: not at every step");
+}
+
+/// Whether there was such a call.
+async fn killed_before_call(number: usize) -> bool {
+    let scene = Scene::new().await;
+    let before = scene.sid().await;
+    let guest = scene.serves[1].get(&format!("/api/v1/nests/{}/guest", scene.id)).await.expect(200).json();
+    let _inside = Signal::join(&scene.livekit.url, guest["token"].as_str().unwrap()).await.unwrap();
+    let (process, calls) = (scene.serves[0].child.id(), AtomicUsize::new(0));
+    scene.tap.hook(move |_| {
+        let now = calls.fetch_add(1, Ordering::SeqCst) == number;
+        if now {
+            process::signal(process, "KILL");
+        }
+        !now
+    });
+    let path = format!("/api/v1/nests/{}/restart", scene.id);
+    let answered = scene.serves[0].request(&scene.host, Method::POST, &path, None).send().await;
+    scene.tap.unhook();
+    assert_eq!(scene.record().await["host"], scene.host.public_key().to_hex(), "{number}");
+    // Whoever comes next finds a room, whether that is the old one or had to be made.
+    assert_eq!(scene.guest(1).await, 200, "{number}");
+    scene.serves[1].restart(&scene.host, &scene.id).await.expect(200);
+    assert!(scene.sid().await.is_some_and(|sid| Some(sid) != before), "{number}");
+    answered.is_err()
 }
 
 #[tokio::test]

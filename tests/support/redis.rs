@@ -60,6 +60,13 @@ impl Redis {
         child.wait().unwrap();
     }
 
+    /// Another one is in its place, which knows nothing.
+    pub fn replace(&mut self) {
+        self.stop();
+        self.folder = tempfile::tempdir().unwrap();
+        self.resume();
+    }
+
     pub fn freeze(&self) {
         process::signal(self.process.as_ref().unwrap().id(), "STOP");
     }

@@ -73,6 +73,11 @@ impl Setup {
         self
     }
 
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// What clients sign, when it is not the usual.
     pub fn public(mut self, url: &str) -> Self {
         self.public = Some(url.into());
