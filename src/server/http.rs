@@ -188,16 +188,15 @@ impl HttpFront {
         drop(listener);
         self.stopping.send_replace(true);
         let finished = async {
-            let _ = timeout(LINGER, all(&mut connections)).await;
             loop {
+                let _ = timeout(LINGER, all(&mut connections)).await;
                 let mut tasks = std::mem::take(&mut *lock(&self.tasks));
                 if tasks.is_empty() {
                     break;
                 }
+                // Then there are answers to be sent.
                 all(&mut tasks).await;
             }
-            // Their answers.
-            let _ = timeout(LINGER, all(&mut connections)).await;
         };
         let _ = timeout(grace, finished).await;
         // What is not done by now is cut off.

@@ -82,7 +82,7 @@ fn escape(text: &str, harmful: fn(char) -> bool, write: fn(char, &mut String) ->
 /// Control characters (C0, DEL, C1), line and paragraph separators, and the marks that reorder text.
 fn obeyed(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
         || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_nobody_else() {
-        assert_eq!(clean("a\x1b[2Jb\u{9b}c\u{202e}d\r\n"), "a\\u{1b}[2Jb\\u{9b}c\\u{202e}d\\u{d}\\u{a}");
+        assert_eq!(clean("a\x1b[2Jb\u{9b}c\u{202e}d\u{61c}\r\n"), "a\\u{1b}[2Jb\\u{9b}c\\u{202e}d\\u{61c}\\u{d}\\u{a}");
         assert_eq!(clean("Ünïcode · 日本 ✓"), "Ünïcode · 日本 ✓");
         let json = clean_json(&serde_json::to_string("x\u{9b}\u{202e}\u{e0001}\u{7f}").unwrap());
         assert_eq!(json, r#""x\u009b\u202e\udb40\udc01\u007f""#);
