@@ -19,7 +19,9 @@ use nostr_nests::livekit::validate::TokenRefusal;
 use nostr_nests::net::quic;
 use nostr_nests::net::relay::sieve::Sieve;
 use nostr_nests::relay::RoomEvent;
-use nostr_nests::relay::presence::{self, Presences};
+use nostr_nests::relay::presence::{Presence, Presences};
+use nostr_nests::relay::servers::servers;
+use nostr_nests::relay::shown::shown_by;
 use nostr_nests::room::RoomRef;
 use nostr_nests::secret::{Secret, scrub};
 use nostr_nests::server::nip98;
@@ -116,9 +118,12 @@ fn endpoint(data: &[u8]) {
 fn event(data: &[u8]) {
     let Ok(event) = Event::from_json(data) else { return };
     let mut present = Presences::default();
-    present.enter(&event, NOW_S);
-    let _ = (presence::nest_of(&event), present.count(NOW_S));
+    if let Some(presence) = Presence::read(&event) {
+        present.enter(presence, NOW_S);
+    }
+    let _ = (present.people(NOW_S), servers(&event));
     let Ok(room) = RoomEvent::new(event) else { return };
+    let _ = shown_by(&room, &present, NOW_S);
     let _ = (room.title(), room.summary(), room.image(), room.topics(), room.service(), room.api(), room.page());
     let _ = (room.streaming(), room.relays(), room.people(), room.starts(), room.ends(), room.media_over_quic());
     let _ = (room.successor(), room.predecessor(), room.naddr(&room.relays()), room.reference());
