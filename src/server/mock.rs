@@ -243,14 +243,14 @@ fn demo_moq_event(host: &Keys, address: SocketAddr, quic: SocketAddr, event: Moq
     let (age_s, status) = match event {
         MoqEvent::Old => (9 * 3600, "live"),
         MoqEvent::Alone => (3600, "live"),
-        MoqEvent::Open => (0, "open"),
+        MoqEvent::Open | MoqEvent::OldNames => (0, "open"),
         MoqEvent::Ended => (3600, "ended"),
         MoqEvent::New => (0, "live"),
     };
     let at = Timestamp::now() - Duration::from_secs(age_s);
     let tags = [
         ["d", DEMO_MOQ],
-        ["title", "Demo nest on Media over QUIC"],
+        [if event == MoqEvent::OldNames { "room" } else { "title" }, "Demo nest on Media over QUIC"],
         ["status", status],
         ["starts", &at.to_string()],
         ["color", "gradient-1"],

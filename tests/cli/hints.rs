@@ -183,7 +183,7 @@ fn what_a_hint_advises_helps_or_says_more() {
 /// A nest on Media over QUIC, dead in each way.
 #[test]
 fn so_does_what_is_advised_for_media_over_quic() {
-    let deaths = ["alone", "open", "ended"].map(|event| format!("moq-event={event}"));
+    let deaths = ["alone", "open", "old-names", "ended"].map(|event| format!("moq-event={event}"));
     let servers =
         ["quic-down", "drop-before@auth", "status=500@auth", "status=404@auth", "redirect@auth", "clock=2001"];
     let faults = deaths.iter().map(String::as_str).chain(servers);

@@ -80,6 +80,8 @@ pub enum MoqEvent {
     Open,
     /// It is over.
     Ended,
+    /// Its title and status are in words that clients no longer read.
+    OldNames,
     /// New: clients show it.
     New,
 }
@@ -138,7 +140,7 @@ pub const TABLE: &[FaultRow] = &[
         |v| if v.is_empty() { Some(Kind::RedisHang(None)) } else { duration(v).map(|time| Kind::RedisHang(Some(time))) }),
     row("livekit-down", "", "a media server that is down: nests look inactive, restarts fail", Scope::All, |v| bare(v, Kind::LivekitDown)),
     row("relay-auth", "", "a relay that wants to know who asks (NIP-42)", Scope::Only(ApiCall::Relay), |v| bare(v, Kind::RelayAuth)),
-    row("moq-event", "=alone|open|ended|new", "demo-moq with an event that is not old: nobody is present, its status is no longer shown, it is over, or nothing is wrong", Scope::Only(ApiCall::Auth), |v| moq_event(v).map(Kind::MoqEvent)),
+    row("moq-event", "=DEATH", "demo-moq with an event that is not old: nobody is present (alone), its status or the name of its title is no longer read (open, old-names), it is over (ended), or nothing is wrong (new)", Scope::Only(ApiCall::Auth), |v| moq_event(v).map(Kind::MoqEvent)),
     row("quic-down", "", "demo-moq's media relay does not answer", Scope::Only(ApiCall::Auth), |v| bare(v, Kind::QuicDown)),
     row("clock", "=±TIME|YEAR", "a server whose clock is off by TIME, or in another YEAR", Scope::All, clock),
 ];
@@ -262,6 +264,7 @@ fn moq_event(value: &str) -> Option<MoqEvent> {
         "alone" => MoqEvent::Alone,
         "open" => MoqEvent::Open,
         "ended" => MoqEvent::Ended,
+        "old-names" => MoqEvent::OldNames,
         "new" => MoqEvent::New,
         _ => return None,
     })
