@@ -380,10 +380,14 @@ impl<'a> Following<'a> {
             // A list does not ask about nests that are over.
             let over = self.host.is_some()
                 && nest.known_event().is_some_and(|known| known.event.is_over(Clock::default().now_s()));
-            nest.api = if over {
-                Err(Error::NoApi)
-            } else {
-                self.job.api_with_audio_room(&nest.room, nest.event.as_ref().ok().and_then(Option::as_ref))
+            let was_over_quic = matches!(nest.api, Err(Error::OverQuic(_)));
+            nest.api = match nest.known_event() {
+                _ if over => Err(Error::NoApi),
+                // As before, whoever has named an API.
+                Some(known) if was_over_quic && known.event.media_over_quic().is_some() => {
+                    Err(Error::OverQuic(Box::new(known.clone())))
+                }
+                known => self.job.api_with_audio_room(&nest.room, known),
             };
             let now = Instant::now();
             nest.due = nest.asked.map_or(now, |asked| now.max(asked + self.interval.min(LOOKED_AT_AFTER)));

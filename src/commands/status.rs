@@ -165,9 +165,12 @@ pub async fn follow(
         while let Some((room, found)) = looks.next().await {
             match found {
                 Ok((EventAndApi { event, api }, look)) => {
-                    let (api, probe) = match api {
-                        Ok((api, probe)) => (Ok(api), Some(probe)),
-                        Err(error) => (Err(error), None),
+                    let known = event.as_ref().ok().and_then(Option::as_ref);
+                    let (api, probe) = match (known.filter(|_| look.is_some()), api) {
+                        // The API has nothing to do with it, whoever has named it.
+                        (Some(event), _) => (Err(Error::OverQuic(Box::new(event.clone()))), None),
+                        (None, Ok((api, probe))) => (Ok(api), Some(probe)),
+                        (None, Err(error)) => (Err(error), None),
                     };
                     let nest = Followed::new(room.clone(), event, api, probe);
                     let nest = if let Some(look) = look { nest.seen(look) } else { nest };

@@ -11,7 +11,6 @@ use serde_json::json;
 use super::prelude::*;
 use crate::cli::messages::moq;
 use crate::clock::{self, Clock};
-use crate::commands::NestKind;
 use crate::commands::list::{self, ListRequest, Nest, NestState, Watch, Whose};
 use crate::reporter::Reporter as _;
 
@@ -172,7 +171,7 @@ impl Watch for Table<'_> {
             time.map_or_else(String::new, |time| paint.dim(&time) + "  ") + &row
         };
         self.terminal.outcome(true, || document::nest(nest), |paint| Some(text(paint)));
-        if nest.kind == NestKind::Moq && !nest.shown.is_empty() && style.format != Format::Json {
+        if !nest.shown.is_empty() && style.format != Format::Json {
             self.terminal.detail(1, &format!("{}: {}", nest.name(), moq::shown(&nest.shown)));
         }
         if let Some(why) = nest.why.as_ref().filter(|_| style.format != Format::Json) {

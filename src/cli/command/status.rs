@@ -10,6 +10,7 @@ use crate::clock;
 use crate::commands::NestKind;
 use crate::commands::list::NestState;
 use crate::commands::status::{self, Event, Standing};
+use crate::reporter::Reporter as _;
 
 #[derive(Debug, Args)]
 #[command(
@@ -80,6 +81,9 @@ fn show(terminal: &Terminal, room: &RoomRef, result: &Result<Standing, Error>, s
         None => failure.as_ref().map(|failure| document::failure(Some(id), failure)).unwrap_or_default(),
     };
     terminal.outcome(several, whole, |paint| standing.map(|standing| text(standing, failure.as_ref(), paint)));
+    if let Some(Standing { kind: NestKind::LiveKit, shown, .. }) = standing.filter(|it| !it.shown.is_empty()) {
+        terminal.detail(1, &format!("{id}: {}", moq::shown(shown)));
+    }
     // That a nest does not run is no failure of this program; that it is not known may be one.
     let known = standing.is_some_and(|standing| standing.state != NestState::Unknown);
     if let Some(failure) = failure.as_ref().filter(|_| !known) {
@@ -155,9 +159,6 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     parts.extend(standing.participants.map(people));
     parts.extend(standing.on_stage.map(|people| format!("{people} on stage")));
     parts.extend(standing.hands.filter(|hands| *hands > 0).map(|hands| format!("{hands} with a hand up")));
-    if standing.kind == NestKind::Moq {
-        parts.extend(moq::standing(&standing.shown, standing.parts.as_ref()).map(|text| clean(&text)));
-    }
     parts.extend(standing.present.map(|present| format!("{present} present on Nostr")));
     let closes = standing.closes_at.as_deref().and_then(local_time);
     parts.extend(closes.map(|time| match standing.left_at.as_deref().and_then(local_time) {
@@ -166,6 +167,10 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     }));
     let time = standing.observed_at.as_deref().and_then(local_time).map(|time| paint.dim(&time) + " ");
     let mut lines = vec![format!("{}{} {}", time.unwrap_or_default(), paint.mark(mark), parts.join(" · "))];
+    if standing.kind == NestKind::Moq {
+        let more = moq::standing(&standing.shown, standing.parts.as_ref());
+        lines.extend(more.map(|text| format!("    {}", clean(&text))));
+    }
     let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));
     match standing.state {
         NestState::Running if event_over => hint("its event says that it is over: clients will not show it as live"),

@@ -12,11 +12,14 @@ use crate::report::Status;
 
 /// `nostrnests.com shows it · Amethyst does not: the event is 9 h old`
 pub(in crate::cli) fn shown(clients: &[Shown]) -> String {
-    let one = |Shown { client, hidden }: &Shown| match hidden {
+    each(clients).collect::<Vec<_>>().join(" · ")
+}
+
+fn each(clients: &[Shown]) -> impl Iterator<Item = String> {
+    clients.iter().map(|Shown { client, hidden }| match hidden {
         None => format!("{} shows it", client.name),
         Some(why) => format!("{} does not: {}", client.name, hidden_words(why)),
-    };
-    clients.iter().map(one).collect::<Vec<_>>().join(" · ")
+    })
 }
 
 /// Why a client does not show a nest.
@@ -50,9 +53,9 @@ fn broken(parts: Option<&MoqParts>) -> impl Iterator<Item = Note> {
     steps.map(|step| words(&step.finding))
 }
 
-/// How it stands: who shows it, and what of its servers does not answer.
+/// How it stands, line by line: who shows it, and what of its servers does not answer.
 pub(in crate::cli) fn standing(clients: &[Shown], parts: Option<&MoqParts>) -> impl Iterator<Item = String> {
-    std::iter::once(shown(clients)).chain(broken(parts).map(|note| note.detail))
+    each(clients).chain(broken(parts).map(|note| note.detail))
 }
 
 /// Why nobody gets into a nest that is open, or finds it.
