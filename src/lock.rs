@@ -58,6 +58,8 @@ fn read(file: &mut impl io::Read) -> Option<String> {
 #[derive(Debug)]
 pub struct RoomLock {
     file: File,
+    /// Whether somebody else had it first, so that what was looked at before may have changed.
+    pub waited: bool,
 }
 
 impl RoomLock {
@@ -74,7 +76,7 @@ impl RoomLock {
         let since = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { file }),
+                Ok(()) => return Ok(Self { file, waited: false }),
                 Err(TryLockError::WouldBlock) if since.elapsed() < wait => tokio::time::sleep(PAUSE).await,
                 Err(TryLockError::WouldBlock) => return Err(LockError::Busy),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),

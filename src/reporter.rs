@@ -82,6 +82,8 @@ pub enum Warning {
     MayNotSpeak { person: String, why: String },
     /// A nest of a sweep was not checked.
     NotChecked { nest: String, why: String },
+    /// A nest was moved to Media over QUIC, and its old audio room is still at this API.
+    OldRoomStays { api: String },
     /// The host's presence could not be signed, or no relay has taken it.
     NotPresent { why: String },
     /// The host's own app says that the host is in the nest: no presence is sent from here.

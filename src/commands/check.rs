@@ -347,7 +347,7 @@ async fn over_quic(
         let reporter = RoomReporter::new(job.reporter, room.id.as_str());
         match job.key_at_hand(Some(host)).await {
             Some(Ok(key)) if key.public_key() == host => {
-                let relays = job.presence_relays(event, &key);
+                let relays = job.publishing_relays(event, &key);
                 HostPresence::new(&event.event, &key, &relays, &reporter).keep(options.hold, keeping).await;
             }
             _ => reporter.warn(Warning::NotHostsPresence),

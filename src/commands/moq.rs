@@ -254,6 +254,11 @@ impl Job<'_> {
         self.relays_of_all(relays, &[event])
     }
 
+    /// The relays to publish to in such a nest: where it is, and those that were asked for it.
+    pub(super) fn publishing_relays(&self, event: &FetchedEvent, key: &HostKey) -> Relays {
+        self.home_relays(event, key).also(self.relays_of(event).list().to_vec())
+    }
+
     /// These relays, and those where these nests are, unless relays were given.
     pub(super) fn relays_of_all(&self, relays: Relays, nests: &[&FetchedEvent]) -> Relays {
         let given = !self.settings.relays.given.is_empty();

@@ -2,13 +2,12 @@
 //!
 //! A key has one presence. So none is sent while the host's own app sends one, or while the host is in another nest.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nostr::{Event, Filter, Kind, Timestamp, UnsignedEvent};
 use tokio::time::{Instant, sleep_until};
 
-use super::Job;
 use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::livekit::check::Keeping;
@@ -32,10 +31,10 @@ enum Around {
 
 /// Where the presence is sent, and what was sent last.
 pub(super) struct HostPresence<'a> {
-    pub nest: &'a RoomEvent,
-    pub key: &'a HostKey,
-    pub relays: &'a Relays,
-    pub reporter: &'a RoomReporter<'a>,
+    nest: &'a RoomEvent,
+    key: &'a HostKey,
+    relays: &'a Relays,
+    reporter: &'a RoomReporter<'a>,
     last: Mutex<Option<Event>>,
 }
 
@@ -52,11 +51,7 @@ impl<'a> HostPresence<'a> {
         let stay = async {
             loop {
                 match self.around().await {
-                    Ok((Around::Host(warning), _)) => {
-                        self.reporter.warn(warning);
-                        return false;
-                    }
-                    Ok((Around::Others, _)) => return true,
+                    Ok((Around::Others | Around::Host(_), _)) => return,
                     Ok((Around::Nobody, newest)) => {
                         self.send(|clock| on_stage(&self.nest.coordinate(), clock, newest)).await;
                     }
@@ -65,14 +60,18 @@ impl<'a> HostPresence<'a> {
                 let due = Instant::now() + RENEW_AFTER;
                 sleep_until(until.map_or(due, |until| until.min(due))).await;
                 if until.is_some_and(|until| until <= Instant::now()) {
-                    return true;
+                    return;
                 }
             }
         };
-        // What the host's own app says meanwhile is not to be replaced.
-        let ours = keeping.stay(stay).await.unwrap_or(true);
+        // Ended by itself, or from outside: both are its end.
+        let _ = keeping.stay(stay).await;
+        // What the host's own app has said meanwhile is not to be replaced.
+        if let Ok((Around::Host(warning), _)) = self.around().await {
+            return self.reporter.warn(warning);
+        }
         let sent = self.last().as_ref().map(|event| event.created_at);
-        if sent.is_some() && ours {
+        if sent.is_some() {
             self.send(|clock| off_stage(&self.nest.coordinate(), clock, sent)).await;
         }
     }
@@ -120,14 +119,7 @@ impl<'a> HostPresence<'a> {
         }
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, Option<Event>> {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Job<'_> {
-    /// The relays on which a nest's presences are: where it is, and those that were asked for it.
-    pub(super) fn presence_relays(&self, event: &crate::relay::FetchedEvent, key: &HostKey) -> Relays {
-        self.home_relays(event, key).also(self.relays_of(event).list().to_vec())
+    fn last(&self) -> MutexGuard<'_, Option<Event>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -44,14 +44,22 @@ pub(super) async fn publish(
     relays: &Relays,
     reporter: &dyn Reporter,
 ) -> Result<(RoomEvent, Published), Error> {
-    let event = key.sign(event).await.map_err(std::sync::Arc::new)?;
-    let room = RoomEvent::new(event).map_err(|_| Error::NotPublished { refused: Vec::new(), done: None })?;
+    let room = signed(event, key).await?;
     let published = hand_in(&room, relays, reporter).await;
-    if published.accepted.is_empty() {
-        let refused = published.refused.iter().map(|refusal| format!("{}: {}", refusal.relay, refusal.why)).collect();
-        return Err(Error::NotPublished { refused, done: None });
+    if published.accepted.is_empty() { Err(published.not_taken()) } else { Ok((room, published)) }
+}
+
+impl Published {
+    /// What it means that no relay took the event.
+    pub(super) fn not_taken(&self) -> Error {
+        let refused = self.refused.iter().map(|refusal| format!("{}: {}", refusal.relay, refusal.why)).collect();
+        Error::NotPublished { refused, done: None }
     }
-    Ok((room, published))
+}
+
+pub(super) async fn signed(event: UnsignedEvent, key: &HostKey) -> Result<RoomEvent, Error> {
+    let event = key.sign(event).await.map_err(std::sync::Arc::new)?;
+    RoomEvent::new(event).map_err(|_| Error::NotPublished { refused: Vec::new(), done: None })
 }
 
 /// The same with an event that is signed already.

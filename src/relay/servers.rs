@@ -31,11 +31,23 @@ pub fn servers(list: &Event) -> Vec<MoqServer> {
         let Some(relay) = value(1).filter(|url| is_url(url, &["https"])) else { continue };
         let auth = value(2).map(str::to_owned).or_else(|| derived_auth(relay));
         let Some(auth) = auth.filter(|url| is_url(url, &["https", "http"])) else { continue };
-        if servers.len() < SERVERS_MAX && !servers.iter().any(|known| bare(&known.relay) == bare(relay)) {
+        if servers.len() < SERVERS_MAX && !servers.iter().any(|known| is_same(&known.relay, relay)) {
             servers.push(MoqServer { relay: relay.to_owned(), auth });
         }
     }
     servers
+}
+
+/// The auth service that goes with a relay: as the list has it, or else derived.
+pub fn auth_of(relay: &str, listed: &[MoqServer]) -> Option<String> {
+    let known = listed.iter().find(|server| is_same(&server.relay, relay)).map(|server| server.auth.clone());
+    known.or_else(|| derived_auth(relay))
+}
+
+/// Whether two addresses differ in nothing but their last slash.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let bare = |url: &str| url.strip_suffix('/').unwrap_or(url).to_owned();
+    bare(one) == bare(other)
 }
 
 /// The auth service of a relay where nobody names it (EGG-09): `moq-auth.` in place of the label `moq.`, or before the
@@ -44,10 +56,6 @@ pub fn derived_auth(relay: &str) -> Option<String> {
     let url = Url::parse(relay).ok()?;
     let Some(Host::Domain(host)) = url.host() else { return None };
     Some(format!("{}://moq-auth.{}", url.scheme(), host.strip_prefix("moq.").unwrap_or(host)))
-}
-
-fn bare(url: &str) -> &str {
-    url.strip_suffix('/').unwrap_or(url)
 }
 
 fn is_url(text: &str, schemes: &[&str]) -> bool {

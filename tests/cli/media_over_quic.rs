@@ -6,9 +6,10 @@ use nostr_nests::server::{DEMO_MOQ, Mock, Options};
 use nostr_sdk::{Event, EventBuilder, Kind, Tag};
 use serde_json::{Value, json};
 
+use crate::support::following::Following;
 use crate::support::nest::{self, Nest, parse};
 use crate::support::nostr_client::{
-    NostrClient, Relay, coordinate, event, naddr, now, outbox, read_only, tags_without, value,
+    NostrClient, Relay, coordinate, event, mute, naddr, now, outbox, read_only, tags_without, value,
 };
 use crate::support::raw::Raw;
 
@@ -102,6 +103,7 @@ fn whatever_it_has_died_of() {
     let cases = [
         ("moq-event=alone", 10, "inactive", "nobody present", "live"),
         ("moq-event=open", 10, "inactive", "status open is not shown", "live"),
+        ("moq-event=old-names", 10, "inactive", "the event has no", "live"),
         ("moq-event=ended", 10, "over", "it is over", "live"),
         ("moq-event=new", 0, "running", "", "live"),
     ];
@@ -223,6 +225,7 @@ fn it_moves_to_other_servers() {
     let args = ["restart", &room, "--relay-url", &relay, "--json"];
     let done = Nest::new(&mock).without("NEST_API").args(args).run().expect(0).document();
     assert_eq!((&done["kind"], &done["auth"]), (&"moq".into(), &json!(auth)), "{done:#}");
+    assert!(done["warnings"].to_string().contains("its old audio room is still at"), "{done:#}");
     let new = client.nest(mock.host().public_key(), "demo");
     let tags = ["status", "title", "streaming", "auth", "service", "room"].map(|name| value(&new, name));
     assert_eq!(tags, [Some("live"), Some("Demo nest"), Some(&*relay), Some(&*auth), None, None]);
@@ -392,7 +395,8 @@ fn the_check_asks_its_relay_and_its_auth_service() {
         let nest =
             event(mock.host(), "quic", 9, &[&["title", "Q"], &["status", status], &["streaming", streaming], auth]);
         let relay = Relay::with(vec![nest.clone()]);
-        let check = || Nest::alone().args(["check", &naddr(&nest, &[&relay.url]), "--timeout", "4s"]);
+        let nest = naddr(&nest, &[&relay.url]);
+        let check = || Nest::alone().env("NEST_API", mock.api()).args(["check", &nest, "--timeout", "4s"]);
         let (json, text) = std::thread::scope(|scope| {
             let json = scope.spawn(|| check().args(["--json"]).run().expect(*code));
             let text = check().run().expect(*code).stdout;
@@ -406,7 +410,44 @@ fn the_check_asks_its_relay_and_its_auth_service() {
         assert_eq!(document["verdict"], if *code == 0 { "joinable" } else { "unhealthy" });
         assert_eq!(text.contains("quic · what Media over QUIC needs is there"), *code == 0, "{text}");
     });
-    assert_eq!((mock.requests("/rtc"), mock.all_requests()), (0, 0));
+    // An API that is configured has nothing to do with it.
+    assert_eq!(["/rtc/v1", "/api/v1/nests/quic"].map(|path| mock.requests(path)), [0, 0]);
+}
+
+/// A relay that does not say that it took the event is asked for it.
+#[test]
+fn a_relay_that_is_silent_may_have_it_all_the_same() {
+    let mock = mock(&[]);
+    let demo = demo(&mock);
+    let [streaming, auth] = ["streaming", "auth"].map(|name| value(&demo, name).unwrap());
+    let tags: &[&[&str]] = &[&["title", "Q"], &["status", "open"], &["streaming", streaming], &["auth", auth]];
+    let old = event(mock.host(), DEMO_MOQ, 9, tags);
+    let cases = [
+        (mute(vec![old.clone()]), 0, "/proof", "fresh"),
+        (read_only(vec![old.clone()], || true), 1, "/error/message", "no relay took the event: "),
+    ];
+    nest::at_once(&cases, |(relay, code, place, words)| {
+        let nest =
+            Nest::new(&mock).without("NEST_API").args(["restart", &naddr(&old, &[]), "--relay", relay, "--json"]);
+        let document = nest.run().expect(*code).document();
+        assert!(document.pointer(place).unwrap().as_str().unwrap().starts_with(words), "{document:#}");
+    });
+}
+
+/// A bare id, and an API that was named: what is looked at stays a nest on Media over QUIC.
+#[test]
+fn it_stays_one_while_it_is_followed() {
+    let mock = mock(&[]);
+    let args = ["status", DEMO_MOQ, "--follow", "--interval", "200ms", "--relay", &mock.relay(), "--json"];
+    let mut following = Following::start(Nest::new(&mock).args(args));
+    let first = following.next();
+    assert_eq!((&first["kind"], &first["state"]), (&"moq".into(), &"inactive".into()), "{first}");
+    nest(&mock, &["restart"]).run().expect(0);
+    let running = following.until("state", "running");
+    assert_eq!(running["kind"], "moq", "{running}");
+    let closed = nest(&mock, &["close", "--yes"]).run();
+    assert_eq!(following.until("state", "over")["kind"], "moq", "{}", closed.stdout);
+    assert_eq!(following.interrupt(), "");
 }
 
 /// What the host's key says of being present, the newest first.
@@ -461,11 +502,11 @@ fn no_presence_is_sent_where_the_host_is_anyway_or_elsewhere() {
     let mock = mock(&["moq-event=new"]);
     let here = coordinate(&demo(&mock));
     std::thread::scope(|scope| {
-        let kept = scope.spawn(|| nest(&mock, &["restart", "--keep=35s"]).run().expect(0));
+        let kept = scope.spawn(|| nest(&mock, &["restart", "--keep=4s"]).run().expect(0));
         let begun = std::time::Instant::now();
         while own_presence(&mock).is_none() {
             assert!(begun.elapsed().as_secs() < 20, "nobody is present");
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::sleep(std::time::Duration::from_millis(50));
         }
         // A second later, as relays have the newest only.
         std::thread::sleep(std::time::Duration::from_millis(1100));

@@ -2,7 +2,7 @@
 //! publishes is judged by a client of another making in `tests/real/relay_commands.rs`, tag by tag.
 
 use std::net::TcpListener;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -102,10 +102,25 @@ impl Drop for Relay {
 
 /// The URL of a relay that tells of these events as soon as it is `ready`, and swallows what it is given. It stays.
 pub fn read_only(events: Vec<Event>, ready: impl Fn() -> bool + Send + Sync + 'static) -> String {
+    spawn(Told { events: Mutex::new(events), ready, keeps: false })
+}
+
+/// The URL of a relay that keeps what it is given, and never says so. It stays.
+pub fn mute(events: Vec<Event>) -> String {
+    spawn(Told { events: Mutex::new(events), ready: || true, keeps: true })
+}
+
+struct Told<R> {
+    events: Mutex<Vec<Event>>,
+    ready: R,
+    keeps: bool,
+}
+
+fn spawn(told: Told<impl Fn() -> bool + Send + Sync + 'static>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     listener.set_nonblocking(true).unwrap();
-    let told = Arc::new((events, ready));
+    let told = Arc::new(told);
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -119,20 +134,24 @@ pub fn read_only(events: Vec<Event>, ready: impl Fn() -> bool + Send + Sync + 's
     url
 }
 
-async fn tell(stream: TcpStream, told: Arc<(Vec<Event>, impl Fn() -> bool)>) {
+async fn tell(stream: TcpStream, told: Arc<Told<impl Fn() -> bool>>) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
     while let Some(Ok(message)) = socket.next().await {
         // A ping, most likely: it is answered by itself.
         let Message::Text(text) = message else { continue };
         let message: Value = serde_json::from_str(&text).unwrap();
+        if message[0] == "EVENT" && told.keeps {
+            told.events.lock().unwrap().push(serde_json::from_value(message[1].clone()).unwrap());
+        }
         if message[0] != "REQ" {
             continue;
         }
-        while !told.1() {
+        while !(told.ready)() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let events = told.0.iter().map(|event| json!(["EVENT", message[1], event]));
-        for text in events.chain([json!(["EOSE", message[1]])]) {
+        let events: Vec<_> =
+            told.events.lock().unwrap().iter().map(|event| json!(["EVENT", message[1], event])).collect();
+        for text in events.into_iter().chain([json!(["EOSE", message[1]])]) {
             if socket.send(Message::text(text.to_string())).await.is_err() {
                 return;
             }

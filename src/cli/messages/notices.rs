@@ -43,6 +43,11 @@ pub fn warning(warning: &Warning) -> String {
         Warning::NotRemembered { why } => format!("cannot remember the new room: {why}; do not interrupt this"),
         Warning::MayNotSpeak { person, why } => format!("{person} may not speak: {why}"),
         Warning::NotChecked { nest, why } => format!("{nest}: not checked: {why}"),
+        Warning::OldRoomStays { api } => {
+            format!(
+                "its old audio room is still at {api}: a bare id means that one there, the nest's link or naddr the new one"
+            )
+        }
         Warning::NotPresent { why } => format!("your presence was not sent: {why}"),
         Warning::HostPresent => "your own app is in this nest and says so: no presence is sent from here".into(),
         Warning::NotHostsPresence => "only its host's key keeps such a nest open: no presence is sent".into(),

@@ -10,7 +10,6 @@
 //! their token otherwise: so it is spelt in another way each time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join3;
 use nostr::{Filter, Kind, RelayUrl, UnsignedEvent};
@@ -23,16 +22,16 @@ use crate::commands::check::{Checked, Report};
 use crate::commands::list::NestState;
 use crate::commands::moq::{self, Judged, MoqFinding, MoqLook, MoqParts};
 use crate::commands::present::HostPresence;
-use crate::commands::publish::{Published, publish};
+use crate::commands::publish::{Published, hand_in, signed};
 use crate::commands::{Error, NestKind};
 use crate::key::HostKey;
 use crate::livekit::token as jwt;
 use crate::lock::RoomLock;
 use crate::moq::auth::AuthReply;
-use crate::relay::servers::{MoqServer, SERVERS_KIND, derived_auth, servers};
+use crate::relay::servers::{MoqServer, SERVERS_KIND, auth_of, is_same, servers};
 use crate::relay::{FetchedEvent, Relays, RoomEvent, other_spelling};
 use crate::report::Status;
-use crate::reporter::{Progress, Stage};
+use crate::reporter::{Progress, Stage, Warning};
 use crate::secret::Secret;
 
 /// A token, if there is one, and what it took.
@@ -87,7 +86,7 @@ impl RoomRestart<'_> {
         reporter.step(Stage::Key);
         let key = job.host_key(&event.event.reference()).await?;
         let servers = self.servers(&event).await;
-        let relays = job.presence_relays(&event, &key);
+        let relays = job.publishing_relays(&event, &key);
         if request.dry_run {
             let Some((relay, auth)) = servers.both() else { return Err(Error::NoServers) };
             let next = servers.next(&event.event, relay, auth, Clock::default());
@@ -110,11 +109,20 @@ impl RoomRestart<'_> {
         self.confirm_people(look.presences.count(clock.now_s())).await?;
         reporter.step(Stage::Publish);
         let next = servers.next(&event.event, relay, auth, clock);
+        let next = signed(next, &key).await?;
         reporter.advance(Progress::MayBeDone);
-        let (next, published) = publish(next, &key, &relays, job.reporter).await?;
-        let proof = self.held(&next, &relays.instead(accepted(&published))).await;
+        let published = hand_in(&next, &relays, job.reporter).await;
+        // Where no relay says that it took the event, one may have it all the same.
+        let taken = if published.accepted.is_empty() { relays.clone() } else { relays.instead(accepted(&published)) };
+        let proof = self.held(&next, &taken).await;
+        if published.accepted.is_empty() && proof != RestartProof::Fresh {
+            return Err(published.not_taken());
+        }
         let shown = moq::shown(&next, &look.presences, clock.now_s());
         let listed = shown.iter().any(|shown| shown.hidden.is_none());
+        if let (None, Some(api)) = (event.event.media_over_quic(), event.event.api()) {
+            reporter.warn(Warning::OldRoomStays { api: api.to_string() });
+        }
         let report = request.check.is_some().then(|| MoqLook { shown: shown.clone(), ..look }.report(&next));
         let restarted = self.restarted_over_quic(&next, Evidence::Republished, |restarted| Restarted {
             token: reply.token,
@@ -138,13 +146,13 @@ impl RoomRestart<'_> {
 
     /// The lock, and the event as it is then: another restart may have published it meanwhile.
     async fn locked(&self, event: FetchedEvent) -> Result<(FetchedEvent, Option<RoomLock>), Error> {
-        let since = Instant::now();
         let name = event.event.coordinate().to_string();
         let lock = self.job.lock_named(&name, self.lock_wait(), self.reporter).await?;
-        if since.elapsed() < Duration::from_millis(20) {
-            return Ok((event, lock));
-        }
-        Ok((self.job.event_of(self.room, event.event.host()).await?, lock))
+        let event = match &lock {
+            Some(RoomLock { waited: true, .. }) => self.job.event_of(self.room, event.event.host()).await?,
+            _ => event,
+        };
+        Ok((event, lock))
     }
 
     fn planned(&self, next: &UnsignedEvent, relays: &Relays) -> PlannedRestart {
@@ -159,27 +167,21 @@ impl RoomRestart<'_> {
 
     /// Where it was told to be, or else where its event says; what is missing then, the host's own list says (10112).
     async fn servers(&self, event: &FetchedEvent) -> Servers {
-        let RequestedServers { relay, auth } = &self.request.servers;
+        let RequestedServers { relay, auth } = self.request.servers.clone();
         let media = event.event.media_over_quic();
-        let named = media.and_then(|media| media.relay.map(str::to_owned));
-        let named_auth = media.and_then(|media| media.auth.map(str::to_owned));
-        let bare = |url: &str| url.trim_end_matches('/').to_owned();
-        let alike = |a: &Option<String>, b: &Option<String>| a.as_deref().map(bare) == b.as_deref().map(bare);
-        let stays = relay.is_none() || alike(relay, &named);
-        let listed = if stays && named.is_some() && (auth.is_some() || named_auth.is_some()) {
-            Vec::new()
-        } else {
-            self.listed(event).await
+        let [named, named_auth] =
+            [media.and_then(|media| media.relay), media.and_then(|media| media.auth)].map(|url| url.map(str::to_owned));
+        let alike = |one: &Option<String>, other: &Option<String>| match (one, other) {
+            (Some(one), Some(other)) => is_same(one, other),
+            (one, other) => one == other,
         };
-        let relay = if stays { named.clone() } else { relay.clone() };
+        let stays = relay.is_none() || alike(&relay, &named);
+        // An auth service that the event has goes with the relay that it has.
+        let auth = auth.or_else(|| named_auth.clone().filter(|_| stays));
+        let relay = if stays { named.clone() } else { relay };
+        let listed = if relay.is_some() && auth.is_some() { Vec::new() } else { self.listed(event).await };
         let relay = relay.or_else(|| listed.first().map(|server| server.relay.clone()));
-        // A relay that was given has the auth service that goes with it, not the one that the event has for another.
-        let with_it = relay.as_deref().and_then(|relay| {
-            let known =
-                listed.iter().find(|server| bare(&server.relay) == bare(relay)).map(|server| server.auth.clone());
-            known.or_else(|| derived_auth(relay))
-        });
-        let auth = auth.clone().or(named_auth.clone().filter(|_| stays)).or(with_it);
+        let auth = auth.or_else(|| auth_of(relay.as_deref()?, &listed));
         let same = alike(&relay, &named) && alike(&auth, &named_auth);
         Servers { relay, auth, same }
     }
