@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nostr::hashes::Hash as _;
 use nostr::hashes::sha256;
@@ -54,12 +54,19 @@ fn read(file: &mut impl io::Read) -> Option<String> {
     note.starts_with("RM_").then_some(note)
 }
 
+/// When its lock was last let go; `None` where the file is new.
+fn let_go_at(file: &File) -> Option<SystemTime> {
+    let known = file.metadata().ok()?;
+    let changed = known.modified().ok()?;
+    known.created().map_or(true, |created| created != changed).then_some(changed)
+}
+
 /// Held until it is dropped, or the process ends.
 #[derive(Debug)]
 pub struct RoomLock {
     file: File,
-    /// Whether somebody else had it first, so that what was looked at before may have changed.
-    pub waited: bool,
+    /// When it was last let go, by the clock here; `None` if that is not known to have happened.
+    last_held: Option<SystemTime>,
 }
 
 impl RoomLock {
@@ -76,12 +83,17 @@ impl RoomLock {
         let since = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { file, waited: false }),
+                Ok(()) => return Ok(Self { last_held: let_go_at(&file), file }),
                 Err(TryLockError::WouldBlock) if since.elapsed() < wait => tokio::time::sleep(PAUSE).await,
                 Err(TryLockError::WouldBlock) => return Err(LockError::Busy),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
         }
+    }
+
+    /// Whether somebody else may have had it since then: what was looked at before may have changed.
+    pub fn was_held_since(&self, time: SystemTime) -> bool {
+        self.last_held.is_some_and(|last| last >= time)
     }
 
     /// The SID that the last check of this room on this machine saw.
@@ -99,5 +111,12 @@ impl RoomLock {
         self.file.set_len(0)?;
         let left = left.map(|Departure { left_ms, closes_ms }| format!("{left_ms} {closes_ms}\n"));
         write!(&self.file, "{sid}\n{}", left.unwrap_or_default())
+    }
+}
+
+impl Drop for RoomLock {
+    fn drop(&mut self) {
+        // Without it, whoever comes next does not look again, and does what was done already.
+        let _ = self.file.set_modified(SystemTime::now());
     }
 }

@@ -248,9 +248,6 @@ impl<'a> Job<'a> {
         if matches!(locked, Err(lock::LockError::Busy)) && !wait.is_zero() {
             reporter.step(Stage::Lock);
             locked = acquire(wait).await;
-            if let Ok(lock) = &mut locked {
-                lock.waited = true;
-            }
         }
         match locked {
             Ok(lock) => Ok(Some(lock)),

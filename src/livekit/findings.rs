@@ -357,9 +357,13 @@ fn media(seen: &Findings<'_>) -> Judged {
         },
         // What was asked for and is not there is no way in.
         Err(AudioFailure::NoRelay) if wanted == Some(Transport::Relay) => Status::Failed,
-        Err(AudioFailure::NotBuilt | AudioFailure::NoMedia | AudioFailure::NoRelay | AudioFailure::OutOfTime(_)) => {
-            Status::NotChecked
-        }
+        Err(
+            AudioFailure::NotBuilt
+            | AudioFailure::NoMedia
+            | AudioFailure::NoRelay
+            | AudioFailure::OutOfTime(_)
+            | AudioFailure::NotBegun(_),
+        ) => Status::NotChecked,
         Err(_) => Status::Failed,
     };
     let elapsed = (found.result != Err(AudioFailure::NotBuilt)).then_some(found.elapsed);

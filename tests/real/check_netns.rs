@@ -1,5 +1,6 @@
 //! Audio between two network namespaces: what firewalls, wrong addresses and relays do to it.
 
+use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,28 @@ fn udp_blocked() {
     told(&report, Status::Warned, "UDP blocked, TCP works: 10.77.0.2:");
     assert!(step(&report, "media").hint.as_ref().unwrap().contains("open UDP"));
     assert_eq!(report.media.unwrap().protocol, Transport::Tcp);
+}
+
+/// Other programs here have ports that we would take: that says nothing of the nest.
+#[test]
+#[ignore = "needs network namespaces"]
+fn ports_that_others_have() {
+    let net = Namespaces::new();
+    let spec = spec(&net, NODE_IP);
+    let none = "This machine opened no audio connection: io error: Address already in use (os error 98)";
+    for (every, rounds, status, text) in [(3, 8, Status::Passed, "by UDP"), (1, 1, Status::NotChecked, none)] {
+        let mut others = Vec::new();
+        for _ in 0..rounds {
+            let report = checked(&net, &spec, Some(Transport::Udp), None, |_| {
+                std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 40063").unwrap();
+                // At an address that the check does not use.
+                let ports = (40000..40064).step_by(every);
+                others.extend(ports.filter_map(|port| UdpSocket::bind(("127.0.0.2", port)).ok()));
+            });
+            told(&report, status, text);
+            assert_eq!(report.verdict, Verdict::Joinable);
+        }
+    }
 }
 
 /// The same, without any way round.

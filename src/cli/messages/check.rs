@@ -379,6 +379,7 @@ fn audio(wanted: Option<Transport>, signal: Option<IpAddr>, found: &AudioFinding
             note!("the media server lets us in, but did not answer our offer of audio within {}", milliseconds(*time))
                 .hint("check again; if it stays so, the operator has to restart LiveKit")
         }
+        Err(AudioFailure::NotBegun(text)) => note!("this machine opened no audio connection: {text}"),
         Err(AudioFailure::Broken(text)) => note!("no audio connection: {text}"),
         Err(AudioFailure::NothingOffered) => match wanted.filter(|_| !found.seen.offered.is_empty()) {
             Some(Transport::Tcp) => note("the media server takes no audio by TCP")
@@ -476,7 +477,7 @@ fn broken(url: &str, failure: &AudioFailure) -> String {
         AudioFailure::OutOfTime(time) => format!("silence for {}", milliseconds(*time)),
         AudioFailure::NothingOffered => "the media server has no UDP for it to talk to".into(),
         AudioFailure::Ended(how) => ending(how),
-        AudioFailure::Broken(text) => text.clone(),
+        AudioFailure::NotBegun(text) | AudioFailure::Broken(text) => text.clone(),
         AudioFailure::NoAnswer(_) | AudioFailure::NoMedia | AudioFailure::NotBuilt | AudioFailure::NoRelay => {
             "no audio was offered".into()
         }

@@ -43,7 +43,7 @@ pub(super) struct RoomRestart<'a> {
     pub(super) request: &'a RestartRequest,
     pub(super) room: &'a RoomRef,
     pub(super) reporter: &'a RoomReporter<'a>,
-    since: Instant,
+    pub(super) since: Instant,
     /// Once it is done: an interruption of the proof does not lose it.
     restarted: &'a Mutex<Option<Restarted>>,
     /// The stay of a check that keeps the nest open.

@@ -10,6 +10,7 @@
 //! their token otherwise: so it is spelt in another way each time.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::future::join3;
 use nostr::{Filter, Kind, RelayUrl, UnsignedEvent};
@@ -148,10 +149,9 @@ impl RoomRestart<'_> {
     async fn locked(&self, event: FetchedEvent) -> Result<(FetchedEvent, Option<RoomLock>), Error> {
         let name = event.event.coordinate().to_string();
         let lock = self.job.lock_named(&name, self.lock_wait(), self.reporter).await?;
-        let event = match &lock {
-            Some(RoomLock { waited: true, .. }) => self.job.event_of(self.room, event.event.host()).await?,
-            _ => event,
-        };
+        let looked_at = SystemTime::now().checked_sub(self.since.elapsed());
+        let changed = lock.as_ref().zip(looked_at).is_some_and(|(lock, time)| lock.was_held_since(time));
+        let event = if changed { self.job.event_of(self.room, event.event.host()).await? } else { event };
         Ok((event, lock))
     }
 

@@ -11,6 +11,7 @@ use proto::signal_request::Message as Request;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::ice::network_type::NetworkType;
 use rtc::interceptor::{Registry, Slot};
+use rtc::rtcp::reception_report::ReceptionReport;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
@@ -23,11 +24,15 @@ use super::reports::Reports;
 use super::runtime::Host;
 use super::turn::TurnBridge;
 use super::voice::{self, Voice};
-use super::{Connected, Silence, Spoken, Transport};
+use super::{AudioFailure, Connected, Silence, Spoken, Transport};
 use crate::livekit::signal::{Ending, SignalSession};
+use crate::secret::excerpt;
 
 /// How often each pair of addresses is tried.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
+
+/// How often a port is looked for that is free at each of this machine's addresses.
+const ATTEMPTS: u32 = 10;
 
 #[derive(Debug)]
 pub(super) enum AudioEvent {
@@ -86,25 +91,19 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
-impl AudioConnection {
-    /// Straight to the server. `near` is an address of this machine that is known to reach the server's house.
-    pub(super) async fn direct(
+/// A peer connection with its sockets, before anything is offered.
+struct Unconnected {
+    connection: Arc<dyn PeerConnection>,
+    host: Arc<Host>,
+    events: UnboundedReceiver<AudioEvent>,
+    reports: UnboundedReceiver<ReceptionReport>,
+}
+
+impl Unconnected {
+    async fn new(
         transport: Option<Transport>,
         near: IpAddr,
-        publish: bool,
-    ) -> webrtc::error::Result<Self> {
-        Self::offering(transport, near, None, publish).await
-    }
-
-    /// Through a TURN server, and in no other way.
-    pub(super) async fn relayed(bridge: TurnBridge, publish: bool) -> webrtc::error::Result<Self> {
-        Self::offering(Some(Transport::Relay), bridge.near, Some(bridge), publish).await
-    }
-
-    async fn offering(
-        transport: Option<Transport>,
-        near: IpAddr,
-        bridge: Option<TurnBridge>,
+        bridge: Option<&TurnBridge>,
         publish: bool,
     ) -> webrtc::error::Result<Self> {
         let (udp, tcp) = (takes_udp(transport), takes_tcp(transport));
@@ -143,9 +142,55 @@ impl AudioConnection {
             .with_tcp_addrs(bound(tcp))
             .build();
         // The future is too large for the stack.
-        let connection = Box::pin(building).await?;
+        let connection = Arc::new(Box::pin(building).await?);
+        Ok(Self { connection, host, events, reports })
+    }
+}
+
+impl AudioConnection {
+    /// Straight to the server. `near` is an address of this machine that is known to reach the server's house.
+    ///
+    /// # Errors
+    /// [`AudioFailure::NotBegun`], also of [`Self::relayed`].
+    pub(super) async fn direct(
+        transport: Option<Transport>,
+        near: IpAddr,
+        publish: bool,
+    ) -> Result<Self, AudioFailure> {
+        Self::begun(transport, near, None, publish).await
+    }
+
+    /// Through a TURN server, and in no other way.
+    pub(super) async fn relayed(bridge: TurnBridge, publish: bool) -> Result<Self, AudioFailure> {
+        Self::begun(Some(Transport::Relay), bridge.near, Some(bridge), publish).await
+    }
+
+    async fn begun(
+        transport: Option<Transport>,
+        near: IpAddr,
+        bridge: Option<TurnBridge>,
+        publish: bool,
+    ) -> Result<Self, AudioFailure> {
+        let mut attempts = 1;
+        let unconnected = loop {
+            // The crate does not say what kind of error it is; the one that passes is a port that somebody else has.
+            match Unconnected::new(transport, near, bridge.as_ref(), publish).await {
+                Err(_) if attempts < ATTEMPTS => attempts += 1,
+                built => break built,
+            }
+        };
+        let offering = async { Self::offering(unconnected?, transport, bridge, publish).await };
+        offering.await.map_err(|error| AudioFailure::NotBegun(excerpt(&error.to_string())))
+    }
+
+    async fn offering(
+        Unconnected { connection, host, events, reports }: Unconnected,
+        transport: Option<Transport>,
+        bridge: Option<TurnBridge>,
+        publish: bool,
+    ) -> webrtc::error::Result<Self> {
         let mut this = Self {
-            connection: Arc::new(connection),
+            connection,
             host,
             transport,
             _bridge: bridge,

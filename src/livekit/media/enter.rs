@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::audio_connection::AudioConnection;
-use super::connect::{broken, connect, silence};
+use super::connect::{connect, silence};
 use super::turn::{self, Turn};
 use super::{AudioFailure, AudioFinding, AudioOptions, Connected, JoinedRoom, Seen, Transport};
 use crate::livekit::connector::Connector;
@@ -32,7 +32,7 @@ pub(in crate::livekit) async fn enter(
     let mut connection = None;
     if options.transport != Some(Transport::Relay) {
         let near = dialled.connection.local_ip.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.to_canonical());
-        connection = Some(AudioConnection::direct(options.transport, near, options.publish).await.map_err(broken));
+        connection = Some(AudioConnection::direct(options.transport, near, options.publish).await);
     }
     let opening = match &connection {
         Some(Ok(connection)) => connection.opening(),
@@ -112,7 +112,7 @@ impl AudioAttempt<'_> {
         let started = Instant::now();
         let opening = timeout_at(until, turn.open(self.connector.tools.tls));
         let bridge = opening.await.map_err(|_| silence(started.elapsed()))??;
-        let connection = AudioConnection::relayed(bridge, self.options.publish).await.map_err(broken)?;
+        let connection = AudioConnection::relayed(bridge, self.options.publish).await?;
         let session = self.session.as_mut().ok_or(AudioFailure::NoRelay)?;
         for message in connection.opening() {
             session.say(message).await.map_err(AudioFailure::Ended)?;

@@ -81,6 +81,8 @@ pub enum AudioFailure {
     /// Time was up before that could be said.
     OutOfTime(Duration),
     Ended(Ending),
+    /// This machine could not even begin, and why: that says nothing of the server.
+    NotBegun(String),
     /// The library gave up, and why.
     Broken(String),
 }

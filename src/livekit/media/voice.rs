@@ -17,9 +17,9 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{MediaEngine, PeerConnection};
 
-use super::connect::broken;
-use super::{AudioFailure, Silence, Spoken};
+use super::{Silence, Spoken};
 use crate::livekit::signal::SignalSession;
+use crate::secret::excerpt;
 
 /// What the server knows the track by, before it has a SID.
 const TRACK: &str = "nest-check";
@@ -135,9 +135,6 @@ impl Voice {
             ..Default::default()
         };
         let packet = rtc::rtp::Packet { header, payload: FRAME.into() };
-        self.track.write_rtp(packet).await.map_err(|error| match broken(error) {
-            AudioFailure::Broken(text) => text,
-            _ => String::new(),
-        })
+        self.track.write_rtp(packet).await.map_err(|error| excerpt(&error.to_string()))
     }
 }
