@@ -16,6 +16,7 @@ use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::{KeyPlan, KeySource};
 use nostr_nests::livekit::check::{Check, Tools, run};
 use nostr_nests::livekit::{CheckReport, Transport};
+use nostr_nests::net::reach::Reach;
 use nostr_nests::net::tls;
 use nostr_nests::reporter::{Reporter, Silent, Stage};
 use nostr_nests::room::RoomRef;
@@ -88,7 +89,8 @@ async fn restarts(server: &LiveKit) -> Duration {
     std::fs::write(&key, mock.host().secret_key().to_secret_hex()).unwrap();
     #[cfg(unix)]
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let network = Network { timeout: Duration::from_secs(30), tls: tls::client_config(&[]), proxy: None };
+    let network =
+        Network { timeout: Duration::from_secs(30), tls: tls::client_config(&[]), proxy: None, reach: Reach::ANYWHERE };
     let settings = Settings {
         network,
         api: ApiSources { given: Some(ApiUrl::parse(&mock.api()).unwrap()), ..ApiSources::default() },

@@ -12,6 +12,7 @@ use nostr_nests::api::{Network, RetryPolicy};
 use nostr_nests::commands::list::{self, ListRequest, Nest, Watch, Whose};
 use nostr_nests::commands::{ApiSources, Job, RelaySources, Settings, Stop};
 use nostr_nests::key::KeyPlan;
+use nostr_nests::net::reach::Reach;
 use nostr_nests::net::tls;
 use nostr_nests::relay::{self, Relays};
 use nostr_nests::reporter::Silent;
@@ -30,8 +31,14 @@ async fn main() {
         let relay = Relay::with((0..NESTS).map(nest).collect());
         let url = RelayUrl::parse(&relay.url).unwrap();
         let timeout = Duration::from_secs(10);
-        let network = Network { timeout, tls: tls::client_config(&[]), proxy: None };
-        let reach = relay::RelaySettings { timeout, tls: network.tls.clone(), allow_http: true, signer: None };
+        let network = Network { timeout, tls: tls::client_config(&[]), proxy: None, reach: Reach::ANYWHERE };
+        let reach = relay::RelaySettings {
+            timeout,
+            tls: network.tls.clone(),
+            reach: Reach::ANYWHERE,
+            allow_http: true,
+            signer: None,
+        };
         let settings = Settings {
             network,
             api: ApiSources::default(),

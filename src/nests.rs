@@ -9,6 +9,7 @@ use crate::commands::restart::{self, RestartOutcome, RestartRequest, Restarted};
 use crate::commands::status::{self, Standing};
 use crate::commands::{ApiSources, Error, Job, RelaySources, Settings, Stop};
 use crate::key::{KeyPlan, KeySource};
+use crate::net::reach::Reach;
 use crate::net::tls;
 use crate::relay;
 use crate::reporter::{Reporter, Silent};
@@ -178,7 +179,12 @@ impl NestsBuilder {
         let api = self.api.map(|url| ApiUrl::parse(&url)).transpose().map_err(room::RoomRefError::from)?;
         let relays = self.relays.iter().map(|url| relay::parse_url(url)).collect::<Result<_, _>>()?;
         let settings = Settings {
-            network: Network { timeout: self.timeout, tls: tls::client_config(&[]), proxy: None },
+            network: Network {
+                timeout: self.timeout,
+                tls: tls::client_config(&[]),
+                proxy: None,
+                reach: Reach::ANYWHERE,
+            },
             api: ApiSources { given: api, ..ApiSources::default() },
             relays: RelaySources { given: relays, profile: Vec::new(), timeout: Duration::from_secs(5) },
             allow_http: self.allow_http,

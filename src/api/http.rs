@@ -11,6 +11,7 @@ use url::{Host, Url};
 use super::transport::{self, Route, TransportError};
 use crate::clock::{self, Clock};
 use crate::net::proxy::Proxy;
+use crate::net::reach::{GuardedHttp, Reach, RequestError};
 use crate::secret::{Secret, scrub};
 
 /// The largest body that is read, in bytes.
@@ -34,6 +35,8 @@ pub struct Network {
     pub tls: Arc<rustls::ClientConfig>,
     /// Loopback never goes through it.
     pub proxy: Option<Proxy>,
+    /// Whom to call at whose word.
+    pub reach: Reach,
 }
 
 /// One request; its URL is sent exactly as it is.
@@ -134,7 +137,7 @@ impl HttpReply {
 /// Sends requests. Made once; connections are kept between rooms.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    inner: reqwest::Client,
+    inner: GuardedHttp,
     network: Network,
     clock: Clock,
 }
@@ -158,13 +161,15 @@ impl HttpClient {
             // Always shorter than the whole, so that a connection that hangs is never mistaken for a request that does.
             .connect_timeout(CONNECT_LIMIT.min(network.timeout.mul_f32(0.9)))
             .tcp_nodelay(true)
+            .dns_resolver(network.reach.clone())
             .user_agent(concat!("nest/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = network.proxy.clone() {
+            [&proxy.https, &proxy.http].into_iter().flatten().for_each(|(_, proxy)| network.reach.through(proxy));
             let target = move |url: &Url| proxy.target(url).map(|(_, target)| target.clone());
             builder = builder.proxy(reqwest::Proxy::custom(target));
         }
         let inner = builder.build().map_err(|e| TransportError::Unusable(transport::chain(&e)))?;
-        Ok(Self { inner, network, clock: Clock::default() })
+        Ok(Self { inner: GuardedHttp::new(inner, network.reach.clone()), network, clock: Clock::default() })
     }
 
     /// The settings that it was made with.
@@ -173,7 +178,7 @@ impl HttpClient {
     }
 
     /// The plain HTTP client below, for requests that are not the API's.
-    pub fn http(&self) -> &reqwest::Client {
+    pub fn http(&self) -> &GuardedHttp {
         &self.inner
     }
 
@@ -196,9 +201,10 @@ impl HttpClient {
             None => {}
         }
         let sent_ms = self.clock.now_ms();
-        let response = match request.send().await {
+        let response = match self.inner.send(request).await {
             Ok(response) => response,
-            Err(error) => return Err(self.transport_error(&error, call.url, limit).await),
+            Err(RequestError::Barred(barred)) => return Err(transport::barred(barred, call.url)),
+            Err(RequestError::Http(error)) => return Err(self.transport_error(&error, call.url, limit).await),
         };
         let received_ms = self.clock.now_ms();
         let head = |name| header(response.headers(), name);

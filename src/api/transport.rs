@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::net::proxy::{Via, host_and_port};
+use crate::net::reach::Barred;
 use crate::net::tls::TlsFailure;
 use crate::secret::scrub;
 
@@ -48,6 +49,8 @@ pub struct Route {
 pub enum TransportLayer {
     /// The name has no address.
     Dns,
+    /// Only strangers lead to it, and it is not for strangers to lead there.
+    Barred,
     Refused,
     /// No connection in time, or no way there.
     Connect,
@@ -76,13 +79,17 @@ pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, r
         return TransportError::Unanswered(why);
     }
     let (layer, why) = layer(error, route.via.is_some());
-    TransportError::Unreachable {
-        host: host_and_port(url),
-        layer,
-        why,
-        route: Box::new(route),
-        url: Box::new(url.clone()),
-    }
+    unreachable(layer, why, route, url)
+}
+
+/// An address that was not called.
+pub(super) fn barred(barred: Barred, url: &Url) -> TransportError {
+    unreachable(TransportLayer::Barred, barred.to_string(), Route::default(), url)
+}
+
+fn unreachable(layer: TransportLayer, why: String, route: Route, url: &Url) -> TransportError {
+    let (route, host) = (Box::new(route), host_and_port(url));
+    TransportError::Unreachable { host, layer, why, route, url: Box::new(url.clone()) }
 }
 
 /// A limit as it was given, even if a moment of it was over when the request began.
@@ -101,6 +108,9 @@ fn layer(error: &reqwest::Error, proxied: bool) -> (TransportLayer, String) {
     if let Some(failure) = TlsFailure::behind(error) {
         let why = failure.to_string();
         return (TransportLayer::Tls(Some(Box::new(failure))), why);
+    }
+    if let Some(barred) = sources(error).find_map(|e| e.downcast_ref::<Barred>()) {
+        return (TransportLayer::Barred, barred.to_string());
     }
     // TLS refuses a name that no address can belong to before DNS is asked.
     let no_name = || sources(error).any(<dyn StdError>::is::<rustls::pki_types::InvalidDnsNameError>);

@@ -18,6 +18,7 @@ use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{KeyPlan, KeySource, Keyring};
+use crate::net::reach::Reach;
 use crate::net::tls;
 use crate::relay;
 use crate::room::{self, RoomRef};
@@ -160,7 +161,7 @@ impl<'a> Sources<'a> {
             tls::holds_certificates(&bundle).map_err(|error| refused(&file, &error))?;
         }
         let tls = tls::client_config_with_bundle(&roots, bundle);
-        Ok(Network { timeout: server.timeout.unwrap_or(TIMEOUT), tls, proxy: self.proxy()? })
+        Ok(Network { timeout: server.timeout.unwrap_or(TIMEOUT), tls, proxy: self.proxy()?, reach: Reach::ANYWHERE })
     }
 
     fn proxy(&self) -> Result<Option<Proxy>, Failure> {

@@ -210,8 +210,8 @@ async fn nest(
 ) -> Result<Checked, Error> {
     let reporter = interactive.without_prompts();
     let job = &interactive.within_one_timeout().reporting_to(&reporter);
-    let (client, allow_http) = (&job.client, job.settings.allow_http);
-    let timeout = job.settings.network.timeout;
+    let (client, network) = (&job.client, &job.settings.network);
+    let timeout = network.timeout;
     let until = Instant::now() + timeout;
     let left = || until.saturating_duration_since(Instant::now());
     job.reporter.step(room.id.as_str(), Stage::Look);
@@ -219,8 +219,8 @@ async fn nest(
     let ask = |api: ApiUrl| {
         // A limit that is told is the one that was given, not what a busy machine has left of it.
         let limit = Some(left()).filter(|left| *left + SLACK < timeout).unwrap_or(timeout);
-        let usual = if options.as_host { Vec::new() } else { candidates(&[], &[], Some(&api), allow_http) };
-        let preconnect = Preconnect::begin(&usual, false, &client.network().tls, limit);
+        let usual = if options.as_host { Vec::new() } else { job.candidates(&[], None, &api) };
+        let preconnect = Preconnect::begin(&usual, false, &network.tls, &network.reach, limit);
         async move {
             let next = |info: Option<api::wire::Info>| async move { job.event_by_record(room, info.as_ref()).await };
             let probe = options.asking(job.probe(&api).within(limit));
@@ -271,10 +271,10 @@ async fn nest(
             return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over, down, no_event })));
         }
     };
-    let streaming = streaming(event.as_ref());
+    let told = event.as_ref().is_some_and(|event| !event.event.streaming().is_empty());
     // Before a guess: the API may say it.
-    let returned = if streaming.is_empty() { livekit_of(job, &api, left()).await } else { Vec::new() };
-    let candidates = candidates(&returned, &streaming, Some(&api), allow_http);
+    let returned = if told { Vec::new() } else { livekit_of(job, &api, left()).await };
+    let candidates = job.candidates(&returned, event.as_ref(), &api);
     // A token that is made for trying costs an empty nest nothing.
     let probing = jwt::decode(guest.expose()).is_ok_and(|claims| claims.is_probe());
     let may_harm = people == 0 && !options.must_join() && !probing;
@@ -283,7 +283,7 @@ async fn nest(
     let until = if may_harm { Instant::now() + job.settings.network.timeout } else { until };
     let left = || until.saturating_duration_since(Instant::now());
     let (preconnect, own) = if options.as_host {
-        let preconnect = Preconnect::begin(&candidates, true, &client.network().tls, left());
+        let preconnect = Preconnect::begin(&candidates, true, &network.tls, &network.reach, left());
         // It was asked for, so a person may be asked for the key.
         let key = interactive.key_of(host).await?;
         (preconnect, Some(token::fetch(interactive, &api, &room.id, &key).await?.0))
@@ -356,13 +356,26 @@ async fn over_quic(
     of_nest(job, room, Report::OverQuic(report), Some(host)).await
 }
 
-/// Where an event says that the media server is.
-pub(super) fn streaming(event: Option<&relay::FetchedEvent>) -> Vec<String> {
-    event.iter().flat_map(|room| room.event.streaming()).map(str::to_owned).collect()
-}
-
-fn candidates(returned: &[String], streaming: &[String], api: Option<&ApiUrl>, allow_http: bool) -> Vec<Candidate> {
-    endpoint::candidates(Hints { returned, streaming, api: api.map(ApiUrl::url), allow_http })
+impl Job<'_> {
+    /// Where LiveKit may be found: as the API says, as the event says, and at the usual place.
+    pub(super) fn candidates(
+        &self,
+        returned: &[String],
+        event: Option<&relay::FetchedEvent>,
+        api: &ApiUrl,
+    ) -> Vec<Candidate> {
+        let streaming: Vec<_> = event.iter().flat_map(|found| found.event.streaming()).map(str::to_owned).collect();
+        let (api, allow_http) = (api.url(), self.settings.allow_http);
+        let candidates = endpoint::candidates(Hints { returned, streaming: &streaming, api: Some(api), allow_http });
+        let reach = &self.settings.network.reach;
+        for Candidate { url, source, .. } in &candidates {
+            match (source, event) {
+                (endpoint::Source::Event, Some(event)) => reach.told(event.event.host(), [url]),
+                _ => reach.passed_on(api, [url]),
+            }
+        }
+        candidates
+    }
 }
 
 /// Checks a session at `url` with a token for it, whoever gave it out.
@@ -380,6 +393,9 @@ pub async fn endpoint(
     let returned = [url.to_owned()];
     let hints = Hints { returned: &returned, streaming: &[], api: None, allow_http: job.settings.allow_http };
     let candidates = endpoint::candidates(hints);
+    for candidate in &candidates {
+        job.settings.network.reach.named(&candidate.url);
+    }
     if candidates.is_empty() {
         return Err(Error::NotAMediaServer);
     }
@@ -451,20 +467,14 @@ pub(super) async fn restarted_session(
 ) -> CheckReport {
     let network = &job.settings.network;
     let until = Instant::now() + network.timeout;
-    let streaming = streaming(target.event.as_ref());
     let mut returned = restarted.endpoints.clone();
-    if returned.is_empty() && streaming.is_empty() {
+    if returned.is_empty() && target.event.as_ref().is_none_or(|event| event.event.streaming().is_empty()) {
         // The answer that says it was lost.
         returned = livekit_of(job, &target.api, network.timeout).await;
     }
-    let candidates = endpoint::candidates(Hints {
-        returned: &returned,
-        streaming: &streaming,
-        api: Some(target.api.url()),
-        allow_http: job.settings.allow_http,
-    });
+    let candidates = job.candidates(&returned, target.event.as_ref(), &target.api);
     // The media server is dialled while the API is still being asked for a guest's token.
-    let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, network.timeout);
+    let preconnect = Preconnect::begin(&candidates, options.as_host, &network.tls, &network.reach, network.timeout);
     let guest = if options.as_host {
         None
     } else {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join4;
 use tokio::time::{Instant, timeout_at};
 
-use super::check::{CheckOptions, carry_out, streaming};
+use super::check::{CheckOptions, carry_out};
 use super::target::EventAndApi;
 use super::{Error, Job, Stop, Warning, token};
 use crate::api::probe::{Answer, Health};
@@ -16,7 +16,7 @@ use crate::api::{self, ApiUrl, HttpClient, NestProbe, RetryPolicy, RoomId, Trans
 use crate::clock::Clock;
 use crate::key::{self, HostKey};
 use crate::livekit::check::{Check, Joining};
-use crate::livekit::endpoint::{self, Candidate, Hints, Source};
+use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::validate::{self, TokenRefusal, ValidateError};
 use crate::livekit::{CheckReport, Offset};
 use crate::net::dial::{self, DialError, DialLimits, LAYER_LIMIT, Timings};
@@ -111,13 +111,12 @@ impl DoctorFindings {
         }
         let (candidates, media) = match (&api, room) {
             (Ok(server), Some(_)) => {
-                let streaming = streaming(event.as_ref().ok().and_then(Option::as_ref));
-                let (api, allow_http) = (Some(server.api.url()), job.settings.allow_http);
+                let event = event.as_ref().ok().and_then(Option::as_ref);
                 let health = server.health.result.as_ref().ok();
                 let returned: Vec<_> = health.and_then(|health| health.livekit.clone()).into_iter().collect();
                 // Before a guess: the API may say it.
-                let returned = if streaming.is_empty() { &*returned } else { &[] };
-                let candidates = endpoint::candidates(Hints { returned, streaming: &streaming, api, allow_http });
+                let told = event.is_some_and(|event| !event.event.streaming().is_empty());
+                let candidates = job.candidates(if told { &[] } else { &returned }, event, &server.api);
                 let media = probe_media(&job, name, &candidates, server, until).await;
                 (candidates, Some(media))
             }
@@ -191,7 +190,7 @@ async fn connect(client: &HttpClient, api: &ApiUrl, until: Instant) -> ApiConnec
         return ApiConnection::Proxy(via);
     }
     let limits = DialLimits { each: LAYER_LIMIT, until };
-    match dial::connect(api.url(), &network.tls, Some("http/1.1"), limits).await {
+    match dial::connect(api.url(), &network.tls, &network.reach, Some("http/1.1"), limits).await {
         Ok(connection) => ApiConnection::Direct {
             remote_address: connection.remote_address.to_string(),
             tls: connection.tls(),

@@ -92,6 +92,8 @@ impl Settings {
             return Err(Error::ApiConflict { room: Box::new(room.clone()), given: Box::new(given.clone()) });
         }
         let first = [given, &room.api, environment].into_iter().flatten().next().cloned();
+        // Where the user has typed the address of a page, that is where to go.
+        room.api.iter().for_each(|api| self.network.reach.named(api.url()));
         Ok(first.map(|base| base.secure(self.allow_http)).transpose().map_err(crate::room::RoomRefError::from)?)
     }
 }
@@ -128,7 +130,8 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// When the TLS or proxy settings do not fit together.
-    pub fn new(settings: Settings, reporter: &'a dyn Reporter) -> Result<Self, Error> {
+    pub fn new(mut settings: Settings, reporter: &'a dyn Reporter) -> Result<Self, Error> {
+        settings.network.reach = target::reach(&settings);
         let client = HttpClient::new(settings.network.clone()).map_err(api::ApiError::from)?;
         Ok(Self { settings, client, keys: Arc::default(), reporter })
     }

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::key::HostKey;
 use crate::livekit::Verdict;
 use crate::moq::auth::{self, AuthError, AuthReply};
+use crate::net::reach::Reach;
 use crate::net::{is_loopback, quic};
 use crate::relay::presence::{PRESENCE_KIND, Presence, Presences};
 use crate::relay::shown::{Client, Hidden, shown_by};
@@ -294,7 +295,8 @@ pub(super) async fn presences(relays: &Relays, nests: Vec<Coordinate>) -> Heard 
 pub(super) async fn parts(job: &Job<'_>, relay: Option<&str>, auth: Option<&str>) -> MoqParts {
     let (client, allow_http) = (&job.client, job.settings.allow_http);
     let limit = LIMIT.min(client.network().timeout);
-    let (relay, auth) = join(relay_step(relay, limit), auth_step(auth, client, allow_http, limit)).await;
+    let reach = &client.network().reach;
+    let (relay, auth) = join(relay_step(relay, reach, limit), auth_step(auth, client, allow_http, limit)).await;
     MoqParts { relay, auth }
 }
 
@@ -308,13 +310,13 @@ fn event_step(event: &RoomEvent) -> Judged {
     (status, MoqFinding::Event { status: event.status().as_str().to_owned(), over }, None)
 }
 
-pub(super) async fn relay_step(named: Option<&str>, limit: Duration) -> Judged {
+pub(super) async fn relay_step(named: Option<&str>, reach: &Reach, limit: Duration) -> Judged {
     let Some(text) = named else { return (Status::Failed, MoqFinding::NoRelay, None) };
     let url = Url::parse(text).ok();
     let Some((host, port)) = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?))) else {
         return (Status::Failed, MoqFinding::NoRelayAddress(text.into()), None);
     };
-    let answer = quic::ask(host.trim_matches(['[', ']']), port, limit).await;
+    let answer = quic::ask(host.trim_matches(['[', ']']), port, reach, limit).await;
     let status = if answer.is_ok() { Status::Passed } else { Status::Failed };
     let elapsed = answer.as_ref().ok().map(|answer| answer.elapsed);
     (status, MoqFinding::Relay { relay: text.into(), port, answer: answer.map_err(Arc::new) }, elapsed)

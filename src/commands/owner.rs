@@ -39,7 +39,10 @@ impl Owner {
             Whose::Mine => return Self::mine(job).await,
             Whose::Key(key, hints) => (*key, hints.clone()),
             Whose::Address(address) => {
+                let reach = &job.settings.network.reach;
+                reach.named(address.url());
                 let profile = ask(address, &job.client).await?;
+                reach.passed_on(address.url(), profile.relays.iter().map(Into::into));
                 (profile.public_key, profile.relays)
             }
         };

@@ -10,10 +10,11 @@ use nostr::{Kind, PublicKey, RelayUrl};
 
 use tokio::time::timeout;
 
-use super::{Error, FOLLOW_UP_LIMIT, Job, Settings};
+use super::{ApiSources, Error, FOLLOW_UP_LIMIT, Job, Settings};
 use crate::api::ApiUrl;
 use crate::api::wire::Info;
 use crate::key::{self, HostKey, KeyPlan};
+use crate::net::reach::Reach;
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
 use crate::reporter::{NonInteractive, Silent, Warning};
 use crate::room::{ROOM_KIND, RoomRef};
@@ -192,14 +193,17 @@ impl Job<'_> {
 
     async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {
         let relays = self.relays(room, Some(coordinate.public_key));
-        let first = relays.fetch(coordinate).await;
         let fallback = self.settings.relays.given.is_empty() && !relays.list().iter().eq(&defaults());
-        let found = match first {
-            Ok(Found { room: None, .. }) | Err(relay::RelayError::AllFailed(_)) if fallback => {
-                relays.instead(defaults()).fetch(coordinate).await?
-            }
-            found => found?,
+        let (room_there, earlier) = match relays.fetch(coordinate).await {
+            Ok(Found { room: None, asked }) if fallback => (None, asked.failed),
+            Err(relay::RelayError::AllFailed(failed)) if fallback => (None, failed),
+            found => (Some(found?), Vec::new()),
         };
+        let mut found = match room_there {
+            Some(found) => found,
+            None => relays.instead(defaults()).fetch(coordinate).await.map_err(|error| error.after(earlier.clone()))?,
+        };
+        found.asked.failed.splice(0..0, earlier);
         self.warn_of_failed(&found.asked);
         let silent = found.asked.failed.iter().any(relay::FailedRelay::is_silent);
         found.room.ok_or_else(|| Error::NoEvent { coordinate: Box::new(coordinate.clone()), silent })
@@ -208,6 +212,9 @@ impl Job<'_> {
     /// The relays to ask about a nest of this host, as far as it is known.
     pub(super) fn relays(&self, room: &RoomRef, host: Option<PublicKey>) -> Relays {
         let signer = host.and_then(|host| signer(&self.settings.key, host));
+        if let Some(host) = host {
+            self.settings.network.reach.told(host, room.relays.iter().map(Into::into));
+        }
         relays(&self.settings, &room.relays, signer)
     }
 
@@ -234,13 +241,33 @@ fn named_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
 pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Signer>) -> Relays {
     let RelaySources { given, profile, timeout } = &settings.relays;
     let named = if given.is_empty() { [hints, profile].concat() } else { given.clone() };
-    let reach = relay::RelaySettings {
+    let settings = relay::RelaySettings {
         timeout: *timeout,
         tls: Arc::clone(&settings.network.tls),
+        reach: settings.network.reach.clone(),
         allow_http: settings.allow_http,
         signer,
     };
-    Relays::new(if named.is_empty() { defaults() } else { named }, reach)
+    Relays::new(if named.is_empty() { defaults() } else { named }, settings)
+}
+
+/// What may be called in this run. The key is loaded only once an event leads to an internal address, and nobody is asked
+/// for it.
+pub(super) fn reach(settings: &Settings) -> Reach {
+    let plan = settings.key.clone();
+    let reach = Reach::guarded(move |author| {
+        let plan = plan.clone();
+        Box::pin(async move {
+            // What stands in a pipe can be read only once.
+            let readable = !plan.named().is_some_and(key::KeySource::is_stdin);
+            readable && key::load(&plan, Some(author), &Silent).await.is_ok_and(|key| key.public_key() == author)
+        })
+    });
+    let ApiSources { given, environment, profile } = &settings.api;
+    [given, environment, profile].into_iter().flatten().for_each(|api| reach.named(api.url()));
+    let RelaySources { given, profile, .. } = &settings.relays;
+    given.iter().chain(profile).for_each(|relay| reach.named(relay.into()));
+    reach
 }
 
 /// Answers relays that want to know who asks. The key is loaded only then, and nobody is asked for it.

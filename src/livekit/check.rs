@@ -21,6 +21,7 @@ use super::token::{self, Problem};
 use super::validate::{self, ValidateError};
 use crate::clock::Clock;
 use crate::net::dial::{DialCause, DialError, DialLayer, DialLimits, TimedOut, Timings};
+use crate::net::reach::GuardedHttp;
 use crate::reporter::{Reporter, Stage};
 use crate::secret::Secret;
 
@@ -101,7 +102,7 @@ pub struct Joining<'a> {
 
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
-    pub http: &'a reqwest::Client,
+    pub http: &'a GuardedHttp,
     pub tls: &'a rustls::ClientConfig,
     /// A connection that was begun before there was a token.
     pub preconnect: Option<&'a Preconnect>,

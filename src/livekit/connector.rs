@@ -21,6 +21,7 @@ use super::check::Tools;
 use super::endpoint::Candidate;
 use super::signal::{self, JoinError, JoinMode, SignalSession};
 use crate::net::dial::{self, Connection, DialCause, DialError, DialLayer, DialLimits};
+use crate::net::reach::Reach;
 use crate::secret::Secret;
 
 /// For one layer of a connection to an internal address, where an answer would be a surprise.
@@ -33,8 +34,13 @@ impl Candidate {
         DialLimits { each, until: Instant::now() + share }
     }
 
-    pub async fn connect(&self, tls: &rustls::ClientConfig, limits: DialLimits) -> Result<Connection, DialError> {
-        dial::connect(&self.url, tls, Some("http/1.1"), limits).await
+    pub async fn connect(
+        &self,
+        tls: &rustls::ClientConfig,
+        reach: &Reach,
+        limits: DialLimits,
+    ) -> Result<Connection, DialError> {
+        dial::connect(&self.url, tls, reach, Some("http/1.1"), limits).await
     }
 }
 
@@ -50,13 +56,14 @@ impl Preconnect {
         candidates: &[Candidate],
         host: bool,
         tls: &Arc<rustls::ClientConfig>,
+        reach: &Reach,
         limit: Duration,
     ) -> Option<Self> {
         let candidate = candidates.iter().find(|candidate| candidate.takes(host))?.clone();
         let limits = candidate.dial_limits(limit / u32::try_from(candidates.len()).unwrap_or(u32::MAX));
-        let (dialled, tls) = (candidate.clone(), Arc::clone(tls));
+        let (dialled, tls, reach) = (candidate.clone(), Arc::clone(tls), reach.clone());
         let mut dialling = JoinSet::new();
-        dialling.spawn(async move { dialled.connect(&tls, limits).await });
+        dialling.spawn(async move { dialled.connect(&tls, &reach, limits).await });
         Some(Self { candidate, dialling: Mutex::new(dialling) })
     }
 
@@ -99,7 +106,7 @@ impl Connector<'_> {
     }
 
     async fn connect_anew(&self) -> Result<Dialled, DialError> {
-        Ok(self.dialled(self.candidate.connect(self.tools.tls, self.limits).await?, false))
+        Ok(self.dialled(self.candidate.connect(self.tools.tls, self.tools.http.reach(), self.limits).await?, false))
     }
 
     fn dialled(&self, connection: Connection, early: bool) -> Dialled {

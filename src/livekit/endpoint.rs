@@ -1,11 +1,11 @@
 //! Where LiveKit may be found, in the order in which to try. Pure.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
 use crate::net::is_loopback;
+use crate::net::reach::Internal;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -14,35 +14,6 @@ pub enum Source {
     Event,
     /// Nobody: the place where the web client looks, `/livekit` on the API's host.
     Usual,
-}
-
-/// Why an endpoint is unlikely to be reachable from elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Internal {
-    /// A name without a dot, such as `livekit`.
-    BareName,
-    /// `.local`, `.internal`, `.localhost`, `.lan` or `.home.arpa`.
-    LocalName,
-    Loopback,
-    /// RFC 1918, RFC 4193, RFC 6598.
-    Private,
-    /// 169.254.0.0/16, `fe80::/10`.
-    LinkLocal,
-    /// `0.0.0.0` or `::`.
-    Unspecified,
-}
-
-impl fmt::Display for Internal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BareName => "an internal name, known only in the server's own network",
-            Self::LocalName => "a name of a local network",
-            Self::Loopback => "an address that means the caller's own machine",
-            Self::Private => "an address of a private network",
-            Self::LinkLocal => "an address of a single cable or Wi-Fi",
-            Self::Unspecified => "no address that one can call",
-        })
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,9 +133,9 @@ fn address(url: &Url) -> Option<IpAddr> {
 
 fn internal(url: &Url, api: Option<&Url>) -> Option<Internal> {
     // Whoever reaches an API in a network reaches that network's addresses; without an API the user named the address.
-    let near = api.is_none_or(|api| is_loopback(api) || address(api).is_some_and(|ip| class(ip).is_some()));
+    let near = api.is_none_or(|api| is_loopback(api) || address(api).is_some_and(|ip| Internal::of(ip).is_some()));
     let found = match (address(url), url.host()?) {
-        (Some(ip), _) => class(ip),
+        (Some(ip), _) => Internal::of(ip),
         (None, Host::Domain("localhost")) => Some(Internal::Loopback),
         (None, Host::Domain(name)) => return named(name.trim_end_matches('.')),
         _ => None,
@@ -178,22 +149,5 @@ fn named(name: &str) -> Option<Internal> {
         Some(Internal::LocalName)
     } else {
         (!name.contains('.')).then_some(Internal::BareName)
-    }
-}
-
-pub(super) fn class(ip: IpAddr) -> Option<Internal> {
-    let (private, link_local) = match ip {
-        // 100.64.0.0/10 (RFC 6598): carriers and some virtual networks.
-        IpAddr::V4(ip) => (ip.is_private() || matches!(ip.octets(), [100, 64..=127, ..]), ip.is_link_local()),
-        IpAddr::V6(ip) => (ip.is_unique_local(), ip.is_unicast_link_local()),
-    };
-    if ip.is_unspecified() {
-        Some(Internal::Unspecified)
-    } else if ip.is_loopback() {
-        Some(Internal::Loopback)
-    } else if link_local {
-        Some(Internal::LinkLocal)
-    } else {
-        private.then_some(Internal::Private)
     }
 }

@@ -8,14 +8,15 @@ use livekit_protocol::{
     RoomParticipantIdentity, UpdateRoomMetadataRequest,
 };
 use prost::Message;
-use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::endpoint::Candidate;
 use super::offset::Offset;
 use super::validate::{self, MediaAnswer, TokenRefusal};
 use crate::clock::Clock;
+use crate::net::reach::GuardedHttp;
 use crate::secret::{Secret, excerpt};
 
 /// Why a media server did not say what was asked.
@@ -55,7 +56,7 @@ struct TwirpError {
 /// must not follow redirects.
 #[derive(Clone, Copy)]
 pub struct RoomService<'a> {
-    pub http: &'a reqwest::Client,
+    pub http: &'a GuardedHttp,
     pub candidate: &'a Candidate,
     pub token: &'a Secret,
     pub limit: Duration,
@@ -93,11 +94,11 @@ impl RoomService<'_> {
         let url = self.candidate.with_path(&format!("/twirp/livekit.RoomService/{method}"), true);
         let request = self
             .http
-            .post(url)
+            .request(Method::POST, url)
             .header(CONTENT_TYPE, "application/protobuf")
             .bearer_auth(self.token.expose())
             .body(request.encode_to_vec());
-        let sent = tokio::time::timeout(self.limit, validate::fetch(request, Clock::default())).await;
+        let sent = tokio::time::timeout(self.limit, validate::fetch(self.http, request, Clock::default())).await;
         let MediaAnswer { status, body, clock } =
             sent.map_err(|_| RoomServiceError::TimedOut(self.limit))?.map_err(RoomServiceError::Unreachable)?;
         let unknown = RoomServiceError::Unknown(status.as_u16());

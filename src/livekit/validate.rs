@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
 use reqwest::header::DATE;
+use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::endpoint::Candidate;
 use super::offset::Offset;
 use crate::clock::{Clock, parse_http_date};
+use crate::net::reach::{GuardedHttp, RequestError};
 use crate::net::tls::TlsFailure;
 use crate::secret::{Secret, excerpt};
 
@@ -95,7 +96,7 @@ pub struct ValidateAnswer {
 /// Shows a token to the media server at `candidate`; waits `limit` at most. Without a token LiveKit refuses in its own
 /// words, which tells that it is one. `http` must not follow redirects.
 pub async fn ask(
-    http: &reqwest::Client,
+    http: &GuardedHttp,
     candidate: &Candidate,
     token: Option<&Secret>,
     limit: Duration,
@@ -108,9 +109,10 @@ pub async fn ask(
     tokio::time::timeout(limit, get(http, url, clock)).await.unwrap_or(Err(ValidateError::TimedOut(limit)))
 }
 
-async fn get(http: &reqwest::Client, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {
+async fn get(http: &GuardedHttp, url: Url, clock: Clock) -> Result<ValidateAnswer, ValidateError> {
     let started = Instant::now();
-    let MediaAnswer { status, body, clock } = fetch(http.get(url), clock).await.map_err(ValidateError::Unreachable)?;
+    let MediaAnswer { status, body, clock } =
+        fetch(http, http.request(Method::GET, url), clock).await.map_err(ValidateError::Unreachable)?;
     let body = String::from_utf8_lossy(&body);
     let no_livekit = ValidateError::NotLiveKit(status.as_u16());
     let verdict = match status {
@@ -131,9 +133,16 @@ pub(super) struct MediaAnswer {
 }
 
 /// Sends a request to a media server; an error never holds the URL, in which a token may be.
-pub(super) async fn fetch(request: reqwest::RequestBuilder, clock: Clock) -> Result<MediaAnswer, String> {
+pub(super) async fn fetch(
+    http: &GuardedHttp,
+    request: reqwest::RequestBuilder,
+    clock: Clock,
+) -> Result<MediaAnswer, String> {
     let sent_ms = clock.now_ms();
-    let mut response = request.send().await.map_err(unreachable)?;
+    let mut response = http.send(request).await.map_err(|error| match error {
+        RequestError::Barred(barred) => barred.to_string(),
+        RequestError::Http(error) => unreachable(error),
+    })?;
     let received_ms = clock.now_ms();
     let status = response.status();
     let date = response.headers().get(DATE).and_then(|date| parse_http_date(date.to_str().ok()?));

@@ -22,6 +22,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_confi
 use url::Url;
 
 use super::io_text;
+use super::reach::{Barred, Reach};
 use super::tls::{TlsFailure, TlsSession};
 use crate::secret::{excerpt, scrub};
 
@@ -32,6 +33,10 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const ADDRESSES_MAX: usize = 8;
 /// Bytes that may wait to be written. Each ping wants a pong: pings from somebody who never reads would fill the memory.
 pub const WRITE_BUFFER_MAX: usize = 2 << 20;
+
+/// Pings that are answered in each [`PING_SPAN`]; who keeps a connection alive needs a few.
+const PINGS_MAX: u32 = 600;
+const PING_SPAN: Duration = Duration::from_mins(1);
 
 pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -101,6 +106,8 @@ pub struct TimedOut {
 pub enum DialCause {
     #[error("{0}")]
     NoAddress(String),
+    #[error("{0}")]
+    Barred(Barred),
     #[error("{}", .0.iter().map(|(at, why)| format!("{at}: {}", why.to_lowercase())).collect::<Vec<_>>().join(", "))]
     NoConnection(Vec<(SocketAddr, String)>),
     #[error("{0}")]
@@ -224,6 +231,25 @@ pub fn websocket_config(message_max: usize) -> WebSocketConfig {
         .max_write_buffer_size(WRITE_BUFFER_MAX)
 }
 
+/// How many pings and other frames that say nothing a peer may send: each costs time, and a ping wants a pong.
+#[derive(Debug, Default)]
+pub(crate) struct PingBudget {
+    since: Option<Instant>,
+    spent: u32,
+}
+
+impl PingBudget {
+    /// Counts one; whether it is one too many.
+    pub fn spend(&mut self) -> bool {
+        let now = Instant::now();
+        if self.since.is_none_or(|since| now.duration_since(since) > PING_SPAN) {
+            *self = Self { since: Some(now), spent: 0 };
+        }
+        self.spent += 1;
+        self.spent > PINGS_MAX
+    }
+}
+
 fn not_upgraded(response: &tungstenite::handshake::client::Response) -> DialCause {
     let status = response.status();
     let location = response.headers().get("location").filter(|_| status.is_redirection());
@@ -249,10 +275,11 @@ pub(crate) fn websocket_text(error: &tungstenite::Error) -> String {
 }
 
 /// Connects to the host of a URL, by TLS if its scheme is `https` or `wss`; the rest of the URL does not matter.
-/// TLS offers the protocol `alpn`, or none.
+/// TLS offers the protocol `alpn`, or none. What may be called is `reach`'s to say.
 pub async fn connect(
     url: &Url,
     tls: &rustls::ClientConfig,
+    reach: &Reach,
     alpn: Option<&str>,
     limits: DialLimits,
 ) -> Result<Connection, DialError> {
@@ -263,6 +290,9 @@ pub async fn connect(
         Ok(ip) => vec![SocketAddr::new(ip, port)],
         Err(_) => limits.layer(DialLayer::Dns, &mut timings, resolve(host, port)).await?,
     };
+    let barred =
+        |barred| DialError { layer: DialLayer::Dns, cause: DialCause::Barred(barred), timings: Timings::default() };
+    let addresses = reach.sift(host, addresses).await.map_err(barred)?;
     let (tcp, remote_address) = limits.layer(DialLayer::Tcp, &mut timings, first_to_answer(&addresses)).await?;
     let local_ip = tcp.local_addr().ok().map(|address| address.ip());
     let stream = if matches!(url.scheme(), "https" | "wss") {

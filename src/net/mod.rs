@@ -1,8 +1,10 @@
-//! How anything else is reached: one dialler, TLS, proxies, and a packet that tells whether somebody speaks QUIC.
+//! How anything else is reached: one dialler, TLS, proxies, a packet that tells whether somebody speaks QUIC, and which
+//! addresses strangers may lead to.
 
 pub mod dial;
 pub mod proxy;
 pub mod quic;
+pub mod reach;
 pub mod relay;
 pub mod tls;
 

@@ -10,6 +10,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::reach::{Barred, Reach};
+
 /// A version of the kind that is reserved to be answered like this (RFC 9000, 15).
 const RESERVED_VERSION: u32 = 0x5a6a_7a8a;
 
@@ -37,6 +39,8 @@ pub struct QuicAnswer {
 pub enum QuicError {
     #[error("cannot be found in DNS: {0}")]
     NoAddress(io::Error),
+    #[error("is not called: {0}")]
+    Barred(Barred),
     /// No address lets packets in; of those that were tried, the first.
     #[error("cannot be reached by UDP ({address}: {cause})")]
     Unreachable { address: SocketAddr, cause: io::Error },
@@ -45,13 +49,14 @@ pub enum QuicError {
 }
 
 /// Asks all addresses of a host at once; the first answer counts.
-pub(crate) async fn ask(host: &str, port: u16, limit: Duration) -> Result<QuicAnswer, QuicError> {
+pub(crate) async fn ask(host: &str, port: u16, reach: &Reach, limit: Duration) -> Result<QuicAnswer, QuicError> {
     let until = Instant::now() + limit;
     let silent = |_| QuicError::Silent(limit);
     let addresses =
         timeout_at(until, lookup_host((host, port))).await.map_err(silent)?.map_err(QuicError::NoAddress)?;
+    let addresses = reach.sift(host, addresses.take(ADDRESSES_MAX).collect()).await.map_err(QuicError::Barred)?;
     let one = |address| async move { ask_address(address).await.map_err(|cause| (address, cause)) };
-    let mut probes: FuturesUnordered<_> = addresses.take(ADDRESSES_MAX).map(one).collect();
+    let mut probes: FuturesUnordered<_> = addresses.into_iter().map(one).collect();
     let mut first = None;
     while let Some(answer) = timeout_at(until, probes.next()).await.map_err(silent)? {
         match answer {

@@ -259,6 +259,12 @@ impl RoomEvent {
         each_once(tags.flat_map(|tag| &tag[1..]).filter_map(|url| RelayUrl::parse(url).ok()))
     }
 
+    /// Every address that it names, whatever for.
+    pub fn urls(&self) -> Vec<Url> {
+        let values = self.event.tags.iter().flat_map(|tag| tag.as_slice().iter().skip(1));
+        values.filter(|value| value.contains("://")).filter_map(|value| Url::parse(value).ok()).collect()
+    }
+
     /// Everybody named, with a role or without.
     pub fn people(&self) -> Vec<Person> {
         let person = |tag: &[String]| {

@@ -156,6 +156,7 @@ pub(super) async fn gather<'a>(
         hear,
         hearing: false,
     };
+    settings.reach.told(host, list.iter().map(Into::into));
     for relay in list {
         gathering.ask(relay);
     }
@@ -226,6 +227,7 @@ impl Gathering<'_> {
         if event.kind == Kind::RelayList {
             let newer = self.outbox.as_ref().is_none_or(|(known, _)| known.created_at < event.created_at);
             if newer && is_genuine(&event, relay, &mut self.forging) {
+                self.settings.reach.told(self.host, nip65::extract_relay_list(&event).map(|(relay, _)| relay.into()));
                 self.outbox = Some((event, relay.clone()));
             }
             return false;
@@ -240,6 +242,7 @@ impl Gathering<'_> {
         {
             return false;
         }
+        self.settings.reach.told(self.host, &room.urls());
         if self.hearing && known.as_ref().is_none_or(|known| room.replaces(&known.event)) {
             (self.hear)(&room);
         }

@@ -55,6 +55,19 @@ pub enum RelayError {
     NotARoom(Coordinate),
 }
 
+impl RelayError {
+    /// The same, where others had failed before.
+    pub(crate) fn after(self, mut earlier: Vec<FailedRelay>) -> Self {
+        match self {
+            Self::AllFailed(failed) => {
+                earlier.extend(failed);
+                Self::AllFailed(earlier)
+            }
+            error => error,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{relay}: {trouble}")]
 pub struct FailedRelay {

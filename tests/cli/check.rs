@@ -54,7 +54,8 @@ fn a_listener_needs_no_key() {
 fn a_link_is_enough() {
     let (mock, _) = running(&[]);
     let link = format!("https://nests.example/{}", room_event::naddr(&mock));
-    let document = Nest::alone().args(["check", &link, "--join", "--json"]).run().expect(0).document();
+    let host = Nest::alone().env("NEST_KEY", mock.host().secret_key().to_secret_hex());
+    let document = host.args(["check", &link, "--join", "--json"]).run().expect(0).document();
     assert_eq!(document["endpoint"], mock.livekit());
     let told = step(&document, "endpoint")["detail"].as_str().unwrap();
     assert!(told.contains("(from the nest's event)"), "{told}");

@@ -192,18 +192,22 @@ async fn events_are_judged() {
     let internal = ["streaming", "wss+livekit://livekit:7880"];
     room_event::publish(&mock, &[&["status", "closed"], &["service", &service], &internal]).await;
     // The event alone says which API it is.
-    let document = Nest::alone().args(["doctor", &naddr, "--json"]).run().expect(0).document();
+    let document =
+        Nest::alone().args(["doctor", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(0).document();
     says(&document, "event", "warned", "status \"closed\"");
     says(&document, "room", "warned", "no audio room");
     says(&document, "endpoints", "warned", "wss://livekit:7880 (an internal name");
 
     room_event::publish(&mock, &[&["status", "planned"], &["service", &service]]).await;
-    let document = Nest::alone().args(["doctor", &naddr, "--json"]).run().expect(0).document();
+    let document =
+        Nest::alone().args(["doctor", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(0).document();
     says(&document, "room", "warned", "no audio room");
-    assert_eq!(document["next"], format!("nest check {naddr}"), "nobody is told to begin it before its time");
+    let next = format!("nest check {naddr} --relay {}", mock.relay());
+    assert_eq!(document["next"], next, "nobody is told to begin it before its time");
 
     room_event::publish(&mock, &[&["status", "live"], &["streaming", "https://moq.example/anon"]]).await;
-    let document = Nest::alone().args(["doctor", &naddr, "--json"]).run().expect(0).document();
+    let document =
+        Nest::alone().args(["doctor", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(0).document();
     says(&document, "event", "warned", "Media over QUIC at https://moq.example/anon");
     says(&document, "api", "notChecked", "needs none");
 

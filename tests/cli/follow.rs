@@ -1,24 +1,17 @@
 //! `nest status --follow` and `nest list --follow`: they stay, and tell what changes.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nostr_nests::server::{Mock, Options};
-use nostr_sdk::nips::nip01::Coordinate;
-use nostr_sdk::nips::nip19::{Nip19Coordinate, ToBech32 as _};
-use nostr_sdk::{EventBuilder, Kind, RelayUrl, Tag};
+use nostr_sdk::{EventBuilder, Kind, Tag};
 use serde_json::json;
-use tokio_tungstenite::tungstenite;
 
 use crate::support::following::Following;
-use crate::support::nest::{Nest, at_once, mock};
+use crate::support::nest::{Nest, mock};
 use crate::support::nostr_client::{NostrClient, event, remember};
 use crate::support::port;
-use crate::support::process::signal;
 use crate::support::{relays, room_event};
 
 fn restart(mock: &Mock) {
@@ -157,78 +150,4 @@ async fn a_relay_that_changes_its_mind_without_end_is_told_of_once() {
     let said = said.await.unwrap();
     assert_eq!(said.matches("not now").count(), 1, "{said}");
     assert!(said.lines().count() <= 4, "{said}");
-}
-
-/// Pings without end, and not one pong is read; or huge messages, a little at a time.
-#[test]
-fn a_hostile_relay_costs_little_memory() {
-    let mock = mock(&[]);
-    let coordinate = Coordinate::new(Kind::from(30312), mock.host().public_key()).identifier("demo");
-    let naddr = |relay: &str| {
-        let relays = vec![RelayUrl::parse(relay).unwrap()];
-        Nip19Coordinate { coordinate: coordinate.clone(), relays }.to_bech32().unwrap()
-    };
-    let ping = [0x89, 0x7d];
-    let huge = [&[0x81, 0x7f][..], &900_000_u64.to_be_bytes()].concat();
-    let relays = [hostile(&ping, 125, true), hostile(&huge, 900_000, false)];
-    let commands =
-        ["list", "list -f", "status", "status -f", "restart", "check", "doctor", "token", "recreate", "close"];
-    let cases: Vec<_> = relays.iter().flat_map(|relay| commands.map(|command| (relay, command))).collect();
-    let measured = AtomicUsize::new(0);
-    at_once(&cases, |(relay, command)| {
-        let mut args: Vec<_> = command.split(' ').map(str::to_owned).collect();
-        if args[0] != "list" {
-            args.push(naddr(relay));
-        }
-        args.extend(["--relay", relay, "--relay-timeout", "2s"].map(str::to_owned));
-        let (mut command_line, _home) = Nest::new(&mock).args(&args).into_parts();
-        let mut child = command_line.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let (begun, mut most, mut before) = (Instant::now(), 0, 0);
-        while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(4) {
-            let now = anonymous_kb(child.id());
-            // In two looks in a row: the first may see the test's own memory, in a process that is yet to become nest.
-            most = most.max(now.min(before));
-            before = now;
-            thread::sleep(Duration::from_millis(10));
-        }
-        if child.try_wait().unwrap().is_none() {
-            signal(child.id(), "INT");
-            child.wait().unwrap();
-        }
-        assert!(most < 30_000, "{args:?}: {most} kB");
-        measured.fetch_add(usize::from(most > 500), Ordering::Relaxed);
-    });
-    // Some give up on such a relay sooner than one can look.
-    assert!(measured.into_inner() * 2 > cases.len());
-}
-
-/// Memory that a process has filled itself, in kilobytes; nothing once it has ended.
-fn anonymous_kb(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
-}
-
-/// The URL of a relay that reads nothing and sends frames of so many zeros without end, as fast as it can or little by
-/// little.
-fn hostile(head: &[u8], zeros: usize, fast: bool) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    let frame = [head, &vec![0; zeros]].concat();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let frame = frame.clone();
-            thread::spawn(move || {
-                let Ok(mut socket) = tungstenite::accept(stream.unwrap()) else { return };
-                let pieces = if fast { frame.len() } else { 10_000 };
-                for piece in frame.chunks(pieces).cycle() {
-                    if socket.get_mut().write_all(piece).is_err() {
-                        return;
-                    }
-                    thread::sleep(Duration::from_millis(if fast { 0 } else { 20 }));
-                }
-            });
-        }
-    });
-    url
 }

@@ -35,6 +35,7 @@ mod serve;
 mod short_limits;
 mod snapshot;
 mod status;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;

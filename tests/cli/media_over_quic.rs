@@ -519,6 +519,6 @@ fn no_presence_is_sent_where_the_host_is_anyway_or_elsewhere() {
     NostrClient::at(&mock.relay()).publish(&presence(&mock, 1, "1"));
     nest(&mock, &["restart", "--keep=1h"]).run().expect(0);
     assert!(own_presence(&mock).is_none(), "somebody is there");
-    let stranger = nest(&mock, &["check", "--keep=1h"]).without("NEST_KEY").run().expect(0);
+    let stranger = nest(&mock, &["check", "--keep=1h", "--relay", &mock.relay()]).without("NEST_KEY").run().expect(0);
     assert!(stranger.stderr.contains("only its host's key"), "{}", stranger.stderr);
 }

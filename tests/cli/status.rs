@@ -66,7 +66,7 @@ async fn the_event_is_shown_beside_it() {
     let service = format!("{}/api/v1/nests", mock.api());
     room_event::publish(&mock, &[&["status", "closed"], &["service", &service]]).await;
     // The event alone says which API it is.
-    let over = Nest::alone().args(["status", &naddr, "--json"]).run().expect(10).document();
+    let over = Nest::alone().args(["status", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(10).document();
     assert_eq!((&over["state"], &over["event"]["over"]), (&json!("over"), &json!(true)));
     restart(&mock);
     let output = status(&mock, &naddr).run().expect(0);
@@ -90,7 +90,7 @@ async fn a_nest_on_media_over_quic_has_no_audio_room() {
     let naddr = room_event::naddr(&mock);
     let media = ["streaming", "https://127.0.0.1:1/anon"];
     room_event::publish(&mock, &[&["status", "live"], &media]).await;
-    let live = Nest::alone().args(["status", &naddr, "--json"]).run().expect(10).document();
+    let live = Nest::alone().args(["status", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(10).document();
     assert_eq!((&live["kind"], &live["state"]), (&"moq".into(), &"inactive".into()), "{live:#}");
     assert_eq!(live["event"]["streaming"], "https://127.0.0.1:1/anon");
     assert!(live["error"]["message"].as_str().unwrap().contains("cannot be reached by UDP"), "{live:#}");
@@ -211,7 +211,7 @@ async fn what_is_planned_is_not_dead() {
     let mock = nest::mock(&[]);
     let naddr = room_event::naddr(&mock);
     room_event::publish(&mock, &[&["status", "planned"], &["auth", "https://auth.example"]]).await;
-    let quic = Nest::alone().args(["status", &naddr, "--json"]).run().expect(10).document();
+    let quic = Nest::alone().args(["status", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(10).document();
     assert_eq!(quic["state"], "planned", "{quic:#}");
 }
 

@@ -12,6 +12,7 @@ use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::offset::Offset;
 use nostr_nests::livekit::report::{CheckReport, Verdict};
 use nostr_nests::livekit::signal::{self, Ending, JoinMode};
+use nostr_nests::net::reach::Reach;
 use nostr_nests::net::tls;
 use nostr_nests::report::Status;
 use nostr_nests::reporter::{Reporter, Warning};
@@ -170,7 +171,7 @@ async fn the_last_words_are_heard() {
     let limits = candidates[0].dial_limits(Duration::from_secs(5));
     // Whether it reads or speaks first is a matter of luck.
     for _ in 0..20 {
-        let connection = candidates[0].connect(&tls, limits).await.unwrap();
+        let connection = candidates[0].connect(&tls, &Reach::ANYWHERE, limits).await.unwrap();
         let joining = signal::join(
             JoinMode::SignalOnly,
             Vec::new(),

@@ -1,9 +1,10 @@
 //! Where LiveKit may be reached, and which addresses nobody outside can use.
 
 use nostr_nests::livekit::Transport;
-use nostr_nests::livekit::endpoint::{Candidate, Hints, Internal, Source, candidates};
-use nostr_nests::livekit::media::offered::Offered;
+use nostr_nests::livekit::endpoint::{Candidate, Hints, Source, candidates};
+use nostr_nests::livekit::media::offered::{Offered, aims_inside, split};
 use nostr_nests::net::is_loopback;
+use nostr_nests::net::reach::Internal;
 use proptest::prelude::*;
 use url::Url;
 
@@ -141,6 +142,31 @@ fn candidates_as_livekit_writes_them() {
     ] {
         assert_eq!(read(text), expected.map(|(transport, at)| (transport, at.to_owned())), "{text}");
     }
+}
+
+#[test]
+fn a_media_server_cannot_aim_at_this_machine() {
+    let aims = |address: &str, signal: &str| aims_inside(address.parse().unwrap(), signal.parse().unwrap());
+    for (address, signal, expected) in [
+        ("127.0.0.1", "203.0.113.9", true),
+        ("::1", "203.0.113.9", true),
+        ("::ffff:127.0.0.1", "10.0.0.1", true),
+        ("169.254.169.254", "203.0.113.9", true),
+        ("fe80::1", "10.0.0.1", true),
+        ("0.0.0.0", "203.0.113.9", true),
+        ("127.0.0.1", "127.0.0.1", false),
+        ("169.254.1.1", "169.254.1.2", false),
+        // The operator's usual mistake.
+        ("10.0.0.1", "203.0.113.9", false),
+        ("203.0.113.8", "203.0.113.9", false),
+    ] {
+        assert_eq!(aims(address, signal), expected, "{address} from {signal}");
+    }
+    let sdp = "v=0\r\na=candidate:1 1 udp 2130706431 127.0.0.1 7882 typ host\r\na=mid:0\r\na=candidate:2 1 tcp 1 ::1 1 typ host\r\n";
+    let (candidates, rest) = split(sdp);
+    assert_eq!(candidates.len(), 2);
+    assert!(candidates.iter().all(|candidate| Offered::read(candidate).is_some()), "{candidates:?}");
+    assert_eq!(rest, "v=0\r\na=mid:0\r\n");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod ports;
 mod properties;
 mod proxies;
 mod quic;
+mod reach;
 mod relay_bounds;
 mod relay_event;
 mod relay_fetch;

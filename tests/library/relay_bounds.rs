@@ -135,6 +135,9 @@ async fn nobody_can_fill_the_memory() {
     })
     .await;
     assert_eq!(trouble(&flood).await, RelayTrouble::TooMuch);
+
+    let pings = stub(|_| (vec![Message::Ping(vec![0; 125].into()); 700], Then::Listen)).await;
+    assert_eq!(trouble(&pings).await, RelayTrouble::PingFlood);
 }
 
 #[tokio::test]

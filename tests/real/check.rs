@@ -325,7 +325,9 @@ async fn validating_joins_nobody_and_tells_the_servers_time() {
     server.create("demo", 60).await;
     let (candidates, limit) = (server.candidates(), Duration::from_secs(10));
     let guest = token("demo", "g");
-    let answer = validate::ask(&server.http, &candidates[0], Some(&guest), limit, Clock::default()).await.unwrap();
+    let answer = validate::ask(&server.http.clone().into(), &candidates[0], Some(&guest), limit, Clock::default())
+        .await
+        .unwrap();
     assert_eq!(answer.verdict, Ok(()));
     let clock = answer.clock.unwrap();
     let width = i64::try_from(answer.elapsed.as_millis()).unwrap() + 1010;

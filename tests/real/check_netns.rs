@@ -128,7 +128,13 @@ fn wrong_addresses_are_named() {
         // A router would not let the server call us either.
         net.firewall("-A INPUT -p udp -m conntrack --ctstate NEW -j DROP");
         let rtc = format!(", node_ip: {node_ip}");
-        let report = checked(&net, &spec(&net, &rtc), Some(Transport::Udp), None, |_| {});
+        let mut here = None;
+        let report = checked(&net, &spec(&net, &rtc), Some(Transport::Udp), None, |server| {
+            here = Some(UdpSocket::bind(("127.0.0.1", server.udp)).unwrap());
+        });
+        let here = here.unwrap();
+        here.set_nonblocking(true).unwrap();
+        assert!(here.recv(&mut [0; 1500]).is_err(), "a server elsewhere has made us call ourselves");
         assert_eq!(report.verdict, Verdict::Unhealthy);
         told(&report, Status::Failed, &format!("UDP blocked ({node_ip}:"));
         told(&report, Status::Failed, named);

@@ -12,6 +12,7 @@ use nostr_nests::clock::Clock;
 use nostr_nests::livekit::check::{Check, Joining, Tools, run};
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::report::CheckReport;
+use nostr_nests::net::reach::GuardedHttp;
 use nostr_nests::net::tls;
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
@@ -32,13 +33,13 @@ pub fn of(returned: &[String]) -> Vec<Candidate> {
     all
 }
 
-pub fn client(tls: &Arc<rustls::ClientConfig>) -> reqwest::Client {
-    reqwest::Client::builder()
+pub fn client(tls: &Arc<rustls::ClientConfig>) -> GuardedHttp {
+    let client = reqwest::Client::builder()
         .tls_backend_preconfigured((**tls).clone())
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .build()
-        .unwrap()
+        .build();
+    client.unwrap().into()
 }
 
 /// A JWT, signed HS256 (RFC 2104, RFC 7515).

@@ -26,6 +26,8 @@ pub enum Act {
     Close(&'static str),
     /// Answers pings until the client leaves.
     Serve,
+    /// Sends these bytes again and again as fast as it can, and reads nothing.
+    Flood(Vec<u8>),
     /// Neither answers nor ends.
     Hang,
     /// Drops the connection.
@@ -118,6 +120,10 @@ async fn serve(mut stream: TcpStream, script: Script, seen: Arc<Mutex<Vec<String
             }
             Act::Close(reason) => {
                 socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: reason.into() })).await
+            }
+            Act::Flood(bytes) => {
+                while socket.get_mut().write_all(&bytes).await.is_ok() {}
+                return;
             }
             Act::Hang => {
                 std::future::pending::<()>().await;

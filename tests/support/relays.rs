@@ -7,6 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use nostr::nips::nip01::Coordinate;
 use nostr::{Event, EventBuilder, Keys, Kind, PublicKey, RelayUrl, Tag, Timestamp};
 use nostr_nests::key::{HostKey, KeyOrigin};
+use nostr_nests::net::reach::Reach;
 use nostr_nests::relay::{RelaySettings, Relays, Signer};
 use nostr_nests::room::ROOM_KIND;
 use nostr_relay_builder::prelude::{MemoryDatabase, MemoryDatabaseOptions, NostrDatabase};
@@ -25,7 +26,7 @@ pub fn tls(roots: RootCertStore) -> Arc<rustls::ClientConfig> {
 }
 
 pub fn settings(timeout: Duration) -> RelaySettings {
-    RelaySettings { timeout, tls: tls(RootCertStore::empty()), allow_http: false, signer: None }
+    RelaySettings { timeout, tls: tls(RootCertStore::empty()), reach: Reach::ANYWHERE, allow_http: false, signer: None }
 }
 
 /// These relays, with more time than any test takes.

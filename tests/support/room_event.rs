@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nostr::nips::nip01::Coordinate;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use nostr::{EventBuilder, Kind, RelayUrl, Tag, Timestamp};
+use nostr_nests::net::reach::Reach;
 use nostr_nests::net::tls;
 use nostr_nests::relay::{RelaySettings, Relays};
 use nostr_nests::room::ROOM_KIND;
@@ -31,6 +32,7 @@ pub async fn publish(mock: &Mock, tags: &[&[&str]]) {
     let settings = RelaySettings {
         timeout: std::time::Duration::from_secs(10),
         tls: tls::client_config(&[]),
+        reach: Reach::ANYWHERE,
         allow_http: false,
         signer: None,
     };

@@ -6,6 +6,7 @@ use nostr_nests::clock::Clock;
 use nostr_nests::livekit::endpoint::{Candidate, Hints, candidates};
 use nostr_nests::livekit::signal;
 use nostr_nests::livekit::signal::{JoinMode, SignalSession};
+use nostr_nests::net::reach::Reach;
 use nostr_nests::net::tls;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -87,7 +88,7 @@ impl LiveKit {
     pub async fn guest(&self, room: &str, identity: &str) -> SignalSession {
         let candidate = &self.candidates()[0];
         let limits = candidate.dial_limits(Duration::from_secs(5));
-        let connection = candidate.connect(&tls::client_config(&[]), limits).await.unwrap();
+        let connection = candidate.connect(&tls::client_config(&[]), &Reach::ANYWHERE, limits).await.unwrap();
         let token = token(room, identity);
         let joining =
             signal::join(JoinMode::SignalOnly, vec![], connection, candidate, &token, limits, Clock::default());

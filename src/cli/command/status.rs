@@ -107,7 +107,9 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
         NestState::Over => new("this nest is over: its event says so")
             .hint(format!("to bring it back all the same: {}", back(standing, room))),
         NestState::Planned => errors::planned(standing.event.as_ref().and_then(starts), room),
-        NestState::Unknown if standing.no_api => Failure::of(&Error::NoApi, Verb::Status, room),
+        NestState::Unknown if standing.no_api => {
+            standing.troubles.iter().fold(Failure::of(&Error::NoApi, Verb::Status, room), Failure::cause)
+        }
         NestState::NotChecked | NestState::Unknown => {
             let failure = new("whether this nest runs is not known");
             let failure = standing.troubles.iter().fold(failure, Failure::cause);

@@ -7,7 +7,7 @@ use super::{Note, Step, Verb, moment, moq, note, people, sentence, troubles};
 use crate::clock::span;
 use crate::commands::check::Report;
 use crate::commands::moq::MoqReport;
-use crate::livekit::endpoint::{Internal, Source};
+use crate::livekit::endpoint::Source;
 use crate::livekit::fresh::{FreshnessVerdict, Proof, Sign};
 use crate::livekit::media::offered::Offered;
 use crate::livekit::media::{AudioFailure, AudioFinding, Connected, Silence, Spoken};
@@ -16,6 +16,7 @@ use crate::livekit::token::Claims;
 use crate::livekit::validate::TokenRefusal;
 use crate::livekit::{CheckReport, EndpointOutcome, Finding, TokenFinding, TokenHolder, Transport, Tried};
 use crate::net::dial::{DialCause, DialError, DialLayer, TimedOut, milliseconds};
+use crate::net::reach::Internal;
 use crate::net::tls::TlsFailure;
 use crate::report::{self, Status};
 
@@ -199,6 +200,7 @@ fn unreached(error: &JoinError) -> String {
     };
     match cause {
         DialCause::NoAddress(text) => format!("cannot be found in DNS: {text}"),
+        DialCause::Barred(_) => format!("is not called: {cause}"),
         DialCause::NoConnection(_) => format!("cannot be connected to ({cause})"),
         DialCause::Tls(failure) => format!("cannot be trusted: {failure}"),
         DialCause::NoWebSocket { status, location: Some(location), .. } => {
@@ -245,6 +247,7 @@ fn endpoint_hint(tried: &Tried) -> Option<String> {
     let hint = match cause {
         DialCause::NoAddress(_) => "try from another network; if it stays so, the operator has to mend the name in DNS",
         DialCause::TimedOut(TimedOut { cut_short: true, .. }) => return None,
+        DialCause::Barred(_) => "if that is where you want to go, name the API yourself: --api https://…",
         DialCause::NoConnection(_) | DialCause::TimedOut(_) => {
             "for the operator: is LiveKit running, and does the firewall let its port in?"
         }

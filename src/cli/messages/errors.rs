@@ -118,9 +118,7 @@ impl Failure {
                 };
                 refused.iter().fold(failure, Self::cause)
             }
-            Error::Relays(relay::RelayError::AllFailed(_)) => {
-                new(Exit::Unreachable).hint("name the API, and no relay is needed: --api https://…")
-            }
+            Error::Relays(relay::RelayError::AllFailed(failed)) => unheard(new(Exit::Unreachable), failed),
             Error::Relays(_) => new(Exit::Usage),
             Error::OverQuic(_) => new(Exit::Failed)
                 .cause("a restart publishes its event anew")
@@ -486,6 +484,15 @@ pub fn markdown() -> String {
         "| code | kind | meaning |\n|---|---|---|\n| 0 | | done; with `--check`: done and joinable |\n{}",
         lines.collect::<String>()
     )
+}
+
+/// No relay has answered; some were perhaps not called.
+fn unheard(failure: Failure, failed: &[relay::FailedRelay]) -> Failure {
+    let barred = failed.iter().find(|failed| matches!(failed.trouble, relay::RelayTrouble::Barred(_)));
+    let failure = barred.into_iter().fold(failure, |failure, relay::FailedRelay { relay, trouble }| {
+        failure.hint(troubles::barred(trouble, format!("--relay {relay}")).hint)
+    });
+    failure.hint("name the API, and no relay is needed: --api https://…")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::errors::Exit;
-use crate::livekit::endpoint::Internal;
+use crate::net::reach::Internal;
 
 pub(crate) struct Trouble {
     seen: &'static str,
@@ -64,6 +64,9 @@ troubles! {
     no_token(auth, why) "the nest is on Media over QUIC, and its auth service gives no token", Some(Exit::Unhealthy),
         "{auth}: {why}",
         "without it nobody gets a token: ask whoever runs the media relay";
+    barred(why, named = "--api https://…") "a link leads to an address of your own network", Some(Exit::Unreachable),
+        "{why}",
+        "if that is where you want to go, name it yourself: {named}";
     record_gone(recreate = "`nest recreate ‹room›`") "404 `Nest not found`", Some(Exit::NotFound),
         "its record has expired (records live 24 h from their last write), or the server has lost it",
         "a restart cannot bring it back, a new nest in its place can: {recreate}";

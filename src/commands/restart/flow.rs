@@ -26,7 +26,6 @@ use crate::commands::target::Target;
 use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, NestKind, Stop, check, token};
 use crate::key::HostKey;
 use crate::livekit::check::Keeping;
-use crate::livekit::endpoint::{self, Hints};
 use crate::livekit::{CheckReport, Offset, Verdict, token as jwt, validate};
 use crate::lock::{Departure, RoomLock};
 use crate::relay::{self, FetchedEvent};
@@ -450,8 +449,7 @@ pub struct ServerSigns {
 /// Asks the API and its media server side by side.
 async fn server_signs(job: &Job<'_>, api: &ApiUrl, id: &RoomId) -> ServerSigns {
     let probe = job.probe(api).within(FOLLOW_UP_LIMIT);
-    let hints = Hints { returned: &[], streaming: &[], api: Some(api.url()), allow_http: false };
-    let candidate = endpoint::candidates(hints).into_iter().next();
+    let candidate = job.candidates(&[], None, api).into_iter().next();
     let media = async {
         let candidate = candidate?;
         let answer = validate::ask(job.client.http(), &candidate, None, FOLLOW_UP_LIMIT, Clock::default()).await;

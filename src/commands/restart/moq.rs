@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use futures_util::future::join3;
 use nostr::{Filter, Kind, RelayUrl, UnsignedEvent};
 use tokio::time::Instant;
+use url::Url;
 
 use super::flow::RoomRestart;
 use super::{Evidence, PlannedRestart, RequestedServers, RestartOutcome, RestartProof, Restarted};
@@ -168,6 +169,8 @@ impl RoomRestart<'_> {
     /// Where it was told to be, or else where its event says; what is missing then, the host's own list says (10112).
     async fn servers(&self, event: &FetchedEvent) -> Servers {
         let RequestedServers { relay, auth } = self.request.servers.clone();
+        let reach = &self.job.settings.network.reach;
+        [&relay, &auth].into_iter().flatten().filter_map(|url| Url::parse(url).ok()).for_each(|url| reach.named(&url));
         let media = event.event.media_over_quic();
         let [named, named_auth] =
             [media.and_then(|media| media.relay), media.and_then(|media| media.auth)].map(|url| url.map(str::to_owned));
@@ -193,7 +196,14 @@ impl RoomRestart<'_> {
             self.reporter.detail(1, &format!("no list of servers: {error}"));
             Vec::new()
         });
-        lists.iter().max_by_key(|list| list.created_at).map(servers).unwrap_or_default()
+        let listed = lists.iter().max_by_key(|list| list.created_at).map(servers).unwrap_or_default();
+        let urls: Vec<_> = listed
+            .iter()
+            .flat_map(|server| [&server.relay, &server.auth])
+            .filter_map(|url| Url::parse(url).ok())
+            .collect();
+        self.job.settings.network.reach.told(event.event.host(), &urls);
+        listed
     }
 
     /// Who is present, whether the media relay answers, and a token of the auth service, all at once.
@@ -203,10 +213,11 @@ impl RoomRestart<'_> {
         servers: &Servers,
         key: &HostKey,
     ) -> Result<(MoqLook, TokenReply), Error> {
-        let (relays, limit) = (self.job.relays_of(event), moq::LIMIT.min(self.job.settings.network.timeout));
+        let network = &self.job.settings.network;
+        let (relays, limit) = (self.job.relays_of(event), moq::LIMIT.min(network.timeout));
         let (heard, relay, reply) = join3(
             moq::presences(&relays, vec![event.event.coordinate()]),
-            moq::relay_step(servers.relay.as_deref(), limit),
+            moq::relay_step(servers.relay.as_deref(), &network.reach, limit),
             self.token(event, servers.auth.as_deref(), key),
         )
         .await;

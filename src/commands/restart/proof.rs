@@ -16,9 +16,8 @@ use super::Restarted;
 use super::flow::{Ready, RoomRestart};
 use crate::api::wire::Info;
 use crate::clock::{Clock, rfc3339};
-use crate::commands::check;
 use crate::commands::target::Target;
-use crate::livekit::endpoint::{self, Candidate, Hints, Source};
+use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::room_service::{RoomAnswer, RoomService, RoomServiceError};
 use crate::livekit::{CheckReport, Finding, RestartWindow, fresh, validate};
 use crate::reporter::{Stage, Warning};
@@ -190,12 +189,7 @@ impl RoomRestart<'_> {
     }
 
     pub(super) fn candidates(&self, target: &Target, returned: &[String]) -> Vec<Candidate> {
-        endpoint::candidates(Hints {
-            returned,
-            streaming: &check::streaming(target.event.as_ref()),
-            api: Some(target.api.url()),
-            allow_http: self.job.settings.allow_http,
-        })
+        self.job.candidates(returned, target.event.as_ref(), &target.api)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use webrtc::peer_connection::RTCIceCandidateInit;
 
 use super::audio_connection::{AudioConnection, AudioEvent, source, takes_tcp, takes_udp};
-use super::offered::Offered;
+use super::offered::{self, Offered};
 use super::{AudioFailure, Connected, Seen, Transport};
 use crate::livekit::signal::SignalSession;
 use crate::net::dial::DialLayer;
@@ -26,6 +26,11 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// The same from a server that names no ICE servers, which LiveKit always does.
 const DOUBTFUL_LIMIT: Duration = Duration::from_millis(50);
 
+/// Addresses that are taken from a server; LiveKit has a few.
+const OFFERED_MAX: usize = 64;
+/// Those of them that are connected to by TCP.
+const DIALS_MAX: usize = 8;
+
 /// Whoever has been silent for so long does not answer.
 const ENOUGH: Duration = Duration::from_secs(3);
 
@@ -35,6 +40,8 @@ struct Attempt<'a> {
     seen: &'a mut Seen,
     /// TCP candidates that are being connected to.
     calls: JoinSet<(RTCIceCandidateInit, SocketAddr, io::Result<()>)>,
+    offers: usize,
+    dials: usize,
     /// Those that are connected, and held back.
     held: Vec<RTCIceCandidateInit>,
     released: bool,
@@ -63,6 +70,8 @@ pub(super) async fn connect(
         connection,
         seen,
         calls: JoinSet::new(),
+        offers: 0,
+        dials: 0,
         held: Vec::new(),
         released: !udp,
         answered: false,
@@ -96,7 +105,14 @@ impl Attempt<'_> {
         match message {
             Response::Answer(answer) => {
                 self.answered = true;
-                self.connection.answered(answer.sdp).await.map_err(broken)
+                // What it offers there is judged like everything else.
+                let (offered, rest) = offered::split(&answer.sdp);
+                self.connection.answered(rest).await.map_err(broken)?;
+                for candidate in offered {
+                    let (candidate, sdp_mline_index) = (candidate.to_owned(), Some(0));
+                    self.offered(RTCIceCandidateInit { candidate, sdp_mline_index, ..Default::default() }).await?;
+                }
+                Ok(())
             }
             Response::Trickle(trickle) if trickle.target == i32::from(proto::SignalTarget::Publisher) => {
                 if let Ok(candidate) = serde_json::from_str::<RTCIceCandidateInit>(&trickle.candidate_init) {
@@ -113,14 +129,22 @@ impl Attempt<'_> {
 
     async fn offered(&mut self, candidate: RTCIceCandidateInit) -> Result<(), AudioFailure> {
         let Some(offered) = Offered::read(&candidate.candidate) else { return Ok(()) };
+        self.offers += 1;
+        if self.offers > OFFERED_MAX {
+            return Ok(());
+        }
         if !self.seen.offered.contains(&offered) {
             self.seen.offered.push(offered);
             if source(offered.address).is_none() {
                 self.seen.unroutable.push(offered.address.ip());
             }
         }
+        if offered::aims_inside(offered.address.ip(), self.session.remote_ip) {
+            return Ok(());
+        }
         match offered.transport {
-            Transport::Tcp if takes_tcp(self.connection.transport) => {
+            Transport::Tcp if takes_tcp(self.connection.transport) && self.dials < DIALS_MAX => {
+                self.dials += 1;
                 let opening = self.connection.open_tcp(offered.address);
                 self.calls.spawn(async move { (candidate, offered.address, opening.await) });
                 Ok(())

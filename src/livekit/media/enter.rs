@@ -110,7 +110,8 @@ impl AudioAttempt<'_> {
 
     async fn through(&mut self, turn: &Turn, until: Instant) -> Result<Connected, AudioFailure> {
         let started = Instant::now();
-        let opening = timeout_at(until, turn.open(self.connector.tools.tls));
+        let signal = self.session.as_ref().ok_or(AudioFailure::NoRelay)?.remote_ip;
+        let opening = timeout_at(until, turn.open(self.connector.tools.tls, signal));
         let bridge = opening.await.map_err(|_| silence(started.elapsed()))??;
         let connection = AudioConnection::relayed(bridge, self.options.publish).await?;
         let session = self.session.as_mut().ok_or(AudioFailure::NoRelay)?;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Transport;
-use crate::livekit::endpoint::{Internal, class};
+use crate::net::reach::Internal;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offered {
@@ -31,8 +31,22 @@ impl Offered {
 
     /// Why it is unlikely to be reachable by someone who reached the signal connection at `signal`.
     pub fn internal(&self, signal: IpAddr) -> Option<Internal> {
-        let found = class(self.address.ip())?;
+        let found = Internal::of(self.address.ip())?;
         // Who is inside sees the inside.
-        (!signal.is_loopback() && class(signal) != Some(found)).then_some(found)
+        (!signal.is_loopback() && Internal::of(signal) != Some(found)).then_some(found)
     }
+}
+
+/// Whether an address is this machine, or somebody on the same cable, while the media server at `signal` is not: it has
+/// nothing to offer there. Private addresses are a usual mistake of operators, and can be called.
+pub fn aims_inside(address: IpAddr, signal: IpAddr) -> bool {
+    let kind = Internal::of(address);
+    kind.is_some_and(|kind| kind != Internal::Private) && kind != Internal::of(signal)
+}
+
+/// The candidates in an answer, and the answer without them (RFC 8839, 5.1).
+pub fn split(sdp: &str) -> (Vec<&str>, String) {
+    let (candidates, rest): (Vec<_>, Vec<_>) =
+        sdp.split_inclusive('\n').partition(|line| line.starts_with("a=candidate:"));
+    (candidates.into_iter().filter_map(|line| line.trim().strip_prefix("a=")).collect(), rest.concat())
 }

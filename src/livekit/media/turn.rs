@@ -14,9 +14,15 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::AudioFailure;
 use super::audio_connection::source;
+use super::offered::aims_inside;
 use crate::net::io_text;
 use crate::net::tls::TlsFailure;
 use crate::secret::excerpt;
+
+/// Servers that are tried; LiveKit advertises two or three.
+const TURNS_MAX: usize = 8;
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
 
 /// RFC 7065, with what it takes to be let in.
 pub struct Turn {
@@ -37,9 +43,10 @@ pub(super) struct TurnBridge {
     _pump: JoinSet<()>,
 }
 
-/// All of them, in the server's order.
+/// The first of them, in the server's order.
 pub(super) fn advertised(servers: &[proto::IceServer]) -> Vec<Turn> {
-    servers.iter().flat_map(|server| server.urls.iter().filter_map(|url| read(url, server))).collect()
+    let turns = servers.iter().flat_map(|server| server.urls.iter().filter_map(|url| read(url, server)));
+    turns.take(TURNS_MAX).collect()
 }
 
 pub fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
@@ -67,10 +74,15 @@ pub fn read(url: &str, server: &proto::IceServer) -> Option<Turn> {
 }
 
 impl Turn {
-    pub(super) async fn open(&self, tls: &rustls::ClientConfig) -> Result<TurnBridge, AudioFailure> {
+    /// `signal` is where the media server was reached that advertises it.
+    pub(super) async fn open(&self, tls: &rustls::ClientConfig, signal: IpAddr) -> Result<TurnBridge, AudioFailure> {
         let refused = |error: std::io::Error| AudioFailure::Broken(io_text(&error).to_lowercase());
         let found = lookup_host((self.host.as_str(), self.port)).await.map_err(refused)?;
-        let found: Vec<SocketAddr> = found.collect();
+        let found: Vec<SocketAddr> =
+            found.take(ADDRESSES_MAX).filter(|found| !aims_inside(found.ip(), signal)).collect();
+        if found.is_empty() {
+            return Err(AudioFailure::Broken("its address is none that a media server elsewhere can give out".into()));
+        }
         if !self.tcp {
             let reached = found.iter().find_map(|address| Some((*address, source(*address)?)));
             let (address, near) =

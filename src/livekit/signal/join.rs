@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::offset::Offset;
 use crate::livekit::validate::TokenRefusal;
-use crate::net::dial::{Connection, DialCause, DialError, DialLimits, TimedOut, WebSocket};
+use crate::net::dial::{Connection, DialCause, DialError, DialLimits, PingBudget, TimedOut, WebSocket};
 use crate::secret::Secret;
 
 const PROTOCOL: i32 = 15;
@@ -82,11 +82,12 @@ pub async fn join(
     let remote_ip = connection.remote_address.ip().to_canonical();
     let sent_ms = clock.now_ms();
     let (mut socket, mut timings) = connection.upgrade(&url(mode, candidate, token), MAX_MESSAGE, limits).await?;
+    let mut pings = PingBudget::default();
     let joining = async {
         for message in first {
             socket.send(written(message)).await.map_err(|error| JoinError::Broken(connection_text(&error)))?;
         }
-        first_answer(&mut socket).await
+        first_answer(&mut socket, &mut pings).await
     };
     let (mut answer, time) = limits.bound(joining).await?;
     timings.push("join", time);
@@ -98,6 +99,7 @@ pub async fn join(
         people: joined.people.clone(),
         socket,
         ping,
+        pings,
         heard: Instant::now(),
         remote_ip,
         ice_servers,
@@ -137,9 +139,9 @@ fn url(mode: JoinMode, candidate: &Candidate, token: &Secret) -> Url {
     url
 }
 
-async fn first_answer(socket: &mut WebSocket) -> Result<proto::JoinResponse, JoinError> {
+async fn first_answer(socket: &mut WebSocket, pings: &mut PingBudget) -> Result<proto::JoinResponse, JoinError> {
     loop {
-        match next(socket).await {
+        match next(socket, pings).await {
             Ok(Response::Join(join)) => return Ok(join),
             Err(Ending::SentAway(reason)) => return Err(JoinError::SentAway(reason)),
             Err(Ending::ConnectionLost(text)) => return Err(JoinError::Broken(text)),

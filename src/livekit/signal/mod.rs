@@ -21,8 +21,10 @@ pub use join::{JoinError, JoinMode, Joined, Reading, join};
 pub use proto::DisconnectReason;
 
 use crate::clock::Clock;
-use crate::net::dial::{Timings, WebSocket, websocket_text};
+use crate::net::dial::{PingBudget, Timings, WebSocket, websocket_text};
 use crate::secret::excerpt;
+
+const PING_FLOOD: &str = "the server sends pings without end";
 
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -65,6 +67,7 @@ pub(super) struct Entered {
 pub struct SignalSession {
     socket: WebSocket,
     ping: Interval,
+    pings: PingBudget,
     heard: Instant,
     pub(super) remote_ip: IpAddr,
     /// STUN and TURN servers, with the secrets that they want to see.
@@ -80,7 +83,7 @@ pub struct SignalSession {
 }
 
 /// The next message that is not the end.
-async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
+async fn next(socket: &mut WebSocket, pings: &mut PingBudget) -> Result<Response, Ending> {
     loop {
         let bytes = match socket.next().await {
             Some(Ok(Message::Binary(bytes))) => bytes,
@@ -90,6 +93,7 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
                     reason.unwrap_or_else(|| "the server closed the connection".into()),
                 ));
             }
+            Some(Ok(_)) if pings.spend() => return Err(Ending::ConnectionLost(PING_FLOOD.into())),
             Some(Ok(_)) => continue,
             Some(Err(error)) => return Err(Ending::ConnectionLost(connection_text(&error))),
             None => return Err(Ending::ConnectionLost("the server closed the connection".into())),
@@ -110,9 +114,8 @@ async fn next(socket: &mut WebSocket) -> Result<Response, Ending> {
 
 fn connection_text(error: &tungstenite::Error) -> String {
     match error {
-        tungstenite::Error::Capacity(_) | tungstenite::Error::WriteBufferFull(_) => {
-            "the server sent more than a room has to say".into()
-        }
+        tungstenite::Error::Capacity(_) => "the server sent more than a room has to say".into(),
+        tungstenite::Error::WriteBufferFull(_) => PING_FLOOD.into(),
         other => websocket_text(other).to_lowercase(),
     }
 }
@@ -193,7 +196,7 @@ impl SignalSession {
     pub(super) async fn next(&mut self) -> Result<Response, Ending> {
         loop {
             tokio::select! {
-                message = next(&mut self.socket) => {
+                message = next(&mut self.socket, &mut self.pings) => {
                     let message = message?;
                     self.heard = Instant::now();
                     self.note(&message);
@@ -223,7 +226,7 @@ impl SignalSession {
     async fn last_words(&mut self, error: &tungstenite::Error) -> Ending {
         let listening = async {
             loop {
-                match next(&mut self.socket).await {
+                match next(&mut self.socket, &mut self.pings).await {
                     Ok(message) => self.note(&message),
                     Err(how) => return how,
                 }
@@ -234,7 +237,7 @@ impl SignalSession {
 
     /// Leaves the room. Returns who is still inside, as far as we were told.
     pub async fn leave(mut self) -> BTreeSet<String> {
-        while let Some(Ok(message)) = next(&mut self.socket).now_or_never() {
+        while let Some(Ok(message)) = next(&mut self.socket, &mut self.pings).now_or_never() {
             self.note(&message);
         }
         let goodbye = async {

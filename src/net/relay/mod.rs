@@ -21,6 +21,7 @@ use url::Url;
 
 use super::dial::{self, DialCause, DialError, DialLimits, WebSocket};
 use super::is_loopback;
+use super::reach::{Barred, Reach};
 use crate::secret::scrub;
 
 /// A room event has a few kilobytes; with hundreds of people in it a few dozen.
@@ -39,6 +40,9 @@ pub enum RelayTrouble {
     Insecure,
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
+    /// It was not called.
+    #[error("{0}")]
+    Barred(Barred),
     /// It speaks HTTP, but not WebSocket; the status that it answered with.
     #[error("it answered with HTTP {0} instead of a WebSocket")]
     NoWebSocket(u16),
@@ -52,9 +56,8 @@ pub enum RelayTrouble {
     Nonsense,
     #[error("it sent more than can be believed")]
     TooMuch,
-    /// It sends pings and does not read the pongs that it gets for them.
-    #[error("it asks for more answers than it reads")]
-    Unread,
+    #[error("it sends pings without end")]
+    PingFlood,
     #[error("it refused{}", with_reason(.0))]
     Refused(String),
     /// It wants to know who asks (NIP-42), and there is no signer.
@@ -132,6 +135,8 @@ pub struct RelaySettings {
     pub timeout: Duration,
     /// Whom to trust; its ALPN does not matter.
     pub tls: Arc<rustls::ClientConfig>,
+    /// Whom to call at whose word.
+    pub reach: Reach,
     pub allow_http: bool,
     /// Who answers when a relay wants to know who asks; asked only then.
     pub signer: Option<Signer>,
@@ -145,7 +150,7 @@ impl RelaySettings {
         }
         let limits = DialLimits::within(self.timeout);
         let dialled = async {
-            let connection = dial::connect(address, &self.tls, None, limits).await?;
+            let connection = dial::connect(address, &self.tls, &self.reach, None, limits).await?;
             connection.upgrade(address, MESSAGE_MAX, limits).await
         };
         let (socket, _) = dialled.await.map_err(|DialError { cause, .. }| match cause {
@@ -155,6 +160,7 @@ impl RelaySettings {
                 RelayTrouble::Unreachable(tried.pop().map_or(String::new(), |(_, why)| why))
             }
             DialCause::NoAddress(text) | DialCause::Broken(text) => RelayTrouble::Unreachable(words(&text)),
+            DialCause::Barred(barred) => RelayTrouble::Barred(barred),
             DialCause::Tls(failure) => RelayTrouble::Unreachable(words(&failure.to_string())),
         })?;
         Ok(socket)

@@ -6,6 +6,7 @@ use nostr::{EventId, JsonUtil as _, RelayMessage};
 use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError};
 
 use super::{RelayTrouble, words};
+use crate::net::dial::PingBudget;
 use crate::net::io_text;
 
 /// Bytes of all messages together.
@@ -21,6 +22,7 @@ pub struct Sieve {
     begun: Instant,
     bytes: usize,
     nonsense: usize,
+    pings: PingBudget,
     /// The relay's last `NOTICE`: often the only reason that it gives.
     notice: String,
 }
@@ -28,7 +30,14 @@ pub struct Sieve {
 impl Sieve {
     /// For one short call: the bounds are those of the whole answer.
     pub fn of_answer() -> Self {
-        Self { renewed_after: None, begun: Instant::now(), bytes: 0, nonsense: 0, notice: String::new() }
+        Self {
+            renewed_after: None,
+            begun: Instant::now(),
+            bytes: 0,
+            nonsense: 0,
+            pings: PingBudget::default(),
+            notice: String::new(),
+        }
     }
 
     /// For a connection that lives long: the bounds are those of each minute.
@@ -48,7 +57,9 @@ impl Sieve {
     ) -> Result<Option<RelayMessage<'static>>, RelayTrouble> {
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+                return if self.pings.spend() { Err(RelayTrouble::PingFlood) } else { Ok(None) };
+            }
             Some(Ok(Message::Binary(_))) => return self.unreadable(),
             Some(Ok(Message::Close(frame))) => {
                 let reason = frame.map_or(String::new(), |frame| words(&frame.reason));
@@ -82,7 +93,7 @@ impl Sieve {
     pub fn connection_error(&self, error: &tungstenite::Error) -> RelayTrouble {
         match error {
             tungstenite::Error::Capacity(_) => RelayTrouble::TooMuch,
-            tungstenite::Error::WriteBufferFull(_) => RelayTrouble::Unread,
+            tungstenite::Error::WriteBufferFull(_) => RelayTrouble::PingFlood,
             tungstenite::Error::Io(error) if self.notice.is_empty() => {
                 RelayTrouble::ConnectionLost(words(&io_text(error)))
             }

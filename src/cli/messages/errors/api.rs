@@ -239,6 +239,7 @@ fn unreachable(host: &str, layer: &TransportLayer, why: &str, route: &Route, url
             of_tls(failure.as_deref(), &why, &health(url.as_str()), &format!("http://{host}"))
         }
         (_, Some(via)) => troubles::proxy(&via.host, via.variable, why, name),
+        (TransportLayer::Barred, _) => troubles::barred(why, format!("--api {}", api_of(url.as_str()))),
         (TransportLayer::Dns, None) => troubles::dns(why, name),
         (TransportLayer::Refused | TransportLayer::Connect | TransportLayer::Proxy, None) => {
             troubles::refused(why, health(url.as_str()))
@@ -258,6 +259,12 @@ fn health(url: &str) -> String {
     let base = RoomRef::parse(url).ok().and_then(|room| room.api);
     let page = base.map_or_else(|| url.to_owned(), |base| base.health().to_string());
     quoted(&page).into_owned()
+}
+
+/// The API to which a URL belongs, for a shell.
+fn api_of(url: &str) -> String {
+    let base = RoomRef::parse(url).ok().and_then(|room| room.api);
+    quoted(&base.map_or_else(|| url.to_owned(), |base| base.to_string())).into_owned()
 }
 
 /// The API that a redirect points to, if it is the same call elsewhere, and can be pasted into a shell.
