@@ -50,6 +50,8 @@ pub mod room;
 pub mod secret;
 #[doc(hidden)]
 pub mod server;
+#[doc(hidden)]
+pub mod state;
 
 #[doc(inline)]
 pub use commands::check::Checked;

@@ -1,13 +1,15 @@
 //! One restart of a room at a time on one machine: a locked file for each room, which also remembers the room's SID, and
 //! that a check has left it empty.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use nostr::hashes::Hash as _;
 use nostr::hashes::sha256;
+
+use crate::state;
 
 /// How often a lock that somebody else holds is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -20,7 +22,7 @@ const MAX_NOTE: u64 = 256;
 pub enum LockError {
     #[error("another restart of this room is running on this machine")]
     Busy,
-    /// The file cannot be used.
+    /// The file cannot be used, or others can: whoever holds it then need not be a restart.
     #[error("cannot lock {path}: {source}")]
     File { path: String, source: io::Error },
 }
@@ -36,7 +38,7 @@ pub struct Departure {
 impl Departure {
     /// What is remembered of the room whose URL is `room`; whoever holds its lock is not waited for.
     pub fn last(folder: &Path, room: &str) -> Option<Self> {
-        let note = read(&mut File::open(path(folder, room)).ok()?)?;
+        let note = read(&mut state::open(&path(folder, room)).ok()?)?;
         let mut numbers = note.lines().nth(1)?.split(' ').map(str::parse);
         Some(Self { left_ms: numbers.next()?.ok()?, closes_ms: numbers.next()?.ok()? })
     }
@@ -73,13 +75,11 @@ impl RoomLock {
     /// Locks the room whose URL is `room`, waiting up to `wait` for whoever holds it.
     ///
     /// # Errors
-    /// [`LockError::Busy`] when the wait is over, [`LockError::File`] when the folder cannot be written.
+    /// [`LockError::Busy`] when the wait is over, [`LockError::File`] when the folder cannot be written, or is not ours.
     pub async fn acquire(folder: &Path, room: &str, wait: Duration) -> Result<Self, LockError> {
         let path = path(folder, room);
         let failed = |source| LockError::File { path: path.display().to_string(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let file = state::open_or_create(&path).map_err(failed)?;
         let since = Instant::now();
         loop {
             match file.try_lock() {

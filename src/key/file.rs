@@ -1,8 +1,8 @@
 //! Files that hold a secret: read with care for who else could, written for the owner alone.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::on_thread;
 use super::parse::MAX_BYTES;
 use crate::secret::Secret;
+use crate::state;
 
 /// How long the writer of a pipe may take; a password manager may have to ask a person first.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -27,6 +28,9 @@ pub enum SecretFileError {
     /// The user may not read it, or may not write there.
     #[error("no permission for {}", .0.display())]
     Denied(PathBuf),
+    /// Its owner can read it, and change it.
+    #[error("{} belongs to another user (uid {uid})", path.display())]
+    NotOurs { path: PathBuf, uid: u32 },
     #[error("{} is open to others (mode {mode:04o})", path.display())]
     TooOpen { path: PathBuf, mode: u32 },
     #[error("{} is longer than {MAX_BYTES} bytes", name(.0))]
@@ -58,14 +62,23 @@ impl SecretFileError {
 
 /// Reads a secret from a file, or from stdin when the path is `-`, which works once.
 ///
-/// A regular file has to be its owner's alone. Pipes, stdin and systemd's credentials are exempt.
+/// A regular file has to be ours or root's, and its owner's alone. Pipes, stdin and systemd's credentials are exempt.
 pub async fn read(path: &Path) -> Result<Secret, SecretFileError> {
-    read_within(PATIENCE, path, path.starts_with(CREDENTIALS)).await
+    read_within(PATIENCE, path, is_credential(path)).await
 }
 
 /// Like [`read`] for a systemd credential, wherever it is: who may read it is systemd's business.
 pub async fn read_credential(path: &Path) -> Result<Secret, SecretFileError> {
-    read_within(PATIENCE, path, true).await
+    read_within(PATIENCE, path, stays_below(path)).await
+}
+
+fn is_credential(path: &Path) -> bool {
+    path.starts_with(CREDENTIALS) && stays_below(path)
+}
+
+/// Whether a path leads into the folders that it names: with `..` in it, it may lead anywhere.
+fn stays_below(path: &Path) -> bool {
+    !path.components().any(|part| part == Component::ParentDir)
 }
 
 async fn read_within(limit: Duration, path: &Path, exempt: bool) -> Result<Secret, SecretFileError> {
@@ -97,6 +110,9 @@ fn read_now(path: &Path, exempt: bool) -> Result<Secret, SecretFileError> {
         return Err(SecretFileError::Directory(path.to_owned()));
     }
     if !exempt && about.is_file() {
+        if let Some(uid) = state::other_owner(&about) {
+            return Err(SecretFileError::NotOurs { path: path.to_owned(), uid });
+        }
         private(path, &about)?;
     }
     read_bounded(file, path)
@@ -134,11 +150,7 @@ fn read_bounded(from: impl Read, path: &Path) -> Result<Secret, SecretFileError>
 
 /// Writes a secret and a line end to a new file that only its owner can read (mode 0600). Nothing is ever overwritten.
 pub fn create(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|e| match e.kind() {
+    let mut file = state::private().write(true).create_new(true).open(path).map_err(|e| match e.kind() {
         // It is the folder that is missing.
         io::ErrorKind::NotFound => SecretFileError::Io { path: path.to_owned(), cause: e },
         _ => SecretFileError::io(path, e),
@@ -160,6 +172,14 @@ fn name(path: &Path) -> String {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_credential_lies_below_systemds_folder() {
+        let is_credential = |path| is_credential(Path::new(path));
+        assert!(is_credential("/run/credentials/nest.service/nest-key"));
+        assert!(!is_credential("/run/credentials/../../home/me/key") && !is_credential("/run/credentials/a/../../key"));
+        assert!(!is_credential("/run/credentials-of-mine/key") && !is_credential("run/credentials/key"));
+    }
 
     #[tokio::test]
     async fn a_pipe_that_nobody_writes_to_is_given_up() {

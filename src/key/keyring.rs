@@ -4,8 +4,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{npub, on_thread};
 use crate::secret::Secret;
+use crate::state;
 
 /// How long a keyring may take that nobody is there to unlock.
 pub const LIMIT: Duration = Duration::from_secs(3);
@@ -218,11 +218,12 @@ struct OnDisk {
 impl Index {
     /// Reads the list; a missing file is an empty list.
     pub fn load(path: &Path) -> Result<Self, KeyringError> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
+        let mut bytes = Vec::new();
+        match state::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(cause) => return Err(KeyringError::List { path: path.to_owned(), verb: "read", cause }),
-        };
+        }
         let damaged = |why: String| KeyringError::Damaged { path: path.to_owned(), why };
         let disk: OnDisk = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
         let read = |npub: &String| PublicKey::parse(npub).map_err(|_| damaged(format!("{npub:?} is no npub")));
@@ -237,7 +238,8 @@ impl Index {
     /// Writes the list, all of it or nothing.
     pub fn save(&self, path: &Path) -> Result<(), KeyringError> {
         let disk = OnDisk { default: self.default.as_ref().map(npub), keys: self.keys.iter().map(npub).collect() };
-        let written = serde_json::to_vec_pretty(&disk).map_err(io::Error::from).and_then(|json| replace(path, &json));
+        let written =
+            serde_json::to_vec_pretty(&disk).map_err(io::Error::from).and_then(|json| state::replace(path, &json));
         written.map_err(|cause| KeyringError::List { path: path.to_owned(), verb: "written", cause })
     }
 
@@ -260,25 +262,6 @@ impl Index {
         self.keys.push(key);
         true
     }
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}.new", std::process::id()));
-    let draft = PathBuf::from(draft);
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&draft)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    written
 }
 
 #[derive(Clone, Copy, Debug)]

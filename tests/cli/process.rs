@@ -3,8 +3,10 @@
 use std::fs::OpenOptions;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, ChildStderr, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nostr_nests::server::Mock;
@@ -344,4 +346,47 @@ fn a_state_folder_in_a_strange_state() {
         std::fs::write(entry.unwrap().path(), [0xff_u8; 4096]).unwrap();
     }
     call().run().expect(0);
+}
+
+#[test]
+fn what_is_remembered_is_its_users_alone() {
+    let mock = mock(&[]);
+    for umask in ["000", "002", "022", "077"] {
+        let (nest, home) = Nest::new(&mock).args(["restart", "demo", "--check"]).into_parts();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(nest.get_program()).args(nest.get_args());
+        let environment = nest.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let output = shell.env_clear().envs(environment).current_dir("/").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let modes = modes(&home.path().join(".local"));
+        assert!(modes.len() > 4 && modes.iter().any(|(is_folder, _)| !is_folder), "{modes:?}");
+        for (is_folder, mode) in modes {
+            assert_eq!(mode, if is_folder { 0o700 } else { 0o600 }, "{mode:o} by umask {umask}");
+        }
+    }
+}
+
+/// Whether it is a folder, and its mode, for all that is there.
+fn modes(path: &Path) -> Vec<(bool, u32)> {
+    let about = std::fs::metadata(path).unwrap();
+    let inside = about.is_dir().then(|| std::fs::read_dir(path).unwrap()).into_iter().flatten();
+    let below = inside.flat_map(|entry| modes(&entry.unwrap().path()));
+    [(about.is_dir(), about.mode() & 0o7777)].into_iter().chain(below).collect()
+}
+
+#[test]
+fn a_lock_that_others_can_take_holds_nobody_up() {
+    let mock = mock(&[]);
+    let state = tempfile::tempdir().unwrap();
+    let call = || Nest::new(&mock).env("XDG_STATE_HOME", state.path()).args(["restart", "demo", "--no-wait"]).run();
+    call().expect(0);
+    let rooms = state.path().join("nest/rooms");
+    let lock = std::fs::read_dir(&rooms).unwrap().next().unwrap().unwrap().path();
+    let lock = std::fs::File::open(lock).unwrap();
+    lock.lock().unwrap();
+    call().expect(1);
+    std::fs::set_permissions(&rooms, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let said = call().expect(0).stderr;
+    let why = format!("other users can write to {} (mode 0777); going on without a lock\n", rooms.display());
+    assert!(said.starts_with("warning: cannot lock ") && said.ends_with(&why), "{said}");
 }

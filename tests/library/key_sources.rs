@@ -113,6 +113,17 @@ async fn a_file_that_others_can_read_is_refused_with_its_mode() {
 }
 
 #[tokio::test]
+async fn a_way_around_is_no_way_to_a_credential() {
+    let folder = TempDir::new().unwrap();
+    let (alice, nsec) = new_key();
+    let path = write(&folder, "open", nsec.expose(), 0o640);
+    let up = path.parent().unwrap().join("..").join(path.strip_prefix(folder.path().parent().unwrap()).unwrap());
+    let error = loaded(&plan([KeySource::Credential(up)])).await.unwrap_err();
+    assert!(matches!(error, KeyError::Unreadable { cause: file::SecretFileError::TooOpen { .. }, .. }), "{error:?}");
+    assert_eq!(loaded(&plan([KeySource::Credential(path)])).await.unwrap().0, alice);
+}
+
+#[tokio::test]
 async fn pipes_may_be_open_to_all() {
     let folder = TempDir::new().unwrap();
     let (alice, nsec) = new_key();

@@ -25,4 +25,5 @@ mod shells;
 mod situations;
 #[path = "../support/mod.rs"]
 mod support;
+mod users;
 mod world;

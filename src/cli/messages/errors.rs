@@ -376,6 +376,9 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
 
 fn unreadable(failure: Failure, cause: &SecretFileError) -> Failure {
     match cause {
+        SecretFileError::NotOurs { path, uid } => {
+            failure.because(troubles::key_owner(quoted(&path.to_string_lossy()), uid))
+        }
         SecretFileError::TooOpen { path, mode } => {
             failure.because(troubles::key_mode(quoted(&path.to_string_lossy()), format!("{mode:04o}")))
         }

@@ -103,6 +103,9 @@ troubles! {
     key_mode(path, mode) "the key file is refused", Some(Exit::Key),
         "other users of this machine can read {path} (mode {mode})",
         "`chmod 600 {path}`";
+    key_owner(path, uid) "the key file is refused, for it is somebody else's", Some(Exit::Key),
+        "{path} belongs to another user (uid {uid}), who can read it and put another key into it",
+        "if the key in it is yours, keep it in a file of your own, and name that: `install -m 600 {path} nest.key`";
     key_argument() "the key is refused as an argument", Some(Exit::Usage),
         "arguments are seen by everybody in `ps`, and kept in the shell's history",
         "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (`nest key import`); if this one was typed, others may have it";

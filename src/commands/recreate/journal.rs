@@ -2,7 +2,7 @@
 //! would leave a room that nobody finds, and the next run would make another.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use nostr::hashes::Hash as _;
@@ -11,6 +11,7 @@ use nostr::nips::nip01::Coordinate;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{ApiUrl, RoomId};
+use crate::state;
 
 /// A room that was created to take the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +46,11 @@ impl Journal {
         Self { file: folder.map(|folder| folder.join("recreate").join(format!("{}.json", &name[..32]))) }
     }
 
-    /// What was created for `old` at `api`, if the work was interrupted then. A damaged file counts as none.
+    /// What was created for `old` at `api`, if the work was interrupted then. A damaged file, or somebody else's, counts
+    /// as none.
     pub fn read(&self, old: &Coordinate, api: &ApiUrl) -> Option<Created> {
-        let text = fs::read(self.file.as_ref()?).ok()?;
+        let mut text = Vec::new();
+        state::open(self.file.as_ref()?).and_then(|mut file| file.read_to_end(&mut text)).ok()?;
         let created: Created = serde_json::from_slice(&text).ok()?;
         (created.old == old.to_string() && created.api == api.as_str()).then_some(created)
     }
@@ -55,12 +58,7 @@ impl Journal {
     /// Remembers all of it or nothing.
     pub fn write(&self, created: &Created) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-        let draft = file.with_extension(format!("{}.new", std::process::id()));
-        let mut text = fs::File::create(&draft)?;
-        text.write_all(&serde_json::to_vec(created)?)?;
-        text.sync_all()?;
-        fs::rename(&draft, file)
+        state::replace(file, &serde_json::to_vec(created)?)
     }
 
     /// Forgets it: everything is on relays.

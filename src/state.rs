@@ -1,0 +1,116 @@
+//! Files that are remembered from run to run: for their user alone, whatever the umask, and believed only where nobody
+//! else can have made or changed them.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Why a file or folder is not believed.
+#[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "it is not known there"))]
+enum Foreign {
+    #[error("{} belongs to another user (uid {uid})", path.display())]
+    Owned { path: PathBuf, uid: u32 },
+    #[error("other users can write to {} (mode {mode:04o})", path.display())]
+    Writable { path: PathBuf, mode: u32 },
+}
+
+/// Opens a file that is there.
+///
+/// # Errors
+/// As of the file system; `PermissionDenied` where the file, or the folder that it is in, is not ours.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_with(OpenOptions::new().read(true), path)
+}
+
+/// Opens a file for reading and writing, and makes it and its folder where they are missing.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    make_folder(path)?;
+    open_with(private().read(true).write(true).create(true).truncate(false), path)
+}
+
+/// Puts these bytes in the place of what the file holds: all of them or none.
+///
+/// # Errors
+/// As [`open`].
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    make_folder(path)?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}.new", std::process::id()));
+    let draft = PathBuf::from(draft);
+    let written = open_with(private().write(true).create(true).truncate(true), &draft)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written
+}
+
+/// A file that is made with these can be used by its owner alone.
+pub fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// The owner, if that is neither whoever runs this nor root: what is theirs, they can change at any time.
+#[cfg(unix)]
+pub fn other_owner(about: &Metadata) -> Option<u32> {
+    let uid = std::os::unix::fs::MetadataExt::uid(about);
+    (uid != 0 && uid != rustix::process::geteuid().as_raw()).then_some(uid)
+}
+
+#[cfg(not(unix))]
+pub fn other_owner(_: &Metadata) -> Option<u32> {
+    None
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder_of(path))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The folder is looked at first: in one that others can write to, opening a file may already do harm.
+fn open_with(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    let folder = folder_of(path);
+    believe(folder, &fs::metadata(folder)?)?;
+    // Whoever owns the folder above can put another in its place.
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+        owned(above, &fs::metadata(above)?)?;
+    }
+    let file = options.open(path)?;
+    believe(path, &file.metadata()?)?;
+    Ok(file)
+}
+
+fn owned(path: &Path, about: &Metadata) -> io::Result<()> {
+    other_owner(about).map_or(Ok(()), |uid| Err(denied(Foreign::Owned { path: path.to_owned(), uid })))
+}
+
+#[cfg(unix)]
+fn believe(path: &Path, about: &Metadata) -> io::Result<()> {
+    const OTHERS_WRITE: u32 = 0o022;
+    owned(path, about)?;
+    let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o7777;
+    if mode & OTHERS_WRITE == 0 { Ok(()) } else { Err(denied(Foreign::Writable { path: path.to_owned(), mode })) }
+}
+
+#[cfg(not(unix))]
+fn believe(path: &Path, about: &Metadata) -> io::Result<()> {
+    owned(path, about)
+}
+
+fn denied(why: Foreign) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
