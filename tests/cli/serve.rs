@@ -480,10 +480,13 @@ async fn the_log_has_no_queries_and_nothing_that_a_terminal_obeys() {
         let header = Draft::new("GET", "https://elsewhere.example/", b"").header(&Keys::generate());
         let request = client().get(serve.url("/api/v1/nests/a?pass=plainsecret")).header("authorization", header);
         Reply::of(request.send().await.unwrap()).await.expect(401);
-        exchange(&serve, "GET /api/v1/nests/\u{9b}31m\u{202e}/info HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        exchange(
+            &serve,
+            "GET /api/v1/nests/\u{9b}31m\u{202e}\u{200b}/info HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        );
         let lines = serve.lines_with("nests/", 2).concat();
         assert!(lines.contains("https://nests.example/api/v1/nests/a") && !lines.contains("plainsecret"), "{lines}");
-        assert!(!lines.contains(['\u{9b}', '\u{202e}']), "{lines}");
+        assert!(!lines.contains(['\u{9b}', '\u{202e}', '\u{200b}']), "{lines}");
     }
 }
 

@@ -114,8 +114,8 @@ impl ActiveFaults {
 
     pub(in crate::server) fn text(&self, text: &str) -> String {
         if self.0.contains(&Kind::ControlCharacters) {
-            // Colour, window title, line overwriting, C1 codes, bell, bidirectional override, a second line.
-            format!("\x1b[31m\x1b]0;owned\x07\r{text}\u{8}\u{9b}2J\u{202e}\nerror: forged\0")
+            // Colour, window title, line overwriting, C1 codes, bell, bidirectional override, what nobody sees, a second line.
+            format!("\x1b[31m\x1b]0;owned\x07\r{text}\u{8}\u{9b}2J\u{202e}\u{61c}\u{200b}\nerror: forged\0")
         } else {
             text.to_owned()
         }
