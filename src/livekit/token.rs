@@ -1,26 +1,18 @@
 //! What a LiveKit token says of itself. Nothing is verified: only the media server can do that. Pure.
 
 use base64::Engine;
-use base64::alphabet::URL_SAFE;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Map, Value};
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// What LiveKit forgives on `exp` and `nbf`, in seconds.
 pub const LEEWAY_S: i64 = 60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Not `header.claims.signature`.
+    /// Not `header.claims.signature`, each of them base64url without padding (RFC 7515, 2).
     #[error("it is no JWT")]
     NoJwt,
-    /// The claims are not base64 of a JSON object.
+    /// The claims are no JSON object.
     #[error("its claims cannot be read")]
     Claims,
 }
@@ -70,12 +62,14 @@ fn time(s: i64) -> String {
 
 /// The claims of a JWT as they stand there.
 pub(crate) fn payload(token: &str) -> Result<Map<String, Value>, Malformed> {
-    let mut parts = token.trim().split('.');
-    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(Malformed::NoJwt);
-    };
-    let bytes = BASE64.decode(claims).map_err(|_| Malformed::Claims)?;
-    serde_json::from_slice(&bytes).map_err(|_| Malformed::Claims)
+    serde_json::from_slice(&parts(token)?[1]).map_err(|_| Malformed::Claims)
+}
+
+/// Header, claims and signature, decoded; none of them is empty.
+pub(crate) fn parts(token: &str) -> Result<[Vec<u8>; 3], Malformed> {
+    let decoded = |part| BASE64.decode(part).ok().filter(|bytes| !bytes.is_empty());
+    let parts: Option<Vec<_>> = token.split('.').map(decoded).collect();
+    parts.and_then(|parts| parts.try_into().ok()).ok_or(Malformed::NoJwt)
 }
 
 pub fn decode(token: &str) -> Result<Claims, Malformed> {

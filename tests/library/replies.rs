@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use nostr_nests::api::HttpReply;
+use nostr_nests::api::answer::session;
 use nostr_nests::api::http::{rate_limit, retry_after};
 use nostr_nests::api::wire::Session;
+use nostr_nests::api::{ApiError, HttpReply, RoomId};
 use nostr_nests::clock;
 use reqwest::header::HeaderMap;
 
@@ -79,5 +80,34 @@ fn the_room_of_a_restart() {
     // What another server means by that name is not known, and does no harm.
     for other in ["", r#","room":null"#, r#","room":"x""#, r#","room":{"sid":1}"#] {
         assert_eq!(room(other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_token_is_three_parts_of_base64url_or_none() {
+    let (url, room) = ("https://nests.example/".parse().unwrap(), RoomId::new("x").unwrap());
+    let read = |token: &str| {
+        let body = serde_json::json!({ "roomId": "x", "token": token }).to_string();
+        session(&reply(200, false, &body), &url, &room).map(|(_, token)| token.expose().to_owned())
+    };
+    let good = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
+    assert_eq!(read(good).unwrap(), good);
+    for bad in [
+        "",
+        "..",
+        "e30.e30.",
+        "e30.e30",
+        "a-b_.e.f",
+        "e30.e30.c2k=",
+        "e30.e30.c2l",
+        "==.==.==",
+        "e30.e30.c2ln\n",
+        &format!("{good}.c2ln"),
+    ] {
+        let why = read(bad).unwrap_err();
+        assert!(
+            matches!(&why, ApiError::Nonsense { status: 200, why } if why == "without a usable token"),
+            "{bad:?}: {why}"
+        );
     }
 }

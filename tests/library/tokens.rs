@@ -44,18 +44,35 @@ fn what_stands_against_a_token_is_named() {
 
 #[test]
 fn what_is_no_token_is_no_token() {
-    for text in ["", "{}", "a.b", "a.b.c.d"] {
-        assert_eq!(decode(text), Err(Malformed::NoJwt), "{text}");
+    let parts = token(&json!({}));
+    assert!(decode(&parts).is_ok());
+    let (padded, more, less) = (parts.replace(".c2ln", ".c2k="), format!("{parts}.c2ln"), parts.replace(".c2ln", ""));
+    for text in [
+        "",
+        "{}",
+        "..",
+        "e30.e30.",
+        ".e30.c2ln",
+        "e30..c2ln",
+        "e30.!.c2ln",
+        "e.e30.c2ln",
+        "e30.e30.c2l",
+        "e30.e30.c2+n",
+    ]
+    .into_iter()
+    .chain([&*padded, &more, &less, &format!(" {parts}"), &format!("{parts}\n")])
+    {
+        assert_eq!(decode(text), Err(Malformed::NoJwt), "{text:?}");
     }
-    for text in ["a.!.c", "a..c", "a.MQ.c", &format!("a.{}.c", BASE64.encode("[1]"))] {
-        assert_eq!(decode(text), Err(Malformed::Claims), "{text}");
+    for claims in ["1", "[1]", "{", "\u{feff}{}"] {
+        assert_eq!(decode(&format!("e30.{}.c2ln", BASE64.encode(claims))), Err(Malformed::Claims), "{claims}");
     }
 }
 
 proptest! {
     #[test]
     fn any_text_is_survived(text in ".*", claims in ".*", now in any::<i64>()) {
-        for token in [text, format!("a.{}.b", BASE64.encode(&claims))] {
+        for token in [text, format!("e30.{}.c2ln", BASE64.encode(&claims))] {
             if let Ok(claims) = decode(&token) {
                 let _ = claims.problems("demo", now);
             }
