@@ -1,14 +1,16 @@
 //! One request to the API and one answer: no redirects, no retries, and a limit to every wait and every body.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::{Host, Url};
 
-use super::transport::{self, Route, TransportError};
+use super::transport::{self, Lost, Route, TransportError};
 use crate::clock::{self, Clock};
 use crate::net::proxy::Proxy;
 use crate::net::reach::{GuardedHttp, Reach, RequestError};
@@ -140,6 +142,8 @@ pub struct HttpClient {
     inner: GuardedHttp,
     network: Network,
     clock: Clock,
+    /// Our own ends of the connections that have brought an answer: they may be kept for another request.
+    kept: Arc<Mutex<HashSet<SocketAddr>>>,
 }
 
 impl HttpClient {
@@ -169,7 +173,8 @@ impl HttpClient {
             builder = builder.proxy(reqwest::Proxy::custom(target));
         }
         let inner = builder.build().map_err(|e| TransportError::Unusable(transport::chain(&e)))?;
-        Ok(Self { inner: GuardedHttp::new(inner, network.reach.clone()), network, clock: Clock::default() })
+        let inner = GuardedHttp::new(inner, network.reach.clone());
+        Ok(Self { inner, network, clock: Clock::default(), kept: Arc::default() })
     }
 
     /// The settings that it was made with.
@@ -182,12 +187,30 @@ impl HttpClient {
         &self.inner
     }
 
-    /// Sends one request and reads the answer.
+    /// Sends one request and reads the answer. What anybody may ask is asked once more where the connection was a kept one
+    /// that the server had just closed.
     ///
     /// # Errors
     /// [`TransportError::Unreachable`]: nothing was sent. [`TransportError::Unanswered`]: it was, and there is no whole answer.
     pub async fn send(&self, call: HttpRequest<'_>) -> Result<HttpReply, TransportError> {
-        let limit = call.limit.map_or(self.network.timeout, |limit| limit.min(self.network.timeout));
+        let (limit, began) = (self.limit(call), Instant::now());
+        let sent = match self.send_once(call).await {
+            // A signature is for one request: whoever signs, asks again.
+            Err(lost) if lost.again && call.authorization.is_none() => {
+                self.send_once(call.within(limit.saturating_sub(began.elapsed()))).await
+            }
+            sent => sent,
+        };
+        sent.map_err(|lost| lost.why)
+    }
+
+    fn limit(&self, call: HttpRequest<'_>) -> Duration {
+        call.limit.map_or(self.network.timeout, |limit| limit.min(self.network.timeout))
+    }
+
+    /// The same, and never a second time.
+    pub(super) async fn send_once(&self, call: HttpRequest<'_>) -> Result<HttpReply, Lost> {
+        let limit = self.limit(call);
         let mut request = self.inner.request(call.method.clone(), call.url.clone()).timeout(limit);
         if let Some(value) = call.authorization {
             let mut value = reqwest::header::HeaderValue::from_str(value.expose())
@@ -203,9 +226,16 @@ impl HttpClient {
         let sent_ms = self.clock.now_ms();
         let response = match self.inner.send(request).await {
             Ok(response) => response,
-            Err(RequestError::Barred(barred)) => return Err(transport::barred(barred, call.url)),
-            Err(RequestError::Http(error)) => return Err(self.transport_error(&error, call.url, limit).await),
+            Err(RequestError::Barred(barred)) => {
+                return Err(Lost { why: transport::barred(barred, call.url), again: false });
+            }
+            Err(RequestError::Http(error)) => {
+                let was_kept = transport::lost_connection(&error).is_some_and(|end| self.kept().remove(&end));
+                let why = self.transport_error(&error, call.url, limit).await;
+                return Err(Lost { why, again: was_kept && *call.method == Method::GET });
+            }
         };
+        self.kept().extend(response.extensions().get().map(HttpInfo::local_addr));
         let received_ms = self.clock.now_ms();
         let head = |name| header(response.headers(), name);
         let date_ms = head(DATE).and_then(|text| clock::parse_http_date(&text));
@@ -250,6 +280,10 @@ impl HttpClient {
                 Err(error) => return Err(self.transport_error(&error, url, limit).await),
             }
         }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashSet<SocketAddr>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn transport_error(&self, error: &reqwest::Error, url: &Url, limit: Duration) -> TransportError {

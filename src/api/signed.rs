@@ -169,7 +169,7 @@ impl<'a> SignedRequests<'a> {
     ) -> Result<SignedReply<HttpReply>, key::KeyError> {
         let reporter = self.reporter;
         let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
-        let mut earlier = None;
+        let (mut earlier, mut asked_again) = (None, false);
         let reply = loop {
             attempts += 1;
             reporter.step(Stage::Sign);
@@ -183,7 +183,9 @@ impl<'a> SignedRequests<'a> {
                 sent_ms = Clock::default().now_ms();
             }
             let call = HttpRequest { method, url, authorization: Some(&authorization), body, limit: None };
-            let reply = self.client.send(call).await;
+            let sent = self.client.send_once(call).await;
+            let again = sent.as_ref().is_err_and(|lost| lost.again);
+            let reply = sent.map_err(|lost| lost.why);
             reporter.advance(before.max(progress_after(&reply)));
             reporter.detail(1, &described(&reply));
             if self.shift_s() == 0
@@ -191,6 +193,10 @@ impl<'a> SignedRequests<'a> {
             {
                 self.shift_s.store(-ahead_s, Ordering::Relaxed);
                 reporter.warn(Warning::ClockRepaired { ahead_s });
+                continue;
+            }
+            if again && !asked_again {
+                asked_again = true;
                 continue;
             }
             retries += 1;

@@ -2,9 +2,11 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpInfo;
 use url::Url;
 
 use crate::net::proxy::{Via, host_and_port};
@@ -34,6 +36,20 @@ pub enum TransportError {
     Unusable(String),
 }
 
+/// A request without a whole answer.
+pub(super) struct Lost {
+    pub why: TransportError,
+    /// To be sent again: a GET, on a connection that was kept from an earlier request and closed before there was any
+    /// answer. Most likely the server had closed it already, and never saw the request.
+    pub again: bool,
+}
+
+impl From<TransportError> for Lost {
+    fn from(why: TransportError) -> Self {
+        Self { why, again: false }
+    }
+}
+
 /// The way a connection was to take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
@@ -60,6 +76,20 @@ pub enum TransportLayer {
     Proxy,
 }
 
+/// Our own end of the connection that was lost before there was any answer.
+pub(super) fn lost_connection(error: &reqwest::Error) -> Option<SocketAddr> {
+    if error.is_timeout() || is_no_http(error) {
+        return None;
+    }
+    let mut about = hyper::http::Extensions::new();
+    sources(error).find_map(|e| e.downcast_ref::<legacy::Error>()?.connect_info())?.get_extras(&mut about);
+    about.get().map(HttpInfo::local_addr)
+}
+
+fn is_no_http(error: &reqwest::Error) -> bool {
+    sources(error).filter_map(|e| e.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
+}
+
 /// Sorts an error of reqwest. `limit` is that of the request.
 pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, route: Route) -> TransportError {
     if !error.is_connect() {
@@ -71,7 +101,7 @@ pub(super) fn from_reqwest(error: &reqwest::Error, url: &Url, limit: Duration, r
             format!("no {}answer within {:?}", if began { "whole " } else { "" }, rounded(limit))
         } else if began {
             "the answer was cut off".into()
-        } else if sources(error).filter_map(|e| e.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse) {
+        } else if is_no_http(error) {
             "the answer was no HTTP".into()
         } else {
             "the connection was lost before there was an answer".into()

@@ -1,10 +1,14 @@
 //! `nest token`, as users and scripts see it.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
 use nostr::Keys;
 use serde_json::json;
 
 use crate::support::nest::{Nest, mock, parse};
 use crate::support::nests_api::claims;
+use crate::support::raw::Raw;
 use crate::support::signal::Signal;
 
 const RESTART: &str = "/api/v1/nests/demo/restart";
@@ -80,4 +84,22 @@ fn failures_that_pass_are_tried_again_and_a_wrong_clock_is_made_good() {
     mock.set_faults(parse(&["clock=+94s"]));
     let output = Nest::new(&mock).args(["token", "demo", "--json"]).run().expect(0);
     assert!(output.document()["warnings"][0].as_str().unwrap().contains("behind the server's"), "{output:?}");
+}
+
+/// A server may close a connection that was kept just as another request goes out on it; some refuse a signature twice.
+#[test]
+fn a_connection_that_was_just_closed_is_no_failure_and_nothing_is_signed_twice() {
+    let signed = Arc::new(Mutex::new(Vec::new()));
+    let seen = signed.clone();
+    let server = Raw::closing_what_is_kept(move |nth, head| {
+        seen.lock().unwrap().extend(head.lines().find(|line| line.starts_with("authorization: ")).map(str::to_owned));
+        let (status, body) = if nth == 0 { ("500 Oops", "") } else { ("200 OK", r#"{"token":"e30.e30.c2ln"}"#) };
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    });
+    let nest =
+        Nest::alone().env("NEST_API", server.url()).env("NEST_KEY", Keys::generate().secret_key().to_secret_hex());
+    let document = nest.args(["token", "a", "--json", "--retries", "1"]).run().expect(0).document();
+    let signed = signed.lock().unwrap();
+    assert_eq!((&document["attempts"], signed.len()), (&json!(3), 3), "{signed:?}");
+    assert_eq!(signed.iter().collect::<HashSet<_>>().len(), 3, "each request has a signature of its own");
 }

@@ -10,6 +10,7 @@ mod endpoints;
 mod freshness;
 #[cfg(feature = "media")]
 mod fuzz;
+mod kept_connections;
 mod key_commands;
 mod key_parse;
 mod key_sources;

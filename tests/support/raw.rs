@@ -21,6 +21,16 @@ impl Raw {
 
     /// Answers the nth request, counted from 0, by its head.
     pub fn with(answer: impl Fn(usize, &str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::serving(false, answer)
+    }
+
+    /// The same, and keeps the connection; when another request comes on it, closes it without an answer. No bytes are no
+    /// answer either.
+    pub fn closing_what_is_kept(answer: impl Fn(usize, &str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::serving(true, answer)
+    }
+
+    fn serving(keeps: bool, answer: impl Fn(usize, &str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -31,9 +41,13 @@ impl Raw {
             for stream in listener.incoming().flatten() {
                 let (counter, posts, answer) = (counter.clone(), posts.clone(), answer.clone());
                 std::thread::spawn(move || {
-                    if let Some(head) = head(&stream) {
+                    for on_connection in 0..=usize::from(keeps) {
+                        let Some(head) = head(&stream) else { return };
                         posts.fetch_add(usize::from(head.starts_with("POST ")), Ordering::SeqCst);
                         let bytes = answer(counter.fetch_add(1, Ordering::SeqCst), &head);
+                        if on_connection > 0 || bytes.is_empty() {
+                            return;
+                        }
                         // A client that has had enough closes first.
                         let _ = (&stream).write_all(&bytes);
                     }
