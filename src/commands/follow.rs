@@ -31,6 +31,9 @@ use crate::room::{ROOM_KIND, RoomRef};
 /// How long an API is left alone that has had enough, where it does not say how long.
 const LEFT_ALONE: Duration = Duration::from_secs(60);
 
+/// The same where it says how long, and that is longer: no clock reaches as far as some say.
+const LEFT_ALONE_AT_MOST: Duration = Duration::from_hours(24);
+
 /// Relays that are followed at most.
 const RELAYS_MAX: usize = 20;
 
@@ -407,5 +410,5 @@ fn pause(probe: &NestProbe) -> Duration {
         let looks = limit.remaining.saturating_sub(RESERVE) / 2;
         Some(limit.reset.unwrap_or(LEFT_ALONE) / looks.max(1))
     };
-    refused.or_else(spread).unwrap_or_default()
+    refused.or_else(spread).unwrap_or_default().min(LEFT_ALONE_AT_MOST)
 }

@@ -12,6 +12,7 @@ use crate::support::following::Following;
 use crate::support::nest::{Nest, mock};
 use crate::support::nostr_client::{NostrClient, event, remember};
 use crate::support::port;
+use crate::support::raw::Raw;
 use crate::support::{relays, room_event};
 
 fn restart(mock: &Mock) {
@@ -96,6 +97,22 @@ fn the_api_is_not_asked_more_than_it_allows() {
     // Ten more are allowed, five of them are the host's, and a look takes two: one in seven minutes.
     assert_eq!(mock.requests("/api/v1/nests/demo/guest"), 1);
     assert_eq!(following.interrupt(), "");
+}
+
+/// A time that no clock can show once was a panic.
+#[test]
+fn an_api_that_wants_to_be_left_alone_for_ever_is() {
+    let server = Raw::with(|_, _| {
+        b"HTTP/1.1 429 X\r\nRetry-After: 18446744073709551615\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            .to_vec()
+    });
+    let mock = mock(&[]);
+    let nest = Nest::new(&mock).env("NEST_API", server.url());
+    let mut following = Following::start(nest.args(["status", "demo", "--follow", "--interval", "50ms", "--json"]));
+    following.next();
+    thread::sleep(Duration::from_secs(1));
+    assert!(following.interrupt().contains("takes no more requests from this address for now"));
+    assert_eq!(server.asked(), 2);
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use livekit_protocol::Room;
+use prost::Message as _;
 use serde_json::{Value, json};
 
 use crate::support::nest::{self, Nest, Output, mock, parse};
+use crate::support::raw::Raw;
 
 fn restart(faults: &[&str], args: &[&str]) -> Output {
     Nest::new(&mock(faults)).args(["restart", "demo"]).args(args).run()
@@ -120,4 +123,46 @@ fn the_proof_of_a_check_is_the_same() {
     let mock = mock(&["old-room-kept"]);
     let running = Nest::new(&mock).args(["restart", "demo", "--if-inactive", "--json"]).run().expect(0).document();
     assert!(running.get("proof").is_none(), "nothing was sent: {running}");
+}
+
+/// What no calendar has, wherever an API or LiveKit writes a time; some of it once was a panic.
+#[test]
+fn times_that_no_calendar_has_are_survived() {
+    const TOKEN: &str = "e30.eyJleHAiOjkyMjMzNzIwMzY4NTQ3NzU4MDd9.c2ln";
+    const YEAR_10000_S: i64 = 253_402_300_800;
+    for (ms, s) in [(0, i64::MAX), (i64::MAX, 0), (YEAR_10000_S * 1000, YEAR_10000_S), (i64::MIN, i64::MIN)] {
+        let answer = |told: bool| {
+            Raw::with(move |_, head| {
+                let (empty_timeout, sid) = (u32::MAX, "RM_a".to_owned());
+                let room = Room { sid, creation_time: s, creation_time_ms: ms, empty_timeout, ..Room::default() };
+                let session = json!({ "sid": "RM_b", "sidBefore": "RM_a", "createdAtMs": ms });
+                let info = json!({ "host": "aa", "createdAt": s, "restartedAt": ms, "participantCount": 0 });
+                let (kind, body) = match head.split(' ').nth(1).unwrap() {
+                    path if path.contains("/twirp/") => ("protobuf", room.encode_to_vec()),
+                    path if path.ends_with("/info") => ("json", info.to_string().into()),
+                    _ => {
+                        let session = told.then_some(session);
+                        let answer = json!({ "roomId": "demo", "token": TOKEN, "endpoints": [], "room": session });
+                        ("json", answer.to_string().into())
+                    }
+                };
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT\r\nConnection: close\r\n\
+                     Content-Type: application/{kind}\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                [head.into_bytes(), body].concat()
+            })
+        };
+        let mock = mock(&[]);
+        for server in [answer(true), answer(false)] {
+            for args in
+                ["restart demo", "restart demo --check", "status demo", "token demo", "doctor demo", "check demo"]
+            {
+                let call = Nest::new(&mock).env("NEST_API", server.url()).args(args.split(' '));
+                let output = call.args(["--timeout", "2s"]).run();
+                assert!([0, 10].contains(&output.code) && !output.stderr.contains("panicked"), "{args}: {output:?}");
+            }
+        }
+    }
 }

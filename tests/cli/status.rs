@@ -215,6 +215,21 @@ async fn what_is_planned_is_not_dead() {
     assert_eq!(quic["state"], "planned", "{quic:#}");
 }
 
+#[tokio::test]
+async fn an_event_may_tell_of_any_time() {
+    for time in ["253402300800", "9223372036854775807", "-9223372036854775808"] {
+        let mock = nest::mock(&[]);
+        let naddr = room_event::naddr(&mock);
+        room_event::publish(&mock, &[&["status", "planned"], &["starts", time], &["ends", time]]).await;
+        status(&mock, &naddr).run().expect(10);
+        self::document(&mock, &naddr, 10);
+        for format in [&["list"][..], &["list", "--json"]] {
+            Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(format).run().expect(0);
+        }
+        Nest::new(&mock).args(["restart", &naddr, "--publish-status"]).run().expect(0);
+    }
+}
+
 #[test]
 fn a_check_from_here_that_has_shortened_a_life_is_told() {
     let mock = mock(&[]);

@@ -280,7 +280,7 @@ fn not_well(restarted: &Restarted, room: &str) -> Failure {
     let Some(report) = &restarted.check else {
         return match (restarted.proof, &restarted.room) {
             (Some(RestartProof::OldRoom), Some(RoomAfter { sid, created_ms, closes_after_s: Some(seconds) })) => {
-                let age = check::created(Some(Clock::default().now_ms() - created_ms));
+                let age = check::created(Some(Clock::default().now_ms().saturating_sub(*created_ms)));
                 failure("the API says that the nest was restarted, but the old room still runs")
                     .because(troubles::old_room(sid, age, seconds, Verb::Restart.on(room).with("--evict", "")))
             }

@@ -19,6 +19,7 @@ use crate::clock::{Clock, rfc3339};
 use crate::commands::target::Target;
 use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::room_service::{RoomAnswer, RoomService, RoomServiceError};
+use crate::livekit::signal::Reading;
 use crate::livekit::{CheckReport, Finding, RestartWindow, fresh, validate};
 use crate::reporter::{Stage, Warning};
 
@@ -135,7 +136,7 @@ impl RoomRestart<'_> {
             ready.remember(&room.sid, None, self.reporter);
         }
         if proof == RestartProof::Fresh && room.num_participants == 0 {
-            restarted.closes_at = rfc3339(created_ms(room) + i64::from(room.empty_timeout) * 1000);
+            restarted.closes_at = rfc3339(created_ms(room).saturating_add(i64::from(room.empty_timeout) * 1000));
         }
         restarted.room = Some(RoomAfter {
             sid: room.sid.clone(),
@@ -194,5 +195,5 @@ impl RoomRestart<'_> {
 }
 
 fn created_ms(room: &Room) -> i64 {
-    if room.creation_time_ms == 0 { room.creation_time * 1000 } else { room.creation_time_ms }
+    Reading::of(room.creation_time_ms, room.creation_time).map_or(0, |created| created.ms)
 }

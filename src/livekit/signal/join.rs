@@ -186,7 +186,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn of(ms: i64, s: i64) -> Option<Self> {
+    pub(crate) fn of(ms: i64, s: i64) -> Option<Self> {
         match (ms, s) {
             (1.., _) => Some(Self { ms, resolution_ms: 1 }),
             (_, 1..) => Some(Self { ms: s.saturating_mul(1000), resolution_ms: 1000 }),
