@@ -84,14 +84,33 @@ fn folder_of(path: &Path) -> &Path {
 /// The folder is looked at first: in one that others can write to, opening a file may already do harm.
 fn open_with(options: &OpenOptions, path: &Path) -> io::Result<File> {
     let folder = folder_of(path);
+    tighten(folder, &fs::metadata(folder)?)?;
     believe(folder, &fs::metadata(folder)?)?;
     // Whoever owns the folder above can put another in its place.
     if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
         owned(above, &fs::metadata(above)?)?;
     }
     let file = options.open(path)?;
+    tighten(path, &file.metadata()?)?;
     believe(path, &file.metadata()?)?;
     Ok(file)
+}
+
+/// What is our own is closed to others from now on, where it is as a umask of 002 or 022 makes it. Anything more open was
+/// opened on purpose, and who knows for whom.
+#[cfg(unix)]
+fn tighten(path: &Path, about: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let mode = about.permissions().mode() & 0o7777;
+    if about.uid() == rustix::process::geteuid().as_raw() && mode & 0o077 != 0 && mode & 0o7002 == 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & !0o077))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn tighten(_: &Path, _: &Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 fn owned(path: &Path, about: &Metadata) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nostr_nests::api::{HttpClient, HttpRequest, Network, TransportError};
+use nostr_nests::net::reach::Reach;
 use nostr_nests::net::tls;
 use reqwest::Method;
 
@@ -11,7 +12,13 @@ use crate::support::raw::Raw;
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 fn client() -> HttpClient {
-    HttpClient::new(Network { timeout: Duration::from_secs(5), tls: tls::client_config(&[]), proxy: None }).unwrap()
+    HttpClient::new(Network {
+        timeout: Duration::from_secs(5),
+        tls: tls::client_config(&[]),
+        proxy: None,
+        reach: Reach::ANYWHERE,
+    })
+    .unwrap()
 }
 
 #[tokio::test]

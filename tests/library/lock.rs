@@ -38,7 +38,7 @@ async fn what_others_can_change_is_not_believed() {
     held.remember("RM_a", Some(Departure { left_ms: 1, closes_ms: 2 })).unwrap();
     let lock = std::fs::read_dir(&rooms).unwrap().next().unwrap().unwrap().path();
     let own = |path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    for (path, open, own_mode) in [(&rooms, 0o777, 0o700), (&rooms, 0o1770, 0o755), (&lock, 0o620, 0o600)] {
+    for (path, open, own_mode) in [(&rooms, 0o777, 0o700), (&rooms, 0o1770, 0o755), (&lock, 0o602, 0o600)] {
         own(path, open);
         let why = take().await.unwrap_err();
         assert!(matches!(why, LockError::File { .. }), "somebody else may hold it: {why:?}");
@@ -48,6 +48,12 @@ async fn what_others_can_change_is_not_believed() {
         own(path, own_mode);
         assert!(matches!(take().await, Err(LockError::Busy)));
         assert!(Departure::last(&rooms, "https://h/r").is_some());
+    }
+    // A umask of 002 has made these: they are closed, and believed.
+    for (path, open, closed) in [(&rooms, 0o775, 0o700), (&lock, 0o664, 0o600)] {
+        own(path, open);
+        assert!(Departure::last(&rooms, "https://h/r").is_some());
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o7777, closed);
     }
     // Where others can write, a link would lead us to a file of our own.
     own(&rooms, 0o777);
