@@ -15,16 +15,8 @@ use crate::support::nest::Nest;
 use crate::support::nests_api::{Draft, client};
 use crate::support::port;
 use crate::support::redis::Redis;
-use crate::support::serve::{KEY, PUBLIC, Reply, SECRET, Serve, Setup};
+use crate::support::serve::{KEY, PUBLIC, Reply, SECRET, Scene, Setup};
 use crate::support::tap::Tap;
-
-struct Scene {
-    redis: Redis,
-    livekit: LiveKit,
-    serve: Serve,
-    host: Keys,
-    id: String,
-}
 
 async fn sid(livekit: &str, id: &str) -> Option<String> {
     let config = LivekitConfig { url: livekit.to_owned(), key: KEY.into(), secret: Secret::new(SECRET) };
@@ -32,14 +24,6 @@ async fn sid(livekit: &str, id: &str) -> Option<String> {
 }
 
 impl Scene {
-    async fn new() -> Self {
-        let (redis, livekit) = (Redis::start(), LiveKit::start(false));
-        let serve = Setup::new(&redis.url(), &livekit.url).announcing(&livekit.url);
-        let host = Keys::generate();
-        let id = serve.create(&host).await;
-        Self { redis, livekit, serve, host, id }
-    }
-
     async fn sid(&self) -> Option<String> {
         sid(&self.livekit.url, &self.id).await
     }

@@ -11,29 +11,13 @@ use crate::support::nest::Nest;
 use crate::support::nests_api::client;
 use crate::support::process;
 use crate::support::redis::Redis;
-use crate::support::serve::{Reply, Serve, Setup};
+use crate::support::serve::{Reply, Scene, Setup};
 use crate::support::tap::Tap;
 
 /// No wait without a limit.
 const LIMIT: Duration = Duration::from_secs(2);
 
-struct Scene {
-    redis: Redis,
-    livekit: LiveKit,
-    serve: Serve,
-    host: Keys,
-    id: String,
-}
-
 impl Scene {
-    async fn new() -> Self {
-        let (redis, livekit) = (Redis::start(), LiveKit::start(false));
-        let serve = Setup::new(&redis.url(), &livekit.url).announcing(&livekit.url);
-        let host = Keys::generate();
-        let id = serve.create(&host).await;
-        Self { redis, livekit, serve, host, id }
-    }
-
     fn path(&self, rest: &str) -> String {
         format!("/api/v1/nests/{}{rest}", self.id)
     }

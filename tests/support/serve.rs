@@ -9,8 +9,10 @@ use nostr::Keys;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::livekit::LiveKit;
 use super::nests_api::{client, signed};
 use super::process;
+use super::redis::Redis;
 
 pub const KEY: &str = "devkey";
 pub const SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
@@ -223,5 +225,24 @@ impl Drop for Serve {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A nest on a server of its own, with Redis and LiveKit.
+pub struct Scene {
+    pub redis: Redis,
+    pub livekit: LiveKit,
+    pub serve: Serve,
+    pub host: Keys,
+    pub id: String,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        let (redis, livekit) = (Redis::start(), LiveKit::start(false));
+        let serve = Setup::new(&redis.url(), &livekit.url).announcing(&livekit.url);
+        let host = Keys::generate();
+        let id = serve.create(&host).await;
+        Self { redis, livekit, serve, host, id }
     }
 }
