@@ -1031,7 +1031,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__serve)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --listen --redis --redis-password-file --livekit --livekit-key --livekit-secret-file --public-url --public-livekit-url --allow-internal-endpoint --record-ttl --trusted-proxy --cors-origin --rate-limit --key-rate-limit --max-connections --log-format --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --listen --redis --redis-password-file --livekit --livekit-key --livekit-secret-file --public-url --public-livekit-url --allow-internal-endpoint --record-ttl --trusted-proxy --cors-origin --rate-limit --key-rate-limit --max-connections --web-client --no-page --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1106,6 +1106,10 @@ _nest() {
                     return 0
                     ;;
                 --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web-client)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -461,6 +461,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --rate-limit 'Requests of one address in a minute; 0: any number [default: 600]'
             cand --key-rate-limit 'Signed requests of one key in a minute; 0: any number [default: 120]'
             cand --max-connections 'Connections at the same time [default: 1024]'
+            cand --web-client 'The web client to which the pages of nests lead: URL/naddr1… is where people join'
             cand --log-format 'One line on stderr for each request, like this [default: text]'
             cand --json 'Short for --output json'
             cand -q 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
@@ -468,6 +469,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand -v 'Say more; twice: still more'
             cand --verbose 'Say more; twice: still more'
             cand --allow-internal-endpoint 'Accept a LiveKit URL that works inside a network only'
+            cand --no-page 'Serve no pages of nests (/n/ROOM)'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

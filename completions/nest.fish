@@ -445,12 +445,14 @@ complete -c nest -n "__fish_nest_using_subcommand serve" -l cors-origin -d 'The 
 complete -c nest -n "__fish_nest_using_subcommand serve" -l rate-limit -d 'Requests of one address in a minute; 0: any number [default: 600]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l key-rate-limit -d 'Signed requests of one key in a minute; 0: any number [default: 120]' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l max-connections -d 'Connections at the same time [default: 1024]' -r
+complete -c nest -n "__fish_nest_using_subcommand serve" -l web-client -d 'The web client to which the pages of nests lead: URL/naddr1… is where people join' -r
 complete -c nest -n "__fish_nest_using_subcommand serve" -l log-format -d 'One line on stderr for each request, like this [default: text]' -r -f -a "text\t'For people'
 json\t'For machines'"
 complete -c nest -n "__fish_nest_using_subcommand serve" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand serve" -l allow-internal-endpoint -d 'Accept a LiveKit URL that works inside a network only'
+complete -c nest -n "__fish_nest_using_subcommand serve" -l no-page -d 'Serve no pages of nests (/n/ROOM)'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand completions" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'

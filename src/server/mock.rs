@@ -53,6 +53,10 @@ pub struct Options {
     pub moq: bool,
     /// The origin that clients sign, when it is not the listener's: `https://host[:port]`.
     pub public_origin: Option<String>,
+    /// Whether nests have a page.
+    pub page: bool,
+    /// The web client to which it leads.
+    pub web_client: Option<String>,
 }
 
 impl Default for Options {
@@ -65,6 +69,8 @@ impl Default for Options {
             departure_timeout: Duration::from_secs(DEPARTURE_TIMEOUT_S.into()),
             moq: false,
             public_origin: None,
+            page: true,
+            web_client: None,
         }
     }
 }
@@ -291,6 +297,8 @@ struct MockService {
     rate_limiter: RateLimiter<IpAddr>,
     address: SocketAddr,
     public_origin: Option<String>,
+    page: bool,
+    web_client: Option<String>,
     seen: Mutex<SeenRequests>,
     front: Arc<HttpFront>,
 }
@@ -303,7 +311,8 @@ struct SeenRequests {
 
 impl MockService {
     fn new(address: SocketAddr, options: Options) -> io::Result<Arc<Self>> {
-        let Options { faults, livekit, media, record_ttl, departure_timeout, moq: _, public_origin } = options;
+        let Options { faults, livekit, media, record_ttl, departure_timeout, moq: _, public_origin, page, web_client } =
+            options;
         let (media, embedded, livekit): (Arc<dyn MediaServer>, _, _) = if let Some(config) = livekit {
             let livekit = Livekit::new(config.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
             (Arc::new(livekit), None, config)
@@ -326,6 +335,8 @@ impl MockService {
             rate_limiter: RateLimiter::default(),
             address,
             public_origin,
+            page,
+            web_client,
             seen: Mutex::default(),
             front: HttpFront::new(LIMITS),
         }))
@@ -333,7 +344,7 @@ impl MockService {
 
     fn routes(self: Arc<Self>) -> Router {
         let nowhere = async || HttpAnswer::no_endpoint();
-        let mut routes = api::routes(Self::api)
+        let mut routes = api::routes(self.page, Self::api)
             .route("/health", get(Self::health))
             .route("/relay", any(Self::relay))
             .route(&format!("{MOQ_AUTH}/auth"), post(Self::moq_auth))
@@ -373,6 +384,7 @@ impl MockService {
             clock: self.faults.clock(),
             endpoint: self.endpoint(),
             departure_timeout_s: self.departure_timeout_s,
+            web_client: self.web_client.clone(),
             mimic_upstream: true,
             key_limit: None,
         })

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/api/v1/nests/…`, `/health` | the Nests API over the ports [`store::RoomStore`] and [`media::MediaServer`] |
 //! | `/rtc`, `/rtc/validate`, `/twirp/…`, also below `/livekit` | the embedded media server, unless a real one is used |
+//! | `/n/<room>` | the page of a nest |
 //! | `/relay` | the relay |
 //! | `/moq-auth/…` | the auth service of the nest on Media over QUIC; a UDP port answers QUIC packets as its media relay |
 //!
@@ -22,6 +23,7 @@ pub mod media;
 mod mock;
 mod moq;
 pub mod nip98;
+mod page;
 mod relay;
 pub mod serve;
 pub mod store;
@@ -60,10 +62,12 @@ pub enum ApiCall {
     Auth,
     /// What LiveKit tells of rooms and participants.
     Webhook,
+    /// `/n/<room>`
+    Page,
 }
 
 /// Each call in the order of [`ApiCall`], its name in a fault and in metrics, and what a 500 to it says.
-pub const CALLS: [(ApiCall, &str, &str); 12] = [
+pub const CALLS: [(ApiCall, &str, &str); 13] = [
     (ApiCall::Create, "create", "Failed to create nest"),
     (ApiCall::Restart, "restart", "Failed to restart nest"),
     (ApiCall::Token, "token", "Failed to join nest"),
@@ -76,6 +80,7 @@ pub const CALLS: [(ApiCall, &str, &str); 12] = [
     (ApiCall::Relay, "relay", "Internal server error"),
     (ApiCall::Auth, "auth", "Internal error during auth validation"),
     (ApiCall::Webhook, "webhook", "Internal server error"),
+    (ApiCall::Page, "page", "Internal server error"),
 ];
 
 impl ApiCall {

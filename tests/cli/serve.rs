@@ -143,6 +143,11 @@ fn settings_come_from_flags_variables_or_a_file() {
         ),
         ("NEST_SERVE_RECORD_TTL", "nonsense", "for 'NEST_SERVE_RECORD_TTL': \"nonsense\" is no time"),
         ("NEST_SERVE_ALLOW_INTERNAL_ENDPOINT", "false", "public-livekit-url: ws://livekit is internal"),
+        (
+            "NEST_SERVE_WEB_CLIENT",
+            "javascript:alert(1)",
+            "NEST_SERVE_WEB_CLIENT: \"javascript:alert(1)\" is no https:// URL",
+        ),
         ("NEST_SERVE_RATE_LIMIT", "many", "for 'NEST_SERVE_RATE_LIMIT': invalid digit"),
         ("NEST_SERVE_LOG_FORMAT", "xml", "for 'NEST_SERVE_LOG_FORMAT'"),
         ("NEST_SERVE_PUBLIC_URL", "nonsense", "NEST_SERVE_PUBLIC_URL: \"nonsense\" is no https:// URL"),
@@ -235,7 +240,8 @@ async fn requests_are_counted_for_each_address() {
 #[tokio::test]
 async fn every_path_is_limited() {
     let event = r#"{"event":"room_finished","room":{"sid":"RM_a","name":"a"}}"#;
-    let paths = ["/health", "/metrics", "/nowhere", "/api/v1/nests/webhook", "/api/v1/nests/webhook/"];
+    let paths =
+        ["/health", "/metrics", "/nowhere", "/n/a", "/n/-/page.js", "/api/v1/nests/webhook", "/api/v1/nests/webhook/"];
     for path in paths {
         let serve = Setup::alone().args(["--rate-limit", "2"]).start();
         let method = if path.contains("webhook") { Method::POST } else { Method::GET };
@@ -251,6 +257,29 @@ async fn every_path_is_limited() {
         ask().await.expect(429);
         // Whoever restarts what is not alive does so by this one, which strangers must not change.
         serve.get("/health/alive").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_nest_says_that_nothing_can_be_looked_up() {
+    let serve = Setup::alone().start();
+    let page = serve.get("/n/a").await.expect(503);
+    assert!(page.text.contains("Nobody knows whether it runs"), "{}", page.text);
+    assert_eq!((page.header("retry-after"), page.header("cache-control")), ("2", "no-store"));
+    // What is wrong in detail is for the operator.
+    assert!(!page.text.contains("refused") && !page.text.contains("Redis"), "{}", page.text);
+    assert!(serve.lines_with("/n/a", 1)[0].contains("room store"));
+    for path in ["/n/-/page.css", "/n/-/page.js"] {
+        let cached = serve.get(path).await.expect(200).header("cache-control").to_owned();
+        assert_eq!(cached, "public, max-age=31536000, immutable", "{path}");
+    }
+    let metrics = serve.get("/metrics").await.text;
+    assert!(metrics.contains(r#"nest_serve_requests_total{call="page",status="503"} 1"#), "{metrics}");
+    for setting in [Setup::alone().args(["--no-page"]), Setup::alone().env("NEST_SERVE_NO_PAGE", "true")] {
+        let serve = setting.start();
+        for path in ["/n/a", "/n/-/page.css", "/n/-/page.js"] {
+            assert_eq!(serve.get(path).await.expect(404).json()["error"], "Endpoint not found");
+        }
     }
 }
 

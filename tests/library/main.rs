@@ -40,6 +40,7 @@ mod server_limits;
 mod server_log;
 mod server_moq_auth;
 mod server_nip98;
+mod server_page;
 mod server_relay;
 mod server_routes;
 #[path = "../support/mod.rs"]

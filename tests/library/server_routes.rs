@@ -26,6 +26,7 @@ async fn requests_find_their_call() {
         ("GET", "/rtc", "signal"),
         ("GET", "/livekit/rtc/validate", "signal"),
         ("GET", "/relay", "relay"),
+        ("GET", "/n/a%20b%2Fc", "page"),
     ] {
         mock.set_faults(vec![format!("status=418@{call}").parse().unwrap()]);
         let request = client().request(method.parse().unwrap(), format!("{}{path}", mock.api()));

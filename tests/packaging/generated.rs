@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use nostr_nests::cli::messages::{errors, troubles};
+use nostr_nests::cli::messages::{errors, page, troubles};
 
 use crate::support::current::{current, root};
 
@@ -54,6 +54,11 @@ fn man_pages_are_current() {
         let name = format!("man/{}", entry.unwrap().file_name().to_string_lossy());
         assert!(pages.contains_key(&name), "{name} is of a command that is gone: remove it");
     }
+}
+
+#[test]
+fn the_words_of_the_page_of_a_nest_are_current() {
+    current("src/server/page/words.json", &page::json());
 }
 
 /// The marked blocks of the pages: `<!-- generated: NAME -->`, up to `<!-- end -->`.

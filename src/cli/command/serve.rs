@@ -97,6 +97,12 @@ pub(in crate::cli) struct ServeArgs {
     /// Connections at the same time [default: 1024]
     #[arg(long, value_name = "N", env = "NEST_SERVE_MAX_CONNECTIONS")]
     max_connections: Option<u32>,
+    /// The web client to which the pages of nests lead: URL/naddr1… is where people join
+    #[arg(long, value_name = "URL", env = "NEST_SERVE_WEB_CLIENT")]
+    web_client: Option<String>,
+    /// Serve no pages of nests (/n/ROOM)
+    #[arg(long, num_args = 0, default_missing_value = "true", env = "NEST_SERVE_NO_PAGE")]
+    no_page: Option<bool>,
     /// One line on stderr for each request, like this [default: text]
     #[arg(long, value_name = "FORMAT", env = "NEST_SERVE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -196,6 +202,12 @@ async fn settings(args: &ServeArgs, sources: &Sources<'_>) -> Result<ServeSettin
         address_quota: quota(args.rate_limit, RATE),
         key_quota: quota(args.key_rate_limit, KEY_RATE),
         connections: affordable(wanted_connections(args)),
+        page: args.no_page != Some(true),
+        web_client: args
+            .web_client
+            .as_deref()
+            .map(|url| public_origin(url).map_err(|error| wrong(sources, "web-client", &error)))
+            .transpose()?,
     })
 }
 

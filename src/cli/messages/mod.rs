@@ -11,6 +11,7 @@ pub(super) mod doctor;
 pub mod errors;
 pub(super) mod moq;
 pub mod notices;
+pub mod page;
 pub mod troubles;
 
 use std::time::Duration;

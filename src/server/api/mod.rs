@@ -17,7 +17,7 @@ use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use livekit_protocol::{ParticipantInfo, Room};
-use nostr::PublicKey;
+use nostr::{PublicKey, RelayUrl};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -29,11 +29,13 @@ use super::answer::HttpAnswer;
 use super::http::{ClientIp, HttpFront, Quota, RateAllowance, RateLimiter};
 use super::media::MediaServer;
 use super::nip98::{self, Nip98Error};
+use super::page::{self, NestPage, PageContext, PageState};
 use super::store::{self, LeaseAnswer, Record, RestartAnswer, RoomStore, UsedSignature};
 use super::token::{Claims, Issuer, RoomConfig};
 use super::{ApiCall, BackendError, random_uuid};
 use crate::api::wire::{API_PATH, Create, Info, Permissions, Session, TokenAnswer};
 use crate::clock::Clock;
+use crate::room::RoomRef;
 
 pub(super) use self::tokens::DEPARTURE_TIMEOUT_S;
 
@@ -49,15 +51,21 @@ const ROUTES: [(ApiCall, MethodFilter, &str); 8] = [
     (ApiCall::Webhook, MethodFilter::POST, "/webhook"),
 ];
 
-/// The routes of the API to a handler, which is told the call and the id of the nest (empty for `create` and `webhook`).
-pub(super) fn routes<S, H, F>(handler: H) -> Router<S>
+/// The routes of the API, and of the page of a nest if there is to be one, to a handler, which is told the call and the id
+/// of the nest (empty for `create` and `webhook`).
+pub(super) fn routes<S, H, F>(page: bool, handler: H) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     H: Fn(S, ApiCall, String, Request) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = HttpAnswer> + Send,
 {
     let mut router = Router::new();
-    for (call, method, path) in ROUTES {
+    let calls = ROUTES
+        .into_iter()
+        .flat_map(|(call, method, path)| ["", "/"].map(|end| (call, method, format!("{API_PATH}{path}{end}"))));
+    // Addresses in the page are relative to its own.
+    let page = page.then(|| page::PATHS.map(|path| (ApiCall::Page, MethodFilter::GET, path.to_owned())));
+    for (call, method, path) in calls.chain(page.into_iter().flatten()) {
         let answer = move |State(service): State<S>, params: Result<RawPathParams, RawPathParamsRejection>, request| async move {
             // An id that is empty, or no UTF-8, is that of no nest.
             let id = match params.as_ref().map(|params| params.iter().next()) {
@@ -67,9 +75,7 @@ where
             };
             handler(service, call, id, request).await
         };
-        for end in ["", "/"] {
-            router = router.route(&format!("{API_PATH}{path}{end}"), on(method, answer));
-        }
+        router = router.route(&path, on(method, answer));
     }
     router
 }
@@ -87,6 +93,8 @@ pub(super) struct NestsApi {
     pub(super) endpoint: String,
     /// How long a room stays once the last one has left, in seconds.
     pub(super) departure_timeout_s: u32,
+    /// Where the web client is, if that is known: the page of a nest leads to it.
+    pub(super) web_client: Option<String>,
     /// Whether outages are glossed over, tokens say less, guests get into rooms that are no nests, and an HLS stream is
     /// promised that nobody serves, as upstream does. Otherwise an outage is a 503, a token says from when it is valid, and
     /// what a room is to be like that LiveKit makes for it, a restart says which room it has made, and who asks for a token
@@ -193,6 +201,7 @@ impl ApiRequest {
             ApiCall::Guest => self.guest().await,
             ApiCall::Info => self.info().await,
             ApiCall::Webhook => self.webhook().await,
+            ApiCall::Page => Ok(self.page().await),
             ApiCall::Health | ApiCall::Signal | ApiCall::Relay | ApiCall::Auth => Ok(HttpAnswer::no_endpoint()),
             ApiCall::Restart => self.restart(key_budget).await,
             ApiCall::Token => self.token(&self.signer(key_budget).await?).await,
@@ -338,6 +347,55 @@ impl ApiRequest {
     /// also when the record is gone, or there is a record.
     async fn is_nest(&self, room: &Room) -> Result<bool, ApiFailure> {
         Ok(tokens::metadata_of(room).is_some() || self.nests.store.get(&self.id).await?.is_some())
+    }
+
+    /// Unlike the answers of the API, the page tells an outage from a nest that does not run, also where those of upstream do
+    /// not. What is wrong in detail is for the log.
+    async fn page(&self) -> HttpAnswer {
+        if self.id.is_empty() {
+            return page::file(self.head.uri.path());
+        }
+        let clock = self.nests.clock;
+        let context = PageContext { origin: &self.origin, web_client: self.nests.web_client.as_deref(), clock };
+        let room = match RoomRef::parse(&self.id) {
+            Ok(room) => room,
+            Err(error) => {
+                let state = PageState::NoNest(error.to_string());
+                let page = NestPage { id: self.id.clone(), state, record: None, host: None, relays: Vec::new() };
+                return page.answer(context);
+            }
+        };
+        let id = room.id.as_str();
+        let (store, media) = (&self.nests.store, &self.nests.media);
+        let (record, live, people) = tokio::join!(store.get(id), media.find(id), media.participants(id));
+        // What a link says of another host's nest is not about this one.
+        let named = |host: &str| room.host.is_none_or(|named| named.to_hex() == host);
+        let own = |live: &Room, record: Option<&Record>| match tokens::metadata_of(live) {
+            Some(metadata) => metadata.get("host").and_then(Value::as_str).is_none_or(named),
+            None => record.is_some(),
+        };
+        let record = record.map(|record| record.filter(|record| named(&record.host)));
+        let (state, note) = match (&record, live, people) {
+            (Err(error), ..) => (PageState::Unknown, error.to_string()),
+            (Ok(None), Err(_), _) => (PageState::Gone, String::new()),
+            (Ok(Some(_)), Err(error), _) | (Ok(_), Ok(Some(_)), Err(error)) => {
+                (PageState::MediaDown, error.to_string())
+            }
+            (Ok(record), Ok(Some(live)), Ok(people)) if own(&live, record.as_ref()) => {
+                let inside = people.iter().filter(|person| !is_hidden(person)).count();
+                (PageState::Running(Box::new(live), inside), String::new())
+            }
+            (Ok(None), Ok(_), _) => (PageState::Gone, String::new()),
+            (Ok(Some(_)), Ok(_), _) => (PageState::Inactive, String::new()),
+        };
+        let record = record.ok().flatten();
+        let host = record.as_ref().map_or(room.host, |record| PublicKey::from_hex(&record.host).ok());
+        let relays = match &record {
+            Some(record) => record.relays.iter().filter_map(|url| RelayUrl::parse(url).ok()).collect(),
+            None => room.relays,
+        };
+        let page = NestPage { id: id.to_owned(), state, record, host, relays };
+        page.answer(context).note(note)
     }
 
     async fn info(&self) -> Result<HttpAnswer, ApiFailure> {

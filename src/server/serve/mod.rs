@@ -58,6 +58,10 @@ pub(crate) struct ServeSettings {
     /// How much a key may ask for; `None`: no limit.
     pub(crate) key_quota: Option<Quota>,
     pub(crate) connections: usize,
+    /// Whether nests have a page.
+    pub(crate) page: bool,
+    /// The web client to which it leads.
+    pub(crate) web_client: Option<String>,
 }
 
 pub(crate) struct NestServer {
@@ -80,6 +84,7 @@ impl NestServer {
             clock: Clock::default(),
             endpoint: proxy::announced(&settings.endpoint),
             departure_timeout_s: DEPARTURE_TIMEOUT_S,
+            web_client: settings.web_client.clone(),
             mimic_upstream: false,
             key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::default())),
         };
@@ -97,7 +102,7 @@ impl NestServer {
 
     /// Serves until `stop` is ready, then finishes what is under way, but not for longer than `grace`.
     pub(crate) async fn run(self: &Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>, grace: Duration) {
-        let routes = api::routes(Self::api)
+        let routes = api::routes(self.settings.page, Self::api)
             .route("/health", get(health))
             .route(ALIVE, get(alive))
             .route("/metrics", get(metrics))
@@ -124,7 +129,7 @@ impl NestServer {
         } else {
             self.limited(call.name(), client, answer).await
         };
-        answer.header(CACHE_CONTROL, "no-store")
+        if answer.headers.contains_key(CACHE_CONTROL) { answer } else { answer.header(CACHE_CONTROL, "no-store") }
     }
 
     /// Counts a request for the limit of its client, and answers if that is not exceeded.
