@@ -35,7 +35,7 @@ fn after<'a>(page: &'a str, start: &str) -> &'a str {
 }
 
 fn headline(page: &Reply) -> &str {
-    after(&page.text, r#"<h2 id="what" role="status">"#)
+    after(&page.text, r#"<h2 id="what" aria-live="polite">"#)
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn it_says_how_the_nest_is() {
 
     mock.set_faults(Vec::new());
     let gone = page(&mock, "no-such-nest").await.expect(404);
-    assert_eq!(headline(&gone), "the server no longer has this nest");
+    assert_eq!(headline(&gone), "The server no longer has this nest");
     assert!(gone.text.contains("records live 24 h"), "{}", gone.text);
     let none = page(&mock, "npub1sn0wdenkukak0d9dfczzeacvhkrgz92ak56egt7vdgzn8pv2wfqqhrjdv9").await.expect(404);
     assert_eq!(headline(&none), "This link names no nest");

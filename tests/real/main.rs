@@ -8,6 +8,7 @@ mod check_netns;
 mod diagnosis;
 mod key;
 mod keyring;
+mod page;
 mod ports;
 mod proxies;
 mod relay;

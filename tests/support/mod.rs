@@ -3,6 +3,7 @@
 
 pub mod api_contract;
 pub mod arbitrary;
+pub mod browser;
 pub mod check;
 pub mod current;
 pub mod fake_livekit;

@@ -44,7 +44,7 @@ fn states() -> [Said; 9] {
             "its audio room is closed: nobody can join right now",
             "its host can restart it",
         ),
-        said("gone", Missing::Record.to_string(), &gone.cause, &format!("for the host: {}", gone.hint)),
+        said("gone", sentence(&Missing::Record.to_string()), &gone.cause, &format!("for the host: {}", gone.hint)),
         said(
             "mediaDown",
             "Not running: the media server is down",
@@ -138,7 +138,7 @@ fn outcomes() -> Vec<Said> {
             &lost.cause,
             "wait a minute; this page looks whether it runs",
         ),
-        said("nonsense", "The server answered {status}", &troubles::nonsense(Verb::Restart.done()).hint, operator),
+        said("nonsense", "The server answered {status}", &troubles::nonsense(Verb::Restart.done()).cause, operator),
     ]
 }
 
@@ -182,6 +182,7 @@ fn labels() -> Vec<(&'static str, String)> {
         ("ahead", "ahead of"),
         ("behind", "behind"),
         ("noAnswer", "no answer within {seconds} s"),
+        ("redirect", "with a redirect"),
         ("tooLarge", "the answer is too large"),
         ("noSignature", "what came back is no signed event"),
         ("serverSays", "the server says: {said}"),

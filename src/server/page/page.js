@@ -58,7 +58,7 @@ async function ask(method, url, headers = {}) {
   };
   try {
     const signal = AbortSignal.timeout(ANSWER * 1000);
-    const answer = await fetch(url, { method, headers, signal, cache: "no-store", redirect: "error" });
+    const answer = await fetch(url, { method, headers, signal, cache: "no-store", redirect: "manual" });
     const text = await read(answer);
     const date = Date.parse(answer.headers.get("date"));
     if (date) ahead = (Date.now() - date) / 1000 - 0.5;
@@ -69,8 +69,9 @@ async function ask(method, url, headers = {}) {
       // A page, or nothing.
     }
     const said = harmless(json.error ?? "");
-    note(`${answer.status} ${said}`.trim());
-    return { status: answer.status, headers: answer.headers, text, json, said };
+    const status = answer.status || WORDS.redirect;
+    note(`${status} ${said}`.trim());
+    return { status, headers: answer.headers, text, json, said };
   } catch (error) {
     const said = error.name === "TimeoutError" ? fill("noAnswer", { seconds: ANSWER }) : harmless(error.message);
     note(said);
@@ -79,6 +80,7 @@ async function ask(method, url, headers = {}) {
 }
 
 async function read(answer) {
+  if (!answer.body) return "";
   const [reader, decoder] = [answer.body.getReader(), new TextDecoder()];
   let text = "";
   for (;;) {
@@ -119,12 +121,13 @@ async function look() {
   const page = new DOMParser().parseFromString(answer.text, "text/html");
   if (answer.status !== 429) {
     if (!page.getElementById("state")) throw new Error(`status ${answer.status}`);
-    Object.assign(data, page.body.dataset);
+    // Without its store, the server does not know whose the nest is.
+    if (page.body.dataset.host) Object.assign(data, page.body.dataset);
     Object.assign($("state").dataset, page.getElementById("state").dataset);
     for (const id of ["what", "why", "todo", "wait"]) now[id] = page.getElementById(id).textContent;
     for (const id of ["client", "app", "contact"]) {
       const [here, there] = [$(id), page.getElementById(id)];
-      [here.href, here.hidden] = [there.getAttribute("href"), there.hidden];
+      if (!there.hidden) [here.href, here.hidden] = [there.getAttribute("href"), false];
     }
     $("facts").replaceChildren(...page.getElementById("facts").childNodes);
     show();
@@ -225,7 +228,7 @@ function fromRelay(url) {
     socket.onmessage = ({ data: text }) => {
       try {
         const [kind, , one] = text.length > LARGEST ? [] : JSON.parse(text);
-        if (kind === "EVENT" && events.length < 5) events.push(one);
+        if (kind === "EVENT" && events.length < 10) events.push(one);
         if (kind === "EOSE" || kind === "CLOSED") end();
       } catch {
         end();
@@ -372,10 +375,10 @@ async function restarting() {
     const authorization = `Nostr ${btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(signed))))}`;
     answer = await ask("POST", `..${data.nest.slice(data.api.length)}/restart`, { authorization });
   } catch (error) {
-    progress("looking");
-    const after = await roomAfter(before);
-    return after && after !== before ? restarted(before, after) : outcome("lost", { said: error.message });
+    return lost(before, error.message);
   }
+  // A proxy that gives up waiting does not say whether the server goes on.
+  if (answer.status === 504) return lost(before, "status 504");
   if (answer.status === 403) return notHost();
   if (answer.status !== 200) return refused(answer, signed);
   if (typeof answer.json.token !== "string" || answer.json.roomId !== data.id) return outcome("nonsense", { status: 200 });
@@ -385,6 +388,13 @@ async function restarting() {
   if (!after) return outcome("noRoom");
   if (after === before) return outcome("oldRoom", { sid: after, seconds: $("state").dataset.departure });
   return restarted(before, after);
+}
+
+/** After a request that was sent and not answered, only a new room says that the nest was restarted. */
+async function lost(before, said) {
+  progress("looking");
+  const after = await roomAfter(before);
+  return after && after !== before ? restarted(before, after) : outcome("lost", { said });
 }
 
 /** The signed event of the request (NIP-98), by the server's clock. */
@@ -432,7 +442,7 @@ async function refused({ status, headers, json, said }, signed) {
   }
   if (status === 404 && json.error === "Nest not found") return outcome("404");
   if (status === 429) return outcome("429", { seconds: Number(headers.get("retry-after")) || 900 });
-  if (status < 500) return outcome("nonsense", { status, also });
+  if (!(status >= 500)) return outcome("nonsense", { status, also });
   const health = await ask("GET", "../health").catch(() => ({ json: {} }));
   const down = ["redis", "mediaServer"].filter((name) => health.json[name] === "down").map((name) => WORDS[name]);
   const known = { status, also, down: down.map((name) => fill("isDown", { name })).join(", ") };
