@@ -489,6 +489,39 @@ async fn the_details_are_for_whoever_helps() {
     browser.accessible();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium, redis and livekit"]
+async fn whoever_waits_stays_within_the_limits() {
+    let (scene, mut browser) = (Scene::new(["--rate-limit", "9"]).await, Browser::start());
+    browser.open(&scene.page(), json!({}));
+    browser.until("#what", "Open");
+    browser.evaluate("document.querySelector('details').open = true");
+    // One of the requests has created the nest, and three were for the page.
+    for looks in 1..=3 {
+        browser.forward(40);
+        browser.until(&format!("#here li:nth-child({looks})"), " 200 ");
+    }
+    // The last of them is left for the host: the next window is waited for.
+    browser.forward(25);
+    browser.forward(10);
+    let requests = browser.evaluate("document.querySelectorAll('#here li').length");
+    assert_eq!(requests, 3);
+
+    // What says when to come back is believed.
+    let mock = mock(&[]);
+    browser.open(&format!("{}/n/{DEMO}", mock.api()), json!({}));
+    browser.evaluate("document.querySelector('details').open = true");
+    mock.set_faults(parse(&["plain-text=429,100s@page"]));
+    browser.forward(15);
+    browser.until("#here li:nth-child(1)", " 429 ");
+    mock.set_faults(Vec::new());
+    browser.forward(80);
+    assert_eq!(browser.evaluate("document.querySelectorAll('#here li').length"), 1);
+    browser.until("#what", "Not running");
+    browser.forward(40);
+    browser.until("#here li:nth-child(2)", " 200 ");
+}
+
 /// With `UPDATE=1` they are made anew, which is what docs/page/renew does.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]

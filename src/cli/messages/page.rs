@@ -20,7 +20,13 @@ struct Said {
 }
 
 fn said(name: &'static str, what: impl Into<String>, why: &str, todo: &str) -> Said {
-    Said { name, what: what.into(), why: sentence(why), todo: sentence(todo) }
+    Said { name, what: what.into(), why: whole(why), todo: whole(todo) }
+}
+
+/// With a capital letter and a full stop.
+fn whole(text: &str) -> String {
+    let stop = if text.is_empty() || text.ends_with(['.', '`']) { "" } else { "." };
+    sentence(text) + stop
 }
 
 /// Why a nest was not restarted, as the program says it, and what to do about it in a browser.
@@ -42,7 +48,7 @@ fn states() -> [Said; 9] {
             "inactive",
             "Not running",
             "its audio room is closed: nobody can join right now",
-            "its host can restart it",
+            "write to its host, who can restart it",
         ),
         said("gone", sentence(&Missing::Record.to_string()), &gone.cause, &format!("for the host: {}", gone.hint)),
         said(
@@ -83,7 +89,7 @@ fn outcomes() -> Vec<Said> {
         ("`nest restart {room} --api {api} --evict`", "if it goes on like this, tell whoever runs {api}");
     let lost = troubles::lost_answer("{said}", "");
     vec![
-        said("restarted", "Restarted · {proof}", "the audio room is new, and people can join", ""),
+        said("restarted", "Restarted · {proof}", "the audio room is new; whoever was inside joins again", ""),
         refused("oldRoom", "the old room still runs", &troubles::old_room("{sid}", "", "{seconds}", again), None),
         refused(
             "noRoom",
