@@ -763,7 +763,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__mock)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --listen --fault --livekit --livekit-key --livekit-secret-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --listen --fault --livekit --livekit-key --livekit-secret-file --open --no-page --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

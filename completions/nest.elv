@@ -439,6 +439,8 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --quiet 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
             cand -v 'Say more; twice: still more'
             cand --verbose 'Say more; twice: still more'
+            cand --open 'Open the page of the nest in the browser'
+            cand --no-page 'Serve no pages of nests (/n/ROOM)'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

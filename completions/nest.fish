@@ -422,6 +422,8 @@ complete -c nest -n "__fish_nest_using_subcommand mock" -l livekit-secret-file -
 complete -c nest -n "__fish_nest_using_subcommand mock" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand mock" -l open -d 'Open the page of the nest in the browser'
+complete -c nest -n "__fish_nest_using_subcommand mock" -l no-page -d 'Serve no pages of nests (/n/ROOM)'
 complete -c nest -n "__fish_nest_using_subcommand mock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand serve" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, LINK, LOCATION, RETRY_AFTER};
 use url::{Host, Url};
 
+use super::address::ApiUrl;
 use super::transport::{self, Lost, Route, TransportError};
 use crate::clock::{self, Clock};
 use crate::net::proxy::Proxy;
@@ -144,6 +145,8 @@ pub struct HttpClient {
     clock: Clock,
     /// Our own ends of the connections that have brought an answer: they may be kept for another request.
     kept: Arc<Mutex<HashSet<SocketAddr>>>,
+    /// Below which the pages of nests are, for servers that have said so; each on the server itself.
+    pages: Arc<Mutex<Vec<Url>>>,
 }
 
 impl HttpClient {
@@ -174,7 +177,20 @@ impl HttpClient {
         }
         let inner = builder.build().map_err(|e| TransportError::Unusable(transport::chain(&e)))?;
         let inner = GuardedHttp::new(inner, network.reach.clone());
-        Ok(Self { inner, network, clock: Clock::default(), kept: Arc::default() })
+        Ok(Self { inner, network, clock: Clock::default(), kept: Arc::default(), pages: Arc::default() })
+    }
+
+    /// The page that a server has for a nest, if it has said in an answer that there are any.
+    pub fn page(&self, api: &ApiUrl, naddr: &str) -> Option<Url> {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.iter().find(|page| page.origin() == api.url().origin())?.join(naddr).ok()
+    }
+
+    fn remember_page(&self, page: Url) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.iter().all(|known| known.origin() != page.origin()) {
+            pages.push(page);
+        }
     }
 
     /// The settings that it was made with.
@@ -238,6 +254,9 @@ impl HttpClient {
         self.kept().extend(response.extensions().get().map(HttpInfo::local_addr));
         let received_ms = self.clock.now_ms();
         let head = |name| header(response.headers(), name);
+        if let Some(page) = head(LINK).and_then(|link| linked_page(&link, call.url)) {
+            self.remember_page(page);
+        }
         let date_ms = head(DATE).and_then(|text| clock::parse_http_date(&text));
         let mut reply = HttpReply {
             status: response.status().as_u16(),
@@ -302,6 +321,13 @@ async fn addresses(url: &Url) -> Vec<IpAddr> {
     found
 }
 
+/// The page of a nest on the server that was asked, from `Link: <https://nests.example/n/ID>; rel="alternate";
+/// type="text/html"` (RFC 8288), as `nest serve` writes it.
+fn linked_page(link: &str, asked: &Url) -> Option<Url> {
+    let page = link.strip_prefix('<')?.strip_suffix(">; rel=\"alternate\"; type=\"text/html\"")?;
+    Url::parse(page).ok().filter(|page| page.origin() == asked.origin())
+}
+
 fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
@@ -329,4 +355,21 @@ pub fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
     }
     let wait_ms = clock::parse_http_date(text.trim())?.saturating_sub(now_ms);
     Some(Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_tells_of_its_own_pages() {
+        let asked = Url::parse("https://nests.example/api/v1/nests/a/guest").unwrap();
+        let page = |link: &str| linked_page(link, &asked).map(String::from);
+        let own = "<https://nests.example/n/a>; rel=\"alternate\"; type=\"text/html\"";
+        assert_eq!(page(own).as_deref(), Some("https://nests.example/n/a"));
+        for other in ["https://elsewhere.example/n/a", "http://nests.example/n/a", "javascript:alert(1)", "/n/a", ""] {
+            assert_eq!(page(&own.replace("https://nests.example/n/a", other)), None, "{other}");
+        }
+        assert_eq!(page("<https://nests.example/n/a>; rel=\"next\""), None);
+    }
 }

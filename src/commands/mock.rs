@@ -23,6 +23,8 @@ pub(crate) struct MockRequest {
     pub(crate) faults: Vec<Fault>,
     /// A real LiveKit server in place of the embedded one.
     pub(crate) livekit: Option<LivekitConfig>,
+    /// Whether nests have a page.
+    pub(crate) page: bool,
     /// What to run against the server; empty: serve until interrupted.
     pub(crate) command: Vec<OsString>,
 }
@@ -73,13 +75,13 @@ pub(crate) async fn run(
     announce: impl FnOnce(&Mock),
     stop: &Stop,
 ) -> Result<u8, MockError> {
-    let MockRequest { listen, faults, livekit, command } = request;
+    let MockRequest { listen, faults, livekit, page, command } = request;
     if !listen.ip().to_canonical().is_loopback() {
         return Err(MockError::NotLoopback(listen));
     }
     let listener = TcpListener::bind(listen).map_err(|e| MockError::Listen(listen, e))?;
-    let mock =
-        Mock::on(listener, Options { faults, livekit, moq: true, ..Options::default() }).map_err(MockError::Start)?;
+    let mock = Mock::on(listener, Options { faults, livekit, page, moq: true, ..Options::default() })
+        .map_err(MockError::Start)?;
     announce(&mock);
     let Some((program, arguments)) = command.split_first() else {
         stop.requested().await;
@@ -148,7 +150,7 @@ mod tests {
     /// A free port, no faults.
     fn request(command: Vec<OsString>) -> MockRequest {
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
-        MockRequest { listen, faults: Vec::new(), livekit: None, command }
+        MockRequest { listen, faults: Vec::new(), livekit: None, page: true, command }
     }
 
     fn shell(script: &str) -> MockRequest {

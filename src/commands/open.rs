@@ -1,10 +1,12 @@
 //! `nest open`: the page of a nest.
 
+use nostr::PublicKey;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 
 use super::list::page;
 use super::{Error, Job, Stop};
 use crate::api::ApiUrl;
+use crate::relay::RoomEvent;
 use crate::room::RoomRef;
 
 /// The address of the page of `room`.
@@ -17,10 +19,31 @@ pub async fn link(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<String, 
 
 /// The page of a nest whose host and API are known: nobody is asked.
 pub fn page_of(room: &RoomRef, api: &ApiUrl) -> Option<String> {
+    Some(page(&naddr(room)?, Some(api)))
+}
+
+fn naddr(room: &RoomRef) -> Option<String> {
     let coordinate = room.coordinate()?;
     let relays = room.relays.iter().take(3).cloned().collect();
-    let naddr = Nip19Coordinate { coordinate, relays }.to_bech32().ok()?;
-    Some(page(&naddr, Some(api)))
+    Nip19Coordinate { coordinate, relays }.to_bech32().ok()
+}
+
+impl Job<'_> {
+    /// The page of a nest: the one that its event names, or else the one that its API has, if the API has said so.
+    pub(super) fn page(
+        &self,
+        room: &RoomRef,
+        host: Option<&str>,
+        event: Option<&RoomEvent>,
+        api: &ApiUrl,
+    ) -> Option<String> {
+        let own = event.and_then(RoomEvent::page);
+        let of_api = || {
+            let host = room.host.or_else(|| PublicKey::from_hex(host?).ok());
+            self.client.page(api, &naddr(&RoomRef { host, ..room.clone() })?)
+        };
+        own.or_else(of_api).map(String::from)
+    }
 }
 
 async fn find(job: &Job<'_>, room: &RoomRef) -> Result<String, Error> {

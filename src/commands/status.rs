@@ -38,6 +38,8 @@ pub struct Standing {
     pub api: Option<String>,
     /// The host's public key in hex.
     pub host: Option<String>,
+    /// Its page, where its event names one or its API has one.
+    pub link: Option<String>,
     /// What Nostr knows; absent if the nest's name does not lead to its event, or no relay has it.
     pub event: Option<Event>,
     /// Whether the API has a record; a restart needs one.
@@ -239,6 +241,7 @@ fn standing(
         state: NestState::Unknown,
         api: None,
         host: host.map(|host| host.to_hex()),
+        link: None,
         event: event.map(described),
         record: None,
         audio_room: None,
@@ -264,6 +267,8 @@ fn standing(
     match api {
         Ok((api, probe)) => {
             let standing = with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host);
+            let link = job.page(room, standing.host.as_deref(), event.map(|event| &event.event), api);
+            let standing = Standing { link, ..standing };
             match job.last_departure(api, &room.id) {
                 Some(left) => after_departure(standing, probe, left),
                 None => standing,

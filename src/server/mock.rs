@@ -151,6 +151,11 @@ impl Mock {
         format!("http://{}", self.service.address)
     }
 
+    /// The page of the nest [`DEMO`], unless there are no pages.
+    pub fn page(&self) -> Option<String> {
+        self.service.page.then(|| format!("{}/n/{DEMO}", self.api()))
+    }
+
     pub fn relay(&self) -> String {
         format!("ws://{}/relay", self.service.address)
     }
@@ -384,6 +389,7 @@ impl MockService {
             clock: self.faults.clock(),
             endpoint: self.endpoint(),
             departure_timeout_s: self.departure_timeout_s,
+            tells_page: false,
             web_client: self.web_client.clone(),
             mimic_upstream: true,
             key_limit: None,

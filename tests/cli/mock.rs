@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use crate::support::nest::{Nest, at_once};
+use crate::support::nests_api::client;
 
 fn mock() -> Nest {
     Nest::alone().env("PATH", "/usr/bin:/bin")
@@ -186,6 +187,42 @@ fn the_examples_of_the_help_do_what_they_say() {
 fn it_serves_loopback_only() {
     let output = mock().args(["mock", "--listen", "0.0.0.0:0", "--", "true"]).run().expect(2);
     assert!(output.stderr.contains("loopback"), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn its_page_can_be_opened() {
+    let serves = async |args: &[&str]| {
+        let opener = "#!/bin/sh\necho \"$1\" >\"$HOME/opened\"\n";
+        let nest = Nest::alone().file("bin/xdg-open", opener, 0o755);
+        let path = format!("{}:/usr/bin:/bin", nest.home().join("bin").display());
+        let (mut command, home) = nest.env("PATH", path).args(["mock"]).args(args).into_parts();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let said: Vec<_> = lines.take_while(|line| line != "Ctrl-C ends it.").collect();
+        (child, home, said)
+    };
+    let stop = |mut child: std::process::Child| {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    let (child, home, said) = serves(&["--open"]).await;
+    let page = said.iter().find_map(|line| line.strip_prefix("Its page, for a browser: ")).unwrap();
+    let answer = client().get(page).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), page.ends_with("/n/demo")), (200, true), "{page}");
+    let opened = home.path().join("opened");
+    let begun = std::time::Instant::now();
+    while std::fs::read_to_string(&opened).map_or(true, |opened| opened.trim() != page) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "not opened");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    stop(child);
+    let (child, home, said) = serves(&[]).await;
+    assert!(said.iter().any(|line| line.starts_with("Its page")) && !home.path().join("opened").exists());
+    stop(child);
+    let (child, _home, said) = serves(&["--no-page"]).await;
+    assert!(said.iter().all(|line| !line.contains("page")), "{said:?}");
+    stop(child);
+    mock().args(["mock", "--no-page", "--open"]).run().expect(2);
 }
 
 /// A pong is a queue, too: what is owed to a client that sends pings and reads nothing once filled the memory.

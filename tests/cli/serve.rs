@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::support::api_contract::head_of;
 use crate::support::nest::Nest;
 use crate::support::nests_api::{Draft, client};
-use crate::support::serve::{KEY, Reply, SECRET, Serve, Setup};
+use crate::support::serve::{KEY, PUBLIC, Reply, SECRET, Serve, Setup};
 use crate::support::{port, process};
 
 fn exchange(serve: &Serve, request: &str) -> String {
@@ -273,6 +273,8 @@ async fn the_page_of_a_nest_says_that_nothing_can_be_looked_up() {
         let cached = serve.get(path).await.expect(200).header("cache-control").to_owned();
         assert_eq!(cached, "public, max-age=31536000, immutable", "{path}");
     }
+    let link = format!("<{PUBLIC}/n/a%20b>; rel=\"alternate\"; type=\"text/html\"");
+    assert_eq!(serve.get("/api/v1/nests/a%20b/guest").await.header("link"), link);
     let metrics = serve.get("/metrics").await.text;
     assert!(metrics.contains(r#"nest_serve_requests_total{call="page",status="503"} 1"#), "{metrics}");
     for setting in [Setup::alone().args(["--no-page"]), Setup::alone().env("NEST_SERVE_NO_PAGE", "true")] {
@@ -280,6 +282,7 @@ async fn the_page_of_a_nest_says_that_nothing_can_be_looked_up() {
         for path in ["/n/a", "/n/-/page.css", "/n/-/page.js"] {
             assert_eq!(serve.get(path).await.expect(404).json()["error"], "Endpoint not found");
         }
+        assert_eq!(serve.get("/api/v1/nests/a%20b/guest").await.header("link"), "");
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::browser::Browser;
 use crate::support::current::root;
 use crate::support::livekit::LiveKit;
-use crate::support::nest::{mock, parse};
+use crate::support::nest::{Nest, mock, parse};
 use crate::support::nests_api::client;
 use crate::support::nostr_client::{NostrClient, event, naddr, now, read_only};
 use crate::support::nostr_relay::NostrRelay;
@@ -520,6 +520,40 @@ async fn whoever_waits_stays_within_the_limits() {
     browser.until("#what", "Not running");
     browser.forward(40);
     browser.until("#here li:nth-child(2)", " 200 ");
+}
+
+/// Of an API that says that its nests have pages; unless the event has one of its own.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis, livekit and nostr-relay"]
+async fn the_program_prints_the_link_of_the_page() {
+    let scene = Scene::new([]).await;
+    let service = format!("{}/api/v1/nests", scene.serve.origin);
+    publish(&scene, 100, &[&["title", "Tuesday"], &["status", "open"], &["service", &service]]).await;
+    let nest = |args: &[&str]| {
+        let nest = Nest::alone().env("NEST_RELAYS", &scene.relay.url).env("NEST_API", &scene.serve.origin);
+        nest.env("NEST_KEY", scene.host.secret_key().to_secret_hex()).args(args).run().expect(0)
+    };
+    let pages = format!("{}/n/naddr1", scene.serve.origin);
+    let id = &*scene.id;
+    for args in [&["list"][..], &["status", id], &["restart", id]] {
+        let document = nest(&[args, &["--json"]].concat()).document();
+        let link = document["link"].as_str().unwrap_or_else(|| panic!("{args:?}: {document}")).to_owned();
+        assert!(link.starts_with(&pages), "{args:?}: {link}");
+        let page = Reply::of(client().get(&link).send().await.unwrap()).await.expect(200);
+        assert!(page.text.contains("Open · nobody inside"), "{}", page.text);
+        // Every command takes it for the nest.
+        assert_eq!(nest(&["status", &link, "--json"]).document()["roomId"], id);
+        let text = nest(args).stdout;
+        assert!(args == ["list"] || text.contains(&link), "{args:?}: {text}");
+    }
+    let own = "https://rooms.example/tuesday";
+    publish(&scene, 50, &[&["title", "Tuesday"], &["status", "open"], &["endpoint", &service], &["service", own]])
+        .await;
+    // A bare id does not lead to its event.
+    let naddr = nest(&["list", "--json"]).document()["naddr"].as_str().unwrap().to_owned();
+    for args in [&["list"][..], &["status", &naddr], &["restart", &naddr]] {
+        assert_eq!(nest(&[args, &["--json"]].concat()).document()["link"], own);
+    }
 }
 
 /// With `UPDATE=1` they are made anew, which is what docs/page/renew does.

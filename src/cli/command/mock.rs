@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use futures_util::future::join;
+use tokio::sync::oneshot;
+
 use super::prelude::*;
 use crate::cli::terminal::LogStyle;
 use crate::commands::mock::{self, MockError, MockRequest, SearchPath};
@@ -39,6 +42,12 @@ pub struct MockArgs {
     /// A file with its API secret
     #[arg(long, value_name = "PATH", requires = "livekit")]
     pub livekit_secret_file: Option<PathBuf>,
+    /// Open the page of the nest in the browser
+    #[arg(long, conflicts_with = "no_page")]
+    pub open: bool,
+    /// Serve no pages of nests (/n/ROOM)
+    #[arg(long)]
+    pub no_page: bool,
     /// Run this command against the server, and end with its exit code
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -68,19 +77,33 @@ pub(super) async fn run(app: &App<'_>, args: MockArgs) -> Result<u8, Failure> {
     let terminal = &app.terminal;
     // Around a command the requests are detail: the command is what one wants to see.
     terminal.print_log(LogStyle::Brief(u8::from(!alone)));
-    let request = MockRequest { listen: args.listen, faults: args.fault, livekit, command: args.command };
+    let request =
+        MockRequest { listen: args.listen, faults: args.fault, livekit, page: !args.no_page, command: args.command };
     let own = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let search = SearchPath { own, path: app.sources.search_path().unwrap_or_default() };
+    let (started, page) = oneshot::channel();
     let announce = |mock: &Mock| {
+        // Nobody may be waiting for it.
+        let _ = started.send(mock.page());
         if alone {
             terminal.result(&mock::exports(mock));
             terminal.status(&format!("\nThe nest `{DEMO}` {state}; in another shell, after pasting these lines:"));
-            terminal.status(&format!("  nest restart {DEMO} --check\n\nCtrl-C ends it."));
+            terminal.status(&format!("  nest restart {DEMO} --check"));
+            if let Some(page) = mock.page() {
+                terminal.status(&format!("\nIts page, for a browser: {page}"));
+            }
+            terminal.status("\nCtrl-C ends it.");
         } else {
             terminal.detail(1, &format!("serving {}, relay {}, LiveKit {}", mock.api(), mock.relay(), mock.livekit()));
         }
     };
-    mock::run(request, &search, announce, &app.stop).await.map_err(|error| {
+    let opened = async {
+        if let (true, Ok(Some(page))) = (args.open, page.await) {
+            super::open::show_page(&page, terminal).await;
+        }
+    };
+    let (served, ()) = join(mock::run(request, &search, announce, &app.stop), opened).await;
+    served.map_err(|error| {
         let exit = if matches!(error, MockError::NotLoopback(_)) { Exit::Usage } else { Exit::Failed };
         Failure::new(exit, error.to_string()).with_sources(&error)
     })

@@ -53,6 +53,13 @@ pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
     })
 }
 
+/// Has a page shown beside something else, which goes on if that fails.
+pub(super) async fn show_page(page: &str, terminal: &Terminal) {
+    if let Err(why) = show(page).await {
+        terminal.warn(&format!("no browser was opened: {why}; open {page} yourself"));
+    }
+}
+
 /// Has the page shown, by a browser that learns nothing of the key.
 pub(super) async fn show(link: &str) -> Result<(), String> {
     let mut command = Command::new(OPENER);

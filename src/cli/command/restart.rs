@@ -184,9 +184,9 @@ fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &R
 
 /// Opens a page; that it does not open changes nothing about the restart.
 async fn show_page(page: Option<String>, terminal: &Terminal) {
-    let Some(page) = page else { return terminal.warn("nobody knows the address of the nest's page") };
-    if let Err(why) = super::open::show(&page).await {
-        terminal.warn(&format!("no browser was opened: {why}; open {page} yourself"));
+    match page {
+        Some(page) => super::open::show_page(&page, terminal).await,
+        None => terminal.warn("nobody knows the address of the nest's page"),
     }
 }
 
@@ -253,6 +253,7 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     // A check says it at its end.
     let closes = restarted.closes_at.as_deref().filter(|_| restarted.check.is_none());
     let mut lines = vec![format!("{} {}", paint.mark(status), joined([room, clean(&came), closes_at(closes)]))];
+    lines.extend(restarted.link.iter().map(|link| paint.row("page", &clean(link))));
     lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
     lines.extend(restarted.auth.iter().map(|auth| paint.row("auth", &clean(auth))));
     if restarted.kind == NestKind::Moq {

@@ -169,6 +169,7 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
     }));
     let time = standing.observed_at.as_deref().and_then(local_time).map(|time| paint.dim(&time) + " ");
     let mut lines = vec![format!("{}{} {}", time.unwrap_or_default(), paint.mark(mark), parts.join(" · "))];
+    lines.extend(standing.link.iter().map(|link| format!("    {}", clean(link))));
     if standing.kind == NestKind::Moq {
         let more = moq::standing(&standing.shown, standing.parts.as_ref());
         lines.extend(more.map(|text| format!("    {}", clean(&text))));

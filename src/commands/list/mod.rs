@@ -19,7 +19,7 @@ use super::follow::{Followed, Following, Told};
 use super::moq::Looks;
 use super::owner::Owner;
 pub use super::owner::Whose;
-use super::{Error, Job, Settings, Stop};
+use super::{Error, Job, Stop};
 use crate::clock::{Clock, rfc3339};
 use crate::relay::FetchedEvent;
 use crate::reporter::Stage;
@@ -100,7 +100,7 @@ pub async fn follow(
             Followed::new(nest.reference(), Ok(Some(nest.room)), api, None)
         });
         let mut tell = |followed: &Followed| {
-            let Some(nest) = followed_row(followed, &job.settings) else { return };
+            let Some(nest) = followed_row(followed, job) else { return };
             if told.is_news(nest.room.event.id(), &nest) && request.shows(&nest) {
                 watch.row(&Nest { observed_at: rfc3339(Clock::default().now_ms()), ..nest });
             }
@@ -111,15 +111,15 @@ pub async fn follow(
 }
 
 /// A nest that is followed; `None` as long as its API has still to be asked.
-fn followed_row(followed: &Followed, settings: &Settings) -> Option<Nest> {
+fn followed_row(followed: &Followed, job: &Job<'_>) -> Option<Nest> {
     let event = followed.event.as_ref().ok()?.clone()?;
-    let nest = Nest { present: followed.present(), ..Nest::new(event, settings).ok()? };
+    let nest = Nest { present: followed.present(), ..Nest::new(event, &job.settings).ok()? };
     if nest.to_be_seen() {
         return Some(nest.seen(followed.look()?));
     }
     match (nest.to_be_checked(), &followed.probe) {
         (Some(_), None) => None,
-        (Some(_), Some(probe)) => Some(nest.with_answer(NestAnswer::of(probe))),
+        (Some(_), Some(probe)) => Some(nest.with_answer(NestAnswer::of(probe)).with_page(&job.client)),
         (None, _) => Some(nest),
     }
 }
@@ -201,7 +201,7 @@ impl Job<'_> {
             tokio::select! {
                 Some((key, answer)) = answer, if !open.is_empty() => {
                     if let Some(nest) = open.remove(&key) {
-                        each(nest.with_answer(answer));
+                        each(nest.with_answer(answer).with_page(&self.client));
                     }
                 }
                 Some((id, look)) = seen.next() => {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::probes::{Key, NestAnswer};
-use crate::api::{self, ApiUrl};
+use crate::api::{self, ApiUrl, HttpClient};
 use crate::clock::{self, Clock};
 use crate::commands::moq::{self, MoqLook, MoqParts, Shown};
 use crate::commands::{Error, NestKind, Settings};
@@ -187,6 +187,15 @@ impl Nest {
                 };
                 Self { state, record, people, ..self }
             }
+        }
+    }
+
+    /// The same, with the page that its API has for it, if it has said so.
+    pub(super) fn with_page(self, client: &HttpClient) -> Self {
+        let page = self.base.as_ref().zip(self.naddr.as_ref()).and_then(|(api, naddr)| client.page(api, naddr));
+        match page.filter(|_| self.room.event.page().is_none()) {
+            Some(page) => Self { link: Some(page.into()), ..self },
+            None => self,
         }
     }
 

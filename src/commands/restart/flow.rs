@@ -293,6 +293,8 @@ impl RoomRestart<'_> {
             !matches!(restarted.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom))
         };
         restarted = self.finished(restarted);
+        let event = ready.target.event.as_ref().map(|event| &event.event);
+        restarted.link = self.job.page(self.room, restarted.host.as_deref(), event, &ready.target.api);
         if !well {
             return Err(Error::Unhealthy(Box::new(restarted)));
         }
@@ -341,6 +343,7 @@ impl RoomRestart<'_> {
             api: target.map(|target| target.api.to_string()),
             auth: None,
             host: None,
+            link: None,
             attempts: 0,
             elapsed_ms: 0,
             expires_at: None,

@@ -107,6 +107,8 @@ pub struct Restarted {
     pub auth: Option<String>,
     /// Hex public key; absent if no key was needed.
     pub host: Option<String>,
+    /// Its page, where its event names one or its API has one.
+    pub link: Option<String>,
     /// Requests sent for the restart; none if the nest was running.
     pub attempts: u32,
     /// From the start of the work to its end, check included, in milliseconds.

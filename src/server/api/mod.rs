@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, on};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, LINK, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use livekit_protocol::{ParticipantInfo, Room};
@@ -93,6 +93,8 @@ pub(super) struct NestsApi {
     pub(super) endpoint: String,
     /// How long a room stays once the last one has left, in seconds.
     pub(super) departure_timeout_s: u32,
+    /// Whether answers about a nest say where its page is.
+    pub(super) tells_page: bool,
     /// Where the web client is, if that is known: the page of a nest leads to it.
     pub(super) web_client: Option<String>,
     /// Whether outages are glossed over, tokens say less, guests get into rooms that are no nests, and an HLS stream is
@@ -193,7 +195,13 @@ impl ApiRequest {
                 HttpAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, self.call.failure()).note(error.to_string())
             }
         };
-        answer.with_budget(key_budget)
+        let answer = answer.with_budget(key_budget);
+        let about_a_nest = matches!(self.call, ApiCall::Restart | ApiCall::Token | ApiCall::Guest | ApiCall::Info);
+        if self.nests.tells_page && about_a_nest {
+            answer.header(LINK, page::link(&self.origin, &self.id))
+        } else {
+            answer
+        }
     }
 
     async fn carry_out(&self, key_budget: &mut Option<RateAllowance>) -> Result<HttpAnswer, ApiFailure> {

@@ -55,6 +55,12 @@ pub(super) fn file(path: &str) -> HttpAnswer {
         .header(CACHE_CONTROL, "public, max-age=31536000, immutable")
 }
 
+/// Where the page of a nest is, as the header `Link` has it (RFC 8288).
+pub(super) fn link(origin: &str, id: &str) -> String {
+    let segment = RoomId::new(id).map(|id| id.path_segment()).unwrap_or_default();
+    format!("<{origin}/n/{segment}>; rel=\"alternate\"; type=\"text/html\"")
+}
+
 /// How a nest is, as far as the server can tell.
 #[derive(Clone, Debug)]
 pub(super) enum PageState {

@@ -84,6 +84,7 @@ impl NestServer {
             clock: Clock::default(),
             endpoint: proxy::announced(&settings.endpoint),
             departure_timeout_s: DEPARTURE_TIMEOUT_S,
+            tells_page: settings.page,
             web_client: settings.web_client.clone(),
             mimic_upstream: false,
             key_limit: settings.key_quota.map(|quota| (quota, RateLimiter::default())),
