@@ -1,9 +1,10 @@
 //! The words of the program: all in one place, and none of them only for show.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use nostr_nests::cli::messages::troubles;
+use nostr_nests::cli::messages::{page, troubles};
 
 use crate::support::current::root;
 
@@ -36,6 +37,33 @@ fn every_trouble_is_told_somewhere() {
         assert!(program.contains(&format!("troubles::{name}(")), "{name}: only the table says it");
     }
     assert_eq!(names.len() + 2, troubles::markdown().lines().count());
+}
+
+/// A word that is missing would be seen only by whoever comes into its situation.
+#[test]
+fn the_page_of_a_nest_has_all_its_words_and_no_others() {
+    let words: BTreeMap<String, String> = serde_json::from_str(&page::json()).unwrap();
+    let files = sources("src/server/page").filter(|(path, _)| !path.ends_with("words.json"));
+    let text = files.map(|(_, text)| text).collect::<String>();
+    let code = |line: &&str| !line.trim_start().starts_with("//");
+    let text = text.lines().filter(code).collect::<Vec<_>>().join("\n");
+    let named = |start: &str| {
+        text.split(start)
+            .skip(1)
+            .map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let starts = ["WORDS.", "fill(\"", "word(\"", "said(\"", "outcome(\"", "progress(\"", "{{."];
+    let used: Vec<_> = starts.into_iter().flat_map(named).collect();
+    assert!(used.len() > 70, "{used:?}");
+    for name in used.iter().filter(|name| *name != "get") {
+        assert!(words.contains_key(name), "there is no {name}");
+    }
+    for name in words.keys().filter(|name| !name.contains('.')) {
+        let quoted = ["\"NAME\"", ".NAME"].map(|form| form.replace("NAME", name));
+        assert!(quoted.iter().any(|form| text.contains(form)), "nothing says {name}");
+    }
 }
 
 /// The literals of strings in a source file, as they are written.

@@ -115,6 +115,9 @@ async fn restarts_go_through(proxy: impl FnOnce(&Place<'_>) -> Proxy) {
     assert_eq!(status(reqwest::Method::POST, "/api/v1/nests/webhook").await, 404);
     assert_eq!(status(reqwest::Method::GET, "/metrics").await, 404);
     assert_eq!(status(reqwest::Method::GET, "/health").await, 200);
+    for path in [&format!("/n/{id}"), "/n/-/page.css", "/n/-/page.js"] {
+        assert_eq!(status(reqwest::Method::GET, path).await, 200, "{path}");
+    }
     let seen = serve.lines_with("/health", 1);
     assert_eq!(seen.len(), 1);
     assert!(serve.get("/metrics").await.text.lines().all(|line| !line.contains("webhook")), "the proxy has answered");

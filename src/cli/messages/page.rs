@@ -174,6 +174,7 @@ fn labels() -> Vec<(&'static str, String)> {
         ("leaving", "The client opens in {seconds} s."),
         ("stay", "Stay here"),
         ("cancel", "Cancel"),
+        ("whoIsInside", "Looking who is inside…"),
         ("signing", "Waiting for your signature…"),
         ("restarting", "Restarting…"),
         ("looking", "Looking whether the room is new…"),

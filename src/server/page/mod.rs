@@ -181,7 +181,8 @@ impl NestPage {
         let answer = HttpAnswer::text(self.state.status(), "text/html; charset=utf-8", html)
             .header(CONTENT_SECURITY_POLICY, policy)
             .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
-            .header(REFERRER_POLICY, "no-referrer");
+            .header(REFERRER_POLICY, "no-referrer")
+            .header(CACHE_CONTROL, "no-store");
         let down = self.state.status() == StatusCode::SERVICE_UNAVAILABLE;
         if down { answer.header(RETRY_AFTER, RETRY_S) } else { answer }
     }

@@ -29,7 +29,7 @@ function say(element, text) {
 
 /** A stranger's words without secrets that they may repeat, and without characters that are not to be seen. */
 const harmless = (text) =>
-  String(text).replace(/Nostr\s+\S+|eyJ[\w+/=.-]+/g, "***").replace(/[\p{Cc}\p{Cf}]+/gu, " ").trim().slice(0, LONGEST);
+  String(text).replace(/Nostr\s+[\w+/=-]{20,}|eyJ[\w+/=.-]+/g, "***").replace(/[\p{Cc}\p{Cf}]+/gu, " ").trim().slice(0, LONGEST);
 
 const people = (n) => (n < 2 ? WORDS[`people${n}`] : fill("people", { n }));
 
@@ -111,6 +111,8 @@ function details() {
 
 // --- How the nest is ---
 
+/** The relays that this page may connect to, as its policy has it, and whether the host has named them or only the link. */
+const { relays, source } = { ...data };
 /** Its event on Nostr, if relays have it. */
 let event = null;
 
@@ -155,8 +157,8 @@ function show() {
   document.querySelector("header .restart").hidden = state === "noNest";
   $("restart-nest").hidden = !["inactive", "mediaDown", "unknown"].includes(state);
   $("stays").hidden = $("client").hidden;
-  $("ask").closest("section").hidden = data.source !== "link" || !data.relays || event !== null || state === "noNest";
-  say($("ask"), fill("ask", { relays: data.relays.split(" ").join(", ") }));
+  $("ask").closest("section").hidden = source !== "link" || !relays || event !== null || state === "noNest";
+  say($("ask"), fill("ask", { relays: relays.split(" ").join(", ") }));
 }
 
 const said = (name, known) => ({
@@ -176,7 +178,9 @@ function again(seconds) {
 async function tick() {
   if (document.hidden || busy) return again(LOOK_WAITING);
   try {
+    const before = $("state").dataset.state;
     const headers = await look();
+    if ($("state").dataset.state !== before && source === "record") readEvent();
     const usual = $("state").dataset.state === "running" ? LOOK_RUNNING : LOOK_WAITING;
     const [limit, left] = ["limit", "remaining"].map((name) => Number(headers.get(`ratelimit-${name}`) ?? 1));
     const scarce = left * 4 < limit;
@@ -192,7 +196,7 @@ async function tick() {
 // --- The event on Nostr, from relays that the host has named, or else those of the link if somebody says so ---
 
 async function readEvent() {
-  const found = (await Promise.all(data.relays.split(" ").filter(Boolean).map(fromRelay))).flat();
+  const found = (await Promise.all(relays.split(" ").filter(Boolean).map(fromRelay))).flat();
   for (const one of found.sort((a, b) => b.created_at - a.created_at)) {
     if (!(await isGenuine(one))) continue;
     const values = (name) => one.tags.filter((tag) => tag[0] === name).map((tag) => String(tag[1] ?? ""));
@@ -352,14 +356,15 @@ async function restart() {
 
 async function restarting() {
   if (!window.nostr?.signEvent) return outcome("noSigner", {}, copyButton("command"));
-  progress("looking");
+  progress("whoIsInside");
   try {
     await look();
   } catch {
     return outcome("unreachable");
   }
+  $("outcome").hidden = true;
   const { sid: before, people: inside } = { ...$("state").dataset };
-  if (Number(inside) > 0 && !(await confirmed(Number(inside)))) return ($("outcome").hidden = true);
+  if (Number(inside) > 0 && !(await confirmed(Number(inside)))) return;
   progress("signing");
   let signed;
   try {
@@ -497,5 +502,5 @@ try {
 
 details();
 show();
-if (data.source === "record") readEvent();
+if (source === "record") readEvent();
 if ($("state").dataset.state !== "noNest") again(LOOK_WAITING);
