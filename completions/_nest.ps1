@@ -310,7 +310,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: still more')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Put a key into the OS keyring: from a hidden prompt, a file or stdin')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Put a key into the OS keyring, or into a file of yours alone: from a hidden prompt, a file or stdin')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Make a new key, and keep it in the OS keyring, or in a file')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Print a secret key of the keyring, encrypted: a copy for safe keeping, or for another machine')
             [CompletionResult]::new('encrypt', 'encrypt', [CompletionResultType]::ParameterValue, 'Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE')
@@ -321,6 +321,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             break
         }
         'nest;key;import' {
+            [CompletionResult]::new('--to-file', '--to-file', [CompletionResultType]::ParameterName, 'Keep it in this new file (mode 0600) instead, and have the configuration name it [default: host.key beside the configuration]')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'A file with the host''s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]')
             [CompletionResult]::new('--passphrase-file', '--passphrase-file', [CompletionResultType]::ParameterName, 'A file with the passphrase of an ncryptsec')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What stdout carries')

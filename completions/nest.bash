@@ -531,12 +531,16 @@ _nest() {
             return 0
             ;;
         nest__subcmd__key__subcmd__import)
-            opts="-q -v -h --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-q -v -h --to-file --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --to-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -297,7 +297,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --verbose 'Say more; twice: still more'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
-            cand import 'Put a key into the OS keyring: from a hidden prompt, a file or stdin'
+            cand import 'Put a key into the OS keyring, or into a file of yours alone: from a hidden prompt, a file or stdin'
             cand generate 'Make a new key, and keep it in the OS keyring, or in a file'
             cand export 'Print a secret key of the keyring, encrypted: a copy for safe keeping, or for another machine'
             cand encrypt 'Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE'
@@ -307,6 +307,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand remove 'Take a key out of the keyring'
         }
         &'nest;key;import'= {
+            cand --to-file 'Keep it in this new file (mode 0600) instead, and have the configuration name it [default: host.key beside the configuration]'
             cand --key-file 'A file with the host''s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]'
             cand --passphrase-file 'A file with the passphrase of an ncryptsec'
             cand --output 'What stdout carries'

@@ -25,6 +25,7 @@ pub mod cli;
 pub mod clock;
 #[doc(hidden)]
 pub mod commands;
+mod files;
 #[doc(hidden)]
 pub mod key;
 #[doc(hidden)]

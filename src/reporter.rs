@@ -1,6 +1,7 @@
 //! How work in progress speaks to whoever watches it: steps, warnings, questions. The terminal is one implementation.
 
 use std::future::{Future, ready};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -112,6 +113,8 @@ pub enum Question<'a> {
     Close { nest: &'a str, people: u64 },
     /// The server has lost the nest.
     Recreate { nest: &'a str },
+    /// There is no keyring: the key would be kept in this new file.
+    KeyIntoFile { path: &'a Path, why: &'a str },
     /// Takes the key of this npub out of the keyring.
     RemoveKey { npub: &'a str },
     /// Shows the secret key of this npub, encrypted or plain.

@@ -34,6 +34,7 @@ Examples:
   nest doctor ROOM                                    every link between you and a nest
   nest mock -- nest restart demo --check              try it all on this machine, without a key or a server
 ",
+    after_help = exit_help(),
     disable_help_subcommand = true,
     max_term_width = 110
 )]

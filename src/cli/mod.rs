@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod config_file;
 pub mod document;
 pub mod messages;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
 use super::command::ServeArgs;
+use super::config_file::ConfigFile;
 use super::messages::errors::{self, Failure};
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
@@ -56,6 +57,8 @@ pub(super) struct Sources<'a> {
     /// What clap found in the arguments of the command, and in variables.
     pub given: ArgMatches,
     config: Config,
+    /// The file, there or not, as long as anybody can say where it is.
+    file: Option<ConfigFile>,
     /// What the configuration was read from, for people.
     pub origin: String,
     interactive: bool,
@@ -67,12 +70,13 @@ impl<'a> Sources<'a> {
         let (named, profile) = (&output.config, &output.profile);
         let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
         let config = load(file.as_deref(), named.is_some(), profile.as_deref())?;
-        let profile = profile.as_ref().map(|name| format!(", profile {name}")).unwrap_or_default();
-        let origin = match file.filter(|file| file.exists()) {
-            Some(file) => format!("{}{profile}", file.display()),
+        let shown = profile.as_ref().map(|name| format!(", profile {name}")).unwrap_or_default();
+        let origin = match file.as_ref().filter(|file| file.exists()) {
+            Some(file) => format!("{}{shown}", file.display()),
             None => "there is no configuration file, and none is needed".into(),
         };
-        Ok(Self { env, given, config, origin, interactive: streams.interactive() })
+        let file = file.map(|path| ConfigFile { path, profile: profile.clone() });
+        Ok(Self { env, given, config, file, origin, interactive: streams.interactive() })
     }
 
     /// Merges everything for a command that talks to an API; what few commands have flags for is the default.
@@ -200,6 +204,17 @@ impl<'a> Sources<'a> {
     pub fn keyring(&self) -> Option<Keyring> {
         let keyring = Keyring::new(self.state_dir()?.join("keys.json"));
         Some(if self.interactive { keyring.patient() } else { keyring })
+    }
+
+    /// The configuration, to be changed.
+    pub fn config_file(&self) -> Result<&ConfigFile, Failure> {
+        let no_home = || Failure::usage("there is no home folder for the configuration").hint("name it: --config PATH");
+        self.file.as_ref().ok_or_else(no_home)
+    }
+
+    /// The key file that the configuration names.
+    pub fn key_file(&self) -> Option<&Path> {
+        self.config.key_file.as_deref()
     }
 
     fn state_dir(&self) -> Option<PathBuf> {

@@ -1,9 +1,11 @@
 //! `nest key`: the keys in the OS keyring, and keys as text.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 use nostr::{Keys, PublicKey, SecretKey};
 
+use crate::files;
 use crate::key::parse::{self, Key};
 use crate::key::source::{self, KeyOpener};
 use crate::key::{self, KeySource, Keyring, file, keyring, npub};
@@ -72,14 +74,67 @@ pub struct Import {
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// Puts a key into the keyring. The first becomes the default; the same key again is fine.
-pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored> {
+/// Where an imported key is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// In a new file.
+    File(&'a Path),
+    /// In the keyring; or in a new file, if there is no keyring and a person agrees.
+    Keyring { keyring: &'a Keyring, or_file: Option<&'a Path> },
+}
+
+/// Where it is kept now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    Keyring(Stored),
+    File(Written),
+}
+
+/// Keeps a key. The keyring is tried before a person is asked to type a secret. The first key in it becomes the default;
+/// the same key again is fine. In a file, a key that is encrypted stays so.
+pub async fn import(mut place: Place<'_>, request: &Import, reporter: &dyn Reporter) -> Result<Imported> {
+    if let Place::Keyring { keyring, or_file } = place
+        && let Err(unusable) = keyring.open().await
+    {
+        place = Place::File(instead(unusable, or_file, reporter).await?);
+    }
     let opener = KeyOpener { passphrase_file: request.passphrase_file.as_deref(), reporter };
     let (text, origin) = opener.read(request.from.as_ref()).await?;
     let key = opener.open(&text, &origin).await?;
     let encrypted = matches!(parse::parse(text.expose()), Ok(Key::Encrypted(_)));
-    let keep = if request.keep_encrypted && encrypted { Secret::new(text.expose().trim()) } else { parse::nsec(&key) };
-    store(keyring, key, keep).await
+    let form = |keep: bool| if keep && encrypted { Secret::new(text.expose().trim()) } else { parse::nsec(&key) };
+    let path = match place {
+        Place::File(path) => path,
+        Place::Keyring { keyring, or_file } => {
+            match store(keyring, key.clone(), form(request.keep_encrypted)).await {
+                // One that is locked shows that only now.
+                Err(KeyCommandError::Key(key::KeyError::Keyring(unusable @ keyring::KeyringError::Unusable(_)))) => {
+                    instead(unusable, or_file, reporter).await?
+                }
+                stored => return stored.map(Imported::Keyring),
+            }
+        }
+    };
+    let text = form(true);
+    files::create_folder_of(path)
+        .map_err(|cause| file::SecretFileError::Io { path: path.to_owned(), cause })
+        .and_then(|()| file::create(path, &text))
+        .map_err(KeyCommandError::NotWritten)?;
+    Ok(Imported::File(Written { public_key: Keys::new(key).public_key(), text }))
+}
+
+/// The file, if a person wants the key there because there is no keyring.
+async fn instead<'a>(
+    unusable: keyring::KeyringError,
+    file: Option<&'a Path>,
+    reporter: &dyn Reporter,
+) -> Result<&'a Path> {
+    let Some(path) = file else { return Err(unusable.into()) };
+    let why = unusable.source().map(ToString::to_string).unwrap_or_default();
+    match reporter.confirm(Question::KeyIntoFile { path, why: &why }).await {
+        Some(true) => Ok(path),
+        _ => Err(unusable.into()),
+    }
 }
 
 pub async fn generate(keyring: &Keyring) -> Result<Stored> {

@@ -166,13 +166,18 @@ impl Keyring {
         index.save(&self.index)
     }
 
+    /// Connects, which tells whether there is a keyring at all.
+    pub async fn open(&self) -> Result<(), KeyringError> {
+        let vault = Arc::clone(&self.vault);
+        within(Instant::now() + LIMIT, VaultError::Silent(LIMIT), move || vault.open()).await
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&dyn Vault) -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, KeyringError> {
         let start = Instant::now();
-        let vault = Arc::clone(&self.vault);
-        within(start + LIMIT, VaultError::Silent(LIMIT), move || vault.open()).await?;
+        self.open().await?;
         let vault = Arc::clone(&self.vault);
         within(start + self.limit, VaultError::Waiting(self.limit), move || question(&*vault)).await
     }

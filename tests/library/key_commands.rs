@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nostr::{Keys, PublicKey};
-use nostr_nests::commands::key::{self as command, Export, Import, KeyCommandError, Stored};
+use nostr_nests::commands::key::{self as command, Export, Import, Imported, KeyCommandError, Place, Stored};
 use nostr_nests::key::keyring::{self, Keyring, LIMIT, Vault, VaultError};
 use nostr_nests::key::source::KeyOpener;
 use nostr_nests::key::{self, KeyOrigin, KeyPlan, KeySource, npub, parse};
@@ -13,7 +13,7 @@ use nostr_nests::reporter::{Reporter, Silent};
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
 
-use crate::support::keys::{MemoryVault, NCRYPTSEC, NCRYPTSEC_HEX, Person, new_key};
+use crate::support::keys::{MemoryVault, NCRYPTSEC, NCRYPTSEC_HEX, Person, import, new_key};
 
 fn keyring(folder: &TempDir) -> Keyring {
     Keyring::over(Arc::new(MemoryVault::default()), folder.path().join("state/keys.json"))
@@ -30,7 +30,7 @@ fn opener(reporter: &dyn Reporter) -> KeyOpener<'_> {
 async fn three(keyring: &Keyring) -> [PublicKey; 3] {
     let mut keys = [(); 3].map(|()| new_key());
     for (key, nsec) in &mut keys {
-        assert_eq!(command::import(keyring, &from(nsec.expose()), &Silent).await.unwrap().public_key, *key);
+        assert_eq!(import(keyring, &from(nsec.expose()), &Silent).await.unwrap().public_key, *key);
     }
     keys.map(|(key, _)| key)
 }
@@ -49,10 +49,10 @@ async fn the_first_key_becomes_the_default_and_the_same_again_is_fine() {
     let keyring = keyring(&folder);
     let (alice, nsec) = new_key();
     let (bob, other) = new_key();
-    let import = async |text: &Secret| command::import(&keyring, &from(text.expose()), &Silent).await.unwrap();
-    assert_eq!(import(&nsec).await, Stored { public_key: alice, default: true, new: true });
-    assert_eq!(import(&other).await, Stored { public_key: bob, default: false, new: true });
-    assert_eq!(import(&nsec).await, Stored { public_key: alice, default: true, new: false });
+    let put = async |text: &Secret| import(&keyring, &from(text.expose()), &Silent).await.unwrap();
+    assert_eq!(put(&nsec).await, Stored { public_key: alice, default: true, new: true });
+    assert_eq!(put(&other).await, Stored { public_key: bob, default: false, new: true });
+    assert_eq!(put(&nsec).await, Stored { public_key: alice, default: true, new: false });
     let listed: Vec<_> = command::list(&keyring).unwrap().iter().map(|key| (key.public_key, key.default)).collect();
     assert_eq!(listed, [(alice, true), (bob, false)]);
 
@@ -131,7 +131,7 @@ async fn an_encrypted_key_is_kept_as_it_was_given_or_opened() {
     let passphrase = || Person::who_types(&["nostr"]);
 
     let kept = Import { keep_encrypted: true, ..from(&format!("{NCRYPTSEC}\n")) };
-    assert_eq!(command::import(&keyring, &kept, &passphrase()).await.unwrap().public_key, host.public_key());
+    assert_eq!(import(&keyring, &kept, &passphrase()).await.unwrap().public_key, host.public_key());
     assert_eq!(keyring.get(host.public_key()).await.unwrap().expose(), NCRYPTSEC);
     let plan = KeyPlan { keyring: Some(keyring.clone()), ..KeyPlan::default() };
     assert_eq!(key::load(&plan, None, &passphrase()).await.unwrap().public_key(), host.public_key());
@@ -141,7 +141,7 @@ async fn an_encrypted_key_is_kept_as_it_was_given_or_opened() {
     let bare = Export { plain: true, yes: true, ..Export::default() };
     assert_eq!(command::export(&keyring, &bare, &passphrase()).await.unwrap().text, nsec);
 
-    let opened = command::import(&keyring, &from(NCRYPTSEC), &passphrase()).await.unwrap();
+    let opened = import(&keyring, &from(NCRYPTSEC), &passphrase()).await.unwrap();
     assert_eq!(opened, Stored { public_key: host.public_key(), default: true, new: false });
     assert_eq!(keyring.get(host.public_key()).await.unwrap(), nsec);
 }
@@ -172,7 +172,7 @@ async fn a_new_key_can_be_taken_out_and_brought_back() {
     let sealed = sealed(&Person::who_types(&["pw", "pw"])).await.unwrap();
     assert!(sealed.expose().starts_with("ncryptsec1"));
     let second = TempDir::new().unwrap();
-    let back = command::import(&keyring(&second), &from(sealed.expose()), &Person::who_types(&["pw"])).await.unwrap();
+    let back = import(&keyring(&second), &from(sealed.expose()), &Person::who_types(&["pw"])).await.unwrap();
     assert_eq!(back.public_key, made.public_key);
 
     let source = KeySource::Env(nsec.clone());
@@ -195,10 +195,61 @@ async fn a_new_key_can_be_taken_out_and_brought_back() {
 async fn an_imported_key_is_asked_for_when_it_is_nowhere_else() {
     let folder = TempDir::new().unwrap();
     let person = Person::who_types(&[NCRYPTSEC_HEX]);
-    let stored = command::import(&keyring(&folder), &Import::default(), &person).await.unwrap();
+    let stored = import(&keyring(&folder), &Import::default(), &person).await.unwrap();
     assert_eq!(stored.public_key, Keys::parse(NCRYPTSEC_HEX).unwrap().public_key());
-    let nobody = command::import(&keyring(&folder), &Import::default(), &Silent).await;
+    let nobody = import(&keyring(&folder), &Import::default(), &Silent).await;
     assert!(matches!(nobody, Err(KeyCommandError::Key(key::KeyError::Missing))));
+}
+
+/// A keyring that is not there, or shows only when it is written to that it is locked.
+enum Useless {
+    Absent,
+    Locked,
+}
+
+impl Vault for Useless {
+    fn open(&self) -> Result<(), VaultError> {
+        if matches!(self, Self::Absent) { Err(VaultError::NoSessionBus("no bus".into())) } else { Ok(()) }
+    }
+    fn get(&self, _: &str) -> Result<Option<Secret>, VaultError> {
+        Ok(None)
+    }
+    fn set(&self, _: &str, _: &Secret) -> Result<(), VaultError> {
+        Err(VaultError::Locked("it is locked".into()))
+    }
+    fn delete(&self, _: &str) -> Result<bool, VaultError> {
+        Ok(false)
+    }
+}
+
+#[tokio::test]
+async fn without_a_keyring_a_file_is_offered_and_nobody_types_in_vain() {
+    let folder = TempDir::new().unwrap();
+    for (vault, why, asked_first) in
+        [(Useless::Absent, "no bus", "no keyring"), (Useless::Locked, "locked", "Host key")]
+    {
+        let keyring = Keyring::over(Arc::new(vault), folder.path().join("keys.json"));
+        let path = folder.path().join(format!("{why}/host.key"));
+        let place = Place::Keyring { keyring: &keyring, or_file: Some(&path) };
+        let types = || Person::who_types(&[NCRYPTSEC, "nostr"]);
+        for person in [types(), types().and_says(false)] {
+            let error = command::import(place, &Import::default(), &person).await.unwrap_err();
+            assert!(matches!(keyring_error(error), keyring::KeyringError::Unusable(_)));
+            assert!(!path.exists());
+            let typed = person.heard().iter().any(|prompt| prompt.contains("Host key"));
+            assert_eq!(typed, asked_first == "Host key", "{:?}", person.heard());
+        }
+        let person = types().and_says(true);
+        let imported = command::import(place, &Import::default(), &person).await.unwrap();
+        let Imported::File(written) = imported else { panic!("{imported:?}") };
+        assert_eq!(written.text.expose(), NCRYPTSEC);
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{NCRYPTSEC}\n"));
+        let heard = person.heard();
+        assert!(heard[0].contains(asked_first) && heard.iter().any(|asked| asked.contains(why)), "{heard:?}");
+        // Nothing is overwritten.
+        let again = command::import(Place::File(&path), &from(NCRYPTSEC_HEX), &Silent).await;
+        assert!(matches!(again, Err(KeyCommandError::NotWritten(key::file::SecretFileError::Exists(_)))));
+    }
 }
 
 #[tokio::test]

@@ -82,7 +82,10 @@ fn cron(table: &str, home: &Path, mock: &Mock) -> Vec<Output> {
 fn the_crontab_is_silent_until_something_fails() {
     let mock = mock();
     let home = tempfile::tempdir().unwrap();
-    key_file(&home.path().join(".nest.key"), &mock);
+    // What the line above it in the page does.
+    fs::create_dir_all(home.path().join(".config/nest")).unwrap();
+    fs::write(home.path().join(".config/nest/config.toml"), "key-file = \"host.key\"\n").unwrap();
+    key_file(&home.path().join(".config/nest/host.key"), &mock);
     let page = read("docs/automation.md");
     let table = blocks(&page, "crontab")[0];
     for output in [cron(table, home.path(), &mock), cron(table, home.path(), &mock)].iter().flatten() {

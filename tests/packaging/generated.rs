@@ -61,6 +61,40 @@ fn the_words_of_the_page_of_a_nest_are_current() {
     current("src/server/page/words.json", &page::json());
 }
 
+/// Whoever reads a page finds all that the program heeds, and how it ends.
+#[test]
+fn man_pages_name_every_variable() {
+    let main = fs::read_to_string(root("man/nest.1")).unwrap().replace("\\-", "-");
+    let serve = fs::read_to_string(root("man/nest-serve.1")).unwrap();
+    let quoted = |text: &str| text.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let is_variable = |text: &String| {
+        let known = ["HOME", "TERM"].contains(&text.as_str());
+        known || text.contains('_') && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    let mut names: Vec<_> = ["src/cli/settings.rs", "src/cli/command/serve.rs"]
+        .iter()
+        .flat_map(|file| fs::read_to_string(root(file)).unwrap().lines().flat_map(quoted).collect::<Vec<_>>())
+        .filter(is_variable)
+        .collect();
+    names.sort();
+    names.dedup();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        let page = if name.starts_with("NEST_SERVE_") { &serve } else { &main };
+        let section = page.split_once(".SH ENVIRONMENT\n").unwrap().1;
+        assert!(section.contains(&name), "{name} is in no man page");
+    }
+    for (file, page) in pages() {
+        for section in [".SH \"EXIT STATUS\"", ".SH ENVIRONMENT", ".SH FILES", "NEST_CONFIG"] {
+            assert!(page.contains(section), "{file} has no {section}");
+        }
+        let signs = page.contains("\\fB\\-\\-key\\-file\\fR");
+        assert_eq!(page.contains("\\fBNEST_KEY\\fR"), signs || file == "man/nest.1", "{file}");
+    }
+    assert_eq!(nest(&["man", "key-import"]), nest(&["man", "key", "import"]));
+    assert_eq!(nest(&["man", "nest-key-import"]), nest(&["man", "key", "import"]));
+}
+
 /// The marked blocks of the pages: `<!-- generated: NAME -->`, up to `<!-- end -->`.
 #[test]
 fn blocks_in_the_pages_are_current() {

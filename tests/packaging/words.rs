@@ -120,3 +120,19 @@ fn only_the_command_line_names_flags() {
     }
     assert!(found.is_empty(), "{found:#?}");
 }
+
+/// What is echoed, or typed into a program that does not know it for a secret, is on the screen and in the history.
+#[test]
+fn no_page_shows_a_key_on_the_screen() {
+    let pages = ["docs", "man", "packaging"].into_iter().flat_map(sources);
+    let readme = root("README.md");
+    let all = pages.chain([(readme.clone(), fs::read_to_string(readme).unwrap())]).chain(sources("src/cli"));
+    for (path, text) in all {
+        for line in text.lines() {
+            let line = line.to_ascii_lowercase();
+            let shows = ["echo", "printf", "<<<", "cat >", "paste"].iter().any(|way| line.contains(way));
+            let key = ["nsec", "hex", "host key", "host's key", "secret key"].iter().any(|name| line.contains(name));
+            assert!(!(shows && key), "{}: {line}", path.display());
+        }
+    }
+}

@@ -14,7 +14,7 @@ use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
 
-use crate::support::keys::{NCRYPTSEC, NCRYPTSEC_HEX, Person, ask_keyring, in_child, is_child, new_key};
+use crate::support::keys::{NCRYPTSEC, NCRYPTSEC_HEX, Person, ask_keyring, import, in_child, is_child, new_key};
 
 fn from(text: &str) -> Import {
     Import { from: Some(KeySource::Env(Secret::new(text))), ..Import::default() }
@@ -30,8 +30,8 @@ async fn a_key_is_imported_once_and_signs_from_then_on() {
     let folder = TempDir::new().unwrap();
     let keyring = Keyring::new(folder.path().join("keys.json"));
     let (alice, nsec) = new_key();
-    assert!(command::import(&keyring, &from(nsec.expose()), &Silent).await.unwrap().new);
-    assert!(!command::import(&keyring, &from(nsec.expose()), &Silent).await.unwrap().new);
+    assert!(import(&keyring, &from(nsec.expose()), &Silent).await.unwrap().new);
+    assert!(!import(&keyring, &from(nsec.expose()), &Silent).await.unwrap().new);
 
     let key = key::load(&plan(&keyring), None, &Silent).await.unwrap();
     assert_eq!((key.public_key(), key.source()), (alice, &KeyOrigin::Keyring));
@@ -51,7 +51,7 @@ async fn of_several_keys_the_hosts_is_taken() {
     let keyring = Keyring::new(folder.path().join("keys.json"));
     let keys = [new_key(), new_key(), new_key()];
     for (_, nsec) in &keys {
-        command::import(&keyring, &from(nsec.expose()), &Silent).await.unwrap();
+        import(&keyring, &from(nsec.expose()), &Silent).await.unwrap();
     }
     for (host, _) in &keys {
         let key = key::load(&plan(&keyring), Some(*host), &Silent).await.unwrap();
@@ -68,8 +68,8 @@ async fn an_encrypted_key_stays_encrypted_in_the_keyring() {
     let folder = TempDir::new().unwrap();
     let keyring = Keyring::new(folder.path().join("keys.json"));
     let host = Keys::parse(NCRYPTSEC_HEX).unwrap().public_key();
-    let import = Import { keep_encrypted: true, ..from(NCRYPTSEC) };
-    command::import(&keyring, &import, &Person::who_types(&["nostr"])).await.unwrap();
+    let encrypted = Import { keep_encrypted: true, ..from(NCRYPTSEC) };
+    import(&keyring, &encrypted, &Person::who_types(&["nostr"])).await.unwrap();
     assert_eq!(keyring.get(host).await.unwrap().expose(), NCRYPTSEC);
     let key = key::load(&plan(&keyring), None, &Person::who_types(&["nostr"])).await.unwrap();
     assert_eq!(key.public_key(), host);

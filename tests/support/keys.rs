@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nostr::nips::nip19::ToBech32;
 use nostr::{Keys, PublicKey};
 use nostr_nests::cli::messages::notices;
+use nostr_nests::commands::key::{self as command, Import, Imported, KeyCommandError, Place, Stored};
 use nostr_nests::key::keyring::{self, Keyring, Vault, VaultError};
 use nostr_nests::reporter::{Answer, Question, Reporter, SecretPrompt, Warning};
 use nostr_nests::secret::Secret;
@@ -64,7 +65,11 @@ impl Person {
     }
 
     pub fn who_says(yes: bool) -> Self {
-        Self { yes: Some(yes), ..Self::default() }
+        Self::default().and_says(yes)
+    }
+
+    pub fn and_says(self, yes: bool) -> Self {
+        Self { yes: Some(yes), ..self }
     }
 
     pub fn heard(&self) -> Vec<String> {
@@ -89,6 +94,14 @@ impl Reporter for Person {
     fn secret<'a>(&'a self, prompt: SecretPrompt<'a>) -> Answer<'a, Secret> {
         self.hears(&notices::prompt(prompt));
         Box::pin(std::future::ready(self.secrets.lock().unwrap().pop().map(Secret::new)))
+    }
+}
+
+/// Puts a key into the keyring, and nowhere else.
+pub async fn import(keyring: &Keyring, request: &Import, reporter: &dyn Reporter) -> Result<Stored, KeyCommandError> {
+    match command::import(Place::Keyring { keyring, or_file: None }, request, reporter).await? {
+        Imported::Keyring(stored) => Ok(stored),
+        Imported::File(written) => panic!("{written:?}"),
     }
 }
 

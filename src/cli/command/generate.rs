@@ -5,16 +5,20 @@ use std::io;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 
 use super::prelude::*;
 use crate::cli::args::Cli;
+use crate::cli::messages::{errors, manual};
 
-/// Prints the man page of a command, named as on the command line; of `nest` itself if `path` is empty.
+/// Prints the man page of a command, named as on the command line or as the page is (`key-import`); of `nest` itself if
+/// `path` is empty.
 pub(super) fn man(app: &App<'_>, path: &[String]) -> Result<u8, Failure> {
     let mut root = Cli::command();
     root.build();
-    let command = path.iter().try_fold(&root, |command, name| command.find_subcommand(name)).ok_or_else(|| {
+    let mut names = path.iter().flat_map(|name| name.split('-')).peekable();
+    names.next_if_eq(&"nest");
+    let command = names.try_fold(&root, |command, name| command.find_subcommand(name)).ok_or_else(|| {
         let missing = format!("there is no command {:?}", path.join(" "));
         Failure::usage(missing).hint("nest --help names them all")
     })?;
@@ -34,14 +38,24 @@ fn page(command: &Command) -> io::Result<String> {
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
-    for help in [command.get_before_help(), command.get_after_help()].into_iter().flatten() {
-        verbatim(&help.to_string()).to_writer(&mut page)?;
-    }
     if command.get_arguments().any(|argument| !argument.is_hide_set()) {
         man.render_options_section(&mut page)?;
     }
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
+    }
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (notes, exits) = after.split_once("Exit codes:\n").unwrap_or((&after, ""));
+    if !notes.is_empty() {
+        let (heading, lines) = notes.split_once(":\n").unwrap_or(("Notes", notes));
+        verbatim(heading, lines).to_writer(&mut page)?;
+    }
+    let exits = if exits.is_empty() { errors::help() } else { exits.to_owned() };
+    verbatim("Exit status", &exits).to_writer(&mut page)?;
+    listed("ENVIRONMENT", manual::environment(&command)).to_writer(&mut page)?;
+    listed("FILES", manual::files(&command)).to_writer(&mut page)?;
+    if let Some(examples) = command.get_before_help().map(ToString::to_string) {
+        verbatim("Examples", examples.split_once('\n').map_or("", |(_, lines)| lines)).to_writer(&mut page)?;
     }
     Ok(once(&String::from_utf8_lossy(&page)))
 }
@@ -52,14 +66,22 @@ fn once(page: &str) -> String {
     format!("{definition}{}", page.replace(&definition, ""))
 }
 
-fn verbatim(help: &str) -> Roff {
+fn verbatim(heading: &str, lines: &str) -> Roff {
     let mut roff = Roff::new();
-    let (heading, lines) = help.split_once('\n').unwrap_or((help, ""));
-    roff.control("SH", [heading.trim_end_matches(':').to_uppercase().as_str()]).control("nf", []);
+    roff.control("SH", [heading.to_uppercase().as_str()]).control("nf", []);
     for line in lines.trim_end().lines() {
         roff.text([roman(line)]);
     }
     roff.control("fi", []);
+    roff
+}
+
+fn listed(heading: &str, rows: Vec<(String, String)>) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [heading]);
+    for (name, what) in rows {
+        roff.control("TP", []).text([bold(name)]).text([roman(what)]);
+    }
     roff
 }
 

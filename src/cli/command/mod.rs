@@ -80,8 +80,11 @@ pub enum Command {
     /// Print a script that teaches your shell the commands and options
     #[command(help_template = TEMPLATE, before_help = "\
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions
   nest completions bash > ~/.local/share/bash-completion/completions/nest
-  nest completions zsh > ~/.zfunc/_nest            with fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc
+  mkdir -p ~/.zfunc                                with fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc
+  nest completions zsh > ~/.zfunc/_nest
+  mkdir -p ~/.config/fish/completions
   nest completions fish > ~/.config/fish/completions/nest.fish
 ")]
     Completions {
@@ -93,7 +96,8 @@ Examples:
     #[command(help_template = TEMPLATE, before_help = "\
 Examples:
   nest man restart | man -l -                      read it
-  nest man > ~/.local/share/man/man1/nest.1        keep it
+  nest man key-import | man -l -                   of a command below another
+  mkdir -p ~/.local/share/man/man1 && nest man > ~/.local/share/man/man1/nest.1    keep it
 ")]
     Man {
         /// Of which command; without one, of nest itself

@@ -2,6 +2,7 @@
 
 pub(in crate::cli) mod api;
 
+use std::path::Path;
 use std::time::Duration;
 
 use self::api::RequestContext;
@@ -356,6 +357,17 @@ pub(in crate::cli) fn of_key_removal(error: &KeyCommandError) -> Failure {
     Failure { hints: vec![hint], ..of_key_command(error) }
 }
 
+/// A key that is new cannot be imported.
+pub(in crate::cli) fn of_key_generation(error: &KeyCommandError) -> Failure {
+    let failure = of_key_command(error);
+    match error {
+        KeyCommandError::Key(KeyError::Keyring(KeyringError::Unusable(_))) => {
+            Failure { hints: vec!["make it in a file: `nest key generate --to-file PATH`".into()], ..failure }
+        }
+        _ => failure,
+    }
+}
+
 pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
     let new = |exit| Failure::new(exit, error.to_string());
     match error {
@@ -372,6 +384,19 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
         }
         _ => new(Exit::Key).with_sources(error),
     }
+}
+
+/// A second key would take the first one's place.
+pub(in crate::cli) fn key_file_named(named: &Path, config: &Path) -> Failure {
+    Failure::usage(format!("the configuration already names a key file: {}", named.display())).hint(format!(
+        "take `key-file` out of {} first; or keep this key for a profile: --profile NAME",
+        config.display()
+    ))
+}
+
+/// How to use a key file that the configuration does not name.
+pub(in crate::cli) fn use_key_file(path: &Path) -> String {
+    format!("the key is in {0}: use it with --key-file {0}", quoted(&path.to_string_lossy()))
 }
 
 fn unreadable(failure: Failure, cause: &SecretFileError) -> Failure {

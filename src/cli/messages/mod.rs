@@ -9,6 +9,7 @@ pub(super) mod advice;
 pub mod check;
 pub(super) mod doctor;
 pub mod errors;
+pub(super) mod manual;
 pub(super) mod moq;
 pub mod notices;
 pub mod page;
@@ -39,6 +40,7 @@ pub enum Verb {
     KeyRemove,
     KeyDefault,
     KeyList,
+    KeyShow,
 }
 
 impl Verb {
@@ -57,6 +59,7 @@ impl Verb {
             Self::KeyRemove => "key remove",
             Self::KeyDefault => "key default",
             Self::KeyList => "key list",
+            Self::KeyShow => "key show",
         }
     }
 

@@ -6,6 +6,7 @@ use crate::commands::NestKind;
 use crate::commands::list::{Nest, NestState};
 use crate::commands::pick::Purpose;
 use crate::commands::restart::{Evidence, RestartProof, Restarted};
+use crate::key::KeyOrigin;
 use crate::report::Status;
 use crate::reporter::{Question, SecretPrompt, Stage, Warning};
 
@@ -142,6 +143,9 @@ pub fn question(question: Question<'_>) -> String {
         Question::Recreate { nest } => format!(
             "The server has lost {nest}. Open a new nest with its title, people and relays, and close this one?"
         ),
+        Question::KeyIntoFile { path, why } => {
+            format!("There is no keyring here ({why}). Keep the key in {}, which only you can read?", path.display())
+        }
         Question::RemoveKey { npub } => {
             format!("Remove the secret key of {npub} from the OS keyring? Without a copy, it is lost for good.")
         }
@@ -150,6 +154,23 @@ pub fn question(question: Question<'_>) -> String {
         }
         Question::ExportKey { npub, plain: false } => format!("Print the secret key of {npub}, encrypted?"),
     }
+}
+
+/// Of a list of keys that are nowhere to be had, or nowhere to be kept.
+pub(in crate::cli) fn no_keyring(why: &str) -> String {
+    format!(
+        "there is no OS keyring here: {why}. Keep a key in a file instead: {}",
+        Verb::KeyImport.alone().with("--to-file", "")
+    )
+}
+
+pub(in crate::cli) fn no_keys() -> String {
+    format!("no keys in the OS keyring; {} puts one there", Verb::KeyImport.alone())
+}
+
+/// A key that comes before those of the keyring.
+pub(in crate::cli) fn key_elsewhere(origin: &KeyOrigin) -> String {
+    format!("used is the key from {origin}; {} shows whose it is", Verb::KeyShow.alone())
 }
 
 pub fn prompt(prompt: SecretPrompt<'_>) -> String {

@@ -96,10 +96,10 @@ troubles! {
         "use the host's key: {again}";
     no_key() "no key under cron", Some(Exit::Key),
         "nothing names a key, the keyring has none, and nobody is there to type one",
-        "keep it in the keyring: `nest key import`. Without a desktop: --key-file PATH (mode 0600), or a systemd credential named nest-key";
+        "keep it in the keyring: `nest key import`; where there is none, in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key";
     keyring() "hangs or fails under cron", Some(Exit::Key),
         "the keyring is locked, or there is no session bus",
-        "without a desktop session use --key-file PATH (mode 0600), or a systemd credential named nest-key";
+        "without a desktop session keep the key in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key";
     key_mode(path, mode) "the key file is refused", Some(Exit::Key),
         "other users of this machine can read {path} (mode {mode})",
         "`chmod 600 {path}`";

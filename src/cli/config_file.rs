@@ -1,0 +1,135 @@
+//! The configuration file as it is changed: comments, order and all that is not meant stay as they are.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
+
+use super::messages::errors::Failure;
+use crate::files;
+
+/// Where it is, and which profile of it is meant.
+#[derive(Clone, Debug)]
+pub(super) struct ConfigFile {
+    pub path: PathBuf,
+    pub profile: Option<String>,
+}
+
+/// A setting by its name, such as `["alias", "weekly"]`, and what it is to be.
+pub(super) type Setting = (Vec<String>, String);
+
+impl ConfigFile {
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// How the configuration writes `path`: those in its own folder by their names alone.
+    pub fn written(&self, path: &Path) -> String {
+        path.strip_prefix(self.folder()).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// Writes the settings, all of them or none. What stood in the place of one stays as a comment before it.
+    pub fn set(&self, settings: &[Setting]) -> Result<(), Failure> {
+        let failed = |why: &dyn std::fmt::Display| {
+            Failure::usage(format!("the configuration {} cannot be written: {why}", self.path.display()))
+        };
+        let text = match fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text.map_err(|error| failed(&error))?,
+        };
+        let text = changed(&text, self.profile.as_deref(), settings).map_err(|why| failed(&why))?;
+        files::replace(&self.path, text.as_bytes()).map_err(|error| failed(&error))
+    }
+}
+
+fn changed(text: &str, profile: Option<&str>, settings: &[Setting]) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    for (names, value) in settings {
+        let Some((name, folders)) = names.split_last() else { continue };
+        let profile = profile.into_iter().flat_map(|name| ["profile", name]);
+        let mut table: &mut dyn TableLike = document.as_table_mut();
+        for folder in profile.chain(folders.iter().map(String::as_str)) {
+            let below = table.entry(folder).or_insert_with(|| {
+                let mut table = Table::new();
+                // Only a table with settings of its own has a heading.
+                table.set_implicit(true);
+                Item::Table(table)
+            });
+            table = below.as_table_like_mut().ok_or_else(|| format!("`{folder}` in it is no table"))?;
+        }
+        put(table, name, value);
+    }
+    Ok(document.to_string())
+}
+
+fn put(table: &mut dyn TableLike, name: &str, value: &str) {
+    let Some(old) = table.get_mut(name).and_then(Item::as_value_mut) else {
+        table.insert(name, toml_edit::value(value));
+        return;
+    };
+    if old.as_str() == Some(value) {
+        return;
+    }
+    let (before, decor) = (old.clone().decorated("", "").to_string(), old.decor().clone());
+    *old = Value::from(value);
+    *old.decor_mut() = decor;
+    if let Some(mut key) = table.key_mut(name) {
+        let decor = key.leaf_decor_mut();
+        let above = decor.prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+        // Not inside a table on one line.
+        if above.is_empty() || above.ends_with('\n') {
+            decor.set_prefix(format!("{above}# before: {name} = {}\n", before.replace('\n', "\n# ")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(text: &str, profile: Option<&str>, settings: &[(&str, &str)]) -> String {
+        let setting =
+            |(name, value): &(&str, &str)| (name.split('.').map(str::to_owned).collect(), (*value).to_owned());
+        changed(text, profile, &settings.iter().map(setting).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_meant_stays() {
+        assert_eq!(
+            set("", None, &[("api", "https://a"), ("alias.b", "x")]),
+            "api = \"https://a\"\n\n[alias]\nb = \"x\"\n"
+        );
+        let text =
+            "# mine\nrelays = ['wss://r'] # one\n\n[alias]\n# every week\nweekly = 'naddr1a'\n\n[profile.work]\n";
+        let new = set(text, None, &[("api", "https://a"), ("alias.daily", "naddr1b")]);
+        for line in text.lines() {
+            assert!(new.lines().any(|kept| kept == line), "{line}: {new}");
+        }
+        assert_eq!(set(&new, None, &[("api", "https://a"), ("alias.daily", "naddr1b")]), new, "twice is once");
+        let read: toml::Table = new.parse().unwrap();
+        assert_eq!((read["api"].as_str(), read["alias"]["daily"].as_str()), (Some("https://a"), Some("naddr1b")));
+    }
+
+    #[test]
+    fn what_is_replaced_stays_as_a_comment() {
+        let text = "# where\napi = 'https://old' # since May\n[alias]\nweekly = 'naddr1a'\n";
+        let new = set(text, None, &[("api", "https://new"), ("alias.weekly", "naddr1b")]);
+        assert_eq!(
+            new,
+            "# where\n# before: api = 'https://old'\napi = \"https://new\" # since May\n[alias]\n\
+             # before: weekly = 'naddr1a'\nweekly = \"naddr1b\"\n"
+        );
+        let inline = set("alias = { weekly = 'a', daily = 'b' }", None, &[("alias.weekly", "c")]);
+        assert_eq!(inline, "alias = { weekly = \"c\", daily = 'b' }\n");
+    }
+
+    #[test]
+    fn a_profile_has_settings_of_its_own() {
+        let new = set("api = 'https://a'\n", Some("my work"), &[("api", "https://b"), ("alias.x", "y")]);
+        let read: toml::Table = new.parse().unwrap();
+        let profile = &read["profile"]["my work"];
+        assert_eq!((read["api"].as_str(), profile["api"].as_str()), (Some("https://a"), Some("https://b")), "{new}");
+        assert_eq!(profile["alias"]["x"].as_str(), Some("y"));
+        assert!(changed("alias = 1", None, &[(vec!["alias".into(), "x".into()], "y".into())]).is_err());
+    }
+}
