@@ -38,6 +38,9 @@ _nest() {
             nest,doctor)
                 cmd="nest__subcmd__doctor"
                 ;;
+            nest,init)
+                cmd="nest__subcmd__init"
+                ;;
             nest,key)
                 cmd="nest__subcmd__key"
                 ;;
@@ -99,7 +102,7 @@ _nest() {
 
     case "${cmd}" in
         nest)
-            opts="-q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version restart status check doctor token list recreate close open key mock serve completions man"
+            opts="-q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version init restart status check doctor token list recreate close open key mock serve completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -322,6 +325,72 @@ _nest() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cacert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --relay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --relay-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__init)
+            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --alias --timer --no-timer --to-file --no-key --yes --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

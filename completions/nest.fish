@@ -37,6 +37,7 @@ complete -c nest -n "__fish_nest_needs_command" -s q -l quiet -d 'Print nothing 
 complete -c nest -n "__fish_nest_needs_command" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_needs_command" -s V -l version -d 'Print version'
+complete -c nest -n "__fish_nest_needs_command" -f -a "init" -d 'Begin: your server, your key, a short name for your nest, and a timer that looks after it'
 complete -c nest -n "__fish_nest_needs_command" -f -a "restart" -d 'Bring nests back: sign, restart, print the new token and endpoints'
 complete -c nest -n "__fish_nest_needs_command" -f -a "status" -d 'See at a glance whether nests run; nobody joins'
 complete -c nest -n "__fish_nest_needs_command" -f -a "check" -d 'Prove that a nest can be joined, as a listener would'
@@ -46,11 +47,37 @@ complete -c nest -n "__fish_nest_needs_command" -f -a "list" -d 'Show the nests 
 complete -c nest -n "__fish_nest_needs_command" -f -a "recreate" -d 'Open a new nest in the place of one that its server has lost'
 complete -c nest -n "__fish_nest_needs_command" -f -a "close" -d 'End a nest: in the API, and in its event'
 complete -c nest -n "__fish_nest_needs_command" -f -a "open" -d 'Open the page of a nest in the browser'
-complete -c nest -n "__fish_nest_needs_command" -f -a "key" -d 'Keep host keys in the OS keyring'
+complete -c nest -n "__fish_nest_needs_command" -f -a "key" -d 'Keep host keys: in the OS keyring, or in a file'
 complete -c nest -n "__fish_nest_needs_command" -f -a "mock" -d 'Start the bundled server on loopback: Nests API, LiveKit signal, relay'
 complete -c nest -n "__fish_nest_needs_command" -f -a "serve" -d 'Serve the Nests API for real, on Redis and LiveKit'
 complete -c nest -n "__fish_nest_needs_command" -f -a "completions" -d 'Print a script that teaches your shell the commands and options'
 complete -c nest -n "__fish_nest_needs_command" -f -a "man" -d 'Print a man page'
+complete -c nest -n "__fish_nest_using_subcommand init" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand init" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand init" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand init" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand init" -l alias -d 'The short name by which the configuration is to know the nest: @NAME' -r
+complete -c nest -n "__fish_nest_using_subcommand init" -l to-file -d 'Keep a key that is typed, or comes from stdin or NEST_KEY, in this new file (mode 0600) instead of the OS keyring [default: host.key beside the configuration]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand init" -l api -d 'The Nests API: its origin, or the full …/api/v1/nests' -r
+complete -c nest -n "__fish_nest_using_subcommand init" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand init" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
+complete -c nest -n "__fish_nest_using_subcommand init" -l relay-timeout -d 'Limit of what is asked of relays' -r
+complete -c nest -n "__fish_nest_using_subcommand init" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
+complete -c nest -n "__fish_nest_using_subcommand init" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand init" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand init" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand init" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand init" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand init" -l timer -d 'Write units for systemd that look after the nest, and start their timer'
+complete -c nest -n "__fish_nest_using_subcommand init" -l no-timer -d 'Offer no timer'
+complete -c nest -n "__fish_nest_using_subcommand init" -l no-key -d 'Do without a key'
+complete -c nest -n "__fish_nest_using_subcommand init" -s y -l yes -d 'Replace what the configuration and units say otherwise; leave out the offers'
+complete -c nest -n "__fish_nest_using_subcommand init" -l allow-http -d 'Accept plain http to other machines'
+complete -c nest -n "__fish_nest_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand restart" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"

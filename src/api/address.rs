@@ -79,6 +79,12 @@ impl ApiUrl {
         Ok(Self(url))
     }
 
+    /// The same as a person writes it: without a scheme, `https` is meant.
+    pub fn named(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.contains("://") { Self::parse(text) } else { Self::parse(&format!("https://{text}")) }
+    }
+
     /// The same, if it may be talked to: `https`, loopback, or the user allowed plain http.
     pub fn secure(self, allow_http: bool) -> Result<Self, AddressError> {
         if self.0.scheme() == "https" || allow_http || self.is_loopback() {

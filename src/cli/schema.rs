@@ -8,6 +8,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
+use super::command::InitDocument;
 use super::document::{
     CheckedDocument, DoctorDocument, FailureDocument, NestDocument, RestartedDocument, StandingDocument, Warned,
 };
@@ -112,4 +113,5 @@ fn schemas_are_current() {
     );
     current::<Document<Warned<Fetched>>>("token", of("TokenDocument", "What `nest token --json` prints."));
     current::<DoctorDocument>("doctor", None);
+    current::<Document<InitDocument>>("init", of("InitDocument", "What `nest init --json` prints."));
 }

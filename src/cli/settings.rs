@@ -61,7 +61,7 @@ pub(super) struct Sources<'a> {
     file: Option<ConfigFile>,
     /// What the configuration was read from, for people.
     pub origin: String,
-    interactive: bool,
+    pub interactive: bool,
 }
 
 impl<'a> Sources<'a> {
@@ -212,6 +212,21 @@ impl<'a> Sources<'a> {
         self.file.as_ref().ok_or_else(no_home)
     }
 
+    /// What the configuration says of a setting that `nest init` writes.
+    pub fn configured(&self, setting: &[String]) -> Option<String> {
+        match setting {
+            [name] if name == "api" => self.config.api.clone(),
+            [name] if name == "key-file" => Some(self.config.key_file.as_ref()?.to_string_lossy().into_owned()),
+            [table, name] if table == "alias" => self.config.alias.get(name).cloned(),
+            _ => None,
+        }
+    }
+
+    /// The folder of the user's units.
+    pub fn units_dir(&self) -> Option<PathBuf> {
+        Some(home(self.env, "XDG_CONFIG_HOME", ".config")?.join("systemd/user"))
+    }
+
     /// The key file that the configuration names.
     pub fn key_file(&self) -> Option<&Path> {
         self.config.key_file.as_deref()
@@ -257,7 +272,7 @@ pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
 }
 
 fn base(text: Option<&str>, origin: &str) -> Result<Option<ApiUrl>, Failure> {
-    text.map(ApiUrl::parse)
+    text.map(ApiUrl::named)
         .transpose()
         .map_err(|error| Failure::usage(format!("{origin}: {error}")).hint("for example https://nostrnests.com"))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join4;
+use nostr::PublicKey;
 use tokio::time::{Instant, timeout_at};
 
 use super::check::{CheckOptions, carry_out};
@@ -123,6 +124,12 @@ impl DoctorFindings {
             _ => (Vec::new(), None),
         };
         Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media })
+    }
+
+    /// Whose nest it is, by its record or by its name.
+    pub fn host(&self) -> Option<PublicKey> {
+        let recorded = self.server().and_then(|server| server.nest.host());
+        recorded.or(self.room.as_ref().and_then(|room| room.host))
     }
 
     pub fn server(&self) -> Option<&ServerFindings> {

@@ -43,7 +43,7 @@ pub enum Error {
     /// A nest has to be named, and nobody is there to be asked.
     #[error("which nest?")]
     NoRoom {
-        /// Somebody is there, but no key whose nests there would be to choose from.
+        /// There is no key whose nests there would be to choose from.
         keyless: bool,
     },
     /// The host has none that could be chosen.

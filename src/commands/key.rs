@@ -90,37 +90,63 @@ pub enum Imported {
     File(Written),
 }
 
+/// A key that is to be kept.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    pub key: SecretKey,
+    /// As it was given.
+    text: Secret,
+}
+
 /// Keeps a key. The keyring is tried before a person is asked to type a secret. The first key in it becomes the default;
 /// the same key again is fine. In a file, a key that is encrypted stays so.
-pub async fn import(mut place: Place<'_>, request: &Import, reporter: &dyn Reporter) -> Result<Imported> {
+pub async fn import(place: Place<'_>, request: &Import, reporter: &dyn Reporter) -> Result<Imported> {
+    let place = settle(place, reporter).await?;
+    let incoming = read(request, reporter).await?;
+    keep(place, &incoming, request.keep_encrypted, reporter).await
+}
+
+/// Tries the keyring, and has a person say whether the key is to be in a file if there is none.
+pub async fn settle<'a>(place: Place<'a>, reporter: &dyn Reporter) -> Result<Place<'a>> {
     if let Place::Keyring { keyring, or_file } = place
         && let Err(unusable) = keyring.open().await
     {
-        place = Place::File(instead(unusable, or_file, reporter).await?);
+        return instead(unusable, or_file, reporter).await.map(Place::File);
     }
+    Ok(place)
+}
+
+pub async fn read(request: &Import, reporter: &dyn Reporter) -> Result<Incoming> {
     let opener = KeyOpener { passphrase_file: request.passphrase_file.as_deref(), reporter };
     let (text, origin) = opener.read(request.from.as_ref()).await?;
-    let key = opener.open(&text, &origin).await?;
+    Ok(Incoming { key: opener.open(&text, &origin).await?, text })
+}
+
+pub async fn keep(
+    place: Place<'_>,
+    incoming: &Incoming,
+    keep_encrypted: bool,
+    reporter: &dyn Reporter,
+) -> Result<Imported> {
+    let Incoming { key, text } = incoming;
     let encrypted = matches!(parse::parse(text.expose()), Ok(Key::Encrypted(_)));
-    let form = |keep: bool| if keep && encrypted { Secret::new(text.expose().trim()) } else { parse::nsec(&key) };
+    let form = |keep: bool| if keep && encrypted { Secret::new(text.expose().trim()) } else { parse::nsec(key) };
     let path = match place {
         Place::File(path) => path,
-        Place::Keyring { keyring, or_file } => {
-            match store(keyring, key.clone(), form(request.keep_encrypted)).await {
-                // One that is locked shows that only now.
-                Err(KeyCommandError::Key(key::KeyError::Keyring(unusable @ keyring::KeyringError::Unusable(_)))) => {
-                    instead(unusable, or_file, reporter).await?
-                }
-                stored => return stored.map(Imported::Keyring),
+        Place::Keyring { keyring, or_file } => match store(keyring, key.clone(), form(keep_encrypted)).await {
+            // One that is locked shows that only now.
+            Err(KeyCommandError::Key(key::KeyError::Keyring(unusable @ keyring::KeyringError::Unusable(_)))) => {
+                instead(unusable, or_file, reporter).await?
             }
-        }
+            stored => return stored.map(Imported::Keyring),
+        },
     };
     let text = form(true);
     files::create_folder_of(path)
         .map_err(|cause| file::SecretFileError::Io { path: path.to_owned(), cause })
         .and_then(|()| file::create(path, &text))
         .map_err(KeyCommandError::NotWritten)?;
-    Ok(Imported::File(Written { public_key: Keys::new(key).public_key(), text }))
+    Ok(Imported::File(Written { public_key: Keys::new(key.clone()).public_key(), text }))
 }
 
 /// The file, if a person wants the key there because there is no keyring.

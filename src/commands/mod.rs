@@ -180,8 +180,7 @@ impl<'a> Job<'a> {
     /// The key for a room of `host`, where there is one to be found without asking anybody to type it.
     async fn key_at_hand(&self, host: Option<PublicKey>) -> Option<LoadedKey> {
         let plan = &self.settings.key;
-        let kept = || plan.keyring.as_ref().is_some_and(|keyring| !matches!(keyring.choose(host), Ok(None)));
-        if plan.named().is_some() || kept() { Some(self.keys.load(plan, host, self.reporter).await) } else { None }
+        if plan.is_at_hand(host) { Some(self.keys.load(plan, host, self.reporter).await) } else { None }
     }
 
     fn probe<'b>(&'b self, api: &'b ApiUrl) -> Probe<'b> {

@@ -42,7 +42,7 @@ pub struct Choice {
 /// [`Error::NoRoom`] when nobody is there to choose or there is no key, [`Error::NothingToChoose`].
 pub async fn choice(job: &Job<'_>, purpose: Purpose, stop: &Stop) -> Result<Choice, Error> {
     if !job.settings.interactive {
-        return Err(Error::NoRoom { keyless: false });
+        return Err(Error::NoRoom { keyless: !job.settings.key.is_at_hand(None) });
     }
     let mut nests = Vec::new();
     let found = stop.unless(job.nests_of(&Whose::Mine, Depth::Whole, |_| {}, |nest| nests.push(nest))).await;

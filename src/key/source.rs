@@ -101,6 +101,12 @@ impl KeyPlan {
     pub fn named(&self) -> Option<&KeySource> {
         self.explicit.iter().find(|source| !matches!(source, KeySource::Credential(path) if !path.exists()))
     }
+
+    /// Whether a key, for a room of `host`, is there without anybody being asked to type one.
+    pub fn is_at_hand(&self, host: Option<PublicKey>) -> bool {
+        let kept = |keyring: &Keyring| !matches!(keyring.choose(host), Ok(None));
+        self.named().is_some() || self.keyring.as_ref().is_some_and(kept)
+    }
 }
 
 /// Finds the host's key. `wanted` is the host of the room, if it is known: it decides between several keys in the keyring.

@@ -11,6 +11,7 @@ mod close;
 mod doctor;
 mod follow;
 mod hints;
+mod init;
 mod keep;
 mod key;
 mod key_errors;

@@ -236,8 +236,8 @@ async fn without_a_keyring_a_file_is_offered_and_nobody_types_in_vain() {
             let error = command::import(place, &Import::default(), &person).await.unwrap_err();
             assert!(matches!(keyring_error(error), keyring::KeyringError::Unusable(_)));
             assert!(!path.exists());
-            let typed = person.heard().iter().any(|prompt| prompt.contains("Host key"));
-            assert_eq!(typed, asked_first == "Host key", "{:?}", person.heard());
+            let was_typed = person.heard().iter().any(|prompt| prompt.contains("Host key"));
+            assert_eq!(was_typed, asked_first == "Host key", "{:?}", person.heard());
         }
         let person = types().and_says(true);
         let imported = command::import(place, &Import::default(), &person).await.unwrap();

@@ -139,6 +139,18 @@ fn what_looks_fits_too() {
 }
 
 #[test]
+fn what_init_prints_fits() {
+    let init = validator(&closed(schema("schema/init.json")));
+    let mock = mock(&[]);
+    for (args, code) in [(&[&*mock.api(), "--to-file"][..], 0), (&[&mock.api(), "--no-key"], 0), (&["--timer"], 2)] {
+        let document =
+            Nest::new(&mock).without("NEST_API").args(["init", "--json"]).args(args).run().expect(code).document();
+        fits(&init, &document);
+        assert_eq!(document.get("config").is_some(), code == 0, "{document}");
+    }
+}
+
+#[test]
 fn what_is_wrong_does_not_fit() {
     let restart = validator(&schema("schema/restart.json"));
     let failure = json!({ "roomId": "demo", "error": { "kind": "usage", "message": "x", "hints": [], "later": 1 } });

@@ -99,13 +99,13 @@ pub struct ImportArgs {
 }
 
 /// A key file that is not there yet, and the configuration that is to name it.
-struct NewKeyFile<'a> {
-    path: PathBuf,
+pub(super) struct NewKeyFile<'a> {
+    pub path: PathBuf,
     config: &'a ConfigFile,
 }
 
 impl<'a> NewKeyFile<'a> {
-    fn at(path: Option<&Path>, sources: &'a Sources<'_>) -> Result<Self, Failure> {
+    pub fn at(path: Option<&Path>, sources: &'a Sources<'_>) -> Result<Self, Failure> {
         let config = sources.config_file()?;
         let path = std::path::absolute(path.map_or_else(|| config.folder().join("host.key"), Path::to_owned))
             .map_err(|error| Failure::usage(format!("no path for the key file: {error}")))?;
@@ -134,13 +134,15 @@ pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failur
     }
 }
 
+pub(super) fn keyring_of(sources: &Sources<'_>) -> Result<Keyring, Failure> {
+    let no_home = || Failure::new(Exit::Key, "there is no home folder for the list of keys");
+    sources.keyring().ok_or_else(|| no_home().hint(troubles::keyring().hint))
+}
+
 async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
     let failed = |error: key::KeyCommandError| errors::of_key_command(&error);
     let terminal = &*app.terminal;
-    let keyring = || {
-        let no_home = || Failure::new(Exit::Key, "there is no home folder for the list of keys");
-        app.sources.keyring().ok_or_else(|| no_home().hint(troubles::keyring().hint))
-    };
+    let keyring = || keyring_of(&app.sources);
     match command {
         KeyCommand::Import(args) => {
             // The environment is for commands that use a key, not for one that stores it.

@@ -5,6 +5,7 @@ mod check;
 mod close;
 mod doctor;
 mod generate;
+mod init;
 mod key;
 mod list;
 mod mock;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use clap::Subcommand;
 use serde_json::Value;
 
+#[cfg(test)]
+pub(super) use self::init::InitDocument;
 use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
 use super::args::{Deferred, TEMPLATE};
@@ -52,6 +55,8 @@ mod prelude {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Begin: your server, your key, a short name for your nest, and a timer that looks after it
+    Init(Deferred<init::InitArgs>),
     /// Bring nests back: sign, restart, print the new token and endpoints
     Restart(Deferred<restart::RestartArgs>),
     /// See at a glance whether nests run; nobody joins
@@ -70,7 +75,7 @@ pub enum Command {
     Close(Deferred<close::CloseArgs>),
     /// Open the page of a nest in the browser
     Open(Deferred<open::OpenArgs>),
-    /// Keep host keys in the OS keyring
+    /// Keep host keys: in the OS keyring, or in a file
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
@@ -124,14 +129,15 @@ impl Command {
     }
 
     pub async fn run(self, app: &App<'_>) -> Result<u8, Failure> {
-        use Command::{Check, Close, Doctor, List, Open, Recreate, Status};
+        use Command::{Check, Close, Doctor, Init, List, Open, Recreate, Status};
         let has_no_token =
-            matches!(self, Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_));
+            matches!(self, Init(_) | Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_));
         if app.terminal.style.format == Format::Token && has_no_token {
             return Err(Failure::usage("--output token prints a token, and this command fetches none")
                 .hint("fetch one: `nest token ROOM --output token`"));
         }
         match self {
+            Self::Init(args) => init::run(app, &args).await,
             Self::Restart(args) => restart::run(app, &args).await,
             Self::Status(args) => status::run(app, &args).await,
             Self::Check(args) => check::run(app, &args).await,

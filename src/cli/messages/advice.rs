@@ -36,6 +36,12 @@ pub(in crate::cli) fn remember(args: &ArgMatches) {
     let _ = GIVEN.set(given.collect());
 }
 
+/// Those of these flags that were given, with their values.
+pub(in crate::cli) fn given(flags: &[&str]) -> Vec<(&'static str, Option<String>)> {
+    let given = GIVEN.get().into_iter().flatten().filter(|given| flags.contains(&given.flag));
+    given.map(|given| (given.flag, given.value.clone())).collect()
+}
+
 /// A command that helps; it shows itself in backticks, which nothing else in a hint that begins with `nest` has.
 pub struct Advice {
     verb: Verb,

@@ -424,9 +424,7 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
 /// Whose nest it is, if not that of the key that is there.
 fn other_host(found: &DoctorFindings) -> Option<PublicKey> {
     let own = found.key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.public_key());
-    let recorded = found.server().and_then(|server| server.nest.host());
-    let host = recorded.or(found.room.as_ref().and_then(|room| room.host));
-    host.filter(|host| Some(*host) != own)
+    found.host().filter(|host| Some(*host) != own)
 }
 
 fn record(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {

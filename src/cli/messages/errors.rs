@@ -90,7 +90,8 @@ impl Failure {
             Error::Room(error) => of_room(error),
             Error::NoApi => new(Exit::Usage)
                 .cause("neither the room nor the settings name the API that serves it")
-                .hint("name it with --api https://…, or set NEST_API"),
+                .hint("name it with --api https://…, or set NEST_API")
+                .hint(format!("or have it kept in the configuration: {}", Verb::Init.alone())),
             Error::NoEvent { .. } => {
                 new(Exit::NotFound).hint("name a relay that has it: --relay wss://…, or the API: --api https://…")
             }
@@ -103,7 +104,7 @@ impl Failure {
             Error::NoRoom { keyless: true } => new(Exit::Usage)
                 .cause("none is named, and there is no key whose nests could be shown to choose from")
                 .hint("name it: an id, naddr1…, a link, or @ALIAS")
-                .hint(format!("or keep your key in the OS keyring, once: {}", Verb::KeyImport.alone())),
+                .hint(format!("or set it up, once, with your server, your key and your nest: {}", Verb::Init.alone())),
             Error::NothingToChoose => new(Exit::NotFound)
                 .cause("the relays have no nest of this key")
                 .hint("name a relay that has: --relay wss://…"),

@@ -9,6 +9,7 @@ pub(super) mod advice;
 pub mod check;
 pub(super) mod doctor;
 pub mod errors;
+pub(super) mod init;
 pub(super) mod manual;
 pub(super) mod moq;
 pub mod notices;
@@ -36,6 +37,7 @@ pub enum Verb {
     Status,
     Doctor,
     List,
+    Init,
     KeyImport,
     KeyRemove,
     KeyDefault,
@@ -55,6 +57,7 @@ impl Verb {
             Self::Status => "status",
             Self::Doctor => "doctor",
             Self::List => "list",
+            Self::Init => "init",
             Self::KeyImport => "key import",
             Self::KeyRemove => "key remove",
             Self::KeyDefault => "key default",

@@ -159,6 +159,20 @@ impl Terminal {
         self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
     }
 
+    /// A line that is typed and shown, once it is `valid`; `offered` is what stands there to begin with.
+    pub fn typed(
+        &self,
+        question: &str,
+        offered: &str,
+        valid: impl Fn(&str) -> Result<(), String> + Send + 'static,
+    ) -> Answer<'_, String> {
+        let (question, offered) = (clean(question), clean(offered));
+        self.ask(move || {
+            let input = dialoguer::Input::<String>::new().with_prompt(question).with_initial_text(offered);
+            answered(input.allow_empty(true).validate_with(|text: &String| valid(text)).interact_text())
+        })
+    }
+
     pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
         let question = clean(question);
         let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
