@@ -48,6 +48,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             [CompletionResult]::new('mock', 'mock', [CompletionResultType]::ParameterValue, 'Start the bundled server on loopback: Nests API, LiveKit signal, relay')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve the Nests API for real, on Redis and LiveKit')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a script that teaches your shell the commands and options')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print the help of a command')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
             break
         }
@@ -531,6 +532,20 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             break
         }
         'nest;completions' {
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What stdout carries')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours [NO_COLOR is honoured]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'A section of the configuration file')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Short for --output json')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: still more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: still more')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'nest;help' {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What stdout carries')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours [NO_COLOR is honoured]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file')

@@ -38,6 +38,9 @@ _nest() {
             nest,doctor)
                 cmd="nest__subcmd__doctor"
                 ;;
+            nest,help)
+                cmd="nest__subcmd__help"
+                ;;
             nest,init)
                 cmd="nest__subcmd__init"
                 ;;
@@ -102,7 +105,7 @@ _nest() {
 
     case "${cmd}" in
         nest)
-            opts="-q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version init restart status check doctor token list recreate close open key mock serve completions man"
+            opts="-q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version init restart status check doctor token list recreate close open key mock serve completions help man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,6 +356,36 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__help)
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -45,6 +45,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand mock 'Start the bundled server on loopback: Nests API, LiveKit signal, relay'
             cand serve 'Serve the Nests API for real, on Redis and LiveKit'
             cand completions 'Print a script that teaches your shell the commands and options'
+            cand help 'Print the help of a command'
             cand man 'Print a man page'
         }
         &'nest;init'= {
@@ -506,6 +507,19 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'nest;completions'= {
+            cand --output 'What stdout carries'
+            cand --color 'Colours [NO_COLOR is honoured]'
+            cand --config 'The configuration file'
+            cand --profile 'A section of the configuration file'
+            cand --json 'Short for --output json'
+            cand -q 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
+            cand --quiet 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
+            cand -v 'Say more; twice: still more'
+            cand --verbose 'Say more; twice: still more'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'nest;help'= {
             cand --output 'What stdout carries'
             cand --color 'Colours [NO_COLOR is honoured]'
             cand --config 'The configuration file'

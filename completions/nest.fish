@@ -51,6 +51,7 @@ complete -c nest -n "__fish_nest_needs_command" -f -a "key" -d 'Keep host keys: 
 complete -c nest -n "__fish_nest_needs_command" -f -a "mock" -d 'Start the bundled server on loopback: Nests API, LiveKit signal, relay'
 complete -c nest -n "__fish_nest_needs_command" -f -a "serve" -d 'Serve the Nests API for real, on Redis and LiveKit'
 complete -c nest -n "__fish_nest_needs_command" -f -a "completions" -d 'Print a script that teaches your shell the commands and options'
+complete -c nest -n "__fish_nest_needs_command" -f -a "help" -d 'Print the help of a command'
 complete -c nest -n "__fish_nest_needs_command" -f -a "man" -d 'Print a man page'
 complete -c nest -n "__fish_nest_using_subcommand init" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
@@ -496,6 +497,18 @@ complete -c nest -n "__fish_nest_using_subcommand completions" -l json -d 'Short
 complete -c nest -n "__fish_nest_using_subcommand completions" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand completions" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand help" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand help" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand help" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand help" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand help" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand help" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand help" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand man" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 /// A wall clock. The bundled server may be told to run ahead or behind, the client signs with the server's time once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,10 +40,20 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
-/// The hour and minute on the clock on the wall here, `14:32`; `None` for a time outside the calendar.
-pub fn local_hour_minute(unix_ms: i64) -> Option<String> {
-    let zoned = Timestamp::from_millisecond(unix_ms).ok()?.to_zoned(jiff::tz::TimeZone::system());
-    Some(zoned.strftime("%H:%M").to_string())
+/// A time as the clock and the calendar on the wall here have it: `14:32`, with the day if that is not today, and with the
+/// year if it is another. `None` for a time outside the calendar.
+pub fn local_time(unix_ms: i64) -> Option<String> {
+    let here = |ms| Some(Timestamp::from_millisecond(ms).ok()?.to_zoned(TimeZone::system()));
+    Some(beside(&here(unix_ms)?, &here(Clock::default().now_ms())?))
+}
+
+fn beside(time: &Zoned, now: &Zoned) -> String {
+    let format = match (time.date() == now.date(), time.year() == now.year()) {
+        (true, _) => "%H:%M",
+        (false, true) => "%-d %b %H:%M",
+        (false, false) => "%Y-%m-%d %H:%M",
+    };
+    time.strftime(format).to_string()
 }
 
 /// A length of time in one unit: `12 s`, `5 min`, `2 h`, `3 days`.
@@ -67,4 +78,23 @@ pub fn http_date(unix_ms: i64) -> String {
     const END_OF_9999: u64 = 253_402_300_799_999;
     let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or_default().min(END_OF_9999));
     httpdate::fmt_http_date(UNIX_EPOCH + since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_day_is_named() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().to_zoned(TimeZone::fixed(jiff::tz::offset(2)));
+        let now = at("2026-11-29T22:30:00Z");
+        for (time, shown) in [
+            ("2026-11-29T22:00:00Z", "00:00"),
+            ("2026-11-29T21:59:00Z", "29 Nov 23:59"),
+            ("2026-12-03T09:05:00Z", "3 Dec 11:05"),
+            ("2026-12-31T22:00:00Z", "2027-01-01 00:00"),
+        ] {
+            assert_eq!(beside(&at(time), &now), shown, "{time}");
+        }
+    }
 }

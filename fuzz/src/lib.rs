@@ -84,8 +84,7 @@ fn answer(data: &[u8]) {
     let _ = answer::json::<TokenAnswer>(&reply, &url);
     let _ = answer::done(&reply, &url).map_err(|error| error.to_string());
     if let Ok(info) = answer::json::<Info>(&reply, &url) {
-        let _ =
-            (clock::rfc3339(info.created_at), clock::local_hour_minute(info.created_at), clock::span(info.created_at));
+        let _ = (clock::rfc3339(info.created_at), clock::local_time(info.created_at), clock::span(info.created_at));
         let _ = clock::http_date(info.created_at);
     }
     let _ = (reply.clock_ahead_s(), TokenRefusal::read(status, &words));

@@ -14,9 +14,10 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::ArgMatches;
+use clap::error::ErrorKind;
 
 use self::args::{Cli, Color, Format, OutputArgs};
-use self::command::App;
+use self::command::{App, Command};
 use self::messages::errors::{Exit, Failure};
 use self::messages::{advice, troubles};
 use self::settings::{Env, Sources, output_style, paint};
@@ -33,7 +34,7 @@ pub fn main(args: &[OsString]) -> u8 {
         let terminal = Terminal::new(output_style(&unparsed_output(args), env, streams));
         return finish(&terminal, None, Err(failure));
     }
-    let (cli, given) = match Cli::read(args) {
+    let (cli, given) = match Cli::read(args).and_then(helped) {
         Ok(read) => read,
         Err(error) => return misunderstood(args, &error, env, streams),
     };
@@ -46,8 +47,15 @@ pub fn main(args: &[OsString]) -> u8 {
     terminal.given_up().map_or(code, |signal| Exit::from(signal).code())
 }
 
+/// `nest help COMMAND` is `nest COMMAND --help`.
+fn helped((cli, given): (Cli, ArgMatches)) -> Result<(Cli, ArgMatches), clap::Error> {
+    let Command::Help { command } = cli.command else { return Ok((cli, given)) };
+    let words = std::iter::once("nest").chain(command.iter().map(String::as_str)).chain(["--help"]);
+    Cli::read(&words.map(OsString::from).collect::<Vec<_>>())
+}
+
 fn run(cli: Cli, given: ArgMatches, env: Env<'_>, streams: Streams, terminal: &Arc<Terminal>) -> Result<u8, Failure> {
-    let sources = Sources::load(env, given, &cli.output, streams)?;
+    let sources = Sources::load(env, given, &cli.output, streams, matches!(cli.command, Command::Init(_)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
     // Where it is forbidden to listen, the system's own way of ending a program remains.
@@ -86,6 +94,9 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: 
     let output = unparsed_output(args);
     let is_terminal = if error.use_stderr() { streams.stderr } else { streams.stdout };
     terminal::clap_message(error, paint(output.color, env, is_terminal));
+    if error.kind() == ErrorKind::DisplayVersion && args.iter().any(|arg| is_verbose(arg)) {
+        terminal::print(&build());
+    }
     if !error.use_stderr() {
         return 0;
     }
@@ -94,6 +105,19 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: 
         Terminal::new(output_style(&output, env, streams)).document(&mistake, false);
     }
     Exit::Usage.code()
+}
+
+/// Of arguments that could not be parsed.
+fn is_verbose(arg: &OsString) -> bool {
+    let arg = arg.to_string_lossy();
+    arg == "--verbose" || arg.starts_with('-') && !arg.starts_with("--") && arg.contains('v')
+}
+
+/// What this program was built of: for reports of troubles.
+fn build() -> String {
+    let commit = option_env!("NEST_COMMIT").map(|commit| format!("commit    {commit}\n")).unwrap_or_default();
+    let features = if cfg!(feature = "media") { "media" } else { "none" };
+    format!("{commit}target    {}\nfeatures  {features}\n", env!("NEST_TARGET"))
 }
 
 /// What clap says, taken apart: the first paragraph is the mistake, tips and the usage are what to do.

@@ -65,11 +65,18 @@ pub(super) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// Reads the configuration file. One that was named has to be there.
-    pub fn load(env: Env<'a>, given: ArgMatches, output: &OutputArgs, streams: Streams) -> Result<Self, Failure> {
+    /// Reads the configuration file. One that was named has to be there, and so does a profile, unless the command
+    /// `begins` them.
+    pub fn load(
+        env: Env<'a>,
+        given: ArgMatches,
+        output: &OutputArgs,
+        streams: Streams,
+        begins: bool,
+    ) -> Result<Self, Failure> {
         let (named, profile) = (&output.config, &output.profile);
         let file = named.clone().or_else(|| Some(home(env, "XDG_CONFIG_HOME", ".config")?.join("nest/config.toml")));
-        let config = load(file.as_deref(), named.is_some(), profile.as_deref())?;
+        let config = load(file.as_deref(), named.is_some() && !begins, profile.as_deref(), begins)?;
         let shown = profile.as_ref().map(|name| format!(", profile {name}")).unwrap_or_default();
         let origin = match file.as_ref().filter(|file| file.exists()) {
             Some(file) => format!("{}{shown}", file.display()),
@@ -333,8 +340,8 @@ impl Config {
     }
 }
 
-/// Reads `file`, which must be there if it was `named`, and lays `profile` over it.
-fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> Result<Config, Failure> {
+/// Reads `file`, which must be there if it was `named`, and lays `profile` over it, which may be `new`.
+fn load(file: Option<&Path>, named: bool, profile: Option<&str>, new: bool) -> Result<Config, Failure> {
     let text = match file.map(std::fs::read_to_string) {
         None => String::new(),
         Some(Ok(text)) => text,
@@ -347,19 +354,20 @@ fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> Result<Confi
         }
     };
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    parse(&text, profile).map(|config| config.below(folder)).map_err(|why| {
+    parse(&text, profile, new).map(|config| config.below(folder)).map_err(|why| {
         let path = file.unwrap_or(Path::new("")).display();
         Failure::usage(format!("the configuration {path} has a mistake: {why}"))
     })
 }
 
-fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
+fn parse(text: &str, profile: Option<&str>, new: bool) -> Result<Config, String> {
     let mut config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     if config.profile.values().any(|profile| !profile.profile.is_empty()) {
         return Err("a profile in it has profiles of its own".into());
     }
     let Some(name) = profile else { return Ok(config) };
-    let own = config.profile.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
+    let own = config.profile.remove(name).or_else(|| new.then(Config::default));
+    let own = own.ok_or_else(|| format!("there is no profile {name:?} in it"))?;
     Ok(own.or(config))
 }
 
@@ -372,18 +380,19 @@ mod tests {
 
     #[test]
     fn a_profile_lies_over_the_rest() {
-        assert_eq!(parse(TEXT, None).unwrap().api.as_deref(), Some("https://a"));
-        let work = parse(TEXT, Some("work")).unwrap();
+        assert_eq!(parse(TEXT, None, false).unwrap().api.as_deref(), Some("https://a"));
+        let work = parse(TEXT, Some("work"), false).unwrap();
         assert_eq!((work.api.as_deref(), work.key_file), (Some("https://b"), Some("k".into())));
-        assert!(parse(TEXT, Some("home")).unwrap_err().contains("home"));
-        assert!(parse("apo = 'x'", None).unwrap_err().contains("apo"));
-        assert!(parse("[profile.a.profile.b]\napi = 'x'", None).unwrap_err().contains("of its own"));
+        assert!(parse(TEXT, Some("home"), false).unwrap_err().contains("home"));
+        assert_eq!(parse(TEXT, Some("home"), true).unwrap().api.as_deref(), Some("https://a"));
+        assert!(parse("apo = 'x'", None, false).unwrap_err().contains("apo"));
+        assert!(parse("[profile.a.profile.b]\napi = 'x'", None, false).unwrap_err().contains("of its own"));
     }
 
     #[test]
     fn a_profile_adds_aliases_to_those_of_all() {
         let text = "[alias]\nweekly = 'a'\ndaily = 'b'\n[profile.work.alias]\ndaily = 'c'\n";
-        let aliases = |profile| parse(text, profile).unwrap().alias.into_iter().collect::<Vec<_>>();
+        let aliases = |profile| parse(text, profile, false).unwrap().alias.into_iter().collect::<Vec<_>>();
         let pair = |name: &str, room: &str| (name.to_owned(), room.to_owned());
         assert_eq!(aliases(None), [pair("daily", "b"), pair("weekly", "a")]);
         assert_eq!(aliases(Some("work")), [pair("daily", "c"), pair("weekly", "a")]);
@@ -393,9 +402,9 @@ mod tests {
     fn a_file_that_was_named_must_be_there() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
-        assert_eq!(load(Some(&file), false, None).unwrap(), Config::default());
-        assert_eq!(load(Some(&file), true, None).unwrap_err().exit, Exit::Usage);
+        assert_eq!(load(Some(&file), false, None, false).unwrap(), Config::default());
+        assert_eq!(load(Some(&file), true, None, false).unwrap_err().exit, Exit::Usage);
         std::fs::write(&file, TEXT).unwrap();
-        assert_eq!(load(Some(&file), true, None).unwrap().key_file, Some(folder.path().join("k")));
+        assert_eq!(load(Some(&file), true, None, false).unwrap().key_file, Some(folder.path().join("k")));
     }
 }

@@ -100,6 +100,31 @@ fn the_spinner_says_what_it_is_doing() {
     assert_eq!(person.ends().1, 0);
 }
 
+/// What stands before the error on its line, once the terminal has obeyed.
+fn before_the_error(screen: &str) -> String {
+    let (before, _) = screen.split_once("error:").unwrap_or_else(|| panic!("{screen}"));
+    let line = before.rsplit('\n').next().unwrap();
+    line.rsplit("\x1b[2K").next().unwrap().replace(['\r', '\x1b'], "")
+}
+
+#[test]
+fn control_c_leaves_no_spinner_and_no_half_line() {
+    let mock = Mock::start(Options { faults: vec!["no-answer".parse().unwrap()], ..Options::default() }).unwrap();
+    let mut person = Terminal::at(Nest::new(&mock).args(["restart", "demo", "--color", "never"]));
+    person.sees("restarting");
+    person.session.send(ControlCode::EndOfText).unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!((code, before_the_error(&screen).as_str()), (130, ""), "{screen:?}");
+    let (_, after) = screen.split_once("error:").unwrap();
+    assert!(!after.contains("restarting"), "it draws itself again: {screen:?}");
+
+    let mut person = Terminal::at(Nest::new(&mock).without("NEST_KEY").args(["restart", "demo", "--color", "never"]));
+    person.sees("Host key (nsec, ncryptsec or hex; not shown)");
+    person.session.send(ControlCode::EndOfText).unwrap();
+    let (screen, code) = person.ends();
+    assert_eq!((code, before_the_error(&screen).as_str()), (130, ""), "{screen:?}");
+}
+
 #[test]
 fn a_dead_nest_of_ones_own_is_offered_a_restart() {
     let mock = mock();

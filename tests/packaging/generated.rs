@@ -95,6 +95,54 @@ fn man_pages_name_every_variable() {
     assert_eq!(nest(&["man", "nest-key-import"]), nest(&["man", "key", "import"]));
 }
 
+/// What whoever reports a trouble is asked for.
+#[test]
+fn the_version_says_of_what_it_is_built() {
+    let plain = nest(&["--version"]);
+    assert_eq!(plain, concat!("nest ", env!("CARGO_PKG_VERSION"), "\n"));
+    for args in [&["--version", "-v"][..], &["-vV"], &["-V", "--verbose"]] {
+        let whole = nest(args);
+        assert!(
+            whole.starts_with(&plain) && whole.contains("\ntarget    ") && whole.contains("\nfeatures  "),
+            "{whole}"
+        );
+    }
+}
+
+/// Of a clone, of a package without git, of neither, and not for those who only develop.
+#[test]
+fn the_commit_is_known_wherever_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("build");
+    let rustc = Command::new("rustc").arg(root("build.rs")).arg("-o").arg(&program).output().unwrap();
+    assert!(rustc.status.success(), "{rustc:?}");
+    let says = |place: &std::path::Path, profile: &str| {
+        let mut build = Command::new(&program);
+        let output = build.current_dir(place).env("PROFILE", profile).env("TARGET", "x-y").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let nowhere = says(folder.path(), "release");
+    assert!(nowhere.contains("NEST_TARGET=x-y\n") && !nowhere.contains("NEST_COMMIT"), "{nowhere}");
+    let info = "{\n  \"git\": {\n    \"sha1\": \"0123456789abcdef0123\"\n  },\n  \"path_in_vcs\": \"\"\n}";
+    fs::write(folder.path().join(".cargo_vcs_info.json"), info).unwrap();
+    assert!(says(folder.path(), "release").contains("NEST_COMMIT=0123456789ab\n"));
+    assert!(!says(folder.path(), "debug").contains("NEST_COMMIT"));
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root("")).output();
+    if let Some(head) = head.ok().filter(|head| head.status.success() && root(".git").exists()) {
+        let head = String::from_utf8(head.stdout).unwrap();
+        assert!(says(&root(""), "release").contains(&format!("NEST_COMMIT={}\n", &head[..12])));
+    }
+}
+
+#[test]
+fn help_is_found_under_its_own_name_too() {
+    assert_eq!(nest(&["help"]), nest(&["--help"]));
+    assert_eq!(nest(&["help", "key", "import"]), nest(&["key", "import", "--help"]));
+    let unknown = Command::new(env!("CARGO_BIN_EXE_nest")).args(["help", "nonsense"]).env_clear().output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+}
+
 /// The marked blocks of the pages: `<!-- generated: NAME -->`, up to `<!-- end -->`.
 #[test]
 fn blocks_in_the_pages_are_current() {

@@ -167,7 +167,7 @@ impl Watch for Table<'_> {
         let text = |paint| {
             let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
             let row = line(cells(nest, Clock::default()), widths, paint, style.columns.and(nest.link.as_deref()));
-            let time = clock::local_hour_minute(Clock::default().now_ms()).filter(|_| self.follow);
+            let time = clock::local_time(Clock::default().now_ms()).filter(|_| self.follow);
             time.map_or_else(String::new, |time| paint.dim(&time) + "  ") + &row
         };
         self.terminal.outcome(true, || document::nest(nest), |paint| Some(text(paint)));

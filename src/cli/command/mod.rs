@@ -97,6 +97,12 @@ Examples:
         #[arg(value_name = "SHELL")]
         shell: clap_complete::Shell,
     },
+    /// Print the help of a command
+    Help {
+        /// Which command; without one, all of them are named
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
     /// Print a man page
     #[command(help_template = TEMPLATE, before_help = "\
 Examples:
@@ -152,6 +158,8 @@ impl Command {
             Self::Serve(args) => serve::run(app, args.0).await,
             Self::Completions { shell } => Ok(generate::completions(app, shell)),
             Self::Man { command } => generate::man(app, &command),
+            // The arguments are parsed once more with the flag for it, before it comes to this.
+            Self::Help { .. } => Ok(0),
         }
     }
 }
@@ -286,5 +294,5 @@ fn joined(parts: impl IntoIterator<Item = String>) -> String {
 
 /// An RFC 3339 time as the clock on the wall shows it.
 fn local_time(rfc3339: &str) -> Option<String> {
-    clock::parse_rfc3339(rfc3339).and_then(clock::local_hour_minute)
+    clock::parse_rfc3339(rfc3339).and_then(clock::local_time)
 }

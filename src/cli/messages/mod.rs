@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::advice::Advice;
-use crate::clock::{Clock, local_hour_minute, rfc3339};
+use crate::clock;
 use crate::net::tls::TlsFailure;
 use crate::report::Status;
 
@@ -147,11 +147,11 @@ impl From<troubles::Trouble> for Note {
     }
 }
 
-/// The time of day here, if it is near enough to now to be understood, else the whole date; and which of the two.
+/// A time here, and whether it is the time of day alone: today's.
 fn moment(ms: i64) -> (String, bool) {
-    let near = ms.abs_diff(Clock::default().now_ms()) < 20 * 3600 * 1000;
-    let text = if near { local_hour_minute(ms) } else { rfc3339(ms) };
-    text.map_or_else(|| ("an impossible time".into(), true), |text| (text, near))
+    let text = clock::local_time(ms).unwrap_or_else(|| "an impossible time".into());
+    let today = !text.contains(' ');
+    (text, today)
 }
 
 /// `text` with a capital letter in front, unless it begins with an address.

@@ -8,7 +8,7 @@ mod style;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -78,6 +78,8 @@ pub(super) struct Terminal {
     err: Drain,
     /// A choice hides the cursor, and may be cut short.
     cursor_hidden: AtomicBool,
+    /// A question is on the line at which the cursor stands, and may be cut short.
+    asking: Arc<AtomicBool>,
     /// As the terminal was before any question switched off its echo.
     #[cfg(unix)]
     before: Option<rustix::termios::Termios>,
@@ -93,6 +95,7 @@ impl Terminal {
             out: Drain::default(),
             err: Drain::default(),
             cursor_hidden: AtomicBool::default(),
+            asking: Arc::default(),
             #[cfg(unix)]
             before: style.streams.interactive().then(|| rustix::termios::tcgetattr(io::stdin()).ok()).flatten(),
         }
@@ -195,8 +198,16 @@ impl Terminal {
         }
     }
 
+    /// Ends the line of a question that was cut short.
+    fn end_question(&self) {
+        if self.asking.swap(false, Ordering::Relaxed) {
+            self.line("");
+        }
+    }
+
     /// An error with its causes and hints, on stderr; in one line for logs and cron. `room`: which of several nests.
     pub fn failure(&self, room: Option<&str>, failure: &Failure) {
+        self.end_question();
         let paint = self.style.err;
         let mut lines = Vec::new();
         let room = room.map(|room| format!("{}: ", clean(room))).unwrap_or_default();
@@ -212,9 +223,9 @@ impl Terminal {
     }
 
     pub fn restore(&self) {
-        if let Some(bars) = &self.bars {
-            let _ = bars.clear();
-        }
+        // Those that are left would draw themselves again.
+        self.end_rows();
+        self.end_question();
         if self.cursor_hidden.swap(false, Ordering::Relaxed) {
             let _ = console::Term::stderr().show_cursor();
         }
@@ -252,8 +263,12 @@ impl Terminal {
             let _ = bars.clear();
         }
         let (answer, answered) = oneshot::channel();
+        self.asking.store(true, Ordering::Relaxed);
+        let asking = Arc::clone(&self.asking);
         std::thread::spawn(move || {
-            let _ = answer.send(ask());
+            let given = ask();
+            asking.store(false, Ordering::Relaxed);
+            let _ = answer.send(given);
         });
         Box::pin(async move {
             let answer = answered.await.ok().flatten();
@@ -337,7 +352,11 @@ pub(super) fn clap_message(error: &clap::Error, paint: Paint) {
     if error.use_stderr() {
         eprint!("{}", scrub(&text));
     } else {
-        // A reader that had enough of the help is no failure.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        print(&text);
     }
+}
+
+/// Help, and the version. A reader that had enough of it is no failure.
+pub(super) fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
 }

@@ -189,15 +189,14 @@ fn next_try(retry_after: Option<Duration>, policy: Option<RetryPolicy>, context:
     format!("{}, or let it try more often: {again}", when(wait))
 }
 
-/// `in 5 s`, `after 14:32`, or the date if that is another day.
+/// `in 5 s`, `after 14:32`, with the day if that is another.
 fn when(wait: Duration) -> String {
     let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     if wait < Duration::from_mins(1) {
         return format!("in {}", clock::span(wait_ms.max(1000)));
     }
     let at = Clock::default().now_ms().saturating_add(wait_ms);
-    let time = if wait.as_secs() < A_DAY { clock::local_hour_minute(at) } else { clock::rfc3339(at) };
-    time.map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
+    clock::local_time(at).map_or_else(|| "in the far future".into(), |time| format!("after {time}"))
 }
 
 /// What a server does not have that has no such endpoint.
