@@ -532,6 +532,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             break
         }
         'nest;completions' {
+            [CompletionResult]::new('--words', '--words', [CompletionResultType]::ParameterName, 'What the scripts ask for when the Tab key is pressed: words that only this machine knows')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What stdout carries')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours [NO_COLOR is honoured]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file')

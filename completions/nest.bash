@@ -1,9 +1,15 @@
 _nest() {
-    local typed="${COMP_LINE:0:COMP_POINT}"
+    local typed="${COMP_LINE:0:COMP_POINT}" kind=""
     typed="${typed##* }"
-    if [[ "$typed" == @* ]]; then
-        COMPREPLY=( $(compgen -W "$("$1" list --aliases 2>/dev/null)" -- "$typed") )
-        if [[ "$COMP_WORDBREAKS" == *@* ]]; then
+    case "$3" in
+        --profile) kind=profiles ;;
+        --fault) kind=faults ;;
+        default|remove|export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
+    esac
+    [[ "$typed" == @* ]] && kind=nests
+    if [[ -n "$kind" ]]; then
+        COMPREPLY=( $(compgen -W "$("$1" completions --words "$kind" 2>/dev/null | cut -f 1)" -- "$typed") )
+        if [[ "$kind" == nests && "$COMP_WORDBREAKS" == *@* ]]; then
             COMPREPLY=( "${COMPREPLY[@]#@}" )
         fi
         return 0
@@ -105,7 +111,7 @@ _nest() {
 
     case "${cmd}" in
         nest)
-            opts="-q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version init restart status check doctor token list recreate close open key mock serve completions help man"
+            opts="init restart status check doctor token list recreate close open key mock serve completions help man -q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -279,12 +285,16 @@ _nest() {
             return 0
             ;;
         nest__subcmd__completions)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --help bash elvish fish powershell zsh"
+            opts="bash elvish fish powershell zsh -q -v -h --words --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --words)
+                    COMPREPLY=($(compgen -W "nests profiles faults keys" -- "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -463,7 +473,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__key)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --help import generate export encrypt show list default remove"
+            opts="import generate export encrypt show list default remove -q -v -h --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

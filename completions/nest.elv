@@ -507,6 +507,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'nest;completions'= {
+            cand --words 'What the scripts ask for when the Tab key is pressed: words that only this machine knows'
             cand --output 'What stdout carries'
             cand --color 'Colours [NO_COLOR is honoured]'
             cand --config 'The configuration file'

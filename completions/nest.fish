@@ -485,6 +485,10 @@ complete -c nest -n "__fish_nest_using_subcommand serve" -s v -l verbose -d 'Say
 complete -c nest -n "__fish_nest_using_subcommand serve" -l allow-internal-endpoint -d 'Accept a LiveKit URL that works inside a network only'
 complete -c nest -n "__fish_nest_using_subcommand serve" -l no-page -d 'Serve no pages of nests (/n/ROOM)'
 complete -c nest -n "__fish_nest_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand completions" -l words -d 'What the scripts ask for when the Tab key is pressed: words that only this machine knows' -r -f -a "nests\t''
+profiles\t''
+faults\t''
+keys\t''"
 complete -c nest -n "__fish_nest_using_subcommand completions" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -521,4 +525,7 @@ complete -c nest -n "__fish_nest_using_subcommand man" -l json -d 'Short for --o
 complete -c nest -n "__fish_nest_using_subcommand man" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand man" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest list --aliases 2>/dev/null)'
+complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest completions --words nests 2>/dev/null)'
+complete -c nest -l profile -x -a '(nest completions --words profiles 2>/dev/null)'
+complete -c nest -n '__fish_nest_using_subcommand mock' -l fault -x -a '(nest completions --words faults 2>/dev/null)'
+complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove export' -f -a '(nest completions --words keys 2>/dev/null)'

@@ -109,7 +109,10 @@ pub(super) struct ShownDocument {
 /// A nest of the list.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub(super) struct NestDocument<'a> {
+    /// A short name that every command on this machine accepts: an alias, or one that stays as long as it is remembered.
+    short_id: Option<&'a str>,
     #[serde(flatten)]
     nest: &'a Nest,
     /// Which clients show it; absent as long as that is not known.
@@ -249,8 +252,8 @@ pub(super) fn standing(standing: &Standing, failure: Option<&Failure>) -> Value 
     of(&StandingDocument { standing, shown: shown(&standing.shown), error: failure.map(Failure::document) })
 }
 
-pub(super) fn nest(nest: &Nest) -> Value {
-    of(&NestDocument { nest, shown: shown(&nest.shown) })
+pub(super) fn nest(nest: &Nest, short_id: Option<&str>) -> Value {
+    of(&NestDocument { short_id, nest, shown: shown(&nest.shown) })
 }
 
 fn shown(clients: &[Shown]) -> Option<Vec<ShownDocument>> {

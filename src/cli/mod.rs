@@ -94,7 +94,7 @@ fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: 
     let output = unparsed_output(args);
     let is_terminal = if error.use_stderr() { streams.stderr } else { streams.stdout };
     terminal::clap_message(error, paint(output.color, env, is_terminal));
-    if error.kind() == ErrorKind::DisplayVersion && args.iter().any(|arg| is_verbose(arg)) {
+    if error.kind() == ErrorKind::DisplayVersion && args.iter().any(is_verbose) {
         terminal::print(&build());
     }
     if !error.use_stderr() {

@@ -17,6 +17,7 @@ use super::config_file::ConfigFile;
 use super::messages::errors::{self, Failure};
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
+use crate::commands::list::ShortNames;
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{KeyPlan, KeySource, Keyring};
 use crate::net::reach::Reach;
@@ -116,9 +117,13 @@ impl<'a> Sources<'a> {
     }
 
     pub fn room(&self, name: &str) -> Result<RoomRef, Failure> {
+        let short = if name.starts_with('@') { self.short_names() } else { ShortNames::default() };
         let text = match room::alias(name) {
             None => name,
-            Some(alias) => self.config.alias.get(alias).ok_or_else(|| self.no_alias(name))?,
+            Some(alias) => match self.config.alias.get(alias) {
+                Some(text) => text,
+                None => short.resolve(alias).ok_or_else(|| self.no_alias(name))?,
+            },
         };
         RoomRef::parse(text).map(|room| RoomRef { name: name.to_owned(), ..room }).map_err(|error| {
             let failure = errors::of_room(&error);
@@ -127,7 +132,8 @@ impl<'a> Sources<'a> {
     }
 
     fn no_alias(&self, name: &str) -> Failure {
-        let failure = Failure::usage(format!("the configuration has no alias {name}"));
+        let failure =
+            Failure::usage(format!("the configuration has no alias {name}, and no list has shown such a nest"));
         match self.aliases().collect::<Vec<_>>().join(" ") {
             known if known.is_empty() => failure.hint(format!("below [alias]: {} = \"naddr1…\"", &name[1..])),
             known => failure.hint(format!("it has {known}")),
@@ -136,6 +142,21 @@ impl<'a> Sources<'a> {
 
     pub fn aliases(&self) -> impl Iterator<Item = String> {
         self.config.alias.keys().map(|name| format!("@{name}"))
+    }
+
+    /// Those of the lists, which the aliases come before.
+    pub fn short_names(&self) -> ShortNames {
+        ShortNames::load(self.state_dir().as_deref()).beside(self.config.alias.keys().cloned())
+    }
+
+    /// The aliases with the nests that they stand for, as far as those can be read.
+    pub fn aliased(&self) -> impl Iterator<Item = (String, RoomRef)> {
+        self.config.alias.iter().filter_map(|(name, text)| Some((format!("@{name}"), RoomRef::parse(text).ok()?)))
+    }
+
+    /// Those of the configuration, as long as none of them is laid over it.
+    pub fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.config.profile.keys().map(String::as_str)
     }
 
     fn relays(&self, server: &ServerArgs) -> Result<RelaySources, Failure> {

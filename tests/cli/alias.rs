@@ -55,3 +55,22 @@ fn bash_completes_aliases_whether_it_breaks_words_at_them_or_not() {
     let whole = ask("nest restart --check @week", "COMP_WORDBREAKS=' '");
     assert_eq!(whole, ["@weekend", "@weekly"]);
 }
+
+#[test]
+fn bash_completes_what_only_this_machine_knows() {
+    let ask = |words: &str, before: &str, typed: &str| {
+        let script = format!(
+            "source ./nest.bash; COMP_LINE='nest {typed}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({words} '{typed}'); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _nest nest '{typed}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        offered("bash", &["--norc", "-c"], &script).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ask("nest list --profile", "--profile", ""), ["home", "work"]);
+    assert_eq!(ask("nest mock --fault", "--fault", "old-r"), ["old-room-kept"]);
+    assert!(ask("nest key default", "default", "")[0].starts_with("npub1"));
+    assert_eq!(ask("nest key export", "export", "--pl"), ["--plain"]);
+    // Commands come before flags.
+    let all = ask("nest", "nest", "");
+    let first_flag = all.iter().position(|word| word.starts_with('-')).unwrap();
+    assert!(all[..first_flag].contains(&"man".into()) && !all[first_flag..].contains(&"init".into()), "{all:?}");
+}

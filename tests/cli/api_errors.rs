@@ -387,3 +387,19 @@ fn what_the_server_says_is_down_is_named() {
         assert_eq!(steps.find(|step| step["status"] == "failed").unwrap()["name"], "api", "{doctor}");
     }
 }
+
+/// A signature is never sent in the clear because somebody has left out a scheme.
+#[test]
+fn a_server_without_a_scheme_means_https() {
+    let mock = mock(&[]);
+    for host in [mock.address().to_string(), format!(" {}/ ", mock.address())] {
+        let output =
+            Nest::new(&mock).without("NEST_API").args(["restart", "demo", "--api", &host, "--json"]).run().expect(8);
+        assert!(output.stderr.contains("TLS: "), "{output:?}");
+        assert_eq!(mock.all_requests(), 0);
+    }
+    let config = Nest::new(&mock).without("NEST_API").file(".config/nest/config.toml", "api = 'nests.invalid'", 0o600);
+    let output = config.args(["restart", "demo", "--dry-run"]).run().expect(0);
+    assert!(output.stdout.contains("https://nests.invalid/api/v1/nests/demo/restart"), "{output:?}");
+    Nest::new(&mock).without("NEST_API").args(["restart", "demo", "--api", "ftp://x"]).run().expect(2);
+}

@@ -122,7 +122,7 @@ fn a_pipe_gets_whole_lines_without_colours_and_a_terminal_what_fits() {
     assert_eq!(piped.lines().count(), 12);
     assert_eq!(piped.lines().filter(|line| line.contains("/naddr1")).count(), 12, "{piped}");
 
-    for (columns, color) in [(80, "always"), (72, "never"), (160, "always")] {
+    for (columns, color) in [(40, "always"), (80, "always"), (72, "never"), (160, "always")] {
         let (nest, _home) = list(&mock).args(["--color", color]).env("TERM", "xterm-256color").into_parts();
         // The terminal has its size before the program asks for it: the library sets another one once the shell runs.
         let mut command = Command::new("sh");
@@ -134,8 +134,8 @@ fn a_pipe_gets_whole_lines_without_colours_and_a_terminal_what_fits() {
         terminal.send_line("").unwrap();
         let screen = terminal.expect(Eof).unwrap();
         let screen = String::from_utf8_lossy(screen.as_bytes()).into_owned();
-        let rows: Vec<_> = screen.lines().filter(|line| line.contains("open") || line.contains("closed")).collect();
-        assert!(rows.len() >= 4, "{screen}");
+        let rows: Vec<_> = screen.lines().filter(|line| line.contains('@')).collect();
+        assert!(rows.len() >= 12, "{screen}");
         for row in &rows {
             // The address behind a link takes no place.
             let shown = row.split("\u{1b}\\").map(|part| part.split("\u{1b}]8;;").next().unwrap()).collect::<String>();
@@ -143,9 +143,73 @@ fn a_pipe_gets_whole_lines_without_colours_and_a_terminal_what_fits() {
             assert_eq!(row.contains("\u{1b}]8;;http"), color == "always", "{row}");
             assert!(width < columns, "{columns}: {width}: {row:?}");
         }
-        assert!(screen.contains("TITLE"), "{screen}");
+        assert!(screen.contains("NAME") && screen.contains("TITLE") && screen.contains("STATE"), "{screen}");
         assert_eq!(rows.iter().any(|row| row.contains("\u{1b}[")), color == "always", "{rows:?}");
     }
+}
+
+#[test]
+fn a_short_name_is_known_to_every_command_and_to_nobody_else() {
+    let mock = mock(&[]);
+    let outside = NostrClient::at(&mock.relay());
+    let api = mock.api();
+    let service = &["service", &api][..];
+    for id in ["one", "two"] {
+        remember(&mock, id);
+        outside.publish(&event(mock.host(), id, 10, &[&["title", "Twin"], &["status", "open"], service]));
+    }
+    let home = tempfile::tempdir().unwrap();
+    let config = "[alias]\nweekly = 'two'\n";
+    let nest = |args: &[&str]| {
+        let nest = Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", mock.relay());
+        nest.env("XDG_STATE_HOME", home.path()).args(args)
+    };
+    let rows = nest(&["list", "--json"]).run().expect(0).documents();
+    let short = |id: &str| {
+        let row = rows.iter().find(|row| row["roomId"] == id).unwrap();
+        row["shortId"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (short("one"), short("two"));
+    assert!(one != two && one.starts_with('@') && one.len() == 5, "{one} {two}");
+    let known = home.path().join("nest/short-names.json");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&known.metadata().unwrap().permissions()) & 0o777, 0o600);
+    // It stays the same, and the list of a person has it first, whole and beside the title.
+    let text = nest(&["list"]).run().expect(0).stdout;
+    for short in [&one, &two] {
+        assert!(text.lines().any(|line| line.starts_with(&format!("{short}  Twin"))), "{text}");
+    }
+
+    // Every command takes it, from here alone: what is sent is the id.
+    let restarted = nest(&["restart", &one, "--json"]).run().expect(0).document();
+    assert_eq!(restarted["roomId"], "one");
+    for command in ["status", "check", "token", "doctor", "open", "close", "restart"] {
+        let output = nest(&[command, &two, "--json"]).env("PATH", "/nowhere").stdin("").run();
+        assert!(output.code != 2, "{command}: {output:?}");
+        let document = output.documents().into_iter().next().unwrap_or_default();
+        assert!(document["roomId"] == "two" || matches!(command, "doctor" | "open"), "{command}: {output:?}");
+    }
+    for path in ["guest", "restart", "info"] {
+        assert_eq!(mock.requests(&format!("/api/v1/nests/{}/{path}", one.replace('@', "%40"))), 0);
+    }
+    // A hint names the nest as it was named.
+    let status = nest(&["status", &short("demo")]).run().expect(10);
+    assert!(
+        status.stdout.contains(&format!("nest restart {}", short("demo"))) || status.stderr.contains(&short("demo"))
+    );
+
+    // An alias comes first, and one that no list has shown is none.
+    let file = home.path().join("config.toml");
+    std::fs::write(&file, config).unwrap();
+    let rows = nest(&["list", "--json", "--config", file.to_str().unwrap()]).run().expect(0).documents();
+    let shown = |id: &str| rows.iter().find(|row| row["roomId"] == id).unwrap()["shortId"].as_str();
+    assert_eq!((shown("one"), shown("two")), (Some(&*one), Some("@weekly")));
+    let words = nest(&["completions", "--words", "nests", "--config", file.to_str().unwrap()]).run().expect(0).stdout;
+    assert!(words.contains("@weekly\tTwin\n") && words.contains(&format!("{one}\tTwin\n")), "{words}");
+    let unknown = Nest::new(&mock).args(["restart", &one]).run().expect(2);
+    assert!(unknown.stderr.contains("no list has shown such a nest"), "{unknown:?}");
+    // A bare id is what it is, byte for byte.
+    let bare = Nest::new(&mock).args(["restart", one.trim_start_matches('@')]).run().expect(6);
+    assert_eq!(mock.requests(&format!("/api/v1/nests/{}/restart", &one[1..])), 1, "{bare:?}");
 }
 
 #[test]
@@ -322,6 +386,6 @@ fn the_mock_has_something_to_list() {
     let nest = env!("CARGO_BIN_EXE_nest");
     let output = Nest::alone().env("PATH", "/usr/bin:/bin").args(["mock", "--", nest, "list"]).run().expect(0);
     let rows: Vec<_> = output.stdout.lines().map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    assert!(rows.iter().any(|row| row.starts_with("Demo nest open inactive")), "{rows:?}");
-    assert!(rows.iter().any(|row| row.starts_with("Demo nest on Media over QUIC live inactive")), "{rows:?}");
+    assert!(rows.iter().any(|row| row.contains(" Demo nest open inactive")), "{rows:?}");
+    assert!(rows.iter().any(|row| row.contains(" Demo nest on Media over QUIC live inactive")), "{rows:?}");
 }

@@ -14,7 +14,9 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\bRM_\w+", "RM_x"),
     (r"\bguest-[\w-]+", "guest-x"),
     (r"\b20\d\d-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?", "DATE"),
-    (r"\b\d\d:\d\d(:\d\d)?\b", "hh:mm"),
+    // Around midnight the day is said too.
+    (r"\b(\d{1,2} [A-Z][a-z]{2} |DATE )?\d\d:\d\d(:\d\d)?\b", "hh:mm"),
+    (r"(?m)^@[2-9a-hjkmnp-z]{4}\b", "@shrt"),
     (r"\b\d{10}\b", "UNIXTIME"),
     (r"\b\d+(\.\d+)? m?s\b", "N s"),
     // How long a step took is said only where it took long enough.

@@ -135,6 +135,31 @@ fn the_commit_is_known_wherever_it_can_be() {
     }
 }
 
+/// On a machine on which nobody has installed anything of the kind before.
+#[test]
+fn the_lines_that_install_work_in_a_fresh_home() {
+    let own = std::path::Path::new(env!("CARGO_BIN_EXE_nest")).parent().unwrap();
+    let page = fs::read_to_string(root("README.md")).unwrap();
+    let (_, block) = page.split_once("## Completions and man pages\n\n```sh\n").unwrap();
+    let readme = block.split("```").next().unwrap().lines().filter(|line| !line.contains("man -l")).map(str::to_owned);
+    let help = |args: &[&str]| {
+        let text = nest(args);
+        let (examples, _) = text.split_once("\n\n").unwrap();
+        let lines = examples.lines().skip(1).filter(|line| !line.contains("man -l")).map(|line| line.trim().to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    for lines in [readme.collect(), help(&["completions", "--help"]), help(&["man", "--help"])] {
+        let home = tempfile::tempdir().unwrap();
+        // What stands behind several spaces explains.
+        let commands = lines.iter().map(|line| line.split("   ").next().unwrap()).collect::<Vec<_>>();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-euc", &commands.join("\n")]).env_clear().env("HOME", home.path());
+        let output = shell.env("PATH", format!("{}:/usr/bin:/bin", own.display())).output().unwrap();
+        assert!(output.status.success(), "{commands:?}: {output:?}");
+        assert!(fs::read_dir(home.path()).unwrap().next().is_some(), "{commands:?} install nothing");
+    }
+}
+
 #[test]
 fn help_is_found_under_its_own_name_too() {
     assert_eq!(nest(&["help"]), nest(&["--help"]));

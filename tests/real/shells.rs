@@ -81,7 +81,19 @@ fn fish_and_zsh_complete_aliases() {
     let fish = choices("fish", &["--no-config", "-c"], "source ./nest.fish; complete -C 'nest restart @week'");
     assert_eq!(fish, ["@weekend", "@weekly"]);
     // Outside of its editor, zsh has no `compadd`: this stands in for it.
-    let script = "compadd() { shift; print -l -- $@ }; PREFIX=@week; words=(nest restart @week); \
-        compdef() { }; source ./_nest; _nest";
-    assert_eq!(choices("zsh", &["-f", "-c"], script), ["@monthly", "@weekend", "@weekly"]);
+    let zsh = |typed: &str, words: &str| {
+        let script = format!(
+            "compadd() {{ print -l -- ${{@[4,-1]}} }}; PREFIX='{typed}'; words=({words}); CURRENT=${{#words}}; \
+             compdef() {{ }}; source ./_nest; _nest"
+        );
+        choices("zsh", &["-f", "-c"], &script)
+    };
+    assert_eq!(zsh("@week", "nest restart @week"), ["@monthly", "@weekend", "@weekly"]);
+    assert_eq!(zsh("", "nest list --profile ''"), ["home", "work"]);
+    assert!(zsh("", "nest mock --fault ''").contains(&"old-room-kept".into()));
+    let fish =
+        |line: &str| choices("fish", &["--no-config", "-c"], &format!("source ./nest.fish; complete -C '{line}'"));
+    assert_eq!(fish("nest list --profile w"), ["work"]);
+    assert_eq!(fish("nest mock --fault old"), ["old-room-kept"]);
+    assert_eq!(fish("nest key default npub1").len(), 1);
 }

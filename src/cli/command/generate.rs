@@ -2,7 +2,7 @@
 
 use std::io;
 
-use clap::{Command, CommandFactory as _};
+use clap::{Command, CommandFactory as _, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -10,6 +10,9 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::prelude::*;
 use crate::cli::args::Cli;
 use crate::cli::messages::{errors, manual};
+use crate::commands::key::{Stored, list};
+use crate::key::npub;
+use crate::server::faults;
 
 /// Prints the man page of a command, named as on the command line or as the page is (`key-import`); of `nest` itself if
 /// `path` is empty.
@@ -88,38 +91,99 @@ fn listed(heading: &str, rows: Vec<(String, String)>) -> Roff {
 pub(super) fn completions(app: &App<'_>, shell: Shell) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "nest", &mut script);
-    app.terminal.result(with_aliases(shell, &String::from_utf8_lossy(&script)).trim_end());
+    app.terminal.result(with_words(shell, &String::from_utf8_lossy(&script)).trim_end());
     0
 }
 
-/// The same script, which also asks for the aliases of the configuration once a word begins with `@`.
-fn with_aliases(shell: Shell, script: &str) -> String {
+/// What a script asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Words {
+    Nests,
+    Profiles,
+    Faults,
+    Keys,
+}
+
+/// Prints words that can be completed, each with what it is after a tab.
+pub(super) fn words(app: &App<'_>, kind: Option<Words>) -> u8 {
+    let sources = &app.sources;
+    let words: Vec<(String, String)> = match kind {
+        Some(Words::Nests) => {
+            let names = sources.short_names();
+            let aliases = sources.aliased();
+            let aliases = aliases.map(|(alias, room)| (alias, names.title(&room).unwrap_or_default().to_owned()));
+            aliases.chain(names.all().map(|(short, title)| (format!("@{short}"), title.to_owned()))).collect()
+        }
+        Some(Words::Profiles) => sources.profiles().map(|name| (name.to_owned(), String::new())).collect(),
+        Some(Words::Faults) => faults::TABLE.iter().map(|row| (row.name.to_owned(), row.shows.to_owned())).collect(),
+        Some(Words::Keys) => {
+            let stored = sources.keyring().and_then(|keyring| list(&keyring).ok()).unwrap_or_default();
+            let default = |stored: &Stored| if stored.default { "the default" } else { "" };
+            stored.iter().map(|stored| (npub(&stored.public_key), default(stored).to_owned())).collect()
+        }
+        None => Vec::new(),
+    };
+    for (word, what) in words {
+        app.terminal.result(format!("{}\t{}", clean(&word), clean(&what)).trim_end());
+    }
+    0
+}
+
+/// The same script, which also asks for the words that only this machine knows, and names commands before flags.
+fn with_words(shell: Shell, script: &str) -> String {
     let inside = |lines: &str| script.replacen("_nest() {\n", &format!("_nest() {{\n{lines}\n"), 1);
     match shell {
-        Shell::Bash => inside(BASH),
+        Shell::Bash => inside(BASH).lines().map(|line| commands_first(line) + "\n").collect(),
         Shell::Zsh => inside(ZSH),
         Shell::Fish => format!("{script}{FISH}\n"),
         _ => script.to_owned(),
     }
 }
 
+/// A line of bash that lists words, with the flags at its end.
+fn commands_first(line: &str) -> String {
+    let listed = line.trim_start().strip_prefix("opts=\"").and_then(|rest| rest.strip_suffix('"'));
+    let Some(listed) = listed.filter(|listed| !listed.is_empty()) else { return line.to_owned() };
+    let (flags, commands): (Vec<_>, Vec<_>) = listed.split(' ').partition(|word| word.starts_with('-'));
+    line.replace(listed, &[commands, flags].concat().join(" "))
+}
+
 /// Bash breaks words at an `@` unless it was told not to: what stands before a break is not to be repeated.
-const BASH: &str = r#"    local typed="${COMP_LINE:0:COMP_POINT}"
+const BASH: &str = r#"    local typed="${COMP_LINE:0:COMP_POINT}" kind=""
     typed="${typed##* }"
-    if [[ "$typed" == @* ]]; then
-        COMPREPLY=( $(compgen -W "$("$1" list --aliases 2>/dev/null)" -- "$typed") )
-        if [[ "$COMP_WORDBREAKS" == *@* ]]; then
+    case "$3" in
+        --profile) kind=profiles ;;
+        --fault) kind=faults ;;
+        default|remove|export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
+    esac
+    [[ "$typed" == @* ]] && kind=nests
+    if [[ -n "$kind" ]]; then
+        COMPREPLY=( $(compgen -W "$("$1" completions --words "$kind" 2>/dev/null | cut -f 1)" -- "$typed") )
+        if [[ "$kind" == nests && "$COMP_WORDBREAKS" == *@* ]]; then
             COMPREPLY=( "${COMPREPLY[@]#@}" )
         fi
         return 0
     fi
 "#;
 
-const ZSH: &str = r#"    if [[ "$PREFIX" == @* ]]; then
-        compadd -- ${(f)"$(${words[1]} list --aliases 2>/dev/null)"}
+const ZSH: &str = r#"    local kind=""
+    case "${words[CURRENT-1]}" in
+        --profile) kind=profiles ;;
+        --fault) kind=faults ;;
+        default|remove|export) [[ "${words[2]}" == key && "$PREFIX" != -* ]] && kind=keys ;;
+    esac
+    [[ "$PREFIX" == @* ]] && kind=nests
+    if [[ -n "$kind" ]]; then
+        local -a found names
+        found=(${(f)"$(${words[1]} completions --words $kind 2>/dev/null)"})
+        names=(${found%%$'\t'*})
+        found=(${found//$'\t'/  })
+        compadd -d found -- $names
         return
     fi
 "#;
 
-const FISH: &str =
-    r#"complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest list --aliases 2>/dev/null)'"#;
+const FISH: &str = r#"complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest completions --words nests 2>/dev/null)'
+complete -c nest -l profile -x -a '(nest completions --words profiles 2>/dev/null)'
+complete -c nest -n '__fish_nest_using_subcommand mock' -l fault -x -a '(nest completions --words faults 2>/dev/null)'
+complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove export' -f -a '(nest completions --words keys 2>/dev/null)'"#;

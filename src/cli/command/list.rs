@@ -1,6 +1,6 @@
 //! `nest list`.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use console::{measure_text_width, truncate_str};
 use nostr::PublicKey;
@@ -9,9 +9,9 @@ use nostr::nips::nip19::{FromBech32 as _, Nip19Profile};
 use serde_json::json;
 
 use super::prelude::*;
-use crate::cli::messages::moq;
+use crate::cli::messages::{moq, notices};
 use crate::clock::{self, Clock};
-use crate::commands::list::{self, ListRequest, Nest, NestState, Watch, Whose};
+use crate::commands::list::{self, ListRequest, Nest, NestState, ShortNames, Watch, Whose};
 use crate::reporter::Reporter as _;
 
 /// The widest title that is shown to a terminal.
@@ -24,6 +24,9 @@ const STATE: usize = 11;
 const PEOPLE: usize = 6;
 const AGE: usize = 8;
 const GAP: usize = 2;
+const HEADS: [&str; 7] = ["NAME", "TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"];
+/// `@k3f9`, as most names are.
+const SHORT: usize = 5;
 /// `21:07`, before what is followed.
 const TIME: usize = 5;
 
@@ -67,7 +70,8 @@ pub(super) async fn run(app: &App<'_>, args: &ListArgs) -> Result<u8, Failure> {
     let whose = args.host.as_deref().map(whose).transpose()?.unwrap_or_default();
     let request = ListRequest { whose, inactive: args.inactive };
     let follow = args.follow.follow;
-    let table = Table { terminal, widths: OnceLock::new(), follow };
+    let names = Mutex::new(app.sources.short_names());
+    let table = Table { terminal, aliases: app.sources.aliased().collect(), names, widths: OnceLock::new(), follow };
     if follow {
         let followed = list::follow(&app.job(settings)?, &request, args.follow.interval, &app.stop, &table).await;
         terminal.end_row(list::ROW);
@@ -114,32 +118,54 @@ fn whose(text: &str) -> Result<Whose, Failure> {
 /// One line a nest, fit for the terminal, or documents.
 struct Table<'a> {
     terminal: &'a Terminal,
+    aliases: Vec<(String, RoomRef)>,
+    names: Mutex<ShortNames>,
     widths: OnceLock<Widths>,
     /// Whether each line begins with the time.
     follow: bool,
 }
 
-/// Widths of the columns that differ from list to list.
-#[derive(Clone, Copy, Debug)]
-struct Widths {
-    title: usize,
-    /// `None`: no room for it.
-    link: Option<usize>,
+/// Widths of the columns; those that have none are left out.
+type Widths = [Option<usize>; 7];
+
+/// What fits into so many columns of the terminal; without one there is no limit. The name, by which a nest is called in
+/// other commands, is never cut, and how it is never left out.
+fn fit(name: usize, titles: impl Iterator<Item = usize>, columns: Option<usize>) -> Widths {
+    let longest = titles.max().unwrap_or_default().max("TITLE".len());
+    let Some(columns) = columns else {
+        return [Some(name), Some(longest), Some(STATUS), Some(STATE), Some(PEOPLE), Some(AGE), Some(usize::MAX)];
+    };
+    let mut widths = [Some(name), None, None, Some(STATE), None, None, None];
+    // A terminal may break a line that fills it.
+    let mut left = columns.saturating_sub(name + GAP + GAP + STATE + 1);
+    let title = longest.min(TITLE_MIN);
+    for (at, width) in [(4, PEOPLE), (5, AGE), (2, STATUS)] {
+        if left >= title + GAP + width {
+            widths[at] = Some(width);
+            left -= GAP + width;
+        }
+    }
+    if left >= title + GAP + LINK_MIN {
+        let title = longest.min(TITLE_MAX).min(left - GAP - LINK_MIN);
+        widths[6] = Some(left - GAP - title);
+        left = title;
+    }
+    widths[1] = Some(longest.min(left));
+    widths
 }
 
-impl Widths {
-    /// `columns` is the width of the terminal; without one there is no limit.
-    fn fit(titles: impl Iterator<Item = usize>, columns: Option<usize>) -> Self {
-        let longest = titles.max().unwrap_or_default().max("TITLE".len());
-        let Some(columns) = columns else { return Self { title: longest, link: Some(usize::MAX) } };
-        // A terminal may break a line that fills it.
-        let left = columns.saturating_sub(STATUS + STATE + PEOPLE + AGE + 4 * GAP + 1);
-        match left.checked_sub(GAP + LINK_MIN).filter(|title| *title >= TITLE_MIN) {
-            None => Self { title: longest.min(left), link: None },
-            Some(most) => {
-                let title = longest.min(most).min(TITLE_MAX);
-                Self { title, link: Some(left - GAP - title) }
-            }
+impl Table<'_> {
+    /// How other commands call it: an alias of the configuration, or else its short name.
+    fn name(&self, nest: &Nest) -> Option<String> {
+        let (id, host) = (nest.room.event.id(), nest.room.event.host());
+        let alias = self.aliases.iter().find(|(_, room)| room.id == *id && room.host.is_none_or(|named| named == host));
+        let short = || Some(format!("@{}", self.names.lock().unwrap_or_else(PoisonError::into_inner).of(nest)?));
+        alias.map(|(alias, _)| alias.clone()).or_else(short)
+    }
+
+    fn remember(&self) {
+        if let Err(error) = self.names.lock().unwrap_or_else(PoisonError::into_inner).save() {
+            self.terminal.warn(&notices::short_names_lost(&error));
         }
     }
 }
@@ -151,26 +177,32 @@ impl Watch for Table<'_> {
         if nests.is_empty() {
             self.terminal.status("the relays have no nest of this host");
         }
+        let names: Vec<_> = nests.iter().map(|nest| self.name(nest).unwrap_or_default()).collect();
+        self.remember();
         let titles = nests.iter().map(|nest| measure_text_width(&clean(nest.name())));
         let time = if self.follow { TIME + GAP } else { 0 };
-        let widths = Widths::fit(titles, style.columns.map(|columns| columns.saturating_sub(time)));
+        let name = names.iter().map(|name| measure_text_width(name)).max().unwrap_or_default().max("NAME".len());
+        let widths = fit(name, titles, style.columns.map(|columns| columns.saturating_sub(time)));
         let _ = self.widths.set(widths);
         if style.format == Format::Text && !style.quiet && style.columns.is_some() && !nests.is_empty() {
-            let heads = ["TITLE", "STATUS", "STATE", "PEOPLE", "AGE", "LINK"];
-            let cells = heads.map(|head| (head.to_owned(), Paint::dim as _));
+            let cells = HEADS.map(|head| (head.to_owned(), Paint::dim as _));
             self.terminal.result(&(" ".repeat(time) + &line(cells, widths, style.out, None)));
         }
     }
 
     fn row(&self, nest: &Nest) {
         let style = self.terminal.style;
+        let name = self.name(nest);
+        // It may have been made while the list is followed.
+        self.remember();
         let text = |paint| {
-            let widths = self.widths.get().copied().unwrap_or(Widths { title: TITLE_MAX, link: None });
-            let row = line(cells(nest, Clock::default()), widths, paint, style.columns.and(nest.link.as_deref()));
+            let widths = self.widths.get().copied().unwrap_or_else(|| fit(SHORT, std::iter::empty(), style.columns));
+            let cells = cells(nest, name.as_deref(), Clock::default());
+            let row = line(cells, widths, paint, style.columns.and(nest.link.as_deref()));
             let time = clock::local_time(Clock::default().now_ms()).filter(|_| self.follow);
             time.map_or_else(String::new, |time| paint.dim(&time) + "  ") + &row
         };
-        self.terminal.outcome(true, || document::nest(nest), |paint| Some(text(paint)));
+        self.terminal.outcome(true, || document::nest(nest, name.as_deref()), |paint| Some(text(paint)));
         if !nest.shown.is_empty() && style.format != Format::Json {
             self.terminal.detail(1, &format!("{}: {}", nest.name(), moq::shown(&nest.shown)));
         }
@@ -182,7 +214,7 @@ impl Watch for Table<'_> {
 
 type Cell = (String, fn(Paint, &str) -> String);
 
-fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
+fn cells(nest: &Nest, name: Option<&str>, clock: Clock) -> [Cell; 7] {
     let (state, paint): Cell = match (nest.state, nest.record) {
         (NestState::Running, Some(false)) => ("running".into(), Paint::warn),
         (NestState::Running, _) => ("running".into(), Paint::good),
@@ -199,6 +231,7 @@ fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
     let over = nest.state == NestState::Over;
     let dim_if_over: fn(Paint, &str) -> String = if over { Paint::dim } else { |_, text| text.to_owned() };
     [
+        (name.unwrap_or("–").to_owned(), |_, text| text.to_owned()),
         (clean(nest.name()), if over { Paint::dim } else { Paint::strong }),
         (clean(&nest.status), dim_if_over),
         (state, paint),
@@ -208,17 +241,19 @@ fn cells(nest: &Nest, clock: Clock) -> [Cell; 6] {
     ]
 }
 
-/// The cells under each other: cut to their columns, then coloured. The last leads to `target`.
-fn line(cells: [Cell; 6], widths: Widths, paint: Paint, target: Option<&str>) -> String {
-    let columns = [widths.title, STATUS, STATE, PEOPLE, AGE, widths.link.unwrap_or_default()];
-    let last = if widths.link.is_some() { 5 } else { 4 };
+/// The cells under each other: cut to their columns, then coloured. Title and link lead to `target`.
+fn line(cells: [Cell; 7], widths: Widths, paint: Paint, target: Option<&str>) -> String {
+    let last = widths.iter().rposition(Option::is_some).unwrap_or_default();
     let mut out = String::new();
-    for (at, ((text, colour), width)) in cells.into_iter().zip(columns).enumerate().take(last + 1) {
+    for (at, ((text, colour), width)) in cells.into_iter().zip(widths).enumerate() {
+        let Some(width) = width else { continue };
         let text = clean(&text);
         let shown = truncate_str(&text, width, "…");
         let padding = if at == last { 0 } else { width.saturating_sub(measure_text_width(&shown)) + GAP };
         let shown = colour(paint, &shown);
-        out.push_str(&target.filter(|_| at == 5).map_or_else(|| shown.clone(), |url| paint.link(&shown, url)));
+        out.push_str(
+            &target.filter(|_| [1, 6].contains(&at)).map_or_else(|| shown.clone(), |url| paint.link(&shown, url)),
+        );
         out.push_str(&" ".repeat(padding));
     }
     out
@@ -231,15 +266,20 @@ mod tests {
     #[test]
     fn a_line_fits_the_terminal() {
         let cell = |text: &str| -> Cell { (text.into(), Paint::strong) };
-        for columns in [40, 60, 80, 120, 400] {
+        for columns in [40, 45, 60, 80, 120, 400] {
             for title in ["Weekly", "日本語のとても長い題名がここに", "x y z and so on and so on and so on and so on"]
             {
-                let widths = Widths::fit([measure_text_width(title)].into_iter(), Some(columns));
-                let cells = [title, "private", "not checked", "1200", "400 days", &"naddr1q".repeat(30)].map(cell);
-                let line = line(cells, widths, Paint { on: true }, None);
-                let width = measure_text_width(&line);
-                assert!(width < columns.max(45), "{columns}: {width} {line}");
-                assert!(line.contains("not checked"), "{line}");
+                let name = "@k3f9";
+                let widths = fit(name.len(), [measure_text_width(title)].into_iter(), Some(columns));
+                let link = "naddr1q".repeat(30);
+                let cells = [name, title, "private", "not checked", "1200", "400 days", &link].map(cell);
+                let row = line(cells, widths, Paint { on: true }, Some("https://x/whole"));
+                let width = measure_text_width(&row);
+                assert!(width < columns, "{columns}: {width} {row}");
+                assert!(row.contains(name) && row.contains("not checked"), "{row}");
+                assert!(row.contains("\x1b]8;;https://x/whole\x1b\\"), "the whole link is behind it: {row}");
+                let all = ["1200", "400 days", "private"].map(|cell| row.contains(cell));
+                assert!(columns < 60 || all == [true; 3], "{columns}: {row}");
             }
         }
     }

@@ -94,8 +94,11 @@ Examples:
 ")]
     Completions {
         /// Which shell
-        #[arg(value_name = "SHELL")]
-        shell: clap_complete::Shell,
+        #[arg(value_name = "SHELL", required_unless_present = "words")]
+        shell: Option<clap_complete::Shell>,
+        /// What the scripts ask for when the Tab key is pressed: words that only this machine knows
+        #[arg(long, value_name = "KIND", hide = true, conflicts_with = "shell")]
+        words: Option<generate::Words>,
     },
     /// Print the help of a command
     Help {
@@ -156,7 +159,8 @@ impl Command {
             Self::Key(command) => key::run(app, command).await,
             Self::Mock(args) => mock::run(app, args.0).await,
             Self::Serve(args) => serve::run(app, args.0).await,
-            Self::Completions { shell } => Ok(generate::completions(app, shell)),
+            Self::Completions { shell: Some(shell), .. } => Ok(generate::completions(app, shell)),
+            Self::Completions { words, .. } => Ok(generate::words(app, words)),
             Self::Man { command } => generate::man(app, &command),
             // The arguments are parsed once more with the flag for it, before it comes to this.
             Self::Help { .. } => Ok(0),

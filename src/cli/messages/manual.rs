@@ -40,7 +40,7 @@ const VARIABLES: [Row; 14] = [
     ("NEST_SERVE_…", "listen", "Every setting of nest serve, such as NEST_SERVE_REDIS: see its man page."),
 ];
 
-const FILES: [Row; 5] = [
+const FILES: [Row; 6] = [
     (
         "~/.config/nest/config.toml",
         "config",
@@ -53,6 +53,7 @@ const FILES: [Row; 5] = [
         "key_file",
         "The public keys of those in the OS keyring, and which is the default.",
     ),
+    ("~/.local/state/nest/short-names.json", "api", "The short names of nests that nest list has shown (mode 0600)."),
     ("~/.local/state/nest/rooms/", "retries", "One lock for each nest that was restarted from this machine."),
     ("~/.local/state/nest/recreate/", "retries", "What has to be remembered if nest recreate is interrupted."),
 ];

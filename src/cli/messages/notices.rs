@@ -168,6 +168,11 @@ pub(in crate::cli) fn no_keys() -> String {
     format!("no keys in the OS keyring; {} puts one there", Verb::KeyImport.alone())
 }
 
+/// A list whose short names nothing will know.
+pub(in crate::cli) fn short_names_lost(why: &std::io::Error) -> String {
+    format!("the short names of this list cannot be remembered: {why}")
+}
+
 /// A key that comes before those of the keyring.
 pub(in crate::cli) fn key_elsewhere(origin: &KeyOrigin) -> String {
     format!("used is the key from {origin}; {} shows whose it is", Verb::KeyShow.alone())

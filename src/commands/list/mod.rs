@@ -2,6 +2,7 @@
 
 mod nest;
 mod probes;
+mod short;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -15,6 +16,7 @@ pub(super) use self::nest::page;
 pub use self::nest::{Nest, NestState};
 pub(super) use self::probes::RESERVE;
 use self::probes::{NestAnswer, Probes};
+pub use self::short::ShortNames;
 use super::follow::{Followed, Following, Told};
 use super::moq::Looks;
 use super::owner::Owner;
