@@ -79,10 +79,11 @@ impl ApiUrl {
         Ok(Self(url))
     }
 
-    /// The same as a person writes it: without a scheme, `https` is meant.
+    /// The same as a person writes it: what looks like a host, with or without a port, means `https`.
     pub fn named(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
-        if text.contains("://") { Self::parse(text) } else { Self::parse(&format!("https://{text}")) }
+        let is_host = !text.contains("://") && (text.contains(['.', ':']) || text == "localhost");
+        if is_host { Self::parse(&format!("https://{text}")) } else { Self::parse(text) }
     }
 
     /// The same, if it may be talked to: `https`, loopback, or the user allowed plain http.
