@@ -1,4 +1,5 @@
-//! Files that are written whole, or not at all.
+//! Files that are the user's to read and change, such as the configuration: written whole or not at all, and otherwise as
+//! they were. What the program remembers for itself is in `state.rs`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};

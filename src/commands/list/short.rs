@@ -1,14 +1,14 @@
 //! Short names for nests, such as `@k3f9`: those that a list has shown are known to this machine, and never sent.
 
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use nostr::hashes::{Hash as _, sha256};
 use serde::{Deserialize, Serialize};
 
 use super::Nest;
-use crate::files;
 use crate::room::RoomRef;
+use crate::state;
 
 /// Letters and digits that are not taken for each other.
 const DIGITS: &[u8] = b"23456789abcdefghjkmnpqrstuvwxyz";
@@ -41,11 +41,12 @@ pub struct ShortNames {
 }
 
 impl ShortNames {
-    /// Those that are known. A damaged file counts as none: the next list writes it anew.
+    /// Those that are known. A file that is damaged, or that others can have written, counts as none.
     pub fn load(state_dir: Option<&Path>) -> Self {
         let file = state_dir.map(|folder| folder.join("short-names.json"));
-        let bytes = file.as_ref().and_then(|file| fs::read(file).ok());
-        let known = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let known =
+            file.as_ref().and_then(|file| serde_json::from_reader(BufReader::new(state::open(file).ok()?)).ok());
+        let known = known.unwrap_or_default();
         Self { file, known, ..Self::default() }
     }
 
@@ -102,7 +103,7 @@ impl ShortNames {
     /// Remembers them, for this user alone.
     pub fn save(&mut self) -> io::Result<()> {
         match &self.file {
-            Some(file) if std::mem::take(&mut self.changed) => files::replace(file, &serde_json::to_vec(&self.known)?),
+            Some(file) if std::mem::take(&mut self.changed) => state::replace(file, &serde_json::to_vec(&self.known)?),
             _ => Ok(()),
         }
     }
