@@ -8,13 +8,15 @@ use nostr_nests::cli::messages::{page, troubles};
 
 use crate::support::current::root;
 
-/// Every file below `folder`, and what is in it.
+/// Every file below `folder` that is no picture, and what is in it.
 fn sources(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
     let mut open = vec![root(folder)];
     std::iter::from_fn(move || {
         loop {
             let path = open.pop()?;
-            if path.is_file() {
+            if path.extension().is_some_and(|end| end == "png") {
+                continue;
+            } else if path.is_file() {
                 let text = fs::read_to_string(&path).unwrap();
                 return Some((path, text));
             }
