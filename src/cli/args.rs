@@ -28,7 +28,7 @@ pub(super) const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usag
     before_help = "\
 Examples:
   nest key import                                     keep your key in the OS keyring, once
-  nest restart https://nostrnests.com/naddr1… --check bring a nest back, and prove that people can join
+  nest restart https://nostrnests.com/naddr1… --check  bring a nest back, and prove that people can join
   nest restart ROOM --api https://nostrnests.com -q   the same for cron: silent when all is well
   nest check https://nostrnests.com/naddr1…           why can I not join? No key is needed
   nest doctor ROOM                                    every link between you and a nest

@@ -41,3 +41,4 @@ mod support;
 mod terminal;
 mod token;
 mod unanswered;
+mod widths;

@@ -23,7 +23,7 @@ const MAX_TOKEN: u64 = 64 * 1024;
 Examples:
   nest check https://nostrnests.com/naddr1…              can a listener join? No key is needed
   nest check ROOM --api https://nostrnests.com --hold 45s and does it last?
-  nest check --url wss://live.example.com --token-file - any LiveKit server, with any token for it
+  nest check --url wss://live.example.com --token-file -  any LiveKit server, with any token for it
 ",
     after_help = exit_help(),
     group = ArgGroup::new("target").args(["room", "url"])
@@ -140,7 +140,7 @@ fn text(checked: &Checked, paint: Paint) -> String {
     let mut lines: Vec<_> = steps.iter().map(|step| step_line(step, paint)).collect();
     lines.push(String::new());
     let summary = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
-    lines.push(format!("{} {summary}", paint.mark(mark)));
+    lines.push(format!("{} {HANG}{summary}", paint.mark(mark)));
     lines.join("\n")
 }
 

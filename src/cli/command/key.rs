@@ -158,7 +158,7 @@ fn list(keyring: &Keyring, terminal: &Terminal) -> Result<(), key::KeyCommandErr
         terminal.status("no keys in the OS keyring; `nest key import` puts one there");
     }
     for stored in &keys {
-        terminal.result(&format!("{}{}", npub(&stored.public_key), mark(stored)));
+        terminal.text(&format!("{}{}", npub(&stored.public_key), mark(stored)));
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ mod prelude {
     pub(super) use crate::cli::document;
     pub(super) use crate::cli::messages::Verb;
     pub(super) use crate::cli::messages::errors::{Exit, Failure};
-    pub(super) use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
+    pub(super) use crate::cli::terminal::{HANG, Paint, Terminal, clean, clean_json};
     pub(super) use crate::commands::pick::Purpose;
     pub(super) use crate::commands::{Error, Job, Settings};
     pub(super) use crate::report::Status;
@@ -243,9 +243,9 @@ fn step_line(step: &Step, paint: Paint) -> String {
     let time = step.elapsed_ms.filter(|ms| *ms > 0).map(|ms| paint.dim(&format!(" · {ms} ms"))).unwrap_or_default();
     let detail = clean(&step.detail);
     let detail = if step.status == Status::NotChecked { paint.dim(&detail) } else { detail };
-    let mut line = format!("  {} {:<9} {detail}{time}", paint.mark(step.status), step.name);
+    let mut line = format!("  {} {:<9} {HANG}{detail}{time}", paint.mark(step.status), step.name);
     if let Some(hint) = &step.hint {
-        line = format!("{line}\n              {} {}", paint.good("hint:"), clean(hint));
+        line = format!("{line}\n              {} {HANG}{}", paint.good("hint:"), clean(hint));
     }
     line
 }

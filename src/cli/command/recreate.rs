@@ -45,7 +45,7 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
 fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
     let (new, old) = (paint.strong(&clean(&recreated.room_id)), clean(&recreated.replaces));
     let before = if recreated.created { "" } else { " already" };
-    let mut lines = vec![format!("{} {new} takes the place of {old}{before}", paint.mark(Status::Passed))];
+    let mut lines = vec![format!("{} {HANG}{new} takes the place of {old}{before}", paint.mark(Status::Passed))];
     lines.extend(recreated.opened.as_ref().map(|opened| published_row("opened", opened, paint)));
     lines.extend(match recreated.granted.len() {
         0 => None,

@@ -240,7 +240,7 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         _ => None,
     };
     if let Some(untouched) = untouched {
-        let running = format!("{} {room} {untouched}", paint.mark(Status::Passed));
+        let running = format!("{} {HANG}{room} {untouched}", paint.mark(Status::Passed));
         return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
     }
     let (status, came) = match &restarted.check {
@@ -252,7 +252,7 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
     };
     // A check says it at its end.
     let closes = restarted.closes_at.as_deref().filter(|_| restarted.check.is_none());
-    let mut lines = vec![format!("{} {}", paint.mark(status), joined([room, clean(&came), closes_at(closes)]))];
+    let mut lines = vec![format!("{} {HANG}{}", paint.mark(status), joined([room, clean(&came), closes_at(closes)]))];
     lines.extend(restarted.link.iter().map(|link| paint.row("page", &clean(link))));
     lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
     lines.extend(restarted.auth.iter().map(|auth| paint.row("auth", &clean(auth))));

@@ -199,9 +199,10 @@ pub(in crate::cli) fn this_one(purpose: Purpose, nest: &Nest) -> String {
     format!("{} is {}. {}", nest.name(), state(nest), which(purpose).1)
 }
 
-pub fn choice(nest: &Nest) -> String {
+/// The name of a nest, and what is known of it.
+pub fn choice(nest: &Nest) -> (String, String) {
     let age = clock::span((Clock::default().now_s() - nest.since_s).saturating_mul(1000));
-    format!("{} · {} · {} · {age}", nest.name(), nest.status, state(nest))
+    (nest.name().to_owned(), format!(" · {} · {} · {age}", nest.status, state(nest)))
 }
 
 fn state(nest: &Nest) -> String {

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 
+use super::wrap::HANG;
 use crate::report::Status;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +40,7 @@ impl Paint {
     }
 
     pub fn row(self, name: &str, value: &str) -> String {
-        format!("  {} {value}", self.dim(&format!("{name:<9}")))
+        format!("  {} {HANG}{value}", self.dim(&format!("{name:<9}")))
     }
 
     /// Leads to `url` when it is clicked, in terminals that know of links (OSC 8).
