@@ -225,20 +225,21 @@ impl<'a> Sources<'a> {
 }
 
 pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) -> OutputStyle {
+    let out = paint(args.color, env, streams.stdout);
     OutputStyle {
         format: if args.json { Format::Json } else { args.output },
         quiet: args.quiet,
         verbose: args.verbose,
         columns: streams.columns(),
         streams,
-        out: paint(args.color, env, streams.stdout),
+        out: Paint { links: streams.stdout && streams.links && out.on, ..out },
         err: paint(args.color, env, streams.stderr),
     }
 }
 
 pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
     let wanted = || text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb");
-    Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted() }
+    Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted(), links: false }
 }
 
 fn base(text: Option<&str>, origin: &str) -> Result<Option<ApiUrl>, Failure> {

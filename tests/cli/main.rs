@@ -29,6 +29,7 @@ mod restart_check;
 mod restart_evict;
 mod restart_proof;
 mod restart_renewal;
+mod restart_shows;
 mod retries;
 mod screens;
 mod serve;

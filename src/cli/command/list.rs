@@ -246,7 +246,7 @@ mod tests {
             {
                 let widths = Widths::fit([measure_text_width(title)].into_iter(), Some(columns));
                 let cells = [title, "private", "not checked", "1200", "400 days", &"naddr1q".repeat(30)].map(cell);
-                let line = line(cells, widths, Paint { on: true }, None);
+                let line = line(cells, widths, Paint { on: true, links: true }, None);
                 let width = measure_text_width(&line);
                 assert!(width < columns, "{columns}: {width} {line}");
                 let begun: String = title.chars().take(4).collect();

@@ -24,7 +24,7 @@ use serde_json::Value;
 use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
 use super::args::{Deferred, TEMPLATE};
-use super::messages::{Step, notices};
+use super::messages::{Step, notices, part};
 use super::settings::Sources;
 use crate::clock;
 use crate::commands::pick::{self, Choice};
@@ -35,7 +35,9 @@ use crate::livekit::CheckReport;
 mod prelude {
     pub(super) use clap::Args;
 
-    pub(super) use super::{App, closes, closes_at, failed, joinable, joined, local_time, published_row, step_line};
+    pub(super) use super::{
+        App, closes, closes_at, failed, joinable, joined, local_time, plain_line, published_row, step_line,
+    };
     pub(super) use crate::cli::args::{
         FollowArgs, Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration,
         exit_help,
@@ -246,6 +248,15 @@ fn step_line(step: &Step, paint: Paint) -> String {
     let mut line = format!("  {} {:<9} {HANG}{detail}{time}", paint.mark(step.status), step.name);
     if let Some(hint) = &step.hint {
         line = format!("{line}\n              {} {HANG}{}", paint.good("hint:"), clean(hint));
+    }
+    line
+}
+
+/// The same in plain words: which part of the nest it is about, and no times.
+fn plain_line(step: &Step, paint: Paint) -> String {
+    let mut line = format!("  {} {:<10}  {HANG}{}", paint.mark(step.status), part(step.name), clean(&step.detail));
+    if let Some(hint) = &step.hint {
+        line = format!("{line}\n                {} {HANG}{}", paint.good("hint:"), clean(hint));
     }
     line
 }

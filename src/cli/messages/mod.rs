@@ -120,6 +120,21 @@ impl Step {
     }
 }
 
+/// The parts that a host thinks of, in the order in which they depend on each other.
+pub(in crate::cli) const PARTS: [&str; 5] = ["Your key", "Server", "Nest", "Audio room", "Sound"];
+
+/// The part that a step of a check or of the doctor is about.
+pub(in crate::cli) fn part(step: &str) -> &'static str {
+    let at = match step {
+        "key" | "host" => 0,
+        "config" | "clock" | "dns" | "proxy" | "tcp" | "tls" | "api" | "signature" => 1,
+        "event" | "record" | "clients" => 2,
+        "media" | "publish" => 4,
+        _ => 3,
+    };
+    PARTS[at]
+}
+
 struct Note {
     detail: String,
     hint: Option<String>,

@@ -3,6 +3,7 @@
 
 mod drain;
 mod log;
+mod qr;
 mod style;
 mod wrap;
 
@@ -42,6 +43,8 @@ pub(super) struct Streams {
     pub stdin: bool,
     pub stdout: bool,
     pub stderr: bool,
+    /// Whether the terminal, wherever it is, knows of links (OSC 8).
+    pub links: bool,
 }
 
 impl Streams {
@@ -50,6 +53,7 @@ impl Streams {
             stdin: io::stdin().is_terminal(),
             stdout: io::stdout().is_terminal(),
             stderr: io::stderr().is_terminal(),
+            links: supports_hyperlinks::supports_hyperlinks(),
         }
     }
 
@@ -150,6 +154,17 @@ impl Terminal {
     /// What a person reads, on stdout.
     pub fn text(&self, text: &str) {
         self.result(&fit(text, self.style.columns));
+    }
+
+    /// A link as a code that a phone reads; only as text.
+    pub fn qr(&self, link: &str) {
+        if self.style.format != Format::Text || self.style.quiet {
+            return;
+        }
+        match qr::code(link, self.style.columns, self.style.out) {
+            Ok(code) => self.result(&code),
+            Err(why) => self.warn(&why),
+        }
     }
 
     pub fn document(&self, document: &Value, one_line: bool) {
