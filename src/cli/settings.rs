@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
 use super::command::ServeArgs;
+use super::messages::configuration;
 use super::messages::errors::{self, Failure};
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
@@ -318,20 +320,23 @@ fn load(file: Option<&Path>, named: bool, profile: Option<&str>) -> Result<Confi
         }
     };
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    parse(&text, profile).map(|config| config.below(folder)).map_err(|why| {
-        let path = file.unwrap_or(Path::new("")).display();
-        Failure::usage(format!("the configuration {path} has a mistake: {why}"))
-    })
+    let path = file.unwrap_or(Path::new("")).display();
+    parse(&text, profile, &path).map(|config| config.below(folder))
 }
 
-fn parse(text: &str, profile: Option<&str>) -> Result<Config, String> {
-    let mut config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+fn parse(text: &str, profile: Option<&str>, path: &dyn Display) -> Result<Config, Failure> {
+    let mut config: Config =
+        toml::from_str(text).map_err(|error| configuration::mistake(text, error.span(), error.message(), path))?;
+    let wrong = |why: &str| Failure::usage(format!("the configuration {path} has a mistake: {why}"));
     if config.profile.values().any(|profile| !profile.profile.is_empty()) {
-        return Err("a profile in it has profiles of its own".into());
+        return Err(wrong("a profile in it has profiles of its own"));
     }
     let Some(name) = profile else { return Ok(config) };
-    let own = config.profile.remove(name).ok_or_else(|| format!("there is no profile {name:?} in it"))?;
-    Ok(own.or(config))
+    if let Some(own) = config.profile.remove(name) {
+        return Ok(own.or(config));
+    }
+    let failure = wrong(&format!("there is no profile {name:?} in it"));
+    Err(configuration::alike(name, config.profile.keys()).map_or(failure.clone(), |hint| failure.hint(hint)))
 }
 
 #[cfg(test)]
@@ -343,18 +348,19 @@ mod tests {
 
     #[test]
     fn a_profile_lies_over_the_rest() {
+        let parse = |text, profile| parse(text, profile, &"config.toml");
         assert_eq!(parse(TEXT, None).unwrap().api.as_deref(), Some("https://a"));
         let work = parse(TEXT, Some("work")).unwrap();
         assert_eq!((work.api.as_deref(), work.key_file), (Some("https://b"), Some("k".into())));
-        assert!(parse(TEXT, Some("home")).unwrap_err().contains("home"));
-        assert!(parse("apo = 'x'", None).unwrap_err().contains("apo"));
-        assert!(parse("[profile.a.profile.b]\napi = 'x'", None).unwrap_err().contains("of its own"));
+        let home = parse(TEXT, Some("wrok")).unwrap_err();
+        assert!(home.message.contains("wrok") && home.hints == ["did you mean `work`?"], "{home:?}");
+        assert!(parse("[profile.a.profile.b]\napi = 'x'", None).unwrap_err().message.contains("of its own"));
     }
 
     #[test]
     fn a_profile_adds_aliases_to_those_of_all() {
         let text = "[alias]\nweekly = 'a'\ndaily = 'b'\n[profile.work.alias]\ndaily = 'c'\n";
-        let aliases = |profile| parse(text, profile).unwrap().alias.into_iter().collect::<Vec<_>>();
+        let aliases = |profile| parse(text, profile, &"config.toml").unwrap().alias.into_iter().collect::<Vec<_>>();
         let pair = |name: &str, room: &str| (name.to_owned(), room.to_owned());
         assert_eq!(aliases(None), [pair("daily", "b"), pair("weekly", "a")]);
         assert_eq!(aliases(Some("work")), [pair("daily", "c"), pair("weekly", "a")]);

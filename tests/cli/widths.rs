@@ -42,12 +42,23 @@ fn restart() {
 }
 
 #[test]
-fn status_and_token() {
+fn status_check_and_token() {
     let mock = running(&[]);
     fits("status", &WIDTHS, 0, || at(&mock).args(["status", "demo"]));
     fits("token", &WIDTHS, 0, || at(&mock).args(["token", "demo"]));
+    mock.set_faults(parse(&["wrong-secret"]));
+    fits("check-unhealthy", &WIDTHS, 10, || at(&mock).without("NEST_KEY").args(["check", "demo", "--join"]));
     mock.set_faults(parse(&["lost-record"]));
     fits("status-gone", &WIDTHS, 0, || at(&mock).args(["status", "demo"]));
+}
+
+#[test]
+fn doctor() {
+    let mock = mock(&[]);
+    fits("doctor-broken", &WIDTHS, 10, || at(&mock).args(["doctor", "demo"]));
+    at(&mock).args(["restart", "demo"]).run().expect(0);
+    fits("doctor", &WIDTHS, 0, || at(&mock).args(["doctor", "demo"]));
+    fits("doctor-nothing", &[40, 60, 80, 120], 10, || Nest::alone().args(["doctor"]));
 }
 
 #[test]

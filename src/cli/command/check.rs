@@ -108,20 +108,21 @@ fn show(app: &App<'_>, room: Option<&RoomRef>, result: &Result<Checked, Error>) 
         Some(checked) => document::checked(checked, failure.as_ref()),
         None => failure.as_ref().map(|failure| document::failure(id, failure)).unwrap_or_default(),
     };
-    app.terminal.outcome(false, whole, |paint| checked.map(|checked| text(checked, paint)));
+    let verbose = app.terminal.style.verbose > 0;
+    app.terminal.outcome(false, whole, |paint| checked.map(|checked| text(checked, verbose, paint)));
     failure.map_or(0, |failure| {
         app.terminal.failure(None, &failure);
         failure.exit.code()
     })
 }
 
-fn text(checked: &Checked, paint: Paint) -> String {
+fn text(checked: &Checked, verbose: bool, paint: Paint) -> String {
     let steps = messages::check::of(&checked.report);
     let (mark, verdict) = match (checked.report.verdict(), &checked.report) {
         (Verdict::Joinable, Report::OverQuic(_)) => (Status::Passed, paint.good("what Media over QUIC needs is there")),
         (Verdict::Joinable, Report::LiveKit(report)) => (Status::Passed, paint.good(&joinable(report))),
         (Verdict::Reachable, _) => (Status::Passed, paint.good("reachable; nobody is inside, and nobody has joined")),
-        (Verdict::Unhealthy, _) => (Status::Failed, paint.bad(&format!("failed: {}", failed(&steps).join(", ")))),
+        (Verdict::Unhealthy, _) => (Status::Failed, paint.bad(&format!("failed: {}", failed(&steps)))),
         (Verdict::Unknown, _) => (Status::Warned, paint.warn("whether it can be joined is not known")),
     };
     let (sid, closes) = match &checked.report {
@@ -137,7 +138,8 @@ fn text(checked: &Checked, paint: Paint) -> String {
         }
         Report::OverQuic(_) => (String::new(), String::new()),
     };
-    let mut lines: Vec<_> = steps.iter().map(|step| step_line(step, paint)).collect();
+    let mut lines: Vec<_> =
+        if verbose { steps.iter().map(|step| step_line(step, paint)).collect() } else { parts(&steps, &[], paint) };
     lines.push(String::new());
     let summary = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
     lines.push(format!("{} {HANG}{summary}", paint.mark(mark)));

@@ -262,8 +262,8 @@ fn restarted_text(restarted: &Restarted, several: bool, verbose: bool, paint: Pa
             .filter(|_| verbose || restarted.kind == NestKind::LiveKit),
     );
     if !verbose {
-        let wrong = steps.iter().filter(|step| matches!(step.status, Status::Failed | Status::Warned));
-        lines.extend(wrong.map(|step| plain_line(step, paint)));
+        let wrong = steps.iter().any(|step| matches!(step.status, Status::Failed | Status::Warned));
+        lines.extend(if wrong { parts(&steps, &[], paint) } else { Vec::new() });
         return lines.join("\n");
     }
     if let Evidence::Answer(message) = &restarted.evidence {
@@ -308,7 +308,7 @@ fn verdict(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Pa
         // A restarted nest is joined.
         Verdict::Reachable => ("restarted", paint.warn("nobody has joined")),
         Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
-        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps).join(", ")))),
+        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps)))),
         Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
     };
     [first.to_owned(), verdict]

@@ -7,6 +7,7 @@ macro_rules! note {
 
 pub(super) mod advice;
 pub mod check;
+pub(super) mod configuration;
 pub(super) mod doctor;
 pub mod errors;
 pub(super) mod moq;
@@ -126,13 +127,18 @@ pub(in crate::cli) const PARTS: [&str; 5] = ["Your key", "Server", "Nest", "Audi
 /// The part that a step of a check or of the doctor is about.
 pub(in crate::cli) fn part(step: &str) -> &'static str {
     let at = match step {
-        "key" | "host" => 0,
-        "config" | "clock" | "dns" | "proxy" | "tcp" | "tls" | "api" | "signature" => 1,
+        "key" | "signature" | "host" => 0,
+        "config" | "clock" | "dns" | "proxy" | "tcp" | "tls" | "api" => 1,
         "event" | "record" | "clients" => 2,
         "media" | "publish" => 4,
         _ => 3,
     };
     PARTS[at]
+}
+
+/// Whether what a step has found says something to a host although all is well.
+pub(in crate::cli) fn is_telling(step: &str) -> bool {
+    matches!(step, "key" | "host" | "api" | "event" | "clients" | "record" | "room" | "media")
 }
 
 struct Note {
@@ -185,6 +191,7 @@ fn of_tls(failure: Option<&TlsFailure>, why: &str, health: &str, plain: &str) ->
     match failure {
         Some(TlsFailure::Expired { .. } | TlsFailure::NotValidYet { .. }) => troubles::expired(why),
         Some(TlsFailure::WrongName { .. }) => troubles::wrong_name(why),
+        Some(TlsFailure::UnknownIssuer { self_signed: true, .. }) => troubles::self_signed(why),
         Some(TlsFailure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
         Some(TlsFailure::NotTls) => troubles::not_tls(why, plain),
         Some(TlsFailure::Other(_)) | None => troubles::tls(why, health),

@@ -243,6 +243,9 @@ impl Terminal {
             lines.extend(failure.hints.iter().map(|hint| format!("; {} {}", paint.good("hint:"), harmless(hint))));
             return self.tell(&lines.concat().replace('\n', " "));
         }
+        // Cut, where it is too wide: the mark stands where it belongs.
+        let columns = self.style.streams.err_columns().unwrap_or(usize::MAX);
+        lines.extend(failure.excerpt.iter().map(|line| truncate_str(&harmless(line), columns, "…").into_owned()));
         lines.extend(
             failure.causes.iter().map(|cause| format!("  {} {HANG}{}", paint.dim("caused by:"), harmless(cause))),
         );
