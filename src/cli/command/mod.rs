@@ -54,7 +54,7 @@ mod prelude {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring nests back: sign, restart, print the new token and endpoints
+    /// Bring nests back, and say whether people can join
     Restart(Deferred<restart::RestartArgs>),
     /// See at a glance whether nests run; nobody joins
     Status(Deferred<status::StatusArgs>),
