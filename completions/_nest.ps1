@@ -34,7 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'nest' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
-            [CompletionResult]::new('restart', 'restart', [CompletionResultType]::ParameterValue, 'Bring nests back: sign, restart, print the new token and endpoints')
+            [CompletionResult]::new('restart', 'restart', [CompletionResultType]::ParameterValue, 'Bring nests back, and say whether people can join')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'See at a glance whether nests run; nobody joins')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Prove that a nest can be joined, as a listener would')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Look at every link between you and a nest, and say what to do next')

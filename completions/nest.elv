@@ -31,7 +31,7 @@ set edit:completion:arg-completer[nest] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
-            cand restart 'Bring nests back: sign, restart, print the new token and endpoints'
+            cand restart 'Bring nests back, and say whether people can join'
             cand status 'See at a glance whether nests run; nobody joins'
             cand check 'Prove that a nest can be joined, as a listener would'
             cand doctor 'Look at every link between you and a nest, and say what to do next'

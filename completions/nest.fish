@@ -37,7 +37,7 @@ complete -c nest -n "__fish_nest_needs_command" -s q -l quiet -d 'Print nothing 
 complete -c nest -n "__fish_nest_needs_command" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_needs_command" -s V -l version -d 'Print version'
-complete -c nest -n "__fish_nest_needs_command" -f -a "restart" -d 'Bring nests back: sign, restart, print the new token and endpoints'
+complete -c nest -n "__fish_nest_needs_command" -f -a "restart" -d 'Bring nests back, and say whether people can join'
 complete -c nest -n "__fish_nest_needs_command" -f -a "status" -d 'See at a glance whether nests run; nobody joins'
 complete -c nest -n "__fish_nest_needs_command" -f -a "check" -d 'Prove that a nest can be joined, as a listener would'
 complete -c nest -n "__fish_nest_needs_command" -f -a "doctor" -d 'Look at every link between you and a nest, and say what to do next'
