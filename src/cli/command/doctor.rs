@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
-use crate::cli::messages;
+use crate::cli::messages::{self, Step};
 use crate::commands::doctor;
 
 #[derive(Debug, Args)]
@@ -62,7 +62,9 @@ fn text(report: &DoctorDocument, verbose: bool, paint: Paint) -> String {
     let mut lines: Vec<_> = if verbose {
         report.steps.iter().map(|step| step_line(step, paint)).collect()
     } else {
-        parts(&report.steps, &report.missed, paint)
+        // What to do next is said once.
+        let once = |step: &Step| Step { hint: step.hint.clone().filter(|hint| *hint != report.next), ..step.clone() };
+        parts(&report.steps.iter().map(once).collect::<Vec<_>>(), &report.missed, paint)
     };
     let verdict = match failed(&report.steps).as_str() {
         "" if !report.missed.is_empty() => {

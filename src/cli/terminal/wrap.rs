@@ -19,10 +19,8 @@ pub(super) fn fit(text: &str, columns: Option<usize>) -> String {
         let plain = format!("{label}{rest}");
         match columns.filter(|columns| display_width(&plain) > *columns) {
             None => plain,
-            Some(columns) if label.is_empty() => {
-                hung(lead(&plain), rest.trim_start(), NARROW / 2, (columns, columns / 3))
-            }
-            Some(columns) => hung(label, rest, 0, (columns, columns / 3)),
+            Some(columns) if label.is_empty() => hung(lead(&plain), rest.trim_start(), NARROW / 2, columns),
+            Some(columns) => hung(label, rest, 0, columns),
         }
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -33,15 +31,15 @@ pub(super) fn fit(text: &str, columns: Option<usize>) -> String {
 pub(super) fn fit_help(text: &str, columns: Option<usize>) -> String {
     let lines = text.split('\n').map(|line| {
         let Some(columns) = columns.filter(|columns| display_width(line) > *columns) else { return line.into() };
-        let (lead, limits) = (lead(line), (columns, columns / 2));
+        let lead = lead(line);
         let column = line.rfind("  ").map(|at| at + 2).filter(|at| !line[..*at].trim().is_empty());
         let (left, right) = line.split_at(column.unwrap_or(lead.len()));
         Cow::Owned(match column {
             // A command without a word on it.
             None if lead.len() == 2 && right.contains("nest ") => line.to_owned(),
-            None => hung(lead, right, 0, limits),
-            Some(_) if display_width(left) <= columns / 2 => hung(left, right, 0, limits),
-            Some(_) => format!("{}\n{}", left.trim_end(), hung(&format!("{lead}    "), right, 0, limits)),
+            None => hung(lead, right, 0, columns),
+            Some(_) if display_width(left) <= columns / 2 => hung(left, right, 0, columns),
+            Some(_) => format!("{}\n{}", left.trim_end(), hung(&format!("{lead}    "), right, 0, columns)),
         })
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -52,11 +50,12 @@ fn lead(line: &str) -> &str {
     &line[..line.len() - line.trim_start_matches(' ').len()]
 }
 
-/// `label` and `text` behind it; what does not fit comes under the text, and so much `deeper`, or less if that is more than
-/// the `most`.
-fn hung(label: &str, text: &str, deeper: usize, (columns, most): (usize, usize)) -> String {
-    let lead = lead(label).len();
-    let label = if lead > most { format!("{:NARROW$}{}", "", label.trim_start()) } else { label.to_owned() };
+/// `label` and `text` behind it; what does not fit comes under the text, and so much `deeper`, but leaves half of the
+/// `columns` to the text.
+fn hung(label: &str, text: &str, deeper: usize, columns: usize) -> String {
+    let most = columns / 2;
+    let label =
+        if lead(label).len() > most { format!("{:NARROW$}{}", "", label.trim_start()) } else { label.to_owned() };
     let rest = Some(display_width(&label) + deeper).filter(|rest| *rest <= most).unwrap_or(NARROW);
     // What fits nowhere stays where it is.
     let first = words(text).next().is_some_and(|word| rest + display_width(word.trim_end()) > columns);
@@ -113,10 +112,10 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_has_small_indents() {
-        let text = fit("              hint: \tgive the API by a name that is in the certificate", Some(40));
-        assert_eq!(text, "    hint: give the API by a name that is\n          in the certificate");
-        let text = fit("  x signature \tthe API rejects it, and says nothing", Some(40));
-        assert_eq!(text, "  x signature the API rejects it, and\n    says nothing");
+        let text = fit("              hint: \tgive the API by another name", Some(40));
+        assert_eq!(text, "              hint: give the API by\n                    another name");
+        let text = fit("              hint: \tgive the API by another name", Some(24));
+        assert_eq!(text, "    hint: give the API\n          by another\n          name");
         assert_eq!(fit("an odd ` in the title of a nest", Some(20)), "an odd ` in the\n  title of a nest");
         assert_eq!(fit("日本語の部屋 日本語の部屋", Some(20)), "日本語の部屋\n  日本語の部屋");
     }
