@@ -110,7 +110,15 @@ fn show(app: &App<'_>, room: Option<&RoomRef>, result: &Result<Checked, Error>) 
     };
     let verbose = app.terminal.style.verbose > 0;
     app.terminal.outcome(false, whole, |paint| checked.map(|checked| text(checked, verbose, paint)));
-    failure.map_or(0, |failure| {
+    failure.map_or(0, |mut failure| {
+        let style = app.terminal.style;
+        let together = style.streams.stdout && style.streams.stderr && style.format == Format::Text && !style.quiet;
+        // The report right above says the same.
+        if let Some(checked) = checked.filter(|_| together) {
+            let steps = messages::check::of(&checked.report);
+            failure.causes.retain(|cause| steps.iter().all(|step| step.detail != *cause));
+            failure.hints.retain(|hint| steps.iter().all(|step| step.hint.as_ref() != Some(hint)));
+        }
         app.terminal.failure(None, &failure);
         failure.exit.code()
     })
