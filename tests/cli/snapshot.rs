@@ -56,7 +56,7 @@ pub fn fits(name: &str, columns: &[u16], code: i32, nest: impl Fn() -> Nest) {
         assert_eq!(ended, code, "{rows}");
         write!(seen, "{:-<1$}\n{2}\n", "", usize::from(*columns), rows.replace(&home, "HOME")).unwrap();
     }
-    assert_snapshot(&format!("wide-{name}"), &seen);
+    assert_snapshot(name, &seen);
 }
 
 #[track_caller]

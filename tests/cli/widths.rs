@@ -29,36 +29,36 @@ fn running(faults: &[&str]) -> Mock {
 #[test]
 fn restart() {
     let mock = mock(&[]);
-    fits("restart", &WIDTHS, 0, || at(&mock).args(["restart", "demo"]));
-    fits("restart-verbose", &WIDTHS, 0, || at(&mock).args(["restart", "demo", "-v"]));
+    fits("wide-restart", &WIDTHS, 0, || at(&mock).args(["restart", "demo"]));
+    fits("wide-restart-verbose", &WIDTHS, 0, || at(&mock).args(["restart", "demo", "-v"]));
     // With another room before it, the old one is told by its SID, however fast this machine is.
     let home = tempfile::tempdir().unwrap();
     let again = || at(&mock).env("XDG_STATE_HOME", home.path()).args(["restart", "demo"]);
     again().run().expect(0);
     mock.set_faults(parse(&["old-room-kept"]));
-    fits("restart-old-room-kept", &WIDTHS, 10, again);
+    fits("wide-restart-old-room-kept", &WIDTHS, 10, again);
     let stranger = Keys::generate().secret_key().to_secret_hex();
-    fits("restart-wrong-key", &WIDTHS, 5, || at(&mock).env("NEST_KEY", &stranger).args(["restart", "demo"]));
+    fits("wide-restart-wrong-key", &WIDTHS, 5, || at(&mock).env("NEST_KEY", &stranger).args(["restart", "demo"]));
 }
 
 #[test]
 fn status_check_and_token() {
     let mock = running(&[]);
-    fits("status", &WIDTHS, 0, || at(&mock).args(["status", "demo"]));
-    fits("token", &WIDTHS, 0, || at(&mock).args(["token", "demo"]));
+    fits("wide-status", &WIDTHS, 0, || at(&mock).args(["status", "demo"]));
+    fits("wide-token", &WIDTHS, 0, || at(&mock).args(["token", "demo"]));
     mock.set_faults(parse(&["wrong-secret"]));
-    fits("check-unhealthy", &WIDTHS, 10, || at(&mock).without("NEST_KEY").args(["check", "demo", "--join"]));
+    fits("wide-check-unhealthy", &WIDTHS, 10, || at(&mock).without("NEST_KEY").args(["check", "demo", "--join"]));
     mock.set_faults(parse(&["lost-record"]));
-    fits("status-gone", &WIDTHS, 0, || at(&mock).args(["status", "demo"]));
+    fits("wide-status-gone", &WIDTHS, 0, || at(&mock).args(["status", "demo"]));
 }
 
 #[test]
 fn doctor() {
     let mock = mock(&[]);
-    fits("doctor-broken", &WIDTHS, 10, || at(&mock).args(["doctor", "demo"]));
+    fits("wide-doctor-broken", &WIDTHS, 10, || at(&mock).args(["doctor", "demo"]));
     at(&mock).args(["restart", "demo"]).run().expect(0);
-    fits("doctor", &WIDTHS, 0, || at(&mock).args(["doctor", "demo"]));
-    fits("doctor-nothing", &[40, 60, 80, 120], 10, || Nest::alone().args(["doctor"]));
+    fits("wide-doctor", &WIDTHS, 0, || at(&mock).args(["doctor", "demo"]));
+    fits("wide-doctor-nothing", &[40, 60, 80, 120], 10, || Nest::alone().args(["doctor"]));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn list() {
         outside.publish(&event(mock.host(), id, age_s, &tags.each_ref().map(|tag| &tag[..])));
     }
     // Rows appear as answers arrive: only one nest is asked for.
-    fits("list", &[40, 60, 80, 120], 0, || at(&mock).without("NEST_API").args(["list"]));
+    fits("wide-list", &[40, 60, 80, 120], 0, || at(&mock).without("NEST_API").args(["list"]));
 }
 
 #[test]
@@ -88,20 +88,20 @@ fn close_and_recreate() {
         mocks.borrow_mut().push(mock);
         nest
     };
-    fits("close", &WIDTHS, 0, || anew(&[], &["close", "demo", "--yes"]));
-    fits("recreate", &WIDTHS, 0, || anew(&["lost-record"], &["recreate", "demo", "--yes"]));
+    fits("wide-close", &WIDTHS, 0, || anew(&[], &["close", "demo", "--yes"]));
+    fits("wide-recreate", &WIDTHS, 0, || anew(&["lost-record"], &["recreate", "demo", "--yes"]));
 }
 
 #[test]
 fn keys_usage_and_help() {
     let npubs = [(); 2].map(|()| Keys::generate().public_key().to_bech32().unwrap());
     let keys = serde_json::json!({ "default": npubs[0], "keys": npubs }).to_string();
-    fits("key-list", &WIDTHS, 0, || {
+    fits("wide-key-list", &WIDTHS, 0, || {
         Nest::alone().file(".local/state/nest/keys.json", &keys, 0o600).args(["key", "list"])
     });
-    fits("usage", &WIDTHS, 2, || Nest::alone().args(["restart", "--chekc", "demo"]));
-    fits("help", &WIDTHS, 0, || Nest::alone().args(["--help"]));
-    fits("help-status", &WIDTHS, 0, || Nest::alone().args(["status", "--help"]));
+    fits("wide-usage", &WIDTHS, 2, || Nest::alone().args(["restart", "--chekc", "demo"]));
+    fits("wide-help", &WIDTHS, 0, || Nest::alone().args(["--help"]));
+    fits("wide-help-status", &WIDTHS, 0, || Nest::alone().args(["status", "--help"]));
 }
 
 /// Here only that nothing is broken: [`Terminal::shows`] sees to it.
