@@ -929,7 +929,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__open)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --qr --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -987,7 +987,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__recreate)
-            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --dry-run --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --dry-run --qr --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1053,7 +1053,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__restart)
-            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --keep --transport --publish --as-host --open --if-inactive --evict --publish-status --no-wait --relay-url --auth-url --force --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --keep --transport --publish --as-host --open --qr --if-inactive --evict --publish-status --no-wait --relay-url --auth-url --force --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -138,6 +138,12 @@ pub(super) struct DoctorDocument {
     pub verdict: DoctorVerdict,
     /// What to do next: a command, or a sentence where none would do.
     pub next: String,
+    /// Whether that is one to be pasted.
+    #[serde(skip)]
+    pub next_is_command: bool,
+    /// With neither a key nor a server: how to begin.
+    #[serde(skip)]
+    pub begin: Vec<String>,
     /// The steps that should have been looked at, and could not be.
     #[serde(skip)]
     pub missed: Vec<&'static str>,

@@ -93,7 +93,7 @@ fn finish(terminal: &Terminal, room: Option<&str>, result: Result<u8, Failure>) 
 fn misunderstood(args: &[OsString], error: &clap::Error, env: Env<'_>, streams: Streams) -> u8 {
     let output = unparsed_output(args);
     let is_terminal = if error.use_stderr() { streams.stderr } else { streams.stdout };
-    terminal::clap_message(error, paint(output.color, env, is_terminal));
+    terminal::clap_message(error, paint(output.color, env, is_terminal), streams);
     if error.kind() == ErrorKind::DisplayVersion && args.iter().any(is_verbose) {
         terminal::print(&build());
     }

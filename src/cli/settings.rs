@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
 use super::command::ServeArgs;
 use super::config_file::ConfigFile;
+use super::messages::configuration;
 use super::messages::errors::{self, Failure};
 use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
@@ -283,20 +285,21 @@ impl<'a> Sources<'a> {
 }
 
 pub(super) fn output_style(args: &OutputArgs, env: Env<'_>, streams: Streams) -> OutputStyle {
+    let out = paint(args.color, env, streams.stdout);
     OutputStyle {
         format: if args.json { Format::Json } else { args.output },
         quiet: args.quiet,
         verbose: args.verbose,
         columns: streams.columns(),
         streams,
-        out: paint(args.color, env, streams.stdout),
+        out: Paint { links: streams.stdout && streams.links && out.on, ..out },
         err: paint(args.color, env, streams.stderr),
     }
 }
 
 pub(super) fn paint(choice: Color, env: Env<'_>, is_terminal: bool) -> Paint {
     let wanted = || text(env, "NO_COLOR").is_none() && text(env, "TERM").is_none_or(|term| term != "dumb");
-    Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted() }
+    Paint { on: choice == Color::Always || choice == Color::Auto && is_terminal && wanted(), links: false }
 }
 
 fn base(text: Option<&str>, origin: &str) -> Result<Option<ApiUrl>, Failure> {
@@ -375,21 +378,23 @@ fn load(file: Option<&Path>, named: bool, profile: Option<&str>, new: bool) -> R
         }
     };
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    parse(&text, profile, new).map(|config| config.below(folder)).map_err(|why| {
-        let path = file.unwrap_or(Path::new("")).display();
-        Failure::usage(format!("the configuration {path} has a mistake: {why}"))
-    })
+    let path = file.unwrap_or(Path::new("")).display();
+    parse(&text, profile, new, &path).map(|config| config.below(folder))
 }
 
-fn parse(text: &str, profile: Option<&str>, new: bool) -> Result<Config, String> {
-    let mut config: Config = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+fn parse(text: &str, profile: Option<&str>, new: bool, path: &dyn Display) -> Result<Config, Failure> {
+    let mut config: Config =
+        toml::from_str(text).map_err(|error| configuration::mistake(text, error.span(), error.message(), path))?;
+    let wrong = |why: &str| Failure::usage(format!("the configuration {path} has a mistake: {why}"));
     if config.profile.values().any(|profile| !profile.profile.is_empty()) {
-        return Err("a profile in it has profiles of its own".into());
+        return Err(wrong("a profile in it has profiles of its own"));
     }
     let Some(name) = profile else { return Ok(config) };
-    let own = config.profile.remove(name).or_else(|| new.then(Config::default));
-    let own = own.ok_or_else(|| format!("there is no profile {name:?} in it"))?;
-    Ok(own.or(config))
+    if let Some(own) = config.profile.remove(name).or_else(|| new.then(Config::default)) {
+        return Ok(own.or(config));
+    }
+    let failure = wrong(&format!("there is no profile {name:?} in it"));
+    Err(configuration::alike(name, config.profile.keys()).map_or(failure.clone(), |hint| failure.hint(hint)))
 }
 
 #[cfg(test)]
@@ -401,19 +406,21 @@ mod tests {
 
     #[test]
     fn a_profile_lies_over_the_rest() {
+        let parse = |text, profile, new| parse(text, profile, new, &"config.toml");
         assert_eq!(parse(TEXT, None, false).unwrap().api.as_deref(), Some("https://a"));
         let work = parse(TEXT, Some("work"), false).unwrap();
         assert_eq!((work.api.as_deref(), work.key_file), (Some("https://b"), Some("k".into())));
-        assert!(parse(TEXT, Some("home"), false).unwrap_err().contains("home"));
+        let home = parse(TEXT, Some("wrok"), false).unwrap_err();
+        assert!(home.message.contains("wrok") && home.hints == ["did you mean `work`?"], "{home:?}");
         assert_eq!(parse(TEXT, Some("home"), true).unwrap().api.as_deref(), Some("https://a"));
-        assert!(parse("apo = 'x'", None, false).unwrap_err().contains("apo"));
-        assert!(parse("[profile.a.profile.b]\napi = 'x'", None, false).unwrap_err().contains("of its own"));
+        assert!(parse("[profile.a.profile.b]\napi = 'x'", None, false).unwrap_err().message.contains("of its own"));
     }
 
     #[test]
     fn a_profile_adds_aliases_to_those_of_all() {
         let text = "[alias]\nweekly = 'a'\ndaily = 'b'\n[profile.work.alias]\ndaily = 'c'\n";
-        let aliases = |profile| parse(text, profile, false).unwrap().alias.into_iter().collect::<Vec<_>>();
+        let aliases =
+            |profile| parse(text, profile, false, &"config.toml").unwrap().alias.into_iter().collect::<Vec<_>>();
         let pair = |name: &str, room: &str| (name.to_owned(), room.to_owned());
         assert_eq!(aliases(None), [pair("daily", "b"), pair("weekly", "a")]);
         assert_eq!(aliases(Some("work")), [pair("daily", "c"), pair("weekly", "a")]);

@@ -130,7 +130,7 @@ impl Unavailable {
 
 async fn restarted(job: &Job<'_>, room: &RoomRef, options: CheckOptions, stop: &Stop) -> Result<CheckOutcome, Error> {
     // Nobody is inside, and the question was asked already.
-    let request = restart::RestartRequest { check: Some(options), yes: true, ..Default::default() };
+    let request = restart::RestartRequest { check: Some(options), titled: true, yes: true, ..Default::default() };
     match restart::restart_room(job, &request, room, stop).await? {
         RestartOutcome::Restarted(restarted) => Ok(CheckOutcome::Restarted(restarted)),
         RestartOutcome::Planned(_) => Err(Error::Declined),

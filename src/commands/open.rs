@@ -6,7 +6,7 @@ use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 use super::list::page;
 use super::{Error, Job, Stop};
 use crate::api::ApiUrl;
-use crate::relay::RoomEvent;
+use crate::relay::{FetchedEvent, RoomEvent};
 use crate::room::RoomRef;
 
 /// The address of the page of `room`.
@@ -17,9 +17,16 @@ pub async fn link(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<String, 
     stop.or_stopped(find(job, room)).await
 }
 
-/// The page of a nest whose host and API are known: nobody is asked.
-pub fn page_of(room: &RoomRef, api: &ApiUrl) -> Option<String> {
-    Some(page(&naddr(room)?, Some(api)))
+/// The page of a nest, and nobody is asked: the very link by which it was named, or else what its event, or its host and
+/// its API, say.
+pub(super) fn known_page(room: &RoomRef, event: Option<&FetchedEvent>, api: Option<&ApiUrl>) -> Option<String> {
+    if room.name.starts_with("http") && room.api.is_none() {
+        return Some(room.name.clone());
+    }
+    if let Some(naddr) = event.and_then(FetchedEvent::naddr) {
+        return Some(page(&naddr, api));
+    }
+    Some(page(&naddr(room)?, Some(api?)))
 }
 
 fn naddr(room: &RoomRef) -> Option<String> {

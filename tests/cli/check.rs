@@ -309,7 +309,7 @@ fn a_silent_relay_has_the_time_of_its_own_option() {
     let relay = format!("ws://{}", silent.local_addr().unwrap());
     // What the event says is not known to the doctor then; a check gets on without it.
     for (command, told, code) in
-        [("check", "warning: none of the relays answered", 0), ("doctor", "could not be checked: event", 10)]
+        [("check", "warning: none of the relays answered", 0), ("doctor", "could not be checked: nest", 10)]
     {
         let nest = Nest::new(&mock).args([command, &room_event::naddr(&mock), "--relay", &relay]);
         let begun = std::time::Instant::now();

@@ -123,7 +123,8 @@ fn a_pipe_gets_whole_lines_without_colours_and_a_terminal_what_fits() {
     assert_eq!(piped.lines().filter(|line| line.contains("/naddr1")).count(), 12, "{piped}");
 
     for (columns, color) in [(40, "always"), (80, "always"), (72, "never"), (160, "always")] {
-        let (nest, _home) = list(&mock).args(["--color", color]).env("TERM", "xterm-256color").into_parts();
+        let nest = list(&mock).args(["--color", color]).env("TERM", "xterm-256color");
+        let (nest, _home) = nest.env("FORCE_HYPERLINK", "1").into_parts();
         // The terminal has its size before the program asks for it: the library sets another one once the shell runs.
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("read -r _ && stty cols {columns} && exec \"$0\" \"$@\""));

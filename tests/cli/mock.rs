@@ -112,7 +112,7 @@ const SHOWN: &[(&str, &[&str], i32, &str)] = &[
     ("other-room", &[], 7, "your links still point to demo"),
     ("echo-authorization", &[], 4, "Invalid NIP-98 authentication: Nostr ***"),
     ("echo-token", &["--retries", "0"], 7, "cannot hand out ***"),
-    ("control-characters", &[], 0, "\\u{1b}[31m"),
+    ("control-characters", &["-v"], 0, "\\u{1b}[31m"),
     ("no-restart", &[], 6, "Endpoint not found"),
     ("lost-record", &[], 6, "no longer has this nest"),
     ("redis-hang=100ms", &[], 0, "joinable in"),

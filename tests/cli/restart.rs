@@ -59,10 +59,11 @@ fn the_old_room_is_told_from_the_new_one() {
     let mock = mock();
     let home = Nest::new(&mock);
     let state = nest::state_dir(home.home());
-    let first = Nest::new(&mock).env("XDG_STATE_HOME", state.clone()).args(["restart", "demo", "--check"]);
+    let first = Nest::new(&mock).env("XDG_STATE_HOME", state.clone()).args(["restart", "demo", "--check", "-v"]);
     let first = first.run().expect(0).stdout;
     let before = mock.room("demo").unwrap().sid;
-    let second = Nest::new(&mock).env("XDG_STATE_HOME", state).args(["restart", "demo", "--check"]).run().expect(0);
+    let second =
+        Nest::new(&mock).env("XDG_STATE_HOME", state).args(["restart", "demo", "--check", "-v"]).run().expect(0);
     let second = second.stdout;
     let after = mock.room("demo").unwrap().sid;
     assert_ne!(before, after);

@@ -90,10 +90,10 @@ fn the_media_server_refuses_the_fresh_token() {
 #[test]
 fn a_restart_does_not_remove_people() {
     let mock = mock(&[]);
-    let output = Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+    let output = Nest::new(&mock).args(["restart", "demo", "-v"]).run().expect(0);
     let said = plain(&output.stdout, &mock);
     let line = "  valid     until hh:mm; tokens given out before stay valid too: a restart does not remove people\n";
-    assert!(said.ends_with(line), "{said}");
+    assert!(said.contains(line), "{said}");
 }
 
 #[test]

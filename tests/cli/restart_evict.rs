@@ -59,7 +59,7 @@ async fn a_check_joins_the_room_that_came_after() {
     let inside = Signal::join(mock.livekit(), &token(&mock)).await.unwrap();
     let old = mock.room("demo").unwrap().sid;
     let output =
-        start(Nest::new(&mock).args(["restart", "demo", "--evict", "-y", "--check"])).join().unwrap().expect(0);
+        start(Nest::new(&mock).args(["restart", "demo", "--evict", "-yv", "--check"])).join().unwrap().expect(0);
     let new = mock.room("demo").unwrap().sid;
     assert!(output.stdout.contains(&format!("restarted · {old} → {new} · joinable in ")), "{output:?}");
     drop(inside);

@@ -35,7 +35,7 @@ fn a_room_that_was_there_before_is_no_success() {
         assert!(output.stderr.contains("still runs the old room (RM_"), "{}", output.stderr);
         assert!(output.stderr.contains(", created 2 h ago)"), "{}", output.stderr);
         if format.is_empty() {
-            assert!(output.stdout.starts_with("✗ demo · the old room still runs\n"), "{}", output.stdout);
+            assert!(output.stdout.starts_with("✗ demo · the old room still runs · "), "{}", output.stdout);
         } else {
             let document = output.document();
             assert_eq!((&document["proof"], &document["error"]["kind"]), (&json!("oldRoom"), &json!("unhealthy")));
@@ -78,7 +78,7 @@ fn what_livekit_does_not_tell_is_accepted_and_not_proven() {
         ("livekit-down@signal", "the connection was lost before there was an answer"),
     ] {
         let output = restart(&[fault], &[]).expect(0);
-        assert!(output.stdout.starts_with("! demo · accepted, not proven\n"), "{fault}: {}", output.stdout);
+        assert!(output.stdout.starts_with("! demo · accepted, not proven · "), "{fault}: {}", output.stdout);
         assert!(
             output
                 .stderr

@@ -50,6 +50,7 @@ fn check() {
     matches("check-reachable", listener(&running(&[]))).expect(0);
     matches("check-joinable", listener(&running(&[])).args(["--join"])).expect(0);
     matches("check-unhealthy", listener(&running(&["wrong-secret"]))).expect(10);
+    matches("check-verbose", listener(&running(&[])).args(["--join", "--verbose"])).expect(0);
     matches("check-inactive", listener(&mock(&[]))).expect(6);
 }
 
@@ -86,6 +87,9 @@ fn doctor() {
     let doctor = |mock: &Mock| Nest::new(mock).env("NEST_RELAYS", mock.relay()).args(["doctor", "demo"]);
     matches("doctor-healthy", doctor(&running(&[]))).expect(0);
     matches("doctor-broken", doctor(&mock(&[]))).expect(10);
+    matches("doctor-verbose", doctor(&running(&[])).args(["-v"])).expect(0);
+    matches("doctor-server", Nest::new(&mock(&["livekit-down"])).args(["doctor"])).expect(0);
+    matches("doctor-unreachable", Nest::new(&mock(&[])).args(["doctor", "--api", "https://nests.invalid"])).expect(10);
 }
 
 #[test]
@@ -120,6 +124,11 @@ fn usage() {
         Nest::new(&mock(&[])).args(["restart", "demo", "--api", "https://nests.invalid", "--retries", "0"]),
     )
     .expect(8);
+    let config = ".config/nest/config.toml";
+    let typo = "api = 'https://nests.example'\n\n[profile.work]\nrelasy = ['wss://nos.lol']\n";
+    matches("configuration-typo", Nest::alone().file(config, typo, 0o600).args(["list"])).expect(2);
+    let syntax = "api = https://nests.example\n";
+    matches("configuration-syntax", Nest::alone().file(config, syntax, 0o600).args(["list"])).expect(2);
     matches("usage", Nest::alone().args(["restart", "--chekc", "demo"])).expect(2);
     for (name, args) in [("help", &["--help"][..]), ("help-restart", &["restart", "--help"])] {
         matches(name, Nest::alone().env("COLUMNS", "80").args(args)).expect(0);

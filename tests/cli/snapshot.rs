@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::support::nest::{Nest, Output};
+use crate::support::terminal::Terminal;
 
 /// What is replaced, in this order.
 const FILTERS: &[(&str, &str)] = &[
     (r"\b(127\.0\.0\.1|localhost):\d{4,5}\b", "HOST:PORT"),
     (r"\b(npub|naddr)1[02-9ac-hj-np-z]{20,}", "${1}1…"),
+    (r"\bnaddr1[02-9ac-hj-np-z]*…", "naddr1…"),
     (r"\beyJ[A-Za-z0-9_.-]{20,}", "TOKEN"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\b([0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{8}…)", "HEX"),
@@ -40,11 +42,31 @@ pub fn matches(name: &str, nest: Nest) -> Output {
         }
     }
     write!(seen, "exit code: {}", output.code).unwrap();
+    assert_snapshot(name, &seen.replace(&home, "HOME"));
+    output
+}
+
+/// Compares what a person has before them in terminals of these widths with the snapshot of this name.
+#[track_caller]
+pub fn fits(name: &str, columns: &[u16], code: i32, nest: impl Fn() -> Nest) {
+    let mut seen = format!("$ {}\n", nest().command_line());
+    for columns in columns {
+        let nest = nest();
+        let home = nest.home().to_str().unwrap().to_owned();
+        let (rows, ended) = Terminal::of_width(*columns, nest).shows();
+        let rows = rows.join("\n");
+        assert_eq!(ended, code, "{rows}");
+        write!(seen, "{:-<1$}\n{2}\n", "", usize::from(*columns), rows.replace(&home, "HOME")).unwrap();
+    }
+    assert_snapshot(name, &seen);
+}
+
+#[track_caller]
+fn assert_snapshot(name: &str, seen: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_filters(FILTERS.iter().copied());
-    settings.bind(|| insta::assert_snapshot!(name, seen.replace(&home, "HOME")));
-    output
+    settings.bind(|| insta::assert_snapshot!(name, seen));
 }

@@ -141,7 +141,7 @@ fn a_dead_nest_of_ones_own_is_offered_a_restart() {
     person.session.send("y").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains("Nest restarted successfully") && screen.contains("joinable in"), "{screen}");
+    assert!(screen.contains(" · restarted · ") && screen.contains("joinable in"), "{screen}");
     assert!(mock.room("demo").is_some());
 }
 

@@ -42,7 +42,7 @@ async fn the_room_in_the_report_is_the_room_of_the_media_server() {
     assert_eq!(inside.farewell().await, DisconnectReason::RoomDeleted, "whoever was inside has been disconnected");
     assert_eq!(server.settled("demo", 0).await, 0, "the check has left");
 
-    let shown = Nest::new(&mock).args(["restart", "demo", "--check"]).run().expect(0).stdout;
+    let shown = Nest::new(&mock).args(["restart", "demo", "--check", "-v"]).run().expect(0).stdout;
     let last = server.sid("demo").await.unwrap();
     assert!(shown.contains(&format!(" (checked) → {last} · joinable by UDP in ")), "{shown}");
 }

@@ -52,6 +52,17 @@ pub fn self_signed(name: &str, target: SocketAddr) -> u16 {
     front(made.cert.der().clone(), &made.signing_key, target)
 }
 
+/// The same as `openssl req -x509` makes it: it calls itself an authority, and often has no names. With its PEM form.
+pub fn own(names: &[&str], years: Years, target: SocketAddr) -> (u16, String) {
+    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "nests.example");
+    (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
+    let key = KeyPair::generate().unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    (front(cert.der().clone(), &key, target), cert.pem())
+}
+
 fn front(cert: CertificateDer<'static>, key: &KeyPair, target: SocketAddr) -> u16 {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

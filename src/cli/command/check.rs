@@ -23,7 +23,7 @@ const MAX_TOKEN: u64 = 64 * 1024;
 Examples:
   nest check https://nostrnests.com/naddr1…              can a listener join? No key is needed
   nest check ROOM --api https://nostrnests.com --hold 45s and does it last?
-  nest check --url wss://live.example.com --token-file - any LiveKit server, with any token for it
+  nest check --url wss://live.example.com --token-file -  any LiveKit server, with any token for it
 ",
     after_help = exit_help(),
     group = ArgGroup::new("target").args(["room", "url"])
@@ -108,20 +108,29 @@ fn show(app: &App<'_>, room: Option<&RoomRef>, result: &Result<Checked, Error>) 
         Some(checked) => document::checked(checked, failure.as_ref()),
         None => failure.as_ref().map(|failure| document::failure(id, failure)).unwrap_or_default(),
     };
-    app.terminal.outcome(false, whole, |paint| checked.map(|checked| text(checked, paint)));
-    failure.map_or(0, |failure| {
+    let verbose = app.terminal.style.verbose > 0;
+    app.terminal.outcome(false, whole, |paint| checked.map(|checked| text(checked, verbose, paint)));
+    failure.map_or(0, |mut failure| {
+        let style = app.terminal.style;
+        let together = style.streams.stdout && style.streams.stderr && style.format == Format::Text && !style.quiet;
+        // The report right above says the same.
+        if let Some(checked) = checked.filter(|_| together) {
+            let steps = messages::check::of(&checked.report);
+            failure.causes.retain(|cause| steps.iter().all(|step| step.detail != *cause));
+            failure.hints.retain(|hint| steps.iter().all(|step| step.hint.as_ref() != Some(hint)));
+        }
         app.terminal.failure(None, &failure);
         failure.exit.code()
     })
 }
 
-fn text(checked: &Checked, paint: Paint) -> String {
+fn text(checked: &Checked, verbose: bool, paint: Paint) -> String {
     let steps = messages::check::of(&checked.report);
     let (mark, verdict) = match (checked.report.verdict(), &checked.report) {
         (Verdict::Joinable, Report::OverQuic(_)) => (Status::Passed, paint.good("what Media over QUIC needs is there")),
         (Verdict::Joinable, Report::LiveKit(report)) => (Status::Passed, paint.good(&joinable(report))),
         (Verdict::Reachable, _) => (Status::Passed, paint.good("reachable; nobody is inside, and nobody has joined")),
-        (Verdict::Unhealthy, _) => (Status::Failed, paint.bad(&format!("failed: {}", failed(&steps).join(", ")))),
+        (Verdict::Unhealthy, _) => (Status::Failed, paint.bad(&format!("failed: {}", failed(&steps)))),
         (Verdict::Unknown, _) => (Status::Warned, paint.warn("whether it can be joined is not known")),
     };
     let (sid, closes) = match &checked.report {
@@ -137,10 +146,11 @@ fn text(checked: &Checked, paint: Paint) -> String {
         }
         Report::OverQuic(_) => (String::new(), String::new()),
     };
-    let mut lines: Vec<_> = steps.iter().map(|step| step_line(step, paint)).collect();
+    let mut lines: Vec<_> =
+        if verbose { steps.iter().map(|step| step_line(step, paint)).collect() } else { parts(&steps, &[], paint) };
     lines.push(String::new());
     let summary = joined([paint.strong(&clean(&checked.room)), verdict, sid, closes]);
-    lines.push(format!("{} {summary}", paint.mark(mark)));
+    lines.push(format!("{} {HANG}{summary}", paint.mark(mark)));
     lines.join("\n")
 }
 

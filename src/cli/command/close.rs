@@ -35,7 +35,7 @@ fn text(closed: &Closed, paint: Paint) -> String {
         (Some(api), _) => format!("{} had no record of it any more", clean(api)),
         (None, _) => "it has no room at an API".into(),
     };
-    let head = format!("{} {} is over: {api}", paint.mark(Status::Passed), paint.strong(&clean(&closed.room_id)));
+    let head = format!("{} {HANG}{} is over: {api}", paint.mark(Status::Passed), paint.strong(&clean(&closed.room_id)));
     let event = match (&closed.published, &closed.status) {
         (Some(published), _) => published_row("event", published, paint),
         (None, Some(status)) => paint.row("event", &format!("says {} already", clean(status))),

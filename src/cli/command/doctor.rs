@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
-use crate::cli::messages;
+use crate::cli::messages::{self, Step};
 use crate::commands::doctor;
 
 #[derive(Debug, Args)]
@@ -39,7 +39,11 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     app.terminal.end_rows();
     let found = found.map_err(|error| Failure::of(&error, Verb::Doctor, &named))?;
     let report = messages::doctor::document(&found, &named, &app.sources.origin);
-    app.terminal.outcome(false, || document::of(&report), |paint| Some(text(&report, paint)));
+    app.terminal.outcome(
+        false,
+        || document::of(&report),
+        |paint| Some(text(&report, app.terminal.style.verbose > 0, paint)),
+    );
     let style = app.terminal.style;
     if style.quiet && style.format != Format::Json && report.verdict != DoctorVerdict::Healthy {
         let message = match report.steps.iter().find(|step| step.status == Status::Failed) {
@@ -51,18 +55,30 @@ pub(super) async fn run(app: &App<'_>, args: DoctorArgs) -> Result<u8, Failure> 
     Ok(if report.verdict == DoctorVerdict::Healthy { 0 } else { Exit::Unhealthy.code() })
 }
 
-fn text(report: &DoctorDocument, paint: Paint) -> String {
-    let mut lines: Vec<_> = report.steps.iter().map(|step| step_line(step, paint)).collect();
-    let warned = report.steps.iter().any(|step| step.status == Status::Warned);
-    let verdict = match (failed(&report.steps).as_slice(), warned) {
-        ([], _) if !report.missed.is_empty() => {
-            paint.warn(&format!("could not be checked: {}", report.missed.join(", ")))
-        }
-        ([], false) => paint.good("nothing is wrong"),
-        ([], true) => paint.warn("nothing is wrong, but something should be known"),
-        (failed, _) => paint.bad(&format!("broken: {}", failed.join(", "))),
+fn text(report: &DoctorDocument, verbose: bool, paint: Paint) -> String {
+    if !report.begin.is_empty() && !verbose {
+        return report.begin.join("\n");
+    }
+    let mut lines: Vec<_> = if verbose {
+        report.steps.iter().map(|step| step_line(step, paint)).collect()
+    } else {
+        // What to do next is said once.
+        let once = |step: &Step| Step { hint: step.hint.clone().filter(|hint| *hint != report.next), ..step.clone() };
+        parts(&report.steps.iter().map(once).collect::<Vec<_>>(), &report.missed, paint)
     };
-    lines.push(String::new());
-    lines.push(format!("{verdict} · {} {}", paint.good("next:"), clean(&report.next)));
+    let verdict = match failed(&report.steps).as_str() {
+        "" if !report.missed.is_empty() => {
+            let missed = parts_of(&report.steps, |step| report.missed.contains(&step.name));
+            paint.warn(&format!("could not be checked: {missed}"))
+        }
+        "" if report.steps.iter().any(|step| step.status == Status::Warned) => {
+            paint.warn("nothing is wrong, but something should be known")
+        }
+        "" => paint.good("nothing is wrong"),
+        failed => paint.bad(&format!("broken: {failed}")),
+    };
+    let next = clean(&report.next);
+    let next = if report.next_is_command { format!("`{next}`") } else { next };
+    lines.extend([String::new(), verdict, format!("{} {HANG}{next}", paint.good("next:"))]);
     lines.join("\n")
 }

@@ -428,7 +428,7 @@ async fn choose(app: &App<'_>, job: &Job<'_>) -> Result<Option<RoomRef>, Failure
         Err(error) => return Err(Failure::of(&error, Verb::Init, "")),
     };
     let mut items: Vec<_> = nests.iter().map(notices::choice).collect();
-    items.push(words::NONE.to_owned());
+    items.push((words::NONE.to_owned(), String::new()));
     let chosen = app.terminal.choose(words::WHICH, &items).await;
     Ok(chosen.and_then(|at| nests.get(at)).map(crate::commands::list::Nest::reference))
 }

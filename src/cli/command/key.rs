@@ -221,7 +221,7 @@ async fn list(keyring: &Keyring, app: &App<'_>) -> Result<(), key::KeyCommandErr
         return Ok(());
     }
     for stored in &keys {
-        terminal.result(&format!("{}{}", npub(&stored.public_key), mark(stored)));
+        terminal.text(&format!("{}{}", npub(&stored.public_key), mark(stored)));
     }
     match why {
         Some(why) => terminal.warn(&notices::no_keyring(&why)),

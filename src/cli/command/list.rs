@@ -273,7 +273,7 @@ mod tests {
                 let widths = fit(name.len(), [measure_text_width(title)].into_iter(), Some(columns));
                 let link = "naddr1q".repeat(30);
                 let cells = [name, title, "private", "not checked", "1200", "400 days", &link].map(cell);
-                let row = line(cells, widths, Paint { on: true }, Some("https://x/whole"));
+                let row = line(cells, widths, Paint { on: true, links: true }, Some("https://x/whole"));
                 let width = measure_text_width(&row);
                 assert!(width < columns, "{columns}: {width} {row}");
                 assert!(row.contains(name) && row.contains("not checked"), "{row}");

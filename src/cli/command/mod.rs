@@ -27,7 +27,7 @@ pub(super) use self::init::InitDocument;
 use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
 use super::args::{Deferred, TEMPLATE};
-use super::messages::{Step, notices};
+use super::messages::{PARTS, Step, is_telling, notices, part};
 use super::settings::Sources;
 use crate::clock;
 use crate::commands::pick::{self, Choice};
@@ -38,7 +38,9 @@ use crate::livekit::CheckReport;
 mod prelude {
     pub(super) use clap::Args;
 
-    pub(super) use super::{App, closes, closes_at, failed, joinable, joined, local_time, published_row, step_line};
+    pub(super) use super::{
+        App, closes, closes_at, failed, joinable, joined, local_time, parts, parts_of, published_row, step_line,
+    };
     pub(super) use crate::cli::args::{
         FollowArgs, Format, JobsArg, KeyArgs, NestArg, RoomArg, RoomsArg, ServerArgs, SignedArgs, Transport, duration,
         exit_help,
@@ -46,7 +48,7 @@ mod prelude {
     pub(super) use crate::cli::document;
     pub(super) use crate::cli::messages::Verb;
     pub(super) use crate::cli::messages::errors::{Exit, Failure};
-    pub(super) use crate::cli::terminal::{Paint, Terminal, clean, clean_json};
+    pub(super) use crate::cli::terminal::{HANG, Paint, Terminal, clean, clean_json};
     pub(super) use crate::commands::pick::Purpose;
     pub(super) use crate::commands::{Error, Job, Settings};
     pub(super) use crate::report::Status;
@@ -57,7 +59,7 @@ mod prelude {
 pub enum Command {
     /// Begin: your server, your key, a short name for your nest, and a timer that looks after it
     Init(Deferred<init::InitArgs>),
-    /// Bring nests back: sign, restart, print the new token and endpoints
+    /// Bring nests back, and say whether people can join
     Restart(Deferred<restart::RestartArgs>),
     /// See at a glance whether nests run; nobody joins
     Status(Deferred<status::StatusArgs>),
@@ -265,15 +267,47 @@ fn step_line(step: &Step, paint: Paint) -> String {
     let time = step.elapsed_ms.filter(|ms| *ms > 0).map(|ms| paint.dim(&format!(" · {ms} ms"))).unwrap_or_default();
     let detail = clean(&step.detail);
     let detail = if step.status == Status::NotChecked { paint.dim(&detail) } else { detail };
-    let mut line = format!("  {} {:<9} {detail}{time}", paint.mark(step.status), step.name);
+    let mut line = format!("  {} {:<9} {HANG}{detail}{time}", paint.mark(step.status), step.name);
     if let Some(hint) = &step.hint {
-        line = format!("{line}\n              {} {}", paint.good("hint:"), clean(hint));
+        line = format!("{line}\n              {} {HANG}{}", paint.good("hint:"), clean(hint));
     }
     line
 }
 
-fn failed(steps: &[Step]) -> Vec<&'static str> {
-    steps.iter().filter(|step| step.status == Status::Failed).map(|step| step.name).collect()
+/// The steps as a host thinks of them, by the parts of a nest: what says something, and what is wrong or was `missed`. Of a
+/// part of which nothing is known, why.
+fn parts(steps: &[Step], missed: &[&str], paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for label in PARTS {
+        let of_part = || steps.iter().filter(|step| part(step.name) == label);
+        let shown = |step: &&Step| match step.status {
+            Status::Failed | Status::Warned => true,
+            Status::Passed => is_telling(step.name),
+            // A hint says how it would be.
+            Status::NotChecked => missed.contains(&step.name) || step.hint.is_some(),
+        };
+        let unknown = of_part().all(|step| step.status == Status::NotChecked && !shown(&step));
+        let first = if unknown { of_part().next() } else { None };
+        for (at, step) in of_part().filter(shown).chain(first).enumerate() {
+            let detail = clean(&step.detail);
+            let detail = if step.status == Status::NotChecked { paint.dim(&detail) } else { detail };
+            let label = paint.strong(&format!("{:<10}", if at == 0 { label } else { "" }));
+            lines.push(format!("{} {label}  {HANG}{detail}", paint.mark(step.status)));
+            let hint = step.hint.as_ref().map(|hint| format!("{:14}{} {HANG}{}", "", paint.good("hint:"), clean(hint)));
+            lines.extend(hint);
+        }
+    }
+    lines
+}
+
+/// The parts that these steps are about, for a verdict.
+fn parts_of(steps: &[Step], of: impl Fn(&Step) -> bool) -> String {
+    let named = PARTS.iter().filter(|label| steps.iter().any(|step| of(step) && part(step.name) == **label));
+    named.map(|label| label.to_lowercase()).collect::<Vec<_>>().join(", ")
+}
+
+fn failed(steps: &[Step]) -> String {
+    parts_of(steps, |step| step.status == Status::Failed)
 }
 
 fn joinable(check: &CheckReport) -> String {

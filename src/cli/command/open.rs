@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 Examples:
   nest open                                       choose one of your nests
   nest open @weekly
+  nest open @weekly --qr                          for a phone
 ",
     after_help = exit_help()
 )]
@@ -35,6 +36,9 @@ pub struct OpenArgs {
     /// The nest: naddr1…, 30312:<pubkey>:<d>, its id, or @ALIAS; at a terminal, without one: choose
     #[arg(value_name = "ROOM")]
     pub room: Option<String>,
+    /// Print the link as a QR code, and open no browser
+    #[arg(long, conflicts_with = "json")]
+    pub qr: bool,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -48,6 +52,10 @@ pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
     let link = link.map_err(|error| Failure::of(&error, Verb::Open, &room.name));
     let code = app.conclude(&room, &link, |link| json!({ "link": link }), |link, _| clean(link));
     let Ok(link) = link else { return Ok(code) };
+    if args.qr {
+        app.terminal.qr(&link);
+        return Ok(code);
+    }
     show(&link).await.map(|()| 0).map_err(|why| {
         Failure::new(Exit::Failed, format!("no browser was opened: {why}")).hint("open the link yourself")
     })

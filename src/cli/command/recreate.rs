@@ -22,6 +22,9 @@ pub struct RecreateArgs {
     /// Create and publish nothing; show the request and both events
     #[arg(long)]
     pub dry_run: bool,
+    /// Print the new link as a QR code too
+    #[arg(long, conflicts_with_all = ["dry_run", "json"])]
+    pub qr: bool,
     #[command(flatten)]
     pub signed: SignedArgs,
 }
@@ -39,13 +42,19 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
         RecreateOutcome::Recreated(recreated) => recreated_text(recreated, paint),
         RecreateOutcome::Planned(planned) => planned_text(planned),
     };
-    Ok(app.conclude(&request.room, &done, document, text))
+    let code = app.conclude(&request.room, &done, document, text);
+    if let Ok(RecreateOutcome::Recreated(recreated)) = &done
+        && let Some(link) = recreated.link.as_ref().filter(|_| args.qr)
+    {
+        app.terminal.qr(link);
+    }
+    Ok(code)
 }
 
 fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
     let (new, old) = (paint.strong(&clean(&recreated.room_id)), clean(&recreated.replaces));
     let before = if recreated.created { "" } else { " already" };
-    let mut lines = vec![format!("{} {new} takes the place of {old}{before}", paint.mark(Status::Passed))];
+    let mut lines = vec![format!("{} {HANG}{new} takes the place of {old}{before}", paint.mark(Status::Passed))];
     lines.extend(recreated.opened.as_ref().map(|opened| published_row("opened", opened, paint)));
     lines.extend(match recreated.granted.len() {
         0 => None,

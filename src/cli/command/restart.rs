@@ -3,18 +3,15 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use nostr::PublicKey;
 use url::Url;
 
 use super::prelude::*;
-use crate::api::ApiUrl;
 use crate::cli::messages::{Step, check as check_words, errors, moq, notices, troubles};
-use crate::cli::settings::Sources;
 use crate::commands::NestKind;
 use crate::commands::restart::{
     self, Evidence, PlannedRestart, RequestedServers, RestartOutcome, RestartProof, RestartRequest, Restarted, Which,
 };
-use crate::commands::{check, list, open};
+use crate::commands::{check, list};
 use crate::livekit::{CheckReport, Verdict};
 use crate::net::is_loopback;
 
@@ -59,6 +56,9 @@ pub struct RestartArgs {
     /// Open the nest's page in the browser once it is back
     #[arg(long, conflicts_with = "dry_run")]
     pub open: bool,
+    /// Print the nest's link as a QR code too
+    #[arg(long, conflicts_with_all = ["dry_run", "json"])]
+    pub qr: bool,
     /// Do nothing for a nest that runs
     #[arg(long)]
     pub if_inactive: bool,
@@ -113,17 +113,17 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     let (tell, outcomes) = mpsc::channel();
     let done = |room: &RoomRef, result: Result<RestartOutcome, Error>| {
         terminal.end_row(list::ROW);
-        let back = restarted(&result).filter(|_| args.open).cloned();
-        let _ = tell.send((room.clone(), back, show(terminal, room, &result, several)));
+        let back = restarted(&result).filter(|_| args.open || args.qr).cloned();
+        let _ = tell.send((back, show(terminal, room, &result, several)));
     };
     let which = if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) };
-    let run = restart::run(&job, &which, &request(args), &app.stop, &done).await;
+    let run = restart::run(&job, &which, &request(args, terminal), &app.stop, &done).await;
     terminal.end_row(list::ROW);
     run.map_err(|error| Failure::of(&error, Verb::Restart, "ROOM"))?;
     let outcomes: Vec<_> = outcomes.try_iter().collect();
-    for (room, restarted, _) in &outcomes {
+    for (restarted, _) in &outcomes {
         if let Some(restarted) = restarted {
-            show_page(page(&app.sources, &args.nests.rooms, room, restarted), terminal).await;
+            follow_up(args, restarted, terminal).await;
         }
     }
     if outcomes.is_empty() {
@@ -148,7 +148,7 @@ fn server_url(text: &str, secure: impl Fn(&Url) -> bool) -> Result<String, Strin
     if bare && secure(&url) { Ok(text.to_owned()) } else { Err("it has to be a plain https:// URL".into()) }
 }
 
-fn request(args: &RestartArgs) -> RestartRequest {
+fn request(args: &RestartArgs, terminal: &Terminal) -> RestartRequest {
     RestartRequest {
         check: (args.check || args.keep.is_some()).then_some(check::CheckOptions {
             hold: args.hold.or(args.keep.flatten()),
@@ -165,28 +165,23 @@ fn request(args: &RestartArgs) -> RestartRequest {
         no_wait: args.no_wait,
         servers: RequestedServers { relay: args.relay_url.clone(), auth: args.auth_url.clone() },
         force: args.force,
+        // A script has the nest's name, and its time is dear.
+        titled: terminal.style.format == Format::Text && !terminal.style.quiet,
         yes: args.yes,
         dry_run: args.dry_run,
     }
 }
 
-/// The page of a nest that is back: the very link by which it was named, or else that of the web client.
-fn page(sources: &Sources<'_>, written: &[String], room: &RoomRef, restarted: &Restarted) -> Option<String> {
-    let is_link = |name: &&String| name.starts_with("http") && room.api.is_none();
-    let link = written.iter().filter(is_link).find(|name| sources.room(name).as_ref() == Ok(room));
-    if link.is_some() {
-        return link.cloned();
+/// Shows the link, and opens the page; that it does not open changes nothing about the restart.
+async fn follow_up(args: &RestartArgs, restarted: &Restarted, terminal: &Terminal) {
+    let Some(link) = &restarted.link else { return terminal.warn("nobody knows the address of the nest's page") };
+    if args.qr {
+        terminal.qr(link);
     }
-    // Where its name does not say it, the host is whose key has restarted it.
-    let host = room.host.or_else(|| PublicKey::from_hex(restarted.host.as_deref()?).ok());
-    open::page_of(&RoomRef { host, ..room.clone() }, &ApiUrl::parse(restarted.api.as_deref()?).ok()?)
-}
-
-/// Opens a page; that it does not open changes nothing about the restart.
-async fn show_page(page: Option<String>, terminal: &Terminal) {
-    match page {
-        Some(page) => super::open::show_page(&page, terminal).await,
-        None => terminal.warn("nobody knows the address of the nest's page"),
+    if args.open
+        && let Err(why) = super::open::show(link).await
+    {
+        terminal.warn(&format!("no browser was opened: {why}; open {link} yourself"));
     }
 }
 
@@ -216,7 +211,7 @@ pub(super) fn show(
         let whole = || document::restart(id, result, failure.as_ref());
         terminal.outcome(several, whole, |paint| match result {
             Ok(RestartOutcome::Planned(planned)) => Some(planned_text(planned)),
-            other => restarted(other).map(|restarted| restarted_text(restarted, paint)),
+            other => restarted(other).map(|restarted| restarted_text(restarted, several, style.verbose > 0, paint)),
         });
     }
     let mut failure = failure?;
@@ -231,34 +226,51 @@ pub(super) fn show(
     Some(exit)
 }
 
-fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
-    let room = paint.strong(&clean(&restarted.room_id));
-    let published = restarted.published.as_ref().map(|published| published_row("event", published, paint));
+/// One line for a nest that is well: the rest, `verbose` or not, where something is not.
+fn restarted_text(restarted: &Restarted, several: bool, verbose: bool, paint: Paint) -> String {
     let untouched = match restarted.evidence {
         Evidence::Running => Some("is running; nothing was sent"),
         Evidence::LeftAlone => Some("is over, or to come, by its event; nothing was sent"),
         _ => None,
     };
-    if let Some(untouched) = untouched {
-        let running = format!("{} {room} {untouched}", paint.mark(Status::Passed));
-        return std::iter::once(running).chain(published).collect::<Vec<_>>().join("\n");
-    }
-    let (status, came) = match &restarted.check {
+    let report = restarted.check.as_ref();
+    let steps = report.map(check_words::steps).unwrap_or_default();
+    let (status, came) = match report {
+        _ if untouched.is_some() => (Status::Passed, String::new()),
         Some(check) => {
             let well = check.verdict == Verdict::Joinable && restarted.proof != Some(RestartProof::NoRoom);
-            (if well { Status::Passed } else { Status::Warned }, notices::evidence(&restarted.evidence).to_owned())
+            let verdict = verdict(restarted, check, &steps, paint);
+            (if well { Status::Passed } else { Status::Warned }, joined(verdict.map(String::from)))
         }
-        None => (notices::proven(restarted), notices::proof(restarted)),
+        None => (notices::proven(restarted), clean(&notices::proof(restarted))),
     };
-    // A check says it at its end.
-    let closes = restarted.closes_at.as_deref().filter(|_| restarted.check.is_none());
-    let mut lines = vec![format!("{} {}", paint.mark(status), joined([room, clean(&came), closes_at(closes)]))];
-    lines.extend(restarted.link.iter().map(|link| paint.row("page", &clean(link))));
-    lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
-    lines.extend(restarted.auth.iter().map(|auth| paint.row("auth", &clean(auth))));
-    if restarted.kind == NestKind::Moq {
+    let name = format!(
+        "{}{}",
+        called(restarted, several, paint),
+        untouched.map(|text| format!(" {text}")).unwrap_or_default()
+    );
+    let link = restarted.link.as_deref().filter(|_| !paint.links).map(clean).unwrap_or_default();
+    let published = restarted.published.as_ref();
+    let head = joined([name, came, closes_at(restarted.closes_at.as_deref()), link]);
+    let mut lines = vec![format!("{} {HANG}{head}", paint.mark(status))];
+    if restarted.kind == NestKind::Moq && (verbose || restarted.shown.iter().any(|shown| shown.hidden.is_some())) {
         lines.push(paint.row("shown", &clean(&moq::shown(&restarted.shown))));
     }
+    lines.extend(
+        published
+            .map(|published| published_row("event", published, paint))
+            .filter(|_| verbose || restarted.kind == NestKind::LiveKit),
+    );
+    if !verbose {
+        let wrong = steps.iter().any(|step| matches!(step.status, Status::Failed | Status::Warned));
+        lines.extend(if wrong { parts(&steps, &[], paint) } else { Vec::new() });
+        return lines.join("\n");
+    }
+    if let Evidence::Answer(message) = &restarted.evidence {
+        lines.push(paint.row("answer", &clean(message)));
+    }
+    lines.extend(restarted.endpoints.iter().map(|endpoint| paint.row("endpoint", &clean(endpoint))));
+    lines.extend(restarted.auth.iter().map(|auth| paint.row("auth", &clean(auth))));
     lines.extend(restarted.token.iter().map(|token| paint.row("token", token.expose())));
     if let Some(time) = restarted.expires_at.as_deref().and_then(local_time) {
         let rejoin = troubles::rejoin();
@@ -266,15 +278,40 @@ fn restarted_text(restarted: &Restarted, paint: Paint) -> String {
         let rejoin = if restarted.kind == NestKind::Moq { "" } else { &rejoin };
         lines.push(paint.row("valid", &format!("until {time}{rejoin}")));
     }
-    lines.extend(published);
-    if let Some(check) = &restarted.check {
-        let steps = check_words::steps(check);
+    if let Some(room) = restarted.room.as_ref().filter(|_| report.is_none()) {
+        let sids = restarted.sid_before.iter().chain([&room.sid]).map(|sid| clean(sid)).collect::<Vec<_>>();
+        lines.push(paint.row("room", &sids.join(" → ")));
+    }
+    if let Some(check) = report {
         lines.push(String::new());
         lines.extend(steps.iter().map(|step| step_line(step, paint)));
         lines.push(String::new());
         lines.push(proof(restarted, check, &steps, paint));
     }
     lines.join("\n")
+}
+
+/// What people call the nest, which leads to its page. Of several, each has its id too.
+fn called(restarted: &Restarted, several: bool, paint: Paint) -> String {
+    let (id, title) = (clean(&restarted.room_id), restarted.title.as_deref().map(clean));
+    let name = paint.strong(title.as_ref().unwrap_or(&id));
+    let name = restarted.link.as_deref().map_or(name.clone(), |link| paint.link(&name, &clean(link)));
+    if several && title.is_some() { format!("{name} ({id})") } else { name }
+}
+
+/// What has become of it, and whether people can join.
+fn verdict(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Paint) -> [String; 2] {
+    let (first, verdict) = match check.verdict {
+        Verdict::Joinable if restarted.proof == Some(RestartProof::NoRoom) => {
+            ("not well", paint.bad("there is no audio room any more"))
+        }
+        // A restarted nest is joined.
+        Verdict::Reachable => ("restarted", paint.warn("nobody has joined")),
+        Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
+        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps)))),
+        Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
+    };
+    [first.to_owned(), verdict]
 }
 
 fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Paint) -> String {
@@ -284,17 +321,8 @@ fn proof(restarted: &Restarted, check: &CheckReport, steps: &[Step], paint: Pain
     let mark = if renewed.is_some() { " (checked)" } else { "" };
     let checked = sid.map(|sid| format!("{}{mark}", clean(sid)));
     let sids = before.map(clean).into_iter().chain(checked).chain(renewed.map(clean)).collect::<Vec<_>>().join(" → ");
-    let (first, verdict) = match check.verdict {
-        Verdict::Joinable if restarted.proof == Some(RestartProof::NoRoom) => {
-            ("not well", paint.bad("there is no audio room any more"))
-        }
-        // A restarted nest is joined.
-        Verdict::Reachable => ("restarted", paint.warn("nobody has joined")),
-        Verdict::Joinable => ("restarted", paint.good(&joinable(check))),
-        Verdict::Unhealthy => ("not well", paint.bad(&format!("failed: {}", failed(steps).join(", ")))),
-        Verdict::Unknown => ("restarted", paint.warn("whether it can be joined is not known")),
-    };
-    joined([first.to_owned(), sids, verdict, closes_at(restarted.closes_at.as_deref())])
+    let [first, verdict] = verdict(restarted, check, steps, paint);
+    joined([first, sids, verdict, closes_at(restarted.closes_at.as_deref())])
 }
 
 /// What would be sent, as HTTP writes it, and the event behind the signature.

@@ -168,13 +168,13 @@ fn text(standing: &Standing, failure: Option<&Failure>, paint: Paint) -> String 
         None => format!("closes at {time} at the latest while empty"),
     }));
     let time = standing.observed_at.as_deref().and_then(local_time).map(|time| paint.dim(&time) + " ");
-    let mut lines = vec![format!("{}{} {}", time.unwrap_or_default(), paint.mark(mark), parts.join(" · "))];
+    let mut lines = vec![format!("{}{} {HANG}{}", time.unwrap_or_default(), paint.mark(mark), parts.join(" · "))];
     lines.extend(standing.link.iter().map(|link| format!("    {}", clean(link))));
     if standing.kind == NestKind::Moq {
         let more = moq::standing(&standing.shown, standing.parts.as_ref());
         lines.extend(more.map(|text| format!("    {}", clean(&text))));
     }
-    let mut hint = |text: &str| lines.push(format!("    {} {}", paint.good("hint:"), clean(text)));
+    let mut hint = |text: &str| lines.push(format!("    {} {HANG}{}", paint.good("hint:"), clean(text)));
     match standing.state {
         NestState::Running if event_over => hint("its event says that it is over: clients will not show it as live"),
         NestState::Running if standing.record == Some(false) => {

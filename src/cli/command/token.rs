@@ -39,7 +39,8 @@ fn text(fetched: &Fetched, paint: Paint) -> String {
         (false, true) => "this token may speak",
         (false, false) => "this token may only listen",
     };
-    let mut lines = vec![format!("{} {} · {may}", paint.mark(Status::Passed), paint.strong(&clean(&fetched.room_id)))];
+    let mut lines =
+        vec![format!("{} {HANG}{} · {may}", paint.mark(Status::Passed), paint.strong(&clean(&fetched.room_id)))];
     lines.push(paint.row("token", fetched.token.expose()));
     if let Some(time) = fetched.expires_at.as_deref().and_then(local_time) {
         lines.push(paint.row("valid", &format!("until {time}")));

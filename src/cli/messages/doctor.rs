@@ -104,7 +104,21 @@ pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str
     let step = |(name, link): (&'static str, Link)| {
         Step::new(name, link.status, link.elapsed, Note { detail: link.detail, hint: link.hint })
     };
-    DoctorDocument { verdict, next, missed, steps: links.into_iter().map(step).collect() }
+    let next_is_command = ["nest ", "timedatectl "].iter().any(|command| next.starts_with(command));
+    let nothing = found.room.is_none() && found.key.is_none() && matches!(found.api, Err(Error::NoApi));
+    let begin = if nothing { begin() } else { Vec::new() };
+    DoctorDocument { verdict, next, next_is_command, begin, missed, steps: links.into_iter().map(step).collect() }
+}
+
+/// How to begin where there is nothing yet.
+fn begin() -> Vec<String> {
+    vec![
+        "Nothing is set up yet: there is no key, and nobody says which server.".into(),
+        format!("It asks for both, and proves them: {}", Verb::Init.alone()),
+        "To try it all on this machine, without a key or a server: `nest mock -- nest restart demo --check`".into(),
+        String::new(),
+        format!("next: {}", Verb::Init.alone()),
+    ]
 }
 
 fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str, Link)> {
@@ -433,7 +447,7 @@ fn record(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link 
             let (what, ms) = info.restarted_at.map_or(("created", info.created_at), |at| ("last restarted", at));
             let (time, near) = moment(ms);
             let when = if near { "at" } else { "on" };
-            passed(format!("it is there, {what} {when} {time}")).took(server.nest.elapsed)
+            passed(format!("the server has its record, {what} {when} {time}")).took(server.nest.elapsed)
         }
         Err(_) if server.nest.has_record() == Some(false) => {
             let runs = if server.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };

@@ -32,13 +32,15 @@ pub struct Failure {
     pub exit: Exit,
     pub status: Option<u16>,
     pub message: String,
+    /// The line that it is about, and a mark below it.
+    pub excerpt: Vec<String>,
     pub causes: Vec<String>,
     pub hints: Vec<String>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, status: None, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+        Self { exit, status: None, message: message.into(), excerpt: Vec::new(), causes: Vec::new(), hints: Vec::new() }
     }
 
     pub fn usage(message: impl Into<String>) -> Self {

@@ -7,6 +7,7 @@ macro_rules! note {
 
 pub(super) mod advice;
 pub mod check;
+pub(super) mod configuration;
 pub(super) mod doctor;
 pub mod errors;
 pub(super) mod init;
@@ -126,6 +127,26 @@ impl Step {
     }
 }
 
+/// The parts that a host thinks of, in the order in which they depend on each other.
+pub(in crate::cli) const PARTS: [&str; 5] = ["Your key", "Server", "Nest", "Audio room", "Sound"];
+
+/// The part that a step of a check or of the doctor is about.
+pub(in crate::cli) fn part(step: &str) -> &'static str {
+    let at = match step {
+        "key" | "signature" | "host" => 0,
+        "config" | "clock" | "dns" | "proxy" | "tcp" | "tls" | "api" => 1,
+        "event" | "record" | "clients" => 2,
+        "media" | "publish" => 4,
+        _ => 3,
+    };
+    PARTS[at]
+}
+
+/// Whether what a step has found says something to a host although all is well.
+pub(in crate::cli) fn is_telling(step: &str) -> bool {
+    matches!(step, "key" | "host" | "api" | "event" | "clients" | "record" | "room" | "media")
+}
+
 struct Note {
     detail: String,
     hint: Option<String>,
@@ -176,6 +197,7 @@ fn of_tls(failure: Option<&TlsFailure>, why: &str, health: &str, plain: &str) ->
     match failure {
         Some(TlsFailure::Expired { .. } | TlsFailure::NotValidYet { .. }) => troubles::expired(why),
         Some(TlsFailure::WrongName { .. }) => troubles::wrong_name(why),
+        Some(TlsFailure::UnknownIssuer { self_signed: true, .. }) => troubles::self_signed(why),
         Some(TlsFailure::UnknownIssuer { .. }) => troubles::unknown_issuer(why),
         Some(TlsFailure::NotTls) => troubles::not_tls(why, plain),
         Some(TlsFailure::Other(_)) | None => troubles::tls(why, health),

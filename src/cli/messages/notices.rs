@@ -94,16 +94,13 @@ pub fn evidence(evidence: &Evidence) -> &str {
 /// What became of a nest whose restart was not followed by a check.
 pub(in crate::cli) fn proof(restarted: &Restarted) -> String {
     let over_quic = restarted.kind == NestKind::Moq;
-    match (restarted.proof, &restarted.room) {
-        (Some(RestartProof::OldRoom), _) if over_quic => "the relays still have the old event".into(),
-        (Some(RestartProof::Fresh), _) if over_quic => "restarted · published again as live".into(),
-        (Some(RestartProof::Fresh), Some(room)) => match &restarted.sid_before {
-            Some(before) => format!("restarted · {before} → {}", room.sid),
-            None => format!("restarted · {}", room.sid),
-        },
-        (Some(RestartProof::OldRoom), _) => "the old room still runs".into(),
-        (Some(RestartProof::NoRoom), _) => "there is no audio room".into(),
-        (Some(RestartProof::Unproven), _) => "accepted, not proven".into(),
+    match restarted.proof {
+        Some(RestartProof::OldRoom) if over_quic => "the relays still have the old event".into(),
+        Some(RestartProof::Fresh) if over_quic => "restarted · published again as live".into(),
+        Some(RestartProof::Fresh) => "restarted · people can join".into(),
+        Some(RestartProof::OldRoom) => "the old room still runs".into(),
+        Some(RestartProof::NoRoom) => "there is no audio room".into(),
+        Some(RestartProof::Unproven) => "accepted, not proven".into(),
         _ => evidence(&restarted.evidence).to_owned(),
     }
 }
@@ -225,9 +222,10 @@ pub(in crate::cli) fn this_one(purpose: Purpose, nest: &Nest) -> String {
     format!("{} is {}. {}", nest.name(), state(nest), which(purpose).1)
 }
 
-pub fn choice(nest: &Nest) -> String {
+/// The name of a nest, and what is known of it.
+pub fn choice(nest: &Nest) -> (String, String) {
     let age = clock::span((Clock::default().now_s() - nest.since_s).saturating_mul(1000));
-    format!("{} · {} · {} · {age}", nest.name(), nest.status, state(nest))
+    (nest.name().to_owned(), format!(" · {} · {} · {age}", nest.status, state(nest)))
 }
 
 fn state(nest: &Nest) -> String {

@@ -178,6 +178,9 @@ troubles! {
     unknown_issuer(why) "nobody known has issued the certificate", Some(Exit::Unreachable),
         "TLS: {why}",
         "for a private CA, or a proxy that opens TLS, name its certificate: --cacert PATH";
+    self_signed(why) "the certificate is signed by itself", Some(Exit::Unreachable),
+        "TLS: {why}, and no authority stands behind it",
+        "if this server is yours, give the very certificate that it shows (a PEM file, without the key): --cacert PATH. If not, somebody may be between you and it";
     not_tls(why, plain) "plain HTTP where TLS was expected", Some(Exit::Unreachable),
         "TLS: {why}",
         "in a network that you trust: --api {plain} --allow-http";

@@ -3,7 +3,9 @@
 
 mod drain;
 mod log;
+mod qr;
 mod style;
+mod wrap;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -11,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use console::{measure_text_width, truncate_str};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -18,12 +21,17 @@ use tokio::sync::oneshot;
 use self::drain::Drain;
 pub(super) use self::log::LogStyle;
 pub(super) use self::style::{Paint, clean, clean_json};
+pub(super) use self::wrap::HANG;
+use self::wrap::{fit, fit_help};
 use super::args::Format;
 use super::messages::errors::Failure;
 use super::messages::notices;
 use crate::commands::Signal;
 use crate::reporter::{Answer, Question, Reporter, SecretPrompt, Stage, Warning};
 use crate::secret::{Secret, scrub};
+
+/// As much of a nest's name as tells it from others.
+const NAME_MIN: usize = 12;
 
 const TICK: Duration = Duration::from_millis(80);
 
@@ -35,6 +43,8 @@ pub(super) struct Streams {
     pub stdin: bool,
     pub stdout: bool,
     pub stderr: bool,
+    /// Whether the terminal, wherever it is, knows of links (OSC 8).
+    pub links: bool,
 }
 
 impl Streams {
@@ -43,6 +53,7 @@ impl Streams {
             stdin: io::stdin().is_terminal(),
             stdout: io::stdout().is_terminal(),
             stderr: io::stderr().is_terminal(),
+            links: supports_hyperlinks::supports_hyperlinks(),
         }
     }
 
@@ -50,10 +61,19 @@ impl Streams {
         self.stdin && self.stderr
     }
 
+    /// The width of stdout, where that is a terminal.
     pub fn columns(self) -> Option<usize> {
-        let size = self.stdout.then(|| console::Term::stdout().size_checked()).flatten()?;
-        Some(usize::from(size.1)).filter(|columns| *columns > 0)
+        columns(self.stdout, &console::Term::stdout())
     }
+
+    fn err_columns(self) -> Option<usize> {
+        columns(self.stderr, &console::Term::stderr())
+    }
+}
+
+fn columns(is_terminal: bool, terminal: &console::Term) -> Option<usize> {
+    let size = is_terminal.then(|| terminal.size_checked()).flatten()?;
+    Some(usize::from(size.1)).filter(|columns| *columns > 0)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +150,23 @@ impl Terminal {
         } else if !self.style.quiet
             && let Some(text) = text(self.style.out)
         {
-            self.result(&text);
+            self.text(&text);
+        }
+    }
+
+    /// What a person reads, on stdout.
+    pub fn text(&self, text: &str) {
+        self.result(&fit(text, self.style.columns));
+    }
+
+    /// A link as a code that a phone reads; only as text.
+    pub fn qr(&self, link: &str) {
+        if self.style.format != Format::Text || self.style.quiet {
+            return;
+        }
+        match qr::code(link, self.style.columns, self.style.out) {
+            Ok(code) => self.result(&code),
+            Err(why) => self.warn(&why),
         }
     }
 
@@ -139,7 +175,7 @@ impl Terminal {
         self.result(&clean_json(&text));
     }
 
-    /// A result, on stdout. `text` is already harmless.
+    /// A result, on stdout, as it is. `text` is already harmless.
     pub fn result(&self, text: &str) {
         let written = self.aside(|| self.out.write(io::stdout().lock(), format!("{text}\n").as_bytes()));
         if let Err(error) = written {
@@ -158,8 +194,9 @@ impl Terminal {
     }
 
     pub fn yes_or_no(&self, question: &str) -> Answer<'_, bool> {
-        let question = clean(question);
-        self.ask(move || answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact()))
+        self.ask_below(&clean(question), " [y/N] yes", |question| {
+            answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact())
+        })
     }
 
     /// A line that is typed and shown, once it is `valid`; `offered` is what stands there to begin with.
@@ -169,23 +206,37 @@ impl Terminal {
         offered: &str,
         valid: impl Fn(&str) -> Result<(), String> + Send + 'static,
     ) -> Answer<'_, String> {
-        let (question, offered) = (clean(question), clean(offered));
-        self.ask(move || {
+        let offered = clean(offered);
+        self.ask_below(&clean(question), &format!(": {offered}"), move |question| {
             let input = dialoguer::Input::<String>::new().with_prompt(question).with_initial_text(offered);
             answered(input.allow_empty(true).validate_with(|text: &String| valid(text)).interact_text())
         })
     }
 
-    pub fn choose(&self, question: &str, items: &[String]) -> Answer<'_, usize> {
+    /// Each item is a name and what is known of it. Of those that do not fit, names are cut.
+    pub fn choose(&self, question: &str, items: &[(String, String)]) -> Answer<'_, usize> {
         let question = clean(question);
-        let items: Vec<_> = items.iter().map(|item| clean(item)).collect();
+        // Behind the mark of the one that is chosen; a terminal may break a line that fills it.
+        let columns = self.style.streams.err_columns().unwrap_or(usize::MAX).saturating_sub("> ".len() + 1);
+        let shown: Vec<_> = items.iter().map(|(name, rest)| item(&clean(name), &clean(rest), columns)).collect();
         self.cursor_hidden.store(self.style.streams.interactive(), Ordering::Relaxed);
-        let select = move || dialoguer::Select::new().with_prompt(question).items(&items).default(0).interact_opt();
-        self.ask(move || answered(select()).flatten())
+        // What it says of the choice in the end would be cut by the terminal.
+        let prompt = question.clone();
+        let select =
+            move || dialoguer::Select::new().with_prompt(prompt).items(&shown).default(0).report(false).interact_opt();
+        let chosen = self.ask(move || answered(select()).flatten());
+        let names: Vec<_> = items.iter().map(|(name, _)| clean(name)).collect();
+        Box::pin(async move {
+            let chosen = chosen.await;
+            if let Some(name) = chosen.and_then(|at| names.get(at)) {
+                self.tell(&format!("{question}: {HANG}{name}"));
+            }
+            chosen
+        })
     }
 
     pub fn warn(&self, text: &str) {
-        self.line(&self.warning_line(text));
+        self.tell(&format!("{} {HANG}{}", self.style.err.warn("warning:"), harmless(text)));
     }
 
     fn warning_line(&self, text: &str) -> String {
@@ -194,7 +245,7 @@ impl Terminal {
 
     pub fn status(&self, text: &str) {
         if !self.style.quiet {
-            self.line(text);
+            self.tell(text);
         }
     }
 
@@ -211,15 +262,20 @@ impl Terminal {
         let paint = self.style.err;
         let mut lines = Vec::new();
         let room = room.map(|room| format!("{}: ", clean(room))).unwrap_or_default();
-        lines.push(format!("{} {room}{}", paint.bad("error:"), harmless(&failure.message)));
+        lines.push(format!("{} {HANG}{room}{}", paint.bad("error:"), harmless(&failure.message)));
         if self.style.quiet {
             lines.extend(failure.causes.iter().map(|cause| format!("; {}", harmless(cause.trim_end_matches('.')))));
             lines.extend(failure.hints.iter().map(|hint| format!("; {} {}", paint.good("hint:"), harmless(hint))));
-            return self.line(&lines.concat().replace('\n', " "));
+            return self.tell(&lines.concat().replace('\n', " "));
         }
-        lines.extend(failure.causes.iter().map(|cause| format!("  {} {}", paint.dim("caused by:"), harmless(cause))));
-        lines.extend(failure.hints.iter().map(|hint| format!("  {} {}", paint.good("hint:"), harmless(hint))));
-        self.line(&lines.join("\n"));
+        // Cut, where it is too wide: the mark stands where it belongs.
+        let columns = self.style.streams.err_columns().unwrap_or(usize::MAX);
+        lines.extend(failure.excerpt.iter().map(|line| truncate_str(&harmless(line), columns, "…").into_owned()));
+        lines.extend(
+            failure.causes.iter().map(|cause| format!("  {} {HANG}{}", paint.dim("caused by:"), harmless(cause))),
+        );
+        lines.extend(failure.hints.iter().map(|hint| format!("  {} {HANG}{}", paint.good("hint:"), harmless(hint))));
+        self.tell(&lines.join("\n"));
     }
 
     pub fn restore(&self) {
@@ -235,6 +291,11 @@ impl Terminal {
         }
     }
 
+    /// What a person reads, on stderr.
+    fn tell(&self, text: &str) {
+        self.line(&fit(text, self.style.streams.err_columns()));
+    }
+
     /// Nobody can be told when stderr is gone, so its errors end here.
     fn line(&self, text: &str) {
         self.aside(|| {
@@ -248,6 +309,24 @@ impl Terminal {
             Some(bars) => bars.suspend(print),
             None => print(),
         }
+    }
+
+    /// Asks with the last line of a question that needs several, for that is all that a prompt draws anew. `more` is what
+    /// stands behind it.
+    fn ask_below<T: Send + 'static>(
+        &self,
+        question: &str,
+        more: &str,
+        ask: impl FnOnce(String) -> Option<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let columns = self.style.streams.err_columns().map(|columns| columns.saturating_sub(more.len()));
+        let fitted = fit(&format!("{HANG}{question}"), columns);
+        let (above, last) = fitted.rsplit_once('\n').unwrap_or(("", &fitted));
+        if !above.is_empty() && self.style.streams.interactive() {
+            self.line(above);
+        }
+        let last = last.to_owned();
+        self.ask(move || ask(last))
     }
 
     /// Asks in a thread of its own: the terminal may never answer, and the work can be interrupted meanwhile.
@@ -280,6 +359,13 @@ impl Terminal {
     }
 }
 
+/// An item of a choice on one line of so many `columns`.
+fn item(name: &str, rest: &str, columns: usize) -> String {
+    let most = columns.saturating_sub(measure_text_width(rest)).max(NAME_MIN);
+    let whole = format!("{}{rest}", truncate_str(name, most, "…"));
+    truncate_str(&whole, columns, "…").into_owned()
+}
+
 /// The answer to a question in raw mode. Ctrl-C is no answer: the signal that it raises ends the work, and comes first.
 fn answered<T>(answer: dialoguer::Result<T>) -> Option<T> {
     let dialoguer::Error::IO(error) = match answer {
@@ -301,15 +387,19 @@ impl Reporter for Terminal {
     fn step(&self, room: &str, step: Stage) {
         self.detail(2, &format!("{room}: {}", notices::stage(step)));
         let Some(bars) = &self.bars else { return };
+        let columns = self.style.streams.err_columns().unwrap_or(usize::MAX);
         let mut rows = self.rows();
         let row = rows.entry(room.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_prefix(clean(room)));
+            let prefix = truncate_str(&clean(room), columns / 3, "…").into_owned();
+            let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_prefix(prefix));
             bar.enable_steady_tick(TICK);
             bar
         });
-        row.set_message(notices::stage(step));
+        // The mark stands before it, and the time behind it.
+        let left = columns.saturating_sub(measure_text_width(&row.prefix()) + "⠁   100s ".len());
+        row.set_message(truncate_str(notices::stage(step), left, "…"));
     }
 
     fn warning(&self, warning: &Warning) {
@@ -322,7 +412,7 @@ impl Reporter for Terminal {
 
     fn detail(&self, level: u8, text: &str) {
         if level <= self.style.verbose && !self.style.quiet {
-            self.line(&self.style.err.dim(&harmless(text)));
+            self.tell(&self.style.err.dim(&harmless(text)));
         }
     }
 
@@ -331,8 +421,7 @@ impl Reporter for Terminal {
     }
 
     fn secret<'a>(&'a self, prompt: SecretPrompt<'a>) -> Answer<'a, Secret> {
-        let prompt = clean(&notices::prompt(prompt));
-        self.ask(move || {
+        self.ask_below(&clean(&notices::prompt(prompt)), ": ", |prompt| {
             let typed = dialoguer::Password::new().with_prompt(prompt).allow_empty_password(true).interact();
             typed.ok().filter(|typed| !typed.is_empty()).map(Secret::new)
         })
@@ -346,13 +435,13 @@ impl Drop for Terminal {
 }
 
 /// What clap has to say: help and version on stdout, mistakes on stderr.
-pub(super) fn clap_message(error: &clap::Error, paint: Paint) {
+pub(super) fn clap_message(error: &clap::Error, paint: Paint, streams: Streams) {
     let text = error.render();
     let text = if paint.on { text.ansi().to_string() } else { text.to_string() };
     if error.use_stderr() {
-        eprint!("{}", scrub(&text));
+        eprint!("{}", fit_help(&scrub(&text), streams.err_columns()));
     } else {
-        print(&text);
+        print(&fit_help(&text, streams.columns()));
     }
 }
 

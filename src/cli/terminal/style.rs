@@ -6,11 +6,14 @@ use anstyle::{AnsiColor, Style};
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 
+use super::wrap::HANG;
 use crate::report::Status;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Paint {
     pub on: bool,
+    /// Whether the terminal knows of links (OSC 8): then the text of one is enough.
+    pub links: bool,
 }
 
 impl Paint {
@@ -38,13 +41,18 @@ impl Paint {
         self.with(Style::new().bold(), text)
     }
 
+    /// Black on white, whatever the terminal has.
+    pub fn paper(self, text: &str) -> String {
+        self.with(AnsiColor::Black.on(AnsiColor::BrightWhite), text)
+    }
+
     pub fn row(self, name: &str, value: &str) -> String {
-        format!("  {} {value}", self.dim(&format!("{name:<9}")))
+        format!("  {} {HANG}{value}", self.dim(&format!("{name:<9}")))
     }
 
     /// Leads to `url` when it is clicked, in terminals that know of links (OSC 8).
     pub fn link(self, text: &str, url: &str) -> String {
-        if self.on { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
+        if self.links { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
     }
 
     pub fn mark(self, status: Status) -> String {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, join, join3, select};
+use nostr::PublicKey;
 use reqwest::Method;
 use serde_json::json;
 
@@ -21,6 +22,7 @@ use crate::api::probe::{Health, presence};
 use crate::api::wire::{Info, Session};
 use crate::api::{ApiError, ApiUrl, Probe, RoomId, SignedClient, SignedReply, TransportError};
 use crate::clock::{self, Clock};
+use crate::commands::open::known_page;
 use crate::commands::publish::publish;
 use crate::commands::target::Target;
 use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, NestKind, Stop, check, token};
@@ -29,12 +31,15 @@ use crate::livekit::check::Keeping;
 use crate::livekit::{CheckReport, Offset, Verdict, token as jwt, validate};
 use crate::lock::{Departure, RoomLock};
 use crate::relay::{self, FetchedEvent};
-use crate::reporter::{Question, RoomReporter, Stage, Warning};
+use crate::reporter::{NonInteractive, Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
 use crate::secret::{MASK, Secret, scrub};
 
 /// The longest that a restart waits for another one of the same room.
 const LOCK_WAIT: Duration = Duration::from_mins(5);
+
+/// The longest that a restart that is done waits for the nest's title.
+const TITLE_WAIT: Duration = Duration::from_millis(300);
 
 /// The restart of one room.
 pub(super) struct RoomRestart<'a> {
@@ -98,11 +103,46 @@ pub(crate) async fn restart_room(
 
 impl RoomRestart<'_> {
     async fn run(&self) -> Result<RestartOutcome, Error> {
-        let ready = match self.prepare().await? {
-            Prepared::Nothing(done) => return Ok(*done),
-            Prepared::OverQuic(event) => return Box::pin(self.over_quic(*event)).await,
-            Prepared::Ready(ready) => *ready,
+        let (done, event) = match self.prepare().await? {
+            Prepared::Nothing(done) => (Ok(*done), None),
+            Prepared::OverQuic(event) => (Box::pin(self.over_quic((*event).clone())).await, Some(*event)),
+            Prepared::Ready(ready) => {
+                let (target, host) = (ready.target.clone(), ready.key.public_key());
+                beside(Box::pin(self.restart(*ready)), Box::pin(self.titled(target, host))).await
+            }
         };
+        self.named(done, event.as_ref())
+    }
+
+    /// The nest's event, if a relay that is known has it: for its title and its link.
+    async fn titled(&self, target: Target, host: PublicKey) -> Option<FetchedEvent> {
+        let relays = &self.job.settings.relays;
+        let known = [&relays.given, &relays.profile, &self.room.relays].iter().any(|relays| !relays.is_empty());
+        if target.event.is_some() || !known || !self.request.titled {
+            return target.event;
+        }
+        let quiet = NonInteractive { reporter: self.job.reporter, warnings: false };
+        self.job.reporting_to(&quiet).event_of(self.room, host).await.ok()
+    }
+
+    /// With what people call the nest, and where they find it.
+    fn named(
+        &self,
+        mut done: Result<RestartOutcome, Error>,
+        event: Option<&FetchedEvent>,
+    ) -> Result<RestartOutcome, Error> {
+        if let Some(restarted) = restarted_in(&mut done) {
+            let key = restarted.host.as_deref().and_then(|host| PublicKey::from_hex(host).ok());
+            let room = RoomRef { host: self.room.host.or(key), ..self.room.clone() };
+            let api = restarted.api.as_deref().and_then(|api| ApiUrl::parse(api).ok());
+            restarted.title = event.and_then(|event| event.event.title().map(str::to_owned));
+            let known = || known_page(&room, event, api.as_ref());
+            restarted.link = restarted.link.take().or_else(known);
+        }
+        done
+    }
+
+    async fn restart(&self, ready: Ready) -> Result<RestartOutcome, Error> {
         let client = self.job.signed(&ready.target.api, &ready.key, self.reporter);
         // Meanwhile what the proof needs; a restart that is done first waits no longer than the proof may take.
         let known = Box::pin(self.prepare_proof(&ready.target, self.asks_for_room()));
@@ -343,6 +383,7 @@ impl RoomRestart<'_> {
             api: target.map(|target| target.api.to_string()),
             auth: None,
             host: None,
+            title: None,
             link: None,
             attempts: 0,
             elapsed_ms: 0,
@@ -364,6 +405,28 @@ impl RoomRestart<'_> {
     pub(super) fn finished(&self, restarted: Restarted) -> Restarted {
         let warnings = [restarted.warnings, self.reporter.take_warnings()].concat();
         Restarted { elapsed_ms: clock::millis(self.since.elapsed()), warnings, ..restarted }
+    }
+}
+
+/// What `work` comes to, and what `title` has found until then, or a little later.
+async fn beside(
+    work: impl Future<Output = Result<RestartOutcome, Error>> + Unpin,
+    title: impl Future<Output = Option<FetchedEvent>> + Unpin,
+) -> (Result<RestartOutcome, Error>, Option<FetchedEvent>) {
+    match select(work, title).await {
+        Either::Left((mut done, title)) => {
+            let wait = if restarted_in(&mut done).is_some() { TITLE_WAIT } else { Duration::ZERO };
+            (done, tokio::time::timeout(wait, title).await.ok().flatten())
+        }
+        Either::Right((event, work)) => (work.await, event),
+    }
+}
+
+fn restarted_in(done: &mut Result<RestartOutcome, Error>) -> Option<&mut Restarted> {
+    match done {
+        Ok(RestartOutcome::Restarted(restarted)) | Err(Error::Unhealthy(restarted)) => Some(restarted),
+        Err(Error::NotPublished { done, .. }) => done.as_deref_mut(),
+        _ => None,
     }
 }
 

@@ -48,6 +48,8 @@ pub struct RestartRequest {
     pub servers: RequestedServers,
     /// Publish the event of a nest on Media over QUIC although its servers do not answer.
     pub force: bool,
+    /// Ask the relays that are known for the nest's title meanwhile.
+    pub titled: bool,
     pub yes: bool,
     /// Send nothing; say what would be sent.
     pub dry_run: bool,
@@ -107,7 +109,9 @@ pub struct Restarted {
     pub auth: Option<String>,
     /// Hex public key; absent if no key was needed.
     pub host: Option<String>,
-    /// Its page, where its event names one or its API has one.
+    /// What people call it; absent if its event was not looked at.
+    pub title: Option<String>,
+    /// The web page on which people join; absent if nobody knows its host.
     pub link: Option<String>,
     /// Requests sent for the restart; none if the nest was running.
     pub attempts: u32,

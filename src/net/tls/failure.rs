@@ -58,6 +58,8 @@ impl TlsFailure {
                 issuer,
             },
             CertificateError::UnknownIssuer => Self::UnknownIssuer { issuer, self_signed },
+            // Most call themselves an authority, which is found wrong before it is seen that nobody knows them.
+            CertificateError::Other(_) if self_signed => Self::UnknownIssuer { issuer, self_signed },
             _ => return None,
         })
     }

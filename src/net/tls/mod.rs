@@ -3,15 +3,18 @@
 mod failure;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientConfig, WebPkiServerVerifier};
+use rustls::client::{ClientConfig, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
+use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Name;
 
 pub use self::failure::TlsFailure;
@@ -66,7 +69,8 @@ pub(crate) fn client_config_with_bundle(extra_roots: &[CertificateDer<'static>],
     Arc::new(config)
 }
 
-/// Verifies exactly as its inner verifier does; a refusal then names the issuer.
+/// Verifies as its inner verifier does, unless the server shows a certificate that was given; a refusal then names the
+/// issuer.
 #[derive(Debug)]
 struct NamingVerifier {
     inner: OnceLock<Arc<WebPkiServerVerifier>>,
@@ -97,7 +101,11 @@ impl ServerCertVerifier for NamingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.inner().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verdict = if self.extra_roots.contains(end_entity) {
+            holds(end_entity, server_name, now)
+        } else {
+            self.inner().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
         verdict.map_err(|error| match error {
             rustls::Error::InvalidCertificate(why) => {
                 let named = TlsFailure::of_certificate(&why, end_entity);
@@ -128,6 +136,31 @@ impl ServerCertVerifier for NamingVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Whether a certificate that was given, and is trusted, is one for this server, now. One that `openssl req -x509` makes
+/// calls itself an authority, which no chain may end with, and often names nobody in a way that could be compared: then
+/// it is enough that it is the one that was given.
+fn holds(
+    given: &CertificateDer<'_>,
+    server_name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<ServerCertVerified, rustls::Error> {
+    let unreadable = |_| rustls::Error::from(CertificateError::BadEncoding);
+    let (_, cert) = X509Certificate::from_der(given).map_err(unreadable)?;
+    let time =
+        |time: ASN1Time| UnixTime::since_unix_epoch(Duration::from_secs(time.timestamp().try_into().unwrap_or(0)));
+    let (not_before, not_after) = (time(cert.validity().not_before), time(cert.validity().not_after));
+    if now < not_before {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
+    }
+    if now > not_after {
+        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
+    }
+    if !matches!(cert.subject_alternative_name(), Ok(None)) {
+        verify_server_name(&ParsedCertificate::try_from(given)?, server_name)?;
+    }
+    Ok(ServerCertVerified::assertion())
 }
 
 /// What people are told of a certificate; of one that cannot be read, nothing. It does not decide about trust.
