@@ -27,12 +27,12 @@ pub(super) const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usag
     help_template = TEMPLATE,
     before_help = "\
 Examples:
-  nest init                                           begin here: your server, your key, your nest, a timer
-  nest restart https://nostrnests.com/naddr1… --check bring a nest back, and prove that people can join
-  nest restart ROOM --api https://nostrnests.com -q   the same for cron: silent when all is well
-  nest check https://nostrnests.com/naddr1…           why can I not join? No key is needed
-  nest doctor ROOM                                    every link between you and a nest
-  nest mock -- nest restart demo --check              try it all on this machine, without a key or a server
+  nest init                                            begin here: your server, your key, your nest, a timer
+  nest restart https://nostrnests.com/naddr1… --check  bring a nest back, and prove that people can join
+  nest restart ROOM --api https://nostrnests.com -q    the same for cron: silent when all is well
+  nest check https://nostrnests.com/naddr1…            why can I not join? No key is needed
+  nest doctor ROOM                                     every link between you and a nest
+  nest mock -- nest restart demo --check               try it all on this machine, without a key or a server
 ",
     after_long_help = exit_help(),
     disable_help_subcommand = true,

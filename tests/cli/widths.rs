@@ -97,7 +97,8 @@ fn keys_usage_and_help() {
     let npubs = [(); 2].map(|()| Keys::generate().public_key().to_bech32().unwrap());
     let keys = serde_json::json!({ "default": npubs[0], "keys": npubs }).to_string();
     fits("wide-key-list", &WIDTHS, 0, || {
-        Nest::alone().file(".local/state/nest/keys.json", &keys, 0o600).args(["key", "list"])
+        let nest = Nest::alone().file(".local/state/nest/keys.json", &keys, 0o600);
+        nest.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere").args(["key", "list"])
     });
     fits("wide-usage", &WIDTHS, 2, || Nest::alone().args(["restart", "--chekc", "demo"]));
     fits("wide-help", &WIDTHS, 0, || Nest::alone().args(["--help"]));

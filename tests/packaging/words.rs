@@ -16,7 +16,8 @@ fn sources(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
             let path = open.pop()?;
             if path.extension().is_some_and(|end| end == "png") {
                 continue;
-            } else if path.is_file() {
+            }
+            if path.is_file() {
                 let text = fs::read_to_string(&path).unwrap();
                 return Some((path, text));
             }

@@ -113,7 +113,8 @@ Examples:
 Examples:
   nest man restart | man -l -                      read it
   nest man key-import | man -l -                   of a command below another
-  mkdir -p ~/.local/share/man/man1 && nest man > ~/.local/share/man/man1/nest.1    keep it
+  mkdir -p ~/.local/share/man/man1
+  nest man > ~/.local/share/man/man1/nest.1        keep it
 ")]
     Man {
         /// Of which command; without one, of nest itself
