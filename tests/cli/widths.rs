@@ -10,6 +10,7 @@ use nostr_nests::server::Mock;
 use crate::snapshot::fits;
 use crate::support::nest::{Nest, mock, parse};
 use crate::support::nostr_client::{NostrClient, event};
+use crate::support::room_event::naddr;
 use crate::support::terminal::Terminal;
 
 const WIDTHS: [u16; 3] = [60, 80, 120];
@@ -108,7 +109,7 @@ fn keys_usage_and_help() {
 /// Here only that nothing is broken: [`Terminal::shows`] sees to it.
 #[test]
 fn help_of_every_command_fits_forty_columns() {
-    let commands = "restart status check doctor token list recreate close open mock serve completions man";
+    let commands = "init restart status check doctor token list recreate close open mock serve completions help man";
     for command in commands.split(' ').map(|name| vec![name]).chain([vec!["key", "import"], vec![]]) {
         for help in ["-h", "--help"] {
             let (rows, code) = Terminal::of_width(40, Nest::alone().args(&command).args([help])).shows();
@@ -125,6 +126,12 @@ fn forty_columns_are_enough() {
     {
         Terminal::of_width(40, at(&mock).args(args.split(' '))).shows();
     }
+    let mock = self::mock(&[]);
+    let key = mock.host().secret_key().to_secret_hex();
+    let begin = at(&mock).without("NEST_KEY").file("host.key", &key, 0o600);
+    let (rows, code) =
+        Terminal::of_width(40, begin.args(["init", &mock.api(), "--key-file", "host.key", "--no-timer", "-y"])).shows();
+    assert_eq!(code, 0, "{rows:#?}");
 }
 
 /// A question of several lines is not written anew with its answer, and no line is left of a choice.

@@ -140,7 +140,7 @@ impl Setup {
         let has_key = settings.key.is_at_hand(None);
         let job = app.job(settings)?;
         let nest = match named {
-            None if sources.interactive && has_key && args.alias.is_none() => choose(app, &job).await?,
+            None if sources.interactive && has_key && args.alias.is_none() && !args.yes => choose(app, &job).await?,
             named => named,
         };
         let found = doctor::run(&job, nest.as_ref(), &app.stop).await;
