@@ -10,7 +10,6 @@ use nostr_nests::server::Mock;
 use crate::snapshot::fits;
 use crate::support::nest::{Nest, mock, parse};
 use crate::support::nostr_client::{NostrClient, event};
-use crate::support::room_event::naddr;
 use crate::support::terminal::Terminal;
 
 const WIDTHS: [u16; 3] = [60, 80, 120];
