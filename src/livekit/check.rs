@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::connector::{Connector, Preconnect};
 use super::endpoint::Candidate;
 use super::findings::{Findings, Freshness};
-use super::fresh::{self, RestartWindow};
+use super::fresh::{self, FreshnessVerdict, RestartWindow};
 use super::media::{self, AudioOptions, JoinedRoom, Silence, Transport};
 use super::offset::Offset;
 use super::report::{CheckReport, EndpointOutcome, Tried};
@@ -30,6 +30,9 @@ pub const LONGEST_HOLD: Duration = Duration::from_secs(55);
 
 /// For the second of two questions that were asked side by side, once the first is answered.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// For one more look at the media server's clock, where that decides.
+const CLOCK_LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Default)]
 pub struct Check<'a> {
@@ -256,17 +259,24 @@ async fn look_from_outside(connector: &Connector<'_>, findings: &mut Findings<'_
 
 /// Judges the room from inside, holds, leaves.
 async fn stay(check: &Check<'_>, tools: &Tools<'_>, findings: &mut Findings<'_>, inside: JoinedRoom, until: Instant) {
-    let JoinedRoom { entered, session, finding, mut live, .. } = inside;
+    let JoinedRoom { mut entered, mut session, finding, mut live, .. } = inside;
     let judging = Instant::now();
+    let mut verdict = fresh::judge(check, &entered.joined, findings.media_clock);
+    let mut ended = Ok(());
+    if let (FreshnessVerdict::Unsure(_), Some(session)) = (&verdict, &mut session) {
+        let limit = CLOCK_LIMIT.min(until.saturating_duration_since(judging));
+        ended = session.read_clock(tools.clock, limit).await.map(|read| entered.joined.narrow_clock(read));
+        verdict = fresh::judge(check, &entered.joined, findings.media_clock);
+    }
     findings.freshness = Some(Freshness {
-        verdict: fresh::judge(check, &entered.joined, findings.media_clock),
+        verdict,
         last_restart: fresh::last_restart(check, &entered.joined),
         elapsed: judging.elapsed(),
     });
     findings.entered = Some(entered);
     findings.media = finding;
-    let Some(mut session) = session else {
-        return findings.ended(tools.clock, findings.media_ending());
+    let (Some(mut session), Ok(())) = (session, &ended) else {
+        return findings.ended(tools.clock, ended.err().or_else(|| findings.media_ending()));
     };
     if check.publish && findings.media.is_some() {
         let speaking = Instant::now();

@@ -1,6 +1,7 @@
 //! Inside the room: whether it is the restarted one, whether it stays, when it closes, and that nothing is left behind.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -73,9 +74,18 @@ async fn an_old_room() {
     assert_eq!(report.failed().map(|step| step.name), Some("fresh"));
 }
 
+/// Waits until so many milliseconds of a second are over.
+async fn in_a_second(part: Range<i64>) {
+    while !part.contains(&(now_ms() % 1000)) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Older servers tell times in whole seconds: then nothing is claimed that cannot be known.
 #[tokio::test]
 async fn whole_seconds_are_not_enough() {
+    // The second began before the restart.
+    in_a_second(300..800).await;
     let mut blurred = room(|room| room.creation_time_ms = 0);
     blurred.participant.as_mut().unwrap().joined_at_ms = 0;
     let told = restarted(Script::joining(blurred.clone(), &[Act::Serve]), 100, None).await;
@@ -161,6 +171,23 @@ async fn how_a_stay_ends() {
     }
     let stays = restarted(Script::joining(join(), &[Act::Serve]), 9, Some(Duration::from_millis(50))).await;
     assert_eq!(step(&stays, "hold").detail, "Nothing closed the room for 50 ms");
+}
+
+/// A server that says to the second when we joined is asked for its clock, where a second is too coarse.
+#[tokio::test]
+async fn a_clock_that_is_known_too_badly_is_read_again() {
+    for (act, status, text) in [
+        (Act::Serve, Status::Passed, "created after the restart was asked for"),
+        (Act::Hang, Status::Warned, "the clocks are not exact enough"),
+    ] {
+        // Early in a second: what is left of it is longer than since the restart.
+        in_a_second(0..200).await;
+        let mut join = room(|room| (room.creation_time_ms, room.creation_time) = (now_ms(), now_ms() / 1000));
+        join.participant.as_mut().unwrap().joined_at_ms = 0;
+        let report = restarted(Script::joining(join, &[act]), 400, None).await;
+        let fresh = step(&report, "fresh");
+        assert!(fresh.status == status && fresh.detail.contains(text), "{fresh:?}");
+    }
 }
 
 /// What the server said before it closed the connection is read, even if our next word does not get through.

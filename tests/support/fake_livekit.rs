@@ -135,7 +135,7 @@ async fn serve(mut stream: TcpStream, script: Script, seen: Arc<Mutex<Vec<String
                     let Message::Binary(bytes) = message else { continue };
                     let reply = match proto::SignalRequest::decode(bytes).unwrap().message {
                         Some(Request::PingReq(ping)) => {
-                            Response::PongResp(proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: 0 })
+                            Response::PongResp(proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: now_ms() })
                         }
                         Some(Request::Leave(_)) => {
                             *left.lock().unwrap() = true;

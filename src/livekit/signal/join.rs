@@ -196,6 +196,14 @@ impl Reading {
 }
 
 impl Joined {
+    /// Takes another reading of the media server's clock into account.
+    pub(in crate::livekit) fn narrow_clock(&mut self, read: Option<Offset>) {
+        self.clock = match (self.clock, read) {
+            (Some(known), Some(read)) => known.and(read).or(Some(known)),
+            (known, read) => known.or(read),
+        };
+    }
+
     /// Seconds until the room closes once everybody has left it.
     pub(crate) fn closes_after_s(&self) -> u32 {
         match self.departure_timeout_s {
