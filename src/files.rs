@@ -1,7 +1,7 @@
-//! Files that are the user's to read and change, such as the configuration: written whole or not at all, and otherwise as
-//! they were. What the program remembers for itself is in `state.rs`.
+//! Files that are written whole or not at all. Here those that are the user's to read and change, such as the
+//! configuration, otherwise stay as they were; what the program remembers for itself is in `state.rs`.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -10,28 +10,40 @@ use std::path::{Path, PathBuf};
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let real = fs::canonicalize(path);
     let path = real.as_deref().unwrap_or(path);
+    replace_with(path, bytes, |draft, options| {
+        let file = options.open(draft)?;
+        if let Ok(before) = fs::metadata(path) {
+            file.set_permissions(before.permissions())?;
+        }
+        Ok(file)
+    })
+}
+
+/// The same, where `open` makes the file that takes the place of the other.
+pub fn replace_with(
+    path: &Path,
+    bytes: &[u8],
+    open: impl FnOnce(&Path, &OpenOptions) -> io::Result<File>,
+) -> io::Result<()> {
     create_folder_of(path)?;
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}.new", std::process::id()));
     let draft = PathBuf::from(draft);
-    let written = write(&draft, path, bytes).and_then(|()| fs::rename(&draft, path));
+    let written = open(&draft, private().write(true).create(true).truncate(true))
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }
     written
 }
 
-fn write(draft: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// A file that is made with these can be used by its owner alone.
+pub fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(draft)?;
-    if let Ok(before) = fs::metadata(path) {
-        file.set_permissions(before.permissions())?;
-    }
-    file.write_all(bytes)?;
-    file.sync_all()
+    options
 }
 
 /// Makes the folder in which a file is to be, if it is missing.

@@ -1,9 +1,11 @@
 //! Files that are remembered from run to run: for their user alone, whatever the umask, and believed only where nobody
 //! else can have made or changed them.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// Why a file or folder is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +30,8 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open`].
 pub fn open_or_create(path: &Path) -> io::Result<File> {
-    make_folder(path)?;
-    open_with(private().read(true).write(true).create(true).truncate(false), path)
+    files::create_folder_of(path)?;
+    open_with(files::private().read(true).write(true).create(true).truncate(false), path)
 }
 
 /// Puts these bytes in the place of what the file holds: all of them or none.
@@ -37,25 +39,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open`].
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    make_folder(path)?;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}.new", std::process::id()));
-    let draft = PathBuf::from(draft);
-    let written = open_with(private().write(true).create(true).truncate(true), &draft)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    written
-}
-
-/// A file that is made with these can be used by its owner alone.
-pub fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+    files::replace_with(path, bytes, |draft, options| open_with(options, draft))
 }
 
 /// The owner, if that is neither whoever runs this nor root: what is theirs, they can change at any time.
@@ -68,13 +52,6 @@ pub fn other_owner(about: &Metadata) -> Option<u32> {
 #[cfg(not(unix))]
 pub fn other_owner(_: &Metadata) -> Option<u32> {
     None
-}
-
-fn make_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder_of(path))
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::on_thread;
 use super::parse::MAX_BYTES;
+use crate::files;
 use crate::secret::Secret;
 use crate::state;
 
@@ -150,7 +151,7 @@ fn read_bounded(from: impl Read, path: &Path) -> Result<Secret, SecretFileError>
 
 /// Writes a secret and a line end to a new file that only its owner can read (mode 0600). Nothing is ever overwritten.
 pub fn create(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
-    let mut file = state::private().write(true).create_new(true).open(path).map_err(|e| match e.kind() {
+    let mut file = files::private().write(true).create_new(true).open(path).map_err(|e| match e.kind() {
         // It is the folder that is missing.
         io::ErrorKind::NotFound => SecretFileError::Io { path: path.to_owned(), cause: e },
         _ => SecretFileError::io(path, e),
