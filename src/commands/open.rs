@@ -1,6 +1,5 @@
 //! `nest open`: the page of a nest.
 
-use nostr::PublicKey;
 use nostr::nips::nip19::{Nip19Coordinate, ToBech32 as _};
 
 use super::list::page;
@@ -37,19 +36,9 @@ fn naddr(room: &RoomRef) -> Option<String> {
 
 impl Job<'_> {
     /// The page of a nest: the one that its event names, or else the one that its API has, if the API has said so.
-    pub(super) fn page(
-        &self,
-        room: &RoomRef,
-        host: Option<&str>,
-        event: Option<&RoomEvent>,
-        api: &ApiUrl,
-    ) -> Option<String> {
+    pub(super) fn page(&self, room: &RoomRef, event: Option<&RoomEvent>, api: &ApiUrl) -> Option<String> {
         let own = event.and_then(RoomEvent::page);
-        let of_api = || {
-            let host = room.host.or_else(|| PublicKey::from_hex(host?).ok());
-            self.client.page(api, &naddr(&RoomRef { host, ..room.clone() })?)
-        };
-        own.or_else(of_api).map(String::from)
+        own.or_else(|| self.client.page(api, &naddr(room)?)).map(String::from)
     }
 }
 

@@ -267,7 +267,9 @@ fn standing(
     match api {
         Ok((api, probe)) => {
             let standing = with_probe(Standing { api: Some(api.to_string()), ..blank }, probe, host);
-            let link = job.page(room, standing.host.as_deref(), event.map(|event| &event.event), api);
+            let host = standing.host.as_deref().and_then(|host| PublicKey::from_hex(host).ok());
+            let room = &RoomRef { host, ..room.clone() };
+            let link = job.page(room, event.map(|event| &event.event), api);
             let standing = Standing { link, ..standing };
             match job.last_departure(api, &room.id) {
                 Some(left) => after_departure(standing, probe, left),

@@ -135,9 +135,10 @@ impl RoomRestart<'_> {
             let key = restarted.host.as_deref().and_then(|host| PublicKey::from_hex(host).ok());
             let room = RoomRef { host: self.room.host.or(key), ..self.room.clone() };
             let api = restarted.api.as_deref().and_then(|api| ApiUrl::parse(api).ok());
-            restarted.title = event.and_then(|event| event.event.title().map(str::to_owned));
-            let known = || known_page(&room, event, api.as_ref());
-            restarted.link = restarted.link.take().or_else(known);
+            let told = event.map(|event| &event.event);
+            restarted.title = told.and_then(|event| event.title().map(str::to_owned));
+            let own = api.as_ref().and_then(|api| self.job.page(&room, told, api));
+            restarted.link = own.or_else(|| known_page(&room, event, api.as_ref()));
         }
         done
     }
@@ -333,8 +334,6 @@ impl RoomRestart<'_> {
             !matches!(restarted.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom))
         };
         restarted = self.finished(restarted);
-        let event = ready.target.event.as_ref().map(|event| &event.event);
-        restarted.link = self.job.page(self.room, restarted.host.as_deref(), event, &ready.target.api);
         if !well {
             return Err(Error::Unhealthy(Box::new(restarted)));
         }
