@@ -6,7 +6,7 @@ use nostr_nests::server::Mock;
 
 use crate::snapshot::matches;
 use crate::support::nest::{Nest, mock, parse};
-use crate::support::nostr_client::{NostrClient, event};
+use crate::support::nostr_client::publish_two_more;
 use crate::support::room_event;
 
 /// With these faults, once the nest is back.
@@ -71,14 +71,8 @@ async fn status() {
 #[test]
 fn list() {
     let mock = running(&[]);
-    let outside = NostrClient::at(&mock.relay());
     // The API is asked about one of them only: rows appear as its answers arrive.
-    for (id, age_s, tags) in [
-        ("past", 7200, [["room", "日本語の部屋"], ["status", "closed"]]),
-        ("homeless", 90_000, [["title", "Weekly"], ["status", "open"]]),
-    ] {
-        outside.publish(&event(mock.host(), id, age_s, &tags.each_ref().map(|tag| &tag[..])));
-    }
+    publish_two_more(&mock, "Weekly");
     matches("list", Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", mock.relay()).args(["list"])).expect(0);
 }
 

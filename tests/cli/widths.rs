@@ -9,7 +9,7 @@ use nostr_nests::server::Mock;
 
 use crate::snapshot::fits;
 use crate::support::nest::{Nest, mock, parse};
-use crate::support::nostr_client::{NostrClient, event};
+use crate::support::nostr_client::{NostrClient, event, publish_two_more};
 use crate::support::terminal::Terminal;
 
 const WIDTHS: [u16; 3] = [60, 80, 120];
@@ -64,17 +64,7 @@ fn doctor() {
 #[test]
 fn list() {
     let mock = running(&[]);
-    let outside = NostrClient::at(&mock.relay());
-    for (id, age_s, tags) in [
-        ("past", 7200, [["room", "日本語の部屋"], ["status", "closed"]]),
-        (
-            "homeless",
-            90_000,
-            [["title", "A rather long title of a weekly nest about this and that"], ["status", "open"]],
-        ),
-    ] {
-        outside.publish(&event(mock.host(), id, age_s, &tags.each_ref().map(|tag| &tag[..])));
-    }
+    publish_two_more(&mock, "A rather long title of a weekly nest about this and that");
     // Rows appear as answers arrive: only one nest is asked for.
     fits("wide-list", &[40, 60, 80, 120], 0, || at(&mock).without("NEST_API").args(["list"]));
 }

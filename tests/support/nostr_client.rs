@@ -208,3 +208,14 @@ pub fn naddr(event: &Event, relays: &[&str]) -> String {
 pub fn remember(mock: &Mock, id: &str) {
     mock.remember(Record { id: id.into(), ..mock.record("demo").unwrap() });
 }
+
+/// Two more nests of the host: one that is over, and one with this title of which nobody says on which API it is.
+pub fn publish_two_more(mock: &Mock, title: &str) {
+    let outside = NostrClient::at(&mock.relay());
+    for (id, age_s, tags) in [
+        ("past", 7200, [["room", "日本語の部屋"], ["status", "closed"]]),
+        ("homeless", 90_000, [["title", title], ["status", "open"]]),
+    ] {
+        outside.publish(&event(mock.host(), id, age_s, &tags.each_ref().map(|tag| &tag[..])));
+    }
+}
