@@ -70,6 +70,65 @@ fn an_event_does_not_lead_into_private_networks() {
     assert!(at(&livekit, &["check"]).contains("name it yourself: --api http://192.168.77.77/api/v1/nests"));
 }
 
+/// Neither does what such an event says of the media server, where its API is one that may be called.
+#[test]
+fn an_event_does_not_lead_to_a_private_media_server() {
+    let mock = mock(&[]);
+    Nest::new(&mock).args(["restart", "demo"]).run().expect(0);
+    let service = format!("{}/api/v1/nests", mock.api());
+    let tags: [&[&str]; 3] = [&["status", "open"], &["service", &service], &["streaming", "wss://10.77.77.77"]];
+    let event = event(mock.host(), "demo", 0, &tags);
+    let relay = Relay::with(vec![event.clone()]);
+    let link = naddr(&event, &[&relay.url]);
+    let check = |key: &Keys| {
+        let args = ["check", &link, "--join", "--relay", &relay.url, "--timeout", "3s", "--json"];
+        let document = Nest::alone().env("NEST_KEY", key.secret_key().to_secret_hex()).args(args).run().document();
+        document["steps"][1]["detail"].as_str().unwrap().to_owned()
+    };
+    let why = "leads to 10.77.77.77, an address of a private network";
+    let said = check(&Keys::generate());
+    assert!(said.contains(why), "{said}");
+    // The host's own event may.
+    let said = check(mock.host());
+    assert!(!said.contains(why) && said.contains("10.77.77.77"), "{said}");
+}
+
+/// Few of the addresses that a media server names are dialled, and none after the first 64.
+#[cfg(feature = "media")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_media_server_does_not_make_us_dial_without_end() {
+    use livekit_protocol::signal_response::Message as Response;
+    use livekit_protocol::{IceServer, JoinResponse, SignalTarget, TrickleRequest};
+
+    let trickle = |transport: &str, port: u16| {
+        let candidate = format!("candidate:1 1 {transport} 1671430143 127.0.0.1 {port} typ host tcptype passive");
+        let candidate_init = serde_json::json!({ "candidate": candidate, "sdpMLineIndex": 0 }).to_string();
+        let trickle = TrickleRequest { candidate_init, target: SignalTarget::Publisher.into(), r#final: false };
+        Act::Say(Box::new(Response::Trickle(trickle)))
+    };
+    // So many by UDP, so many by TCP, and then so many more by TCP.
+    for (udp, first, more, dialled) in [(0, 64, 0, (8, 0)), (60, 4, 50, (4, 0)), (50, 4, 10, (4, 4))] {
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [one, other] = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+        let mut acts: Vec<_> = (0..udp).map(|_| trickle("udp", one)).collect();
+        acts.extend((0..first).map(|_| trickle("tcp", one)));
+        acts.extend((0..more).map(|_| trickle("tcp", other)));
+        acts.push(Act::Serve);
+        // One that names no such server is taken for one without audio.
+        let ice = IceServer { urls: vec!["stun:127.0.0.1:9".into()], ..IceServer::default() };
+        let server =
+            FakeLiveKit::start(Script::joining(JoinResponse { ice_servers: vec![ice], ..join() }, &acts)).await;
+        let args = ["check", "--url", &server.url(), "--token-file", "token", "--timeout", "2s"].map(str::to_owned);
+        let nest = Nest::alone().file("token", token("demo", "guest-1").expose(), 0o600).args(args);
+        spawn_blocking(move || nest.run()).await.unwrap();
+        let [one, other] = listeners.map(|listener| {
+            listener.set_nonblocking(true).unwrap();
+            std::iter::from_fn(|| listener.accept().ok()).count()
+        });
+        assert_eq!((one, other), dialled, "{udp} {first} {more}");
+    }
+}
+
 /// An API that the user has named may say where its media server is, and one that only an event names may not.
 #[test]
 fn an_api_leads_where_its_own_name_may() {
