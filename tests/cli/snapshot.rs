@@ -38,7 +38,7 @@ pub fn matches(name: &str, nest: Nest) -> Output {
     let output = nest.run();
     for (heading, text) in [("", &output.stdout), ("stderr:\n", &output.stderr)] {
         if !text.is_empty() {
-            write!(seen, "{heading}{text}").unwrap();
+            write!(seen, "{heading}{}", in_order(text)).unwrap();
         }
     }
     write!(seen, "exit code: {}", output.code).unwrap();
@@ -56,9 +56,17 @@ pub fn fits(name: &str, columns: &[u16], code: i32, nest: impl Fn() -> Nest) {
         let (rows, ended) = Terminal::of_width(*columns, nest).shows();
         let rows = rows.join("\n");
         assert_eq!(ended, code, "{rows}");
-        write!(seen, "{:-<1$}\n{2}\n", "", usize::from(*columns), rows.replace(&home, "HOME")).unwrap();
+        let rows = in_order(&rows).replace(&home, "HOME");
+        writeln!(seen, "{:-<1$}\n{rows}", "", usize::from(*columns)).unwrap();
     }
     assert_snapshot(name, &seen);
+}
+
+/// Reading requests are under way side by side, and which is told first differs: here they come first, sorted.
+fn in_order(text: &str) -> String {
+    let (mut reads, others): (Vec<_>, Vec<_>) = text.split_inclusive('\n').partition(|line| line.starts_with("GET "));
+    reads.sort_unstable();
+    reads.into_iter().chain(others).collect()
 }
 
 #[track_caller]
