@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use nostr::{ClientMessage, Event, Filter, RelayUrl, SubscriptionId};
+use nostr::message::MachineReadablePrefix as Prefix;
+use nostr::{ClientMessage, Event, EventId, Filter, RelayUrl, SubscriptionId};
 use nostr_sdk::pool::RelayLimits;
 use nostr_sdk::{Client, ClientOptions, RelayOptions, RelayPoolOptions, SubscribeOptions};
 use tokio::sync::mpsc::{Receiver, channel};
@@ -38,6 +39,8 @@ pub enum Heard {
     Trouble(RelayTrouble),
     /// It does not answer the question.
     Refused(String),
+    /// It does not take the event of this id.
+    NotTaken { event: EventId, why: String },
     /// What an answer to "who asks?" has to contain (NIP-42).
     Challenge(String),
 }
@@ -56,8 +59,8 @@ pub struct Follower {
 struct Standing {
     /// What it wants to have signed to know who asks.
     challenge: Option<String>,
-    /// Whether that was done, which is once a connection, however often it wants it.
-    answered: bool,
+    /// The event that says so, which is sent once a connection, however often the relay wants it.
+    answer: Option<EventId>,
     /// It has refused, and is left alone until then, whatever more it says.
     refused_until: Option<Instant>,
 }
@@ -90,6 +93,11 @@ impl Follower {
         follower
     }
 
+    /// What hands events to these relays.
+    pub fn publisher(&self) -> Publisher {
+        Publisher { client: self.client.clone() }
+    }
+
     /// What is heard next.
     pub async fn next(&mut self) -> (RelayUrl, Heard) {
         loop {
@@ -112,7 +120,7 @@ impl Follower {
         match heard {
             Heard::Challenge(challenge) => {
                 let standing = self.standing(relay);
-                standing.challenge = Some(challenge).filter(|_| !standing.answered);
+                standing.challenge = Some(challenge).filter(|_| standing.answer.is_none());
                 None
             }
             Heard::Refused(_) if self.standing(relay).refused_until.is_some() => None,
@@ -123,6 +131,17 @@ impl Follower {
                     Some(Heard::Trouble(trouble))
                 }
             },
+            Heard::NotTaken { event, why } => {
+                let answer = self.standing(relay).answer;
+                if answer == Some(event) || answer.is_some() && event == EventId::all_zeros() {
+                    return Some(Heard::Trouble(RelayTrouble::AuthRefused(words(&why))));
+                }
+                if Prefix::parse(&why) == Some(Prefix::Duplicate) {
+                    return None;
+                }
+                // Once the relay knows who asks, it is asked again, and whoever has sent the event sends it again too.
+                self.refused(relay, &why).await.err().map(Heard::Trouble)
+            }
             Heard::Connected => {
                 // Each connection has its own challenge.
                 *self.standing(relay) = Standing::default();
@@ -142,8 +161,8 @@ impl Follower {
         let challenge = self.standing(relay).challenge.take();
         let signer = Signer::named_by_refusal(self.signer.as_ref(), challenge.is_some(), why)?.clone();
         let challenge = challenge.ok_or_else(|| RelayTrouble::Refused(words(why)))?;
-        self.standing(relay).answered = true;
         let event = signer.answer(challenge, relay).await?;
+        self.standing(relay).answer = Some(event.id);
         if let Ok(link) = self.client.relay(relay).await {
             // It fails if the connection has been lost meanwhile: then everything begins anew.
             let _ = link.send_msg(ClientMessage::auth(event));
@@ -178,6 +197,23 @@ impl Follower {
         if let Ok(link) = self.client.relay(relay).await {
             // It fails if the relay cannot be reached: then it is asked once it can.
             let _ = link.subscribe_with_id(subscription(), self.filters.clone(), SubscribeOptions::default()).await;
+        }
+    }
+}
+
+/// Hands events to relays that are followed.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    client: Client,
+}
+
+impl Publisher {
+    /// Sends the event, if the relay is connected. Whether it was taken is not waited for: [`Heard::NotTaken`] says that it
+    /// was not.
+    pub async fn send(&self, relay: &RelayUrl, event: &Event) {
+        if let Ok(link) = self.client.relay(relay).await {
+            // It fails if the connection has been lost: that is heard as well.
+            let _ = link.send_msg(ClientMessage::event(event.clone()));
         }
     }
 }

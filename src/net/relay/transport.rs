@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,8 +24,9 @@ use url::Url;
 
 use super::follow::Heard;
 use super::sieve::Sieve;
-use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, refusal, words};
+use super::{RelaySettings, RelayTrouble, SUBSCRIPTION, refusal};
 use crate::net::dial::WebSocket;
+use crate::reporter::locked;
 
 /// How long nostr-sdk waits for a pong: it sends one ping in so many seconds.
 const PING_INTERVAL: Duration = Duration::from_secs(55);
@@ -128,10 +129,6 @@ fn incoming(
     })
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A connection to a relay, as whoever follows the relay hears of it.
 struct Link {
     relay: RelayUrl,
@@ -177,8 +174,8 @@ impl Link {
                 self.tell(Heard::Challenge(challenge.into_owned())).await;
                 None
             }
-            RelayMessage::Ok { status: false, message, .. } => {
-                self.tell(Heard::Trouble(RelayTrouble::AuthRefused(words(&message)))).await;
+            RelayMessage::Ok { status: false, message, event_id } => {
+                self.tell(Heard::NotTaken { event: event_id, why: message.into_owned() }).await;
                 None
             }
             _ => None,
