@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nostr::PublicKey;
 
-use super::errors::{Exit, Failure, NO_EVENT};
+use super::errors::{self, NO_EVENT};
 use super::{Note, Step, Verb, check, moment, of_tls, troubles};
 use crate::api::probe::Health;
 use crate::api::{self, Missing, TransportError, TransportLayer};
@@ -155,8 +155,12 @@ fn own_key(found: &DoctorFindings, named: &str) -> Link {
         None => warned("there is none: looking needs no key, restarting does")
             .hint(format!("keep yours in the keyring: {}; or name it with --key-file PATH", Verb::KeyImport.alone())),
         Some(Err(error)) => {
-            let detail = Failure::new(Exit::Key, error.to_string()).with_sources(&**error).document().message;
+            let failure = errors::of_key(error);
+            let detail = failure.document().message;
             let hint = match &**error {
+                key::KeyError::Signer { .. } | key::KeyError::Session(_) | key::KeyError::Bunker { .. } => {
+                    return failure.hints.into_iter().fold(failed(detail), Link::hint);
+                }
                 key::KeyError::PassphraseNeeded { .. } => {
                     "name a file that holds the passphrase: --passphrase-file PATH"
                 }
@@ -506,7 +510,9 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
             if found.event().is_some_and(|room| room.event.is_planned(Clock::default().now_s())) {
                 return warned(detail).hint("the event says that the nest is planned: it has none before it begins");
             }
-            if found.event.as_ref().is_err_and(Error::is_silence) {
+            // With its record, its event might have been found.
+            let cut_short = matches!((&found.event, &nest.info), (Ok(None), Err(api::ApiError::Transport(_))));
+            if cut_short || found.event.as_ref().is_err_and(Error::is_silence) {
                 return missed("there is no audio room, and its event, which may say why, is not known");
             }
             if matches!(&found.media, Some(Media::Silent(silent)) if !silent.is_empty()) && !found.guessed_wrong() {
