@@ -4,6 +4,7 @@ _nest() {
     case "$3" in
         --profile) kind=profiles ;;
         --fault) kind=faults ;;
+        --bunker) kind=signers ;;
         default|remove|export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
     esac
     [[ "$typed" == @* ]] && kind=nests
@@ -31,6 +32,9 @@ _nest() {
         case "${cmd},${i}" in
             ",$1")
                 cmd="nest"
+                ;;
+            nest,auth)
+                cmd="nest__subcmd__auth"
                 ;;
             nest,check)
                 cmd="nest__subcmd__check"
@@ -80,6 +84,9 @@ _nest() {
             nest,token)
                 cmd="nest__subcmd__token"
                 ;;
+            nest__subcmd__key,connect)
+                cmd="nest__subcmd__key__subcmd__connect"
+                ;;
             nest__subcmd__key,default)
                 cmd="nest__subcmd__key__subcmd__default"
                 ;;
@@ -111,7 +118,7 @@ _nest() {
 
     case "${cmd}" in
         nest)
-            opts="init restart status check doctor token list recreate close open key mock serve completions help man -q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version"
+            opts="init restart status check doctor token list recreate close open auth key mock serve completions help man -q -v -h -V --output --json --quiet --verbose --color --config --profile --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,8 +147,58 @@ _nest() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nest__subcmd__auth)
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --body --key-file --passphrase-file --bunker --signer-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nest__subcmd__check)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --url --token-file --as-host --join --hold --keep --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --url --token-file --as-host --join --hold --keep --transport --publish --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -211,6 +268,14 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -219,7 +284,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__close)
-            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -277,6 +342,14 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -292,7 +365,7 @@ _nest() {
             fi
             case "${prev}" in
                 --words)
-                    COMPREPLY=($(compgen -W "nests profiles faults keys" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "nests profiles faults keys signers" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -319,7 +392,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__doctor)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,6 +442,14 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -407,7 +488,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__init)
-            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --alias --timer --no-timer --to-file --no-key --yes --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --alias --timer --no-timer --to-file --no-key --yes --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -465,6 +546,14 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -473,12 +562,58 @@ _nest() {
             return 0
             ;;
         nest__subcmd__key)
-            opts="import generate export encrypt show list default remove -q -v -h --output --json --quiet --verbose --color --config --profile --help"
+            opts="import connect generate export encrypt show list default remove -q -v -h --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nest__subcmd__key__subcmd__connect)
+            opts="-q -v -h --qr --name --to-file --open --signer-timeout --relay --allow-http --cacert --output --json --quiet --verbose --color --config --profile --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --relay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cacert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json token" -- "${cur}"))
                     return 0
@@ -745,7 +880,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__key__subcmd__show)
-            opts="-q -v -h --key-file --passphrase-file --output --json --quiet --verbose --color --config --profile --help"
+            opts="-q -v -h --key-file --passphrase-file --bunker --signer-timeout --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -756,6 +891,14 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -783,7 +926,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__list)
-            opts="-q -v -f -h --output --json --quiet --verbose --color --config --profile --host --inactive --aliases --follow --interval --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -f -h --output --json --quiet --verbose --color --config --profile --host --inactive --aliases --follow --interval --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -838,6 +981,14 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -929,7 +1080,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__open)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --qr --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --qr --api --allow-http --cacert --relay --relay-timeout --timeout --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -979,6 +1130,14 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -987,7 +1146,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__recreate)
-            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --dry-run --qr --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -h --output --json --quiet --verbose --color --config --profile --yes --dry-run --qr --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1045,6 +1204,14 @@ _nest() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1053,7 +1220,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__restart)
-            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --keep --transport --publish --as-host --open --qr --if-inactive --evict --publish-status --no-wait --relay-url --auth-url --force --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -y -j -h --output --json --quiet --verbose --color --config --profile --all-inactive --check --hold --keep --transport --publish --as-host --open --qr --if-inactive --evict --publish-status --no-wait --relay-url --auth-url --force --yes --dry-run --jobs --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1136,6 +1303,14 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1303,7 +1478,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__token)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --api --allow-http --cacert --relay --relay-timeout --timeout --retries --max-wait --key-file --passphrase-file --bunker --signer-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1358,6 +1533,14 @@ _nest() {
                     return 0
                     ;;
                 --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bunker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

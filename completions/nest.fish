@@ -47,7 +47,8 @@ complete -c nest -n "__fish_nest_needs_command" -f -a "list" -d 'Show the nests 
 complete -c nest -n "__fish_nest_needs_command" -f -a "recreate" -d 'Open a new nest in the place of one that its server has lost'
 complete -c nest -n "__fish_nest_needs_command" -f -a "close" -d 'End a nest: in the API, and in its event'
 complete -c nest -n "__fish_nest_needs_command" -f -a "open" -d 'Open the page of a nest in the browser'
-complete -c nest -n "__fish_nest_needs_command" -f -a "key" -d 'Keep host keys: in the OS keyring, or in a file'
+complete -c nest -n "__fish_nest_needs_command" -f -a "auth" -d 'Sign a request for another program: the value of its Authorization header (NIP-98)'
+complete -c nest -n "__fish_nest_needs_command" -f -a "key" -d 'Keep host keys: in the OS keyring, in a file, or in a remote signer'
 complete -c nest -n "__fish_nest_needs_command" -f -a "mock" -d 'Start the bundled server on loopback: Nests API, LiveKit signal, relay'
 complete -c nest -n "__fish_nest_needs_command" -f -a "serve" -d 'Serve the Nests API for real, on Redis and LiveKit'
 complete -c nest -n "__fish_nest_needs_command" -f -a "completions" -d 'Print a script that teaches your shell the commands and options'
@@ -70,6 +71,8 @@ complete -c nest -n "__fish_nest_using_subcommand init" -l relay-timeout -d 'Lim
 complete -c nest -n "__fish_nest_using_subcommand init" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand init" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand init" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand init" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand init" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand init" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand init" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand init" -s v -l verbose -d 'Say more; twice: still more'
@@ -104,6 +107,8 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l retries -d 'Attemp
 complete -c nest -n "__fish_nest_using_subcommand restart" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand restart" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand restart" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand restart" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand restart" -s v -l verbose -d 'Say more; twice: still more'
@@ -165,6 +170,8 @@ complete -c nest -n "__fish_nest_using_subcommand check" -l relay-timeout -d 'Li
 complete -c nest -n "__fish_nest_using_subcommand check" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand check" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand check" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand check" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand check" -s v -l verbose -d 'Say more; twice: still more'
@@ -188,6 +195,8 @@ complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay-timeout -d 'L
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand doctor" -s v -l verbose -d 'Say more; twice: still more'
@@ -210,6 +219,8 @@ complete -c nest -n "__fish_nest_using_subcommand token" -l retries -d 'Attempts
 complete -c nest -n "__fish_nest_using_subcommand token" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand token" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand token" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand token" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand token" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand token" -s v -l verbose -d 'Say more; twice: still more'
@@ -232,6 +243,8 @@ complete -c nest -n "__fish_nest_using_subcommand list" -l relay-timeout -d 'Lim
 complete -c nest -n "__fish_nest_using_subcommand list" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand list" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand list" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand list" -s v -l verbose -d 'Say more; twice: still more'
@@ -257,6 +270,8 @@ complete -c nest -n "__fish_nest_using_subcommand recreate" -l retries -d 'Attem
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand recreate" -s v -l verbose -d 'Say more; twice: still more'
@@ -282,6 +297,8 @@ complete -c nest -n "__fish_nest_using_subcommand close" -l retries -d 'Attempts
 complete -c nest -n "__fish_nest_using_subcommand close" -l max-wait -d 'The longest pause that a server may ask for' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand close" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand close" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand close" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand close" -s v -l verbose -d 'Say more; twice: still more'
@@ -303,32 +320,52 @@ complete -c nest -n "__fish_nest_using_subcommand open" -l relay-timeout -d 'Lim
 complete -c nest -n "__fish_nest_using_subcommand open" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand open" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand open" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand open" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand open" -l qr -d 'Print the link as a QR code, and open no browser'
 complete -c nest -n "__fish_nest_using_subcommand open" -l allow-http -d 'Accept plain http to other machines'
 complete -c nest -n "__fish_nest_using_subcommand open" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+complete -c nest -n "__fish_nest_using_subcommand auth" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+complete -c nest -n "__fish_nest_using_subcommand auth" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l config -d 'The configuration file' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l profile -d 'A section of the configuration file' -r
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -l json -d 'Short for --output json'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s v -l verbose -d 'Say more; twice: still more'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "import" -d 'Put a key into the OS keyring, or into a file of yours alone: from a hidden prompt, a file or stdin'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "generate" -d 'Make a new key, and keep it in the OS keyring, or in a file'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "export" -d 'Print a secret key of the keyring, encrypted: a copy for safe keeping, or for another machine'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "encrypt" -d 'Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "show" -d 'Show the public part of the key that would be used'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "list" -d 'Show the keys in the keyring'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "default" -d 'Say which key is used when several would do'
-complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import generate export encrypt show list default remove" -f -a "remove" -d 'Take a key out of the keyring'
+complete -c nest -n "__fish_nest_using_subcommand auth" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand auth" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand auth" -l body -d 'The body of the request, to be signed too; - is stdin' -r -F
+complete -c nest -n "__fish_nest_using_subcommand auth" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand auth" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand auth" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand auth" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
+complete -c nest -n "__fish_nest_using_subcommand auth" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand auth" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand auth" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand auth" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "import" -d 'Put a key into the OS keyring, or into a file of yours alone: from a hidden prompt, a file or stdin'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "connect" -d 'Pair with a remote signer (NIP-46), in which the key stays: an app on your phone, nsec.app, a bunker of your own'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "generate" -d 'Make a new key, and keep it in the OS keyring, or in a file'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "export" -d 'Print a secret key of the keyring, encrypted: a copy for safe keeping, or for another machine'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "encrypt" -d 'Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "show" -d 'Show the public part of the key that would be used, where it is, and whether its signer answers'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "list" -d 'Show the keys in the keyring, and the signers that were paired with'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "default" -d 'Say which key is used when several would do'
+complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "remove" -d 'Take a key out of the keyring, or forget a signer'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l to-file -d 'Keep it in this new file (mode 0600) instead, and have the configuration name it [default: host.key beside the configuration]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
@@ -344,6 +381,26 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l name -d 'The name that it is to have here' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l signer-timeout -d 'Limit of one answer of the signer' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l relay -d 'With --qr: a relay to meet the signer on; may be given several times' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
+json\t'One document a room; JSON Lines for several'
+token\t'The bare token, for scripts'"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l color -d 'Colours [NO_COLOR is honoured]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l config -d 'The configuration file' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l qr -d 'Show a QR code (nostrconnect://) for the signer to scan'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l to-file -d 'Keep what it knows this machine by in a file (mode 0600), although there is a keyring: for a timer'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l open -d 'Open the page on which a signer wants to be allowed'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l allow-http -d 'Accept relays that are not encrypted (ws://) on other machines'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l json -d 'Short for --output json'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l to-file -d 'Write it to this new file (mode 0600) instead' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l passphrase-file -d 'With --to-file: a file with the passphrase that is to encrypt it, or - for stdin' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from generate" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
@@ -389,6 +446,8 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -491,7 +550,8 @@ complete -c nest -n "__fish_nest_using_subcommand serve" -s h -l help -d 'Print 
 complete -c nest -n "__fish_nest_using_subcommand completions" -l words -d 'What the scripts ask for when the Tab key is pressed: words that only this machine knows' -r -f -a "nests\t''
 profiles\t''
 faults\t''
-keys\t''"
+keys\t''
+signers\t''"
 complete -c nest -n "__fish_nest_using_subcommand completions" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -530,5 +590,6 @@ complete -c nest -n "__fish_nest_using_subcommand man" -s v -l verbose -d 'Say m
 complete -c nest -n "__fish_nest_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest completions --words nests 2>/dev/null)'
 complete -c nest -l profile -x -a '(nest completions --words profiles 2>/dev/null)'
+complete -c nest -l bunker -x -a '(nest completions --words signers 2>/dev/null)'
 complete -c nest -n '__fish_nest_using_subcommand mock' -l fault -x -a '(nest completions --words faults 2>/dev/null)'
 complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove export' -f -a '(nest completions --words keys 2>/dev/null)'

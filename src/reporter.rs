@@ -4,6 +4,7 @@ use std::future::{Future, ready};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::secret::Secret;
 
@@ -95,6 +96,10 @@ pub enum Warning {
     HostElsewhere { nest: String },
     /// The passphrase that was typed does not open the key.
     WrongPassphrase,
+    /// A remote signer has been asked, and a person may have to allow it there.
+    SignerAwaited { limit: Duration },
+    /// A remote signer wants to be allowed on this page.
+    ApproveAt { url: String },
 }
 
 /// What a person is asked before something that cannot be undone.
@@ -117,6 +122,8 @@ pub enum Question<'a> {
     KeyIntoFile { path: &'a Path, why: &'a str },
     /// Takes the key of this npub out of the keyring.
     RemoveKey { npub: &'a str },
+    /// Forgets a remote signer of this name.
+    ForgetSigner { name: &'a str },
     /// Shows the secret key of this npub, encrypted or plain.
     ExportKey { npub: &'a str, plain: bool },
 }
@@ -126,6 +133,8 @@ pub enum Question<'a> {
 #[non_exhaustive]
 pub enum SecretPrompt<'a> {
     HostKey,
+    /// What leads to a remote signer, with the secret that pairs with it.
+    Bunker,
     /// What opens the encrypted key that comes from here.
     Passphrase {
         origin: &'a str,
@@ -248,6 +257,7 @@ impl<'a> RoomReporter<'a> {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A mutex whose contents hold together even if somebody has panicked with it.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

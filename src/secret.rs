@@ -30,6 +30,15 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Sixteen random bytes in hex.
+pub fn nonce() -> String {
+    format!("{:016x}{:016x}", random(), random())
+}
+
+pub(crate) fn random() -> u64 {
+    getrandom::u64().expect("the operating system has randomness")
+}
+
 /// For the one field of a document that is a token which was asked for.
 pub(crate) fn exposed<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())

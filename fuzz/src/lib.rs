@@ -140,6 +140,7 @@ fn event(data: &[u8]) {
 
 fn key(data: &[u8]) {
     let words = text(data);
+    let _ = key::BunkerUri::parse(&words).map_err(|error| assert!(!error.to_string().is_empty()));
     let _ = key::parse::parse(&words).map_err(|error| assert!(!error.to_string().is_empty()));
     let _ = (found_in_argument(OsStr::new(&words)), scrub(&words).len());
 }

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::key::{self, HostKey};
 use crate::nip98;
 use crate::reporter::{Progress, RoomReporter, Stage, Warning};
-use crate::secret::Secret;
+use crate::secret::{self, Secret, nonce};
 
 /// Below this the difference cannot be why a signature was refused; servers allow a minute, some half of it. Seconds.
 const CLOCK_AHEAD_MIN: u64 = 20;
@@ -263,16 +263,7 @@ fn progress_after(reply: &Result<HttpReply, TransportError>) -> Progress {
     }
 }
 
-/// Sixteen random bytes in hex.
-fn nonce() -> String {
-    format!("{:016x}{:016x}", random_u64(), random_u64())
-}
-
 /// In `0.0..1.0`.
 fn random() -> f64 {
-    f64::from(u32::try_from(random_u64() >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
-}
-
-fn random_u64() -> u64 {
-    getrandom::u64().expect("the operating system has randomness")
+    f64::from(u32::try_from(secret::random() >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
 }

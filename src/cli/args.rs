@@ -12,8 +12,9 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, ValueEnum, value_parser};
 
 use super::command::Command;
-use super::messages::errors;
+use super::messages::{configuration, errors};
 use super::settings::vars;
+use crate::key::Sessions;
 use crate::livekit;
 
 pub(super) const TEMPLATE: &str = "{before-help}{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -158,12 +159,34 @@ pub struct ServerArgs {
 /// Where the key comes from. It is never an argument.
 #[derive(Clone, Debug, Default, Args)]
 pub struct KeyArgs {
+    #[command(flatten)]
+    pub file: KeyFileArgs,
+    /// The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]
+    #[arg(long, value_name = "NAME", conflicts_with = "key_file", value_parser = signer_name, help_heading = "Key")]
+    pub bunker: Option<String>,
+    /// Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Key")]
+    pub signer_timeout: Option<Duration>,
+}
+
+/// A key that is here, as text.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeyFileArgs {
     /// A file with the host's key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]
     #[arg(long, value_name = "PATH", help_heading = "Key")]
     pub key_file: Option<PathBuf>,
     /// A file with the passphrase of an ncryptsec
     #[arg(long, value_name = "PATH", help_heading = "Key")]
     pub passphrase_file: Option<PathBuf>,
+}
+
+/// The name of a remote signer that was, or is to be, paired with.
+pub(super) fn signer_name(text: &str) -> Result<String, String> {
+    if Sessions::is_name(text) {
+        return Ok(text.to_owned());
+    }
+    let uri = text.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("bunker://"));
+    Err(if uri { configuration::PAIR_FIRST } else { "a name has up to 32 letters, digits, - and _" }.into())
 }
 
 /// What commands share that send signed requests.

@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use nostr::RelayUrl;
 use serde::Deserialize;
 
 use super::args::{Color, Format, KeyArgs, OutputArgs, ServerArgs, SignedArgs};
@@ -21,7 +23,7 @@ use super::terminal::{OutputStyle, Paint, Streams};
 use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
 use crate::commands::list::ShortNames;
 use crate::commands::{ApiSources, RelaySources, Settings};
-use crate::key::{KeyPlan, KeySource, Keyring};
+use crate::key::{KeyPlan, KeySource, Keyring, Sessions, SignerNetwork, Signers};
 use crate::net::reach::Reach;
 use crate::net::tls;
 use crate::relay;
@@ -38,16 +40,20 @@ pub(super) mod vars {
     pub const KEY_FILE: &str = "NEST_KEY_FILE";
     /// Not read by clap: there is no such flag, for everybody on a machine sees arguments.
     pub const KEY: &str = "NEST_KEY";
+    /// Not read by clap: it may hold a secret, and the flag takes only a name.
+    pub const BUNKER: &str = "NEST_BUNKER";
     /// Where systemd puts credentials.
     pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
     /// Those that hold the key or lead to it: they are nobody else's business.
-    pub const SECRETS: [&str; 3] = [KEY, KEY_FILE, CREDENTIALS];
+    pub const SECRETS: [&str; 4] = [KEY, KEY_FILE, BUNKER, CREDENTIALS];
 }
 
 // The defaults of the flags of the same names.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Servers accept a signature for a minute: one that is approved late would be of no use.
+const SIGNER_TIMEOUT: Duration = Duration::from_secs(45);
 pub(super) const RETRIES: u32 = 3;
 pub(super) const MAX_WAIT: Duration = Duration::from_mins(1);
 
@@ -95,8 +101,10 @@ impl<'a> Sources<'a> {
         let api = base(server.api.as_deref(), if from_variable { vars::API } else { "--api" })?;
         // What a room's own name says of its API counts more than the variable, and less than the flag.
         let (given, environment) = if from_variable { (None, api) } else { (api, None) };
+        let network = self.network(server)?;
+        let key = KeyPlan { signers: Some(self.signers(server, &network, key.signer_timeout)), ..self.key_plan(key) };
         Ok(Settings {
-            network: self.network(server)?,
+            network,
             api: ApiSources {
                 given,
                 environment,
@@ -104,7 +112,7 @@ impl<'a> Sources<'a> {
             },
             relays: self.relays(server)?,
             allow_http: server.allow_http,
-            key: self.key_plan(key),
+            key,
             retry: RetryPolicy { retries: RETRIES, max_wait: MAX_WAIT },
             jobs: 1,
             state_dir: self.state_dir(),
@@ -180,7 +188,7 @@ impl<'a> Sources<'a> {
         })
     }
 
-    fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
+    pub fn network(&self, server: &ServerArgs) -> Result<Network, Failure> {
         let refused = |file: &Path, why: &dyn std::fmt::Display| {
             Failure::usage(format!("cannot read certificates from {}: {why}", file.display()))
         };
@@ -214,21 +222,56 @@ impl<'a> Sources<'a> {
         Ok((https.is_some() || http.is_some()).then_some(Proxy { https, http, except }))
     }
 
-    /// Where the key comes from: what was named, then the keyring; a person is asked last.
+    /// Where the key comes from: what was named, then the keyring; a person is asked last. Without a network, no remote
+    /// signer is asked.
     pub fn key_plan(&self, args: &KeyArgs) -> KeyPlan {
-        let env_key = (self.env)(vars::KEY).map(|key| Secret::new(key.to_string_lossy()));
+        let secret = |name| (self.env)(name).map(|key| Secret::new(key.to_string_lossy()));
+        let secret = |name| secret(name).filter(|key| !key.expose().is_empty());
         let explicit = [
-            args.key_file.clone().map(KeySource::KeyFile),
+            args.file.key_file.clone().map(KeySource::KeyFile),
+            args.bunker.clone().map(KeySource::Signer),
             path(self.env, vars::KEY_FILE).map(KeySource::EnvFile),
-            env_key.filter(|key| !key.expose().is_empty()).map(KeySource::Env),
+            secret(vars::KEY).map(KeySource::Env),
+            secret(vars::BUNKER).map(KeySource::EnvBunker),
             self.credential("nest-key").map(KeySource::Credential),
             self.config.key_file.clone().map(KeySource::Profile),
+            self.config.bunker.clone().map(KeySource::ProfileSigner),
         ];
         KeyPlan {
             explicit: explicit.into_iter().flatten().collect(),
             keyring: self.keyring(),
-            passphrase_file: args.passphrase_file.clone().or_else(|| self.config.passphrase_file.clone()),
+            passphrase_file: args.file.passphrase_file.clone().or_else(|| self.config.passphrase_file.clone()),
+            signers: None,
         }
+    }
+
+    /// How remote signers are found and reached.
+    pub fn signers(&self, server: &ServerArgs, network: &Network, limit: Option<Duration>) -> Signers {
+        let network = SignerNetwork {
+            tls: Arc::clone(&network.tls),
+            allow_http: server.allow_http,
+            relay_timeout: server.relay_timeout.unwrap_or(RELAY_TIMEOUT),
+            limit: limit.unwrap_or(SIGNER_TIMEOUT),
+            listener: None,
+        };
+        Signers::new(network, self.sessions())
+    }
+
+    /// The relays on which a signer is met that is shown a QR code. With more of them, no phone could read it.
+    pub fn meeting_relays(&self, server: &ServerArgs) -> Result<Vec<RelayUrl>, Failure> {
+        let RelaySources { given, profile, .. } = self.relays(server)?;
+        let named = if given.is_empty() { profile } else { given };
+        let relays = if named.is_empty() { crate::commands::default_relays() } else { named };
+        Ok(relays.into_iter().take(2).collect())
+    }
+
+    pub fn knows_signer(&self, name: &str) -> bool {
+        self.sessions().is_some_and(|sessions| sessions.names().iter().any(|known| known == name))
+    }
+
+    /// The remote signers that were paired with.
+    pub fn sessions(&self) -> Option<Sessions> {
+        Some(Sessions::new(self.state_dir()?.join("signers"), self.keyring()?))
     }
 
     pub fn keyring(&self) -> Option<Keyring> {
@@ -246,6 +289,7 @@ impl<'a> Sources<'a> {
     pub fn configured(&self, setting: &[String]) -> Option<String> {
         match setting {
             [name] if name == "api" => self.config.api.clone(),
+            [name] if name == "bunker" => self.config.bunker.clone(),
             [name] if name == "key-file" => Some(self.config.key_file.as_ref()?.to_string_lossy().into_owned()),
             [table, name] if table == "alias" => self.config.alias.get(name).cloned(),
             _ => None,
@@ -257,9 +301,10 @@ impl<'a> Sources<'a> {
         Some(home(self.env, "XDG_CONFIG_HOME", ".config")?.join("systemd/user"))
     }
 
-    /// The key file that the configuration names.
-    pub fn key_file(&self) -> Option<&Path> {
-        self.config.key_file.as_deref()
+    /// The key that the configuration names: the setting, and what it says.
+    pub fn key_named(&self) -> Option<(&'static str, String)> {
+        let file = self.config.key_file.as_ref().map(|file| ("key-file", file.to_string_lossy().into_owned()));
+        file.or_else(|| Some(("bunker", self.config.bunker.clone()?)))
     }
 
     fn state_dir(&self) -> Option<PathBuf> {
@@ -332,6 +377,8 @@ struct Config {
     relays: Option<Vec<String>>,
     key_file: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
+    /// The name of a remote signer.
+    bunker: Option<String>,
     /// Short names for nests, written with an `@` before them.
     alias: BTreeMap<String, String>,
     serve: Option<ServeArgs>,
@@ -341,10 +388,13 @@ struct Config {
 
 impl Config {
     fn or(self, other: Self) -> Self {
+        let has_file = self.key_file.is_some();
         Self {
             api: self.api.or(other.api),
             relays: self.relays.or(other.relays),
-            key_file: self.key_file.or(other.key_file),
+            // One key takes the place of another, wherever it is.
+            key_file: self.key_file.or(other.key_file.filter(|_| self.bunker.is_none())),
+            bunker: self.bunker.or(other.bunker.filter(|_| !has_file)),
             passphrase_file: self.passphrase_file.or(other.passphrase_file),
             alias: other.alias.into_iter().chain(self.alias).collect(),
             serve: self.serve.or(other.serve),
@@ -388,6 +438,10 @@ fn parse(text: &str, profile: Option<&str>, new: bool, path: &dyn Display) -> Re
     let wrong = |why: &str| Failure::usage(format!("the configuration {path} has a mistake: {why}"));
     if config.profile.values().any(|profile| !profile.profile.is_empty()) {
         return Err(wrong("a profile in it has profiles of its own"));
+    }
+    if std::iter::once(&config).chain(config.profile.values()).any(|one| one.key_file.is_some() && one.bunker.is_some())
+    {
+        return Err(wrong("`key-file` and `bunker` both say where the key is"));
     }
     let Some(name) = profile else { return Ok(config) };
     if let Some(own) = config.profile.remove(name).or_else(|| new.then(Config::default)) {

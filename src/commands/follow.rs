@@ -330,7 +330,7 @@ impl<'a> Following<'a> {
                     self.job.reporter.warning(&Warning::RelayBack { relay: relay.to_string() });
                 }
             }
-            Heard::Connected | Heard::Refused(_) | Heard::Challenge(_) => {}
+            Heard::Connected | Heard::Refused(_) | Heard::NotTaken { .. } | Heard::Challenge(_) => {}
         }
     }
 

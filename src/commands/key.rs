@@ -2,13 +2,16 @@
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nostr::{Keys, PublicKey, SecretKey};
 
 use crate::files;
 use crate::key::parse::{self, Key};
 use crate::key::source::{self, KeyOpener};
-use crate::key::{self, KeySource, Keyring, file, keyring, npub};
+use crate::key::{
+    self, BunkerUri, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, SignerNetwork, file, keyring, npub,
+};
 use crate::reporter::{Question, Reporter, SecretPrompt};
 use crate::secret::Secret;
 
@@ -52,6 +55,8 @@ pub struct Stored {
 pub struct Written {
     pub public_key: PublicKey,
     pub text: Secret,
+    /// How long it took here to make the key of a passphrase; whoever tries one needs as long.
+    pub cost: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,6 +77,23 @@ pub struct Import {
     pub keep_encrypted: bool,
     /// What opens an encrypted key; a person is asked otherwise.
     pub passphrase_file: Option<PathBuf>,
+}
+
+/// How a remote signer is paired with.
+pub enum Pairing {
+    /// By what it has shown.
+    Uri(BunkerUri),
+    /// By showing it something.
+    Offer(PairingOffer),
+}
+
+/// A remote signer that was paired with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    pub public_key: PublicKey,
+    pub name: String,
+    /// The file that has the key by which the signer knows this machine, where that is not in the keyring.
+    pub file: Option<PathBuf>,
 }
 
 /// Where an imported key is to be kept.
@@ -146,7 +168,7 @@ pub async fn keep(
         .map_err(|cause| file::SecretFileError::Io { path: path.to_owned(), cause })
         .and_then(|()| file::create(path, &text))
         .map_err(KeyCommandError::NotWritten)?;
-    Ok(Imported::File(Written { public_key: Keys::new(key.clone()).public_key(), text }))
+    Ok(Imported::File(Written { public_key: Keys::new(key.clone()).public_key(), text, cost: None }))
 }
 
 /// The file, if a person wants the key there because there is no keyring.
@@ -161,6 +183,33 @@ async fn instead<'a>(
         Some(true) => Ok(path),
         _ => Err(unusable.into()),
     }
+}
+
+/// Pairs with a remote signer, and remembers it under this name, or one like it.
+pub async fn connect(
+    sessions: &Sessions,
+    pairing: Pairing,
+    name: &str,
+    in_file: bool,
+    network: SignerNetwork,
+) -> Result<Connected> {
+    let paired = match pairing {
+        Pairing::Uri(uri) => uri.pair(network).await,
+        Pairing::Offer(offer) => offer.wait(network).await,
+    };
+    let signer = paired.map_err(|cause| key::KeyError::Signer { origin: KeyOrigin::Signer(name.to_owned()), cause })?;
+    let name = sessions.free_name(name, signer.public_key());
+    let file = sessions.keep(&name, &signer, in_file).await?;
+    Ok(Connected { public_key: signer.public_key(), name, file })
+}
+
+/// Forgets a remote signer, once somebody has confirmed it, or at once with `yes`.
+pub async fn forget(sessions: &Sessions, name: &str, yes: bool, reporter: &dyn Reporter) -> Result<PublicKey> {
+    sessions.user(name).map_err(key::KeyError::from)?;
+    if !yes && reporter.confirm(Question::ForgetSigner { name }).await != Some(true) {
+        return Err(KeyCommandError::NotConfirmed { npub: name.to_owned(), what: "forgotten" });
+    }
+    Ok(sessions.remove(name).await?)
 }
 
 pub async fn generate(keyring: &Keyring) -> Result<Stored> {
@@ -178,7 +227,7 @@ pub async fn generate_file(path: &Path, passphrase_file: Option<&Path>, reporter
         passphrase => parse::encrypt(key.clone(), passphrase?).await.map_err(KeyCommandError::NotEncrypted)?,
     };
     file::create(path, &text).map_err(KeyCommandError::NotWritten)?;
-    Ok(Written { public_key: Keys::new(key).public_key(), text })
+    Ok(Written { public_key: Keys::new(key).public_key(), text, cost: None })
 }
 
 /// A passphrase that is used from now on: from the file, or typed twice.
@@ -244,12 +293,10 @@ pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter
         return Err(KeyCommandError::NotConfirmed { npub, what: "exported" });
     }
     let secret = KeyOpener { passphrase_file: None, reporter }.open_stored(keyring, public_key).await?;
-    let text = if request.plain {
-        parse::nsec(&secret)
-    } else {
-        encrypted(secret, request.passphrase_file.as_deref(), reporter).await?
-    };
-    Ok(Written { public_key, text })
+    if request.plain {
+        return Ok(Written { public_key, text: parse::nsec(&secret), cost: None });
+    }
+    encrypted(secret, request.passphrase_file.as_deref(), reporter).await
 }
 
 /// Encrypts the key of a source (typed, if there is none) as ncryptsec under a new passphrase.
@@ -261,11 +308,12 @@ pub async fn encrypt(
     let opener = KeyOpener { passphrase_file: None, reporter };
     let (text, origin) = opener.read(from).await?;
     let key = opener.open(&text, &origin).await?;
-    let public_key = Keys::new(key.clone()).public_key();
-    Ok(Written { public_key, text: encrypted(key, passphrase_file, reporter).await? })
+    encrypted(key, passphrase_file, reporter).await
 }
 
-async fn encrypted(key: SecretKey, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Secret> {
+async fn encrypted(key: SecretKey, passphrase_file: Option<&Path>, reporter: &dyn Reporter) -> Result<Written> {
     let passphrase = new_passphrase(SecretPrompt::NewPassphrase, passphrase_file, reporter).await?;
-    parse::encrypt(key, passphrase).await.map_err(KeyCommandError::NotEncrypted)
+    let (public_key, start) = (Keys::new(key.clone()).public_key(), Instant::now());
+    let text = parse::encrypt(key, passphrase).await.map_err(KeyCommandError::NotEncrypted)?;
+    Ok(Written { public_key, text, cost: Some(start.elapsed()) })
 }

@@ -14,7 +14,7 @@ use crate::server::media::LivekitConfig;
 use crate::server::{Fault, Mock, Options};
 
 /// The variables that the command does not get to see: nothing leads it away from the mock.
-const REMOVED: &str = "NEST_KEY_FILE NEST_CONFIG NEST_PROFILE HTTP_PROXY http_proxy HTTPS_PROXY https_proxy ALL_PROXY \
+const REMOVED: &str = "NEST_KEY_FILE NEST_BUNKER NEST_CONFIG NEST_PROFILE HTTP_PROXY http_proxy HTTPS_PROXY https_proxy ALL_PROXY \
                        all_proxy NO_PROXY no_proxy";
 
 #[derive(Clone)]

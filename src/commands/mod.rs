@@ -1,5 +1,6 @@
 //! What the commands do, in plain types: no clap, no terminal, no environment, no printing.
 
+pub mod auth;
 pub mod check;
 pub mod close;
 pub mod doctor;
@@ -34,7 +35,7 @@ use tokio::sync::Mutex;
 pub use self::error::{Error, ServerSigns};
 pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
-pub use self::target::RelaySources;
+pub use self::target::{RelaySources, default_relays};
 use crate::api::{self, ApiUrl, HttpClient, Network, Probe, RetryPolicy, SignedClient};
 use crate::key::{HostKey, KeyError, KeyPlan};
 use crate::lock::{self, RoomLock};

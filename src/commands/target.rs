@@ -193,7 +193,7 @@ impl Job<'_> {
 
     async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {
         let relays = self.relays(room, Some(coordinate.public_key));
-        let fallback = self.settings.relays.given.is_empty() && !relays.list().iter().eq(&defaults());
+        let fallback = self.settings.relays.given.is_empty() && !relays.list().iter().eq(&default_relays());
         let (room_there, earlier) = match relays.fetch(coordinate).await {
             Ok(Found { room: None, asked }) if fallback => (None, asked.failed),
             Err(relay::RelayError::AllFailed(failed)) if fallback => (None, failed),
@@ -201,7 +201,11 @@ impl Job<'_> {
         };
         let mut found = match room_there {
             Some(found) => found,
-            None => relays.instead(defaults()).fetch(coordinate).await.map_err(|error| error.after(earlier.clone()))?,
+            None => relays
+                .instead(default_relays())
+                .fetch(coordinate)
+                .await
+                .map_err(|error| error.after(earlier.clone()))?,
         };
         found.asked.failed.splice(0..0, earlier);
         self.warn_of_failed(&found.asked);
@@ -248,7 +252,7 @@ pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Sig
         allow_http: settings.allow_http,
         signer,
     };
-    Relays::new(if named.is_empty() { defaults() } else { named }, settings)
+    Relays::new(if named.is_empty() { default_relays() } else { named }, settings)
 }
 
 /// What may be called in this run. The key is loaded only once an event leads to an internal address, and nobody is asked
@@ -300,6 +304,7 @@ pub(super) fn has_audio_room(room: &relay::FetchedEvent) -> Result<(), Error> {
     }
 }
 
-fn defaults() -> Vec<RelayUrl> {
+/// The relays that are asked where none is named.
+pub fn default_relays() -> Vec<RelayUrl> {
     DEFAULT_RELAYS.iter().filter_map(|url| RelayUrl::parse(url).ok()).collect()
 }

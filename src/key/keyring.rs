@@ -127,20 +127,27 @@ impl Keyring {
     /// Files a key, reads it back, and puts it on the list. False if it was on the list before.
     pub async fn put(&self, key: PublicKey, secret: Secret) -> Result<bool, KeyringError> {
         let mut index = self.index()?;
-        let npub = npub(&key);
-        let name = npub.clone();
-        let kept = self
-            .ask(move |vault| {
-                vault.set(&name, &secret)?;
-                Ok(vault.get(&name)?.is_some_and(|back| back == secret))
-            })
-            .await?;
-        if !kept {
-            return Err(KeyringError::Mixed { npub });
-        }
+        self.file_away(key, secret).await?;
         let new = index.add(key);
         index.save(&self.index)?;
         Ok(new)
+    }
+
+    /// Files a key and reads it back. It is not on the list: it is nobody's key to sign with.
+    pub(super) async fn file_away(&self, key: PublicKey, secret: Secret) -> Result<(), KeyringError> {
+        let npub = npub(&key);
+        let name = npub.clone();
+        let kept = self.ask(move |vault| {
+            vault.set(&name, &secret)?;
+            Ok(vault.get(&name)?.is_some_and(|back| back == secret))
+        });
+        if kept.await? { Ok(()) } else { Err(KeyringError::Mixed { npub }) }
+    }
+
+    /// Removes what is filed for a key. False if nothing was.
+    pub(super) async fn take_away(&self, key: PublicKey) -> Result<bool, KeyringError> {
+        let name = npub(&key);
+        self.ask(move |vault| vault.delete(&name)).await
     }
 
     pub fn set_default(&self, key: PublicKey) -> Result<(), KeyringError> {
@@ -155,8 +162,7 @@ impl Keyring {
     /// Removes a key from the keyring and the list; one of the two is enough.
     pub async fn remove(&self, key: PublicKey) -> Result<(), KeyringError> {
         let mut index = self.index()?;
-        let name = npub(&key);
-        let deleted = self.ask(move |vault| vault.delete(&name)).await?;
+        let deleted = self.take_away(key).await?;
         match index.keys.iter().position(|known| *known == key) {
             None if deleted => return Ok(()),
             None => return Err(KeyringError::Unknown { npub: npub(&key), npubs: npubs(&index) }),

@@ -5,23 +5,24 @@
 pub mod file;
 pub mod keyring;
 pub mod parse;
+pub mod sessions;
+pub mod signer;
 pub mod source;
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::OnceLock;
 use std::{fmt, io, thread};
 
 use nostr::nips::nip19::ToBech32;
 use nostr::secp256k1::rand::rngs::OsRng;
 use nostr::secp256k1::{All, Secp256k1};
-use nostr::{Event, Keys, NostrSigner, PublicKey, SecretKey, UnsignedEvent};
+use nostr::{Event, Keys, PublicKey, SecretKey, UnsignedEvent};
 use tokio::sync::oneshot;
 
 pub use keyring::Keyring;
 pub use parse::found_in_argument;
-pub use source::{KeyOrigin, KeyPlan, KeySource, load};
-
-use crate::secret::scrub;
+pub use sessions::{SessionError, Sessions};
+pub use signer::{BunkerUri, BunkerUriError, PairingOffer, RemoteSigner, SignerError, SignerNetwork};
+pub use source::{KeyOrigin, KeyPlan, KeySource, Signers, load};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,13 +48,24 @@ pub enum KeyError {
     Passphrase(#[source] file::SecretFileError),
     #[error(transparent)]
     Keyring(#[from] keyring::KeyringError),
-    #[error("{origin} did not sign: {why}")]
-    Refused { origin: KeyOrigin, why: String },
-    #[error("{origin} did not answer within {} s", limit.as_secs_f32())]
-    Silent { origin: KeyOrigin, limit: Duration },
-    /// The signer returned something else than what it was given, or a signature that does not hold.
-    #[error("{origin} returned an event that is not the one to sign")]
-    Forged { origin: KeyOrigin },
+    #[error("{origin} did not sign")]
+    Signer {
+        origin: KeyOrigin,
+        #[source]
+        cause: SignerError,
+    },
+    /// What leads to a signer cannot be read.
+    #[error("{origin} leads to no signer")]
+    Bunker {
+        origin: KeyOrigin,
+        #[source]
+        cause: BunkerUriError,
+    },
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The key never leaves its signer: there is nothing to be read.
+    #[error("the key stays in {origin}, and cannot be read")]
+    StaysInSigner { origin: KeyOrigin },
 }
 
 /// A key that signs for the host, here or far away.
@@ -67,7 +79,7 @@ pub struct HostKey {
 #[derive(Clone)]
 enum Signer {
     Local(Keys),
-    Remote { signer: Arc<dyn NostrSigner>, limit: Duration },
+    Remote(RemoteSigner),
 }
 
 /// What signing works with, blinded against who listens to the machine; once, for twice takes longer than a signature.
@@ -82,9 +94,14 @@ impl HostKey {
         Self { public_key: keys.public_key(), signer: Signer::Local(keys), origin }
     }
 
-    /// A signer that may need a while, up to `limit`, for each signature: a person may have to approve it.
-    pub fn remote(public_key: PublicKey, signer: Arc<dyn NostrSigner>, limit: Duration, origin: KeyOrigin) -> Self {
-        Self { public_key, signer: Signer::Remote { signer, limit }, origin }
+    /// A signer may need a while for each signature: a person may have to approve it.
+    pub fn remote(signer: RemoteSigner, origin: KeyOrigin) -> Self {
+        Self { public_key: signer.public_key(), signer: Signer::Remote(signer), origin }
+    }
+
+    /// The signer, where the key is not here.
+    pub fn signer(&self) -> Option<&RemoteSigner> {
+        if let Signer::Remote(signer) = &self.signer { Some(signer) } else { None }
     }
 
     pub fn public_key(&self) -> PublicKey {
@@ -101,23 +118,12 @@ impl HostKey {
 
     /// Signs the event, in the name of this key whatever author it says.
     pub async fn sign(&self, mut event: UnsignedEvent) -> Result<Event, KeyError> {
-        let origin = || self.origin.clone();
-        let refused = |why: String| KeyError::Refused { origin: origin(), why: scrub(&why).into_owned() };
         event.pubkey = self.public_key;
         event.id = None;
         match &self.signer {
-            Signer::Local(keys) => event.sign_with_ctx(curve(), &mut OsRng, keys).map_err(|e| refused(e.to_string())),
-            Signer::Remote { signer, limit } => {
-                let id = event.id();
-                let signed = tokio::time::timeout(*limit, signer.sign_event(event))
-                    .await
-                    .map_err(|_| KeyError::Silent { origin: origin(), limit: *limit })?
-                    .map_err(|e| refused(e.to_string()))?;
-                if signed.id == id && signed.verify().is_ok() {
-                    Ok(signed)
-                } else {
-                    Err(KeyError::Forged { origin: origin() })
-                }
+            Signer::Local(keys) => Ok(event.sign_with_ctx(curve(), &mut OsRng, keys).expect("a key signs for itself")),
+            Signer::Remote(signer) => {
+                signer.sign(event).await.map_err(|cause| KeyError::Signer { origin: self.origin.clone(), cause })
             }
         }
     }

@@ -1,17 +1,25 @@
-//! Keys as text: nsec, 64 hex digits, ncryptsec (NIP-49). No error repeats the text.
+//! Keys as text: nsec, 64 hex digits, ncryptsec (NIP-49), words (NIP-06). No error repeats the text.
 
 use std::ffi::OsStr;
 use std::fmt;
 
-use nostr::SecretKey;
+use nostr::nips::nip06::{self, FromMnemonic as _};
 use nostr::nips::nip19::{FromBech32, ToBech32};
 use nostr::nips::nip49::{self, EncryptedSecretKey};
+use nostr::{Keys, SecretKey, bip39};
+use zeroize::Zeroizing;
 
 use super::on_thread;
 use crate::secret::Secret;
 
 /// The longest text that is looked at, in bytes. An ncryptsec has 162.
 pub const MAX_BYTES: usize = 4096;
+
+/// How much memory opening a key may take: 2^20 KiB, as its author chose.
+const LOG_N_MAX: u8 = 20;
+
+/// The fewest words that are a key.
+const MIN_WORDS: usize = 12;
 
 /// A secret key's own characters are 58 and more; so many are enough to be worth hiding.
 const TELLING: usize = 12;
@@ -26,13 +34,19 @@ pub enum KeyParseError {
     TooLong,
     #[error("it is {0}, not a secret key")]
     SomethingElse(&'static str),
+    /// What leads to a remote signer, and not a key.
+    #[error("it is the address of a remote signer, which keeps the key to itself")]
+    Bunker,
     #[error("it begins with {0} but is damaged: a character is wrong or missing")]
     Damaged(&'static str),
     #[error("it has {0} hex digits, and a key has 64")]
     HexLength(usize),
     #[error("its 64 hex digits are not a valid key")]
     NotOnCurve,
-    #[error("it is none of nsec1…, ncryptsec1… and 64 hex digits")]
+    /// Words, as many as those of NIP-06 have; why they are no key.
+    #[error("its words are no key: {0}")]
+    Words(String),
+    #[error("it is none of nsec1…, ncryptsec1…, 64 hex digits, and 12 to 24 words")]
     NotAKey,
     #[error("the passphrase is wrong")]
     WrongPassphrase,
@@ -78,11 +92,13 @@ pub fn parse(text: &str) -> Result<Key, KeyParseError> {
         ("npub1", "an npub, the public half of a key"),
         ("nprofile1", "an nprofile, which is public"),
         ("naddr1", "the address of a nest"),
-        ("bunker://", "the address of a remote signer"),
     ] {
         if begins(prefix) {
             return Err(KeyParseError::SomethingElse(what));
         }
+    }
+    if begins("bunker://") {
+        return Err(KeyParseError::Bunker);
     }
     if text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return match text.len() {
@@ -90,13 +106,43 @@ pub fn parse(text: &str) -> Result<Key, KeyParseError> {
             other => Err(KeyParseError::HexLength(other)),
         };
     }
+    let letters = text.chars().all(|c| c.is_alphabetic() || c.is_whitespace());
+    if letters && text.split_whitespace().nth(1).is_some() {
+        return words(text).map(Key::Plain);
+    }
     Err(KeyParseError::NotAKey)
 }
 
-/// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not: `ps` and
-/// the shell's history would keep it. Hex is not refused: 64 digits may be the id of a room.
+/// The first account of the words that wallets show (NIP-06), without a passphrase.
+fn words(text: &str) -> Result<SecretKey, KeyParseError> {
+    let lower = Zeroizing::new(text.to_lowercase());
+    let keys = Keys::from_mnemonic(lower.as_str(), None);
+    keys.map(|keys| keys.secret_key().clone()).map_err(|error| {
+        KeyParseError::Words(match error {
+            nip06::Error::BIP39(bip39::Error::BadWordCount(count)) => {
+                format!("they are {count}, and should be 12 or 24")
+            }
+            nip06::Error::BIP39(bip39::Error::UnknownWord(at)) => format!("number {} is in no list of them", at + 1),
+            nip06::Error::BIP39(bip39::Error::InvalidChecksum) => "one is wrong, or two have changed places".into(),
+            error => error.to_string(),
+        })
+    })
+}
+
+/// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not, or a
+/// `bunker://` with its secret, or the words of a key: `ps` and the shell's history would keep it. Hex is not refused: 64 digits may be the id of a
+/// room.
 pub fn found_in_argument(argument: &OsStr) -> bool {
     let bytes = argument.as_encoded_bytes();
+    let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
+    if has(b"bunker://") && has(b"secret=") {
+        return true;
+    }
+    // So many blanks are in no other argument.
+    let is_words = |text: &str| text.split_whitespace().nth(MIN_WORDS - 1).is_some() && words(text).is_ok();
+    if argument.to_str().is_some_and(is_words) {
+        return true;
+    }
     [&b"nsec1"[..], b"ncryptsec1"].iter().any(|mark| {
         bytes.windows(mark.len() + TELLING).any(|window| {
             let (head, body) = window.split_at(mark.len());
@@ -110,9 +156,9 @@ pub fn nsec(key: &SecretKey) -> Secret {
     Secret::new(nsec)
 }
 
-/// Opens an encrypted key. Takes a fraction of a second and up to 256 MiB, as its author chose.
+/// Opens an encrypted key. Takes a fraction of a second up to a few seconds, and up to 1 GiB, as its author chose.
 pub async fn decrypt(key: EncryptedSecretKey, passphrase: Secret) -> Result<SecretKey, KeyParseError> {
-    on_thread(move || key.decrypt(passphrase.expose()))
+    on_thread(move || key.decrypt_with_max_log_n(passphrase.expose(), LOG_N_MAX))
         .await
         .map_err(|e| KeyParseError::Cipher(e.to_string()))?
         .map_err(cipher)

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nostr::{PublicKey, SecretKey};
+use tokio::sync::OnceCell;
 
 use super::keyring::{self, Keyring};
 use super::parse::{self, Key};
+use super::sessions::{SessionError, Sessions};
+use super::signer::{BunkerUri, RemoteSigner, SignerNetwork};
 use super::{HostKey, KeyError, file};
 use crate::reporter::{Reporter, SecretPrompt, Warning};
 use crate::secret::Secret;
@@ -27,6 +31,12 @@ pub enum KeySource {
     Credential(PathBuf),
     /// The key file that the profile names.
     Profile(PathBuf),
+    /// A remote signer that was paired with, by its name.
+    Signer(String),
+    /// `NEST_BUNKER`: what leads to a remote signer that is paired with in this run.
+    EnvBunker(Secret),
+    /// The remote signer that the profile names.
+    ProfileSigner(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +49,24 @@ pub enum KeyOrigin {
     Profile(PathBuf),
     Keyring,
     Prompt,
-    /// A remote signer, by its public key or address without secrets.
+    /// A remote signer, by its name.
     Signer(String),
+    EnvBunker,
+}
+
+impl KeyOrigin {
+    /// A word for scripts.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::KeyFile(_) | Self::EnvFile(_) | Self::Profile(_) => "file",
+            Self::Env => "environment",
+            Self::Caller => "caller",
+            Self::Credential(_) => "credential",
+            Self::Keyring => "keyring",
+            Self::Prompt => "prompt",
+            Self::Signer(_) | Self::EnvBunker => "signer",
+        }
+    }
 }
 
 impl fmt::Display for KeyOrigin {
@@ -56,6 +82,7 @@ impl fmt::Display for KeyOrigin {
             Self::Keyring => f.write_str("the OS keyring"),
             Self::Prompt => f.write_str("the prompt"),
             Self::Signer(name) => write!(f, "the signer {name}"),
+            Self::EnvBunker => f.write_str("the signer of NEST_BUNKER"),
         }
     }
 }
@@ -69,6 +96,8 @@ impl KeySource {
             Self::Caller(_) => KeyOrigin::Caller,
             Self::Credential(path) => KeyOrigin::Credential(path.clone()),
             Self::Profile(path) => KeyOrigin::Profile(path.clone()),
+            Self::Signer(name) | Self::ProfileSigner(name) => KeyOrigin::Signer(name.clone()),
+            Self::EnvBunker(_) => KeyOrigin::EnvBunker,
         }
     }
 
@@ -77,6 +106,9 @@ impl KeySource {
             Self::Env(text) | Self::Caller(text) => Ok(text.clone()),
             Self::Credential(path) => file::read_credential(path).await,
             Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) => file::read(path).await,
+            Self::Signer(_) | Self::EnvBunker(_) | Self::ProfileSigner(_) => {
+                return Err(KeyError::StaysInSigner { origin: self.origin() });
+            }
         };
         text.map_err(|cause| KeyError::Unreadable { origin: self.origin(), cause })
     }
@@ -94,6 +126,47 @@ pub struct KeyPlan {
     pub keyring: Option<Keyring>,
     /// What opens an encrypted key; without it, a person is asked.
     pub passphrase_file: Option<PathBuf>,
+    /// How remote signers are found; without it there are none.
+    pub signers: Option<Signers>,
+}
+
+/// Where remote signers are remembered, and how they are reached.
+#[derive(Clone, Debug)]
+pub struct Signers {
+    pub network: SignerNetwork,
+    sessions: Option<Sessions>,
+    /// The one that was named, once it is there: it is paired with once, and has one connection.
+    loaded: Arc<OnceCell<RemoteSigner>>,
+}
+
+impl Signers {
+    pub fn new(network: SignerNetwork, sessions: Option<Sessions>) -> Self {
+        Self { network, sessions, loaded: Arc::default() }
+    }
+
+    /// The signer of this source, if it is one.
+    async fn load(&self, source: &KeySource) -> Option<Result<HostKey, KeyError>> {
+        let (network, origin) = (self.network.clone(), source.origin());
+        let loaded = match source {
+            KeySource::Signer(name) | KeySource::ProfileSigner(name) => {
+                let open = async {
+                    let unknown = || SessionError::Unknown { name: name.clone(), known: Vec::new() };
+                    self.sessions.as_ref().ok_or_else(unknown)?.open(name, network).await
+                };
+                self.loaded.get_or_try_init(|| open).await
+            }
+            KeySource::EnvBunker(uri) => {
+                let pair = async {
+                    let uri = BunkerUri::parse(uri.expose())
+                        .map_err(|cause| KeyError::Bunker { origin: origin.clone(), cause })?;
+                    uri.pair(network).await.map_err(|cause| KeyError::Signer { origin: origin.clone(), cause })
+                };
+                self.loaded.get_or_try_init(|| pair).await
+            }
+            _ => return None,
+        };
+        Some(loaded.map(|signer| HostKey::remote(signer.clone(), origin)))
+    }
 }
 
 impl KeyPlan {
@@ -113,6 +186,11 @@ impl KeyPlan {
 pub async fn load(plan: &KeyPlan, wanted: Option<PublicKey>, reporter: &dyn Reporter) -> Result<HostKey, KeyError> {
     let opener = KeyOpener { passphrase_file: plan.passphrase_file.as_deref(), reporter };
     let named = plan.named();
+    if let (Some(source), Some(signers)) = (named, &plan.signers)
+        && let Some(loaded) = signers.load(source).await
+    {
+        return loaded;
+    }
     if let (None, Some(keyring)) = (named, &plan.keyring)
         && let Some(chosen) = keyring.choose(wanted)?
     {

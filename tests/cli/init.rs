@@ -123,7 +123,7 @@ fn flags_answer_everything() {
     machine.nest(&mock, &["init", &naddr, "--alias", "weekly", "--timer"]).run().expect(0);
     assert_eq!((machine.config(), machine.read(".config/systemd/user/nest-restart-weekly.service")), before);
     let second = init().run().expect(2);
-    assert!(second.stderr.contains("already names a key file"), "{second:?}");
+    assert!(second.stderr.contains("already names a key: key-file"), "{second:?}");
     assert_eq!(machine.config(), before.0);
 }
 

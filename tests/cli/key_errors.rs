@@ -69,7 +69,7 @@ fn no_key_at_all() {
         output.stderr,
         "error: there is no host key
   caused by: nothing names a key, the keyring has none, and nobody is there to type one
-  hint: keep it in the keyring: `nest key import`; where there is none, in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key\n"
+  hint: keep it in the keyring: `nest key import`; where there is none, in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key. If a remote signer has it: `nest key connect`\n"
     );
     assert_eq!(output.document()["error"]["kind"], "key");
     assert_eq!(mock.all_requests(), 0);

@@ -119,7 +119,7 @@ fn control_c_leaves_no_spinner_and_no_half_line() {
     assert!(!after.contains("restarting"), "it draws itself again: {screen:?}");
 
     let mut person = Terminal::at(Nest::new(&mock).without("NEST_KEY").args(["restart", "demo", "--color", "never"]));
-    person.sees("Host key (nsec, ncryptsec or hex; not shown)");
+    person.sees("Host key (nsec, ncryptsec, hex or words; not shown)");
     person.session.send(ControlCode::EndOfText).unwrap();
     let (screen, code) = person.ends();
     assert_eq!((code, before_the_error(&screen).as_str()), (130, ""), "{screen:?}");

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use nostr::SecretKey;
-use nostr::nips::nip49::EncryptedSecretKey;
+use nostr::nips::nip49::{EncryptedSecretKey, KeySecurity};
 use nostr_nests::key::parse::{Key, KeyParseError, MAX_BYTES, decrypt, encrypt, found_in_argument, nsec, parse};
 use nostr_nests::secret::Secret;
 use proptest::prelude::*;
@@ -13,6 +13,19 @@ const HEX: &str = "67dea2ed018072d675f5415ecfaed7d2597555e202d85b3d65ea4e58d2d92
 /// The vector of NIP-49: `log_n` 16, passphrase `nostr`.
 const NCRYPTSEC: &str = "ncryptsec1qgg9947rlpvqu76pj5ecreduf9jxhselq2nae2kghhvd5g7dgjtcxfqtd67p9m0w57lspw8gsq6yphnm8623nsl8xn9j4jdzz84zm3frztj3z7s35vpzmqf6ksu8r89qk5z2zxfmu5gv8th8wclt0h4p";
 const NCRYPTSEC_HEX: &str = "3501454135014541350145413501453fefb02227e449e57cf4d3a3ce05378683";
+
+/// The vectors of NIP-06.
+const WORDS: [(&str, &str); 2] = [
+    (
+        "leader monkey parrot ring guide accident before fence cannon height naive bean",
+        "7f7ff03d123792d6ac594bfa67bf6d0c0ab55b6b1fdb6249303fe861f1ccba9a",
+    ),
+    (
+        "what bleak badge arrange retreat wolf trade produce cricket blur garlic valid proud rude strong choose busy staff \
+         weather area salt hollow arm fade",
+        "c15d739894c81a2fcfd3a2df85a0d2c0dbc47a280d092799f144d73d7ae78add",
+    ),
+];
 
 fn plain(text: &str) -> String {
     match parse(text).unwrap() {
@@ -40,6 +53,10 @@ fn all_forms_and_the_whitespace_around_them() {
     ] {
         assert_eq!(plain(&text), HEX);
     }
+    for (words, key) in WORDS {
+        let lines = words.replace(' ', "\n");
+        assert_eq!([plain(words), plain(&words.to_uppercase()), plain(&format!(" {lines}\r\n"))], [key; 3]);
+    }
     assert_eq!(nsec(&SecretKey::from_hex(HEX).unwrap()).expose(), NSEC);
     encrypted(&format!("{NCRYPTSEC}\n"));
 }
@@ -54,7 +71,13 @@ fn what_is_no_key_is_told_by_name_and_not_repeated() {
             "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg".into(),
             KeyParseError::SomethingElse("an npub, the public half of a key"),
         ),
-        ("bunker://abc?secret=hunter2".into(), KeyParseError::SomethingElse("the address of a remote signer")),
+        ("bunker://abc?secret=hunter2".into(), KeyParseError::Bunker),
+        (WORDS[0].0.replace("bean", ""), KeyParseError::Words("they are 11, and should be 12 or 24".into())),
+        (WORDS[0].0.replace("ring", "rung"), KeyParseError::Words("number 4 is in no list of them".into())),
+        (
+            WORDS[0].0.replace("leader monkey", "monkey leader"),
+            KeyParseError::Words("one is wrong, or two have changed places".into()),
+        ),
         (damaged, KeyParseError::Damaged("nsec1")),
         (NSEC[..62].into(), KeyParseError::Damaged("nsec1")),
         (NCRYPTSEC[..100].into(), KeyParseError::Damaged("ncryptsec1")),
@@ -91,9 +114,17 @@ async fn encryption_comes_back_and_needs_a_passphrase() {
 #[tokio::test]
 async fn an_absurd_cost_is_refused_at_once() {
     let mut bytes = encrypted(NCRYPTSEC).as_vec();
-    bytes[1] = 60;
-    let key = EncryptedSecretKey::from_slice(&bytes).unwrap();
-    assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap_err(), KeyParseError::TooCostly(60));
+    for cost in [21, 60] {
+        bytes[1] = cost;
+        let key = EncryptedSecretKey::from_slice(&bytes).unwrap();
+        assert_eq!(decrypt(key, Secret::new("nostr")).await.unwrap_err(), KeyParseError::TooCostly(cost));
+    }
+    // Whatever else its author has chosen is heeded.
+    let key = SecretKey::from_hex(HEX).unwrap();
+    for cost in [1, 12, 18] {
+        let encrypted = EncryptedSecretKey::new(&key, "nostr", cost, KeySecurity::Unknown).unwrap();
+        assert_eq!(decrypt(encrypted, Secret::new("nostr")).await.unwrap(), key);
+    }
 }
 
 #[test]
@@ -107,6 +138,9 @@ fn secret_keys_are_found_wherever_they_hide() {
         NSEC.to_owned(),
         NSEC.to_uppercase(),
         format!("--key={NSEC}"),
+        WORDS[0].0.to_owned(),
+        WORDS[1].0.to_uppercase(),
+        format!("--bunker=bunker://{HEX}?relay=wss://a.example&secret=hunter2"),
         format!("https://h/?key={NSEC}&x=1"),
         format!("\"{NSEC}\""),
         NSEC[..40].to_owned(),

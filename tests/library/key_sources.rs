@@ -6,11 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
-use nostr::{Event, EventBuilder, Keys, Kind, NostrSigner, PublicKey, UnsignedEvent};
+use nostr::{EventBuilder, Keys, Kind, PublicKey, UnsignedEvent};
 use nostr_nests::key::keyring::{self, Keyring};
-use nostr_nests::key::{HostKey, KeyError, KeyOrigin, KeyPlan, KeySource, file, load, npub, parse};
+use nostr_nests::key::{KeyError, KeyOrigin, KeyPlan, KeySource, file, load, npub, parse};
 use nostr_nests::reporter::Silent;
 use nostr_nests::secret::Secret;
 use tempfile::TempDir;
@@ -281,66 +280,4 @@ async fn a_local_key_signs_in_its_own_name() {
         assert_eq!(event.pubkey, alice);
         event.verify().unwrap();
     }
-}
-
-/// Signs with `keys`, or refuses in these words, or never answers.
-#[derive(Debug)]
-enum RemoteSigner {
-    Signs(Keys),
-    Tampers(Keys),
-    Refuses(&'static str),
-    Sleeps,
-}
-
-type Answer<'a, T> = nostr::util::BoxedFuture<'a, Result<T, nostr::signer::SignerError>>;
-
-impl NostrSigner for RemoteSigner {
-    fn backend(&self) -> nostr::signer::SignerBackend<'_> {
-        nostr::signer::SignerBackend::NostrConnect
-    }
-    fn get_public_key(&self) -> Answer<'_, PublicKey> {
-        unreachable!()
-    }
-    fn sign_event(&self, mut event: UnsignedEvent) -> Answer<'_, Event> {
-        Box::pin(async move {
-            match self {
-                Self::Signs(keys) => Ok(event.sign_with_keys(keys).unwrap()),
-                Self::Tampers(keys) => {
-                    event.id = None;
-                    event.content = "more".into();
-                    Ok(event.sign_with_keys(keys).unwrap())
-                }
-                Self::Refuses(why) => Err((*why).into()),
-                Self::Sleeps => std::future::pending().await,
-            }
-        })
-    }
-    fn nip04_encrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
-        unreachable!()
-    }
-    fn nip04_decrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
-        unreachable!()
-    }
-    fn nip44_encrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
-        unreachable!()
-    }
-    fn nip44_decrypt<'a>(&'a self, _: &'a PublicKey, _: &'a str) -> Answer<'a, String> {
-        unreachable!()
-    }
-}
-
-#[tokio::test]
-async fn a_signer_far_away_is_waited_for_but_not_trusted() {
-    let keys = Keys::generate();
-    let alice = keys.public_key();
-    let ask = async |signer: RemoteSigner| {
-        let limit = Duration::from_millis(20);
-        let key = HostKey::remote(alice, Arc::new(signer), limit, KeyOrigin::Signer("npub1b".into()));
-        key.sign(unsigned(alice)).await
-    };
-    assert_eq!(ask(RemoteSigner::Signs(keys.clone())).await.unwrap().pubkey, alice);
-    assert!(matches!(ask(RemoteSigner::Tampers(keys)).await, Err(KeyError::Forged { .. })));
-    assert!(matches!(ask(RemoteSigner::Sleeps).await, Err(KeyError::Silent { .. })));
-    let refused = ask(RemoteSigner::Refuses("no: secret=hunter2")).await.unwrap_err();
-    assert_eq!(refused.to_string(), "the signer npub1b did not sign: no: secret=***");
 }

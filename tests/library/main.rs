@@ -43,6 +43,7 @@ mod server_nip98;
 mod server_page;
 mod server_relay;
 mod server_routes;
+mod signer;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

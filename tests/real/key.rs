@@ -4,8 +4,11 @@ use expectrl::Expect as _;
 use nostr::nips::nip19::{FromBech32 as _, ToBech32 as _};
 use nostr::nips::nip49::EncryptedSecretKey;
 use nostr::{Keys, SecretKey};
+use nostr_nests::key::Keyring;
+use nostr_nests::key::keyring::KeyringError;
 use nostr_nests::server::{Mock, Options};
 
+use crate::support::bunker::{Bunker, honest};
 use crate::support::nest::Nest;
 use crate::support::terminal::Terminal;
 
@@ -93,4 +96,30 @@ fn a_new_key_hosts_and_can_be_copied_elsewhere() {
     let ncryptsec = screen.split_whitespace().find(|word| word.starts_with("ncryptsec1")).unwrap();
     assert_eq!(&opened(ncryptsec, "typed"), keys.secret_key());
     call(&state).args(["key", "remove", &npub, "--yes"]).run().expect(0);
+}
+
+#[test]
+#[ignore = "needs a keyring"]
+fn what_a_signer_knows_this_machine_by_is_in_the_keyring() {
+    let mock = Mock::start(Options::default()).unwrap();
+    let bunker = Bunker::start(mock.host(), &mock.relay(), honest);
+    let state = tempfile::tempdir().unwrap();
+    let call = |args: &[&str]| call(&state).env("XDG_CONFIG_HOME", state.path()).env("NEST_API", mock.api()).args(args);
+    let paired = call(&["key", "connect", "-", "--json"]).stdin(bunker.uri()).run().expect(0).document();
+    assert_eq!(paired["file"], serde_json::Value::Null);
+    let path = state.path().join("nest/signers/main.json");
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(kept["clientKey"], serde_json::Value::Null);
+    call(&["restart", "demo"]).run().expect(0);
+    // It signs nothing for its user, and so is not among the keys.
+    assert_eq!(call(&["key", "list", "--json"]).run().expect(0).document()["keys"], serde_json::json!([]));
+
+    // Where the keyring is out of reach, as under cron, so is the signer; a file is for that.
+    let away = call(&["restart", "demo"]).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere").run().expect(3);
+    assert!(away.stderr.contains("the OS keyring cannot be used"), "{away:?}");
+    call(&["key", "remove", "main", "--yes"]).run().expect(0);
+    let client = nostr::PublicKey::parse(kept["client"].as_str().unwrap()).unwrap();
+    let keyring = Keyring::new(state.path().join("nest/keys.json"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(matches!(runtime.block_on(keyring.get(client)), Err(KeyringError::Gone { .. })));
 }

@@ -23,6 +23,7 @@ mod serve_restart;
 mod serve_timeouts;
 mod server;
 mod shells;
+mod signer;
 mod situations;
 #[path = "../support/mod.rs"]
 mod support;

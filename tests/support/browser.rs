@@ -1,46 +1,20 @@
 //! A real browser: Debian's Chromium, driven by playwright-core (`browser.mjs`), with a signer like those of NIP-07.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
 use serde_json::{Value, json};
 
-use super::current::root;
+use super::node::NodeProgram;
 
 /// A browser with one page; it ends when dropped.
-pub struct Browser {
-    process: Child,
-    commands: Option<ChildStdin>,
-    results: BufReader<ChildStdout>,
-}
+pub struct Browser(NodeProgram);
 
 impl Browser {
     pub fn start() -> Self {
-        let tools = root("target/tools/browser");
-        assert!(tools.join("node_modules").exists(), "no playwright-core in {}", tools.display());
-        let mut process = Command::new("node")
-            .arg(root("tests/support/browser.mjs"))
-            .arg(tools)
-            .arg("/usr/bin/chromium")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("no node");
-        let results = BufReader::new(process.stdout.take().unwrap());
-        Self { commands: process.stdin.take(), results, process }
+        Self(NodeProgram::start("browser", &["/usr/bin/chromium"]))
     }
 
     /// One of the commands in `browser.mjs`.
-    pub fn try_command(&mut self, command: &str, mut given: Value) -> Result<Value, String> {
-        given["command"] = command.into();
-        writeln!(self.commands.as_mut().unwrap(), "{given}").unwrap();
-        let mut line = String::new();
-        self.results.read_line(&mut line).unwrap();
-        let mut result: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?} to {given}"));
-        match result["error"].as_str() {
-            Some(error) => Err(format!("{given}: {error}")),
-            None => Ok(result["value"].take()),
-        }
+    pub fn try_command(&mut self, command: &str, given: Value) -> Result<Value, String> {
+        self.0.call(command, given)
     }
 
     #[track_caller]
@@ -125,13 +99,5 @@ impl Browser {
         assert_eq!(found, json!([]), "{found:#}");
         let wide = self.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
         assert_eq!(wide, false, "wider than the screen");
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // At the end of its commands it ends the browser and itself.
-        self.commands = None;
-        let _ = self.process.wait();
     }
 }

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
+use super::key::signers;
 use super::prelude::*;
 use crate::cli::args::Cli;
 use crate::cli::messages::{errors, manual};
@@ -102,6 +103,7 @@ pub enum Words {
     Profiles,
     Faults,
     Keys,
+    Signers,
 }
 
 /// Prints words that can be completed, each with what it is after a tab.
@@ -121,6 +123,7 @@ pub(super) fn words(app: &App<'_>, kind: Option<Words>) -> u8 {
             let default = |stored: &Stored| if stored.default { "the default" } else { "" };
             stored.iter().map(|stored| (npub(&stored.public_key), default(stored).to_owned())).collect()
         }
+        Some(Words::Signers) => signers(sources).map(|(name, key)| (name, npub(&key))).collect(),
         None => Vec::new(),
     };
     for (word, what) in words {
@@ -154,6 +157,7 @@ const BASH: &str = r#"    local typed="${COMP_LINE:0:COMP_POINT}" kind=""
     case "$3" in
         --profile) kind=profiles ;;
         --fault) kind=faults ;;
+        --bunker) kind=signers ;;
         default|remove|export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
     esac
     [[ "$typed" == @* ]] && kind=nests
@@ -170,6 +174,7 @@ const ZSH: &str = r#"    local kind=""
     case "${words[CURRENT-1]}" in
         --profile) kind=profiles ;;
         --fault) kind=faults ;;
+        --bunker) kind=signers ;;
         default|remove|export) [[ "${words[2]}" == key && "$PREFIX" != -* ]] && kind=keys ;;
     esac
     [[ "$PREFIX" == @* ]] && kind=nests
@@ -185,5 +190,6 @@ const ZSH: &str = r#"    local kind=""
 
 const FISH: &str = r#"complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest completions --words nests 2>/dev/null)'
 complete -c nest -l profile -x -a '(nest completions --words profiles 2>/dev/null)'
+complete -c nest -l bunker -x -a '(nest completions --words signers 2>/dev/null)'
 complete -c nest -n '__fish_nest_using_subcommand mock' -l fault -x -a '(nest completions --words faults 2>/dev/null)'
 complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove export' -f -a '(nest completions --words keys 2>/dev/null)'"#;

@@ -164,11 +164,24 @@ impl Setup {
             return Ok(());
         }
         let named = settings.key.named().cloned();
+        // A key that is named otherwise is not to be replaced unseen.
+        let in_place_of = |new: &str| match sources.key_named() {
+            Some((setting, which)) if setting != new => {
+                Err(errors::key_named((setting, &which), &sources.config_file()?.path))
+            }
+            _ => Ok(()),
+        };
         match &named {
-            Some(KeySource::Profile(_) | KeySource::Credential(_)) => return Ok(()),
+            Some(KeySource::Profile(_) | KeySource::Credential(_) | KeySource::ProfileSigner(_)) => return Ok(()),
+            Some(KeySource::Signer(name)) if args.to_file.is_none() => {
+                in_place_of("bunker")?;
+                self.settings.push((vec!["bunker".into()], name.clone()));
+                return Ok(());
+            }
             Some(source @ (KeySource::KeyFile(path) | KeySource::EnvFile(path)))
                 if args.to_file.is_none() && !source.is_stdin() =>
             {
+                in_place_of("key-file")?;
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
                 self.settings.push((vec!["key-file".into()], sources.config_file()?.written(&path)));
                 return Ok(());
@@ -176,12 +189,15 @@ impl Setup {
             None if settings.key.is_at_hand(None) && args.to_file.is_none() => return Ok(()),
             _ => {}
         }
-        if let Some(file) = sources.key_file() {
-            if args.key.key_file.is_some() || args.to_file.is_some() {
-                return Err(errors::key_file_named(file, &sources.config_file()?.path));
+        if let Some((setting, which)) = sources.key_named() {
+            if args.key.file.key_file.is_some() || args.to_file.is_some() {
+                return Err(errors::key_named((setting, &which), &sources.config_file()?.path));
             }
             // What is only in this environment is not what later calls find.
-            settings.key.explicit.retain(|source| matches!(source, KeySource::Profile(_)));
+            settings
+                .key
+                .explicit
+                .retain(|source| matches!(source, KeySource::Profile(_) | KeySource::ProfileSigner(_)));
             return Ok(());
         }
         let failed = |error: KeyCommandError| errors::of_key_command(&error);

@@ -1,24 +1,31 @@
 //! `nest key`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
 use nostr::PublicKey;
 use serde_json::{Value, json};
 
 use super::prelude::*;
-use crate::cli::args::TEMPLATE;
+use crate::cli::args::{KeyFileArgs, TEMPLATE, signer_name};
 use crate::cli::config_file::ConfigFile;
-use crate::cli::messages::{errors, notices, troubles};
-use crate::cli::settings::Sources;
-use crate::commands::key::{self, Export, Import, Imported, KeyCommandError, Place, Stored, Written};
-use crate::key::file::SecretFileError;
-use crate::key::{KeySource, Keyring, load, npub};
+use crate::cli::messages::{connection, errors, notices, troubles};
+use crate::cli::settings::{Sources, vars};
+use crate::commands::key::{
+    self, Connected, Export, Import, Imported, KeyCommandError, Pairing, Place, Stored, Written,
+};
+use crate::key::file::{self, SecretFileError};
+use crate::key::{BunkerUri, HostKey, KeyError, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, npub};
+use crate::reporter::{Reporter as _, SecretPrompt};
+use crate::secret::Secret;
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Put a key into the OS keyring, or into a file of yours alone: from a hidden prompt, a file or stdin
     Import(ImportArgs),
+    /// Pair with a remote signer (NIP-46), in which the key stays: an app on your phone, nsec.app, a bunker of your own
+    Connect(ConnectArgs),
     /// Make a new key, and keep it in the OS keyring, or in a file
     #[command(help_template = TEMPLATE, before_help = "\
 Examples:
@@ -58,19 +65,19 @@ Examples:
   nest key encrypt > host.ncryptsec                asks for the key and for a new passphrase
   nest key encrypt --key-file host.key --passphrase-file host.pass
 ")]
-    Encrypt(KeyArgs),
-    /// Show the public part of the key that would be used
+    Encrypt(KeyFileArgs),
+    /// Show the public part of the key that would be used, where it is, and whether its signer answers
     Show(KeyArgs),
-    /// Show the keys in the keyring
+    /// Show the keys in the keyring, and the signers that were paired with
     List,
     /// Say which key is used when several would do
     Default {
         /// The public key
         npub: String,
     },
-    /// Take a key out of the keyring
+    /// Take a key out of the keyring, or forget a signer
     Remove {
-        /// The public key; may be left out if there is only one
+        /// The public key, or the name of a signer; may be left out if there is only one key
         npub: Option<String>,
         /// Ask nothing
         #[arg(short, long)]
@@ -95,7 +102,50 @@ pub struct ImportArgs {
     #[expect(clippy::option_option, reason = "the flag, and its value: clap's own way")]
     to_file: Option<Option<PathBuf>>,
     #[command(flatten)]
-    key: KeyArgs,
+    key: KeyFileArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    help_template = TEMPLATE,
+    before_help = "\
+Examples:
+  nest key connect                                 asks for the bunker:// URI, unseen; or shows a QR code
+  nest key connect --qr --name phone               to scan with a signer on the phone
+  pass show bunker | nest key connect -            from a password manager
+",
+    after_help = "\
+The signer is asked for no more than it needs: to sign requests, nests, your presence, and who asks a relay. From then on it
+has to answer whenever nest signs: for a timer, allow it for always."
+)]
+pub struct ConnectArgs {
+    /// bunker://… as the signer shows it, or - for stdin; one with a secret= is never an argument
+    #[arg(value_name = "URI")]
+    uri: Option<String>,
+    /// Show a QR code (nostrconnect://) for the signer to scan
+    #[arg(long, conflicts_with = "uri")]
+    qr: bool,
+    /// The name that it is to have here
+    #[arg(long, value_name = "NAME", value_parser = signer_name, default_value = "main")]
+    name: String,
+    /// Keep what it knows this machine by in a file (mode 0600), although there is a keyring: for a timer
+    #[arg(long)]
+    to_file: bool,
+    /// Open the page on which a signer wants to be allowed
+    #[arg(long)]
+    open: bool,
+    /// Limit of one answer of the signer
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2m")]
+    signer_timeout: Duration,
+    /// With --qr: a relay to meet the signer on; may be given several times
+    #[arg(long, value_name = "URL", value_delimiter = ',', env = vars::RELAYS)]
+    relay: Vec<String>,
+    /// Accept relays that are not encrypted (ws://) on other machines
+    #[arg(long)]
+    allow_http: bool,
+    /// Trust the certificates in this PEM file too, for a private CA
+    #[arg(long, value_name = "PATH")]
+    cacert: Option<PathBuf>,
 }
 
 /// A key file that is not there yet, and the configuration that is to name it.
@@ -109,8 +159,8 @@ impl<'a> NewKeyFile<'a> {
         let config = sources.config_file()?;
         let path = std::path::absolute(path.map_or_else(|| config.folder().join("host.key"), Path::to_owned))
             .map_err(|error| Failure::usage(format!("no path for the key file: {error}")))?;
-        if let Some(named) = sources.key_file() {
-            return Err(errors::key_file_named(named, &config.path));
+        if let Some((setting, which)) = sources.key_named() {
+            return Err(errors::key_named((setting, &which), &config.path));
         }
         if path.exists() {
             return Err(errors::of_key_command(&KeyCommandError::NotWritten(SecretFileError::Exists(path))));
@@ -168,6 +218,7 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
                 }
             }
         }
+        KeyCommand::Connect(args) => connect(app, args).await?,
         KeyCommand::Generate { to_file: None, .. } => {
             let stored = key::generate(&keyring()?).await.map_err(|error| errors::of_key_generation(&error))?;
             let npub = npub(&stored.public_key);
@@ -185,20 +236,31 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
             show(terminal, &key::export(&keyring()?, &request, terminal).await.map_err(failed)?);
         }
         KeyCommand::Encrypt(args) => {
-            let plan = app.sources.key_plan(&args);
+            let plan = app.sources.key_plan(&KeyArgs { file: args, ..KeyArgs::default() });
             let encrypted = key::encrypt(plan.named(), plan.passphrase_file.as_deref(), terminal).await;
             show(terminal, &encrypted.map_err(failed)?);
         }
         KeyCommand::Show(args) => {
-            let key = load(&app.sources.key_plan(&args), None, terminal).await.map_err(|error| failed(error.into()))?;
-            let whole = format!("{}\n{}\nfrom {}", key.npub(), key.public_key().to_hex(), key.source());
-            tell(terminal, &key.public_key(), &whole, json!({ "source": key.source().to_string() }));
+            show_used(terminal, &app.own_key(&args).await?).await?;
         }
         KeyCommand::List => list(&keyring()?, app).await.map_err(failed)?,
         KeyCommand::Default { npub: name } => {
             let key = public_key(&name)?;
             key::default(&keyring()?, key).map_err(failed)?;
             tell(terminal, &key, &format!("{} is the default now", npub(&key)), json!({ "default": true }));
+        }
+        KeyCommand::Remove { npub: Some(name), yes } if app.sources.knows_signer(&name) => {
+            let sessions = sessions_of(&app.sources)?;
+            let key = key::forget(&sessions, &name, yes, terminal).await.map_err(failed)?;
+            tell(
+                terminal,
+                &key,
+                &format!("the signer {name} is forgotten"),
+                json!({ "removed": true, "signer": name }),
+            );
+            if app.sources.key_named().is_some_and(|named| named == ("bunker", name.clone())) {
+                terminal.warn(&notices::still_configured(&name, &app.sources.config_file()?.path));
+            }
         }
         KeyCommand::Remove { npub: name, yes } => {
             let key = name.as_deref().map(public_key).transpose()?;
@@ -210,22 +272,121 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn connect(app: &App<'_>, args: ConnectArgs) -> Result<(), Failure> {
+    let (sources, terminal) = (&app.sources, &*app.terminal);
+    let sessions = sessions_of(sources)?;
+    let server =
+        ServerArgs { relay: args.relay, allow_http: args.allow_http, cacert: args.cacert, ..ServerArgs::default() };
+    let network = sources.network(&server)?;
+    let signers = app.told(sources.signers(&server, &network, Some(args.signer_timeout)), args.open);
+    let uri = match args.uri.as_deref() {
+        _ if args.qr => None,
+        Some("-") => Some(file::read(Path::new("-")).await.map_err(|cause| {
+            errors::of_key_command(&key::KeyCommandError::Key(KeyError::Unreadable {
+                origin: KeyOrigin::KeyFile("-".into()),
+                cause,
+            }))
+        })?),
+        Some(uri) => Some(Secret::new(uri)),
+        None if sources.interactive => terminal.secret(SecretPrompt::Bunker).await,
+        None => return Err(connection::nobody_to_ask()),
+    };
+    let pairing = if let Some(uri) = uri {
+        Pairing::Uri(BunkerUri::parse(uri.expose()).map_err(connection::no_uri)?)
+    } else {
+        let offer = PairingOffer::new(sources.meeting_relays(&server)?);
+        terminal.offer(&offer.uri(), connection::SCAN);
+        Pairing::Offer(offer)
+    };
+    let connected = key::connect(&sessions, pairing, &args.name, args.to_file, signers.network).await;
+    let connected = connected.map_err(|error| errors::of_key_command(&error))?;
+    let used = record(sources, &connected.name)?;
+    let Connected { public_key, name, file } = connected;
+    let whole = connection::connected(&npub(&public_key), &name, used);
+    let more = json!({ "signer": name, "default": used, "file": file.as_ref().map(|path| path.to_string_lossy()) });
+    tell(terminal, &public_key, &whole, more);
+    if let Some(path) = file.filter(|_| !args.to_file) {
+        terminal.status(&connection::in_file(&path));
+    }
+    if let Some(source) = sources.key_plan(&KeyArgs::default()).named()
+        && !matches!(source, KeySource::ProfileSigner(_))
+    {
+        terminal.status(&notices::key_elsewhere(&source.origin()));
+    }
+    Ok(())
+}
+
+/// Has the configuration name the signer, if it names no key yet. Whether the signer is the one that is used.
+fn record(sources: &Sources<'_>, name: &str) -> Result<bool, Failure> {
+    if let Some((setting, which)) = sources.key_named() {
+        return Ok(setting == "bunker" && which == name);
+    }
+    let setting = (vec!["bunker".to_owned()], name.to_owned());
+    sources.config_file()?.set(&[setting]).map_err(|failure| failure.hint(connection::use_it(name)))?;
+    Ok(true)
+}
+
+/// The signers that were paired with, by name, and the keys that they sign with. Those of which nothing can be read are left
+/// out.
+pub(super) fn signers(sources: &Sources<'_>) -> impl Iterator<Item = (String, PublicKey)> {
+    let sessions = sources.sessions();
+    let names = sessions.iter().flat_map(Sessions::names).collect::<Vec<_>>();
+    names.into_iter().filter_map(move |name| {
+        let key = sessions.as_ref()?.user(&name).ok()?;
+        Some((name, key))
+    })
+}
+
+pub(super) fn sessions_of(sources: &Sources<'_>) -> Result<Sessions, Failure> {
+    sources.sessions().ok_or_else(|| Failure::new(Exit::Key, "there is no home folder for what is kept of signers"))
+}
+
+/// The key that would be used: of a signer, whether it answers too.
+async fn show_used(terminal: &Terminal, key: &HostKey) -> Result<(), Failure> {
+    let answer = match key.signer() {
+        Some(signer) => Some(signer.ping().await),
+        None => None,
+    };
+    let (mut whole, source) =
+        (format!("{}\n{}\nfrom {}", key.npub(), key.public_key().to_hex(), key.source()), key.source());
+    let mut more = json!({ "source": source.to_string(), "kind": source.kind() });
+    if let Some(answer) = &answer {
+        whole.push_str(if answer.is_ok() { ", which answers" } else { ", which does not answer" });
+        more["answers"] = answer.is_ok().into();
+    }
+    tell(terminal, &key.public_key(), &whole, more);
+    match answer {
+        Some(Err(cause)) => {
+            let error = KeyError::Signer { origin: source.clone(), cause };
+            Err(errors::of_key_command(&KeyCommandError::Key(error)))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn list(keyring: &Keyring, app: &App<'_>) -> Result<(), key::KeyCommandError> {
     let terminal = &*app.terminal;
     let (keys, unusable) = (key::list(keyring)?, keyring.open().await.err());
+    let signers: Vec<_> = signers(&app.sources).collect();
     let why = unusable.as_ref().and_then(std::error::Error::source).map(ToString::to_string);
     if terminal.style.format == Format::Json {
         let keys = keys.iter().map(|stored| of_key(&stored.public_key, json!({ "default": stored.default })));
-        let document = json!({ "keys": keys.collect::<Vec<_>>(), "noKeyring": why });
+        let signers = signers.iter().map(|(name, key)| of_key(key, json!({ "name": name })));
+        let document =
+            json!({ "keys": keys.collect::<Vec<_>>(), "signers": signers.collect::<Vec<_>>(), "noKeyring": why });
         terminal.document(&document::of(&document), false);
         return Ok(());
     }
     for stored in &keys {
         terminal.text(&format!("{}{}", npub(&stored.public_key), mark(stored)));
     }
+    for (name, key) in &signers {
+        terminal.text(&format!("{} through the signer {name}", npub(key)));
+    }
     match why {
+        Some(_) if !signers.is_empty() => {}
         Some(why) => terminal.warn(&notices::no_keyring(&why)),
-        None if keys.is_empty() => terminal.status(&notices::no_keys()),
+        None if keys.is_empty() && signers.is_empty() => terminal.status(&notices::no_keys()),
         None => {}
     }
     if let Some(source) = app.sources.key_plan(&KeyArgs::default()).named() {
@@ -246,6 +407,9 @@ fn show(terminal: &Terminal, written: &Written) {
         terminal.document(&of_key(&written.public_key, json!({ name: text })), false);
     } else {
         terminal.result(text);
+        if let Some(cost) = written.cost {
+            terminal.status(&notices::passphrase_cost(cost));
+        }
     }
 }
 

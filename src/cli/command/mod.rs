@@ -1,6 +1,7 @@
 //! The commands: each in a file of its own, with its arguments, its call into [`crate::commands`] and its text.
 #![allow(clippy::doc_markdown, rustdoc::invalid_html_tags, reason = "the comments on arguments are the help")]
 
+mod auth;
 mod check;
 mod close;
 mod doctor;
@@ -27,12 +28,15 @@ pub(super) use self::init::InitDocument;
 use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
 use super::args::{Deferred, TEMPLATE};
-use super::messages::{PARTS, Step, is_telling, notices, part};
+use super::messages::{PARTS, Step, errors, is_telling, notices, part};
 use super::settings::Sources;
 use crate::clock;
+use crate::commands::key::KeyCommandError;
 use crate::commands::pick::{self, Choice};
-use crate::commands::{Published, Stop};
+use crate::commands::{Published, Stop, Warning};
+use crate::key::{HostKey, KeyPlan, Signers, load};
 use crate::livekit::CheckReport;
+use crate::reporter::Reporter as _;
 
 /// What nearly every command needs.
 mod prelude {
@@ -77,7 +81,9 @@ pub enum Command {
     Close(Deferred<close::CloseArgs>),
     /// Open the page of a nest in the browser
     Open(Deferred<open::OpenArgs>),
-    /// Keep host keys: in the OS keyring, or in a file
+    /// Sign a request for another program: the value of its Authorization header (NIP-98)
+    Auth(Deferred<auth::AuthArgs>),
+    /// Keep host keys: in the OS keyring, in a file, or in a remote signer
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Start the bundled server on loopback: Nests API, LiveKit signal, relay
@@ -141,9 +147,11 @@ impl Command {
     }
 
     pub async fn run(self, app: &App<'_>) -> Result<u8, Failure> {
-        use Command::{Check, Close, Doctor, Init, List, Open, Recreate, Status};
-        let has_no_token =
-            matches!(self, Init(_) | Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_));
+        use Command::{Auth, Check, Close, Doctor, Init, List, Open, Recreate, Status};
+        let has_no_token = matches!(
+            self,
+            Init(_) | Status(_) | Check(_) | Doctor(_) | List(_) | Recreate(_) | Close(_) | Open(_) | Auth(_)
+        );
         if app.terminal.style.format == Format::Token && has_no_token {
             return Err(Failure::usage("--output token prints a token, and this command fetches none")
                 .hint("fetch one: `nest token ROOM --output token`"));
@@ -159,6 +167,7 @@ impl Command {
             Self::Recreate(args) => recreate::run(app, &args).await,
             Self::Close(args) => close::run(app, &args).await,
             Self::Open(args) => open::run(app, &args).await,
+            Self::Auth(args) => auth::run(app, &args).await,
             Self::Key(command) => key::run(app, command).await,
             Self::Mock(args) => mock::run(app, args.0).await,
             Self::Serve(args) => serve::run(app, args.0).await,
@@ -186,8 +195,31 @@ impl App<'_> {
         }
     }
 
-    fn job(&self, settings: Settings) -> Result<Job<'_>, Failure> {
+    fn job(&self, mut settings: Settings) -> Result<Job<'_>, Failure> {
+        settings.key.signers = settings.key.signers.map(|signers| self.told(signers, false));
         Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, Verb::Restart, "ROOM"))
+    }
+
+    /// The same signers, which tell here what a person should know, and have their page opened if that is wanted.
+    fn told(&self, mut signers: Signers, open: bool) -> Signers {
+        let terminal = Arc::clone(&self.terminal);
+        signers.network.listener = Some(Arc::new(move |warning: &Warning| {
+            terminal.warning(warning);
+            if let (Warning::ApproveAt { url }, true) = (warning, open) {
+                let (url, terminal) = (url.clone(), Arc::clone(&terminal));
+                tokio::spawn(async move { open::show_page(&url, &terminal).await });
+            }
+        }));
+        signers
+    }
+
+    /// The key of a command that talks to no server.
+    async fn own_key(&self, args: &KeyArgs) -> Result<HostKey, Failure> {
+        let server = ServerArgs::default();
+        let signers = self.sources.signers(&server, &self.sources.network(&server)?, args.signer_timeout);
+        let plan = KeyPlan { signers: Some(self.told(signers, false)), ..self.sources.key_plan(args) };
+        let key = load(&plan, None, &*self.terminal).await;
+        key.map_err(|error| errors::of_key_command(&KeyCommandError::Key(error)))
     }
 
     /// The job of a command that sends signed requests about one nest, and the nest.

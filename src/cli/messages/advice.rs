@@ -21,7 +21,7 @@ struct Given {
 
 const ALL: [&str; 2] = ["config", "profile"];
 const SERVER: [&str; 4] = ["api", "allow-http", "cacert", "relay"];
-const KEY: [&str; 2] = ["key-file", "passphrase-file"];
+const KEY: [&str; 4] = ["key-file", "passphrase-file", "bunker", "signer-timeout"];
 
 /// Remembers the arguments of this call, once.
 pub(in crate::cli) fn remember(args: &ArgMatches) {

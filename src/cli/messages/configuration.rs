@@ -11,6 +11,9 @@ use crate::secret::scrub;
 /// How much two words have to be alike for the one to be meant by the other; as clap has it.
 const ALIKE: f64 = 0.7;
 
+/// Where the name of a signer is expected, and the address of one stands.
+pub(in crate::cli) const PAIR_FIRST: &str = "pair with the signer once, `nest key connect`, and then name it";
+
 /// `span` is what is wrong of `text`, in bytes, and `why` what the parser says of it.
 pub(in crate::cli) fn mistake(text: &str, span: Option<Range<usize>>, why: &str, path: &dyn Display) -> Failure {
     let why = why.lines().collect::<Vec<_>>().join(", ");

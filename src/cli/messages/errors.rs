@@ -18,7 +18,8 @@ use crate::commands::restart::{RestartProof, Restarted, RoomAfter};
 use crate::commands::{Error, NestKind, Progress, Signal};
 use crate::key::file::SecretFileError;
 use crate::key::keyring::KeyringError;
-use crate::key::{KeyError, npub};
+use crate::key::parse::KeyParseError;
+use crate::key::{KeyError, KeyOrigin, SessionError, SignerError, npub};
 use crate::livekit::{CheckReport, Verdict};
 use crate::report::Status;
 use crate::{lock, relay, room};
@@ -333,7 +334,7 @@ pub(in crate::cli) fn planned(starts_ms: Option<i64>, room: &str) -> Failure {
     failure.hint(format!("when its time has come: {}", Verb::Restart.on(room).with("--publish-status", "")))
 }
 
-fn of_key(error: &KeyError) -> Failure {
+pub(super) fn of_key(error: &KeyError) -> Failure {
     let failure = Failure::new(Exit::Key, error.to_string());
     match error {
         KeyError::Missing => failure.because(troubles::no_key()),
@@ -342,7 +343,45 @@ fn of_key(error: &KeyError) -> Failure {
             failure.hint("give the passphrase in a file: --passphrase-file PATH (mode 0600)")
         }
         KeyError::Keyring(error) => of_keyring(failure, error),
+        KeyError::Signer { origin, cause } => of_signer(failure, origin, cause),
+        KeyError::Unusable { cause: KeyParseError::Bunker, .. } => {
+            failure.with_sources(error).hint(format!("pair with the signer instead: {}", Verb::KeyConnect.alone()))
+        }
+        KeyError::Bunker { .. } => {
+            failure.with_sources(error).hint("a signer shows it whole: bunker://<key>?relay=wss://…")
+        }
+        KeyError::Session(error) => of_session(error),
+        KeyError::StaysInSigner { .. } => {
+            failure.hint(format!("a signer is paired with, once, and then named: {}", Verb::KeyConnect.alone()))
+        }
         _ => failure.with_sources(error),
+    }
+}
+
+fn of_signer(failure: Failure, origin: &KeyOrigin, cause: &SignerError) -> Failure {
+    let again = Verb::KeyConnect.alone();
+    let trouble = match cause {
+        SignerError::Unreachable(why) => troubles::signer_unreachable(why, again),
+        SignerError::Silent { .. } | SignerError::Gone { .. } => troubles::signer_silent(cause),
+        SignerError::NotApproved { url, .. } => troubles::signer_not_approved(cause, url),
+        SignerError::Refused(why) => troubles::signer_refused(why, again),
+        SignerError::NotPaired(why) if *origin == KeyOrigin::EnvBunker => troubles::signer_each_run(why, again),
+        SignerError::NotPaired(why) => troubles::signer_not_paired(why),
+        SignerError::OtherKey { .. } => troubles::signer_of_other_key(cause, again),
+        SignerError::Nonsense(_) | SignerError::Forged => troubles::signer_forges(cause),
+    };
+    failure.because(trouble)
+}
+
+pub(in crate::cli) fn of_session(error: &SessionError) -> Failure {
+    let failure = Failure::new(Exit::Key, error.to_string()).with_sources(error);
+    match error {
+        SessionError::Unknown { known, .. } => {
+            let pair = failure.hint(format!("pair with it: {}", Verb::KeyConnect.alone()));
+            if known.is_empty() { pair } else { pair.hint(format!("known are {}", known.join(", "))) }
+        }
+        SessionError::Damaged { .. } => failure.hint(format!("pair again: {}", Verb::KeyConnect.alone())),
+        SessionError::File { .. } => failure,
     }
 }
 
@@ -389,10 +428,10 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
     }
 }
 
-/// A second key would take the first one's place.
-pub(in crate::cli) fn key_file_named(named: &Path, config: &Path) -> Failure {
-    Failure::usage(format!("the configuration already names a key file: {}", named.display())).hint(format!(
-        "take `key-file` out of {} first; or keep this key for a profile: --profile NAME",
+/// A second key would take the first one's place. `setting` names the first, `which`.
+pub(in crate::cli) fn key_named((setting, which): (&str, &str), config: &Path) -> Failure {
+    Failure::usage(format!("the configuration already names a key: {setting} = {which:?}")).hint(format!(
+        "take `{setting}` out of {} first; or keep this key for a profile: --profile NAME",
         config.display()
     ))
 }
@@ -455,7 +494,7 @@ exits! {
     Failed 1 "failed" "failed in a way that no other code names; several rooms failed for different reasons";
     Busy 1 "busy" "another restart of this room is running on this machine";
     Usage 2 "usage" "wrong usage or configuration";
-    Key 3 "key" "no usable host key: none, unreadable, wrong passphrase, locked keyring";
+    Key 3 "key" "no usable host key: none, unreadable, wrong passphrase, locked keyring, signer refused or silent";
     Unauthorized 4 "unauthorized" "the API rejected the signature (401)";
     NotHost 5 "notHost" "not the host of this nest (403)";
     NotFound 6 "notFound" "no such nest, no audio room, or no such endpoint (404)";

@@ -43,7 +43,7 @@ pub(in crate::cli) fn missing(flags: &[&str]) -> Failure {
 }
 
 pub(in crate::cli) const MISSING_SERVER: &str = "the server, or the link of a nest: `nest init nostrnests.com`";
-pub(in crate::cli) const MISSING_KEY: &str = "the key: --key-file PATH, or - for stdin; or --no-key";
+pub(in crate::cli) const MISSING_KEY: &str = "the key: --key-file PATH, or - for stdin; --bunker NAME; or --no-key";
 pub(in crate::cli) const MISSING_ALIAS: &str = "for the timer, a nest and a short name for it: --alias NAME";
 
 pub(in crate::cli) fn is_alias(name: &str) -> Result<String, String> {

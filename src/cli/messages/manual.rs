@@ -5,7 +5,7 @@ use clap::Command;
 /// A variable or a file, the argument (by its id) that a command has which heeds it, and what it is.
 type Row = (&'static str, &'static str, &'static str);
 
-const VARIABLES: [Row; 14] = [
+const VARIABLES: [Row; 15] = [
     ("NEST_API", "api", "The Nests API, as --api names it. The API's own link to a room comes first."),
     ("NEST_RELAYS", "relay", "Relays, as --relay names them, with commas between them."),
     ("NEST_KEY_FILE", "key_file", "A file with the host's key, as --key-file names it."),
@@ -19,6 +19,11 @@ const VARIABLES: [Row; 14] = [
         "CREDENTIALS_DIRECTORY",
         "key_file",
         "Where systemd puts credentials. One that is named nest-key is the host's key; it counts after the variables above.",
+    ),
+    (
+        "NEST_BUNKER",
+        "bunker",
+        "A whole bunker:// URI: the signer is paired with in each run, for a run without a home. It counts after NEST_KEY.",
     ),
     ("NEST_CONFIG", "config", "The configuration file, as --config names it."),
     ("NEST_PROFILE", "profile", "The profile, as --profile names it."),
@@ -40,11 +45,11 @@ const VARIABLES: [Row; 14] = [
     ("NEST_SERVE_…", "listen", "Every setting of nest serve, such as NEST_SERVE_REDIS: see its man page."),
 ];
 
-const FILES: [Row; 6] = [
+const FILES: [Row; 7] = [
     (
         "~/.config/nest/config.toml",
         "config",
-        "The configuration: api, relays, key-file, passphrase-file, short names for nests below [alias], the same again for \
+        "The configuration: api, relays, key-file or bunker, passphrase-file, short names for nests below [alias], the same again for \
          a profile below [profile.NAME], and the settings of nest serve below [serve].",
     ),
     ("~/.config/nest/host.key", "key_file", "The key that nest key import --to-file has kept (mode 0600)."),
@@ -52,6 +57,12 @@ const FILES: [Row; 6] = [
         "~/.local/state/nest/keys.json",
         "key_file",
         "The public keys of those in the OS keyring, and which is the default.",
+    ),
+    (
+        "~/.local/state/nest/signers/",
+        "bunker",
+        "One file for each remote signer that was paired with (mode 0600); the key that the signer knows this machine by is in \
+         the OS keyring, where there is one.",
     ),
     ("~/.local/state/nest/short-names.json", "api", "The short names of nests that nest list has shown (mode 0600)."),
     ("~/.local/state/nest/rooms/", "retries", "One lock for each nest that was restarted from this machine."),

@@ -8,6 +8,7 @@ macro_rules! note {
 pub(super) mod advice;
 pub mod check;
 pub(super) mod configuration;
+pub(super) mod connection;
 pub(super) mod doctor;
 pub mod errors;
 pub(super) mod init;
@@ -40,6 +41,7 @@ pub enum Verb {
     List,
     Init,
     KeyImport,
+    KeyConnect,
     KeyRemove,
     KeyDefault,
     KeyList,
@@ -60,6 +62,7 @@ impl Verb {
             Self::List => "list",
             Self::Init => "init",
             Self::KeyImport => "key import",
+            Self::KeyConnect => "key connect",
             Self::KeyRemove => "key remove",
             Self::KeyDefault => "key default",
             Self::KeyList => "key list",

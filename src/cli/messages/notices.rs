@@ -1,5 +1,8 @@
 //! What is said while the work goes on: warnings, and the questions to a person at the terminal.
 
+use std::path::Path;
+use std::time::Duration;
+
 use super::{Verb, moment, troubles};
 use crate::clock::{self, Clock};
 use crate::commands::NestKind;
@@ -54,6 +57,10 @@ pub fn warning(warning: &Warning) -> String {
         Warning::NotHostsPresence => "only its host's key keeps such a nest open: no presence is sent".into(),
         Warning::HostElsewhere { nest } => format!("you are in another nest, {nest}: no presence is sent from here"),
         Warning::WrongPassphrase => "the passphrase is wrong".into(),
+        Warning::SignerAwaited { limit } => {
+            format!("waiting for the signer, {} s at most: allow it there, if it asks", limit.as_secs())
+        }
+        Warning::ApproveAt { url } => format!("the signer wants to be allowed on this page: {url}"),
     }
 }
 
@@ -146,6 +153,9 @@ pub fn question(question: Question<'_>) -> String {
         Question::RemoveKey { npub } => {
             format!("Remove the secret key of {npub} from the OS keyring? Without a copy, it is lost for good.")
         }
+        Question::ForgetSigner { name } => {
+            format!("Forget the signer {name}? Its key stays where it is; to use it again, pair again.")
+        }
         Question::ExportKey { npub, plain: true } => {
             format!("Print the secret key of {npub}? Whoever sees it can do everything in this name, for ever.")
         }
@@ -175,9 +185,25 @@ pub(in crate::cli) fn key_elsewhere(origin: &KeyOrigin) -> String {
     format!("used is the key from {origin}; {} shows whose it is", Verb::KeyShow.alone())
 }
 
+/// What it takes to guess a passphrase.
+pub(in crate::cli) fn passphrase_cost(one: Duration) -> String {
+    let a_million = clock::span(i64::try_from(one.as_millis()).unwrap_or(i64::MAX).saturating_mul(1_000_000));
+    format!(
+        "to try one passphrase takes {:.1} s on this machine, a million of them {a_million}: a few words that nobody guesses are \
+         enough",
+        one.as_secs_f32()
+    )
+}
+
+/// Of a signer that is forgotten.
+pub(in crate::cli) fn still_configured(name: &str, config: &Path) -> String {
+    format!("{} still says bunker = {name:?}", config.display())
+}
+
 pub fn prompt(prompt: SecretPrompt<'_>) -> String {
     match prompt {
-        SecretPrompt::HostKey => "Host key (nsec, ncryptsec or hex; not shown)".into(),
+        SecretPrompt::HostKey => "Host key (nsec, ncryptsec, hex or words; not shown)".into(),
+        SecretPrompt::Bunker => "bunker:// URI of the signer (not shown; empty: show a QR code instead)".into(),
         SecretPrompt::Passphrase { origin } => format!("Passphrase of the host key from {origin}"),
         SecretPrompt::NewPassphrase => "New passphrase".into(),
         SecretPrompt::NewPassphraseIfAny => "Passphrase for the new key (empty: none)".into(),

@@ -96,7 +96,7 @@ troubles! {
         "use the host's key: {again}";
     no_key() "no key under cron", Some(Exit::Key),
         "nothing names a key, the keyring has none, and nobody is there to type one",
-        "keep it in the keyring: `nest key import`; where there is none, in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key";
+        "keep it in the keyring: `nest key import`; where there is none, in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key. If a remote signer has it: `nest key connect`";
     keyring() "hangs or fails under cron", Some(Exit::Key),
         "the keyring is locked, or there is no session bus",
         "without a desktop session keep the key in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key";
@@ -106,6 +106,30 @@ troubles! {
     key_owner(path, uid) "the key file is refused, for it is somebody else's", Some(Exit::Key),
         "{path} belongs to another user (uid {uid}), who can read it and put another key into it",
         "if the key in it is yours, keep it in a file of your own, and name that: `install -m 600 {path} nest.key`";
+    signer_unreachable(why, again = "`nest key connect`") "the key is in a remote signer, and none of its relays can be reached", Some(Exit::Key),
+        "{why}",
+        "is this machine online? If the signer has moved to other relays, pair again: {again}";
+    signer_silent(why = "it did not answer within 45 s") "the key is in a remote signer, and it is silent", Some(Exit::Key),
+        "{why}",
+        "is the signer running and online? On a phone, open its app. If it only needs longer: --signer-timeout 2m";
+    signer_not_approved(why = "nobody approved it within 45 s at ‹url›", url) "a remote signer wants to be asked on a page", Some(Exit::Key),
+        "{why}",
+        "open {url}, allow it there, for always if this runs by a timer, and run this again";
+    signer_refused(why, again = "`nest key connect`") "a remote signer refuses", Some(Exit::Key),
+        "it says: {why}",
+        "allow nest in the signer, for always if this runs by a timer. If the signer does not know nest any more, pair again: {again}";
+    signer_not_paired(why) "a remote signer does not take the pairing", Some(Exit::Key),
+        "it says: {why}",
+        "the secret in a bunker:// URI works once: have the signer show a new one";
+    signer_each_run(why, again = "`nest key connect`") "`NEST_BUNKER` worked once, and then no more", Some(Exit::Key),
+        "it says: {why}",
+        "the secret in a bunker:// URI works once, and NEST_BUNKER pairs in each run: pair once, {again}, or have a signer whose secret lasts";
+    signer_of_other_key(why = "it signs as ‹npub›, not as ‹npub›", again = "`nest key connect`") "a remote signer has another key than before", Some(Exit::Key),
+        "{why}",
+        "choose the right key in the signer, or pair again: {again}";
+    signer_forges(why = "it returned another event than the one to sign, or a signature that does not hold") "a remote signer returns something else", Some(Exit::Key),
+        "{why}",
+        "nothing of it was used: tell whoever makes this signer";
     key_argument() "the key is refused as an argument", Some(Exit::Usage),
         "arguments are seen by everybody in `ps`, and kept in the shell's history",
         "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (`nest key import`); if this one was typed, others may have it";

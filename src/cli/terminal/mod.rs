@@ -170,6 +170,16 @@ impl Terminal {
         }
     }
 
+    /// What a phone is to read before there is a result: on stderr, with what to do about it.
+    pub fn offer(&self, link: &str, what: &str) {
+        self.tell(what);
+        match qr::code(link, self.style.streams.err_columns(), self.style.err) {
+            Ok(code) => self.line(&code),
+            Err(why) => self.warn(&why),
+        }
+        self.line(link);
+    }
+
     pub fn document(&self, document: &Value, one_line: bool) {
         let text = if one_line { document.to_string() } else { format!("{document:#}") };
         self.result(&clean_json(&text));

@@ -1,0 +1,36 @@
+//! What `nest key connect` asks and tells.
+
+use std::path::Path;
+
+use super::advice::quoted;
+use super::errors::Failure;
+use crate::key::BunkerUriError;
+
+pub(in crate::cli) const SCAN: &str = "scan this with the signer, or paste it there; waiting for the signer:";
+
+pub(in crate::cli) fn nobody_to_ask() -> Failure {
+    Failure::usage("nobody is at the terminal to be asked for the bunker:// URI")
+        .hint("give it on stdin: `nest key connect -`")
+        .hint("or have the signer scan a QR code: `nest key connect --qr`")
+}
+
+pub(in crate::cli) fn no_uri(error: BunkerUriError) -> Failure {
+    Failure::usage("this is not what a signer shows to be paired with")
+        .cause(error.to_string())
+        .hint("a signer shows it whole, such as bunker://<public key>?relay=wss://…&secret=…")
+        .hint("a signer that only scans: `nest key connect --qr`")
+}
+
+pub(in crate::cli) fn connected(npub: &str, name: &str, used: bool) -> String {
+    let how = if used { "and is used from now on".into() } else { use_it(name) };
+    format!("{npub} signs through the signer {name}, {how}")
+}
+
+pub(in crate::cli) fn use_it(name: &str) -> String {
+    format!("to be used with --bunker {}", quoted(name))
+}
+
+/// There is no keyring.
+pub(in crate::cli) fn in_file(path: &Path) -> String {
+    format!("there is no keyring here: what the signer knows this machine by is in {}", path.display())
+}

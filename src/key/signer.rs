@@ -1,0 +1,539 @@
+//! A remote signer (NIP-46): a program elsewhere that has the key, and signs what it is asked to over relays. The key
+//! itself never comes here.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::unfold;
+use nostr::nips::nip44;
+use nostr::nips::nip46::{NostrConnectMessage, NostrConnectMethod};
+use nostr::{Event, EventBuilder, Filter, JsonUtil as _, Keys, Kind, PublicKey, RelayUrl, Tag, UnsignedEvent};
+use rustls::ClientConfig;
+use serde_json::json;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Instant, timeout, timeout_at};
+use url::form_urlencoded;
+
+use super::npub;
+use crate::net::reach::Reach;
+use crate::net::relay::follow::{Follower, Heard};
+use crate::net::relay::{self, RelaySettings, RelayTrouble};
+use crate::reporter::{Warning, locked};
+use crate::secret::{Secret, excerpt, nonce};
+
+/// What it is asked to sign: requests (NIP-98), nests, who is present, and who asks a relay (NIP-42).
+const PERMISSIONS: &str = "sign_event:27235,sign_event:30312,sign_event:10312,sign_event:22242";
+
+/// After so long a person is told to look at the signer.
+const PROMPT_AFTER: Duration = Duration::from_secs(3);
+
+/// How often a relay may be lost in a row before it counts as out of reach.
+const FAILURES_MAX: u32 = 2;
+
+/// Requests that wait to be sent.
+const CALLS_MAX: usize = 16;
+
+/// The longest address of a page that a signer may have opened, in bytes.
+const URL_MAX: usize = 2000;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignerError {
+    /// None of its relays could be used; with what each of them said.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// Its relays were there, and it said nothing.
+    #[error("it did not answer within {} s", limit.as_secs_f32())]
+    Silent { limit: Duration },
+    /// It has answered in this run, and then no more.
+    #[error("it answered, and then no more: nothing came within {} s", limit.as_secs_f32())]
+    Gone { limit: Duration },
+    /// It wants a person to approve it on a page, and nobody did in time.
+    #[error("nobody approved it within {} s at {url}", limit.as_secs_f32())]
+    NotApproved { url: String, limit: Duration },
+    #[error("it refused: {0}")]
+    Refused(String),
+    #[error("it did not take the pairing: {0}")]
+    NotPaired(String),
+    #[error("its answer to {0} makes no sense")]
+    Nonsense(&'static str),
+    /// What it returned is not what it was given, or the signature does not hold.
+    #[error("it returned another event than the one to sign, or a signature that does not hold")]
+    Forged,
+    #[error("it signs as {}, not as {}", npub(signs), npub(expected))]
+    OtherKey { signs: PublicKey, expected: PublicKey },
+}
+
+/// Hears what a person should know while a signer is waited for.
+pub type Listener = Arc<dyn Fn(&Warning) + Send + Sync>;
+
+/// How signers are reached.
+#[derive(Clone)]
+pub struct SignerNetwork {
+    pub tls: Arc<ClientConfig>,
+    /// Whether relays are accepted that are not encrypted and on other machines.
+    pub allow_http: bool,
+    /// How long one connection to a relay may take.
+    pub relay_timeout: Duration,
+    /// How long one answer may take: a person may have to approve it.
+    pub limit: Duration,
+    pub listener: Option<Listener>,
+}
+
+impl SignerNetwork {
+    /// Relays of a signer are named by the user, and so may be anywhere. They are told who asks by the key of the client.
+    fn relays(&self, client: &Keys) -> RelaySettings {
+        let keys = client.clone();
+        let sign = move |event: UnsignedEvent| {
+            let signed = event.sign_with_keys(&keys).map_err(|error| error.to_string());
+            Box::pin(std::future::ready(signed)) as relay::Signing
+        };
+        RelaySettings {
+            timeout: self.relay_timeout,
+            tls: Arc::clone(&self.tls),
+            reach: Reach::ANYWHERE,
+            allow_http: self.allow_http,
+            signer: Some(relay::Signer::new(client.public_key(), sign)),
+        }
+    }
+
+    fn tell(&self, warning: &Warning) {
+        if let Some(listener) = &self.listener {
+            listener(warning);
+        }
+    }
+}
+
+impl fmt::Debug for SignerNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignerNetwork").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BunkerUriError {
+    #[error("it does not begin with bunker://")]
+    Scheme,
+    #[error("what follows bunker:// is not the public key of a signer: 64 hex digits")]
+    PublicKey,
+    #[error("it names no relay (relay=wss://…) that could be read")]
+    Relay,
+}
+
+/// Where a signer waits to be paired with: `bunker://<public key>?relay=…&secret=…` (NIP-46).
+#[derive(Clone, Debug)]
+pub struct BunkerUri {
+    pub signer: PublicKey,
+    pub relays: Vec<RelayUrl>,
+    secret: Option<Secret>,
+}
+
+impl BunkerUri {
+    /// Reads it; whitespace around it is tolerated. No error repeats the text. The `nostr` crate's reader would leave copies
+    /// of the secret behind.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, BunkerUriError> {
+        let scheme = "bunker://";
+        let text = text.trim();
+        let begins = text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+        let rest = if begins { &text[scheme.len()..] } else { return Err(BunkerUriError::Scheme) };
+        let (key, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let signer = PublicKey::from_hex(key.trim_end_matches('/')).map_err(|_| BunkerUriError::PublicKey)?;
+        let (mut relays, mut secret) = (Vec::new(), None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "relay" => relays.push(RelayUrl::parse(&value).map_err(|_| BunkerUriError::Relay)?),
+                "secret" if !value.is_empty() => secret = Some(Secret::new(value)),
+                _ => {}
+            }
+        }
+        if relays.is_empty() { Err(BunkerUriError::Relay) } else { Ok(Self { signer, relays, secret }) }
+    }
+
+    /// Pairs with the signer under a new key of this client. The secret works once.
+    ///
+    /// # Errors
+    /// [`SignerError::NotPaired`] with the signer's own words, and those of [`RemoteSigner::sign`].
+    pub async fn pair(&self, network: SignerNetwork) -> Result<RemoteSigner, SignerError> {
+        let session = SignerSession { client: Keys::generate(), signer: self.signer, relays: self.relays.clone() };
+        let link = Link::new(session, network);
+        let secret = self.secret.as_ref().map_or("", Secret::expose);
+        let connect = vec![self.signer.to_hex(), secret.to_owned(), PERMISSIONS.to_owned()];
+        let answer = link.ask(NostrConnectMethod::Connect, connect).await.map_err(|error| match error {
+            SignerError::Refused(why) => SignerError::NotPaired(why),
+            error => error,
+        })?;
+        if answer != "ack" && (secret.is_empty() || answer != secret) {
+            return Err(SignerError::Nonsense("the pairing"));
+        }
+        RemoteSigner::paired(link).await
+    }
+}
+
+/// Waits to be found by a signer that a person shows it to: `nostrconnect://` (NIP-46).
+pub struct PairingOffer {
+    client: Keys,
+    relays: Vec<RelayUrl>,
+    secret: Secret,
+}
+
+impl PairingOffer {
+    pub fn new(relays: Vec<RelayUrl>) -> Self {
+        Self { client: Keys::generate(), relays, secret: Secret::new(&nonce()[..16]) }
+    }
+
+    /// What the signer has to be shown, as a QR code or pasted.
+    pub fn uri(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.relays.iter().map(|relay| ("relay", relay.as_str_without_trailing_slash())));
+        query.append_pair("secret", self.secret.expose()).append_pair("perms", PERMISSIONS).append_pair("name", "nest");
+        format!("nostrconnect://{}?{}", self.client.public_key(), query.finish())
+    }
+
+    /// Whether this is a signer that has seen the offer: it answers with the secret, or, as signers once did, connects with it.
+    fn is_accepted_by(&self, event: &Event) -> bool {
+        let secret = self.secret.expose();
+        match read(&self.client, event.pubkey, &event.content) {
+            Some(NostrConnectMessage::Response { result, .. }) => result.as_deref() == Some(secret),
+            Some(NostrConnectMessage::Request { method, params, .. }) => {
+                method == NostrConnectMethod::Connect && params.get(1).map(String::as_str) == Some(secret)
+            }
+            None => false,
+        }
+    }
+
+    /// Waits for the signer. Only one that has seen the offer knows its secret.
+    ///
+    /// # Errors
+    /// As [`BunkerUri::pair`].
+    pub async fn wait(self, network: SignerNetwork) -> Result<RemoteSigner, SignerError> {
+        let addressed = Filter::new().kind(Kind::NostrConnect).pubkey(self.client.public_key());
+        let mut follower = Follower::new(self.relays.clone(), vec![addressed], network.relays(&self.client)).await;
+        let mut troubles = Standings::default();
+        let found = async {
+            loop {
+                let (relay, heard) = follower.next().await;
+                match heard {
+                    Heard::Stored => troubles.usable(&relay),
+                    Heard::Trouble(trouble) => troubles.lost(&relay, trouble),
+                    Heard::Event(event) if self.is_accepted_by(&event) => return Ok(event.pubkey),
+                    _ => {}
+                }
+                if troubles.out_of_reach(&self.relays) {
+                    return Err(());
+                }
+            }
+        };
+        let found = timeout(network.limit, found).await;
+        drop(follower);
+        match found {
+            Ok(Ok(signer)) => {
+                let session = SignerSession { client: self.client, signer, relays: self.relays };
+                RemoteSigner::paired(Link::new(session, network)).await
+            }
+            Err(_) if troubles.any_usable() => Err(SignerError::Silent { limit: network.limit }),
+            Ok(Err(())) | Err(_) => Err(SignerError::Unreachable(troubles.text(&self.relays, network.limit))),
+        }
+    }
+}
+
+/// What leads to a signer once it is paired with.
+#[derive(Clone)]
+pub struct SignerSession {
+    /// The key that the signer knows this client by. It signs nothing else.
+    pub client: Keys,
+    pub signer: PublicKey,
+    pub relays: Vec<RelayUrl>,
+}
+
+impl fmt::Debug for SignerSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignerSession")
+            .field("signer", &self.signer)
+            .field("relays", &self.relays)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A signer that has been paired with. It is connected to when it is first asked, and all clones use the same connections.
+#[derive(Clone)]
+pub struct RemoteSigner {
+    link: Arc<Link>,
+    user: PublicKey,
+}
+
+impl RemoteSigner {
+    /// Of a session that was kept; `user` is the key that it signs with.
+    pub fn new(session: SignerSession, user: PublicKey, network: SignerNetwork) -> Self {
+        Self { link: Arc::new(Link::new(session, network)), user }
+    }
+
+    async fn paired(link: Link) -> Result<Self, SignerError> {
+        let user = link.ask(NostrConnectMethod::GetPublicKey, Vec::new()).await?;
+        let user = PublicKey::from_hex(&user).map_err(|_| SignerError::Nonsense("whose key it has"))?;
+        Ok(Self { link: Arc::new(link), user })
+    }
+
+    /// The key that it signs with.
+    pub fn public_key(&self) -> PublicKey {
+        self.user
+    }
+
+    pub fn session(&self) -> &SignerSession {
+        &self.link.session
+    }
+
+    /// Has the event signed. What comes back is compared with what was asked for, and its signature verified.
+    ///
+    /// # Errors
+    /// Each way in which a signer fails has its own.
+    pub async fn sign(&self, event: UnsignedEvent) -> Result<Event, SignerError> {
+        let UnsignedEvent { pubkey, created_at, kind, tags, content, .. } = &event;
+        let asked =
+            json!({ "pubkey": pubkey, "created_at": created_at, "kind": kind, "tags": tags, "content": content });
+        let answer = self.link.ask(NostrConnectMethod::SignEvent, vec![asked.to_string()]).await?;
+        let signed = Event::from_json(answer).map_err(|_| SignerError::Nonsense("a signature"))?;
+        if signed.verify().is_err() {
+            return Err(SignerError::Forged);
+        }
+        if signed.pubkey != event.pubkey {
+            return Err(SignerError::OtherKey { signs: signed.pubkey, expected: event.pubkey });
+        }
+        let mut event = event;
+        if signed.id == event.id() { Ok(signed) } else { Err(SignerError::Forged) }
+    }
+
+    /// Asks whether it is there.
+    ///
+    /// # Errors
+    /// As [`RemoteSigner::sign`].
+    pub async fn ping(&self) -> Result<(), SignerError> {
+        self.link.ask(NostrConnectMethod::Ping, Vec::new()).await.map(drop)
+    }
+}
+
+impl fmt::Debug for RemoteSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteSigner").field("user", &npub(&self.user)).field("session", &self.link.session).finish()
+    }
+}
+
+/// A session, and the task that has its connections.
+struct Link {
+    session: SignerSession,
+    network: SignerNetwork,
+    calls: OnceLock<Sender<Call>>,
+    standings: Arc<Mutex<Standings>>,
+    /// Whether it has answered anything yet.
+    answered: AtomicBool,
+}
+
+/// A request under way.
+struct Call {
+    id: String,
+    event: Event,
+    heard: Sender<Answer>,
+}
+
+enum Answer {
+    /// A page on which a person has to approve it.
+    Page(String),
+    Result(String),
+    Error(String),
+    Unreachable,
+}
+
+impl Link {
+    fn new(session: SignerSession, network: SignerNetwork) -> Self {
+        Self { session, network, calls: OnceLock::new(), standings: Arc::default(), answered: AtomicBool::new(false) }
+    }
+
+    /// Asks the signer, and waits for the answer as long as the network's limit says.
+    async fn ask(&self, method: NostrConnectMethod, params: Vec<String>) -> Result<String, SignerError> {
+        let SignerSession { client, signer, relays } = &self.session;
+        let limit = self.network.limit;
+        let deadline = Instant::now() + limit;
+        let id = nonce();
+        let message = NostrConnectMessage::Request { id: id.clone(), method, params }.as_json();
+        let content = nip44::encrypt(client.secret_key(), signer, message, nip44::Version::V2);
+        let event = content.ok().and_then(|content| {
+            EventBuilder::new(Kind::NostrConnect, content).tag(Tag::public_key(*signer)).sign_with_keys(client).ok()
+        });
+        let event = event.ok_or(SignerError::Nonsense("its own public key"))?;
+        let unreachable = || SignerError::Unreachable(locked(&self.standings).text(relays, limit));
+        let (sender, mut heard) = channel(CALLS_MAX);
+        let calls = self.calls.get_or_init(|| self.connect());
+        calls.send(Call { id, event, heard: sender }).await.map_err(|_| unreachable())?;
+        let (mut page, mut prompted) = (None, false);
+        loop {
+            let until = if prompted { deadline } else { deadline.min(Instant::now() + PROMPT_AFTER) };
+            match timeout_at(until, heard.recv()).await {
+                Ok(Some(Answer::Result(result))) => {
+                    self.answered.store(true, Ordering::Relaxed);
+                    return Ok(result);
+                }
+                Ok(Some(Answer::Error(why))) => {
+                    self.answered.store(true, Ordering::Relaxed);
+                    return Err(SignerError::Refused(why));
+                }
+                Ok(Some(Answer::Page(url))) => {
+                    self.network.tell(&Warning::ApproveAt { url: url.clone() });
+                    (page, prompted) = (Some(url), true);
+                }
+                Ok(Some(Answer::Unreachable) | None) => return Err(unreachable()),
+                Err(_) if Instant::now() < deadline => {
+                    prompted = true;
+                    if locked(&self.standings).any_usable() {
+                        self.network.tell(&Warning::SignerAwaited { limit });
+                    }
+                }
+                Err(_) => {
+                    return Err(match page {
+                        Some(url) => SignerError::NotApproved { url, limit },
+                        None if !locked(&self.standings).any_usable() => unreachable(),
+                        None if self.answered.load(Ordering::Relaxed) => SignerError::Gone { limit },
+                        None => SignerError::Silent { limit },
+                    });
+                }
+            }
+        }
+    }
+
+    fn connect(&self) -> Sender<Call> {
+        let (sender, calls) = channel(CALLS_MAX);
+        let (session, settings) = (self.session.clone(), self.network.relays(&self.session.client));
+        tokio::spawn(serve(session, settings, calls, Arc::clone(&self.standings)));
+        sender
+    }
+}
+
+/// Carries requests to the signer and answers back, until nobody asks any more. Answers to such events are not kept by
+/// relays, so a request is sent to a relay only once that delivers; and again once it delivers again.
+async fn serve(
+    session: SignerSession,
+    settings: RelaySettings,
+    mut calls: Receiver<Call>,
+    standings: Arc<Mutex<Standings>>,
+) {
+    let SignerSession { client, signer, relays } = session;
+    // Some relays keep such events after all, and those of earlier runs answer nothing.
+    let answers = Filter::new().kind(Kind::NostrConnect).author(signer).pubkey(client.public_key()).limit(CALLS_MAX);
+    let follower = Follower::new(relays.clone(), vec![answers], settings).await;
+    let publisher = follower.publisher();
+    // Unlike a call of its own, this may be left and taken up again.
+    let mut heard = pin!(unfold(follower, |mut follower| async { Some((follower.next().await, follower)) }));
+    let mut open: HashMap<String, Call> = HashMap::new();
+    loop {
+        tokio::select! {
+            call = calls.recv() => {
+                let Some(call) = call else { return };
+                open.retain(|_, call| !call.heard.is_closed());
+                let usable = locked(&standings).usable.clone();
+                for relay in &usable {
+                    publisher.send(relay, &call.event).await;
+                }
+                open.insert(call.id.clone(), call);
+            }
+            Some((relay, heard)) = heard.next() => match heard {
+                Heard::Stored => {
+                    locked(&standings).usable(&relay);
+                    for call in open.values() {
+                        publisher.send(&relay, &call.event).await;
+                    }
+                }
+                Heard::Trouble(trouble) => locked(&standings).lost(&relay, trouble),
+                Heard::Event(event) => {
+                    if let Some(NostrConnectMessage::Response { id, result, error }) = read(&client, signer, &event.content)
+                        && let Some(call) = open.remove(&id)
+                    {
+                        let answer = answer(result, error);
+                        let more = matches!(answer, Answer::Page(_));
+                        // One call has room for more answers than it can have.
+                        let _ = call.heard.try_send(answer);
+                        if more {
+                            open.insert(id, call);
+                        }
+                    }
+                }
+                Heard::Connected | Heard::Forged | Heard::Refused(_) | Heard::NotTaken { .. } | Heard::Challenge(_) => {}
+            },
+        }
+        if locked(&standings).out_of_reach(&relays) {
+            for (_, call) in open.drain() {
+                let _ = call.heard.try_send(Answer::Unreachable);
+            }
+        }
+    }
+}
+
+/// What this signer says to this client, if it can be read.
+fn read(client: &Keys, signer: PublicKey, content: &str) -> Option<NostrConnectMessage> {
+    let message = nip44::decrypt(client.secret_key(), &signer, content).ok()?;
+    NostrConnectMessage::from_json(message).ok()
+}
+
+/// Signers write an error in several ways; a page is in the place of the error.
+fn answer(result: Option<String>, error: Option<String>) -> Answer {
+    let error = error.filter(|error| !error.is_empty());
+    match (result.as_deref(), error) {
+        (Some("auth_url"), Some(url)) if is_page(&url) => Answer::Page(url),
+        (Some("auth_url"), _) => Answer::Error("it names no page on which to approve it".into()),
+        (_, Some(error)) => Answer::Error(excerpt(&error)),
+        (None | Some("error"), None) => Answer::Error("it does not say why".into()),
+        (Some(_), None) => Answer::Result(result.unwrap_or_default()),
+    }
+}
+
+fn is_page(text: &str) -> bool {
+    let page = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+    page && text.len() <= URL_MAX
+}
+
+/// How it stands with the relays of a signer.
+#[derive(Default)]
+struct Standings {
+    /// Those that deliver.
+    usable: Vec<RelayUrl>,
+    /// What went wrong last, and how often since it last delivered.
+    lost: HashMap<RelayUrl, (RelayTrouble, u32)>,
+}
+
+impl Standings {
+    fn usable(&mut self, relay: &RelayUrl) {
+        self.lost.remove(relay);
+        if !self.usable.contains(relay) {
+            self.usable.push(relay.clone());
+        }
+    }
+
+    fn lost(&mut self, relay: &RelayUrl, trouble: RelayTrouble) {
+        self.usable.retain(|usable| usable != relay);
+        // These will not be different the next time.
+        let final_ = matches!(trouble, RelayTrouble::Insecure | RelayTrouble::Barred(_) | RelayTrouble::NoWebSocket(_));
+        let times = self.lost.get(relay).map_or(0, |(_, times)| *times) + if final_ { FAILURES_MAX } else { 1 };
+        self.lost.insert(relay.clone(), (trouble, times));
+    }
+
+    fn any_usable(&self) -> bool {
+        !self.usable.is_empty()
+    }
+
+    fn out_of_reach(&self, relays: &[RelayUrl]) -> bool {
+        relays.iter().all(|relay| self.lost.get(relay).is_some_and(|(_, times)| *times >= FAILURES_MAX))
+    }
+
+    /// What each relay said.
+    fn text(&self, relays: &[RelayUrl], limit: Duration) -> String {
+        let silent = RelayTrouble::Silent(limit);
+        let of = |relay| self.lost.get(relay).map_or(&silent, |(trouble, _)| trouble);
+        relays.iter().map(|relay| format!("{relay}: {}", of(relay))).collect::<Vec<_>>().join("; ")
+    }
+}

@@ -1,0 +1,437 @@
+//! A host whose key is in a remote signer (NIP-46).
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nostr::nips::nip19::ToBech32 as _;
+use nostr::{EventBuilder, JsonUtil as _, Keys, Kind};
+use nostr_nests::server::{DEMO_MOQ, Mock, Options};
+use serde_json::json;
+
+use crate::support::bunker::{Bunker, Reply, Request, SECRET, honest, signed};
+use crate::support::nest::{Nest, Output, mock, parse};
+use crate::support::secrets::Secrets;
+
+/// What stays from call to call on one machine.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn nest(&self, mock: &Mock) -> Nest {
+        Nest::new(mock)
+            .without("NEST_KEY")
+            .env("NEST_RELAYS", mock.relay())
+            .env("XDG_STATE_HOME", self.0.path())
+            .env("XDG_CONFIG_HOME", self.0.path())
+    }
+
+    /// Pairs with this signer, as its user would.
+    fn pair(&self, mock: &Mock, bunker: &Bunker) {
+        self.nest(mock).args(["key", "connect", "-"]).stdin(bunker.uri()).run().expect(0);
+    }
+
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.0.path().join(path)).unwrap()
+    }
+}
+
+/// A nest, and a signer that has its host's key, which answers as the script has it.
+fn scene(script: impl Fn(&Keys, &Request) -> Vec<Reply> + Send + Sync + 'static) -> (Mock, Bunker, Machine) {
+    let mock = mock(&[]);
+    let bunker = Bunker::start(mock.host(), &mock.relay(), script);
+    (mock, bunker, Machine::new())
+}
+
+/// Honest, but for what it says to this method.
+fn but(method: &'static str, reply: fn(&Keys, &Request) -> Vec<Reply>) -> (Mock, Bunker, Machine) {
+    scene(move |keys, request| if request.0 == method { reply(keys, request) } else { honest(keys, request) })
+}
+
+#[test]
+fn a_host_pairs_once_and_restarts_from_then_on() {
+    let (mock, bunker, machine) = scene(honest);
+    let paired = machine.nest(&mock).args(["key", "connect", "-", "--json"]).stdin(bunker.uri()).run().expect(0);
+    let document = paired.document();
+    assert_eq!(document["publicKey"], mock.host().public_key().to_hex());
+    assert_eq!((&document["signer"], &document["default"]), (&json!("main"), &json!(true)));
+    assert_eq!(machine.read("nest/config.toml"), "bunker = \"main\"\n");
+
+    // It is asked for no more than is needed, and the secret is not kept.
+    let (method, params) = bunker.seen().remove(0);
+    assert_eq!((&*method, &*params[0], &*params[1]), ("connect", &*mock.host().public_key().to_hex(), SECRET));
+    assert_eq!(params[2], "sign_event:27235,sign_event:30312,sign_event:10312,sign_event:22242");
+    let kept = machine.read("nest/signers/main.json");
+    assert!(
+        !kept.contains(SECRET) && kept.contains("nsec1"),
+        "there is no keyring here, and so the client's key is in it"
+    );
+    assert!(!kept.contains(&mock.host().secret_key().to_secret_hex()));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let signers = machine.0.path().join("nest/signers");
+    assert_eq!((mode(&signers), mode(&signers.join("main.json"))), (0o700, 0o600));
+
+    let restarted = machine.nest(&mock).args(["restart", "demo"]).run().expect(0);
+    assert!(restarted.stdout.contains("people can join"), "{restarted:?}");
+    assert_eq!(bunker.methods(), ["connect", "get_public_key", "sign_event"]);
+}
+
+#[test]
+fn every_command_signs_by_it() {
+    let (mock, bunker, machine) = scene(honest);
+    machine.pair(&mock, &bunker);
+    for args in [
+        "restart demo --check",
+        "restart demo --publish-status",
+        "token demo",
+        "doctor demo",
+        "list",
+        "status demo",
+        "check demo --join",
+        "restart --all-inactive",
+        "close demo --yes",
+    ] {
+        machine.nest(&mock).args(args.split(' ')).run().expect(0);
+    }
+    mock.set_faults(parse(&["lost-record"]));
+    machine.nest(&mock).args(["recreate", "demo", "--yes"]).run().expect(0);
+    let kinds: Vec<_> = bunker.seen().into_iter().filter(|(method, _)| method == "sign_event").collect();
+    assert!(kinds.iter().any(|(_, params)| params[0].contains("30312")));
+}
+
+#[test]
+fn several_restarts_share_one_connection() {
+    let (mock, bunker, machine) = scene(honest);
+    machine.pair(&mock, &bunker);
+    let before = mock.requests("/relay");
+    machine.nest(&mock).without("NEST_RELAYS").args(["restart", "demo", "b", "c", "-q"]).run();
+    assert_eq!(mock.requests("/relay") - before, 1);
+    assert_eq!(bunker.methods().iter().filter(|method| *method == "sign_event").count(), 3);
+}
+
+/// What a restart says whose signer answers a request in another way, and a pairing before it as usual.
+#[track_caller]
+fn restart_but(method: &'static str, reply: fn(&Keys, &Request) -> Vec<Reply>) -> Output {
+    let (mock, bunker, machine) = but(method, reply);
+    machine.pair(&mock, &bunker);
+    let restarted = machine.nest(&mock).args(["restart", "demo", "--signer-timeout", "1s"]).run();
+    assert_eq!(mock.requests("/api/v1/nests/demo/restart"), usize::from(restarted.code == 0), "{restarted:?}");
+    restarted
+}
+
+#[track_caller]
+fn says(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, code, "{output:?}");
+    for words in words {
+        assert!(output.stderr.contains(words), "{words:?}: {output:?}");
+    }
+}
+
+#[test]
+fn each_failure_of_a_signer_has_its_own_words() {
+    let silent = restart_but("sign_event", |_, _| Vec::new());
+    says(
+        &silent,
+        3,
+        &["the signer main did not sign", "it did not answer within 1 s", "open its app", "--signer-timeout"],
+    );
+
+    let refused = restart_but("sign_event", |_, _| vec![Reply::Error("no permission")]);
+    says(&refused, 3, &["it says: no permission", "allow nest in the signer", "pair again: `nest key connect`"]);
+
+    let other = restart_but("sign_event", |_, (_, params)| {
+        vec![Reply::Result(signed(&Keys::generate(), &params[0]).as_json())]
+    });
+    says(&other, 3, &["it signs as npub1", "choose the right key"]);
+
+    let another_event = restart_but("sign_event", |keys, _| {
+        let event = EventBuilder::new(Kind::HttpAuth, "").sign_with_keys(keys).unwrap();
+        vec![Reply::Result(event.as_json())]
+    });
+    says(&another_event, 3, &["another event than the one to sign", "nothing of it was used"]);
+
+    let forged = restart_but("sign_event", |keys, (_, params)| {
+        let mut event: serde_json::Value = serde_json::from_str(&signed(keys, &params[0]).as_json()).unwrap();
+        event["sig"] = json!("0".repeat(128));
+        vec![Reply::Result(event.to_string())]
+    });
+    says(&forged, 3, &["a signature that does not hold"]);
+
+    let nonsense = restart_but("sign_event", |_, _| vec![Reply::Result("yes".into())]);
+    says(&nonsense, 3, &["its answer to a signature makes no sense"]);
+}
+
+#[test]
+fn a_page_on_which_it_wants_to_be_allowed_is_shown() {
+    let allowed = restart_but("sign_event", |keys, request| {
+        let mut replies = vec![Reply::Page("https://signer.example/allow?id=1".into())];
+        replies.extend(honest(keys, request));
+        replies
+    });
+    says(&allowed, 0, &["wants to be allowed on this page: https://signer.example/allow?id=1"]);
+
+    let never = restart_but("sign_event", |_, _| vec![Reply::Page("https://signer.example/allow".into())]);
+    says(&never, 3, &["nobody approved it within 1 s", "open https://signer.example/allow, allow it there"]);
+
+    let hostile = restart_but("sign_event", |_, _| vec![Reply::Page("javascript:alert(1)".into())]);
+    says(&hostile, 3, &["it names no page"]);
+    assert!(!hostile.stderr.contains("javascript"), "{hostile:?}");
+}
+
+#[test]
+fn a_person_is_told_what_is_waited_for() {
+    let slow = restart_but("ping", honest);
+    assert!(!slow.stderr.contains("waiting for the signer"), "{slow:?}");
+    let (mock, bunker, machine) = but("sign_event", |keys, request| {
+        sleep(Duration::from_secs(4));
+        honest(keys, request)
+    });
+    machine.pair(&mock, &bunker);
+    let slow = machine.nest(&mock).args(["restart", "demo"]).run();
+    says(&slow, 0, &["waiting for the signer, 45 s at most: allow it there, if it asks"]);
+}
+
+#[test]
+fn a_signer_out_of_reach_is_told_from_a_silent_one() {
+    let (mock, bunker, machine) = scene(honest);
+    machine.pair(&mock, &bunker);
+    let path = machine.0.path().join("nest/signers/main.json");
+    let kept = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, kept.replace(&mock.relay(), "ws://127.0.0.1:9")).unwrap();
+    let away = machine.nest(&mock).args(["restart", "demo", "--signer-timeout", "1s"]).run();
+    says(&away, 3, &["ws://127.0.0.1:9: it cannot be reached: Connection refused", "pair again"]);
+    std::fs::write(&path, kept.replace(&mock.relay(), "ws://relay.example")).unwrap();
+    let insecure = machine.nest(&mock).args(["restart", "demo"]).run();
+    says(&insecure, 3, &["ws://relay.example: it is not encrypted"]);
+}
+
+#[test]
+fn a_pairing_that_fails_says_why() {
+    let connect = |reply: fn(&Keys, &Request) -> Vec<Reply>| {
+        let (mock, bunker, machine) = but("connect", reply);
+        let args = ["key", "connect", "-", "--signer-timeout", "1s"];
+        let output = machine.nest(&mock).args(args).stdin(bunker.uri()).run();
+        assert_eq!(machine.0.path().join("nest").exists(), output.code == 0, "{output:?}");
+        output
+    };
+    // Some signers hand the secret back instead of `ack`.
+    connect(|_, (_, params)| vec![Reply::Result(params[1].clone())]).expect(0);
+    let spent = connect(|_, _| vec![Reply::Error("secret already used")]);
+    says(&spent, 3, &["it says: secret already used", "works once: have the signer show a new one"]);
+    says(&connect(|_, _| vec![Reply::Result("hello".into())]), 3, &["its answer to the pairing makes no sense"]);
+    says(&connect(|_, _| Vec::new()), 3, &["it did not answer within 1 s"]);
+
+    let (mock, bunker, machine) = but("get_public_key", |_, _| Vec::new());
+    let args = ["key", "connect", "-", "--signer-timeout", "1s"];
+    let gone = machine.nest(&mock).args(args).stdin(bunker.uri()).run();
+    says(&gone, 3, &["it answered, and then no more"]);
+}
+
+#[test]
+fn what_is_no_uri_pairs_with_nobody() {
+    let machine = Machine::new();
+    let mock = mock(&[]);
+    let connect = |uri: &str| machine.nest(&mock).args(["key", "connect", "-"]).stdin(uri).run();
+    let key = Keys::generate().public_key().to_hex();
+    says(&connect("nsec1abc"), 2, &["it does not begin with bunker://"]);
+    says(&connect("bunker://abc?relay=wss://a"), 2, &["64 hex digits"]);
+    says(&connect(&format!("bunker://{key}?secret={SECRET}")), 2, &["it names no relay"]);
+    says(&machine.nest(&mock).args(["key", "connect"]).run(), 2, &["nest key connect -", "nest key connect --qr"]);
+
+    // Arguments are seen by everybody.
+    let uri = format!("bunker://{key}?relay=ws://127.0.0.1:9&secret={SECRET}");
+    let told = machine.nest(&mock).args(["key", "connect", &uri]).run();
+    says(&told, 2, &["a secret key among the arguments; nothing was done"]);
+    let public = uri.split("&secret").next().unwrap();
+    let without = machine.nest(&mock).args(["key", "connect", public, "--signer-timeout", "1s"]).run();
+    says(&without, 3, &["127.0.0.1:9"]);
+    says(&machine.nest(&mock).args(["restart", "demo", "--bunker", public]).run(), 2, &["pair with the signer once"]);
+    for output in [told, without] {
+        assert!(!output.stderr.contains(SECRET), "{output:?}");
+    }
+
+    let imported = machine.nest(&mock).args(["key", "import", "--to-file", "--key-file", "-"]).stdin(uri).run();
+    says(&imported, 3, &["the address of a remote signer", "pair with the signer instead: `nest key connect`"]);
+}
+
+#[test]
+fn a_whole_uri_in_the_environment_pairs_and_signs_in_one_go() {
+    let (mock, bunker, _) = scene(honest);
+    let run = |uri: &str, args: &[&str]| {
+        let nest = Nest::new(&mock).without("NEST_KEY").without("HOME").env("NEST_BUNKER", uri);
+        nest.env("NEST_RELAYS", mock.relay()).args(args).run()
+    };
+    run(&bunker.uri(), &["restart", "demo"]).expect(0);
+    assert_eq!(bunker.methods(), ["connect", "get_public_key", "sign_event"]);
+    says(&run("bunker://x", &["restart", "demo"]), 3, &["the signer of NEST_BUNKER leads to no signer"]);
+
+    let (mock, bunker, _) = but("connect", |_, _| vec![Reply::Error("secret already used")]);
+    let nest = Nest::new(&mock).without("NEST_KEY").env("NEST_BUNKER", bunker.uri()).args(["restart", "demo"]);
+    says(&nest.run(), 3, &["the signer of NEST_BUNKER did not sign", "NEST_BUNKER pairs in each run: pair once"]);
+}
+
+#[test]
+fn a_signer_scans_what_is_shown() {
+    let (mock, bunker, machine) = scene(honest);
+    let args = ["key", "connect", "--qr", "--relay", &mock.relay(), "--name", "phone"];
+    let (mut command, _home) = machine.nest(&mock).args(args).into_parts();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut uri = String::new();
+    while !uri.starts_with("nostrconnect://") {
+        uri.clear();
+        assert_ne!(told.read_line(&mut uri).unwrap(), 0, "it ended");
+    }
+    while mock.requests("/relay") < 2 {
+        sleep(Duration::from_millis(10));
+    }
+    sleep(Duration::from_millis(200));
+    // Whoever has not seen it cannot take the place of whoever has.
+    let stranger = Bunker::start(&Keys::generate(), &mock.relay(), honest);
+    stranger.scan(uri.trim(), Some("guessed"));
+    bunker.scan(uri.trim(), None);
+    assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let npub = mock.host().public_key().to_bech32().unwrap();
+    assert!(said.starts_with(&format!("{npub} signs through the signer phone, and is used")), "{said}");
+    machine.nest(&mock).args(["restart", "demo"]).run().expect(0);
+    assert!(stranger.methods().is_empty());
+}
+
+#[test]
+fn it_is_shown_whether_the_signer_answers() {
+    let (mock, bunker, machine) = scene(honest);
+    machine.pair(&mock, &bunker);
+    let shown = machine.nest(&mock).args(["key", "show", "--json"]).run().expect(0).document();
+    assert_eq!((&shown["kind"], &shown["answers"]), (&json!("signer"), &json!(true)));
+    let text = machine.nest(&mock).args(["key", "show"]).run().expect(0).stdout;
+    assert!(text.ends_with("from the signer main, which answers\n"), "{text}");
+    let host = mock.host().secret_key().to_secret_hex();
+    for (kind, nest) in [
+        ("environment", Nest::alone().env("NEST_KEY", &host)),
+        ("file", Nest::alone().file("key", &host, 0o600).env("NEST_KEY_FILE", "key")),
+    ] {
+        assert_eq!(nest.args(["key", "show", "--json"]).run().expect(0).document()["kind"], kind);
+    }
+
+    let (mock, bunker, machine) = but("ping", |_, _| Vec::new());
+    machine.pair(&mock, &bunker);
+    let silent = machine.nest(&mock).args(["key", "show", "--signer-timeout", "1s"]).run();
+    says(&silent, 3, &["it did not answer within 1 s"]);
+    assert!(silent.stdout.ends_with("which does not answer\n"), "{silent:?}");
+}
+
+#[test]
+fn signers_are_listed_and_forgotten() {
+    let (mock, bunker, machine) = scene(honest);
+    machine.pair(&mock, &bunker);
+    machine.pair(&mock, &bunker);
+    // One for another key takes another name.
+    let other = Keys::generate();
+    let others = Bunker::start(&other, &mock.relay(), honest);
+    machine.pair(&mock, &others);
+    let list = || machine.nest(&mock).args(["key", "list", "--json"]).run().expect(0).document()["signers"].clone();
+    let row = |name: &str, keys: &Keys| {
+        let key = keys.public_key();
+        json!({ "npub": key.to_bech32().unwrap(), "publicKey": key.to_hex(), "name": name })
+    };
+    assert_eq!(list(), json!([row("main", mock.host()), row("main-2", &other)]));
+
+    let second = machine.nest(&mock).args(["restart", "demo", "--bunker", "main-2"]).run();
+    says(&second, 5, &["only the host can restart"]);
+    let unknown = machine.nest(&mock).args(["restart", "demo", "--bunker", "phone"]).run();
+    says(&unknown, 3, &["no signer named phone was paired with", "known are main, main-2"]);
+
+    says(&machine.nest(&mock).args(["key", "remove", "main-2"]).run(), 1, &["--yes"]);
+    machine.nest(&mock).args(["key", "remove", "main-2", "--yes"]).run().expect(0);
+    let removed = machine.nest(&mock).args(["key", "remove", "main", "--yes"]).run();
+    says(&removed, 0, &["still says bunker = \"main\""]);
+    assert_eq!(list(), json!([]));
+    says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["pair with it: `nest key connect`"]);
+}
+
+#[test]
+fn what_is_kept_of_a_signer_is_not_believed_where_others_can_change_it() {
+    let (mock, bunker, machine) = scene(honest);
+    machine.pair(&mock, &bunker);
+    let path = machine.0.path().join("nest/signers/main.json");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["other users can write to"]);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["is damaged", "pair again"]);
+}
+
+#[test]
+fn one_key_takes_the_place_of_another_only_where_that_is_said() {
+    let (mock, bunker, machine) = scene(honest);
+    let config = machine.0.path().join("nest/config.toml");
+    std::fs::create_dir(config.parent().unwrap()).unwrap();
+    std::fs::write(&config, "key-file = 'host.key'\n[profile.phone]\nbunker = 'main'\n").unwrap();
+    let paired = machine.nest(&mock).args(["key", "connect", "-"]).stdin(bunker.uri()).run().expect(0);
+    assert!(paired.stdout.contains("to be used with --bunker main"), "{paired:?}");
+    assert!(machine.read("nest/config.toml").starts_with("key-file"));
+    machine.nest(&mock).args(["restart", "demo", "--profile", "phone"]).run().expect(0);
+    machine.nest(&mock).args(["restart", "demo", "--bunker", "main"]).run().expect(0);
+    std::fs::write(&config, "key-file = 'host.key'\nbunker = 'main'\n").unwrap();
+    says(
+        &machine.nest(&mock).args(["restart", "demo"]).run(),
+        2,
+        &["`key-file` and `bunker` both say where the key is"],
+    );
+}
+
+#[test]
+fn it_can_be_begun_with() {
+    let (mock, bunker, machine) = scene(honest);
+    let config = machine.0.path().join("nest/config.toml");
+    machine.pair(&mock, &bunker);
+    std::fs::remove_file(&config).unwrap();
+    let begun = machine.nest(&mock).args(["init", &mock.api(), "--bunker", "main", "--no-timer", "-y", "--json"]).run();
+    assert_eq!(begun.expect(0).document()["keySource"], "the signer main");
+    assert!(machine.read("nest/config.toml").contains("bunker = \"main\""));
+    let again = machine.nest(&mock).args(["init", &mock.api(), "--key-file", "k", "--no-timer", "-y"]);
+    says(
+        &again.file("k", &mock.host().secret_key().to_secret_hex(), 0o600).run(),
+        2,
+        &["names a key: bunker = \"main\""],
+    );
+    let words = machine.nest(&mock).args(["completions", "--words", "signers"]).run().expect(0).stdout;
+    assert_eq!(words, format!("main\t{}\n", mock.host().public_key().to_bech32().unwrap()));
+}
+
+#[test]
+fn a_nest_on_media_over_quic_is_restarted_by_it() {
+    let mock = Mock::start(Options { moq: true, ..Options::default() }).unwrap();
+    let (bunker, machine) = (Bunker::start(mock.host(), &mock.relay(), honest), Machine::new());
+    machine.pair(&mock, &bunker);
+    machine.nest(&mock).without("NEST_API").args(["restart", DEMO_MOQ, "-q"]).run().expect(0);
+    let signed: Vec<_> = bunker.seen().into_iter().filter(|(method, _)| method == "sign_event").collect();
+    assert!(signed.iter().any(|(_, params)| params[0].contains("\"kind\":30312")), "{signed:?}");
+}
+
+#[test]
+fn nothing_of_a_signer_is_told_that_nobody_should_know() {
+    let (mock, bunker, machine) = scene(honest);
+    let mut outputs =
+        vec![machine.nest(&mock).args(["key", "connect", "-", "-vv"]).stdin(bunker.uri()).run().expect(0)];
+    for args in ["restart demo -vv", "key show -vv", "key list --json", "doctor demo -vv"] {
+        outputs.push(machine.nest(&mock).args(args.split(' ')).run().expect(0));
+    }
+    let uri = bunker.uri();
+    outputs.push(machine.nest(&mock).env("NEST_BUNKER", &uri).args(["restart", "demo", "-vv"]).run().expect(0));
+    let kept: serde_json::Value = serde_json::from_str(&machine.read("nest/signers/main.json")).unwrap();
+    let mut secrets = Secrets::of(&mock);
+    secrets.0.push(("the secret of the pairing", SECRET.into()));
+    secrets.0.push(("the client's key", kept["clientKey"].as_str().unwrap().to_owned()));
+    for output in outputs {
+        secrets.none_in(&format!("{}{}", output.stdout, output.stderr), "a signer");
+    }
+}
