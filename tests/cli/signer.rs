@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use expectrl::Expect as _;
 use nostr::nips::nip19::ToBech32 as _;
 use nostr::{EventBuilder, JsonUtil as _, Keys, Kind};
 use nostr_nests::server::{DEMO_MOQ, Mock, Options};
@@ -14,7 +15,9 @@ use serde_json::json;
 
 use crate::support::bunker::{Bunker, Reply, Request, SECRET, honest, signed};
 use crate::support::nest::{Nest, Output, mock, parse};
+use crate::support::qr::scanned;
 use crate::support::secrets::Secrets;
+use crate::support::terminal::Terminal;
 
 /// What stays from call to call on one machine.
 struct Machine(tempfile::TempDir);
@@ -303,6 +306,74 @@ fn a_signer_scans_what_is_shown() {
     assert!(said.starts_with(&format!("{npub} signs through the signer phone, and is used")), "{said}");
     machine.nest(&mock).args(["restart", "demo"]).run().expect(0);
     assert!(stranger.methods().is_empty());
+}
+
+#[test]
+fn a_person_pastes_the_uri_unseen_or_has_a_code_to_scan() {
+    let (mock, bunker, machine) = scene(honest);
+    let mut person = Terminal::at(machine.nest(&mock).args(["key", "connect"]));
+    person.sees("bunker:// URI of the signer (not shown");
+    person.types(&bunker.uri());
+    let (screen, code) = person.ends();
+    assert!(code == 0 && !screen.contains(SECRET) && screen.contains("is used from now on"), "{code} {screen}");
+
+    for columns in [80, 200] {
+        let args = ["key", "connect", "--relay", &mock.relay(), "--name", "phone"];
+        let mut person = Terminal::of_width(columns, machine.nest(&mock).args(args));
+        person.sees("bunker:// URI of the signer (not shown");
+        person.types("");
+        person.sees("nostrconnect://");
+        // Whoever waits for nothing leaves.
+        person.session.send([3]).unwrap();
+        let (screen, code) = person.ends();
+        assert_eq!(code, 130, "{screen}");
+        assert!(!screen.contains("signs through"), "{screen}");
+    }
+}
+
+/// As a phone reads it.
+#[test]
+fn the_code_holds_the_same_as_the_line_below_it() {
+    let (mock, _, machine) = scene(honest);
+    let relays = "wss://relay.example.com,wss://another-relay.example.org";
+    let args = ["key", "connect", "--qr", "--relay", relays, "--signer-timeout", "1s"];
+    let told = machine.nest(&mock).args(args).run().expect(3).stderr;
+    let lines: Vec<_> = told.lines().collect();
+    let uri = lines.iter().position(|line| line.starts_with("nostrconnect://")).unwrap();
+    let code: Vec<_> = lines[..uri].iter().filter(|line| line.starts_with('█')).copied().collect();
+    assert!(code[0].chars().count() <= 80, "{told}");
+    assert_eq!(scanned(&code.join("\n")), lines[uri]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_page_is_opened_where_that_is_wanted_and_the_browser_learns_nothing() {
+    let (mock, bunker, machine) = but("connect", |keys, request| {
+        let mut replies = vec![Reply::Page("https://signer.example/allow".into())];
+        replies.extend(honest(keys, request));
+        replies
+    });
+    let opener = "#!/bin/sh\n(echo \"$1\"; env) > \"$HOME/draft\"; mv \"$HOME/draft\" \"$HOME/seen\"\n";
+    for (wanted, args) in [(true, &["--open"][..]), (false, &[])] {
+        let nest = machine.nest(&mock).file("bin/xdg-open", opener, 0o755).file("uri", &bunker.uri(), 0o600);
+        let path = format!("{}:/usr/bin:/bin", nest.home().join("bin").display());
+        let nest = nest.env("PATH", path).env("NEST_BUNKER", bunker.uri()).args(["key", "connect", "-"]).args(args);
+        let (mut command, home) = nest.into_parts();
+        let uri = std::fs::File::open(home.path().join("uri")).unwrap();
+        let told = command.stdin(uri).output().unwrap();
+        assert_eq!(told.status.code(), Some(0), "{told:?}");
+        let since = Instant::now();
+        let seen = home.path().join("seen");
+        while wanted && !seen.exists() {
+            assert!(since.elapsed() < Duration::from_secs(10), "{told:?}");
+            sleep(Duration::from_millis(10));
+        }
+        assert_eq!(seen.exists(), wanted);
+        if wanted {
+            let seen = std::fs::read_to_string(seen).unwrap();
+            assert!(seen.starts_with("https://signer.example/allow\n") && !seen.contains(SECRET), "{seen}");
+        }
+    }
 }
 
 #[test]

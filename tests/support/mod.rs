@@ -23,6 +23,7 @@ pub mod nostr_relay;
 pub mod page;
 pub mod port;
 pub mod process;
+pub mod qr;
 pub mod raw;
 pub mod redis;
 pub mod relays;
