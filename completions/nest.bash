@@ -9,8 +9,16 @@ _nest() {
     esac
     [[ "$typed" == @* ]] && kind=nests
     if [[ -n "$kind" ]]; then
-        COMPREPLY=( $(compgen -W "$("$1" completions --words "$kind" 2>/dev/null | cut -f 1)" -- "$typed") )
-        if [[ "$kind" == nests && "$COMP_WORDBREAKS" == *@* ]]; then
+        local word what
+        COMPREPLY=()
+        while IFS=$'\t' read -r word what; do
+            [[ "$word" == "$typed"* ]] && COMPREPLY+=( "$word${what:+  ($what)}" )
+        done < <("$1" completions --words "$kind" 2>/dev/null)
+        # Among others it is shown what each is; alone, and where each is inserted in its turn, only the word is wanted.
+        if [[ ${#COMPREPLY[@]} == 1 || "$COMP_TYPE" == 37 ]]; then
+            COMPREPLY=( "${COMPREPLY[@]%%  (*}" )
+        fi
+        if [[ "$kind" == nests && "$2" != @* ]]; then
             COMPREPLY=( "${COMPREPLY[@]#@}" )
         fi
         return 0

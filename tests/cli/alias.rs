@@ -40,20 +40,26 @@ fn an_alias_stands_for_any_name_of_a_nest() {
 
 #[test]
 fn bash_completes_aliases_whether_it_breaks_words_at_them_or_not() {
-    let ask = |words: &str, before: &str| {
-        let line = "nest restart --check @week";
+    let lines = |replaced: &str, words: &str, before: &str| {
+        let line = format!("nest restart --check @{}", replaced.trim_start_matches('@'));
         let script = format!(
             "{before}; source ./nest.bash; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({words}); \
              COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             _nest nest \"${{COMP_WORDS[COMP_CWORD]}}\" x; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+             _nest nest '{replaced}' x; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         );
-        let offered = offered("bash", &["--norc", "-c"], &script);
-        offered.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        offered("bash", &["--norc", "-c"], &script).lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let broken = ask("nest restart --check @ week", r#"COMP_WORDBREAKS=$' \t\n"@><=;|&(:'"#);
-    assert_eq!(broken, ["weekend", "weekly"]);
-    let whole = ask("nest restart --check @week", "COMP_WORDBREAKS=' '");
+    let breaks = r#"COMP_WORDBREAKS=$' \t\n"@><=;|&(:'"#;
+    assert_eq!(lines("week", "nest restart --check @ week", breaks), ["weekend", "weekly"]);
+    // What bash does at a terminal: it breaks the word, and has all of it replaced.
+    assert_eq!(lines("@week", "nest restart --check @ week", breaks), ["@weekend", "@weekly"]);
+    let whole = lines("@week", "nest restart --check @week", "COMP_WORDBREAKS=' '");
     assert_eq!(whole, ["@weekend", "@weekly"]);
+    // Titles tell one short name from the other, and are not inserted.
+    let titled = lines("@k3", "nest restart --check @k3", "COMP_WORDBREAKS=' '");
+    assert_eq!(titled, ["@k3f9  (Tea & talk)", "@k3g2  (Tea \"late\")"]);
+    assert_eq!(lines("@k3", "nest restart --check @k3", "COMP_WORDBREAKS=' '; COMP_TYPE=37"), ["@k3f9", "@k3g2"]);
+    assert_eq!(lines("@k3f", "nest restart --check @ k3f", breaks), ["@k3f9"]);
 }
 
 #[test]

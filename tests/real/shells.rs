@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
+
+use expectrl::{Expect as _, Session};
 
 use crate::support::current::root;
-use crate::support::shell::offered;
+use crate::support::shell::{at_home, home, offered};
 
 fn accepted(program: &str, args: &[&str], file: &str) {
     let output = Command::new(program).args(args).arg(root(file)).env("LC_ALL", "C.UTF-8").output();
@@ -63,6 +66,23 @@ fn real_shells_complete_commands_and_options() {
 }
 
 #[test]
+#[ignore = "needs bash at a terminal"]
+fn bash_completes_at_a_terminal() {
+    let home = home();
+    let mut bash = at_home("bash", home.path());
+    bash.args(["--norc", "-i"]).env("TERM", "dumb").env("PS1", "$ ");
+    let mut session = Session::spawn(bash).unwrap();
+    session.set_expect_timeout(Some(Duration::from_secs(10)));
+    session.expect("$ ").unwrap();
+    session.send_line("source ./nest.bash").unwrap();
+    session.expect("$ ").unwrap();
+    session.send("nest restart @k\t\t\t").unwrap();
+    session.expect("@k3f9  (Tea & talk)").unwrap();
+    session.send("f\t").unwrap();
+    session.expect("9 ").unwrap();
+}
+
+#[test]
 #[ignore = "needs mandoc"]
 fn man_pages_are_well_formed() {
     for entry in fs::read_dir(root("man")).unwrap() {
@@ -88,7 +108,7 @@ fn fish_and_zsh_complete_aliases() {
         );
         choices("zsh", &["-f", "-c"], &script)
     };
-    assert_eq!(zsh("@week", "nest restart @week"), ["@monthly", "@weekend", "@weekly"]);
+    assert_eq!(zsh("@week", "nest restart @week"), ["@monthly", "@weekend", "@weekly", "@k3f9", "@k3g2", "@zzzz"]);
     assert_eq!(zsh("", "nest list --profile ''"), ["home", "work"]);
     assert!(zsh("", "nest mock --fault ''").contains(&"old-room-kept".into()));
     let fish =

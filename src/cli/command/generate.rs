@@ -151,7 +151,7 @@ fn commands_first(line: &str) -> String {
     line.replace(listed, &[commands, flags].concat().join(" "))
 }
 
-/// Bash breaks words at an `@` unless it was told not to: what stands before a break is not to be repeated.
+/// Bash may break words at an `@`: what it says to be replaced (`$2`) has it, or the reply is not to have it either.
 const BASH: &str = r#"    local typed="${COMP_LINE:0:COMP_POINT}" kind=""
     typed="${typed##* }"
     case "$3" in
@@ -162,8 +162,16 @@ const BASH: &str = r#"    local typed="${COMP_LINE:0:COMP_POINT}" kind=""
     esac
     [[ "$typed" == @* ]] && kind=nests
     if [[ -n "$kind" ]]; then
-        COMPREPLY=( $(compgen -W "$("$1" completions --words "$kind" 2>/dev/null | cut -f 1)" -- "$typed") )
-        if [[ "$kind" == nests && "$COMP_WORDBREAKS" == *@* ]]; then
+        local word what
+        COMPREPLY=()
+        while IFS=$'\t' read -r word what; do
+            [[ "$word" == "$typed"* ]] && COMPREPLY+=( "$word${what:+  ($what)}" )
+        done < <("$1" completions --words "$kind" 2>/dev/null)
+        # Among others it is shown what each is; alone, and where each is inserted in its turn, only the word is wanted.
+        if [[ ${#COMPREPLY[@]} == 1 || "$COMP_TYPE" == 37 ]]; then
+            COMPREPLY=( "${COMPREPLY[@]%%  (*}" )
+        fi
+        if [[ "$kind" == nests && "$2" != @* ]]; then
             COMPREPLY=( "${COMPREPLY[@]#@}" )
         fi
         return 0
