@@ -22,7 +22,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\b\d{10}\b", "UNIXTIME"),
     (r"\b\d+(\.\d+)? m?s\b", "N s"),
     // How long a step took is said only where it took long enough.
-    (r" · N s\n", "\n"),
+    (r"\n? +· N s\n", "\n"),
     // Which of the two is said of an old room depends on how slow this machine is.
     ("the same as before|created N s ago", "OLD"),
     // The columns of a table are filled up.

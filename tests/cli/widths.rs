@@ -8,6 +8,7 @@ use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::Mock;
 
 use crate::snapshot::fits;
+use crate::support::bunker::{Bunker, honest};
 use crate::support::nest::{Nest, mock, parse};
 use crate::support::nostr_client::{NostrClient, event, publish_two_more};
 use crate::support::terminal::Terminal;
@@ -46,6 +47,7 @@ fn status_check_and_token() {
     let mock = running(&[]);
     fits("wide-status", &WIDTHS, 0, || at(&mock).args(["status", "demo"]));
     fits("wide-token", &WIDTHS, 0, || at(&mock).args(["token", "demo"]));
+    fits("wide-check", &WIDTHS, 0, || at(&mock).without("NEST_KEY").args(["check", "demo", "--join"]));
     mock.set_faults(parse(&["wrong-secret"]));
     fits("wide-check-unhealthy", &WIDTHS, 10, || at(&mock).without("NEST_KEY").args(["check", "demo", "--join"]));
     mock.set_faults(parse(&["lost-record"]));
@@ -80,6 +82,34 @@ fn close_and_recreate() {
     };
     fits("wide-close", &WIDTHS, 0, || anew(&[], &["close", "demo", "--yes"]));
     fits("wide-recreate", &WIDTHS, 0, || anew(&["lost-record"], &["recreate", "demo", "--yes"]));
+}
+
+#[test]
+fn the_first_minutes() {
+    let mock = mock(&[]);
+    let host = mock.host().secret_key().to_secret_hex();
+    let begin = || at(&mock).without("NEST_KEY").file("host.key", &host, 0o600);
+    // The paths of a home are as long as this machine has it.
+    let args = ["--config", "nest.toml", "--key-file", "host.key", "--alias", "weekly", "--no-timer", "-y"];
+    fits("wide-init", &WIDTHS, 0, || begin().args(["init", &format!("{}/api/v1/nests/demo", mock.api())]).args(args));
+    let opener = || begin().env("PATH", "bin").file("bin/xdg-open", "#!/bin/sh\n", 0o755);
+    fits("wide-open", &WIDTHS, 0, || opener().args(["open", "demo", "--key-file", "host.key"]));
+    fits("wide-key-show", &WIDTHS, 0, || begin().args(["key", "show", "--key-file", "host.key"]));
+    fits("wide-auth", &WIDTHS, 2, || begin().args(["auth", "POST", "nostrnests.com"]));
+}
+
+#[test]
+fn signers() {
+    let mock = mock(&[]);
+    let bunker = Bunker::start(mock.host(), &mock.relay(), honest);
+    let signs = || at(&mock).without("NEST_KEY").env("NEST_BUNKER", bunker.uri());
+    fits("wide-key-show-signer", &WIDTHS, 0, || signs().args(["key", "show"]));
+    fits("wide-help-key-connect", &WIDTHS, 0, || Nest::alone().args(["key", "connect", "--help"]));
+    let silent = Bunker::start(&Keys::generate(), &mock.relay(), |_, _| Vec::new());
+    let args = ["restart", "demo", "--signer-timeout", "1s"];
+    fits("wide-signer-silent", &WIDTHS, 3, || {
+        at(&mock).without("NEST_KEY").env("NEST_BUNKER", silent.uri()).args(args)
+    });
 }
 
 #[test]

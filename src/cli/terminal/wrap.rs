@@ -12,6 +12,8 @@ pub(in crate::cli) const HANG: char = '\t';
 /// An indent in a terminal that is too narrow for the one that was wanted.
 const NARROW: usize = 4;
 
+const UNITS: [&str; 6] = ["ms", "s", "min", "h", "days", "KB"];
+
 /// The lines of `text`, broken where the terminal ends; without `columns` as they are.
 pub(super) fn fit(text: &str, columns: Option<usize>) -> String {
     let lines = text.split('\n').map(|line| {
@@ -72,14 +74,14 @@ fn hung(label: &str, text: &str, deeper: usize, columns: usize) -> String {
 }
 
 /// Broken at spaces, but not at those between backticks: a command is copied in one piece, and then the terminal breaks
-/// it, which the copy does not show.
+/// it, which the copy does not show. Nor between a number and its unit, or between a dot and the number behind it.
 fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
     let paired = line.matches('`').count().is_multiple_of(2);
     let (mut start, mut command, mut space) = (0, false, false);
     let mut ends: Vec<_> = line
         .char_indices()
         .filter_map(|(at, c)| {
-            let begins = space && c != ' ' && !command;
+            let begins = space && c != ' ' && !command && !together(&line[..at], &line[at..]);
             command ^= paired && c == '`';
             space = c == ' ';
             begins.then_some(at)
@@ -87,6 +89,12 @@ fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
         .collect();
     ends.push(line.len());
     Box::new(ends.into_iter().map(move |end| Word::from(&line[std::mem::replace(&mut start, end)..end])))
+}
+
+fn together(before: &str, after: &str) -> bool {
+    let word = after.split([' ', ',', ')', ';']).next().unwrap_or_default();
+    let unit = UNITS.contains(&word) && before.trim_end().ends_with(|c: char| c.is_ascii_digit());
+    unit || before.ends_with("· ") && after.starts_with(|c: char| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -116,6 +124,7 @@ mod tests {
         assert_eq!(text, "              hint: give the API by\n                    another name");
         let text = fit("              hint: \tgive the API by another name", Some(24));
         assert_eq!(text, "    hint: give the API\n          by another\n          name");
+        assert_eq!(fit("it took long · 27 ms, or 3 s", Some(18)), "it took long\n  · 27 ms, or 3 s");
         assert_eq!(fit("an odd ` in the title of a nest", Some(20)), "an odd ` in the\n  title of a nest");
         assert_eq!(fit("日本語の部屋 日本語の部屋", Some(20)), "日本語の部屋\n  日本語の部屋");
     }
