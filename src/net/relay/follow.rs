@@ -61,6 +61,10 @@ struct Standing {
     challenge: Option<String>,
     /// The event that says so, which is sent once a connection, however often the relay wants it.
     answer: Option<EventId>,
+    /// Why it has refused before it said what it wants to have signed.
+    awaits_challenge: Option<String>,
+    /// It was asked, and has not said since that all that it has has come.
+    asked: bool,
     /// It has refused, and is left alone until then, whatever more it says.
     refused_until: Option<Instant>,
 }
@@ -80,7 +84,7 @@ impl Follower {
             .websocket_transport(Transport::new(&relays, settings, sender.clone()))
             .opts(ClientOptions::new().pool(pool))
             .build();
-        let follower = Self { client, filters, signer, heard, standings: HashMap::new() };
+        let mut follower = Self { client, filters, signer, heard, standings: HashMap::new() };
         for relay in &relays {
             let added = follower.client.pool().add_relay(relay, options.clone()).await;
             if let Err(error) = added {
@@ -121,8 +125,10 @@ impl Follower {
             Heard::Challenge(challenge) => {
                 let standing = self.standing(relay);
                 standing.challenge = Some(challenge).filter(|_| standing.answer.is_none());
-                None
+                let why = standing.awaits_challenge.take()?;
+                self.refused(relay, &why).await.err().map(Heard::Trouble)
             }
+            Heard::Stored => std::mem::take(&mut self.standing(relay).asked).then_some(heard),
             Heard::Refused(_) if self.standing(relay).refused_until.is_some() => None,
             Heard::Refused(why) => match self.refused(relay, &why).await {
                 Ok(()) => None,
@@ -132,19 +138,23 @@ impl Follower {
                 }
             },
             Heard::NotTaken { event, why } => {
-                let answer = self.standing(relay).answer;
-                if answer == Some(event) || answer.is_some() && event == EventId::all_zeros() {
-                    return Some(Heard::Trouble(RelayTrouble::AuthRefused(words(&why))));
+                let Standing { answer, asked, .. } = *self.standing(relay);
+                match Prefix::parse(&why) {
+                    _ if answer == Some(event) || answer.is_some() && event == EventId::all_zeros() => {
+                        Some(Heard::Trouble(RelayTrouble::AuthRefused(words(&why))))
+                    }
+                    Some(Prefix::Duplicate) => None,
+                    // Once the relay knows who asks, it is asked again, and whoever has sent the event sends it again too.
+                    Some(Prefix::AuthRequired) if answer.is_some() && asked => None,
+                    Some(Prefix::AuthRequired) if answer.is_none() => {
+                        self.refused(relay, &why).await.err().map(Heard::Trouble)
+                    }
+                    _ => Some(Heard::NotTaken { event, why: words(&why) }),
                 }
-                if Prefix::parse(&why) == Some(Prefix::Duplicate) {
-                    return None;
-                }
-                // Once the relay knows who asks, it is asked again, and whoever has sent the event sends it again too.
-                self.refused(relay, &why).await.err().map(Heard::Trouble)
             }
             Heard::Connected => {
                 // Each connection has its own challenge.
-                *self.standing(relay) = Standing::default();
+                *self.standing(relay) = Standing { asked: true, ..Standing::default() };
                 // nostr-sdk has forgotten a question that was refused.
                 let kept = async { self.client.relay(relay).await.ok()?.subscription(&subscription()).await };
                 if kept.await.is_none() {
@@ -160,9 +170,15 @@ impl Follower {
     async fn refused(&mut self, relay: &RelayUrl, why: &str) -> Result<(), RelayTrouble> {
         let challenge = self.standing(relay).challenge.take();
         let signer = Signer::named_by_refusal(self.signer.as_ref(), challenge.is_some(), why)?.clone();
-        let challenge = challenge.ok_or_else(|| RelayTrouble::Refused(words(why)))?;
-        let event = signer.answer(challenge, relay).await?;
-        self.standing(relay).answer = Some(event.id);
+        let Some(challenge) = challenge else {
+            // Some relays say what they want to have signed only after they have refused.
+            self.standing(relay).awaits_challenge = Some(why.to_owned());
+            return Err(RelayTrouble::Refused(words(why)));
+        };
+        // A person who does not sign is not asked again and again.
+        let event = signer.answer(challenge, relay).await.inspect_err(|_| self.signer = None)?;
+        let standing = self.standing(relay);
+        (standing.answer, standing.refused_until) = (Some(event.id), None);
         if let Ok(link) = self.client.relay(relay).await {
             // It fails if the connection has been lost meanwhile: then everything begins anew.
             let _ = link.send_msg(ClientMessage::auth(event));
@@ -185,7 +201,7 @@ impl Follower {
         self.standings.entry(relay.clone()).or_default()
     }
 
-    async fn connect(&self, relay: &RelayUrl) {
+    async fn connect(&mut self, relay: &RelayUrl) {
         if let Ok(link) = self.client.relay(relay).await {
             link.connect();
         }
@@ -193,7 +209,8 @@ impl Follower {
     }
 
     /// nostr-sdk keeps the question, and asks when there is a connection.
-    async fn ask(&self, relay: &RelayUrl) {
+    async fn ask(&mut self, relay: &RelayUrl) {
+        self.standing(relay).asked = true;
         if let Ok(link) = self.client.relay(relay).await {
             // It fails if the relay cannot be reached: then it is asked once it can.
             let _ = link.subscribe_with_id(subscription(), self.filters.clone(), SubscribeOptions::default()).await;
