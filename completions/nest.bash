@@ -156,7 +156,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__auth)
-            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --body --key-file --passphrase-file --bunker --signer-timeout --help"
+            opts="-q -v -h --output --json --quiet --verbose --color --config --profile --body --key-file --passphrase-file --bunker --signer-timeout --allow-http --cacert --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +195,10 @@ _nest() {
                     return 0
                     ;;
                 --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cacert)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -888,7 +892,7 @@ _nest() {
             return 0
             ;;
         nest__subcmd__key__subcmd__show)
-            opts="-q -v -h --key-file --passphrase-file --bunker --signer-timeout --output --json --quiet --verbose --color --config --profile --help"
+            opts="-q -v -h --key-file --passphrase-file --bunker --signer-timeout --allow-http --cacert --output --json --quiet --verbose --color --config --profile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -907,6 +911,10 @@ _nest() {
                     return 0
                     ;;
                 --signer-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cacert)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -69,7 +69,7 @@ complete -c nest -n "__fish_nest_using_subcommand init" -l cacert -d 'Trust the 
 complete -c nest -n "__fish_nest_using_subcommand init" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand init" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand init" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand init" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand init" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand init" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand init" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand init" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -105,7 +105,7 @@ complete -c nest -n "__fish_nest_using_subcommand restart" -l relay-timeout -d '
 complete -c nest -n "__fish_nest_using_subcommand restart" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l max-wait -d 'The longest pause that a server may ask for' -r
-complete -c nest -n "__fish_nest_using_subcommand restart" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand restart" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand restart" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand restart" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -168,7 +168,7 @@ complete -c nest -n "__fish_nest_using_subcommand check" -l cacert -d 'Trust the
 complete -c nest -n "__fish_nest_using_subcommand check" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand check" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand check" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand check" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand check" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -193,7 +193,7 @@ complete -c nest -n "__fish_nest_using_subcommand doctor" -l cacert -d 'Trust th
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand doctor" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand doctor" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand doctor" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -217,7 +217,7 @@ complete -c nest -n "__fish_nest_using_subcommand token" -l relay-timeout -d 'Li
 complete -c nest -n "__fish_nest_using_subcommand token" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l max-wait -d 'The longest pause that a server may ask for' -r
-complete -c nest -n "__fish_nest_using_subcommand token" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand token" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand token" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand token" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand token" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -241,7 +241,7 @@ complete -c nest -n "__fish_nest_using_subcommand list" -l cacert -d 'Trust the 
 complete -c nest -n "__fish_nest_using_subcommand list" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand list" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand list" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand list" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -268,7 +268,7 @@ complete -c nest -n "__fish_nest_using_subcommand recreate" -l relay-timeout -d 
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l max-wait -d 'The longest pause that a server may ask for' -r
-complete -c nest -n "__fish_nest_using_subcommand recreate" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand recreate" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand recreate" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -295,7 +295,7 @@ complete -c nest -n "__fish_nest_using_subcommand close" -l relay-timeout -d 'Li
 complete -c nest -n "__fish_nest_using_subcommand close" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l retries -d 'Attempts after the first, for failures that are safe to repeat' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l max-wait -d 'The longest pause that a server may ask for' -r
-complete -c nest -n "__fish_nest_using_subcommand close" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand close" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand close" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand close" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand close" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -318,7 +318,7 @@ complete -c nest -n "__fish_nest_using_subcommand open" -l cacert -d 'Trust the 
 complete -c nest -n "__fish_nest_using_subcommand open" -l relay -d 'A relay to look for the nest\'s event on; may be given several times' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l relay-timeout -d 'Limit of what is asked of relays' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l timeout -d 'Limit of one attempt: 500ms, 2s, 5m' -r
-complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand open" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand open" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand open" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
@@ -337,13 +337,15 @@ never\t''"
 complete -c nest -n "__fish_nest_using_subcommand auth" -l config -d 'The configuration file' -r -F
 complete -c nest -n "__fish_nest_using_subcommand auth" -l profile -d 'A section of the configuration file' -r
 complete -c nest -n "__fish_nest_using_subcommand auth" -l body -d 'The body of the request, to be signed too; - is stdin' -r -F
-complete -c nest -n "__fish_nest_using_subcommand auth" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand auth" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand auth" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand auth" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand auth" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
+complete -c nest -n "__fish_nest_using_subcommand auth" -l cacert -d 'Trust the certificates in this PEM file too, for relays with a private CA' -r -F
 complete -c nest -n "__fish_nest_using_subcommand auth" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand auth" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand auth" -s v -l verbose -d 'Say more; twice: still more'
+complete -c nest -n "__fish_nest_using_subcommand auth" -l allow-http -d 'Accept relays of a remote signer that are not encrypted (ws://) on other machines'
 complete -c nest -n "__fish_nest_using_subcommand auth" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
@@ -367,7 +369,7 @@ complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subco
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "default" -d 'Say which key is used when several would do'
 complete -c nest -n "__fish_nest_using_subcommand key; and not __fish_seen_subcommand_from import connect generate export encrypt show list default remove" -f -a "remove" -d 'Take a key out of the keyring, or forget a signer'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l to-file -d 'Keep it in this new file (mode 0600) instead, and have the configuration name it [default: host.key beside the configuration]' -r -F
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from import" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
@@ -384,7 +386,7 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l name -d 'The name that it is to have here' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l signer-timeout -d 'Limit of one answer of the signer' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l relay -d 'With --qr: a relay to meet the signer on; may be given several times' -r
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l cacert -d 'Trust the certificates in this PEM file too, for a private CA' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l cacert -d 'Trust the certificates in this PEM file too, for relays with a private CA' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -396,7 +398,7 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l qr -d 'Show a QR code (nostrconnect://) for the signer to scan'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l to-file -d 'Keep what it knows this machine by in a file (mode 0600), although there is a keyring: for a timer'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l open -d 'Open the page on which a signer wants to be allowed'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l allow-http -d 'Accept relays that are not encrypted (ws://) on other machines'
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l allow-http -d 'Accept relays of a remote signer that are not encrypted (ws://) on other machines'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Say more; twice: still more'
@@ -430,7 +432,7 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
@@ -444,10 +446,11 @@ complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcomman
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s v -l verbose -d 'Say more; twice: still more'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l key-file -d 'A file with the host\'s key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l key-file -d 'A file with the host\'s key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l passphrase-file -d 'A file with the passphrase of an ncryptsec' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l bunker -d 'The remote signer that signs, by its name; `nest key connect` pairs with one [env: NEST_BUNKER, a whole bunker:// URI]' -r
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l signer-timeout -d 'Limit of one answer of a remote signer; servers accept a signature for a minute [default: 45s]' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l cacert -d 'Trust the certificates in this PEM file too, for relays with a private CA' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l output -d 'What stdout carries' -r -f -a "text\t'For people'
 json\t'One document a room; JSON Lines for several'
 token\t'The bare token, for scripts'"
@@ -456,6 +459,7 @@ always\t''
 never\t''"
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'The configuration file' -r -F
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l profile -d 'A section of the configuration file' -r
+complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l allow-http -d 'Accept relays of a remote signer that are not encrypted (ws://) on other machines'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Short for --output json'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print nothing but warnings, and errors in one line each (a format that was asked for is still printed)'
 complete -c nest -n "__fish_nest_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more; twice: still more'

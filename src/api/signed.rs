@@ -169,11 +169,21 @@ impl<'a> SignedRequests<'a> {
     ) -> Result<SignedReply<HttpReply>, key::KeyError> {
         let reporter = self.reporter;
         let (mut attempts, mut retries, mut sent_ms) = (0, 0, 0);
-        let (mut earlier, mut asked_again) = (None, false);
+        let (mut earlier, mut lost, mut asked_again) = (None, None, false);
         let reply = loop {
             attempts += 1;
             reporter.step(Stage::Sign);
-            let signed = self.key.sign(self.event(method, url, body)).await?;
+            let signed = match self.key.sign(self.event(method, url, body)).await {
+                Ok(signed) => signed,
+                // What an earlier attempt may have done is not forgotten because a signer has gone meanwhile.
+                Err(error) => match earlier.map(Ok).or(lost.map(Err)) {
+                    Some(reply) if reporter.progress() == Progress::MayBeDone => {
+                        reporter.warn(Warning::AttemptFailed { attempt: attempts, why: error.told() });
+                        break reply;
+                    }
+                    _ => return Err(error),
+                },
+            };
             let authorization = nip98::authorization(&signed);
             reporter.step(step);
             reporter.detail(1, &format!("{method} {url} (attempt {attempts})"));
@@ -203,7 +213,10 @@ impl<'a> SignedRequests<'a> {
             let next = self.policy.next(&reply, retries, random());
             match (next, reply, earlier.take()) {
                 (Next::Again(pause), reply, before) => {
-                    earlier = reply.ok().or(before);
+                    match reply {
+                        Ok(reply) => earlier = Some(reply),
+                        Err(error) => (earlier, lost) = (before, Some(error)),
+                    }
                     self.wait(pause).await;
                 }
                 // An answer says more than that a later attempt did not come through.

@@ -172,12 +172,29 @@ pub struct KeyArgs {
 /// A key that is here, as text.
 #[derive(Clone, Debug, Default, Args)]
 pub struct KeyFileArgs {
-    /// A file with the host's key (nsec, hex or ncryptsec), or - for stdin [env: NEST_KEY_FILE]
+    /// A file with the host's key (nsec, hex, words or ncryptsec), or - for stdin [env: NEST_KEY_FILE]
     #[arg(long, value_name = "PATH", help_heading = "Key")]
     pub key_file: Option<PathBuf>,
     /// A file with the passphrase of an ncryptsec
     #[arg(long, value_name = "PATH", help_heading = "Key")]
     pub passphrase_file: Option<PathBuf>,
+}
+
+/// How the relays of a remote signer are reached, by commands that ask nobody else.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SignerRelayArgs {
+    /// Accept relays of a remote signer that are not encrypted (ws://) on other machines
+    #[arg(long, help_heading = "Key")]
+    pub allow_http: bool,
+    /// Trust the certificates in this PEM file too, for relays with a private CA
+    #[arg(long, value_name = "PATH", help_heading = "Key")]
+    pub cacert: Option<PathBuf>,
+}
+
+impl From<SignerRelayArgs> for ServerArgs {
+    fn from(args: SignerRelayArgs) -> Self {
+        Self { allow_http: args.allow_http, cacert: args.cacert, ..Self::default() }
+    }
 }
 
 /// The name of a remote signer that was, or is to be, paired with.

@@ -443,6 +443,11 @@ fn parse(text: &str, profile: Option<&str>, new: bool, path: &dyn Display) -> Re
     {
         return Err(wrong("`key-file` and `bunker` both say where the key is"));
     }
+    let bunkers = std::iter::once(&config).chain(config.profile.values()).filter_map(|one| one.bunker.as_ref());
+    if bunkers.into_iter().any(|name| !Sessions::is_name(name)) {
+        // It may be a whole URI, with a secret.
+        return Err(wrong("`bunker` is not the name of a signer").hint(configuration::PAIR_FIRST));
+    }
     let Some(name) = profile else { return Ok(config) };
     if let Some(own) = config.profile.remove(name).or_else(|| new.then(Config::default)) {
         return Ok(own.or(config));

@@ -7,7 +7,8 @@ use crate::key::{HostKey, KeyError};
 use crate::nip98;
 use crate::secret::{Secret, nonce};
 
-/// The value of the `Authorization` header for one request, which is good for about a minute. `url` is signed as it is.
+/// The value of the `Authorization` header for one request, which is good for about a minute. `url` is signed as
+/// clients send it: normalised (WHATWG URL).
 ///
 /// # Errors
 /// When the key does not sign.

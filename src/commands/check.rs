@@ -144,11 +144,12 @@ async fn renewed(job: &Job<'_>, room: &RoomRef, mut checked: Checked, stop: &Sto
     let Some(closes_ms) = report.closes_at_ms.filter(|_| report.verdict == Verdict::Joinable) else {
         return Ok(checked);
     };
-    if !is_ours(job, checked.host).await {
-        return Ok(checked);
-    }
     // The Ctrl-C that has ended the stay is not one that interrupts this.
     let stop = &stop.later();
+    let host = checked.host;
+    if !stop.unless(async { Ok(is_ours(job, host).await) }).await? {
+        return Ok(checked);
+    }
     let why = match stop.unless(async { Ok(is_empty(job, room, report).await) }).await? {
         Ok(false) => {
             report.outlived();

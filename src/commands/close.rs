@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::publish::{Published, publish};
-use super::{Error, Job, NestKind, Stop};
+use super::{Error, HalfDone, Job, NestKind, Stop};
 use crate::api::probe::presence;
 use crate::api::{ApiError, ApiUrl};
 use crate::clock::Clock;
@@ -74,7 +74,9 @@ async fn close(job: &Job<'_>, room: &RoomRef, yes: bool) -> Result<Closed, Error
         Some(event) => {
             reporter.step(Stage::Publish);
             let last = event.event.rewrite(Clock::default()).set_over().build();
-            Some(publish(last, &key, &job.home_relays(event, &key), job.reporter).await?.1)
+            let published = publish(last, &key, &job.home_relays(event, &key), job.reporter).await;
+            let late = |error| if deleted == Some(true) { HalfDone::Closed.unless_signed(error) } else { error };
+            Some(published.map_err(late)?.1)
         }
     };
     let status = published.as_ref().map(|published| published.status.clone());

@@ -15,7 +15,7 @@ use super::{Error, Job, Stop, Warning, token};
 use crate::api::probe::{Answer, Health};
 use crate::api::{self, ApiUrl, HttpClient, NestProbe, RetryPolicy, RoomId, TransportError, Via};
 use crate::clock::Clock;
-use crate::key::{self, HostKey};
+use crate::key::{self, HostKey, RemoteSigner};
 use crate::livekit::check::{Check, Joining};
 use crate::livekit::endpoint::{Candidate, Source};
 use crate::livekit::validate::{self, TokenRefusal, ValidateError};
@@ -168,7 +168,10 @@ async fn signature(
     until: Instant,
 ) -> Option<Result<Signature, Error>> {
     let started = Instant::now();
-    let fetched = timeout_at(until, token::fetch(job, api, id, key?)).await.ok()?;
+    let key = key?;
+    // Where somebody may have to allow it, that has a limit of its own.
+    let until = until + key.signer().map_or(Duration::ZERO, RemoteSigner::limit);
+    let fetched = timeout_at(until, token::fetch(job, api, id, key)).await.ok()?;
     let accepted = |warnings| Signature { warnings, elapsed: started.elapsed() };
     Some(match fetched {
         Ok((_, _, warnings)) => Ok(accepted(warnings)),

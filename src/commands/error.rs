@@ -1,5 +1,6 @@
 //! What a command can fail with. Text, hints and exit codes are made of it elsewhere.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +99,9 @@ pub enum Error {
     /// There is no key, or none that can be used.
     #[error(transparent)]
     Key(#[from] Arc<key::KeyError>),
+    /// A remote signer has signed some of it, and then no more.
+    #[error("{done}, and then nothing more was signed")]
+    HalfSigned { done: HalfDone, source: Arc<key::KeyError> },
     /// The key is of somebody else than the host.
     #[error("this key is not the host's")]
     NotHost {
@@ -149,6 +153,37 @@ pub enum Error {
         /// The restart, if it was done and only the check was interrupted.
         done: Option<Box<Restarted>>,
     },
+}
+
+/// What was done before a signer signed no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HalfDone {
+    /// And there is no token.
+    Restarted,
+    /// Everybody is out, the old room has closed, and there is no new one.
+    Evicted,
+    /// In the API; its event says otherwise.
+    Closed,
+    /// In the API, and its event may not be there.
+    Created,
+}
+
+impl fmt::Display for HalfDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Restarted => "the nest was restarted",
+            Self::Evicted => "everybody was removed from the old room, which has closed",
+            Self::Closed => "the nest was closed in the API",
+            Self::Created => "a new nest was created in the API",
+        })
+    }
+}
+
+impl HalfDone {
+    /// The error for what could not be signed after that.
+    pub(super) fn unless_signed(self, error: Error) -> Error {
+        if let Error::Key(source) = error { Error::HalfSigned { done: self, source } } else { error }
+    }
 }
 
 impl Error {

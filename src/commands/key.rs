@@ -10,7 +10,8 @@ use crate::files;
 use crate::key::parse::{self, Key};
 use crate::key::source::{self, KeyOpener};
 use crate::key::{
-    self, BunkerUri, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, SignerNetwork, file, keyring, npub,
+    self, BunkerUri, InFile, KeySource, Keyring, PairingOffer, Sessions, SignerError, SignerNetwork, file, keyring,
+    npub,
 };
 use crate::reporter::{Question, Reporter, SecretPrompt};
 use crate::secret::Secret;
@@ -30,6 +31,8 @@ pub enum KeyCommandError {
     Mistyped,
     #[error("the new key was not kept")]
     NotWritten(#[source] file::SecretFileError),
+    #[error("not paired with the signer")]
+    NotPaired(#[source] SignerError),
     #[error("the key was not encrypted: {0}")]
     NotEncrypted(#[source] parse::KeyParseError),
 }
@@ -92,8 +95,8 @@ pub enum Pairing {
 pub struct Connected {
     pub public_key: PublicKey,
     pub name: String,
-    /// The file that has the key by which the signer knows this machine, where that is not in the keyring.
-    pub file: Option<PathBuf>,
+    /// Where what the signer knows this machine by is, if that is not in the keyring.
+    pub file: Option<InFile>,
 }
 
 /// Where an imported key is to be kept.
@@ -185,7 +188,8 @@ async fn instead<'a>(
     }
 }
 
-/// Pairs with a remote signer, and remembers it under this name, or one like it.
+/// Pairs with a remote signer, and remembers it under this name, or one like it. What the signer is to know this machine by is
+/// kept before it is asked: a pairing that is allowed only later is finished by the same URI.
 pub async fn connect(
     sessions: &Sessions,
     pairing: Pairing,
@@ -193,23 +197,50 @@ pub async fn connect(
     in_file: bool,
     network: SignerNetwork,
 ) -> Result<Connected> {
-    let paired = match pairing {
-        Pairing::Uri(uri) => uri.pair(network).await,
-        Pairing::Offer(offer) => offer.wait(network).await,
+    let (signer, begun) = match pairing {
+        Pairing::Offer(offer) => (offer.wait(network).await.map_err(KeyCommandError::NotPaired)?, None),
+        Pairing::Uri(uri) => {
+            let (begun, client) = match sessions.unfinished(uri.signer).await {
+                Some(unfinished) => unfinished,
+                None => (sessions.free_name(name, None), Keys::generate()),
+            };
+            sessions.keep(&begun, &uri.session(client.clone()), None, in_file).await.map_err(key::KeyError::from)?;
+            match uri.pair(client, network).await {
+                Ok(signer) => (signer, Some(begun)),
+                Err(error) => {
+                    if !may_yet_be_allowed(&error) {
+                        sessions.remove(&begun).await.map_err(key::KeyError::from)?;
+                    }
+                    return Err(KeyCommandError::NotPaired(error));
+                }
+            }
+        }
     };
-    let signer = paired.map_err(|cause| key::KeyError::Signer { origin: KeyOrigin::Signer(name.to_owned()), cause })?;
-    let name = sessions.free_name(name, signer.public_key());
-    let file = sessions.keep(&name, &signer, in_file).await?;
-    Ok(Connected { public_key: signer.public_key(), name, file })
+    let user = signer.public_key();
+    let name = sessions.free_name(name, Some(user));
+    let file = sessions.keep(&name, signer.session(), Some(user), in_file).await.map_err(key::KeyError::from)?;
+    if let Some(begun) = begun.filter(|begun| *begun != name) {
+        sessions.remove_file(&begun).map_err(key::KeyError::from)?;
+    }
+    Ok(Connected { public_key: user, name, file })
 }
 
-/// Forgets a remote signer, once somebody has confirmed it, or at once with `yes`.
-pub async fn forget(sessions: &Sessions, name: &str, yes: bool, reporter: &dyn Reporter) -> Result<PublicKey> {
-    sessions.user(name).map_err(key::KeyError::from)?;
+/// The signer has not said no.
+fn may_yet_be_allowed(error: &SignerError) -> bool {
+    matches!(error, SignerError::Silent { .. } | SignerError::Gone { .. } | SignerError::NotApproved { .. })
+}
+
+/// Forgets a remote signer, once somebody has confirmed it, or at once with `yes`. Why its key is still in the keyring, if it is.
+pub async fn forget(
+    sessions: &Sessions,
+    name: &str,
+    yes: bool,
+    reporter: &dyn Reporter,
+) -> Result<Option<keyring::KeyringError>> {
     if !yes && reporter.confirm(Question::ForgetSigner { name }).await != Some(true) {
         return Err(KeyCommandError::NotConfirmed { npub: name.to_owned(), what: "forgotten" });
     }
-    Ok(sessions.remove(name).await?)
+    Ok(sessions.remove(name).await.map_err(key::KeyError::from)?)
 }
 
 pub async fn generate(keyring: &Keyring) -> Result<Stored> {

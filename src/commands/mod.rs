@@ -32,7 +32,7 @@ use nostr::PublicKey;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-pub use self::error::{Error, ServerSigns};
+pub use self::error::{Error, HalfDone, ServerSigns};
 pub use self::publish::{Published, Refusal};
 pub use self::stop::{Signal, Stop};
 pub use self::target::{RelaySources, default_relays};

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 pub use keyring::Keyring;
 pub use parse::found_in_argument;
-pub use sessions::{SessionError, Sessions};
+pub use sessions::{InFile, SessionError, Sessions};
 pub use signer::{BunkerUri, BunkerUriError, PairingOffer, RemoteSigner, SignerError, SignerNetwork};
 pub use source::{KeyOrigin, KeyPlan, KeySource, Signers, load};
 
@@ -66,6 +66,19 @@ pub enum KeyError {
     /// The key never leaves its signer: there is nothing to be read.
     #[error("the key stays in {origin}, and cannot be read")]
     StaysInSigner { origin: KeyOrigin },
+}
+
+impl KeyError {
+    /// In one line, with what is behind it.
+    pub fn told(&self) -> String {
+        let mut source = std::error::Error::source(self);
+        let causes = std::iter::from_fn(|| {
+            let cause = source?;
+            source = cause.source();
+            Some(format!(": {cause}"))
+        });
+        format!("{self}{}", causes.collect::<String>())
+    }
 }
 
 /// A key that signs for the host, here or far away.
@@ -144,7 +157,7 @@ pub fn npub(key: &PublicKey) -> String {
 ///
 /// A runtime waits for its blocking pool when it ends, and so would hang with it. This thread is simply left behind when
 /// the future is dropped, and ends with the process.
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+pub(crate) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (done, result) = oneshot::channel();
     thread::Builder::new().name("key".into()).spawn(move || done.send(work()).ok())?;
     result.await.map_err(|_| io::Error::other("the thread that read the key died"))

@@ -1,6 +1,7 @@
 //! Remote signers that were paired with, by name. What is public about each is in a file of its own; the key that the
 //! signer knows this client by is in the OS keyring, or in that file where there is no keyring.
 
+use std::error::Error as _;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,13 +11,18 @@ use nostr::{Keys, PublicKey, RelayUrl, SecretKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::keyring::Keyring;
+use super::keyring::{Keyring, KeyringError};
 use super::signer::{RemoteSigner, SignerNetwork, SignerSession};
-use super::{KeyError, npub, parse};
+use super::{npub, parse};
 use crate::secret::Secret;
 use crate::state;
 
 const EXTENSION: &str = "json";
+
+const NAME_MAX: usize = 32;
+
+/// Room for any file of these: a buffer that grows leaves copies of what it held behind.
+const FILE_ROOM: usize = 8192;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -26,6 +32,16 @@ pub enum SessionError {
     Unknown { name: String, known: Vec<String> },
     #[error("what is kept of the signer {name} is damaged: {why}")]
     Damaged { name: String, why: String },
+    /// It was asked to pair, and has not said yes so far.
+    #[error("the pairing with the signer {name} did not come to its end")]
+    Unfinished { name: String },
+    /// What the signer knows this machine by is in the keyring, and does not come out.
+    #[error("what the signer {name} knows this machine by cannot be had")]
+    ClientKey {
+        name: String,
+        #[source]
+        cause: KeyringError,
+    },
     /// `verb` is `read` or `written`.
     #[error("{} cannot be {verb}", path.display())]
     File {
@@ -34,6 +50,14 @@ pub enum SessionError {
         #[source]
         cause: io::Error,
     },
+}
+
+/// A file that has the key by which a signer knows this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFile {
+    pub path: PathBuf,
+    /// Why it is not in the keyring, if that was not wanted.
+    pub why: Option<String>,
 }
 
 /// Where the sessions are.
@@ -47,8 +71,8 @@ pub struct Sessions {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OnDisk {
-    /// The npub of the key that the signer signs with.
-    user: String,
+    /// The npub of the key that the signer signs with; none as long as it has not accepted the pairing.
+    user: Option<String>,
     /// The npub of the signer itself.
     signer: String,
     relays: Vec<String>,
@@ -66,7 +90,7 @@ impl Sessions {
 
     /// Whether it can be the name of a session: up to 32 letters, digits, `-` and `_`.
     pub fn is_name(name: &str) -> bool {
-        (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        (1..=NAME_MAX).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
     }
 
     /// The names of all sessions, sorted.
@@ -84,91 +108,142 @@ impl Sessions {
     /// The key that a signer signs with; nothing that could block is touched.
     ///
     /// # Errors
-    /// [`SessionError`].
+    /// [`SessionError`], but not [`SessionError::ClientKey`].
     pub fn user(&self, name: &str) -> Result<PublicKey, SessionError> {
-        self.read(name).and_then(|kept| public_key(name, &kept.user))
+        self.read(name)?.user(name)
+    }
+
+    /// Whether the key by which the signer knows this machine is in the keyring.
+    pub fn is_in_keyring(&self, name: &str) -> bool {
+        self.read(name).is_ok_and(|kept| kept.client_key.is_none())
     }
 
     /// The signer of this name, which is not connected to yet.
     ///
     /// # Errors
-    /// [`KeyError::Session`], and [`KeyError::Keyring`] where the client's key is there and does not come out.
-    pub async fn open(&self, name: &str, network: SignerNetwork) -> Result<RemoteSigner, KeyError> {
+    /// [`SessionError`].
+    pub async fn open(&self, name: &str, network: SignerNetwork) -> Result<RemoteSigner, SessionError> {
         let kept = self.read(name)?;
-        let client = public_key(name, &kept.client)?;
-        let key = match kept.client_key {
-            Some(key) => Secret::new(key.as_str()),
-            None => self.keyring.get(client).await?,
-        };
-        let damaged = |why: &str| SessionError::Damaged { name: name.to_owned(), why: why.to_owned() };
-        let key = SecretKey::from_bech32(key.expose()).map_err(|_| damaged("its key is none"))?;
-        let keys = Keys::new(key);
-        if keys.public_key() != client {
-            return Err(damaged("its key is another one").into());
-        }
-        let relays = kept.relays.iter().map(|relay| RelayUrl::parse(relay));
-        let relays = relays.collect::<Result<_, _>>().map_err(|_| damaged("it names relays that are none"))?;
-        let session = SignerSession { client: keys, signer: public_key(name, &kept.signer)?, relays };
-        Ok(RemoteSigner::new(session, public_key(name, &kept.user)?, network))
+        let user = kept.user(name)?;
+        let relays = kept.relays.iter().map(|relay| RelayUrl::parse(relay)).collect::<Result<_, _>>();
+        let relays = relays.map_err(|_| damaged(name, "it names relays that are none"))?;
+        let signer = public_key(name, &kept.signer)?;
+        let session = SignerSession { client: self.client(name, &kept).await?, signer, relays };
+        Ok(RemoteSigner::new(session, user, network))
     }
 
-    /// The name that a session for the key of `user` can have: this one, or one like it where this is that of another key's.
-    pub fn free_name(&self, name: &str, user: PublicKey) -> String {
-        let free = |name: &String| match self.user(name) {
-            Ok(other) => other == user,
-            Err(error) => matches!(error, SessionError::Unknown { .. }),
+    async fn client(&self, name: &str, kept: &OnDisk) -> Result<Keys, SessionError> {
+        let client = public_key(name, &kept.client)?;
+        let key = if let Some(key) = &kept.client_key {
+            Secret::new(key.as_str())
+        } else {
+            let key = self.keyring.get(client).await;
+            key.map_err(|cause| SessionError::ClientKey { name: name.to_owned(), cause })?
         };
-        let others = (2..).map(|number| format!("{name}-{number}"));
+        let key = SecretKey::from_bech32(key.expose()).map_err(|_| damaged(name, "its key is none"))?;
+        let keys = Keys::new(key);
+        if keys.public_key() == client { Ok(keys) } else { Err(damaged(name, "its key is another one")) }
+    }
+
+    /// A pairing with this signer that did not come to its end: its name, and the key that the signer was asked to know this
+    /// machine by. A signer that allows it only later, or whose answer was lost, accepts the same secret from that again.
+    pub async fn unfinished(&self, signer: PublicKey) -> Option<(String, Keys)> {
+        for name in self.names() {
+            let Ok(kept) = self.read(&name) else { continue };
+            if kept.user.is_none() && public_key(&name, &kept.signer).is_ok_and(|kept| kept == signer) {
+                let client = self.client(&name, &kept).await.ok()?;
+                return Some((name, client));
+            }
+        }
+        None
+    }
+
+    /// The name that a session for the key of `user` can have, who may not be known yet: this one, or one like it where this
+    /// is that of another key's. What is damaged is replaced.
+    pub fn free_name(&self, name: &str, user: Option<PublicKey>) -> String {
+        let free = |name: &String| match self.user(name) {
+            Ok(other) => Some(other) == user,
+            Err(error) => !matches!(error, SessionError::File { .. }),
+        };
+        let others = (2..).map(|number| {
+            let end = format!("-{number}");
+            format!("{}{end}", &name[..name.len().min(NAME_MAX - end.len())])
+        });
         std::iter::once(name.to_owned()).chain(others).find(free).unwrap_or_default()
     }
 
-    /// Keeps a session, in the place of one of this name; the client's key in the keyring if that can be used and `in_file`
-    /// does not say otherwise. Returns the file that has the client's key, if one has.
+    /// Keeps a session, in the place of one of this name; the client's key in the keyring, if that can be used and `in_file`
+    /// does not say otherwise. `user` is not known before the signer has accepted the pairing. Returns the file that has the
+    /// client's key, if one has.
     ///
     /// # Errors
-    /// [`KeyError::Session`].
-    pub async fn keep(&self, name: &str, signer: &RemoteSigner, in_file: bool) -> Result<Option<PathBuf>, KeyError> {
-        let SignerSession { client, signer: remote, relays } = signer.session();
+    /// [`SessionError::File`]
+    pub async fn keep(
+        &self,
+        name: &str,
+        session: &SignerSession,
+        user: Option<PublicKey>,
+        in_file: bool,
+    ) -> Result<Option<InFile>, SessionError> {
+        let SignerSession { client, signer, relays } = session;
         let nsec = parse::nsec(client.secret_key());
-        let kept = !in_file && self.keyring.file_away(client.public_key(), nsec.clone()).await.is_ok();
-        let session = OnDisk {
-            user: npub(&signer.public_key()),
-            signer: npub(remote),
+        let why = if in_file {
+            None
+        } else {
+            let filed = self.keyring.file_away(client.public_key(), nsec.clone()).await;
+            filed.err().map(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))
+        };
+        let in_file = in_file || why.is_some();
+        let kept = OnDisk {
+            user: user.as_ref().map(npub),
+            signer: npub(signer),
             relays: relays.iter().map(ToString::to_string).collect(),
             client: npub(&client.public_key()),
-            client_key: (!kept).then(|| Zeroizing::new(nsec.expose().to_owned())),
+            client_key: in_file.then(|| Zeroizing::new(nsec.expose().to_owned())),
         };
-        let path = self.path(name);
-        let old = self.read(name).ok();
-        let json = serde_json::to_vec_pretty(&session).map(Zeroizing::new).map_err(io::Error::from);
-        json.and_then(|json| state::replace(&path, &json)).map_err(|cause| SessionError::File {
-            path: path.clone(),
-            verb: "written",
-            cause,
-        })?;
-        if let Some(old) = old {
+        let (path, old) = (self.path(name), self.read(name).ok());
+        let mut json = Zeroizing::new(Vec::with_capacity(FILE_ROOM));
+        let written = serde_json::to_writer_pretty(&mut *json, &kept).map_err(io::Error::from);
+        if let Err(cause) = written.and_then(|()| state::replace(&path, &json)) {
+            // An entry that nothing leads to would stay for ever; that it cannot be removed is the lesser trouble.
+            let _ = self.forget_key(name, &kept).await;
+            return Err(SessionError::File { path, verb: "written", cause });
+        }
+        if let Some(old) = old.filter(|old| old.client != kept.client) {
             // Where the keyring cannot be used any more, nobody can use that key either.
             let _ = self.forget_key(name, &old).await;
         }
-        Ok((!kept).then_some(path))
+        Ok(in_file.then_some(InFile { path, why }))
     }
 
-    /// Forgets a session. The signer does not hear of it.
+    /// Forgets a session, even one of which nothing can be read. The signer does not hear of it. Returns why its key is still
+    /// in the keyring, if it is.
     ///
     /// # Errors
-    /// As [`Sessions::open`].
-    pub async fn remove(&self, name: &str) -> Result<PublicKey, KeyError> {
-        let kept = self.read(name)?;
-        self.forget_key(name, &kept).await?;
-        let path = self.path(name);
-        fs::remove_file(&path).map_err(|cause| SessionError::File { path, verb: "written", cause })?;
-        Ok(public_key(name, &kept.user)?)
+    /// [`SessionError::Unknown`], and [`SessionError::File`].
+    pub async fn remove(&self, name: &str) -> Result<Option<KeyringError>, SessionError> {
+        let left = match self.read(name) {
+            Err(error @ SessionError::Unknown { .. }) => return Err(error),
+            Err(_) => None,
+            Ok(kept) => self.forget_key(name, &kept).await.err(),
+        };
+        self.remove_file(name)?;
+        Ok(left)
     }
 
-    async fn forget_key(&self, name: &str, kept: &OnDisk) -> Result<(), KeyError> {
-        match &kept.client_key {
-            Some(_) => Ok(()),
-            None => Ok(self.keyring.take_away(public_key(name, &kept.client)?).await.map(drop)?),
+    /// Removes what is kept of a session, but not its key, which may be that of another.
+    ///
+    /// # Errors
+    /// [`SessionError::File`]
+    pub fn remove_file(&self, name: &str) -> Result<(), SessionError> {
+        let path = self.path(name);
+        fs::remove_file(&path).map_err(|cause| SessionError::File { path, verb: "written", cause })
+    }
+
+    async fn forget_key(&self, name: &str, kept: &OnDisk) -> Result<(), KeyringError> {
+        match (&kept.client_key, public_key(name, &kept.client)) {
+            (None, Ok(client)) => self.keyring.take_away(client).await.map(drop),
+            _ => Ok(()),
         }
     }
 
@@ -182,15 +257,21 @@ impl Sessions {
             return Err(unknown());
         }
         let path = self.path(name);
-        let mut bytes = Zeroizing::new(Vec::new());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_ROOM));
         match read_all(&path, &mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown()),
             Err(cause) => return Err(SessionError::File { path, verb: "read", cause }),
             Ok(()) => {}
         }
-        serde_json::from_slice(&bytes)
-            // The message of serde would show what it has read.
-            .map_err(|error| SessionError::Damaged { name: name.to_owned(), why: format!("line {}", error.line()) })
+        // The message of serde would show what it has read.
+        serde_json::from_slice(&bytes).map_err(|error| damaged(name, &format!("line {}", error.line())))
+    }
+}
+
+impl OnDisk {
+    fn user(&self, name: &str) -> Result<PublicKey, SessionError> {
+        let unfinished = || SessionError::Unfinished { name: name.to_owned() };
+        public_key(name, self.user.as_ref().ok_or_else(unfinished)?)
     }
 }
 
@@ -198,7 +279,10 @@ fn read_all(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
     state::open(path)?.read_to_end(bytes).map(drop)
 }
 
+fn damaged(name: &str, why: &str) -> SessionError {
+    SessionError::Damaged { name: name.to_owned(), why: why.to_owned() }
+}
+
 fn public_key(name: &str, text: &str) -> Result<PublicKey, SessionError> {
-    let damaged = |_| SessionError::Damaged { name: name.to_owned(), why: "a public key in it is none".into() };
-    PublicKey::from_bech32(text).map_err(damaged)
+    PublicKey::from_bech32(text).map_err(|_| damaged(name, "a public key in it is none"))
 }

@@ -12,16 +12,18 @@ use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use nostr::nips::nip44;
 use nostr::nips::nip46::{NostrConnectMessage, NostrConnectMethod};
-use nostr::{Event, EventBuilder, Filter, JsonUtil as _, Keys, Kind, PublicKey, RelayUrl, Tag, UnsignedEvent};
+use nostr::{Event, EventBuilder, EventId, Filter, JsonUtil as _, Keys, Kind, PublicKey, RelayUrl, Tag, UnsignedEvent};
 use rustls::ClientConfig;
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::form_urlencoded;
+use zeroize::Zeroizing;
 
 use super::npub;
 use crate::net::reach::Reach;
-use crate::net::relay::follow::{Follower, Heard};
+use crate::net::relay::follow::{Follower, Heard, Publisher};
 use crate::net::relay::{self, RelaySettings, RelayTrouble};
 use crate::reporter::{Warning, locked};
 use crate::secret::{Secret, excerpt, nonce};
@@ -37,6 +39,15 @@ const FAILURES_MAX: u32 = 2;
 
 /// Requests that wait to be sent.
 const CALLS_MAX: usize = 16;
+
+/// Relays on which one signer is looked for.
+const RELAYS_MAX: usize = 8;
+
+/// Pages that a person is told of for one request.
+const PAGES_MAX: usize = 3;
+
+/// Room for any request; what is longer is copied while it is written.
+const MESSAGE_ROOM: usize = 4096;
 
 /// The longest address of a page that a signer may have opened, in bytes.
 const URL_MAX: usize = 2000;
@@ -147,6 +158,8 @@ impl BunkerUri {
         let rest = if begins { &text[scheme.len()..] } else { return Err(BunkerUriError::Scheme) };
         let (key, query) = rest.split_once('?').unwrap_or((rest, ""));
         let signer = PublicKey::from_hex(key.trim_end_matches('/')).map_err(|_| BunkerUriError::PublicKey)?;
+        // Not every number is one that anything can be encrypted to.
+        signer.xonly().map_err(|_| BunkerUriError::PublicKey)?;
         let (mut relays, mut secret) = (Vec::new(), None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
@@ -155,19 +168,25 @@ impl BunkerUri {
                 _ => {}
             }
         }
+        relays.dedup();
+        relays.truncate(RELAYS_MAX);
         if relays.is_empty() { Err(BunkerUriError::Relay) } else { Ok(Self { signer, relays, secret }) }
     }
 
-    /// Pairs with the signer under a new key of this client. The secret works once.
+    /// What leads to the signer, for a client with this key.
+    pub fn session(&self, client: Keys) -> SignerSession {
+        SignerSession { client, signer: self.signer, relays: self.relays.clone() }
+    }
+
+    /// Pairs with the signer. The secret works once, or again for the same client.
     ///
     /// # Errors
     /// [`SignerError::NotPaired`] with the signer's own words, and those of [`RemoteSigner::sign`].
-    pub async fn pair(&self, network: SignerNetwork) -> Result<RemoteSigner, SignerError> {
-        let session = SignerSession { client: Keys::generate(), signer: self.signer, relays: self.relays.clone() };
-        let link = Link::new(session, network);
+    pub async fn pair(&self, client: Keys, network: SignerNetwork) -> Result<RemoteSigner, SignerError> {
+        let link = Link::new(self.session(client), network);
         let secret = self.secret.as_ref().map_or("", Secret::expose);
-        let connect = vec![self.signer.to_hex(), secret.to_owned(), PERMISSIONS.to_owned()];
-        let answer = link.ask(NostrConnectMethod::Connect, connect).await.map_err(|error| match error {
+        let connect = [&self.signer.to_hex(), secret, PERMISSIONS];
+        let answer = link.ask(NostrConnectMethod::Connect, &connect).await.map_err(|error| match error {
             SignerError::Refused(why) => SignerError::NotPaired(why),
             error => error,
         })?;
@@ -227,20 +246,20 @@ impl PairingOffer {
                     Heard::Event(event) if self.is_accepted_by(&event) => return Ok(event.pubkey),
                     _ => {}
                 }
-                if troubles.out_of_reach(&self.relays) {
-                    return Err(());
+                if let Some(why) = troubles.hopeless(&self.relays, &HashMap::new()) {
+                    return Err(SignerError::Unreachable(why));
                 }
             }
         };
         let found = timeout(network.limit, found).await;
         drop(follower);
         match found {
-            Ok(Ok(signer)) => {
-                let session = SignerSession { client: self.client, signer, relays: self.relays };
+            Ok(signer) => {
+                let session = SignerSession { client: self.client, signer: signer?, relays: self.relays };
                 RemoteSigner::paired(Link::new(session, network)).await
             }
             Err(_) if troubles.any_usable() => Err(SignerError::Silent { limit: network.limit }),
-            Ok(Err(())) | Err(_) => Err(SignerError::Unreachable(troubles.text(&self.relays, network.limit))),
+            Err(_) => Err(SignerError::Unreachable(troubles.text(&self.relays, network.limit))),
         }
     }
 }
@@ -277,7 +296,7 @@ impl RemoteSigner {
     }
 
     async fn paired(link: Link) -> Result<Self, SignerError> {
-        let user = link.ask(NostrConnectMethod::GetPublicKey, Vec::new()).await?;
+        let user = link.ask(NostrConnectMethod::GetPublicKey, &[]).await?;
         let user = PublicKey::from_hex(&user).map_err(|_| SignerError::Nonsense("whose key it has"))?;
         Ok(Self { link: Arc::new(link), user })
     }
@@ -291,6 +310,11 @@ impl RemoteSigner {
         &self.link.session
     }
 
+    /// How long one answer may take.
+    pub fn limit(&self) -> Duration {
+        self.link.network.limit
+    }
+
     /// Has the event signed. What comes back is compared with what was asked for, and its signature verified.
     ///
     /// # Errors
@@ -299,7 +323,7 @@ impl RemoteSigner {
         let UnsignedEvent { pubkey, created_at, kind, tags, content, .. } = &event;
         let asked =
             json!({ "pubkey": pubkey, "created_at": created_at, "kind": kind, "tags": tags, "content": content });
-        let answer = self.link.ask(NostrConnectMethod::SignEvent, vec![asked.to_string()]).await?;
+        let answer = self.link.ask(NostrConnectMethod::SignEvent, &[&asked.to_string()]).await?;
         let signed = Event::from_json(answer).map_err(|_| SignerError::Nonsense("a signature"))?;
         if signed.verify().is_err() {
             return Err(SignerError::Forged);
@@ -316,7 +340,7 @@ impl RemoteSigner {
     /// # Errors
     /// As [`RemoteSigner::sign`].
     pub async fn ping(&self) -> Result<(), SignerError> {
-        self.link.ask(NostrConnectMethod::Ping, Vec::new()).await.map(drop)
+        self.link.ask(NostrConnectMethod::Ping, &[]).await.map(drop)
     }
 }
 
@@ -334,13 +358,28 @@ struct Link {
     standings: Arc<Mutex<Standings>>,
     /// Whether it has answered anything yet.
     answered: AtomicBool,
+    /// Whether a person was told that it is waited for: once is enough.
+    told: AtomicBool,
 }
 
 /// A request under way.
 struct Call {
     id: String,
-    event: Event,
+    /// What is sent, encrypted anew each time: a signer, and a relay, may leave out an event that they know.
+    message: Zeroizing<String>,
+    /// The events that it was sent in.
+    sent: Vec<EventId>,
+    /// The relays that have not taken it, and why.
+    refused: HashMap<RelayUrl, String>,
     heard: Sender<Answer>,
+}
+
+/// A request as it is written (NIP-46).
+#[derive(Serialize)]
+struct Request<'a> {
+    id: &'a str,
+    method: NostrConnectMethod,
+    params: &'a [&'a str],
 }
 
 enum Answer {
@@ -348,31 +387,32 @@ enum Answer {
     Page(String),
     Result(String),
     Error(String),
-    Unreachable,
+    /// No relay carries it; what each of them says.
+    Unreachable(String),
 }
 
 impl Link {
     fn new(session: SignerSession, network: SignerNetwork) -> Self {
-        Self { session, network, calls: OnceLock::new(), standings: Arc::default(), answered: AtomicBool::new(false) }
+        let (answered, told) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { session, network, calls: OnceLock::new(), standings: Arc::default(), answered, told }
     }
 
     /// Asks the signer, and waits for the answer as long as the network's limit says.
-    async fn ask(&self, method: NostrConnectMethod, params: Vec<String>) -> Result<String, SignerError> {
-        let SignerSession { client, signer, relays } = &self.session;
+    async fn ask(&self, method: NostrConnectMethod, params: &[&str]) -> Result<String, SignerError> {
         let limit = self.network.limit;
         let deadline = Instant::now() + limit;
         let id = nonce();
-        let message = NostrConnectMessage::Request { id: id.clone(), method, params }.as_json();
-        let content = nip44::encrypt(client.secret_key(), signer, message, nip44::Version::V2);
-        let event = content.ok().and_then(|content| {
-            EventBuilder::new(Kind::NostrConnect, content).tag(Tag::public_key(*signer)).sign_with_keys(client).ok()
-        });
-        let event = event.ok_or(SignerError::Nonsense("its own public key"))?;
-        let unreachable = || SignerError::Unreachable(locked(&self.standings).text(relays, limit));
+        // It may hold the secret of a pairing.
+        let mut message = Zeroizing::new(Vec::with_capacity(MESSAGE_ROOM));
+        let written = serde_json::to_writer(&mut *message, &Request { id: &id, method, params });
+        let message = written.ok().and_then(|()| String::from_utf8(std::mem::take(&mut *message)).ok());
+        let message = Zeroizing::new(message.ok_or(SignerError::Nonsense("nothing that it could be asked"))?);
+        let unreachable = || SignerError::Unreachable(locked(&self.standings).text(&self.session.relays, limit));
         let (sender, mut heard) = channel(CALLS_MAX);
         let calls = self.calls.get_or_init(|| self.connect());
-        calls.send(Call { id, event, heard: sender }).await.map_err(|_| unreachable())?;
-        let (mut page, mut prompted) = (None, false);
+        let call = Call { id, message, sent: Vec::new(), refused: HashMap::new(), heard: sender };
+        calls.send(call).await.map_err(|_| unreachable())?;
+        let (mut page, mut pages, mut prompted) = (None, 0, false);
         loop {
             let until = if prompted { deadline } else { deadline.min(Instant::now() + PROMPT_AFTER) };
             match timeout_at(until, heard.recv()).await {
@@ -385,13 +425,18 @@ impl Link {
                     return Err(SignerError::Refused(why));
                 }
                 Ok(Some(Answer::Page(url))) => {
-                    self.network.tell(&Warning::ApproveAt { url: url.clone() });
+                    // A relay may say the same again and again.
+                    if page.as_ref() != Some(&url) && pages < PAGES_MAX {
+                        self.network.tell(&Warning::ApproveAt { url: url.clone() });
+                        pages += 1;
+                    }
                     (page, prompted) = (Some(url), true);
                 }
-                Ok(Some(Answer::Unreachable) | None) => return Err(unreachable()),
+                Ok(Some(Answer::Unreachable(why))) => return Err(SignerError::Unreachable(why)),
+                Ok(None) => return Err(unreachable()),
                 Err(_) if Instant::now() < deadline => {
                     prompted = true;
-                    if locked(&self.standings).any_usable() {
+                    if locked(&self.standings).any_usable() && !self.told.swap(true, Ordering::Relaxed) {
                         self.network.tell(&Warning::SignerAwaited { limit });
                     }
                 }
@@ -415,6 +460,23 @@ impl Link {
     }
 }
 
+impl Call {
+    /// Hands it to a relay, in an event of its own.
+    async fn send(&mut self, session: &SignerSession, publisher: &Publisher, relay: &RelayUrl) {
+        let SignerSession { client, signer, .. } = session;
+        let content = nip44::encrypt(client.secret_key(), signer, self.message.as_bytes(), nip44::Version::V2);
+        let event = content.ok().and_then(|content| {
+            EventBuilder::new(Kind::NostrConnect, content).tag(Tag::public_key(*signer)).sign_with_keys(client).ok()
+        });
+        // The signer's key was looked at when it was read: it can be encrypted to.
+        if let Some(event) = event {
+            self.refused.remove(relay);
+            self.sent.push(event.id);
+            publisher.send(relay, &event).await;
+        }
+    }
+}
+
 /// Carries requests to the signer and answers back, until nobody asks any more. Answers to such events are not kept by
 /// relays, so a request is sent to a relay only once that delivers; and again once it delivers again.
 async fn serve(
@@ -423,9 +485,9 @@ async fn serve(
     mut calls: Receiver<Call>,
     standings: Arc<Mutex<Standings>>,
 ) {
-    let SignerSession { client, signer, relays } = session;
+    let SignerSession { client, signer, relays } = &session;
     // Some relays keep such events after all, and those of earlier runs answer nothing.
-    let answers = Filter::new().kind(Kind::NostrConnect).author(signer).pubkey(client.public_key()).limit(CALLS_MAX);
+    let answers = Filter::new().kind(Kind::NostrConnect).author(*signer).pubkey(client.public_key()).limit(CALLS_MAX);
     let follower = Follower::new(relays.clone(), vec![answers], settings).await;
     let publisher = follower.publisher();
     // Unlike a call of its own, this may be left and taken up again.
@@ -434,24 +496,30 @@ async fn serve(
     loop {
         tokio::select! {
             call = calls.recv() => {
-                let Some(call) = call else { return };
-                open.retain(|_, call| !call.heard.is_closed());
+                let Some(mut call) = call else { return };
                 let usable = locked(&standings).usable.clone();
                 for relay in &usable {
-                    publisher.send(relay, &call.event).await;
+                    call.send(&session, &publisher, relay).await;
                 }
                 open.insert(call.id.clone(), call);
             }
             Some((relay, heard)) = heard.next() => match heard {
                 Heard::Stored => {
                     locked(&standings).usable(&relay);
-                    for call in open.values() {
-                        publisher.send(&relay, &call.event).await;
+                    // Nobody is asked for what nobody waits for any more.
+                    open.retain(|_, call| !call.heard.is_closed());
+                    for call in open.values_mut() {
+                        call.send(&session, &publisher, &relay).await;
+                    }
+                }
+                Heard::NotTaken { event, why } => {
+                    if let Some(call) = open.values_mut().find(|call| call.sent.contains(&event)) {
+                        call.refused.insert(relay, why);
                     }
                 }
                 Heard::Trouble(trouble) => locked(&standings).lost(&relay, trouble),
                 Heard::Event(event) => {
-                    if let Some(NostrConnectMessage::Response { id, result, error }) = read(&client, signer, &event.content)
+                    if let Some(NostrConnectMessage::Response { id, result, error }) = read(client, *signer, &event.content)
                         && let Some(call) = open.remove(&id)
                     {
                         let answer = answer(result, error);
@@ -463,14 +531,17 @@ async fn serve(
                         }
                     }
                 }
-                Heard::Connected | Heard::Forged | Heard::Refused(_) | Heard::NotTaken { .. } | Heard::Challenge(_) => {}
+                Heard::Connected | Heard::Forged | Heard::Refused(_) | Heard::Challenge(_) => {}
             },
         }
-        if locked(&standings).out_of_reach(&relays) {
-            for (_, call) in open.drain() {
-                let _ = call.heard.try_send(Answer::Unreachable);
-            }
-        }
+        let standings = locked(&standings);
+        open.retain(|_, call| {
+            let why = standings.hopeless(relays, &call.refused);
+            let over = why.is_some();
+            // Whoever has asked may be gone.
+            let _ = why.map(|why| call.heard.try_send(Answer::Unreachable(why)));
+            !over && !call.heard.is_closed()
+        });
     }
 }
 
@@ -484,17 +555,20 @@ fn read(client: &Keys, signer: PublicKey, content: &str) -> Option<NostrConnectM
 fn answer(result: Option<String>, error: Option<String>) -> Answer {
     let error = error.filter(|error| !error.is_empty());
     match (result.as_deref(), error) {
-        (Some("auth_url"), Some(url)) if is_page(&url) => Answer::Page(url),
-        (Some("auth_url"), _) => Answer::Error("it names no page on which to approve it".into()),
+        (Some("auth_url"), url) => match url.as_deref().and_then(page) {
+            Some(url) => Answer::Page(url),
+            None => Answer::Error("it names no page on which to approve it".into()),
+        },
         (_, Some(error)) => Answer::Error(excerpt(&error)),
         (None | Some("error"), None) => Answer::Error("it does not say why".into()),
         (Some(_), None) => Answer::Result(result.unwrap_or_default()),
     }
 }
 
-fn is_page(text: &str) -> bool {
-    let page = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
-    page && text.len() <= URL_MAX
+/// The address of a page that a browser can be sent to.
+fn page(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())?;
+    Some(String::from(url)).filter(|url| url.len() <= URL_MAX)
 }
 
 /// How it stands with the relays of a signer.
@@ -517,8 +591,8 @@ impl Standings {
     fn lost(&mut self, relay: &RelayUrl, trouble: RelayTrouble) {
         self.usable.retain(|usable| usable != relay);
         // These will not be different the next time.
-        let final_ = matches!(trouble, RelayTrouble::Insecure | RelayTrouble::Barred(_) | RelayTrouble::NoWebSocket(_));
-        let times = self.lost.get(relay).map_or(0, |(_, times)| *times) + if final_ { FAILURES_MAX } else { 1 };
+        let lasting = matches!(trouble, RelayTrouble::Insecure | RelayTrouble::Barred(_));
+        let times = self.lost.get(relay).map_or(0, |(_, times)| *times) + if lasting { FAILURES_MAX } else { 1 };
         self.lost.insert(relay.clone(), (trouble, times));
     }
 
@@ -526,8 +600,15 @@ impl Standings {
         !self.usable.is_empty()
     }
 
-    fn out_of_reach(&self, relays: &[RelayUrl]) -> bool {
-        relays.iter().all(|relay| self.lost.get(relay).is_some_and(|(_, times)| *times >= FAILURES_MAX))
+    /// What each relay said, if none of them will carry a request that these have refused.
+    fn hopeless(&self, relays: &[RelayUrl], refused: &HashMap<RelayUrl, String>) -> Option<String> {
+        let lost = |relay| self.lost.get(relay).filter(|(_, times)| *times >= FAILURES_MAX);
+        let why = |relay| {
+            let refused = refused.get(relay).map(|why| RelayTrouble::Refused(why.clone()));
+            refused.or_else(|| lost(relay).map(|(trouble, _)| trouble.clone()))
+        };
+        let all = relays.iter().map(|relay| Some(format!("{relay}: {}", why(relay)?)));
+        all.collect::<Option<Vec<_>>>().map(|all| all.join("; "))
     }
 
     /// What each relay said.

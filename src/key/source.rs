@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use nostr::{PublicKey, SecretKey};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use nostr::{Keys, PublicKey, SecretKey};
 use tokio::sync::OnceCell;
 
 use super::keyring::{self, Keyring};
 use super::parse::{self, Key};
 use super::sessions::{SessionError, Sessions};
-use super::signer::{BunkerUri, RemoteSigner, SignerNetwork};
+use super::signer::{BunkerUri, RemoteSigner, SignerError, SignerNetwork};
 use super::{HostKey, KeyError, file};
 use crate::reporter::{Reporter, SecretPrompt, Warning};
 use crate::secret::Secret;
@@ -131,41 +133,53 @@ pub struct KeyPlan {
 }
 
 /// Where remote signers are remembered, and how they are reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Signers {
     pub network: SignerNetwork,
     sessions: Option<Sessions>,
-    /// The one that was named, once it is there: it is paired with once, and has one connection.
-    loaded: Arc<OnceCell<RemoteSigner>>,
+    /// The session that was named, once it is there: it has one connection.
+    opened: Arc<OnceCell<RemoteSigner>>,
+    /// The pairing of this run, which goes on whoever waits for it: a secret works once.
+    paired: Arc<OnceLock<Pairing>>,
+}
+
+type Pairing = Shared<BoxFuture<'static, Result<RemoteSigner, SignerError>>>;
+
+impl fmt::Debug for Signers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signers")
+            .field("network", &self.network)
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Signers {
     pub fn new(network: SignerNetwork, sessions: Option<Sessions>) -> Self {
-        Self { network, sessions, loaded: Arc::default() }
+        Self { network, sessions, opened: Arc::default(), paired: Arc::default() }
     }
 
     /// The signer of this source, if it is one.
     async fn load(&self, source: &KeySource) -> Option<Result<HostKey, KeyError>> {
         let (network, origin) = (self.network.clone(), source.origin());
-        let loaded = match source {
+        let signer = match source {
             KeySource::Signer(name) | KeySource::ProfileSigner(name) => {
                 let open = async {
                     let unknown = || SessionError::Unknown { name: name.clone(), known: Vec::new() };
-                    self.sessions.as_ref().ok_or_else(unknown)?.open(name, network).await
+                    Ok(self.sessions.as_ref().ok_or_else(unknown)?.open(name, network).await?)
                 };
-                self.loaded.get_or_try_init(|| open).await
+                self.opened.get_or_try_init(|| open).await.cloned()
             }
-            KeySource::EnvBunker(uri) => {
-                let pair = async {
-                    let uri = BunkerUri::parse(uri.expose())
-                        .map_err(|cause| KeyError::Bunker { origin: origin.clone(), cause })?;
-                    uri.pair(network).await.map_err(|cause| KeyError::Signer { origin: origin.clone(), cause })
-                };
-                self.loaded.get_or_try_init(|| pair).await
-            }
+            KeySource::EnvBunker(uri) => match BunkerUri::parse(uri.expose()) {
+                Ok(uri) => {
+                    let pairing = self.paired.get_or_init(|| pair(uri, network).boxed().shared());
+                    pairing.clone().await.map_err(|cause| KeyError::Signer { origin: origin.clone(), cause })
+                }
+                Err(cause) => Err(KeyError::Bunker { origin: origin.clone(), cause }),
+            },
             _ => return None,
         };
-        Some(loaded.map(|signer| HostKey::remote(signer.clone(), origin)))
+        Some(signer.map(|signer| HostKey::remote(signer, origin)))
     }
 }
 
@@ -180,6 +194,15 @@ impl KeyPlan {
         let kept = |keyring: &Keyring| !matches!(keyring.choose(host), Ok(None));
         self.named().is_some() || self.keyring.as_ref().is_some_and(kept)
     }
+}
+
+/// Pairs in a task of its own: whoever asks first may not wait for the end.
+fn pair(
+    uri: BunkerUri,
+    network: SignerNetwork,
+) -> impl Future<Output = Result<RemoteSigner, SignerError>> + Send + 'static {
+    let task = tokio::spawn(async move { uri.pair(Keys::generate(), network).await });
+    async { task.await.unwrap_or_else(|died| Err(SignerError::Unreachable(died.to_string()))) }
 }
 
 /// Finds the host's key. `wanted` is the host of the room, if it is known: it decides between several keys in the keyring.

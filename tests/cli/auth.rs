@@ -64,7 +64,7 @@ fn what_cannot_be_sent_so_is_not_signed() {
         (&["POST", "https://a.example/#part"], "leave them out"),
         (&["POST", "https://me:secret@a.example/"], "leave them out"),
         (&["P OST", "https://a.example/"], "no method of HTTP"),
-        (&["POST", "https://a.example/", "--body", "missing"], "the body cannot be read from missing"),
+        (&["POST", "https://a.example/", "--body", "missing"], "the body cannot be read: missing: No such file"),
         (&["POST", "https://a.example/", "--body", "-", "--key-file", "-"], "stdin cannot be both"),
         (&["POST", "https://a.example/", "--output", "token"], "this command fetches none"),
     ] {

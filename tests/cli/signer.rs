@@ -1,9 +1,12 @@
 //! A host whose key is in a remote signer (NIP-46).
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,10 +14,12 @@ use expectrl::Expect as _;
 use nostr::nips::nip19::ToBech32 as _;
 use nostr::{EventBuilder, JsonUtil as _, Keys, Kind};
 use nostr_nests::server::{DEMO_MOQ, Mock, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::bunker::{Bunker, Reply, Request, SECRET, honest, signed};
 use crate::support::nest::{Nest, Output, mock, parse};
+use crate::support::nostr_client::{NostrClient, event, remember};
 use crate::support::qr::scanned;
 use crate::support::secrets::Secrets;
 use crate::support::terminal::Terminal;
@@ -139,11 +144,7 @@ fn says(output: &Output, code: i32, words: &[&str]) {
 #[test]
 fn each_failure_of_a_signer_has_its_own_words() {
     let silent = restart_but("sign_event", |_, _| Vec::new());
-    says(
-        &silent,
-        3,
-        &["the signer main did not sign", "it did not answer within 1 s", "open its app", "--signer-timeout"],
-    );
+    says(&silent, 3, &["the signer main did not sign", "it did not answer within 1 s", "open its app"]);
 
     let refused = restart_but("sign_event", |_, _| vec![Reply::Error("no permission")]);
     says(&refused, 3, &["it says: no permission", "allow nest in the signer", "pair again: `nest key connect`"]);
@@ -220,7 +221,9 @@ fn a_pairing_that_fails_says_why() {
         let (mock, bunker, machine) = but("connect", reply);
         let args = ["key", "connect", "-", "--signer-timeout", "1s"];
         let output = machine.nest(&mock).args(args).stdin(bunker.uri()).run();
-        assert_eq!(machine.0.path().join("nest").exists(), output.code == 0, "{output:?}");
+        let kept = machine.0.path().join("nest/signers/main.json").exists();
+        // Whoever has not said no may still say yes.
+        assert_eq!(kept, output.code == 0 || output.stderr.contains("did not answer"), "{output:?}");
         output
     };
     // Some signers hand the secret back instead of `ack`.
@@ -233,7 +236,35 @@ fn a_pairing_that_fails_says_why() {
     let (mock, bunker, machine) = but("get_public_key", |_, _| Vec::new());
     let args = ["key", "connect", "-", "--signer-timeout", "1s"];
     let gone = machine.nest(&mock).args(args).stdin(bunker.uri()).run();
-    says(&gone, 3, &["it answered, and then no more"]);
+    says(&gone, 3, &["it answered, and then no more", "run this again: the same bunker:// URI still does"]);
+}
+
+/// A real one accepts its secret once, and again from whom it has accepted.
+#[test]
+fn a_pairing_that_is_allowed_later_is_finished_by_the_same_uri() {
+    let (ready, clients) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(HashSet::new())));
+    let (allowed, known) = (ready.clone(), clients.clone());
+    let mock = mock(&[]);
+    let bunker = Bunker::start_knowing(mock.host(), &mock.relay(), move |keys, client, request| {
+        if request.0 == "connect" && known.lock().unwrap().insert(client) && known.lock().unwrap().len() > 1 {
+            return vec![Reply::Error("secret already used")];
+        }
+        if allowed.load(Ordering::Relaxed) { honest(keys, request) } else { Vec::new() }
+    });
+    let machine = Machine::new();
+    let connect = || {
+        let args = ["key", "connect", "-", "--signer-timeout", "1s"];
+        machine.nest(&mock).args(args).stdin(bunker.uri()).run()
+    };
+    says(&connect(), 3, &["not paired with the signer", "it did not answer within 1 s", "run this again"]);
+    let early = machine.nest(&mock).args(["restart", "demo", "--bunker", "main"]).run();
+    says(&early, 3, &["did not come to its end", "with the same bunker:// URI: `nest key connect`"]);
+    let listed = machine.nest(&mock).args(["key", "list"]).run();
+    says(&listed, 0, &["did not come to its end", "`nest key connect`", "`nest key remove main`"]);
+    ready.store(true, Ordering::Relaxed);
+    connect().expect(0);
+    assert_eq!(clients.lock().unwrap().len(), 1, "it is the same client");
+    machine.nest(&mock).args(["restart", "demo"]).run().expect(0);
 }
 
 #[test]
@@ -394,6 +425,9 @@ fn it_is_shown_whether_the_signer_answers() {
 
     let (mock, bunker, machine) = but("ping", |_, _| Vec::new());
     machine.pair(&mock, &bunker);
+    let silent = machine.nest(&mock).args(["key", "show", "--signer-timeout", "1s", "--json"]).run().expect(3);
+    let document = silent.document();
+    assert_eq!((&document["answers"], &document["error"]["kind"]), (&json!(false), &json!("key")));
     let silent = machine.nest(&mock).args(["key", "show", "--signer-timeout", "1s"]).run();
     says(&silent, 3, &["it did not answer within 1 s"]);
     assert!(silent.stdout.ends_with("which does not answer\n"), "{silent:?}");
@@ -436,8 +470,124 @@ fn what_is_kept_of_a_signer_is_not_believed_where_others_can_change_it() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
     says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["other users can write to"]);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    std::fs::write(&path, "{").unwrap();
-    says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["is damaged", "pair again"]);
+    for pair_again in [true, false] {
+        std::fs::write(&path, "{").unwrap();
+        says(
+            &machine.nest(&mock).args(["restart", "demo"]).run(),
+            3,
+            &["is damaged", "pair again: `nest key connect`"],
+        );
+        if pair_again {
+            machine.pair(&mock, &bunker);
+            machine.nest(&mock).args(["restart", "demo"]).run().expect(0);
+        } else {
+            machine.nest(&mock).args(["key", "remove", "main", "--yes"]).run().expect(0);
+        }
+    }
+}
+
+/// What was done before a signer has gone is not forgotten.
+#[test]
+fn a_signer_that_goes_in_the_middle_loses_nothing_of_what_was_done() {
+    let only_requests = |keys: &Keys, request: &Request| {
+        if request.0 == "sign_event" && !request.1[0].contains("\"kind\":27235") {
+            return vec![Reply::Error("no permission")];
+        }
+        honest(keys, request)
+    };
+    let (mock, bunker, machine) = scene(only_requests);
+    machine.pair(&mock, &bunker);
+    let publish = |id: &str, status: &str| {
+        let tags = [["title", "T"], ["status", status], ["service", &mock.api()]];
+        NostrClient::at(&mock.relay()).publish(&event(mock.host(), id, 60, &tags.each_ref().map(|tag| &tag[..])));
+    };
+    remember(&mock, "weekly");
+    publish("weekly", "closed");
+    let restarted = machine.nest(&mock).args(["restart", "weekly", "--publish-status", "--json"]).run();
+    let document = restarted.document();
+    assert!(document["token"].as_str().is_some_and(|token| token.len() > 20), "{restarted:?}");
+    says(&restarted, 1, &["the nest was restarted, but its event could not be published", "no permission"]);
+
+    remember(&mock, "open");
+    publish("open", "open");
+    let closed = machine.nest(&mock).args(["close", "open", "--yes"]).run();
+    says(
+        &closed,
+        3,
+        &["the nest was closed in the API, and then nothing more was signed", "no permission", "run it again"],
+    );
+    publish("lost", "open");
+    let recreated = machine.nest(&mock).args(["recreate", "lost", "--yes"]).run();
+    says(&recreated, 3, &["a new nest was created in the API, and then nothing more was signed", "run it again"]);
+
+    // The first attempt may have restarted it.
+    let once = AtomicUsize::new(0);
+    let (mock, bunker, machine) = scene(move |keys, request| {
+        let second = request.0 == "sign_event" && once.fetch_add(1, Ordering::Relaxed) > 0;
+        if second { vec![Reply::Error("no more")] } else { honest(keys, request) }
+    });
+    machine.pair(&mock, &bunker);
+    mock.set_faults(parse(&["status=502@restart"]));
+    let failed = machine.nest(&mock).args(["restart", "demo"]).run();
+    assert!(matches!(failed.code, 7 | 9), "{failed:?}");
+    assert!(failed.stderr.contains("attempt 2: the signer main did not sign: it refused: no more"), "{failed:?}");
+}
+
+#[test]
+fn the_doctor_and_init_say_what_is_wrong_with_a_signer() {
+    let (mock, bunker, machine) = but("sign_event", |_, _| vec![Reply::Error("no permission")]);
+    machine.pair(&mock, &bunker);
+    let doctor = machine.nest(&mock).args(["doctor", "demo"]).run();
+    assert_eq!(doctor.code, 10, "{doctor:?}");
+    assert!(doctor.stdout.contains("did not sign: it says: no permission"), "{doctor:?}");
+    assert!(doctor.stdout.contains("allow nest in the signer"), "{doctor:?}");
+    let begun = machine.nest(&mock).args(["init", &mock.api(), "--bunker", "main", "--no-timer", "-y"]).run();
+    says(&begun, 3, &["nothing was written", "no permission", "allow nest in the signer"]);
+
+    let (mock, bunker, machine) = but("sign_event", |_, _| Vec::new());
+    machine.pair(&mock, &bunker);
+    let args = ["doctor", "demo", "--signer-timeout", "1s", "--timeout", "500ms"];
+    let doctor = machine.nest(&mock).args(args).run();
+    assert!(doctor.code == 10 && doctor.stdout.contains("it did not answer within 1 s"), "{doctor:?}");
+}
+
+#[test]
+fn quiet_is_quiet_and_control_c_ends_the_waiting() {
+    let (mock, bunker, machine) = but("sign_event", |keys, request| {
+        sleep(Duration::from_secs(4));
+        honest(keys, request)
+    });
+    machine.pair(&mock, &bunker);
+    let quiet = machine.nest(&mock).args(["restart", "demo", "-q"]).run().expect(0);
+    assert_eq!(quiet.stderr, "");
+
+    let (mock, bunker, machine) = but("sign_event", |_, _| Vec::new());
+    machine.pair(&mock, &bunker);
+    for args in ["restart demo", "close demo --yes", "doctor demo", "auth POST https://a.example/", "token demo"] {
+        let asked = bunker.seen().len();
+        let (mut command, _home) = machine.nest(&mock).args(args.split(' ')).into_parts();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let since = Instant::now();
+        while bunker.seen().len() == asked {
+            assert!(since.elapsed() < Duration::from_secs(10), "{args}");
+            sleep(Duration::from_millis(5));
+        }
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{args}");
+        assert!(since.elapsed() < Duration::from_secs(10), "{args}");
+    }
+}
+
+/// A pipe that never ends keeps nobody.
+#[test]
+fn a_body_that_never_ends_is_not_waited_for() {
+    let mock = mock(&[]);
+    let nest = Nest::new(&mock).args(["auth", "POST", "https://a.example/", "--body", "-"]);
+    let (mut command, _home) = nest.into_parts();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    sleep(Duration::from_millis(300));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
 }
 
 #[test]
@@ -451,6 +601,13 @@ fn one_key_takes_the_place_of_another_only_where_that_is_said() {
     assert!(machine.read("nest/config.toml").starts_with("key-file"));
     machine.nest(&mock).args(["restart", "demo", "--profile", "phone"]).run().expect(0);
     machine.nest(&mock).args(["restart", "demo", "--bunker", "main"]).run().expect(0);
+    let uri = format!("bunker = '{}'\n", bunker.uri());
+    std::fs::write(&config, uri).unwrap();
+    for args in ["restart demo", "restart demo --json"] {
+        let wrong = machine.nest(&mock).args(args.split(' ')).run();
+        says(&wrong, 2, &["`bunker` is not the name of a signer", "nest key connect"]);
+        assert!(!format!("{}{}", wrong.stdout, wrong.stderr).contains(SECRET), "{wrong:?}");
+    }
     std::fs::write(&config, "key-file = 'host.key'\nbunker = 'main'\n").unwrap();
     says(
         &machine.nest(&mock).args(["restart", "demo"]).run(),

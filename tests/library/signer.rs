@@ -1,6 +1,6 @@
 //! Remote signers (NIP-46), and one of another making.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn the_signer_of_rust_nostr_signs() {
     let (judge, user) = rust_nostr(&relay);
     let uri = judge.bunker_uri().to_string();
     tokio::spawn(async move { judge.serve(OnlyRequests).await });
-    let signer = BunkerUri::parse(&uri).unwrap().pair(in_time()).await.unwrap();
+    let signer = BunkerUri::parse(&uri).unwrap().pair(Keys::generate(), in_time()).await.unwrap();
     assert_eq!(signer.public_key(), user.public_key());
     assert_ne!(signer.session().signer, user.public_key());
     signer.ping().await.unwrap();
@@ -78,7 +78,7 @@ async fn the_signer_of_rust_nostr_signs() {
     again.sign(unsigned(user.public_key())).await.unwrap().verify().unwrap();
 
     let wrong = uri.replace(SECRET, "another");
-    let refused = BunkerUri::parse(&wrong).unwrap().pair(in_time()).await.err();
+    let refused = BunkerUri::parse(&wrong).unwrap().pair(Keys::generate(), in_time()).await.err();
     assert_eq!(refused, Some(SignerError::NotPaired("Secret not match".into())));
 }
 
@@ -110,18 +110,23 @@ async fn a_relay_that_wants_to_know_who_asks_is_told_by_the_clients_own_key() {
         let (_held, relay) = relay_with(builder, &[]).await;
         let host = Keys::generate();
         let bunker = Bunker::start(&host, relay.as_str_without_trailing_slash(), honest);
-        let signer = BunkerUri::parse(&bunker.uri()).unwrap().pair(in_time()).await.unwrap();
+        let signer = BunkerUri::parse(&bunker.uri()).unwrap().pair(Keys::generate(), in_time()).await.unwrap();
         signer.sign(unsigned(host.public_key())).await.unwrap();
         // The host's own key has signed nothing but what it was asked to.
         assert_eq!(bunker.methods(), ["connect", "get_public_key", "sign_event"]);
     }
 }
 
-/// What a relay says that hands this request to an honest signer, and its answer back.
-fn carried(keys: &Keys, request: &Value) -> Option<Value> {
-    let event: Event = serde_json::from_value(request[1].clone()).ok()?;
+/// What the signer with these keys is asked by a message to a relay.
+fn request(keys: &Keys, message: &Value) -> Option<Value> {
+    let event: Event = serde_json::from_value(message[1].clone()).ok()?;
     let text = nip44::decrypt(keys.secret_key(), &event.pubkey, &event.content).ok()?;
-    let asked: Value = serde_json::from_str(&text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// What a relay says that hands this request to an honest signer, and its answer back.
+fn carried(keys: &Keys, message: &Value) -> Option<Value> {
+    let (event, asked) = (serde_json::from_value::<Event>(message[1].clone()).ok()?, request(keys, message)?);
     let params = serde_json::from_value(asked["params"].clone()).ok()?;
     let reply = honest(keys, &(asked["method"].as_str()?.to_owned(), params)).remove(0);
     Some(json!(["EVENT", "nest", answer(keys, event.pubkey, &asked["id"], reply)]))
@@ -137,7 +142,7 @@ async fn a_request_is_repeated_where_its_relay_goes_and_comes_back() {
         match message[0].as_str() {
             Some("REQ") => (vec![Message::text(json!(["EOSE", message[1]]).to_string())], Then::Listen),
             Some("EVENT") => {
-                seen.lock().unwrap().push(message[1]["id"].clone());
+                seen.lock().unwrap().push((message[1]["id"].clone(), request(&host, &message).unwrap()["id"].clone()));
                 if lost.fetch_add(1, Ordering::Relaxed) == 0 {
                     return (Vec::new(), Then::HangUp);
                 }
@@ -151,14 +156,106 @@ async fn a_request_is_repeated_where_its_relay_goes_and_comes_back() {
     })
     .await;
     let uri = format!("bunker://{}?relay={relay}", keys.public_key());
-    let signer = BunkerUri::parse(&uri).unwrap().pair(in_time()).await.unwrap();
+    let signer = BunkerUri::parse(&uri).unwrap().pair(Keys::generate(), in_time()).await.unwrap();
     assert_eq!(signer.public_key(), keys.public_key());
     let requests = requests.lock().unwrap();
-    assert_eq!((requests.len(), &requests[0]), (3, &requests[1]), "the same request, and then the next");
+    let ids: Vec<_> = requests.iter().map(|(_, id)| id).collect();
+    assert_eq!((ids.len(), ids[0]), (3, ids[1]), "the same request, and then the next");
+    assert_ne!(requests[0].0, requests[1].0, "signers and relays leave out an event that they know");
+}
+
+/// Three at once, on relays that want to know who hands them in: the first refusal brings the challenge, and the others are
+/// no reason to give the relay up.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_requests_at_once_are_one_proof_of_who_asks() {
+    for mode in [RelayBuilderNip42Mode::Both, RelayBuilderNip42Mode::Write] {
+        let builder = RelayBuilder::default().nip42(RelayBuilderNip42 { mode });
+        let (_held, relay) = relay_with(builder, &[]).await;
+        let host = Keys::generate();
+        let bunker = Bunker::start(&host, relay.as_str_without_trailing_slash(), honest);
+        let session = BunkerUri::parse(&bunker.uri()).unwrap().session(Keys::generate());
+        let signer = RemoteSigner::new(session, host.public_key(), in_time());
+        let sign = || signer.sign(unsigned(host.public_key()));
+        let (first, second, third) = tokio::join!(sign(), sign(), sign());
+        assert!(first.is_ok() && second.is_ok() && third.is_ok(), "{first:?} {second:?} {third:?}");
+    }
+}
+
+/// One that is refused takes no other with it.
+#[tokio::test]
+async fn a_relay_that_takes_no_more_requests_says_why() {
+    let keys = Keys::generate();
+    let (host, taken) = (keys.clone(), AtomicUsize::new(0));
+    let relay = stub(move |text| {
+        let message: Value = serde_json::from_str(text).unwrap();
+        let says = match message[0].as_str() {
+            Some("REQ") => vec![json!(["EOSE", message[1]])],
+            Some("EVENT") if taken.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => {
+                vec![json!(["OK", message[1]["id"], false, "rate-limited: slow down"])]
+            }
+            Some("EVENT") => carried(&host, &message).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        (says.iter().map(|value| Message::text(value.to_string())).collect(), Then::Listen)
+    })
+    .await;
+    let session = BunkerUri::parse(&format!("bunker://{}?relay={relay}", keys.public_key())).unwrap();
+    let signer = RemoteSigner::new(session.session(Keys::generate()), keys.public_key(), in_time());
+    let why = format!("{relay}: it refused: rate-limited: slow down");
+    for _ in 0..3 {
+        assert_eq!(signer.ping().await, Err(SignerError::Unreachable(why.clone())));
+        signer.sign(unsigned(keys.public_key())).await.unwrap();
+    }
+}
+
+/// Some say what they want to have signed only after they have refused.
+#[tokio::test]
+async fn a_challenge_may_come_late() {
+    let keys = Keys::generate();
+    let (host, known) = (keys.clone(), AtomicBool::new(false));
+    let relay = stub(move |text| {
+        let message: Value = serde_json::from_str(text).unwrap();
+        let says = match message[0].as_str() {
+            Some("REQ") => vec![json!(["EOSE", message[1]])],
+            Some("AUTH") => {
+                known.store(true, Ordering::Relaxed);
+                vec![json!(["OK", message[1]["id"], true, ""])]
+            }
+            Some("EVENT") if !known.load(Ordering::Relaxed) => {
+                vec![json!(["OK", message[1]["id"], false, "auth-required: who are you?"]), json!(["AUTH", "prove it"])]
+            }
+            Some("EVENT") => carried(&host, &message).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        (says.iter().map(|value| Message::text(value.to_string())).collect(), Then::Listen)
+    })
+    .await;
+    let uri = BunkerUri::parse(&format!("bunker://{}?relay={relay}", keys.public_key())).unwrap();
+    uri.pair(Keys::generate(), in_time()).await.unwrap();
+}
+
+/// Whoever listens is not to be buried in pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_without_end_are_three() {
+    let (_held, relay) = relay(&[]).await;
+    let host = Keys::generate();
+    let bunker = Bunker::start(&host, relay.as_str_without_trailing_slash(), |_, _| {
+        let pages = (0..40).map(|page| Reply::Page(format!("https://signer.example/{}", page / 2)));
+        pages.collect()
+    });
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    let listener = Arc::new(move |_: &Warning| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let network = SignerNetwork { listener: Some(listener), ..network(Duration::from_secs(2)) };
+    let ended = BunkerUri::parse(&bunker.uri()).unwrap().pair(Keys::generate(), network).await.err();
+    assert!(matches!(ended, Some(SignerError::NotApproved { .. })), "{ended:?}");
+    assert_eq!(told.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_listens_hears_of_the_page_once_and_of_the_waiting_never() {
+async fn whoever_listens_hears_of_each_page() {
     let (_held, relay) = relay(&[]).await;
     let host = Keys::generate();
     let bunker = Bunker::start(&host, relay.as_str_without_trailing_slash(), |keys, request| {
@@ -170,7 +267,7 @@ async fn whoever_listens_hears_of_the_page_once_and_of_the_waiting_never() {
     let told = heard.clone();
     let listener = Arc::new(move |warning: &Warning| told.lock().unwrap().push(warning.clone()));
     let network = SignerNetwork { listener: Some(listener), ..in_time() };
-    BunkerUri::parse(&bunker.uri()).unwrap().pair(network).await.unwrap();
+    BunkerUri::parse(&bunker.uri()).unwrap().pair(Keys::generate(), network).await.unwrap();
     let page = Warning::ApproveAt { url: "https://signer.example/".into() };
     assert_eq!(*heard.lock().unwrap(), [page.clone(), page], "one for each of the two requests");
 }

@@ -29,7 +29,7 @@ fn import_once_and_never_think_of_the_key_again() {
     let imported = call(&state).args(["key", "import", "--key-file", "-"]).stdin(nsec.clone()).run().expect(0);
     assert!(imported.stdout.starts_with(&npub), "{}", imported.stdout);
     let shown = call(&state).args(["key", "show", "--json"]).run().expect(0).document();
-    assert_eq!(shown["npub"], npub);
+    assert_eq!((&shown["npub"], &shown["kind"]), (&npub.clone().into(), &"keyring".into()));
     assert_eq!(shown["source"], "the OS keyring");
     call(&state).env("NEST_API", mock.api()).args(["restart", "demo", "--check"]).run().expect(0);
 
@@ -117,6 +117,13 @@ fn what_a_signer_knows_this_machine_by_is_in_the_keyring() {
     // Where the keyring is out of reach, as under cron, so is the signer; a file is for that.
     let away = call(&["restart", "demo"]).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere").run().expect(3);
     assert!(away.stderr.contains("the OS keyring cannot be used"), "{away:?}");
+    assert!(away.stderr.contains("`nest key connect --to-file`"), "{away:?}");
+    let shown = call(&["key", "show", "--json"]).run().expect(0).document();
+    assert_eq!((&shown["kind"], &shown["answers"]), (&"signer".into(), &true.into()));
+    let cut_off = call(&["key", "remove", "main", "--yes"]).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere").run();
+    assert!(cut_off.expect(0).stderr.contains("is still in the keyring"));
+    call(&["key", "connect", "-"]).stdin(bunker.uri()).run().expect(0);
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     call(&["key", "remove", "main", "--yes"]).run().expect(0);
     let client = nostr::PublicKey::parse(kept["client"].as_str().unwrap()).unwrap();
     let keyring = Keyring::new(state.path().join("nest/keys.json"));

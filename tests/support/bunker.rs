@@ -1,5 +1,6 @@
 //! A remote signer (NIP-46) that does what a test wants: for what real ones do only now and then.
 
+use std::collections::HashMap;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -28,7 +29,7 @@ pub enum Reply {
 /// A request: the method and its parameters.
 pub type Request = (String, Vec<String>);
 
-type Script = dyn Fn(&Keys, &Request) -> Vec<Reply> + Send + Sync;
+type Script = dyn Fn(&Keys, PublicKey, &Request) -> Vec<Reply> + Send + Sync;
 
 /// It stays until the test ends.
 pub struct Bunker {
@@ -43,6 +44,15 @@ impl Bunker {
         keys: &Keys,
         relay: &str,
         script: impl Fn(&Keys, &Request) -> Vec<Reply> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_knowing(keys, relay, move |keys, _, request| script(keys, request))
+    }
+
+    /// The same where it matters which client asks.
+    pub fn start_knowing(
+        keys: &Keys,
+        relay: &str,
+        script: impl Fn(&Keys, PublicKey, &Request) -> Vec<Reply> + Send + Sync + 'static,
     ) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let bunker = Self { keys: keys.clone(), relay: relay.to_owned(), seen: Arc::clone(&seen) };
@@ -112,7 +122,7 @@ async fn serve(keys: &Keys, relay: &str, script: &Script, seen: &Mutex<Vec<Reque
     let filter = json!({ "kinds": [24133], "#p": [keys.public_key()] });
     let request = || Message::text(json!(["REQ", "bunker", filter]).to_string());
     socket.send(request()).await.unwrap();
-    let mut answered = String::new();
+    let mut answered: HashMap<String, String> = HashMap::new();
     while let Some(Ok(message)) = socket.next().await {
         let Ok(text) = message.to_text() else { continue };
         let message: Value = serde_json::from_str(text).unwrap_or_default();
@@ -127,7 +137,10 @@ async fn serve(keys: &Keys, relay: &str, script: &Script, seen: &Mutex<Vec<Reque
                 socket.send(request()).await.unwrap();
             }
             // By now the relay knows who it is.
-            Some("OK") if message[2] == false => socket.send(Message::text(&*answered)).await.unwrap(),
+            Some("OK") if message[2] == false => {
+                let again: &String = &answered[message[1].as_str().unwrap()];
+                socket.send(Message::text(again)).await.unwrap();
+            }
             Some("EVENT") => {
                 let event: Event = serde_json::from_value(message[2].clone()).unwrap();
                 let text = nip44::decrypt(keys.secret_key(), &event.pubkey, event.content).unwrap();
@@ -135,10 +148,11 @@ async fn serve(keys: &Keys, relay: &str, script: &Script, seen: &Mutex<Vec<Reque
                 let params = serde_json::from_value(request["params"].clone()).unwrap();
                 let asked = (request["method"].as_str().unwrap().to_owned(), params);
                 seen.lock().unwrap().push(asked.clone());
-                for reply in script(keys, &asked) {
+                for reply in script(keys, event.pubkey, &asked) {
                     let answer = answer(keys, event.pubkey, &request["id"], reply);
-                    answered = json!(["EVENT", answer]).to_string();
-                    socket.send(Message::text(&*answered)).await.unwrap();
+                    let text = json!(["EVENT", answer]).to_string();
+                    socket.send(Message::text(&*text)).await.unwrap();
+                    answered.insert(answer.id.to_hex(), text);
                 }
             }
             _ => {}

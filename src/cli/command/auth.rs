@@ -8,9 +8,11 @@ use serde_json::json;
 use url::Url;
 
 use super::prelude::*;
+use crate::cli::args::SignerRelayArgs;
 use crate::cli::messages::errors;
 use crate::commands::auth::authorization;
 use crate::commands::key::KeyCommandError;
+use crate::key::{KeySource, on_thread};
 
 /// The longest body that is signed, in bytes.
 const BODY_MAX: u64 = 64 << 20;
@@ -38,6 +40,8 @@ pub struct AuthArgs {
     body: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArgs,
+    #[command(flatten)]
+    relays: SignerRelayArgs,
 }
 
 fn method(text: &str) -> Result<Method, String> {
@@ -58,14 +62,17 @@ fn url(text: &str) -> Result<Url, String> {
 }
 
 pub(super) async fn run(app: &App<'_>, args: &AuthArgs) -> Result<u8, Failure> {
-    let both =
-        args.key.file.key_file.as_deref() == Some(Path::new("-")) && args.body.as_deref() == Some(Path::new("-"));
-    if both {
+    let key_on_stdin = app.sources.key_plan(&args.key).named().is_some_and(KeySource::is_stdin);
+    if key_on_stdin && args.body.as_deref() == Some(Path::new("-")) {
         return Err(Failure::usage("stdin cannot be both the key and the body").hint("name a file for one of them"));
     }
-    let body = args.body.as_deref().map(read).transpose()?;
     let signed = async {
-        let key = app.own_key(&args.key).await?;
+        let body = match args.body.clone() {
+            // A pipe may never end.
+            Some(path) => Some(on_thread(move || read(&path)).await.map_err(unread)??),
+            None => None,
+        };
+        let key = app.own_key(&args.key, args.relays.clone()).await?;
         let header = authorization(&key, args.method.as_str(), &args.url, body.as_deref()).await;
         let header = header.map_err(|error| errors::of_key_command(&KeyCommandError::Key(error)))?;
         Ok((key.npub(), header))
@@ -87,6 +94,10 @@ pub(super) async fn run(app: &App<'_>, args: &AuthArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
+fn unread(error: impl std::fmt::Display) -> Failure {
+    Failure::usage(format!("the body cannot be read: {error}"))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     let read = if path == Path::new("-") {
@@ -94,7 +105,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(BODY_MAX + 1).read_to_end(&mut body))
     };
-    read.map_err(|error| Failure::usage(format!("the body cannot be read from {}: {error}", path.display())))?;
+    read.map_err(|error| unread(format!("{}: {error}", path.display())))?;
     if body.len() as u64 > BODY_MAX {
         return Err(Failure::usage(format!("the body is longer than {} MiB", BODY_MAX >> 20)));
     }

@@ -58,7 +58,7 @@ pub struct InitArgs {
     #[expect(clippy::option_option, reason = "the flag, and its value: clap's own way")]
     pub to_file: Option<Option<PathBuf>>,
     /// Do without a key
-    #[arg(long, conflicts_with_all = ["key_file", "to_file"])]
+    #[arg(long, conflicts_with_all = ["key_file", "to_file", "bunker"])]
     pub no_key: bool,
     /// Replace what the configuration and units say otherwise; leave out the offers
     #[arg(short, long)]
@@ -241,7 +241,9 @@ impl Setup {
         let needed = |step: &Step| step.name == "api" || step.name == "signature" && has_key;
         let wrong = |step: &&Step| step.status == Status::Failed || needed(step) && !proved(step);
         if let Some(step) = steps.iter().filter(matters).find(wrong) {
-            return Err(words::not_proven(step));
+            let unsigned =
+                matches!(found.server().and_then(|server| server.signature.as_ref()), Some(Err(Error::Key(_))));
+            return Err(words::not_proven(step, unsigned));
         }
         for step in steps.iter().filter(matters).filter(|step| needed(step)) {
             app.terminal.status(&step_line(step, app.terminal.style.err));
@@ -352,6 +354,11 @@ impl Setup {
     async fn carry_out(mut self, app: &App<'_>) -> Result<InitDocument, Failure> {
         let (sources, terminal) = (&app.sources, &*app.terminal);
         let config = sources.config_file()?;
+        let bunker = self.settings.iter().find(|(names, _)| names == &["bunker"]).map(|(_, name)| name.clone());
+        let bunker = bunker.or_else(|| sources.configured(&["bunker".to_owned()]));
+        let signer_in_keyring = bunker
+            .filter(|name| self.document.key_source == Some(KeyOrigin::Signer(name.clone()).to_string()))
+            .is_some_and(|name| sources.sessions().is_some_and(|sessions| sessions.is_in_keyring(&name)));
         let mut in_keyring = self.key.is_none() && self.document.key_source == Some(KeyOrigin::Keyring.to_string());
         if let Some((incoming, file)) = &self.key {
             let spare = NewKeyFile::at(None, sources).ok();
@@ -387,8 +394,8 @@ impl Setup {
             Ok(()) => terminal.status(words::linger()),
             Err(why) => terminal.warn(&words::start_by_hand(timer, why)),
         }
-        if in_keyring {
-            terminal.warn(words::unreachable_keyring());
+        if in_keyring || signer_in_keyring {
+            terminal.warn(&words::unreachable_keyring(signer_in_keyring));
         }
         self.document.started = Some(started.is_ok());
         Ok(self.document)

@@ -8,7 +8,7 @@ use nostr::PublicKey;
 use serde_json::{Value, json};
 
 use super::prelude::*;
-use crate::cli::args::{KeyFileArgs, TEMPLATE, signer_name};
+use crate::cli::args::{KeyFileArgs, SignerRelayArgs, TEMPLATE, signer_name};
 use crate::cli::config_file::ConfigFile;
 use crate::cli::messages::{connection, errors, notices, troubles};
 use crate::cli::settings::{Sources, vars};
@@ -16,7 +16,7 @@ use crate::commands::key::{
     self, Connected, Export, Import, Imported, KeyCommandError, Pairing, Place, Stored, Written,
 };
 use crate::key::file::{self, SecretFileError};
-use crate::key::{BunkerUri, HostKey, KeyError, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, npub};
+use crate::key::{BunkerUri, HostKey, InFile, KeyError, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, npub};
 use crate::reporter::{Reporter as _, SecretPrompt};
 use crate::secret::Secret;
 
@@ -67,7 +67,12 @@ Examples:
 ")]
     Encrypt(KeyFileArgs),
     /// Show the public part of the key that would be used, where it is, and whether its signer answers
-    Show(KeyArgs),
+    Show {
+        #[command(flatten)]
+        key: KeyArgs,
+        #[command(flatten)]
+        relays: SignerRelayArgs,
+    },
     /// Show the keys in the keyring, and the signers that were paired with
     List,
     /// Say which key is used when several would do
@@ -140,12 +145,8 @@ pub struct ConnectArgs {
     /// With --qr: a relay to meet the signer on; may be given several times
     #[arg(long, value_name = "URL", value_delimiter = ',', env = vars::RELAYS)]
     relay: Vec<String>,
-    /// Accept relays that are not encrypted (ws://) on other machines
-    #[arg(long)]
-    allow_http: bool,
-    /// Trust the certificates in this PEM file too, for a private CA
-    #[arg(long, value_name = "PATH")]
-    cacert: Option<PathBuf>,
+    #[command(flatten)]
+    relays: SignerRelayArgs,
 }
 
 /// A key file that is not there yet, and the configuration that is to name it.
@@ -179,7 +180,7 @@ impl<'a> NewKeyFile<'a> {
 pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
     tokio::select! {
         biased;
-        result = dispatch(app, command) => result.map(|()| 0),
+        result = dispatch(app, command) => result,
         signal = app.stop.requested() => Ok(Exit::from(signal).code()),
     }
 }
@@ -189,7 +190,7 @@ pub(super) fn keyring_of(sources: &Sources<'_>) -> Result<Keyring, Failure> {
     sources.keyring().ok_or_else(|| no_home().hint(troubles::keyring().hint))
 }
 
-async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
+async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
     let failed = |error: key::KeyCommandError| errors::of_key_command(&error);
     let terminal = &*app.terminal;
     let keyring = || keyring_of(&app.sources);
@@ -240,9 +241,7 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
             let encrypted = key::encrypt(plan.named(), plan.passphrase_file.as_deref(), terminal).await;
             show(terminal, &encrypted.map_err(failed)?);
         }
-        KeyCommand::Show(args) => {
-            show_used(terminal, &app.own_key(&args).await?).await?;
-        }
+        KeyCommand::Show { key, relays } => return show_used(terminal, &app.own_key(&key, relays).await?).await,
         KeyCommand::List => list(&keyring()?, app).await.map_err(failed)?,
         KeyCommand::Default { npub: name } => {
             let key = public_key(&name)?;
@@ -251,13 +250,15 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
         }
         KeyCommand::Remove { npub: Some(name), yes } if app.sources.knows_signer(&name) => {
             let sessions = sessions_of(&app.sources)?;
-            let key = key::forget(&sessions, &name, yes, terminal).await.map_err(failed)?;
-            tell(
-                terminal,
-                &key,
-                &format!("the signer {name} is forgotten"),
-                json!({ "removed": true, "signer": name }),
+            let left = key::forget(&sessions, &name, yes, terminal).await.map_err(failed)?;
+            terminal.outcome(
+                false,
+                || json!({ "removed": true, "signer": name }),
+                |_| Some(format!("the signer {name} is forgotten")),
             );
+            if let Some(why) = left {
+                terminal.warn(&connection::left_in_keyring(&why));
+            }
             if app.sources.key_named().is_some_and(|named| named == ("bunker", name.clone())) {
                 terminal.warn(&notices::still_configured(&name, &app.sources.config_file()?.path));
             }
@@ -269,14 +270,13 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<(), Failure> {
             tell(terminal, &key, &format!("{} was removed", npub(&key)), json!({ "removed": true }));
         }
     }
-    Ok(())
+    Ok(0)
 }
 
 async fn connect(app: &App<'_>, args: ConnectArgs) -> Result<(), Failure> {
     let (sources, terminal) = (&app.sources, &*app.terminal);
     let sessions = sessions_of(sources)?;
-    let server =
-        ServerArgs { relay: args.relay, allow_http: args.allow_http, cacert: args.cacert, ..ServerArgs::default() };
+    let server = ServerArgs { relay: args.relay, ..args.relays.into() };
     let network = sources.network(&server)?;
     let signers = app.told(sources.signers(&server, &network, Some(args.signer_timeout)), args.open);
     let uri = match args.uri.as_deref() {
@@ -303,10 +303,11 @@ async fn connect(app: &App<'_>, args: ConnectArgs) -> Result<(), Failure> {
     let used = record(sources, &connected.name)?;
     let Connected { public_key, name, file } = connected;
     let whole = connection::connected(&npub(&public_key), &name, used);
-    let more = json!({ "signer": name, "default": used, "file": file.as_ref().map(|path| path.to_string_lossy()) });
+    let more =
+        json!({ "signer": name, "default": used, "file": file.as_ref().map(|file| file.path.to_string_lossy()) });
     tell(terminal, &public_key, &whole, more);
-    if let Some(path) = file.filter(|_| !args.to_file) {
-        terminal.status(&connection::in_file(&path));
+    if let Some(InFile { path, why: Some(why) }) = file {
+        terminal.status(&connection::in_file(&path, &why));
     }
     if let Some(source) = sources.key_plan(&KeyArgs::default()).named()
         && !matches!(source, KeySource::ProfileSigner(_))
@@ -342,26 +343,28 @@ pub(super) fn sessions_of(sources: &Sources<'_>) -> Result<Sessions, Failure> {
 }
 
 /// The key that would be used: of a signer, whether it answers too.
-async fn show_used(terminal: &Terminal, key: &HostKey) -> Result<(), Failure> {
-    let answer = match key.signer() {
-        Some(signer) => Some(signer.ping().await),
+async fn show_used(terminal: &Terminal, key: &HostKey) -> Result<u8, Failure> {
+    let failure = match key.signer() {
         None => None,
+        Some(signer) => signer.ping().await.err().map(|cause| {
+            let error = KeyError::Signer { origin: key.source().clone(), cause };
+            errors::of_key_command(&KeyCommandError::Key(error))
+        }),
     };
-    let (mut whole, source) =
-        (format!("{}\n{}\nfrom {}", key.npub(), key.public_key().to_hex(), key.source()), key.source());
+    let source = key.source();
+    let mut whole = format!("{}\n{}\nfrom {source}", key.npub(), key.public_key().to_hex());
     let mut more = json!({ "source": source.to_string(), "kind": source.kind() });
-    if let Some(answer) = &answer {
-        whole.push_str(if answer.is_ok() { ", which answers" } else { ", which does not answer" });
-        more["answers"] = answer.is_ok().into();
+    if key.signer().is_some() {
+        whole.push_str(if failure.is_none() { ", which answers" } else { ", which does not answer" });
+        more["answers"] = failure.is_none().into();
+    }
+    if let Some(failure) = &failure {
+        more["error"] = document::of(&failure.document());
     }
     tell(terminal, &key.public_key(), &whole, more);
-    match answer {
-        Some(Err(cause)) => {
-            let error = KeyError::Signer { origin: source.clone(), cause };
-            Err(errors::of_key_command(&KeyCommandError::Key(error)))
-        }
-        _ => Ok(()),
-    }
+    let Some(failure) = failure else { return Ok(0) };
+    terminal.failure(None, &failure);
+    Ok(failure.exit.code())
 }
 
 async fn list(keyring: &Keyring, app: &App<'_>) -> Result<(), key::KeyCommandError> {
@@ -382,6 +385,11 @@ async fn list(keyring: &Keyring, app: &App<'_>) -> Result<(), key::KeyCommandErr
     }
     for (name, key) in &signers {
         terminal.text(&format!("{} through the signer {name}", npub(key)));
+    }
+    for name in app.sources.sessions().iter().flat_map(Sessions::names) {
+        if let Some(Err(error)) = app.sources.sessions().map(|sessions| sessions.user(&name)) {
+            terminal.warn(&format!("{error}; {}", connection::begin_again(&name)));
+        }
     }
     match why {
         Some(_) if !signers.is_empty() => {}

@@ -19,6 +19,7 @@ mod token;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -27,7 +28,7 @@ use serde_json::Value;
 pub(super) use self::init::InitDocument;
 use self::prelude::*;
 pub(super) use self::serve::ServeArgs;
-use super::args::{Deferred, TEMPLATE};
+use super::args::{Deferred, SignerRelayArgs, TEMPLATE};
 use super::messages::{PARTS, Step, errors, is_telling, notices, part};
 use super::settings::Sources;
 use crate::clock;
@@ -200,22 +201,26 @@ impl App<'_> {
         Job::new(settings, &*self.terminal).map_err(|error| Failure::of(&error, Verb::Restart, "ROOM"))
     }
 
-    /// The same signers, which tell here what a person should know, and have their page opened if that is wanted.
+    /// The same signers, which tell here what a person should know, and have a page opened, once, if that is wanted.
     fn told(&self, mut signers: Signers, open: bool) -> Signers {
-        let terminal = Arc::clone(&self.terminal);
-        signers.network.listener = Some(Arc::new(move |warning: &Warning| {
-            terminal.warning(warning);
-            if let (Warning::ApproveAt { url }, true) = (warning, open) {
-                let (url, terminal) = (url.clone(), Arc::clone(&terminal));
-                tokio::spawn(async move { open::show_page(&url, &terminal).await });
+        let (terminal, may_open) = (Arc::clone(&self.terminal), AtomicBool::new(open));
+        signers.network.listener = Some(Arc::new(move |warning: &Warning| match warning {
+            Warning::SignerAwaited { .. } => terminal.status(&notices::warning(warning)),
+            Warning::ApproveAt { url } => {
+                terminal.page_to_open(&notices::warning(warning), url);
+                if may_open.swap(false, Ordering::Relaxed) {
+                    let (url, terminal) = (url.clone(), Arc::clone(&terminal));
+                    tokio::spawn(async move { open::show_page(&url, &terminal).await });
+                }
             }
+            warning => terminal.warning(warning),
         }));
         signers
     }
 
     /// The key of a command that talks to no server.
-    async fn own_key(&self, args: &KeyArgs) -> Result<HostKey, Failure> {
-        let server = ServerArgs::default();
+    async fn own_key(&self, args: &KeyArgs, relays: SignerRelayArgs) -> Result<HostKey, Failure> {
+        let server = relays.into();
         let signers = self.sources.signers(&server, &self.sources.network(&server)?, args.signer_timeout);
         let plan = KeyPlan { signers: Some(self.told(signers, false)), ..self.sources.key_plan(args) };
         let key = load(&plan, None, &*self.terminal).await;

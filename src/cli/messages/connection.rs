@@ -1,10 +1,13 @@
 //! What `nest key connect` asks and tells.
 
+use std::error::Error as _;
 use std::path::Path;
 
+use super::Verb;
 use super::advice::quoted;
 use super::errors::Failure;
 use crate::key::BunkerUriError;
+use crate::key::keyring::KeyringError;
 
 pub(in crate::cli) const SCAN: &str = "scan this with the signer, or paste it there; waiting for the signer:";
 
@@ -30,7 +33,17 @@ pub(in crate::cli) fn use_it(name: &str) -> String {
     format!("to be used with --bunker {}", quoted(name))
 }
 
-/// There is no keyring.
-pub(in crate::cli) fn in_file(path: &Path) -> String {
-    format!("there is no keyring here: what the signer knows this machine by is in {}", path.display())
+/// The keyring was of no use.
+pub(in crate::cli) fn in_file(path: &Path, why: &str) -> String {
+    format!("what the signer knows this machine by is in {}, and not in the keyring: {why}", path.display())
+}
+
+pub(in crate::cli) fn left_in_keyring(why: &KeyringError) -> String {
+    let cause = why.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("what it knew this machine by is still in the keyring, where nothing leads to it any more: {why}{cause}")
+}
+
+/// Of a signer by which nothing can be signed.
+pub(in crate::cli) fn begin_again(name: &str) -> String {
+    format!("pair with it again, {}, or forget it: {}", Verb::KeyConnect.alone(), Verb::KeyRemove.on(name))
 }

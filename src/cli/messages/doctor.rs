@@ -382,6 +382,11 @@ fn signature(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Li
             not_checked("this server has no call to try it with")
         }
         Error::Api(error) => unsaid(error),
+        Error::Key(error) => {
+            let failure = errors::of_key(error);
+            let detail = failure.document().message;
+            failure.hints.into_iter().fold(failed(detail), Link::hint)
+        }
         error => not_checked(error.to_string()),
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::commands::check::{Checked, Unavailable};
 use crate::commands::key::KeyCommandError;
 use crate::commands::restart::{RestartProof, Restarted, RoomAfter};
-use crate::commands::{Error, NestKind, Progress, Signal};
+use crate::commands::{Error, HalfDone, NestKind, Progress, Signal};
 use crate::key::file::SecretFileError;
 use crate::key::keyring::KeyringError;
 use crate::key::parse::KeyParseError;
@@ -142,6 +142,7 @@ impl Failure {
             Error::NotAToken => no_session("what --token-file names is no token"),
             Error::NotAMediaServer => no_session("what --url names is no media server"),
             Error::Key(error) => of_key(error),
+            Error::HalfSigned { done, source } => half_signed(new(Exit::Key), *done, source, room),
             Error::NotHost { you, host, asked } => {
                 let host = host.as_ref().map_or_else(|| "somebody else".into(), npub);
                 let message = if *asked {
@@ -198,6 +199,17 @@ pub(in crate::cli) fn of_room(error: &room::RoomRefError) -> Failure {
         }
         _ => "a nest is named by its id, naddr1…, its link, its API URL, or 30312:<pubkey>:<d>",
     })
+}
+
+fn half_signed(failure: Failure, done: HalfDone, source: &KeyError, room: &str) -> Failure {
+    let key = of_key(source);
+    let failure = std::iter::once(key.message).chain(key.causes).fold(failure, Failure::cause);
+    let next = match done {
+        HalfDone::Restarted => format!("for its token: {}", Verb::Token.on(room)),
+        HalfDone::Evicted => format!("nobody can join until it is restarted: {}", Verb::Restart.on(room)),
+        HalfDone::Closed | HalfDone::Created => AGAIN.into(),
+    };
+    key.hints.into_iter().fold(failure, Failure::hint).hint(next)
 }
 
 fn no_session(message: &str) -> Failure {
@@ -358,6 +370,16 @@ pub(super) fn of_key(error: &KeyError) -> Failure {
     }
 }
 
+/// A signer that has not said no may do so later, or be asked again.
+fn not_paired(failure: Failure, cause: &SignerError) -> Failure {
+    match cause {
+        SignerError::Unreachable(why) => failure.because(troubles::meeting(why)),
+        SignerError::Silent { .. } | SignerError::Gone { .. } => failure.because(troubles::pairing_silent(cause)),
+        SignerError::NotApproved { url, .. } => failure.because(troubles::pairing_not_approved(cause, url)),
+        cause => of_signer(failure, &KeyOrigin::Prompt, cause),
+    }
+}
+
 fn of_signer(failure: Failure, origin: &KeyOrigin, cause: &SignerError) -> Failure {
     let again = Verb::KeyConnect.alone();
     let trouble = match cause {
@@ -381,6 +403,15 @@ pub(in crate::cli) fn of_session(error: &SessionError) -> Failure {
             if known.is_empty() { pair } else { pair.hint(format!("known are {}", known.join(", "))) }
         }
         SessionError::Damaged { .. } => failure.hint(format!("pair again: {}", Verb::KeyConnect.alone())),
+        SessionError::Unfinished { .. } => failure.hint(format!(
+            "allow nest in the signer, and pair again, with the same bunker:// URI: {}",
+            Verb::KeyConnect.alone()
+        )),
+        SessionError::ClientKey { cause: KeyringError::Unusable(_), .. } => failure.hint(format!(
+            "unlock the keyring; or pair again, and have it kept in a file: {}",
+            Verb::KeyConnect.alone().with("--to-file", "")
+        )),
+        SessionError::ClientKey { .. } => failure.hint(format!("pair again: {}", Verb::KeyConnect.alone())),
         SessionError::File { .. } => failure,
     }
 }
@@ -414,6 +445,7 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
     let new = |exit| Failure::new(exit, error.to_string());
     match error {
         KeyCommandError::Key(error) => of_key(error),
+        KeyCommandError::NotPaired(cause) => not_paired(new(Exit::Key), cause),
         KeyCommandError::WhichOne { npubs } => {
             npubs.iter().map(|npub| Verb::KeyRemove.on(npub).to_string()).fold(new(Exit::Usage), Failure::hint)
         }

@@ -58,15 +58,19 @@ pub(in crate::cli) fn as_alias(title: &str) -> String {
     whole.chars().take(32).collect::<String>().trim_end_matches('-').to_owned()
 }
 
-pub(in crate::cli) fn unreachable_keyring() -> &'static str {
-    "the keyring is open only while you are logged in, and so the timer restarts nothing while you are not. On a machine \
-     where nobody is logged in, keep the key in a file instead: `nest key import --to-file`"
+pub(in crate::cli) fn unreachable_keyring(signer: bool) -> String {
+    let instead = if signer { Verb::KeyConnect } else { Verb::KeyImport }.alone().with("--to-file", "");
+    format!(
+        "the keyring is open only while you are logged in, and so the timer restarts nothing while you are not. On a machine \
+         where nobody is logged in, keep the key in a file instead: {instead}"
+    )
 }
 
-/// The first link of the chain that is not as it has to be.
-pub(in crate::cli) fn not_proven(step: &Step) -> Failure {
+/// The first link of the chain that is not as it has to be; whether that is because the key has not signed.
+pub(in crate::cli) fn not_proven(step: &Step, unsigned: bool) -> Failure {
     let exit = match step.name {
         "key" => Exit::Key,
+        "signature" if unsigned => Exit::Key,
         "signature" => Exit::Unauthorized,
         "dns" | "proxy" | "tcp" | "tls" => Exit::Unreachable,
         _ => Exit::Server,

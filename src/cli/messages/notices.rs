@@ -60,7 +60,7 @@ pub fn warning(warning: &Warning) -> String {
         Warning::SignerAwaited { limit } => {
             format!("waiting for the signer, {} s at most: allow it there, if it asks", limit.as_secs())
         }
-        Warning::ApproveAt { url } => format!("the signer wants to be allowed on this page: {url}"),
+        Warning::ApproveAt { .. } => "the signer wants to be allowed on this page:".into(),
     }
 }
 

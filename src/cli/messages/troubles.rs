@@ -111,13 +111,22 @@ troubles! {
         "is this machine online? If the signer has moved to other relays, pair again: {again}";
     signer_silent(why = "it did not answer within 45 s") "the key is in a remote signer, and it is silent", Some(Exit::Key),
         "{why}",
-        "is the signer running and online? On a phone, open its app. If it only needs longer: --signer-timeout 2m";
+        "is the signer running and online? On a phone, open its app; for a timer, have it allow nest for always";
     signer_not_approved(why = "nobody approved it within 45 s at ‹url›", url) "a remote signer wants to be asked on a page", Some(Exit::Key),
         "{why}",
         "open {url}, allow it there, for always if this runs by a timer, and run this again";
     signer_refused(why, again = "`nest key connect`") "a remote signer refuses", Some(Exit::Key),
         "it says: {why}",
         "allow nest in the signer, for always if this runs by a timer. If the signer does not know nest any more, pair again: {again}";
+    pairing_silent(why = "it did not answer within 120 s") "a remote signer does not answer the pairing", Some(Exit::Key),
+        "{why}",
+        "is the signer running and online? On a phone, open its app, and allow nest there. Then run this again: the same bunker:// URI still does";
+    pairing_not_approved(why = "nobody approved it within 120 s at ‹url›", url) "a remote signer wants the pairing to be allowed on a page", Some(Exit::Key),
+        "{why}",
+        "open {url}, allow it there, and run this again: the same bunker:// URI still does";
+    meeting(why) "a remote signer is to be paired with, and none of the relays can be reached", Some(Exit::Key),
+        "{why}",
+        "is this machine online? For a QR code, other relays can be named: --relay wss://…";
     signer_not_paired(why) "a remote signer does not take the pairing", Some(Exit::Key),
         "it says: {why}",
         "the secret in a bunker:// URI works once: have the signer show a new one";

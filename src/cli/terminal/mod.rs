@@ -253,6 +253,11 @@ impl Terminal {
         format!("{} {}", self.style.err.warn("warning:"), harmless(text))
     }
 
+    /// A warning about a page, whose address a person needs as it is: secrets in it are the page's own.
+    pub fn page_to_open(&self, text: &str, url: &str) {
+        self.tell(&format!("{} {HANG}{} {}", self.style.err.warn("warning:"), harmless(text), clean(url)));
+    }
+
     pub fn status(&self, text: &str) {
         if !self.style.quiet {
             self.tell(text);

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::commands::list::page;
 use crate::commands::publish::{Published, hand_in, publish};
 use crate::commands::target::has_audio_room;
-use crate::commands::{Error, Job};
+use crate::commands::{Error, HalfDone, Job};
 use crate::key::HostKey;
 use crate::relay::{self, Role, RoomEvent};
 use crate::reporter::{Question, RoomReporter, Stage, Warning};
@@ -92,9 +92,11 @@ impl Recreation<'_> {
         };
         self.step(Stage::Publish);
         let relays = job.home_relays(&old, self.key);
-        let (successor, opened) = publish(next.build(), self.key, &relays, self.job.reporter).await?;
+        let published = publish(next.build(), self.key, &relays, self.job.reporter).await;
+        let (successor, opened) = published.map_err(|error| HalfDone::Created.unless_signed(error))?;
         let begun = Recreated { created, opened: Some(opened), ..recreated(&api, &old, &successor) };
-        self.finish(begun, &client, &old, &successor, &journal).await
+        let finished = self.finish(begun, &client, &old, &successor, &journal).await;
+        finished.map_err(|error| HalfDone::Created.unless_signed(error))
     }
 
     /// People, and the old event: what follows once the new event is out.

@@ -19,7 +19,7 @@ use super::proof::LIMIT;
 use super::{Restarted, RoomAfter};
 use crate::api::SignedClient;
 use crate::api::wire::Info;
-use crate::commands::{Error, check};
+use crate::commands::{Error, HalfDone, check};
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::room_service::{RoomAnswer, RoomService};
 use crate::reporter::{Question, Stage, Warning};
@@ -52,7 +52,8 @@ impl RoomRestart<'_> {
                 return Ok(None);
             }
         }
-        let sent = client.restart(&self.room.id).await.map_err(Arc::new)?;
+        let sent = client.restart(&self.room.id).await;
+        let sent = sent.map_err(|error| HalfDone::Evicted.unless_signed(Arc::new(error).into()))?;
         let times = check::RestartTimes::of(&sent);
         let after = self.conclude(client, nest, sent).await?;
         let after = Restarted { sid_before: Some(old.sid.clone()), warnings: restarted.warnings.clone(), ..after };

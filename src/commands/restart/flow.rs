@@ -25,7 +25,7 @@ use crate::clock::{self, Clock};
 use crate::commands::open::known_page;
 use crate::commands::publish::publish;
 use crate::commands::target::Target;
-use crate::commands::{Error, FOLLOW_UP_LIMIT, Job, NestKind, Stop, check, token};
+use crate::commands::{Error, FOLLOW_UP_LIMIT, HalfDone, Job, NestKind, Stop, check, token};
 use crate::key::HostKey;
 use crate::livekit::check::Keeping;
 use crate::livekit::{CheckReport, Offset, Verdict, token as jwt, validate};
@@ -270,7 +270,9 @@ impl RoomRestart<'_> {
                 if !restart_was_seen(&probe, &self.room.id, ready.was_running, sent_ms).await {
                     return Err(Error::Unknown { why });
                 }
-                let token = client.token(&self.room.id).await.map_err(Arc::new)?.result.map_err(Error::NoToken)?;
+                let token = client.token(&self.room.id).await;
+                let token = token.map_err(|error| HalfDone::Restarted.unless_signed(Arc::new(error).into()))?;
+                let token = token.result.map_err(Error::NoToken)?;
                 self.reporter.warn(Warning::AnswerLost { why });
                 Ok(restarted.with_token(token))
             }
@@ -367,6 +369,7 @@ impl RoomRestart<'_> {
         restarted.published = published.await.map_err(|error| match error {
             Error::NotPublished { refused, .. } => failed(refused),
             error @ (Error::NoEvent { .. } | Error::Relays(_)) => failed(vec![error.to_string()]),
+            Error::Key(error) => failed(vec![error.told()]),
             other => other,
         })?;
         Ok(())
