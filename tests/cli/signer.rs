@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::bunker::{Bunker, Reply, Request, SECRET, honest, signed};
-use crate::support::nest::{Nest, Output, mock, parse};
+use crate::support::nest::{Nest, Output, mock, parse, says};
 use crate::support::nostr_client::{NostrClient, event, remember};
 use crate::support::qr::scanned;
 use crate::support::secrets::Secrets;
@@ -131,14 +131,6 @@ fn restart_but(method: &'static str, reply: fn(&Keys, &Request) -> Vec<Reply>) -
     let restarted = machine.nest(&mock).args(["restart", "demo", "--signer-timeout", "1s"]).run();
     assert_eq!(mock.requests("/api/v1/nests/demo/restart"), usize::from(restarted.code == 0), "{restarted:?}");
     restarted
-}
-
-#[track_caller]
-fn says(output: &Output, code: i32, words: &[&str]) {
-    assert_eq!(output.code, code, "{output:?}");
-    for words in words {
-        assert!(output.stderr.contains(words), "{words:?}: {output:?}");
-    }
 }
 
 #[test]

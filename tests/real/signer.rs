@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::current::root;
-use crate::support::nest::{Nest, Output, mock};
+use crate::support::nest::{Nest, Output, mock, says};
 use crate::support::nostr_client::{NostrClient, event};
 use crate::support::nostr_relay::NostrRelay;
 use crate::support::signer::NdkSigner;
@@ -43,14 +43,6 @@ impl Scene {
 
     fn pair(&self) -> Output {
         self.nest("key connect - --to-file").stdin(self.signer.uri()).run()
-    }
-}
-
-#[track_caller]
-fn says(output: &Output, code: i32, words: &[&str]) {
-    assert_eq!(output.code, code, "{output:?}");
-    for words in words {
-        assert!(output.stderr.contains(words), "{words:?}: {output:?}");
     }
 }
 

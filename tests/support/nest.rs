@@ -141,6 +141,15 @@ impl Output {
     }
 }
 
+/// That it ended with this code, and said all of these words on stderr.
+#[track_caller]
+pub fn says(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, code, "{output:?}");
+    for words in words {
+        assert!(output.stderr.contains(words), "{words:?}: {output:?}");
+    }
+}
+
 /// Where the binary keeps what it remembers, below its home.
 pub fn state_dir(home: &Path) -> PathBuf {
     home.join(".local/state/nest")
