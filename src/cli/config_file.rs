@@ -42,6 +42,34 @@ impl ConfigFile {
     }
 }
 
+impl ConfigFile {
+    /// Takes a setting out that has this value, from the profile or from the rest.
+    pub fn unset(&self, name: &str, value: &str) -> Result<(), Failure> {
+        let failed = |why: &dyn std::fmt::Display| {
+            Failure::usage(format!("the configuration {} cannot be written: {why}", self.path.display()))
+        };
+        let text = match fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text.map_err(|error| failed(&error))?,
+        };
+        let without = without(&text, self.profile.as_deref(), name, value).map_err(|why| failed(&why))?;
+        if without == text { Ok(()) } else { files::replace(&self.path, without.as_bytes()).map_err(|e| failed(&e)) }
+    }
+}
+
+fn without(text: &str, profile: Option<&str>, name: &str, value: &str) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    let is_it = |table: &dyn TableLike| table.get(name).and_then(Item::as_str) == Some(value);
+    if is_it(document.as_table()) {
+        document.remove(name);
+    }
+    let profile = profile.and_then(|profile| document.get_mut("profile")?.get_mut(profile)?.as_table_like_mut());
+    if let Some(table) = profile.filter(|table| is_it(*table)) {
+        table.remove(name);
+    }
+    Ok(document.to_string())
+}
+
 fn changed(text: &str, profile: Option<&str>, settings: &[Setting]) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
     for (names, value) in settings {
@@ -121,6 +149,14 @@ mod tests {
         );
         let inline = set("alias = { weekly = 'a', daily = 'b' }", None, &[("alias.weekly", "c")]);
         assert_eq!(inline, "alias = { weekly = \"c\", daily = 'b' }\n");
+    }
+
+    #[test]
+    fn only_what_is_meant_is_taken_out() {
+        let text = "# mine\nbunker = 'main'\n[profile.a]\nbunker = 'main'\napi = 'x'\n";
+        assert_eq!(without(text, None, "bunker", "other").unwrap(), text);
+        assert_eq!(without(text, None, "bunker", "main").unwrap(), "[profile.a]\nbunker = 'main'\napi = 'x'\n");
+        assert_eq!(without(text, Some("a"), "bunker", "main").unwrap(), "[profile.a]\napi = 'x'\n");
     }
 
     #[test]

@@ -23,14 +23,18 @@ use self::messages::{advice, troubles};
 use self::settings::{Env, Sources, output_style, paint};
 use self::terminal::{Streams, Terminal};
 use crate::commands::{Signal, Stop};
+use crate::key::{FoundSecret, found_in_argument};
 
 pub fn main(args: &[OsString]) -> u8 {
     forbid_core_dumps();
     let env: Env<'_> = &|name| std::env::var_os(name);
     let streams = Streams::of_process();
-    if args.iter().skip(1).any(|arg| crate::key::found_in_argument(arg)) {
-        let failure =
-            Failure::usage("a secret key among the arguments; nothing was done").because(troubles::key_argument());
+    if let Some(found) = args.iter().skip(1).find_map(|arg| found_in_argument(arg)) {
+        let (what, trouble) = match found {
+            FoundSecret::Key => ("a secret key", troubles::key_argument()),
+            FoundSecret::Bunker => ("the secret of a signer", troubles::bunker_argument()),
+        };
+        let failure = Failure::usage(format!("{what} among the arguments; nothing was done")).because(trouble);
         let terminal = Terminal::new(output_style(&unparsed_output(args), env, streams));
         return finish(&terminal, None, Err(failure));
     }
@@ -55,7 +59,7 @@ fn helped((cli, given): (Cli, ArgMatches)) -> Result<(Cli, ArgMatches), clap::Er
 }
 
 fn run(cli: Cli, given: ArgMatches, env: Env<'_>, streams: Streams, terminal: &Arc<Terminal>) -> Result<u8, Failure> {
-    let sources = Sources::load(env, given, &cli.output, streams, matches!(cli.command, Command::Init(_)))?;
+    let sources = Sources::load(env, given, &cli.output, streams, cli.command.begins())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
     // Where it is forbidden to listen, the system's own way of ending a program remains.

@@ -33,6 +33,8 @@ pub enum KeyCommandError {
     NotWritten(#[source] file::SecretFileError),
     #[error("not paired with the signer")]
     NotPaired(#[source] SignerError),
+    #[error("not paired: no signer has answered the code")]
+    NotScanned(#[source] SignerError),
     #[error("the key was not encrypted: {0}")]
     NotEncrypted(#[source] parse::KeyParseError),
 }
@@ -198,7 +200,7 @@ pub async fn connect(
     network: SignerNetwork,
 ) -> Result<Connected> {
     let (signer, begun) = match pairing {
-        Pairing::Offer(offer) => (offer.wait(network).await.map_err(KeyCommandError::NotPaired)?, None),
+        Pairing::Offer(offer) => (offer.wait(network).await.map_err(KeyCommandError::NotScanned)?, None),
         Pairing::Uri(uri) => {
             let (begun, client) = match sessions.unfinished(uri.signer).await {
                 Some(unfinished) => unfinished,

@@ -19,7 +19,7 @@ use nostr::{Event, Keys, PublicKey, SecretKey, UnsignedEvent};
 use tokio::sync::oneshot;
 
 pub use keyring::Keyring;
-pub use parse::found_in_argument;
+pub use parse::{FoundSecret, found_in_argument};
 pub use sessions::{InFile, SessionError, Sessions};
 pub use signer::{BunkerUri, BunkerUriError, PairingOffer, RemoteSigner, SignerError, SignerNetwork};
 pub use source::{KeyOrigin, KeyPlan, KeySource, Signers, load};
@@ -55,12 +55,8 @@ pub enum KeyError {
         cause: SignerError,
     },
     /// What leads to a signer cannot be read.
-    #[error("{origin} leads to no signer")]
-    Bunker {
-        origin: KeyOrigin,
-        #[source]
-        cause: BunkerUriError,
-    },
+    #[error("NEST_BUNKER leads to no signer")]
+    Bunker(#[source] BunkerUriError),
     #[error(transparent)]
     Session(#[from] SessionError),
     /// The key never leaves its signer: there is nothing to be read.

@@ -122,33 +122,40 @@ fn words(text: &str) -> Result<SecretKey, KeyParseError> {
             nip06::Error::BIP39(bip39::Error::BadWordCount(count)) => {
                 format!("they are {count}, and should be 12 or 24")
             }
-            nip06::Error::BIP39(bip39::Error::UnknownWord(at)) => format!("number {} is in no list of them", at + 1),
+            nip06::Error::BIP39(bip39::Error::UnknownWord(at)) => format!("word {} is not one of those", at + 1),
             nip06::Error::BIP39(bip39::Error::InvalidChecksum) => "one is wrong, or two have changed places".into(),
             error => error.to_string(),
         })
     })
 }
 
+/// What is no argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundSecret {
+    Key,
+    /// What leads to a remote signer, with the secret that pairs with it.
+    Bunker,
+}
+
 /// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not, or a
 /// `bunker://` with its secret, or the words of a key: `ps` and the shell's history would keep it. Hex is not refused: 64 digits may be the id of a
 /// room.
-pub fn found_in_argument(argument: &OsStr) -> bool {
+pub fn found_in_argument(argument: &OsStr) -> Option<FoundSecret> {
     let bytes = argument.as_encoded_bytes();
     let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
     if has(b"bunker://") && has(b"secret=") {
-        return true;
+        return Some(FoundSecret::Bunker);
     }
     // So many blanks are in no other argument.
     let is_words = |text: &str| text.split_whitespace().nth(MIN_WORDS - 1).is_some() && words(text).is_ok();
-    if argument.to_str().is_some_and(is_words) {
-        return true;
-    }
-    [&b"nsec1"[..], b"ncryptsec1"].iter().any(|mark| {
-        bytes.windows(mark.len() + TELLING).any(|window| {
-            let (head, body) = window.split_at(mark.len());
-            head.eq_ignore_ascii_case(mark) && body.iter().all(u8::is_ascii_alphanumeric)
-        })
-    })
+    let found = argument.to_str().is_some_and(is_words)
+        || [&b"nsec1"[..], b"ncryptsec1"].iter().any(|mark| {
+            bytes.windows(mark.len() + TELLING).any(|window| {
+                let (head, body) = window.split_at(mark.len());
+                head.eq_ignore_ascii_case(mark) && body.iter().all(u8::is_ascii_alphanumeric)
+            })
+        });
+    found.then_some(FoundSecret::Key)
 }
 
 pub fn nsec(key: &SecretKey) -> Secret {

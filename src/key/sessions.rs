@@ -163,7 +163,8 @@ impl Sessions {
     pub fn free_name(&self, name: &str, user: Option<PublicKey>) -> String {
         let free = |name: &String| match self.user(name) {
             Ok(other) => Some(other) == user,
-            Err(error) => !matches!(error, SessionError::File { .. }),
+            // Whatever is wrong with the folder is said when it is written to.
+            Err(_) => true,
         };
         let others = (2..).map(|number| {
             let end = format!("-{number}");

@@ -34,6 +34,9 @@ const PERMISSIONS: &str = "sign_event:27235,sign_event:30312,sign_event:10312,si
 /// After so long a person is told to look at the signer.
 const PROMPT_AFTER: Duration = Duration::from_secs(3);
 
+/// How long a signed request is of use (NIP-98: 60 s), with some time left to send it.
+const FRESH_FOR: Duration = Duration::from_secs(55);
+
 /// How often a relay may be lost in a row before it counts as out of reach.
 const FAILURES_MAX: u32 = 2;
 
@@ -69,8 +72,12 @@ pub enum SignerError {
     NotApproved { url: String, limit: Duration },
     #[error("it refused: {0}")]
     Refused(String),
-    #[error("it did not take the pairing: {0}")]
-    NotPaired(String),
+    /// `secret`: whether the URI had one.
+    #[error("it did not take the pairing: {why}")]
+    NotPaired { why: String, secret: bool },
+    /// Servers accept the signature of a request for a minute.
+    #[error("it signed only after {} s, and servers accept that for a minute", .0.as_secs())]
+    TooLate(Duration),
     #[error("its answer to {0} makes no sense")]
     Nonsense(&'static str),
     /// What it returned is not what it was given, or the signature does not hold.
@@ -129,8 +136,12 @@ impl fmt::Debug for SignerNetwork {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BunkerUriError {
+    #[error("it is empty")]
+    Empty,
     #[error("it does not begin with bunker://")]
     Scheme,
+    #[error("it is a secret key")]
+    SecretKey,
     #[error("what follows bunker:// is not the public key of a signer: 64 hex digits")]
     PublicKey,
     #[error("it names no relay (relay=wss://…) that could be read")]
@@ -155,7 +166,12 @@ impl BunkerUri {
         let scheme = "bunker://";
         let text = text.trim();
         let begins = text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
-        let rest = if begins { &text[scheme.len()..] } else { return Err(BunkerUriError::Scheme) };
+        let rest = match text {
+            _ if begins => &text[scheme.len()..],
+            "" => return Err(BunkerUriError::Empty),
+            _ if super::parse::parse(text).is_ok() => return Err(BunkerUriError::SecretKey),
+            _ => return Err(BunkerUriError::Scheme),
+        };
         let (key, query) = rest.split_once('?').unwrap_or((rest, ""));
         let signer = PublicKey::from_hex(key.trim_end_matches('/')).map_err(|_| BunkerUriError::PublicKey)?;
         // Not every number is one that anything can be encrypted to.
@@ -187,7 +203,7 @@ impl BunkerUri {
         let secret = self.secret.as_ref().map_or("", Secret::expose);
         let connect = [&self.signer.to_hex(), secret, PERMISSIONS];
         let answer = link.ask(NostrConnectMethod::Connect, &connect).await.map_err(|error| match error {
-            SignerError::Refused(why) => SignerError::NotPaired(why),
+            SignerError::Refused(why) => SignerError::NotPaired { why, secret: !secret.is_empty() },
             error => error,
         })?;
         if answer != "ack" && (secret.is_empty() || answer != secret) {
@@ -323,7 +339,11 @@ impl RemoteSigner {
         let UnsignedEvent { pubkey, created_at, kind, tags, content, .. } = &event;
         let asked =
             json!({ "pubkey": pubkey, "created_at": created_at, "kind": kind, "tags": tags, "content": content });
+        let since = Instant::now();
         let answer = self.link.ask(NostrConnectMethod::SignEvent, &[&asked.to_string()]).await?;
+        if *kind == Kind::HttpAuth && since.elapsed() > FRESH_FOR {
+            return Err(SignerError::TooLate(since.elapsed()));
+        }
         let signed = Event::from_json(answer).map_err(|_| SignerError::Nonsense("a signature"))?;
         if signed.verify().is_err() {
             return Err(SignerError::Forged);

@@ -115,6 +115,11 @@ impl KeySource {
         text.map_err(|cause| KeyError::Unreadable { origin: self.origin(), cause })
     }
 
+    /// Whether the key is in a remote signer, and there is no text of it.
+    pub fn is_signer(&self) -> bool {
+        matches!(self, Self::Signer(_) | Self::EnvBunker(_) | Self::ProfileSigner(_))
+    }
+
     pub fn is_stdin(&self) -> bool {
         matches!(self, Self::KeyFile(path) | Self::EnvFile(path) | Self::Profile(path) if path == Path::new("-"))
     }
@@ -175,7 +180,7 @@ impl Signers {
                     let pairing = self.paired.get_or_init(|| pair(uri, network).boxed().shared());
                     pairing.clone().await.map_err(|cause| KeyError::Signer { origin: origin.clone(), cause })
                 }
-                Err(cause) => Err(KeyError::Bunker { origin: origin.clone(), cause }),
+                Err(cause) => Err(KeyError::Bunker(cause)),
             },
             _ => return None,
         };

@@ -352,6 +352,8 @@ impl MockService {
         let mut routes = api::routes(self.page, Self::api)
             .route("/health", get(Self::health))
             .route("/relay", any(Self::relay))
+            // As some clients write the address of a relay.
+            .route("/relay/", any(Self::relay))
             .route(&format!("{MOQ_AUTH}/auth"), post(Self::moq_auth))
             .route(&format!("{MOQ_AUTH}/health"), get(Self::moq_auth))
             .route(&format!("{MOQ_AUTH}/.well-known/jwks.json"), get(Self::moq_auth))

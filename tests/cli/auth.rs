@@ -59,7 +59,7 @@ fn a_body_is_signed_too() {
 fn what_cannot_be_sent_so_is_not_signed() {
     let mock = mock(&[]);
     for (args, why) in [
-        (&["POST", "nostrnests.com"][..], "relative URL"),
+        (&["POST", "nostrnests.com"][..], "whole https:// URL"),
         (&["POST", "ftp://a.example/"], "whole https:// URL"),
         (&["POST", "https://a.example/#part"], "leave them out"),
         (&["POST", "https://me:secret@a.example/"], "leave them out"),

@@ -68,7 +68,7 @@ fn a_person_comes_from_nothing_to_a_nest_that_a_timer_looks_after() {
     person.session.send("\x7f".repeat(22)).unwrap();
     person.session.send(format!("{}\r", mock.api())).unwrap();
     person.sees("There is no keyring here");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     person.sees("Host key");
     person.types(&nsec(&mock));
     person.sees("Which of your nests is to be looked after");
@@ -83,7 +83,7 @@ fn a_person_comes_from_nothing_to_a_nest_that_a_timer_looks_after() {
     person.sees("restart --quiet --if-inactive @weekly");
     person.sees("Write both, and start the timer?");
     assert!(!machine.file(".config").exists(), "before it is shown and wanted");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains("loginctl enable-linger") && screen.contains("nest restart @weekly"), "{screen}");
@@ -184,7 +184,7 @@ fn a_configuration_that_is_there_loses_nothing() {
 
     let mut person = Terminal::at(init(&["--no-timer"]));
     person.sees("The configuration says api = \"https://old.example\". Replace that");
-    person.session.send("n").unwrap();
+    person.session.send("n\r").unwrap();
     assert_eq!(person.ends().1, 2);
     assert_eq!(machine.config(), old);
 

@@ -90,14 +90,14 @@ fn without_a_keyring_a_key_is_kept_in_a_file_and_used_from_then_on() {
     let mut person = Terminal::at(nest(&["key", "import"]));
     person.sees("There is no keyring here");
     person.sees("host.key");
-    person.session.send("n").unwrap();
+    person.session.send("n\r").unwrap();
     let (screen, code) = person.ends();
     assert!(code == 3 && !screen.contains("Host key (") && screen.contains("nest key import --to-file"), "{screen}");
     assert!(!file.exists() && !config.exists());
 
     let mut person = Terminal::at(nest(&["key", "import"]));
     person.sees("There is no keyring here");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     person.sees("Host key");
     person.types(&nsec);
     let (screen, code) = person.ends();

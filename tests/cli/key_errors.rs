@@ -10,7 +10,7 @@ use nostr_nests::server::Mock;
 use crate::support::nest::{Nest, Output, mock};
 use crate::support::secrets::secret_arguments;
 
-const SOURCES: &str = "without a desktop session keep the key in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key";
+const SOURCES: &str = "without a desktop session keep the key in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key. If a remote signer has it: `nest key connect`";
 
 /// As cron would call it, on a machine whose keyring has the host's key.
 fn cron(mock: &Mock, bus: Option<&str>) -> Output {
@@ -68,7 +68,7 @@ fn no_key_at_all() {
     assert_eq!(
         output.stderr,
         "error: there is no host key
-  caused by: nothing names a key, the keyring has none, and nobody is there to type one
+  caused by: nothing names a key, the keyring has none, and none was typed
   hint: keep it in the keyring: `nest key import`; where there is none, in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key. If a remote signer has it: `nest key connect`\n"
     );
     assert_eq!(output.document()["error"]["kind"], "key");

@@ -24,13 +24,13 @@ fn one_inactive_nest_is_that_one_and_asked() {
     NostrClient::at(&mock.relay()).publish(&over);
     let mut person = at(&mock, &["restart"]);
     person.sees("Demo nest is inactive. Restart it?");
-    person.session.send("n").unwrap();
+    person.session.send("n\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!((code, restarts(&mock, "demo")), (1, 0), "{screen}");
 
     let mut person = at(&mock, &["restart"]);
     person.sees("Restart it?");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!((code, restarts(&mock, "demo")), (0, 1), "{screen}");
 }
@@ -60,7 +60,7 @@ fn one_of_several_is_chosen() {
     person.sees("Close which nest");
     person.session.send("\r").unwrap();
     person.sees("for good?");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 0, "{screen}");
     assert_eq!(value(&outside.nest(mock.host().public_key(), "demo"), "status"), Some("closed"), "{screen}");
@@ -81,9 +81,9 @@ fn a_lost_nest_is_recreated_after_a_question() {
     mock.forget("demo");
     let mut person = at(&mock, &["recreate"]);
     person.sees("Demo nest is gone from its server. Recreate it?");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     person.sees("The server has lost Demo nest.");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!((code, mock.requests("/api/v1/nests")), (0, 1), "{screen}");
 }
@@ -118,10 +118,10 @@ fn what_looks_at_a_nest_offers_them_too() {
     ] {
         let mut person = at(&mock, &[command]);
         person.sees(question);
-        person.session.send("y").unwrap();
+        person.session.send("y\r").unwrap();
         if command == "check" {
             person.sees("shortens its life to a minute. Join it?");
-            person.session.send("y").unwrap();
+            person.session.send("y\r").unwrap();
         }
         let (screen, code) = person.ends();
         assert!(code == 0 && screen.contains(result), "{command} {code}: {screen}");

@@ -14,6 +14,7 @@ use rustix::io::{ioctl_fionbio, ioctl_fionread};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::nest::{Nest, at_once, mock, parse};
+use crate::support::process::catches;
 
 const RESTART: &str = "/api/v1/nests/demo/restart";
 
@@ -32,13 +33,6 @@ fn wait_until(reached: impl Fn() -> bool) {
     while !reached() {
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// Whether a signal reaches the program, instead of ending it.
-fn catches(child: &Child, signal: Signal) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-    u64::from_str_radix(caught.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
 /// What is said up to and with `words`.

@@ -80,11 +80,11 @@ async fn a_person_hears_for_how_long_people_will_be_out() {
     let inside = Signal::join(mock.livekit(), &token(&mock)).await.unwrap();
     let mut person = Terminal::at(Nest::new(&mock).args(["restart", "demo", "--evict"]));
     person.sees("One person is in this nest and will be disconnected. Restart?");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     person
         .sees("The old room still runs. To have it closed, one person is removed from the old room, and out for about");
     person.sees("Do it?");
-    person.session.send("n").unwrap();
+    person.session.send("n\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!((code, mock.participants("demo").len()), (10, 1), "{screen}");
     assert_eq!(mock.requests(RESTART), 1);

@@ -20,6 +20,7 @@ use serde_json::json;
 use crate::support::bunker::{Bunker, Reply, Request, SECRET, honest, signed};
 use crate::support::nest::{Nest, Output, mock, parse, says};
 use crate::support::nostr_client::{NostrClient, event, remember};
+use crate::support::process::catches;
 use crate::support::qr::scanned;
 use crate::support::secrets::Secrets;
 use crate::support::terminal::Terminal;
@@ -222,6 +223,10 @@ fn a_pairing_that_fails_says_why() {
     connect(|_, (_, params)| vec![Reply::Result(params[1].clone())]).expect(0);
     let spent = connect(|_, _| vec![Reply::Error("secret already used")]);
     says(&spent, 3, &["it says: secret already used", "works once: have the signer show a new one"]);
+    let (mock, bunker, machine) = but("connect", |_, _| vec![Reply::Error("Not authorized")]);
+    let cut = bunker.uri().split("&secret").next().unwrap().to_owned();
+    let cut = machine.nest(&mock).args(["key", "connect", &cut]).run();
+    says(&cut, 3, &["it says: Not authorized", "had no secret= in it. A shell cuts a URI at &"]);
     says(&connect(|_, _| vec![Reply::Result("hello".into())]), 3, &["its answer to the pairing makes no sense"]);
     says(&connect(|_, _| Vec::new()), 3, &["it did not answer within 1 s"]);
 
@@ -265,7 +270,10 @@ fn what_is_no_uri_pairs_with_nobody() {
     let mock = mock(&[]);
     let connect = |uri: &str| machine.nest(&mock).args(["key", "connect", "-"]).stdin(uri).run();
     let key = Keys::generate().public_key().to_hex();
-    says(&connect("nsec1abc"), 2, &["it does not begin with bunker://"]);
+    says(&connect("\n"), 2, &["it is empty"]);
+    says(&connect("main"), 2, &["it does not begin with bunker://"]);
+    let nsec = Keys::generate().secret_key().to_bech32().unwrap();
+    says(&connect(&nsec), 2, &["it is a secret key", "to keep a key here: `nest key import`"]);
     says(&connect("bunker://abc?relay=wss://a"), 2, &["64 hex digits"]);
     says(&connect(&format!("bunker://{key}?secret={SECRET}")), 2, &["it names no relay"]);
     says(&machine.nest(&mock).args(["key", "connect"]).run(), 2, &["nest key connect -", "nest key connect --qr"]);
@@ -273,7 +281,7 @@ fn what_is_no_uri_pairs_with_nobody() {
     // Arguments are seen by everybody.
     let uri = format!("bunker://{key}?relay=ws://127.0.0.1:9&secret={SECRET}");
     let told = machine.nest(&mock).args(["key", "connect", &uri]).run();
-    says(&told, 2, &["a secret key among the arguments; nothing was done"]);
+    says(&told, 2, &["the secret of a signer among the arguments; nothing was done", "where `nest key connect` asks"]);
     let public = uri.split("&secret").next().unwrap();
     let without = machine.nest(&mock).args(["key", "connect", public, "--signer-timeout", "1s"]).run();
     says(&without, 3, &["127.0.0.1:9"]);
@@ -295,7 +303,10 @@ fn a_whole_uri_in_the_environment_pairs_and_signs_in_one_go() {
     };
     run(&bunker.uri(), &["restart", "demo"]).expect(0);
     assert_eq!(bunker.methods(), ["connect", "get_public_key", "sign_event"]);
-    says(&run("bunker://x", &["restart", "demo"]), 3, &["the signer of NEST_BUNKER leads to no signer"]);
+    says(&run("bunker://x", &["restart", "demo"]), 3, &["NEST_BUNKER leads to no signer", "64 hex digits"]);
+    says(&run("main", &["restart", "demo"]), 3, &["the name of a signer is for --bunker NAME"]);
+    // It is not kept, and there is nothing else that could be.
+    says(&run(&bunker.uri(), &["init", &mock.api(), "--no-timer", "-y"]), 3, &["`nest key connect`"]);
 
     let (mock, bunker, _) = but("connect", |_, _| vec![Reply::Error("secret already used")]);
     let nest = Nest::new(&mock).without("NEST_KEY").env("NEST_BUNKER", bunker.uri()).args(["restart", "demo"]);
@@ -340,18 +351,40 @@ fn a_person_pastes_the_uri_unseen_or_has_a_code_to_scan() {
     let (screen, code) = person.ends();
     assert!(code == 0 && !screen.contains(SECRET) && screen.contains("is used from now on"), "{code} {screen}");
 
-    for columns in [80, 200] {
+    for (columns, fits) in [(50, false), (80, true), (200, true)] {
         let args = ["key", "connect", "--relay", &mock.relay(), "--name", "phone"];
         let mut person = Terminal::of_width(columns, machine.nest(&mock).args(args));
-        person.sees("bunker:// URI of the signer (not shown");
+        person.sees("bunker:// URI of the signer");
         person.types("");
+        person.sees(if fits { "▀" } else { "make the window wider" });
         person.sees("nostrconnect://");
         // Whoever waits for nothing leaves.
         person.session.send([3]).unwrap();
         let (screen, code) = person.ends();
         assert_eq!(code, 130, "{screen}");
-        assert!(!screen.contains("signs through"), "{screen}");
+        assert!(!screen.contains("signs through") && screen.contains("interrupted"), "{screen}");
     }
+}
+
+/// Where nothing can be kept, no secret is spent; and there is an end to the search for a free name.
+#[test]
+fn a_folder_that_cannot_be_written_is_found_out_before_the_signer_is_asked() {
+    let (mock, bunker, machine) = scene(honest);
+    std::fs::write(machine.0.path().join("state"), "").unwrap();
+    let nest = machine.nest(&mock).env("XDG_STATE_HOME", machine.0.path().join("state"));
+    says(&nest.args(["key", "connect", "-"]).stdin(bunker.uri()).run(), 3, &["cannot be written"]);
+    assert!(bunker.methods().is_empty());
+    // A profile that is not there yet is begun.
+    let begun = machine.nest(&mock).args(["key", "connect", "-", "--profile", "club"]).stdin(bunker.uri()).run();
+    says(&begun, 0, &["whether it answers: `nest key show`"]);
+    assert!(
+        machine.read("nest/config.toml").contains("[profile.club]\nbunker = "),
+        "{}",
+        machine.read("nest/config.toml")
+    );
+    let insecure = machine.nest(&mock).args(["key", "connect", "--qr", "--relay", "ws://relay.example"]).run();
+    says(&insecure, 2, &["is not encrypted (ws://)", "--allow-http"]);
+    assert!(!insecure.stderr.contains("nostrconnect"), "{insecure:?}");
 }
 
 /// As a phone reads it.
@@ -442,16 +475,23 @@ fn signers_are_listed_and_forgotten() {
     assert_eq!(list(), json!([row("main", mock.host()), row("main-2", &other)]));
 
     let second = machine.nest(&mock).args(["restart", "demo", "--bunker", "main-2"]).run();
-    says(&second, 5, &["only the host can restart"]);
+    says(&second, 5, &["only the host can restart", "`nest restart demo --key-file PATH`"]);
+    machine.nest(&mock).args(["key", "default", "main-2"]).run().expect(0);
+    machine.nest(&mock).args(["restart", "demo"]).run().expect(5);
+    machine.nest(&mock).args(["key", "default", "main"]).run().expect(0);
+    machine.nest(&mock).args(["restart", "demo"]).run().expect(0);
     let unknown = machine.nest(&mock).args(["restart", "demo", "--bunker", "phone"]).run();
     says(&unknown, 3, &["no signer named phone was paired with", "known are main, main-2"]);
 
     says(&machine.nest(&mock).args(["key", "remove", "main-2"]).run(), 1, &["--yes"]);
     machine.nest(&mock).args(["key", "remove", "main-2", "--yes"]).run().expect(0);
-    let removed = machine.nest(&mock).args(["key", "remove", "main", "--yes"]).run();
-    says(&removed, 0, &["still says bunker = \"main\""]);
-    assert_eq!(list(), json!([]));
-    says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["pair with it: `nest key connect`"]);
+    // Its key will do in the place of its name, and the configuration forgets it too.
+    let npub = mock.host().public_key().to_bech32().unwrap();
+    machine.nest(&mock).args(["key", "remove", &npub, "--yes"]).run().expect(0);
+    assert_eq!((list(), machine.read("nest/config.toml")), (json!([]), String::new()));
+    says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["there is no host key", "`nest key connect`"]);
+    let gone = machine.nest(&mock).args(["restart", "demo", "--bunker", "main"]).run();
+    says(&gone, 3, &["pair with it: `nest key connect --name main`"]);
 }
 
 #[test]
@@ -577,9 +617,14 @@ fn a_body_that_never_ends_is_not_waited_for() {
     let nest = Nest::new(&mock).args(["auth", "POST", "https://a.example/", "--body", "-"]);
     let (mut command, _home) = nest.into_parts();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    sleep(Duration::from_millis(300));
+    // Whoever waits for the child closes it otherwise.
+    let stdin = child.stdin.take();
+    while !catches(&child, Signal::TERM) {
+        sleep(Duration::from_millis(1));
+    }
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
+    drop(stdin);
 }
 
 #[test]

@@ -25,14 +25,14 @@ async fn people_in_the_nest_are_asked_for() {
 
     let mut person = Terminal::at(Nest::new(&mock).args(["restart", "demo"]));
     person.sees("One person is in this nest and will be disconnected. Restart?");
-    person.session.send("n").unwrap();
+    person.session.send("n\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 1, "{screen}");
     assert_eq!(mock.room("demo").unwrap().sid, before);
 
     let mut person = Terminal::at(Nest::new(&mock).args(["restart", "demo"]));
     person.sees("Restart?");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 0, "{screen}");
     assert_ne!(mock.room("demo").unwrap().sid, before);
@@ -131,14 +131,14 @@ fn a_dead_nest_of_ones_own_is_offered_a_restart() {
     let question = "it is yours. Restart this nest now?";
     let mut person = Terminal::at(Nest::new(&mock).args(["check", "demo"]));
     person.sees(question);
-    person.session.send("n").unwrap();
+    person.session.send("n\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 6, "{screen}");
     assert!(mock.room("demo").is_none());
 
     let mut person = Terminal::at(Nest::new(&mock).args(["check", "demo"]));
     person.sees(question);
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains(" · restarted · ") && screen.contains("joinable in"), "{screen}");
@@ -163,7 +163,7 @@ fn the_restart_that_was_wanted_has_its_own_code() {
     mock.set_faults(vec!["no-restart".parse().unwrap()]);
     let mut person = Terminal::at(Nest::new(&mock).args(["check", "demo"]));
     person.sees("Restart this nest now?");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     let (screen, code) = person.ends();
     assert_eq!(code, 6, "{screen}");
     assert!(screen.contains("no restart endpoint"), "{screen}");

@@ -160,7 +160,7 @@ fn questions_are_redrawn_rightly() {
     for columns in [40, 60, 80] {
         let mut person = Terminal::of_width(columns, at(&mock).args(["close", "demo"]));
         person.sees("[y/N]");
-        person.session.send("n").unwrap();
+        person.session.send("n\r").unwrap();
         let (rows, code) = person.shows();
         assert_eq!((code, rows.iter().filter(|row| row.contains("good?")).count()), (1, 1), "{rows:#?}");
         assert_eq!(rows.iter().filter(|row| row.contains("Close")).count(), 1, "{rows:#?}");
@@ -177,7 +177,7 @@ fn questions_are_redrawn_rightly() {
             person.session.send(key).unwrap();
         }
         person.sees("good?");
-        person.session.send("n").unwrap();
+        person.session.send("n\r").unwrap();
         let (rows, _) = person.shows();
         let count = |text: &str| rows.iter().filter(|row| row.contains(text)).count();
         assert_eq!((count("which nest"), count(" · open · ")), (1, 0), "{rows:#?}");

@@ -174,3 +174,10 @@ async fn it_asks_who_is_there_if_a_fault_wants_it() {
     settings.signer = Some(signer(&keys));
     assert!(Relays::new([url], settings).fetch(&wanted).await.unwrap().room.is_some());
 }
+
+/// NDK writes it so.
+#[tokio::test]
+async fn its_address_may_end_with_a_slash() {
+    let mock = Mock::start(Options::default()).unwrap();
+    connect_async(format!("{}/", mock.relay())).await.unwrap();
+}

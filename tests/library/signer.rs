@@ -79,7 +79,7 @@ async fn the_signer_of_rust_nostr_signs() {
 
     let wrong = uri.replace(SECRET, "another");
     let refused = BunkerUri::parse(&wrong).unwrap().pair(Keys::generate(), in_time()).await.err();
-    assert_eq!(refused, Some(SignerError::NotPaired("Secret not match".into())));
+    assert_eq!(refused, Some(SignerError::NotPaired { why: "Secret not match".into(), secret: true }));
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ fn a_new_key_hosts_and_can_be_copied_elsewhere() {
 
     let mut person = Terminal::at(call(&state).args(["key", "export"]));
     person.sees("Print the secret key of npub1");
-    person.session.send("y").unwrap();
+    person.session.send("y\r").unwrap();
     for prompt in ["New passphrase", "again"] {
         person.sees(prompt);
         person.types("typed");

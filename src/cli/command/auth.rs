@@ -51,10 +51,8 @@ fn method(text: &str) -> Result<Method, String> {
 }
 
 fn url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
-        return Err("it has to be a whole https:// URL".into());
-    }
+    let whole = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host();
+    let url = Url::parse(text).ok().filter(whole).ok_or("it has to be a whole https:// URL")?;
     if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
         return Err("what follows # is not sent, nor is a name or a password before @: leave them out".into());
     }

@@ -36,8 +36,8 @@ Examples:
   nest init naddr1… --key-file - --to-file --alias weekly --timer <host.key
 ",
     after_help = "\
-Nothing is changed on the server, and nothing is written before server and key have been tried. A configuration that is
-there is kept: what is replaced, after a question, stays as a comment."
+Nothing is changed on the server, and nothing is written before server and key have been tried. A configuration that \
+is there is kept: what is replaced, after a question, stays as a comment."
 )]
 pub struct InitArgs {
     /// Your server, such as nostrnests.com; or a nest that is on it: naddr1…, its link, 30312:<pubkey>:<d>, or @ALIAS
@@ -173,6 +173,10 @@ impl Setup {
         };
         match &named {
             Some(KeySource::Profile(_) | KeySource::Credential(_) | KeySource::ProfileSigner(_)) => return Ok(()),
+            Some(source @ KeySource::EnvBunker(_)) => {
+                let error = KeyError::StaysInSigner { origin: source.origin() };
+                return Err(errors::of_key_command(&KeyCommandError::Key(error)));
+            }
             Some(KeySource::Signer(name)) if args.to_file.is_none() => {
                 in_place_of("bunker")?;
                 self.settings.push((vec!["bunker".into()], name.clone()));
@@ -216,6 +220,7 @@ impl Setup {
             // A person may have none.
             Err(KeyCommandError::Key(KeyError::Missing)) if sources.interactive => {
                 settings.key = KeyPlan::default();
+                terminal.warn(words::NO_KEY);
                 return Ok(());
             }
             incoming => incoming.map_err(failed)?,

@@ -16,7 +16,9 @@ use crate::commands::key::{
     self, Connected, Export, Import, Imported, KeyCommandError, Pairing, Place, Stored, Written,
 };
 use crate::key::file::{self, SecretFileError};
-use crate::key::{BunkerUri, HostKey, InFile, KeyError, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, npub};
+use crate::key::{
+    BunkerUri, HostKey, InFile, KeyError, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, SignerError, npub,
+};
 use crate::reporter::{Reporter as _, SecretPrompt};
 use crate::secret::Secret;
 
@@ -77,7 +79,7 @@ Examples:
     List,
     /// Say which key is used when several would do
     Default {
-        /// The public key
+        /// The public key, or the name of a signer
         npub: String,
     },
     /// Take a key out of the keyring, or forget a signer
@@ -120,8 +122,8 @@ Examples:
   pass show bunker | nest key connect -            from a password manager
 ",
     after_help = "\
-The signer is asked for no more than it needs: to sign requests, nests, your presence, and who asks a relay. From then on it
-has to answer whenever nest signs: for a timer, allow it for always."
+The signer is asked for no more than it needs: to sign requests, nests, your presence, and who asks a relay. From then on \
+it has to answer whenever nest signs: for a timer, allow it for always."
 )]
 pub struct ConnectArgs {
     /// bunker://… as the signer shows it, or - for stdin; one with a secret= is never an argument
@@ -181,7 +183,7 @@ pub(super) async fn run(app: &App<'_>, command: KeyCommand) -> Result<u8, Failur
     tokio::select! {
         biased;
         result = dispatch(app, command) => result,
-        signal = app.stop.requested() => Ok(Exit::from(signal).code()),
+        signal = app.stop.requested() => Err(Failure::new(Exit::from(signal), "interrupted")),
     }
 }
 
@@ -206,7 +208,7 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
                 let or_file = file.as_ref().ok().map(|file| &*file.path);
                 key::import(Place::Keyring { keyring: &keyring()?, or_file }, &request, terminal).await
             };
-            match imported.map_err(failed)? {
+            match imported.map_err(|error| errors::of_key_import(&error))? {
                 Imported::Keyring(stored) => {
                     let what = if stored.new { "is in the OS keyring now" } else { "was in the OS keyring already" };
                     let whole = format!("{} {what}{}", npub(&stored.public_key), mark(&stored));
@@ -238,18 +240,24 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
         }
         KeyCommand::Encrypt(args) => {
             let plan = app.sources.key_plan(&KeyArgs { file: args, ..KeyArgs::default() });
-            let encrypted = key::encrypt(plan.named(), plan.passphrase_file.as_deref(), terminal).await;
+            // One that is in a signer stays there: another is meant.
+            let named = plan.named().filter(|source| !source.is_signer());
+            let encrypted = key::encrypt(named, plan.passphrase_file.as_deref(), terminal).await;
             show(terminal, &encrypted.map_err(failed)?);
         }
         KeyCommand::Show { key, relays } => return show_used(terminal, &app.own_key(&key, relays).await?).await,
         KeyCommand::List => list(&keyring()?, app).await.map_err(failed)?,
+        KeyCommand::Default { npub: name } if app.sources.knows_signer(&name) => {
+            use_from_now_on(app, &name)?;
+        }
         KeyCommand::Default { npub: name } => {
             let key = public_key(&name)?;
             key::default(&keyring()?, key).map_err(failed)?;
             tell(terminal, &key, &format!("{} is the default now", npub(&key)), json!({ "default": true }));
         }
-        KeyCommand::Remove { npub: Some(name), yes } if app.sources.knows_signer(&name) => {
+        KeyCommand::Remove { npub: Some(name), yes } if signer_named(&app.sources, &name).is_some() => {
             let sessions = sessions_of(&app.sources)?;
+            let name = signer_named(&app.sources, &name).unwrap_or_default();
             let left = key::forget(&sessions, &name, yes, terminal).await.map_err(failed)?;
             terminal.outcome(
                 false,
@@ -259,9 +267,7 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
             if let Some(why) = left {
                 terminal.warn(&connection::left_in_keyring(&why));
             }
-            if app.sources.key_named().is_some_and(|named| named == ("bunker", name.clone())) {
-                terminal.warn(&notices::still_configured(&name, &app.sources.config_file()?.path));
-            }
+            app.sources.config_file()?.unset("bunker", &name)?;
         }
         KeyCommand::Remove { npub: name, yes } => {
             let key = name.as_deref().map(public_key).transpose()?;
@@ -271,6 +277,30 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// The signer that is meant to be forgotten: by its name, or by a key that only it has.
+fn signer_named(sources: &Sources<'_>, text: &str) -> Option<String> {
+    if sources.knows_signer(text) {
+        return Some(text.to_owned());
+    }
+    let key = PublicKey::parse(text).ok()?;
+    let in_keyring = sources.keyring().and_then(|keyring| key::list(&keyring).ok()).unwrap_or_default();
+    let only_there = !in_keyring.iter().any(|stored| stored.public_key == key);
+    signers(sources).find(|(_, user)| only_there && *user == key).map(|(name, _)| name)
+}
+
+/// Has the configuration name this signer, in the place of another one.
+fn use_from_now_on(app: &App<'_>, name: &str) -> Result<(), Failure> {
+    let (sources, config) = (&app.sources, app.sources.config_file()?);
+    let user = sessions_of(sources)?.user(name).map_err(|error| errors::of_session(&error))?;
+    if let Some((setting @ "key-file", which)) = sources.key_named() {
+        return Err(errors::key_named((setting, &which), &config.path));
+    }
+    config.set(&[(vec!["bunker".to_owned()], name.to_owned())])?;
+    let whole = connection::connected(&npub(&user), name, true);
+    tell(&app.terminal, &user, &whole, json!({ "default": true, "signer": name }));
+    Ok(())
 }
 
 async fn connect(app: &App<'_>, args: ConnectArgs) -> Result<(), Failure> {
@@ -295,7 +325,7 @@ async fn connect(app: &App<'_>, args: ConnectArgs) -> Result<(), Failure> {
         Pairing::Uri(BunkerUri::parse(uri.expose()).map_err(connection::no_uri)?)
     } else {
         let offer = PairingOffer::new(sources.meeting_relays(&server)?);
-        terminal.offer(&offer.uri(), connection::SCAN);
+        terminal.offer(&offer.uri(), &connection::scan(args.signer_timeout));
         Pairing::Offer(offer)
     };
     let connected = key::connect(&sessions, pairing, &args.name, args.to_file, signers.network).await;
@@ -306,6 +336,7 @@ async fn connect(app: &App<'_>, args: ConnectArgs) -> Result<(), Failure> {
     let more =
         json!({ "signer": name, "default": used, "file": file.as_ref().map(|file| file.path.to_string_lossy()) });
     tell(terminal, &public_key, &whole, more);
+    terminal.status(connection::NEXT);
     if let Some(InFile { path, why: Some(why) }) = file {
         terminal.status(&connection::in_file(&path, &why));
     }
@@ -344,19 +375,22 @@ pub(super) fn sessions_of(sources: &Sources<'_>) -> Result<Sessions, Failure> {
 
 /// The key that would be used: of a signer, whether it answers too.
 async fn show_used(terminal: &Terminal, key: &HostKey) -> Result<u8, Failure> {
-    let failure = match key.signer() {
+    let refusal = match key.signer() {
         None => None,
-        Some(signer) => signer.ping().await.err().map(|cause| {
-            let error = KeyError::Signer { origin: key.source().clone(), cause };
-            errors::of_key_command(&KeyCommandError::Key(error))
-        }),
+        Some(signer) => signer.ping().await.err(),
     };
+    let answers = refusal.as_ref().is_none_or(|cause| matches!(cause, SignerError::Refused(_)));
+    let failure = refusal.map(|cause| {
+        let error = KeyError::Signer { origin: key.source().clone(), cause };
+        errors::of_key_command(&KeyCommandError::Key(error))
+    });
     let source = key.source();
     let mut whole = format!("{}\n{}\nfrom {source}", key.npub(), key.public_key().to_hex());
     let mut more = json!({ "source": source.to_string(), "kind": source.kind() });
     if key.signer().is_some() {
-        whole.push_str(if failure.is_none() { ", which answers" } else { ", which does not answer" });
-        more["answers"] = failure.is_none().into();
+        // That it refuses is an answer.
+        whole.push_str(if answers { ", which answers" } else { ", which does not answer" });
+        more["answers"] = answers.into();
     }
     if let Some(failure) = &failure {
         more["error"] = document::of(&failure.document());
@@ -391,14 +425,15 @@ async fn list(keyring: &Keyring, app: &App<'_>) -> Result<(), key::KeyCommandErr
             terminal.warn(&format!("{error}; {}", connection::begin_again(&name)));
         }
     }
+    let named = app.sources.key_plan(&KeyArgs::default()).named().map(KeySource::origin);
     match why {
         Some(_) if !signers.is_empty() => {}
         Some(why) => terminal.warn(&notices::no_keyring(&why)),
         None if keys.is_empty() && signers.is_empty() => terminal.status(&notices::no_keys()),
         None => {}
     }
-    if let Some(source) = app.sources.key_plan(&KeyArgs::default()).named() {
-        terminal.status(&notices::key_elsewhere(&source.origin()));
+    if let Some(origin) = named {
+        terminal.status(&notices::key_elsewhere(&origin));
     }
     Ok(())
 }

@@ -131,6 +131,12 @@ Examples:
 }
 
 impl Command {
+    /// Whether it writes a configuration, or a profile of it, that may not be there yet.
+    pub fn begins(&self) -> bool {
+        use key::KeyCommand::{Connect, Import};
+        matches!(self, Self::Init(_) | Self::Key(Connect(_) | Import(_)))
+    }
+
     /// The one nest that it names: its id, or what was written where that is no name of a nest.
     pub fn room(&self) -> Option<String> {
         let only = |rooms: &[String]| if let [room] = rooms { Some(room.clone()) } else { None };

@@ -70,7 +70,9 @@ impl Advice {
         let asks = !self.verb.name().starts_with("key ");
         let signs = asks && self.verb != Verb::Status;
         let takes = |flag| ALL.contains(&flag) || asks && SERVER.contains(&flag) || signs && KEY.contains(&flag);
-        let replaced = |flag: &str| self.more.iter().any(|(more, _)| more.strip_prefix("--") == Some(flag));
+        let is_given = |flag: &str| self.more.iter().any(|(more, _)| more.strip_prefix("--") == Some(flag));
+        // One key takes the place of another.
+        let replaced = |flag: &str| is_given(flag) || flag == "bunker" && is_given("key-file");
         let mut words = vec![format!("nest {}", self.verb.name())];
         let (mut flags, room) = (Vec::new(), quoted(&self.room));
         for Given { flag, value } in given.iter().filter(|given| takes(given.flag) && !replaced(given.flag)) {

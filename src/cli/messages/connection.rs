@@ -2,14 +2,23 @@
 
 use std::error::Error as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::Verb;
 use super::advice::quoted;
 use super::errors::Failure;
+use crate::clock;
 use crate::key::BunkerUriError;
 use crate::key::keyring::KeyringError;
 
-pub(in crate::cli) const SCAN: &str = "scan this with the signer, or paste it there; waiting for the signer:";
+pub(in crate::cli) const NEXT: &str =
+    "whether it answers: `nest key show`; for a timer, allow nest for always in the signer";
+
+/// What to do with a code; so long it is waited for.
+pub(in crate::cli) fn scan(limit: Duration) -> String {
+    let limit = clock::span(i64::try_from(limit.as_millis()).unwrap_or(i64::MAX));
+    format!("scan this with the signer, or paste it there; waiting {limit} for the signer:")
+}
 
 pub(in crate::cli) fn nobody_to_ask() -> Failure {
     Failure::usage("nobody is at the terminal to be asked for the bunker:// URI")
@@ -18,8 +27,11 @@ pub(in crate::cli) fn nobody_to_ask() -> Failure {
 }
 
 pub(in crate::cli) fn no_uri(error: BunkerUriError) -> Failure {
-    Failure::usage("this is not what a signer shows to be paired with")
-        .cause(error.to_string())
+    let failure = Failure::usage("this is not what a signer shows to be paired with").cause(error.to_string());
+    if error == BunkerUriError::SecretKey {
+        return failure.hint(format!("to keep a key here: {}", Verb::KeyImport.alone()));
+    }
+    failure
         .hint("a signer shows it whole, such as bunker://<public key>?relay=wss://…&secret=…")
         .hint("a signer that only scans: `nest key connect --qr`")
 }
@@ -30,17 +42,17 @@ pub(in crate::cli) fn connected(npub: &str, name: &str, used: bool) -> String {
 }
 
 pub(in crate::cli) fn use_it(name: &str) -> String {
-    format!("to be used with --bunker {}", quoted(name))
+    format!("to be used with --bunker {}; or always: {}", quoted(name), Verb::KeyDefault.on(name))
 }
 
 /// The keyring was of no use.
 pub(in crate::cli) fn in_file(path: &Path, why: &str) -> String {
-    format!("what the signer knows this machine by is in {}, and not in the keyring: {why}", path.display())
+    format!("the pairing is kept in {}, which only you can read, and not in the keyring: {why}", path.display())
 }
 
 pub(in crate::cli) fn left_in_keyring(why: &KeyringError) -> String {
     let cause = why.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("what it knew this machine by is still in the keyring, where nothing leads to it any more: {why}{cause}")
+    format!("the pairing's key is still in the keyring, where nothing leads to it any more: {why}{cause}")
 }
 
 /// Of a signer by which nothing can be signed.

@@ -19,7 +19,7 @@ use crate::commands::{Error, HalfDone, NestKind, Progress, Signal};
 use crate::key::file::SecretFileError;
 use crate::key::keyring::KeyringError;
 use crate::key::parse::KeyParseError;
-use crate::key::{KeyError, KeyOrigin, SessionError, SignerError, npub};
+use crate::key::{BunkerUriError, KeyError, KeyOrigin, SessionError, SignerError, npub};
 use crate::livekit::{CheckReport, Verdict};
 use crate::report::Status;
 use crate::{lock, relay, room};
@@ -359,7 +359,10 @@ pub(super) fn of_key(error: &KeyError) -> Failure {
         KeyError::Unusable { cause: KeyParseError::Bunker, .. } => {
             failure.with_sources(error).hint(format!("pair with the signer instead: {}", Verb::KeyConnect.alone()))
         }
-        KeyError::Bunker { .. } => {
+        KeyError::Bunker(BunkerUriError::Scheme) => failure
+            .with_sources(error)
+            .hint("it holds a whole bunker:// URI; the name of a signer is for --bunker NAME"),
+        KeyError::Bunker(_) => {
             failure.with_sources(error).hint("a signer shows it whole: bunker://<key>?relay=wss://…")
         }
         KeyError::Session(error) => of_session(error),
@@ -387,8 +390,10 @@ fn of_signer(failure: Failure, origin: &KeyOrigin, cause: &SignerError) -> Failu
         SignerError::Silent { .. } | SignerError::Gone { .. } => troubles::signer_silent(cause),
         SignerError::NotApproved { url, .. } => troubles::signer_not_approved(cause, url),
         SignerError::Refused(why) => troubles::signer_refused(why, again),
-        SignerError::NotPaired(why) if *origin == KeyOrigin::EnvBunker => troubles::signer_each_run(why, again),
-        SignerError::NotPaired(why) => troubles::signer_not_paired(why),
+        SignerError::NotPaired { why, secret: false } => troubles::signer_without_secret(why),
+        SignerError::NotPaired { why, .. } if *origin == KeyOrigin::EnvBunker => troubles::signer_each_run(why, again),
+        SignerError::NotPaired { why, .. } => troubles::signer_not_paired(why),
+        SignerError::TooLate(_) => troubles::signer_too_late(cause),
         SignerError::OtherKey { .. } => troubles::signer_of_other_key(cause, again),
         SignerError::Nonsense(_) | SignerError::Forged => troubles::signer_forges(cause),
     };
@@ -398,8 +403,8 @@ fn of_signer(failure: Failure, origin: &KeyOrigin, cause: &SignerError) -> Failu
 pub(in crate::cli) fn of_session(error: &SessionError) -> Failure {
     let failure = Failure::new(Exit::Key, error.to_string()).with_sources(error);
     match error {
-        SessionError::Unknown { known, .. } => {
-            let pair = failure.hint(format!("pair with it: {}", Verb::KeyConnect.alone()));
+        SessionError::Unknown { name, known } => {
+            let pair = failure.hint(format!("pair with it: {}", Verb::KeyConnect.alone().with("--name", name)));
             if known.is_empty() { pair } else { pair.hint(format!("known are {}", known.join(", "))) }
         }
         SessionError::Damaged { .. } => failure.hint(format!("pair again: {}", Verb::KeyConnect.alone())),
@@ -430,6 +435,17 @@ pub(in crate::cli) fn of_key_removal(error: &KeyCommandError) -> Failure {
     Failure { hints: vec![hint], ..of_key_command(error) }
 }
 
+/// A key that is to be imported may be there, and not be named.
+pub(in crate::cli) fn of_key_import(error: &KeyCommandError) -> Failure {
+    let failure = of_key_command(error);
+    match error {
+        KeyCommandError::Key(KeyError::Missing) => {
+            Failure { hints: vec!["name where it is: --key-file PATH, or - for stdin".into()], ..failure }
+        }
+        _ => failure,
+    }
+}
+
 /// A key that is new cannot be imported.
 pub(in crate::cli) fn of_key_generation(error: &KeyCommandError) -> Failure {
     let failure = of_key_command(error);
@@ -446,6 +462,10 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
     match error {
         KeyCommandError::Key(error) => of_key(error),
         KeyCommandError::NotPaired(cause) => not_paired(new(Exit::Key), cause),
+        KeyCommandError::NotScanned(cause @ (SignerError::Silent { .. } | SignerError::Gone { .. })) => {
+            new(Exit::Key).because(troubles::not_scanned(cause))
+        }
+        KeyCommandError::NotScanned(cause) => not_paired(new(Exit::Key), cause),
         KeyCommandError::WhichOne { npubs } => {
             npubs.iter().map(|npub| Verb::KeyRemove.on(npub).to_string()).fold(new(Exit::Usage), Failure::hint)
         }

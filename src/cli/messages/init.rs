@@ -46,6 +46,9 @@ pub(in crate::cli) const MISSING_SERVER: &str = "the server, or the link of a ne
 pub(in crate::cli) const MISSING_KEY: &str = "the key: --key-file PATH, or - for stdin; --bunker NAME; or --no-key";
 pub(in crate::cli) const MISSING_ALIAS: &str = "for the timer, a nest and a short name for it: --alias NAME";
 
+pub(in crate::cli) const NO_KEY: &str =
+    "no key was given: looking needs none, restarting does. Run `nest init` again to add one";
+
 pub(in crate::cli) fn is_alias(name: &str) -> Result<String, String> {
     let fits = (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     if fits { Ok(name.to_owned()) } else { Err("up to 32 letters, digits, - and _".into()) }

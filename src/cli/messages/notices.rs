@@ -1,6 +1,5 @@
 //! What is said while the work goes on: warnings, and the questions to a person at the terminal.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::{Verb, moment, troubles};
@@ -185,6 +184,15 @@ pub(in crate::cli) fn key_elsewhere(origin: &KeyOrigin) -> String {
     format!("used is the key from {origin}; {} shows whose it is", Verb::KeyShow.alone())
 }
 
+/// Of a QR code for which the window is too small; what it holds stands below it too.
+pub(in crate::cli) fn code_too_high(rows: usize) -> String {
+    format!("the QR code needs {rows} rows: make the window higher and run this again, or paste the line below")
+}
+
+pub(in crate::cli) fn code_too_wide(why: &str) -> String {
+    format!("{why}: make the window wider and run this again, or paste the line below")
+}
+
 /// What it takes to guess a passphrase.
 pub(in crate::cli) fn passphrase_cost(one: Duration) -> String {
     let a_million = clock::span(i64::try_from(one.as_millis()).unwrap_or(i64::MAX).saturating_mul(1_000_000));
@@ -193,11 +201,6 @@ pub(in crate::cli) fn passphrase_cost(one: Duration) -> String {
          enough",
         one.as_secs_f32()
     )
-}
-
-/// Of a signer that is forgotten.
-pub(in crate::cli) fn still_configured(name: &str, config: &Path) -> String {
-    format!("{} still says bunker = {name:?}", config.display())
 }
 
 pub fn prompt(prompt: SecretPrompt<'_>) -> String {

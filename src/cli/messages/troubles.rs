@@ -95,11 +95,11 @@ troubles! {
         "you are {you}; the host is {host}",
         "use the host's key: {again}";
     no_key() "no key under cron", Some(Exit::Key),
-        "nothing names a key, the keyring has none, and nobody is there to type one",
+        "nothing names a key, the keyring has none, and none was typed",
         "keep it in the keyring: `nest key import`; where there is none, in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key. If a remote signer has it: `nest key connect`";
     keyring() "hangs or fails under cron", Some(Exit::Key),
         "the keyring is locked, or there is no session bus",
-        "without a desktop session keep the key in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key";
+        "without a desktop session keep the key in a file: `nest key import --to-file`. Or name one: --key-file PATH (mode 0600), or a systemd credential named nest-key. If a remote signer has it: `nest key connect`";
     key_mode(path, mode) "the key file is refused", Some(Exit::Key),
         "other users of this machine can read {path} (mode {mode})",
         "`chmod 600 {path}`";
@@ -130,6 +130,15 @@ troubles! {
     signer_not_paired(why) "a remote signer does not take the pairing", Some(Exit::Key),
         "it says: {why}",
         "the secret in a bunker:// URI works once: have the signer show a new one";
+    signer_without_secret(why) "a remote signer does not take a pairing without a secret", Some(Exit::Key),
+        "it says: {why}",
+        "the bunker:// URI had no secret= in it. A shell cuts a URI at & unless it is quoted: paste it whole where `nest key connect` asks for it";
+    signer_too_late(why = "it signed only after 70 s, and servers accept that for a minute") "a remote signer was allowed too late", Some(Exit::Key),
+        "{why}",
+        "run this again, and allow it at once, or for always";
+    not_scanned(why = "it did not answer within 120 s") "nobody has scanned the code of `nest key connect`", Some(Exit::Key),
+        "{why}",
+        "run this again, and scan the code, or paste the line below it, sooner. For more time: --signer-timeout 5m";
     signer_each_run(why, again = "`nest key connect`") "`NEST_BUNKER` worked once, and then no more", Some(Exit::Key),
         "it says: {why}",
         "the secret in a bunker:// URI works once, and NEST_BUNKER pairs in each run: pair once, {again}, or have a signer whose secret lasts";
@@ -139,6 +148,9 @@ troubles! {
     signer_forges(why = "it returned another event than the one to sign, or a signature that does not hold") "a remote signer returns something else", Some(Exit::Key),
         "{why}",
         "nothing of it was used: tell whoever makes this signer";
+    bunker_argument() "the address of a signer is refused as an argument", Some(Exit::Usage),
+        "its secret is seen by everybody in `ps`, and kept in the shell's history",
+        "paste it where `nest key connect` asks for it; have the signer show a new one, for others may have this";
     key_argument() "the key is refused as an argument", Some(Exit::Usage),
         "arguments are seen by everybody in `ps`, and kept in the shell's history",
         "put it into a file (nest … --key-file PATH), a pipe (--key-file -), or the keyring (`nest key import`); if this one was typed, others may have it";

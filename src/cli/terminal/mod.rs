@@ -72,8 +72,13 @@ impl Streams {
 }
 
 fn columns(is_terminal: bool, terminal: &console::Term) -> Option<usize> {
-    let size = is_terminal.then(|| terminal.size_checked()).flatten()?;
-    Some(usize::from(size.1)).filter(|columns| *columns > 0)
+    Some(size(is_terminal, terminal)?.1)
+}
+
+/// Rows and columns, where it is a terminal that has some.
+fn size(is_terminal: bool, terminal: &console::Term) -> Option<(usize, usize)> {
+    let (rows, columns) = is_terminal.then(|| terminal.size_checked()).flatten()?;
+    Some((usize::from(rows), usize::from(columns))).filter(|(_, columns)| *columns > 0)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -173,9 +178,11 @@ impl Terminal {
     /// What a phone is to read before there is a result: on stderr, with what to do about it.
     pub fn offer(&self, link: &str, what: &str) {
         self.tell(what);
-        match qr::code(link, self.style.streams.err_columns(), self.style.err) {
-            Ok(code) => self.line(&code),
-            Err(why) => self.warn(&why),
+        let (rows, columns) = size(self.style.streams.stderr, &console::Term::stderr()).unzip();
+        match qr::code(link, columns, self.style.err) {
+            Ok(code) if rows.is_none_or(|rows| code.lines().count() + 2 <= rows) => self.line(&code),
+            Ok(code) => self.warn(&notices::code_too_high(code.lines().count() + 2)),
+            Err(why) => self.warn(&notices::code_too_wide(&why)),
         }
         self.line(link);
     }
@@ -205,7 +212,7 @@ impl Terminal {
 
     pub fn yes_or_no(&self, question: &str) -> Answer<'_, bool> {
         self.ask_below(&clean(question), " [y/N] yes", |question| {
-            answered(dialoguer::Confirm::new().with_prompt(question).default(false).interact())
+            answered(dialoguer::Confirm::new().with_prompt(question).default(false).wait_for_newline(true).interact())
         })
     }
 

@@ -92,7 +92,8 @@ fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
 }
 
 fn together(before: &str, after: &str) -> bool {
-    let word = after.split([' ', ',', ')', ';']).next().unwrap_or_default();
+    // Behind it may be a comma, or the end of a colour.
+    let word = after.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     let unit = UNITS.contains(&word) && before.trim_end().ends_with(|c: char| c.is_ascii_digit());
     unit || before.ends_with("· ") && after.starts_with(|c: char| c.is_ascii_digit())
 }
@@ -124,7 +125,10 @@ mod tests {
         assert_eq!(text, "              hint: give the API by\n                    another name");
         let text = fit("              hint: \tgive the API by another name", Some(24));
         assert_eq!(text, "    hint: give the API\n          by another\n          name");
-        assert_eq!(fit("it took long · 27 ms, or 3 s", Some(18)), "it took long\n  · 27 ms, or 3 s");
+        assert_eq!(
+            fit("it took long\u{1b}[2m · 27 ms\u{1b}[0m, or 3 s", Some(18)),
+            "it took long\u{1b}[2m\n  · 27 ms\u{1b}[0m, or 3 s"
+        );
         assert_eq!(fit("an odd ` in the title of a nest", Some(20)), "an odd ` in the\n  title of a nest");
         assert_eq!(fit("日本語の部屋 日本語の部屋", Some(20)), "日本語の部屋\n  日本語の部屋");
     }
