@@ -40,34 +40,33 @@ impl ConfigFile {
         let text = changed(&text, self.profile.as_deref(), settings).map_err(|why| failed(&why))?;
         files::replace(&self.path, text.as_bytes()).map_err(|error| failed(&error))
     }
-}
 
-impl ConfigFile {
-    /// Takes a setting out that has this value, from the profile or from the rest.
-    pub fn unset(&self, name: &str, value: &str) -> Result<(), Failure> {
-        let failed = |why: &dyn std::fmt::Display| {
-            Failure::usage(format!("the configuration {} cannot be written: {why}", self.path.display()))
-        };
+    /// Makes a comment of a setting, wherever it has this value: in the file or in one of its profiles.
+    pub fn unset(&self, name: &str, value: &str) -> io::Result<()> {
         let text = match fs::read_to_string(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            text => text.map_err(|error| failed(&error))?,
+            text => text?,
         };
-        let without = without(&text, self.profile.as_deref(), name, value).map_err(|why| failed(&why))?;
-        if without == text { Ok(()) } else { files::replace(&self.path, without.as_bytes()).map_err(|e| failed(&e)) }
+        let without = without(&text, name, value);
+        if without == text { Ok(()) } else { files::replace(&self.path, without.as_bytes()) }
     }
 }
 
-fn without(text: &str, profile: Option<&str>, name: &str, value: &str) -> Result<String, String> {
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
-    let is_it = |table: &dyn TableLike| table.get(name).and_then(Item::as_str) == Some(value);
-    if is_it(document.as_table()) {
-        document.remove(name);
-    }
-    let profile = profile.and_then(|profile| document.get_mut("profile")?.get_mut(profile)?.as_table_like_mut());
-    if let Some(table) = profile.filter(|table| is_it(*table)) {
-        table.remove(name);
-    }
-    Ok(document.to_string())
+/// The settings of the file and of its profiles, with those that have this value as comments.
+fn without(text: &str, name: &str, value: &str) -> String {
+    let mut of_nest = true;
+    let line = |line: &str| {
+        let words = line.trim();
+        if let Some(header) = words.strip_prefix('[') {
+            let parts = header.trim_end_matches(']').split('.').collect::<Vec<_>>();
+            of_nest = matches!(parts[..], ["profile", _]);
+        }
+        let is_it = words.split_once('=').is_some_and(|(key, rest)| {
+            key.trim() == name && rest.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']) == value
+        });
+        if of_nest && is_it { format!("# {line}") } else { line.to_owned() }
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 fn changed(text: &str, profile: Option<&str>, settings: &[Setting]) -> Result<String, String> {
@@ -152,11 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_meant_is_taken_out() {
-        let text = "# mine\nbunker = 'main'\n[profile.a]\nbunker = 'main'\napi = 'x'\n";
-        assert_eq!(without(text, None, "bunker", "other").unwrap(), text);
-        assert_eq!(without(text, None, "bunker", "main").unwrap(), "[profile.a]\nbunker = 'main'\napi = 'x'\n");
-        assert_eq!(without(text, Some("a"), "bunker", "main").unwrap(), "[profile.a]\napi = 'x'\n");
+    fn what_is_taken_out_stays_as_a_comment() {
+        let text =
+            "# mine\nbunker = 'main' # since May\n[alias]\nbunker = 'main'\n[profile.a]\nbunker=\"main\"\napi = 'x'\n";
+        assert_eq!(without(text, "bunker", "other"), text);
+        assert_eq!(
+            without(text, "bunker", "main"),
+            "# mine\n# bunker = 'main' # since May\n[alias]\nbunker = 'main'\n[profile.a]\n# bunker=\"main\"\napi = 'x'\n"
+        );
     }
 
     #[test]

@@ -98,6 +98,10 @@ impl DoctorFindings {
             };
             EventAndApi { event: Ok(None), api }
         };
+        // A signer that had to be waited for takes no time from what follows.
+        let is_remote = signer.is_some_and(|key| key.signer().is_some());
+        let half = Instant::now() + job.settings.network.timeout / 2;
+        let until = if is_remote { until.max(half) } else { until };
         let mut event_elapsed = started.elapsed();
         let api = api.map(|(_, server)| server);
         if let (Some(room), Ok(None), Ok(ServerFindings { nest: NestProbe { info: Ok(info), .. }, .. })) =
@@ -271,7 +275,8 @@ async fn probe_media(
     Media::Silent(silent)
 }
 
-/// Looks at everything about a nest, or at what all nests of a server share. Ends within the time-out, once there is a key.
+/// Looks at everything about a nest, or at what all nests of a server share. Ends within the time-out, once there is a key; a
+/// remote signer has a limit of its own.
 ///
 /// # Errors
 /// [`Error::Interrupted`], and what [`Settings::api_named`](super::Settings::api_named) says against the name.

@@ -100,7 +100,7 @@ pub enum Error {
     #[error(transparent)]
     Key(#[from] Arc<key::KeyError>),
     /// A remote signer has signed some of it, and then no more.
-    #[error("{done}, and then nothing more was signed")]
+    #[error("{done}, and what follows was not signed")]
     HalfSigned { done: HalfDone, source: Arc<key::KeyError> },
     /// The key is of somebody else than the host.
     #[error("this key is not the host's")]
@@ -164,7 +164,7 @@ pub enum HalfDone {
     Evicted,
     /// In the API; its event says otherwise.
     Closed,
-    /// In the API, and its event may not be there.
+    /// In the API; its event, or what follows it, is missing.
     Created,
 }
 

@@ -41,6 +41,12 @@ pub enum KeyCommandError {
 
 type Result<T> = std::result::Result<T, KeyCommandError>;
 
+impl From<key::SessionError> for KeyCommandError {
+    fn from(error: key::SessionError) -> Self {
+        Self::Key(error.into())
+    }
+}
+
 impl From<keyring::KeyringError> for KeyCommandError {
     fn from(error: keyring::KeyringError) -> Self {
         Self::Key(error.into())
@@ -199,37 +205,39 @@ pub async fn connect(
     in_file: bool,
     network: SignerNetwork,
 ) -> Result<Connected> {
-    let (signer, begun) = match pairing {
-        Pairing::Offer(offer) => (offer.wait(network).await.map_err(KeyCommandError::NotScanned)?, None),
+    let (begun, accepted) = match pairing {
+        Pairing::Offer(offer) => {
+            let accepted = offer.wait(network).await.map_err(KeyCommandError::NotScanned)?;
+            let begun = sessions.free_name(name, None, None);
+            sessions.keep(&begun, accepted.session(), None, in_file).await?;
+            (begun, accepted)
+        }
         Pairing::Uri(uri) => {
-            let (begun, client) = match sessions.unfinished(uri.signer).await {
-                Some(unfinished) => unfinished,
-                None => (sessions.free_name(name, None), Keys::generate()),
-            };
-            sessions.keep(&begun, &uri.session(client.clone()), None, in_file).await.map_err(key::KeyError::from)?;
-            match uri.pair(client, network).await {
-                Ok(signer) => (signer, Some(begun)),
+            let resumed = sessions.unfinished(uri.signer).await?;
+            let is_new = resumed.is_none();
+            let (begun, client) = resumed.unwrap_or_else(|| (sessions.free_name(name, None, None), Keys::generate()));
+            sessions.keep(&begun, &uri.session(client.clone()), None, in_file).await?;
+            match uri.connect(client, network).await {
+                Ok(accepted) => (begun, accepted),
                 Err(error) => {
-                    if !may_yet_be_allowed(&error) {
-                        sessions.remove(&begun).await.map_err(key::KeyError::from)?;
+                    // Whoever has not said no may still say yes.
+                    let is_over = matches!(error, SignerError::NotPaired { .. } | SignerError::Nonsense(_));
+                    if is_over || is_new && matches!(error, SignerError::Unreachable(_)) {
+                        sessions.remove(&begun).await?;
                     }
                     return Err(KeyCommandError::NotPaired(error));
                 }
             }
         }
     };
+    let signer = accepted.finish().await.map_err(KeyCommandError::NotPaired)?;
     let user = signer.public_key();
-    let name = sessions.free_name(name, Some(user));
-    let file = sessions.keep(&name, signer.session(), Some(user), in_file).await.map_err(key::KeyError::from)?;
-    if let Some(begun) = begun.filter(|begun| *begun != name) {
-        sessions.remove_file(&begun).map_err(key::KeyError::from)?;
+    let name = sessions.free_name(name, Some(user), Some(&begun));
+    let file = sessions.keep(&name, signer.session(), Some(user), in_file).await?;
+    if begun != name {
+        sessions.remove_file(&begun)?;
     }
     Ok(Connected { public_key: user, name, file })
-}
-
-/// The signer has not said no.
-fn may_yet_be_allowed(error: &SignerError) -> bool {
-    matches!(error, SignerError::Silent { .. } | SignerError::Gone { .. } | SignerError::NotApproved { .. })
 }
 
 /// Forgets a remote signer, once somebody has confirmed it, or at once with `yes`. Why its key is still in the keyring, if it is.
@@ -242,7 +250,7 @@ pub async fn forget(
     if !yes && reporter.confirm(Question::ForgetSigner { name }).await != Some(true) {
         return Err(KeyCommandError::NotConfirmed { npub: name.to_owned(), what: "forgotten" });
     }
-    Ok(sessions.remove(name).await.map_err(key::KeyError::from)?)
+    Ok(sessions.remove(name).await?)
 }
 
 pub async fn generate(keyring: &Keyring) -> Result<Stored> {

@@ -137,7 +137,7 @@ pub enum FoundSecret {
     Bunker,
 }
 
-/// Whether an `nsec1…` or `ncryptsec1…` stands anywhere in a command-line argument, in any case, damaged or not, or a
+/// The secret that stands in a command-line argument: an `nsec1…` or `ncryptsec1…` anywhere in a command-line argument, in any case, damaged or not, or a
 /// `bunker://` with its secret, or the words of a key: `ps` and the shell's history would keep it. Hex is not refused: 64 digits may be the id of a
 /// room.
 pub fn found_in_argument(argument: &OsStr) -> Option<FoundSecret> {

@@ -147,23 +147,28 @@ impl Sessions {
 
     /// A pairing with this signer that did not come to its end: its name, and the key that the signer was asked to know this
     /// machine by. A signer that allows it only later, or whose answer was lost, accepts the same secret from that again.
-    pub async fn unfinished(&self, signer: PublicKey) -> Option<(String, Keys)> {
+    ///
+    /// # Errors
+    /// [`SessionError::ClientKey`] and [`SessionError::Damaged`].
+    pub async fn unfinished(&self, signer: PublicKey) -> Result<Option<(String, Keys)>, SessionError> {
         for name in self.names() {
             let Ok(kept) = self.read(&name) else { continue };
             if kept.user.is_none() && public_key(&name, &kept.signer).is_ok_and(|kept| kept == signer) {
-                let client = self.client(&name, &kept).await.ok()?;
-                return Some((name, client));
+                let client = self.client(&name, &kept).await?;
+                return Ok(Some((name, client)));
             }
         }
-        None
+        Ok(None)
     }
 
-    /// The name that a session for the key of `user` can have, who may not be known yet: this one, or one like it where this
-    /// is that of another key's. What is damaged is replaced.
-    pub fn free_name(&self, name: &str, user: Option<PublicKey>) -> String {
+    /// The name that a session for the key of `user` can have, who may not be known yet, and which has `begun` under some
+    /// name: this one, or one like it where this is another session's. What is damaged is replaced.
+    pub fn free_name(&self, name: &str, user: Option<PublicKey>, begun: Option<&str>) -> String {
         let free = |name: &String| match self.user(name) {
             Ok(other) => Some(other) == user,
+            Err(SessionError::Unfinished { .. }) => begun == Some(name),
             // Whatever is wrong with the folder is said when it is written to.
+            Err(SessionError::File { .. }) => !self.path(name).exists(),
             Err(_) => true,
         };
         let others = (2..).map(|number| {
@@ -207,10 +212,12 @@ impl Sessions {
         let written = serde_json::to_writer_pretty(&mut *json, &kept).map_err(io::Error::from);
         if let Err(cause) = written.and_then(|()| state::replace(&path, &json)) {
             // An entry that nothing leads to would stay for ever; that it cannot be removed is the lesser trouble.
-            let _ = self.forget_key(name, &kept).await;
+            if old.is_none_or(|old| old.client != kept.client) {
+                let _ = self.forget_key(name, &kept).await;
+            }
             return Err(SessionError::File { path, verb: "written", cause });
         }
-        if let Some(old) = old.filter(|old| old.client != kept.client) {
+        if let Some(old) = old.filter(|old| old.client != kept.client || kept.client_key.is_some()) {
             // Where the keyring cannot be used any more, nobody can use that key either.
             let _ = self.forget_key(name, &old).await;
         }

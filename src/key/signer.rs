@@ -1,7 +1,7 @@
 //! A remote signer (NIP-46): a program elsewhere that has the key, and signs what it is asked to over relays. The key
 //! itself never comes here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ use crate::net::reach::Reach;
 use crate::net::relay::follow::{Follower, Heard, Publisher};
 use crate::net::relay::{self, RelaySettings, RelayTrouble};
 use crate::reporter::{Warning, locked};
-use crate::secret::{Secret, excerpt, nonce};
+use crate::secret::{MASK, Secret, excerpt, nonce};
 
 /// What it is asked to sign: requests (NIP-98), nests, who is present, and who asks a relay (NIP-42).
 const PERMISSIONS: &str = "sign_event:27235,sign_event:30312,sign_event:10312,sign_event:22242";
@@ -48,6 +48,9 @@ const RELAYS_MAX: usize = 8;
 
 /// Pages that a person is told of for one request.
 const PAGES_MAX: usize = 3;
+
+/// What can be encrypted (NIP-44), in bytes.
+const MESSAGE_MAX: usize = 65_408;
 
 /// Room for any request; what is longer is copied while it is written.
 const MESSAGE_ROOM: usize = 4096;
@@ -75,6 +78,9 @@ pub enum SignerError {
     /// `secret`: whether the URI had one.
     #[error("it did not take the pairing: {why}")]
     NotPaired { why: String, secret: bool },
+    /// What it would have to sign is longer than it can be asked.
+    #[error("{0} bytes are more than it can be asked to sign")]
+    TooLong(usize),
     /// Servers accept the signature of a request for a minute.
     #[error("it signed only after {} s, and servers accept that for a minute", .0.as_secs())]
     TooLate(Duration),
@@ -194,22 +200,51 @@ impl BunkerUri {
         SignerSession { client, signer: self.signer, relays: self.relays.clone() }
     }
 
-    /// Pairs with the signer. The secret works once, or again for the same client.
+    /// Has the signer accept this client. The secret works once, or again for the same client.
     ///
     /// # Errors
     /// [`SignerError::NotPaired`] with the signer's own words, and those of [`RemoteSigner::sign`].
-    pub async fn pair(&self, client: Keys, network: SignerNetwork) -> Result<RemoteSigner, SignerError> {
+    pub async fn connect(&self, client: Keys, network: SignerNetwork) -> Result<AcceptedSession, SignerError> {
         let link = Link::new(self.session(client), network);
         let secret = self.secret.as_ref().map_or("", Secret::expose);
         let connect = [&self.signer.to_hex(), secret, PERMISSIONS];
         let answer = link.ask(NostrConnectMethod::Connect, &connect).await.map_err(|error| match error {
-            SignerError::Refused(why) => SignerError::NotPaired { why, secret: !secret.is_empty() },
+            SignerError::Refused(why) if secret.is_empty() => SignerError::NotPaired { why, secret: false },
+            // It may say it again.
+            SignerError::Refused(why) => SignerError::NotPaired { why: why.replace(secret, MASK), secret: true },
             error => error,
         })?;
         if answer != "ack" && (secret.is_empty() || answer != secret) {
             return Err(SignerError::Nonsense("the pairing"));
         }
-        RemoteSigner::paired(link).await
+        Ok(AcceptedSession(link))
+    }
+
+    /// The same, and finds out whose key it has.
+    ///
+    /// # Errors
+    /// As [`BunkerUri::connect`].
+    pub async fn pair(&self, client: Keys, network: SignerNetwork) -> Result<RemoteSigner, SignerError> {
+        self.connect(client, network).await?.finish().await
+    }
+}
+
+/// A signer has accepted this client, and has not said yet whose key it has.
+pub struct AcceptedSession(Link);
+
+impl AcceptedSession {
+    pub fn session(&self) -> &SignerSession {
+        &self.0.session
+    }
+
+    /// Asks whose key it has.
+    ///
+    /// # Errors
+    /// As [`RemoteSigner::sign`].
+    pub async fn finish(self) -> Result<RemoteSigner, SignerError> {
+        let user = self.0.ask(NostrConnectMethod::GetPublicKey, &[]).await?;
+        let user = PublicKey::from_hex(&user).map_err(|_| SignerError::Nonsense("whose key it has"))?;
+        Ok(RemoteSigner { link: Arc::new(self.0), user })
     }
 }
 
@@ -248,8 +283,8 @@ impl PairingOffer {
     /// Waits for the signer. Only one that has seen the offer knows its secret.
     ///
     /// # Errors
-    /// As [`BunkerUri::pair`].
-    pub async fn wait(self, network: SignerNetwork) -> Result<RemoteSigner, SignerError> {
+    /// As [`BunkerUri::connect`].
+    pub async fn wait(self, network: SignerNetwork) -> Result<AcceptedSession, SignerError> {
         let addressed = Filter::new().kind(Kind::NostrConnect).pubkey(self.client.public_key());
         let mut follower = Follower::new(self.relays.clone(), vec![addressed], network.relays(&self.client)).await;
         let mut troubles = Standings::default();
@@ -272,7 +307,7 @@ impl PairingOffer {
         match found {
             Ok(signer) => {
                 let session = SignerSession { client: self.client, signer: signer?, relays: self.relays };
-                RemoteSigner::paired(Link::new(session, network)).await
+                Ok(AcceptedSession(Link::new(session, network)))
             }
             Err(_) if troubles.any_usable() => Err(SignerError::Silent { limit: network.limit }),
             Err(_) => Err(SignerError::Unreachable(troubles.text(&self.relays, network.limit))),
@@ -309,12 +344,6 @@ impl RemoteSigner {
     /// Of a session that was kept; `user` is the key that it signs with.
     pub fn new(session: SignerSession, user: PublicKey, network: SignerNetwork) -> Self {
         Self { link: Arc::new(Link::new(session, network)), user }
-    }
-
-    async fn paired(link: Link) -> Result<Self, SignerError> {
-        let user = link.ask(NostrConnectMethod::GetPublicKey, &[]).await?;
-        let user = PublicKey::from_hex(&user).map_err(|_| SignerError::Nonsense("whose key it has"))?;
-        Ok(Self { link: Arc::new(link), user })
     }
 
     /// The key that it signs with.
@@ -385,10 +414,11 @@ struct Link {
 /// A request under way.
 struct Call {
     id: String,
-    /// What is sent, encrypted anew each time: a signer, and a relay, may leave out an event that they know.
     message: Zeroizing<String>,
-    /// The events that it was sent in.
-    sent: Vec<EventId>,
+    /// The event that it is sent in, and the relays that have it. Signers tell by it that they have read it on two relays.
+    event: Option<(Event, HashSet<RelayUrl>)>,
+    /// The events that it was sent in before.
+    before: Vec<EventId>,
     /// The relays that have not taken it, and why.
     refused: HashMap<RelayUrl, String>,
     heard: Sender<Answer>,
@@ -427,10 +457,13 @@ impl Link {
         let written = serde_json::to_writer(&mut *message, &Request { id: &id, method, params });
         let message = written.ok().and_then(|()| String::from_utf8(std::mem::take(&mut *message)).ok());
         let message = Zeroizing::new(message.ok_or(SignerError::Nonsense("nothing that it could be asked"))?);
+        if message.len() > MESSAGE_MAX {
+            return Err(SignerError::TooLong(message.len()));
+        }
         let unreachable = || SignerError::Unreachable(locked(&self.standings).text(&self.session.relays, limit));
         let (sender, mut heard) = channel(CALLS_MAX);
         let calls = self.calls.get_or_init(|| self.connect());
-        let call = Call { id, message, sent: Vec::new(), refused: HashMap::new(), heard: sender };
+        let call = Call { id, message, event: None, before: Vec::new(), refused: HashMap::new(), heard: sender };
         calls.send(call).await.map_err(|_| unreachable())?;
         let (mut page, mut pages, mut prompted) = (None, 0, false);
         loop {
@@ -481,19 +514,36 @@ impl Link {
 }
 
 impl Call {
-    /// Hands it to a relay, in an event of its own.
-    async fn send(&mut self, session: &SignerSession, publisher: &Publisher, relay: &RelayUrl) {
+    /// Hands it to a relay. One that has lost it gets it in a new event, if no other relay has it: a signer, and a relay, leave
+    /// out an event that they know.
+    async fn send(&mut self, session: &SignerSession, publisher: &Publisher, relay: &RelayUrl, usable: &[RelayUrl]) {
         let SignerSession { client, signer, .. } = session;
-        let content = nip44::encrypt(client.secret_key(), signer, self.message.as_bytes(), nip44::Version::V2);
-        let event = content.ok().and_then(|content| {
-            EventBuilder::new(Kind::NostrConnect, content).tag(Tag::public_key(*signer)).sign_with_keys(client).ok()
-        });
-        // The signer's key was looked at when it was read: it can be encrypted to.
-        if let Some(event) = event {
-            self.refused.remove(relay);
-            self.sent.push(event.id);
-            publisher.send(relay, &event).await;
+        if let Some((event, relays)) = &self.event
+            && relays.contains(relay)
+        {
+            if relays.iter().any(|other| other != relay && usable.contains(other)) {
+                return;
+            }
+            self.before.push(event.id);
+            self.event = None;
         }
+        if self.event.is_none() {
+            let content = nip44::encrypt(client.secret_key(), signer, self.message.as_bytes(), nip44::Version::V2);
+            let event = content.ok().and_then(|content| {
+                EventBuilder::new(Kind::NostrConnect, content).tag(Tag::public_key(*signer)).sign_with_keys(client).ok()
+            });
+            self.event = event.map(|event| (event, HashSet::new()));
+        }
+        // The signer's key was looked at when it was read, and the length of the message when it was written.
+        if let Some((event, relays)) = &mut self.event {
+            self.refused.remove(relay);
+            relays.insert(relay.clone());
+            publisher.send(relay, event).await;
+        }
+    }
+
+    fn was_sent_in(&self, id: EventId) -> bool {
+        self.event.as_ref().is_some_and(|(event, _)| event.id == id) || self.before.contains(&id)
     }
 }
 
@@ -519,21 +569,25 @@ async fn serve(
                 let Some(mut call) = call else { return };
                 let usable = locked(&standings).usable.clone();
                 for relay in &usable {
-                    call.send(&session, &publisher, relay).await;
+                    call.send(&session, &publisher, relay, &usable).await;
                 }
                 open.insert(call.id.clone(), call);
             }
             Some((relay, heard)) = heard.next() => match heard {
                 Heard::Stored => {
-                    locked(&standings).usable(&relay);
+                    let usable = {
+                        let mut standings = locked(&standings);
+                        standings.usable(&relay);
+                        standings.usable.clone()
+                    };
                     // Nobody is asked for what nobody waits for any more.
                     open.retain(|_, call| !call.heard.is_closed());
                     for call in open.values_mut() {
-                        call.send(&session, &publisher, &relay).await;
+                        call.send(&session, &publisher, &relay, &usable).await;
                     }
                 }
                 Heard::NotTaken { event, why } => {
-                    if let Some(call) = open.values_mut().find(|call| call.sent.contains(&event)) {
+                    if let Some(call) = open.values_mut().find(|call| call.was_sent_in(event)) {
                         call.refused.insert(relay, why);
                     }
                 }
@@ -544,8 +598,10 @@ async fn serve(
                     {
                         let answer = answer(result, error);
                         let more = matches!(answer, Answer::Page(_));
-                        // One call has room for more answers than it can have.
-                        let _ = call.heard.try_send(answer);
+                        // However many pages it names, there is room for its answer.
+                        if !more || call.heard.capacity() > 1 {
+                            let _ = call.heard.try_send(answer);
+                        }
                         if more {
                             open.insert(id, call);
                         }

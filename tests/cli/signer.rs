@@ -242,8 +242,8 @@ fn a_pairing_that_is_allowed_later_is_finished_by_the_same_uri() {
     let (ready, clients) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(HashSet::new())));
     let (allowed, known) = (ready.clone(), clients.clone());
     let mock = mock(&[]);
-    let bunker = Bunker::start_knowing(mock.host(), &mock.relay(), move |keys, client, request| {
-        if request.0 == "connect" && known.lock().unwrap().insert(client) && known.lock().unwrap().len() > 1 {
+    let bunker = Bunker::start_reading(mock.host(), &mock.relay(), move |keys, event, request| {
+        if request.0 == "connect" && known.lock().unwrap().insert(event.pubkey) && known.lock().unwrap().len() > 1 {
             return vec![Reply::Error("secret already used")];
         }
         if allowed.load(Ordering::Relaxed) { honest(keys, request) } else { Vec::new() }
@@ -258,6 +258,11 @@ fn a_pairing_that_is_allowed_later_is_finished_by_the_same_uri() {
     says(&early, 3, &["did not come to its end", "with the same bunker:// URI: `nest key connect`"]);
     let listed = machine.nest(&mock).args(["key", "list"]).run();
     says(&listed, 0, &["did not come to its end", "`nest key connect`", "`nest key remove main`"]);
+    // Another one that is paired with meanwhile does not take its place.
+    let other = Bunker::start(&Keys::generate(), &mock.relay(), honest);
+    let meanwhile = machine.nest(&mock).args(["key", "connect", "-", "--json"]).stdin(other.uri()).run().expect(0);
+    assert_eq!(meanwhile.document()["signer"], "main-2");
+    machine.nest(&mock).args(["key", "remove", "main-2", "--yes"]).run().expect(0);
     ready.store(true, Ordering::Relaxed);
     connect().expect(0);
     assert_eq!(clients.lock().unwrap().len(), 1, "it is the same client");
@@ -488,7 +493,12 @@ fn signers_are_listed_and_forgotten() {
     // Its key will do in the place of its name, and the configuration forgets it too.
     let npub = mock.host().public_key().to_bech32().unwrap();
     machine.nest(&mock).args(["key", "remove", &npub, "--yes"]).run().expect(0);
-    assert_eq!((list(), machine.read("nest/config.toml")), (json!([]), String::new()));
+    assert_eq!(list(), json!([]));
+    let config = machine.read("nest/config.toml");
+    assert!(
+        config.lines().all(|line| line.starts_with("# ")) && config.ends_with("\n# bunker = \"main\"\n"),
+        "{config}"
+    );
     says(&machine.nest(&mock).args(["restart", "demo"]).run(), 3, &["there is no host key", "`nest key connect`"]);
     let gone = machine.nest(&mock).args(["restart", "demo", "--bunker", "main"]).run();
     says(&gone, 3, &["pair with it: `nest key connect --name main`"]);
@@ -546,11 +556,11 @@ fn a_signer_that_goes_in_the_middle_loses_nothing_of_what_was_done() {
     says(
         &closed,
         3,
-        &["the nest was closed in the API, and then nothing more was signed", "no permission", "run it again"],
+        &["the nest was closed in the API, and what follows was not signed", "no permission", "run it again"],
     );
     publish("lost", "open");
     let recreated = machine.nest(&mock).args(["recreate", "lost", "--yes"]).run();
-    says(&recreated, 3, &["a new nest was created in the API, and then nothing more was signed", "run it again"]);
+    says(&recreated, 3, &["a new nest was created in the API, and what follows was not signed", "run it again"]);
 
     // The first attempt may have restarted it.
     let once = AtomicUsize::new(0);
@@ -692,6 +702,16 @@ fn nothing_of_a_signer_is_told_that_nobody_should_know() {
     }
     let uri = bunker.uri();
     outputs.push(machine.nest(&mock).env("NEST_BUNKER", &uri).args(["restart", "demo", "-vv"]).run().expect(0));
+    // One that says again what it was given.
+    let (other, echo, elsewhere) = but("connect", |_, (_, params)| {
+        vec![Reply::Error(Box::leak(format!("no {} and secret={}", params[1], params[1]).into_boxed_str()))]
+    });
+    for args in ["key connect - --json -vv", "key connect - -vv", "restart demo --json -vv", "doctor demo -vv"] {
+        let nest = elsewhere.nest(&other).env("NEST_BUNKER", echo.uri()).args(args.split(' ')).stdin(echo.uri());
+        let output = nest.run();
+        assert!(output.code == 3 || args.starts_with("doctor"), "{output:?}");
+        outputs.push(output);
+    }
     let kept: serde_json::Value = serde_json::from_str(&machine.read("nest/signers/main.json")).unwrap();
     let mut secrets = Secrets::of(&mock);
     secrets.0.push(("the secret of the pairing", SECRET.into()));

@@ -1,5 +1,6 @@
 //! Remote signers (NIP-46), and one of another making.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -93,7 +94,7 @@ async fn the_signer_of_rust_nostr_finds_who_offers_to_pair() {
         relays: vec![relay],
         metadata: NostrConnectMetadata::new("nest"),
     };
-    let waiting = tokio::spawn(offer.wait(in_time()));
+    let waiting = tokio::spawn(async { offer.wait(in_time()).await?.finish().await });
     // Nothing is kept of what it says before anybody listens.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let keys = NostrConnectKeys { signer: Keys::generate(), user: Keys::generate() };
@@ -179,6 +180,32 @@ async fn several_requests_at_once_are_one_proof_of_who_asks() {
         let (first, second, third) = tokio::join!(sign(), sign(), sign());
         assert!(first.is_ok() && second.is_ok() && third.is_ok(), "{first:?} {second:?} {third:?}");
     }
+}
+
+/// On two relays, a signer reads one request, whichever of the two comes and goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_on_two_relays_is_asked_once() {
+    let ((_one, first), (_two, second)) = (relay(&[]).await, relay(&[]).await);
+    let host = Keys::generate();
+    let events = Arc::new(Mutex::new(HashSet::new()));
+    let seen = events.clone();
+    let bunkers = [&first, &second].map(|relay| {
+        let seen = seen.clone();
+        Bunker::start_reading(&host, relay.as_str_without_trailing_slash(), move |keys, event, request| {
+            seen.lock().unwrap().insert(event.id);
+            honest(keys, request)
+        })
+    });
+    let uri = format!("bunker://{}?relay={first}&relay={second}&secret={SECRET}", host.public_key());
+    let signer = BunkerUri::parse(&uri).unwrap().pair(Keys::generate(), in_time()).await.unwrap();
+    signer.sign(unsigned(host.public_key())).await.unwrap();
+    // Both have read all that they were asked before the last is over.
+    signer.ping().await.unwrap();
+    while bunkers.iter().any(|bunker| bunker.methods().is_empty()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked: HashSet<_> = bunkers.iter().flat_map(Bunker::methods).collect();
+    assert_eq!((events.lock().unwrap().len(), asked.len()), (4, 4));
 }
 
 /// One that is refused takes no other with it.

@@ -29,7 +29,7 @@ pub enum Reply {
 /// A request: the method and its parameters.
 pub type Request = (String, Vec<String>);
 
-type Script = dyn Fn(&Keys, PublicKey, &Request) -> Vec<Reply> + Send + Sync;
+type Script = dyn Fn(&Keys, &Event, &Request) -> Vec<Reply> + Send + Sync;
 
 /// It stays until the test ends.
 pub struct Bunker {
@@ -45,14 +45,14 @@ impl Bunker {
         relay: &str,
         script: impl Fn(&Keys, &Request) -> Vec<Reply> + Send + Sync + 'static,
     ) -> Self {
-        Self::start_knowing(keys, relay, move |keys, _, request| script(keys, request))
+        Self::start_reading(keys, relay, move |keys, _, request| script(keys, request))
     }
 
-    /// The same where it matters which client asks.
-    pub fn start_knowing(
+    /// The same where it matters in which event it is asked, and by whom.
+    pub fn start_reading(
         keys: &Keys,
         relay: &str,
-        script: impl Fn(&Keys, PublicKey, &Request) -> Vec<Reply> + Send + Sync + 'static,
+        script: impl Fn(&Keys, &Event, &Request) -> Vec<Reply> + Send + Sync + 'static,
     ) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let bunker = Self { keys: keys.clone(), relay: relay.to_owned(), seen: Arc::clone(&seen) };
@@ -143,12 +143,12 @@ async fn serve(keys: &Keys, relay: &str, script: &Script, seen: &Mutex<Vec<Reque
             }
             Some("EVENT") => {
                 let event: Event = serde_json::from_value(message[2].clone()).unwrap();
-                let text = nip44::decrypt(keys.secret_key(), &event.pubkey, event.content).unwrap();
+                let text = nip44::decrypt(keys.secret_key(), &event.pubkey, &event.content).unwrap();
                 let request: Value = serde_json::from_str(&text).unwrap();
                 let params = serde_json::from_value(request["params"].clone()).unwrap();
                 let asked = (request["method"].as_str().unwrap().to_owned(), params);
                 seen.lock().unwrap().push(asked.clone());
-                for reply in script(keys, event.pubkey, &asked) {
+                for reply in script(keys, &event, &asked) {
                     let answer = answer(keys, event.pubkey, &request["id"], reply);
                     let text = json!(["EVENT", answer]).to_string();
                     socket.send(Message::text(&*text)).await.unwrap();

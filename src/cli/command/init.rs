@@ -173,7 +173,7 @@ impl Setup {
         };
         match &named {
             Some(KeySource::Profile(_) | KeySource::Credential(_) | KeySource::ProfileSigner(_)) => return Ok(()),
-            Some(source @ KeySource::EnvBunker(_)) => {
+            Some(source @ KeySource::EnvBunker(_)) if sources.key_named().is_none() => {
                 let error = KeyError::StaysInSigner { origin: source.origin() };
                 return Err(errors::of_key_command(&KeyCommandError::Key(error)));
             }

@@ -247,12 +247,15 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
         }
         KeyCommand::Show { key, relays } => return show_used(terminal, &app.own_key(&key, relays).await?).await,
         KeyCommand::List => list(&keyring()?, app).await.map_err(failed)?,
-        KeyCommand::Default { npub: name } if app.sources.knows_signer(&name) => {
-            use_from_now_on(app, &name)?;
+        KeyCommand::Default { npub: name } if signer_named(&app.sources, &name).is_some() => {
+            use_from_now_on(app, &signer_named(&app.sources, &name).unwrap_or_default())?;
         }
         KeyCommand::Default { npub: name } => {
             let key = public_key(&name)?;
             key::default(&keyring()?, key).map_err(failed)?;
+            if let Some(("bunker", name)) = app.sources.key_named() {
+                no_longer_used(app, &name);
+            }
             tell(terminal, &key, &format!("{} is the default now", npub(&key)), json!({ "default": true }));
         }
         KeyCommand::Remove { npub: Some(name), yes } if signer_named(&app.sources, &name).is_some() => {
@@ -267,7 +270,7 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
             if let Some(why) = left {
                 terminal.warn(&connection::left_in_keyring(&why));
             }
-            app.sources.config_file()?.unset("bunker", &name)?;
+            no_longer_used(app, &name);
         }
         KeyCommand::Remove { npub: name, yes } => {
             let key = name.as_deref().map(public_key).transpose()?;
@@ -288,6 +291,15 @@ fn signer_named(sources: &Sources<'_>, text: &str) -> Option<String> {
     let in_keyring = sources.keyring().and_then(|keyring| key::list(&keyring).ok()).unwrap_or_default();
     let only_there = !in_keyring.iter().any(|stored| stored.public_key == key);
     signers(sources).find(|(_, user)| only_there && *user == key).map(|(name, _)| name)
+}
+
+/// Has the configuration name this signer no more.
+fn no_longer_used(app: &App<'_>, name: &str) {
+    if let Ok(config) = app.sources.config_file()
+        && let Err(error) = config.unset("bunker", name)
+    {
+        app.terminal.warn(&connection::still_configured(name, &config.path, &error));
+    }
 }
 
 /// Has the configuration name this signer, in the place of another one.

@@ -50,6 +50,11 @@ pub(in crate::cli) fn in_file(path: &Path, why: &str) -> String {
     format!("the pairing is kept in {}, which only you can read, and not in the keyring: {why}", path.display())
 }
 
+/// What was to be taken out of the configuration stays there.
+pub(in crate::cli) fn still_configured(name: &str, config: &Path, why: &std::io::Error) -> String {
+    format!("{} still says bunker = {name:?}: it cannot be written: {why}", config.display())
+}
+
 pub(in crate::cli) fn left_in_keyring(why: &KeyringError) -> String {
     let cause = why.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("the pairing's key is still in the keyring, where nothing leads to it any more: {why}{cause}")

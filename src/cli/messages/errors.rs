@@ -355,7 +355,7 @@ pub(super) fn of_key(error: &KeyError) -> Failure {
             failure.hint("give the passphrase in a file: --passphrase-file PATH (mode 0600)")
         }
         KeyError::Keyring(error) => of_keyring(failure, error),
-        KeyError::Signer { origin, cause } => of_signer(failure, origin, cause),
+        KeyError::Signer { origin, cause } => of_signer(failure, *origin == KeyOrigin::EnvBunker, cause),
         KeyError::Unusable { cause: KeyParseError::Bunker, .. } => {
             failure.with_sources(error).hint(format!("pair with the signer instead: {}", Verb::KeyConnect.alone()))
         }
@@ -379,11 +379,12 @@ fn not_paired(failure: Failure, cause: &SignerError) -> Failure {
         SignerError::Unreachable(why) => failure.because(troubles::meeting(why)),
         SignerError::Silent { .. } | SignerError::Gone { .. } => failure.because(troubles::pairing_silent(cause)),
         SignerError::NotApproved { url, .. } => failure.because(troubles::pairing_not_approved(cause, url)),
-        cause => of_signer(failure, &KeyOrigin::Prompt, cause),
+        cause => of_signer(failure, false, cause),
     }
 }
 
-fn of_signer(failure: Failure, origin: &KeyOrigin, cause: &SignerError) -> Failure {
+/// `each_run`: it is paired with in each run.
+fn of_signer(failure: Failure, each_run: bool, cause: &SignerError) -> Failure {
     let again = Verb::KeyConnect.alone();
     let trouble = match cause {
         SignerError::Unreachable(why) => troubles::signer_unreachable(why, again),
@@ -391,8 +392,9 @@ fn of_signer(failure: Failure, origin: &KeyOrigin, cause: &SignerError) -> Failu
         SignerError::NotApproved { url, .. } => troubles::signer_not_approved(cause, url),
         SignerError::Refused(why) => troubles::signer_refused(why, again),
         SignerError::NotPaired { why, secret: false } => troubles::signer_without_secret(why),
-        SignerError::NotPaired { why, .. } if *origin == KeyOrigin::EnvBunker => troubles::signer_each_run(why, again),
+        SignerError::NotPaired { why, .. } if each_run => troubles::signer_each_run(why, again),
         SignerError::NotPaired { why, .. } => troubles::signer_not_paired(why),
+        SignerError::TooLong(_) => troubles::signer_too_long(cause),
         SignerError::TooLate(_) => troubles::signer_too_late(cause),
         SignerError::OtherKey { .. } => troubles::signer_of_other_key(cause, again),
         SignerError::Nonsense(_) | SignerError::Forged => troubles::signer_forges(cause),
@@ -462,7 +464,7 @@ pub(in crate::cli) fn of_key_command(error: &KeyCommandError) -> Failure {
     match error {
         KeyCommandError::Key(error) => of_key(error),
         KeyCommandError::NotPaired(cause) => not_paired(new(Exit::Key), cause),
-        KeyCommandError::NotScanned(cause @ (SignerError::Silent { .. } | SignerError::Gone { .. })) => {
+        KeyCommandError::NotScanned(cause @ SignerError::Silent { .. }) => {
             new(Exit::Key).because(troubles::not_scanned(cause))
         }
         KeyCommandError::NotScanned(cause) => not_paired(new(Exit::Key), cause),

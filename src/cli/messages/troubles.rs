@@ -133,6 +133,9 @@ troubles! {
     signer_without_secret(why) "a remote signer does not take a pairing without a secret", Some(Exit::Key),
         "it says: {why}",
         "the bunker:// URI had no secret= in it. A shell cuts a URI at & unless it is quoted: paste it whole where `nest key connect` asks for it";
+    signer_too_long(why = "70000 bytes are more than it can be asked to sign") "a nest has more people in its event than a remote signer can be asked to sign", Some(Exit::Key),
+        "{why}",
+        "this one needs a key that is here: --key-file PATH";
     signer_too_late(why = "it signed only after 70 s, and servers accept that for a minute") "a remote signer was allowed too late", Some(Exit::Key),
         "{why}",
         "run this again, and allow it at once, or for always";

@@ -179,9 +179,11 @@ impl Terminal {
     pub fn offer(&self, link: &str, what: &str) {
         self.tell(what);
         let (rows, columns) = size(self.style.streams.stderr, &console::Term::stderr()).unzip();
+        // All of it is to be seen at once, and the line with the cursor.
+        let around = fit(what, columns).lines().count() + link.len().div_ceil(columns.unwrap_or(usize::MAX)) + 1;
         match qr::code(link, columns, self.style.err) {
-            Ok(code) if rows.is_none_or(|rows| code.lines().count() + 2 <= rows) => self.line(&code),
-            Ok(code) => self.warn(&notices::code_too_high(code.lines().count() + 2)),
+            Ok(code) if rows.is_none_or(|rows| code.lines().count() + around <= rows) => self.line(&code),
+            Ok(code) => self.warn(&notices::code_too_high(code.lines().count() + around)),
             Err(why) => self.warn(&notices::code_too_wide(&why)),
         }
         self.line(link);

@@ -63,6 +63,8 @@ struct Standing {
     answer: Option<EventId>,
     /// Why it has refused before it said what it wants to have signed.
     awaits_challenge: Option<String>,
+    /// Whoever was to say who asks has not signed that.
+    unsigned: Option<RelayTrouble>,
     /// It was asked, and has not said since that all that it has has come.
     asked: bool,
     /// It has refused, and is left alone until then, whatever more it says.
@@ -138,7 +140,7 @@ impl Follower {
                 }
             },
             Heard::NotTaken { event, why } => {
-                let Standing { answer, asked, .. } = *self.standing(relay);
+                let Standing { answer, asked, ref challenge, .. } = *self.standing(relay);
                 match Prefix::parse(&why) {
                     _ if answer == Some(event) || answer.is_some() && event == EventId::all_zeros() => {
                         Some(Heard::Trouble(RelayTrouble::AuthRefused(words(&why))))
@@ -147,6 +149,9 @@ impl Follower {
                     // Once the relay knows who asks, it is asked again, and whoever has sent the event sends it again too.
                     Some(Prefix::AuthRequired) if answer.is_some() && asked => None,
                     Some(Prefix::AuthRequired) if answer.is_none() => {
+                        self.refused(relay, &why).await.err().map(Heard::Trouble)
+                    }
+                    Some(Prefix::Restricted) if answer.is_none() && challenge.is_some() => {
                         self.refused(relay, &why).await.err().map(Heard::Trouble)
                     }
                     _ => Some(Heard::NotTaken { event, why: words(&why) }),
@@ -176,7 +181,16 @@ impl Follower {
             return Err(RelayTrouble::Refused(words(why)));
         };
         // A person who does not sign is not asked again and again.
-        let event = signer.answer(challenge, relay).await.inspect_err(|_| self.signer = None)?;
+        if let Some(unsigned) = self.standing(relay).unsigned.clone() {
+            return Err(unsigned);
+        }
+        let event = match signer.answer(challenge, relay).await {
+            Ok(event) => event,
+            Err(trouble) => {
+                self.standing(relay).unsigned = Some(trouble.clone());
+                return Err(trouble);
+            }
+        };
         let standing = self.standing(relay);
         (standing.answer, standing.refused_until) = (Some(event.id), None);
         if let Ok(link) = self.client.relay(relay).await {
