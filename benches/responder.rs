@@ -1,9 +1,11 @@
-//! A server for `side-by-side.sh` that takes the same header again and again: any signed POST is a restart that went well.
+//! A server for `side-by-side.sh` that takes the same header again and again: any signed POST is a restart that went well, of
+//! which it says, as `nest serve` does, which audio room it has made.
 //! Nothing but the standard library, so that `rustc -O` makes it in a second.
 #![allow(clippy::print_stdout, reason = "the script reads its address")]
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Shaped like a host's token; nobody checks it here.
 const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJob3N0IiwiZXhwIjo0MTAyNDQ0ODAwfQ.c2lnbmF0dXJl";
@@ -26,6 +28,7 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
         let request = request?;
         let mut signed = false;
         for line in lines.by_ref() {
+            // None of what is sent here has a body.
             let line = line?;
             signed |= line.to_ascii_lowercase().starts_with("authorization: nostr ");
             if line.is_empty() {
@@ -33,11 +36,12 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
             }
         }
         let room = request.split(' ').nth(1).and_then(|path| path.split('/').nth(4)).unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let (status, body) = if signed && request.starts_with("POST ") {
             (
                 "200 OK",
                 format!(
-                    r#"{{"roomId":"{room}","endpoints":["wss+livekit://127.0.0.1:7880"],"token":"{TOKEN}","message":"Nest restarted successfully"}}"#
+                    r#"{{"roomId":"{room}","endpoints":["wss+livekit://127.0.0.1:7880"],"token":"{TOKEN}","message":"Nest restarted successfully","room":{{"sid":"RM_{now}","sidBefore":"RM_0","createdAtMs":{now}}}}}"#
                 ),
             )
         } else {
