@@ -30,8 +30,12 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open`].
 pub fn open_or_create(path: &Path) -> io::Result<File> {
-    files::create_folder_of(path)?;
-    open_with(files::private().read(true).write(true).create(true).truncate(false), path)
+    let open = || open_with(files::private().read(true).write(true).create(true).truncate(false), path);
+    match open() {
+        // Nearly always the folder is there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => files::create_folder_of(path).and_then(|()| open()),
+        opened => opened,
+    }
 }
 
 /// Puts these bytes in the place of what the file holds: all of them or none.
@@ -61,33 +65,35 @@ fn folder_of(path: &Path) -> &Path {
 /// The folder is looked at first: in one that others can write to, opening a file may already do harm.
 fn open_with(options: &OpenOptions, path: &Path) -> io::Result<File> {
     let folder = folder_of(path);
-    tighten(folder, &fs::metadata(folder)?)?;
-    believe(folder, &fs::metadata(folder)?)?;
+    let about = fs::metadata(folder)?;
+    believe(folder, &if tighten(folder, &about)? { fs::metadata(folder)? } else { about })?;
     // Whoever owns the folder above can put another in its place.
     if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
         owned(above, &fs::metadata(above)?)?;
     }
     let file = options.open(path)?;
-    tighten(path, &file.metadata()?)?;
-    believe(path, &file.metadata()?)?;
+    let about = file.metadata()?;
+    believe(path, &if tighten(path, &about)? { file.metadata()? } else { about })?;
     Ok(file)
 }
 
 /// What is our own is closed to others from now on, where it is as a umask of 002 or 022 makes it. Anything more open was
-/// opened on purpose, and who knows for whom.
+/// opened on purpose, and who knows for whom. Whether it was changed.
 #[cfg(unix)]
-fn tighten(path: &Path, about: &Metadata) -> io::Result<()> {
+fn tighten(path: &Path, about: &Metadata) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let mode = about.permissions().mode() & 0o7777;
-    if about.uid() == rustix::process::geteuid().as_raw() && mode & 0o077 != 0 && mode & 0o7002 == 0 {
+    let open = mode & 0o077 != 0 && mode & 0o7002 == 0 && about.uid() == rustix::process::geteuid().as_raw();
+    if open {
         fs::set_permissions(path, fs::Permissions::from_mode(mode & !0o077))?;
     }
-    Ok(())
+    Ok(open)
 }
 
 #[cfg(not(unix))]
-fn tighten(_: &Path, _: &Metadata) -> io::Result<()> {
-    Ok(())
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as on unix")]
+fn tighten(_: &Path, _: &Metadata) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn owned(path: &Path, about: &Metadata) -> io::Result<()> {
