@@ -583,6 +583,8 @@ fn the_doctor_and_init_say_what_is_wrong_with_a_signer() {
     assert_eq!(doctor.code, 10, "{doctor:?}");
     assert!(doctor.stdout.contains("did not sign: it says: no permission"), "{doctor:?}");
     assert!(doctor.stdout.contains("allow nest in the signer"), "{doctor:?}");
+    let unknown = machine.nest(&mock).args(["doctor", "demo", "--bunker", "phone"]).run();
+    assert!(unknown.stdout.contains("nest key connect --name phone"), "{unknown:?}");
     let begun = machine.nest(&mock).args(["init", &mock.api(), "--bunker", "main", "--no-timer", "-y"]).run();
     says(&begun, 3, &["nothing was written", "no permission", "allow nest in the signer"]);
 

@@ -155,11 +155,9 @@ fn own_key(found: &DoctorFindings, named: &str) -> Link {
         None => warned("there is none: looking needs no key, restarting does")
             .hint(format!("keep yours in the keyring: {}; or name it with --key-file PATH", Verb::KeyImport.alone())),
         Some(Err(error)) => {
-            let failure = errors::of_key(error);
-            let detail = failure.document().message;
             let hint = match &**error {
-                key::KeyError::Signer { .. } | key::KeyError::Session(_) | key::KeyError::Bunker { .. } => {
-                    return failure.hints.into_iter().fold(failed(detail), Link::hint);
+                key::KeyError::Signer { .. } | key::KeyError::Session(_) | key::KeyError::Bunker(_) => {
+                    return unsigned(error);
                 }
                 key::KeyError::PassphraseNeeded { .. } => {
                     "name a file that holds the passphrase: --passphrase-file PATH"
@@ -169,9 +167,16 @@ fn own_key(found: &DoctorFindings, named: &str) -> Link {
                 }
                 _ => "mend it, or name another one: --key-file PATH",
             };
-            failed(detail).hint(hint).next(Verb::Restart.on(named).with("--key-file", "PATH").bare())
+            unsigned(error).hint(hint).next(Verb::Restart.on(named).with("--key-file", "PATH").bare())
         }
     }
+}
+
+/// A key that does not sign, and the first thing to do about it.
+fn unsigned(error: &key::KeyError) -> Link {
+    let failure = errors::of_key(error);
+    let link = failed(failure.document().message);
+    failure.hints.into_iter().take(1).fold(link, Link::hint)
 }
 
 fn clock(server: &ServerFindings) -> Link {
@@ -382,11 +387,7 @@ fn signature(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Li
             not_checked("this server has no call to try it with")
         }
         Error::Api(error) => unsaid(error),
-        Error::Key(error) => {
-            let failure = errors::of_key(error);
-            let detail = failure.document().message;
-            failure.hints.into_iter().fold(failed(detail), Link::hint)
-        }
+        Error::Key(error) => unsigned(error),
         error => not_checked(error.to_string()),
     }
 }
