@@ -24,8 +24,8 @@ use crate::api::{ApiUrl, Network, Proxy, RetryPolicy};
 use crate::commands::list::ShortNames;
 use crate::commands::{ApiSources, RelaySources, Settings};
 use crate::key::{KeyPlan, KeySource, Keyring, Sessions, SignerNetwork, Signers};
-use crate::net::is_loopback;
 use crate::net::reach::Reach;
+use crate::net::relay::may_be_dialled;
 use crate::net::tls;
 use crate::relay;
 use crate::room::{self, RoomRef};
@@ -263,11 +263,7 @@ impl<'a> Sources<'a> {
         let RelaySources { given, profile, .. } = self.relays(server)?;
         let named = if given.is_empty() { profile } else { given };
         let relays = if named.is_empty() { crate::commands::default_relays() } else { named };
-        let insecure = |relay: &&RelayUrl| {
-            let url: &url::Url = (*relay).into();
-            url.scheme() == "ws" && !is_loopback(url)
-        };
-        if let Some(relay) = relays.iter().find(insecure).filter(|_| !server.allow_http) {
+        if let Some(relay) = relays.iter().find(|relay| !may_be_dialled((*relay).into(), server.allow_http)) {
             return Err(Failure::usage(format!("{relay} is not encrypted (ws://)"))
                 .hint("use wss://, or accept the risk with --allow-http"));
         }

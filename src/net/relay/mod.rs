@@ -142,10 +142,15 @@ pub struct RelaySettings {
     pub signer: Option<Signer>,
 }
 
+/// Whether a relay is encrypted, or need not be.
+pub fn may_be_dialled(address: &Url, allow_http: bool) -> bool {
+    address.scheme() == "wss" || allow_http || is_loopback(address)
+}
+
 impl RelaySettings {
     /// Connects to a relay.
     async fn dial(&self, address: &Url) -> Result<WebSocket, RelayTrouble> {
-        if !(address.scheme() == "wss" || self.allow_http || is_loopback(address)) {
+        if !may_be_dialled(address, self.allow_http) {
             return Err(RelayTrouble::Insecure);
         }
         let limits = DialLimits::within(self.timeout);
