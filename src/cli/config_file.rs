@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
+use toml_edit::{Document, DocumentMut, Item, Table, TableLike, Value};
 
 use super::messages::errors::Failure;
 use crate::files;
@@ -47,26 +47,24 @@ impl ConfigFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             text => text?,
         };
-        let without = without(&text, name, value);
+        let without = without(&text, name, value).map_err(io::Error::other)?;
         if without == text { Ok(()) } else { files::replace(&self.path, without.as_bytes()) }
     }
 }
 
-/// The settings of the file and of its profiles, with those that have this value as comments.
-fn without(text: &str, name: &str, value: &str) -> String {
-    let mut of_nest = true;
-    let line = |line: &str| {
-        let words = line.trim();
-        if let Some(header) = words.strip_prefix('[') {
-            let parts = header.trim_end_matches(']').split('.').collect::<Vec<_>>();
-            of_nest = matches!(parts[..], ["profile", _]);
-        }
-        let is_it = words.split_once('=').is_some_and(|(key, rest)| {
-            key.trim() == name && rest.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']) == value
-        });
-        if of_nest && is_it { format!("# {line}") } else { line.to_owned() }
-    };
-    text.split_inclusive('\n').map(line).collect()
+/// The file with this setting as a comment, wherever it and its profiles have it with this value on a line of its own.
+fn without(text: &str, name: &str, value: &str) -> Result<String, toml_edit::TomlError> {
+    let document = Document::parse(text)?;
+    let profiles = document.get("profile").and_then(Item::as_table_like).into_iter().flat_map(TableLike::iter);
+    let profiles = profiles.filter_map(|(_, profile)| profile.as_table_like());
+    let tables = std::iter::once(document.as_table() as &dyn TableLike).chain(profiles);
+    let keys = tables.filter_map(|table| table.get_key_value(name).filter(|(_, item)| item.as_str() == Some(value)));
+    let mut starts: Vec<_> = keys.filter_map(|(key, _)| Some(key.span()?.start)).collect();
+    starts.retain(|start| text[..*start].rsplit('\n').next().is_some_and(|before| before.trim().is_empty()));
+    starts.sort_unstable();
+    let mut without = text.to_owned();
+    starts.iter().rev().for_each(|start| without.insert_str(*start, "# "));
+    Ok(without)
 }
 
 fn changed(text: &str, profile: Option<&str>, settings: &[Setting]) -> Result<String, String> {
@@ -154,9 +152,9 @@ mod tests {
     fn what_is_taken_out_stays_as_a_comment() {
         let text =
             "# mine\nbunker = 'main' # since May\n[alias]\nbunker = 'main'\n[profile.a]\nbunker=\"main\"\napi = 'x'\n";
-        assert_eq!(without(text, "bunker", "other"), text);
+        assert_eq!(without(text, "bunker", "other").unwrap(), text);
         assert_eq!(
-            without(text, "bunker", "main"),
+            without(text, "bunker", "main").unwrap(),
             "# mine\n# bunker = 'main' # since May\n[alias]\nbunker = 'main'\n[profile.a]\n# bunker=\"main\"\napi = 'x'\n"
         );
     }
