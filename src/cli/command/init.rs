@@ -98,6 +98,8 @@ struct Setup {
     settings: Vec<Setting>,
     /// A key that is kept nowhere yet, and the file for it; in the keyring otherwise.
     key: Option<(Incoming, Option<PathBuf>)>,
+    /// Where the key is that was proved, and then where it is kept.
+    origin: Option<KeyOrigin>,
     units: Vec<(PathBuf, String)>,
     document: InitDocument,
 }
@@ -258,7 +260,7 @@ impl Setup {
                 return Err(words::not_host(key.public_key(), host, name));
             }
             self.document.npub = Some(key.npub());
-            self.document.key_source = Some(key.source().to_string());
+            self.origin = Some(key.source().clone());
         }
         self.document.room_id = found.room.as_ref().map(|room| room.id.to_string());
         Ok(())
@@ -359,12 +361,6 @@ impl Setup {
     async fn carry_out(mut self, app: &App<'_>) -> Result<InitDocument, Failure> {
         let (sources, terminal) = (&app.sources, &*app.terminal);
         let config = sources.config_file()?;
-        let bunker = self.settings.iter().find(|(names, _)| names == &["bunker"]).map(|(_, name)| name.clone());
-        let bunker = bunker.or_else(|| sources.configured(&["bunker".to_owned()]));
-        let signer_in_keyring = bunker
-            .filter(|name| self.document.key_source == Some(KeyOrigin::Signer(name.clone()).to_string()))
-            .is_some_and(|name| sources.sessions().is_some_and(|sessions| sessions.is_in_keyring(&name)));
-        let mut in_keyring = self.key.is_none() && self.document.key_source == Some(KeyOrigin::Keyring.to_string());
         if let Some((incoming, file)) = &self.key {
             let spare = NewKeyFile::at(None, sources).ok();
             let kept = if let Some(path) = file {
@@ -374,17 +370,15 @@ impl Setup {
                 key::keep(Place::Keyring { keyring: &keyring_of(sources)?, or_file }, incoming, false, terminal).await
             };
             match kept.map_err(|error| errors::of_key_command(&error))? {
-                Imported::Keyring(_) => {
-                    in_keyring = true;
-                    self.document.key_source = Some(KeyOrigin::Keyring.to_string());
-                }
+                Imported::Keyring(_) => self.origin = Some(KeyOrigin::Keyring),
                 Imported::File(_) => {
                     let path = file.as_ref().or(spare.as_ref().map(|file| &file.path)).cloned().unwrap_or_default();
                     self.settings.push((vec!["key-file".into()], config.written(&path)));
-                    self.document.key_source = Some(KeyOrigin::KeyFile(path).to_string());
+                    self.origin = Some(KeyOrigin::KeyFile(path));
                 }
             }
         }
+        self.document.key_source = self.origin.as_ref().map(ToString::to_string);
         config.set(&self.settings)?;
         let Some(timer) = &self.document.timer else { return Ok(self.document) };
         for (path, text) in &self.units {
@@ -399,8 +393,15 @@ impl Setup {
             Ok(()) => terminal.status(words::linger()),
             Err(why) => terminal.warn(&words::start_by_hand(timer, why)),
         }
-        if in_keyring || signer_in_keyring {
-            terminal.warn(&words::unreachable_keyring(signer_in_keyring));
+        let kept_anew = match &self.origin {
+            Some(KeyOrigin::Keyring) => Some(Verb::KeyImport),
+            Some(KeyOrigin::Signer(name)) if sources.sessions().is_some_and(|all| all.is_in_keyring(name)) => {
+                Some(Verb::KeyConnect)
+            }
+            _ => None,
+        };
+        if let Some(verb) = kept_anew {
+            terminal.warn(&words::unreachable_keyring(verb));
         }
         self.document.started = Some(started.is_ok());
         Ok(self.document)

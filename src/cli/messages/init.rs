@@ -61,8 +61,9 @@ pub(in crate::cli) fn as_alias(title: &str) -> String {
     whole.chars().take(32).collect::<String>().trim_end_matches('-').to_owned()
 }
 
-pub(in crate::cli) fn unreachable_keyring(signer: bool) -> String {
-    let instead = if signer { Verb::KeyConnect } else { Verb::KeyImport }.alone().with("--to-file", "");
+/// `verb` keeps it anew.
+pub(in crate::cli) fn unreachable_keyring(verb: Verb) -> String {
+    let instead = verb.alone().with("--to-file", "");
     format!(
         "the keyring is open only while you are logged in, and so the timer restarts nothing while you are not. On a machine \
          where nobody is logged in, keep the key in a file instead: {instead}"
