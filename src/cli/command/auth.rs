@@ -78,7 +78,7 @@ pub(super) async fn run(app: &App<'_>, args: &AuthArgs) -> Result<u8, Failure> {
     let (npub, header) = tokio::select! {
         biased;
         signed = signed => signed?,
-        signal = app.stop.requested() => return Ok(Exit::from(signal).code()),
+        signal = app.stop.requested() => return Err(Failure::new(Exit::from(signal), "interrupted")),
     };
     let terminal = &*app.terminal;
     if terminal.style.format == Format::Json {
