@@ -5,7 +5,8 @@ _nest() {
         --profile) kind=profiles ;;
         --fault) kind=faults ;;
         --bunker) kind=signers ;;
-        default|remove|export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
+        default|remove) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys,signers ;;
+        export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
     esac
     [[ "$typed" == @* ]] && kind=nests
     if [[ -n "$kind" ]]; then

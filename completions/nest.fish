@@ -596,4 +596,5 @@ complete -c nest -n 'string match -q "@*" -- (commandline -ct)' -f -a '(nest com
 complete -c nest -l profile -x -a '(nest completions --words profiles 2>/dev/null)'
 complete -c nest -l bunker -x -a '(nest completions --words signers 2>/dev/null)'
 complete -c nest -n '__fish_nest_using_subcommand mock' -l fault -x -a '(nest completions --words faults 2>/dev/null)'
-complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove export' -f -a '(nest completions --words keys 2>/dev/null)'
+complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove' -f -a '(nest completions --words keys,signers 2>/dev/null)'
+complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export' -f -a '(nest completions --words keys 2>/dev/null)'

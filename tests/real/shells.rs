@@ -43,6 +43,8 @@ fn real_shells_complete_commands_and_options() {
     assert_eq!(bash("nest res", 1), ["restart"]);
     assert!(bash("nest restart --if", 2).contains(&"--if-inactive".into()));
     assert_eq!(bash("nest restart --output ''", 3), ["text", "json", "token"]);
+    let named = |verb: &str| bash(&format!("nest key {verb} ''"), 3).contains(&"phone".into());
+    assert_eq!((named("remove"), named("default"), named("export")), (true, true, false));
 
     let fish =
         |line: &str| choices("fish", &["--no-config", "-c"], &format!("source ./nest.fish; complete -C '{line}'"));
@@ -117,4 +119,9 @@ fn fish_and_zsh_complete_aliases() {
     assert_eq!(fish("nest list --profile w"), ["work"]);
     assert_eq!(fish("nest mock --fault old"), ["old-room-kept"]);
     assert_eq!(fish("nest key default npub1").len(), 1);
+    assert!(fish("nest key default ph").contains(&"phone".into()));
+    assert!(!fish("nest key export ph").contains(&"phone".into()));
+    let shown = zsh("", "nest key remove ''");
+    assert!(shown.len() == 2 && shown[1] == "phone", "{shown:?}");
+    assert_eq!(zsh("", "nest key export ''"), shown[..1]);
 }

@@ -12,6 +12,14 @@ use super::current::root;
 const ALIASES: &str = "[alias]\nweekly = 'a'\nweekend = 'b'\nmonthly = 'c'\n[profile.work]\n[profile.home]\n";
 const KEYS: &str = r#"{"default":null,"keys":["npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6"]}"#;
 
+/// What is kept of a signer that was paired with.
+const SIGNER: &str = r#"{
+    "user":"npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6",
+    "signer":"npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6",
+    "relays":["wss://relay.example"],
+    "client":"npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6"
+}"#;
+
 /// Nests that a list has shown.
 const SHORT_NAMES: &str = r#"[
     {"short":"k3f9","coordinate":"30312:a:1","name":"naddr1a","title":"Tea & talk"},
@@ -44,7 +52,8 @@ pub fn home() -> TempDir {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, ALIASES).unwrap();
     let state = home.path().join(".local/state/nest");
-    fs::create_dir_all(&state).unwrap();
+    fs::create_dir_all(state.join("signers")).unwrap();
+    fs::write(state.join("signers/phone.json"), SIGNER).unwrap();
     fs::write(state.join("keys.json"), KEYS).unwrap();
     fs::write(state.join("short-names.json"), SHORT_NAMES).unwrap();
     home

@@ -107,26 +107,27 @@ pub enum Words {
 }
 
 /// Prints words that can be completed, each with what it is after a tab.
-pub(super) fn words(app: &App<'_>, kind: Option<Words>) -> u8 {
+pub(super) fn words(app: &App<'_>, kinds: &[Words]) -> u8 {
     let sources = &app.sources;
-    let words: Vec<(String, String)> = match kind {
-        Some(Words::Nests) => {
-            let names = sources.short_names();
-            let aliases = sources.aliased();
-            let aliases = aliases.map(|(alias, room)| (alias, names.title(&room).unwrap_or_default().to_owned()));
-            aliases.chain(names.all().map(|(short, title)| (format!("@{short}"), title.to_owned()))).collect()
+    let of = |kind: &Words| -> Vec<(String, String)> {
+        match kind {
+            Words::Nests => {
+                let names = sources.short_names();
+                let aliases = sources.aliased();
+                let aliases = aliases.map(|(alias, room)| (alias, names.title(&room).unwrap_or_default().to_owned()));
+                aliases.chain(names.all().map(|(short, title)| (format!("@{short}"), title.to_owned()))).collect()
+            }
+            Words::Profiles => sources.profiles().map(|name| (name.to_owned(), String::new())).collect(),
+            Words::Faults => faults::TABLE.iter().map(|row| (row.name.to_owned(), row.shows.to_owned())).collect(),
+            Words::Keys => {
+                let stored = sources.keyring().and_then(|keyring| list(&keyring).ok()).unwrap_or_default();
+                let default = |stored: &Stored| if stored.default { "the default" } else { "" };
+                stored.iter().map(|stored| (npub(&stored.public_key), default(stored).to_owned())).collect()
+            }
+            Words::Signers => signers(sources).map(|(name, key)| (name, npub(&key))).collect(),
         }
-        Some(Words::Profiles) => sources.profiles().map(|name| (name.to_owned(), String::new())).collect(),
-        Some(Words::Faults) => faults::TABLE.iter().map(|row| (row.name.to_owned(), row.shows.to_owned())).collect(),
-        Some(Words::Keys) => {
-            let stored = sources.keyring().and_then(|keyring| list(&keyring).ok()).unwrap_or_default();
-            let default = |stored: &Stored| if stored.default { "the default" } else { "" };
-            stored.iter().map(|stored| (npub(&stored.public_key), default(stored).to_owned())).collect()
-        }
-        Some(Words::Signers) => signers(sources).map(|(name, key)| (name, npub(&key))).collect(),
-        None => Vec::new(),
     };
-    for (word, what) in words {
+    for (word, what) in kinds.iter().flat_map(of) {
         app.terminal.result(format!("{}\t{}", clean(&word), clean(&what)).trim_end());
     }
     0
@@ -158,7 +159,8 @@ const BASH: &str = r#"    local typed="${COMP_LINE:0:COMP_POINT}" kind=""
         --profile) kind=profiles ;;
         --fault) kind=faults ;;
         --bunker) kind=signers ;;
-        default|remove|export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
+        default|remove) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys,signers ;;
+        export) [[ "${COMP_WORDS[1]}" == key && "$typed" != -* ]] && kind=keys ;;
     esac
     [[ "$typed" == @* ]] && kind=nests
     if [[ -n "$kind" ]]; then
@@ -183,7 +185,8 @@ const ZSH: &str = r#"    local kind=""
         --profile) kind=profiles ;;
         --fault) kind=faults ;;
         --bunker) kind=signers ;;
-        default|remove|export) [[ "${words[2]}" == key && "$PREFIX" != -* ]] && kind=keys ;;
+        default|remove) [[ "${words[2]}" == key && "$PREFIX" != -* ]] && kind=keys,signers ;;
+        export) [[ "${words[2]}" == key && "$PREFIX" != -* ]] && kind=keys ;;
     esac
     [[ "$PREFIX" == @* ]] && kind=nests
     if [[ -n "$kind" ]]; then
@@ -200,4 +203,5 @@ const FISH: &str = r#"complete -c nest -n 'string match -q "@*" -- (commandline 
 complete -c nest -l profile -x -a '(nest completions --words profiles 2>/dev/null)'
 complete -c nest -l bunker -x -a '(nest completions --words signers 2>/dev/null)'
 complete -c nest -n '__fish_nest_using_subcommand mock' -l fault -x -a '(nest completions --words faults 2>/dev/null)'
-complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove export' -f -a '(nest completions --words keys 2>/dev/null)'"#;
+complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from default remove' -f -a '(nest completions --words keys,signers 2>/dev/null)'
+complete -c nest -n '__fish_nest_using_subcommand key; and __fish_seen_subcommand_from export' -f -a '(nest completions --words keys 2>/dev/null)'"#;

@@ -106,8 +106,8 @@ Examples:
         #[arg(value_name = "SHELL", required_unless_present = "words")]
         shell: Option<clap_complete::Shell>,
         /// What the scripts ask for when the Tab key is pressed: words that only this machine knows
-        #[arg(long, value_name = "KIND", hide = true, conflicts_with = "shell")]
-        words: Option<generate::Words>,
+        #[arg(long, value_name = "KIND", hide = true, conflicts_with = "shell", value_delimiter = ',')]
+        words: Vec<generate::Words>,
     },
     /// Print the help of a command
     Help {
@@ -179,7 +179,7 @@ impl Command {
             Self::Mock(args) => mock::run(app, args.0).await,
             Self::Serve(args) => serve::run(app, args.0).await,
             Self::Completions { shell: Some(shell), .. } => Ok(generate::completions(app, shell)),
-            Self::Completions { words, .. } => Ok(generate::words(app, words)),
+            Self::Completions { words, .. } => Ok(generate::words(app, &words)),
             Self::Man { command } => generate::man(app, &command),
             // The arguments are parsed once more with the flag for it, before it comes to this.
             Self::Help { .. } => Ok(0),
