@@ -689,9 +689,11 @@ fn a_nest_on_media_over_quic_is_restarted_by_it() {
     let mock = Mock::start(Options { moq: true, ..Options::default() }).unwrap();
     let (bunker, machine) = (Bunker::start(mock.host(), &mock.relay(), honest), Machine::new());
     machine.pair(&mock, &bunker);
-    machine.nest(&mock).without("NEST_API").args(["restart", DEMO_MOQ, "-q"]).run().expect(0);
+    machine.nest(&mock).without("NEST_API").args(["restart", DEMO_MOQ, "--keep=100ms", "-q"]).run().expect(0);
     let signed: Vec<_> = bunker.seen().into_iter().filter(|(method, _)| method == "sign_event").collect();
-    assert!(signed.iter().any(|(_, params)| params[0].contains("\"kind\":30312")), "{signed:?}");
+    for kind in ["30312", "10312"] {
+        assert!(signed.iter().any(|(_, params)| params[0].contains(&format!("\"kind\":{kind}"))), "{kind}: {signed:?}");
+    }
 }
 
 #[test]
