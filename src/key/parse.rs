@@ -137,9 +137,9 @@ pub enum FoundSecret {
     Bunker,
 }
 
-/// The secret that stands in a command-line argument: an `nsec1…` or `ncryptsec1…` anywhere in a command-line argument, in any case, damaged or not, or a
-/// `bunker://` with its secret, or the words of a key: `ps` and the shell's history would keep it. Hex is not refused: 64 digits may be the id of a
-/// room.
+/// The secret that stands in a command-line argument: an `nsec1…` or `ncryptsec1…` anywhere, in any case, damaged or not; the
+/// words of a key; a `bunker://` with its secret. `ps` and the shell's history would keep it. Hex is not refused: 64 digits may
+/// be the id of a room.
 pub fn found_in_argument(argument: &OsStr) -> Option<FoundSecret> {
     let bytes = argument.as_encoded_bytes();
     let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
