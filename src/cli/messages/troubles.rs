@@ -120,7 +120,7 @@ troubles! {
         "allow nest in the signer, for always if this runs by a timer. If the signer does not know nest any more, pair again: {again}";
     pairing_silent(why = "it did not answer within 120 s") "a remote signer does not answer the pairing", Some(Exit::Key),
         "{why}",
-        "is the signer running and online? On a phone, open its app, and allow nest there. Then run this again: the same bunker:// URI still does";
+        "is the signer running and online? On a phone, open its app, and allow nest there. Then run this again: the same bunker:// URI still does, and a code is shown anew";
     pairing_not_approved(why = "nobody approved it within 120 s at ‹url›", url) "a remote signer wants the pairing to be allowed on a page", Some(Exit::Key),
         "{why}",
         "open {url}, allow it there, and run this again: the same bunker:// URI still does";
