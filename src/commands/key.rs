@@ -20,8 +20,9 @@ use crate::secret::Secret;
 pub enum KeyCommandError {
     #[error(transparent)]
     Key(#[from] key::KeyError),
-    #[error("{npub} was not {what}: nobody confirmed it")]
-    NotConfirmed { npub: String, what: &'static str },
+    /// The npub of a key, or the name of a signer.
+    #[error("{subject} was not {what}: nobody confirmed it")]
+    NotConfirmed { subject: String, what: &'static str },
     #[error("there are {} keys in the OS keyring: which one?", npubs.len())]
     WhichOne { npubs: Vec<String> },
     #[error("the key is to be encrypted, and there is no passphrase for it")]
@@ -206,19 +207,15 @@ pub async fn connect(
     network: SignerNetwork,
 ) -> Result<Connected> {
     let (begun, accepted) = match pairing {
-        Pairing::Offer(offer) => {
-            let accepted = offer.wait(network).await.map_err(KeyCommandError::NotScanned)?;
-            let begun = sessions.free_name(name, None, None);
-            sessions.keep(&begun, accepted.session(), None, in_file).await?;
-            (begun, accepted)
-        }
+        // Nothing is lost with it: another code can be shown at any time.
+        Pairing::Offer(offer) => (None, offer.wait(network).await.map_err(KeyCommandError::NotScanned)?),
         Pairing::Uri(uri) => {
             let resumed = sessions.unfinished(uri.signer).await?;
             let is_new = resumed.is_none();
             let (begun, client) = resumed.unwrap_or_else(|| (sessions.free_name(name, None, None), Keys::generate()));
             sessions.keep(&begun, &uri.session(client.clone()), None, in_file).await?;
             match uri.connect(client, network).await {
-                Ok(accepted) => (begun, accepted),
+                Ok(accepted) => (Some(begun), accepted),
                 Err(error) => {
                     // Whoever has not said no may still say yes.
                     let is_over = matches!(error, SignerError::NotPaired { .. } | SignerError::Nonsense(_));
@@ -232,9 +229,9 @@ pub async fn connect(
     };
     let signer = accepted.finish().await.map_err(KeyCommandError::NotPaired)?;
     let user = signer.public_key();
-    let name = sessions.free_name(name, Some(user), Some(&begun));
+    let name = sessions.free_name(name, Some(user), begun.as_deref());
     let file = sessions.keep(&name, signer.session(), Some(user), in_file).await?;
-    if begun != name {
+    if let Some(begun) = begun.filter(|begun| *begun != name) {
         sessions.remove_file(&begun)?;
     }
     Ok(Connected { public_key: user, name, file })
@@ -248,7 +245,7 @@ pub async fn forget(
     reporter: &dyn Reporter,
 ) -> Result<Option<keyring::KeyringError>> {
     if !yes && reporter.confirm(Question::ForgetSigner { name }).await != Some(true) {
-        return Err(KeyCommandError::NotConfirmed { npub: name.to_owned(), what: "forgotten" });
+        return Err(KeyCommandError::NotConfirmed { subject: name.to_owned(), what: "forgotten" });
     }
     Ok(sessions.remove(name).await?)
 }
@@ -316,7 +313,7 @@ pub async fn remove(
     };
     let npub = npub(&key);
     if !yes && reporter.confirm(Question::RemoveKey { npub: &npub }).await != Some(true) {
-        return Err(KeyCommandError::NotConfirmed { npub, what: "removed" });
+        return Err(KeyCommandError::NotConfirmed { subject: npub, what: "removed" });
     }
     keyring.remove(key).await?;
     Ok(key)
@@ -331,7 +328,7 @@ pub async fn export(keyring: &Keyring, request: &Export, reporter: &dyn Reporter
     let npub = npub(&public_key);
     let question = Question::ExportKey { npub: &npub, plain: request.plain };
     if !request.yes && reporter.confirm(question).await != Some(true) {
-        return Err(KeyCommandError::NotConfirmed { npub, what: "exported" });
+        return Err(KeyCommandError::NotConfirmed { subject: npub, what: "exported" });
     }
     let secret = KeyOpener { passphrase_file: None, reporter }.open_stored(keyring, public_key).await?;
     if request.plain {

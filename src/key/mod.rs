@@ -4,6 +4,7 @@
 
 pub mod file;
 pub mod keyring;
+pub mod pairing;
 pub mod parse;
 pub mod sessions;
 pub mod signer;
@@ -19,9 +20,10 @@ use nostr::{Event, Keys, PublicKey, SecretKey, UnsignedEvent};
 use tokio::sync::oneshot;
 
 pub use keyring::Keyring;
+pub use pairing::{BunkerUri, BunkerUriError, PairingOffer};
 pub use parse::{FoundSecret, found_in_argument};
 pub use sessions::{InFile, SessionError, Sessions};
-pub use signer::{BunkerUri, BunkerUriError, PairingOffer, RemoteSigner, SignerError, SignerNetwork};
+pub use signer::{RemoteSigner, SignerError, SignerNetwork};
 pub use source::{KeyOrigin, KeyPlan, KeySource, Signers, load};
 
 #[derive(Debug, thiserror::Error)]

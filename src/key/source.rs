@@ -10,9 +10,10 @@ use nostr::{Keys, PublicKey, SecretKey};
 use tokio::sync::OnceCell;
 
 use super::keyring::{self, Keyring};
+use super::pairing::BunkerUri;
 use super::parse::{self, Key};
 use super::sessions::{SessionError, Sessions};
-use super::signer::{BunkerUri, RemoteSigner, SignerError, SignerNetwork};
+use super::signer::{RemoteSigner, SignerError, SignerNetwork};
 use super::{HostKey, KeyError, file};
 use crate::reporter::{Reporter, SecretPrompt, Warning};
 use crate::secret::Secret;
@@ -145,10 +146,10 @@ pub struct Signers {
     /// The session that was named, once it is there: it has one connection.
     opened: Arc<OnceCell<RemoteSigner>>,
     /// The pairing of this run, which goes on whoever waits for it: a secret works once.
-    paired: Arc<OnceLock<Pairing>>,
+    paired: Arc<OnceLock<SharedPairing>>,
 }
 
-type Pairing = Shared<BoxFuture<'static, Result<RemoteSigner, SignerError>>>;
+type SharedPairing = Shared<BoxFuture<'static, Result<RemoteSigner, SignerError>>>;
 
 impl fmt::Debug for Signers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, ChildStderr, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
@@ -318,11 +318,10 @@ fn a_whole_uri_in_the_environment_pairs_and_signs_in_one_go() {
     says(&nest.run(), 3, &["the signer of NEST_BUNKER did not sign", "NEST_BUNKER pairs in each run: pair once"]);
 }
 
-#[test]
-fn a_signer_scans_what_is_shown() {
-    let (mock, bunker, machine) = scene(honest);
+/// A pairing by what a signer is shown, and what that is.
+fn offered(mock: &Mock, machine: &Machine) -> (Child, BufReader<ChildStderr>, String) {
     let args = ["key", "connect", "--qr", "--relay", &mock.relay(), "--name", "phone"];
-    let (mut command, _home) = machine.nest(&mock).args(args).into_parts();
+    let (mut command, _home) = machine.nest(mock).args(args).into_parts();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap());
     let mut uri = String::new();
@@ -334,10 +333,17 @@ fn a_signer_scans_what_is_shown() {
         sleep(Duration::from_millis(10));
     }
     sleep(Duration::from_millis(200));
+    (child, told, uri.trim().to_owned())
+}
+
+#[test]
+fn a_signer_scans_what_is_shown() {
+    let (mock, bunker, machine) = scene(honest);
+    let (mut child, _told, uri) = offered(&mock, &machine);
     // Whoever has not seen it cannot take the place of whoever has.
     let stranger = Bunker::start(&Keys::generate(), &mock.relay(), honest);
-    stranger.scan(uri.trim(), Some("guessed"));
-    bunker.scan(uri.trim(), None);
+    stranger.scan(&uri, Some("guessed"));
+    bunker.scan(&uri, None);
     assert!(child.wait().unwrap().success());
     let mut said = String::new();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
@@ -345,6 +351,17 @@ fn a_signer_scans_what_is_shown() {
     assert!(said.starts_with(&format!("{npub} signs through the signer phone, and is used")), "{said}");
     machine.nest(&mock).args(["restart", "demo"]).run().expect(0);
     assert!(stranger.methods().is_empty());
+}
+
+#[test]
+fn a_code_that_was_scanned_for_nothing_leaves_nothing_behind() {
+    let (mock, bunker, machine) = but("get_public_key", |_, _| vec![Reply::Error("not now")]);
+    let (mut child, mut told, uri) = offered(&mock, &machine);
+    bunker.scan(&uri, None);
+    let mut said = String::new();
+    told.read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().code() == Some(3) && said.contains("not now"), "{said}");
+    assert!(!machine.0.path().join("nest/signers").exists() && !machine.0.path().join("nest/config.toml").exists());
 }
 
 #[test]

@@ -10,15 +10,13 @@ use serde_json::{Value, json};
 use super::prelude::*;
 use crate::cli::args::{KeyFileArgs, SignerRelayArgs, TEMPLATE, signer_name};
 use crate::cli::config_file::ConfigFile;
-use crate::cli::messages::{connection, errors, notices, troubles};
+use crate::cli::messages::{errors, notices, pairing, troubles};
 use crate::cli::settings::{Sources, vars};
 use crate::commands::key::{
     self, Connected, Export, Import, Imported, KeyCommandError, Pairing, Place, Stored, Written,
 };
-use crate::key::file::{self, SecretFileError};
-use crate::key::{
-    BunkerUri, HostKey, InFile, KeyError, KeyOrigin, KeySource, Keyring, PairingOffer, Sessions, SignerError, npub,
-};
+use crate::key::file::SecretFileError;
+use crate::key::{BunkerUri, HostKey, InFile, KeyError, KeySource, Keyring, PairingOffer, Sessions, SignerError, npub};
 use crate::reporter::{Reporter as _, SecretPrompt};
 use crate::secret::Secret;
 
@@ -247,10 +245,11 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
         }
         KeyCommand::Show { key, relays } => return show_used(terminal, &app.own_key(&key, relays).await?).await,
         KeyCommand::List => list(&keyring()?, app).await.map_err(failed)?,
-        KeyCommand::Default { npub: name } if signer_named(&app.sources, &name).is_some() => {
-            use_from_now_on(app, &signer_named(&app.sources, &name).unwrap_or_default())?;
-        }
         KeyCommand::Default { npub: name } => {
+            if let Some(signer) = signer_named(&app.sources, &name) {
+                use_from_now_on(app, &signer)?;
+                return Ok(0);
+            }
             let key = public_key(&name)?;
             key::default(&keyring()?, key).map_err(failed)?;
             if let Some(("bunker", name)) = app.sources.key_named() {
@@ -258,21 +257,11 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
             }
             tell(terminal, &key, &format!("{} is the default now", npub(&key)), json!({ "default": true }));
         }
-        KeyCommand::Remove { npub: Some(name), yes } if signer_named(&app.sources, &name).is_some() => {
-            let sessions = sessions_of(&app.sources)?;
-            let name = signer_named(&app.sources, &name).unwrap_or_default();
-            let left = key::forget(&sessions, &name, yes, terminal).await.map_err(failed)?;
-            terminal.outcome(
-                false,
-                || json!({ "removed": true, "signer": name }),
-                |_| Some(format!("the signer {name} is forgotten")),
-            );
-            if let Some(why) = left {
-                terminal.warn(&connection::left_in_keyring(&why));
-            }
-            no_longer_used(app, &name);
-        }
         KeyCommand::Remove { npub: name, yes } => {
+            if let Some(signer) = name.as_deref().and_then(|name| signer_named(&app.sources, name)) {
+                forget(app, &signer, yes).await?;
+                return Ok(0);
+            }
             let key = name.as_deref().map(public_key).transpose()?;
             let key = key::remove(&keyring()?, key, yes, terminal).await;
             let key = key.map_err(|error| errors::of_key_removal(&error))?;
@@ -282,7 +271,7 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The signer that is meant to be forgotten: by its name, or by a key that only it has.
+/// The signer that is meant: by its name, or by a key that only it has.
 fn signer_named(sources: &Sources<'_>, text: &str) -> Option<String> {
     if sources.knows_signer(text) {
         return Some(text.to_owned());
@@ -293,12 +282,25 @@ fn signer_named(sources: &Sources<'_>, text: &str) -> Option<String> {
     signers(sources).find(|(_, user)| only_there && *user == key).map(|(name, _)| name)
 }
 
+async fn forget(app: &App<'_>, name: &str, yes: bool) -> Result<(), Failure> {
+    let terminal = &*app.terminal;
+    let left = key::forget(&sessions_of(&app.sources)?, name, yes, terminal).await;
+    let left = left.map_err(|error| errors::of_key_command(&error))?;
+    let document = || json!({ "removed": true, "signer": name });
+    terminal.outcome(false, document, |_| Some(format!("the signer {name} is forgotten")));
+    if let Some(why) = left {
+        terminal.warn(&pairing::left_in_keyring(&why));
+    }
+    no_longer_used(app, name);
+    Ok(())
+}
+
 /// Has the configuration name this signer no more.
 fn no_longer_used(app: &App<'_>, name: &str) {
     if let Ok(config) = app.sources.config_file()
         && let Err(error) = config.unset("bunker", name)
     {
-        app.terminal.warn(&connection::still_configured(name, &config.path, &error));
+        app.terminal.warn(&pairing::still_configured(name, &config.path, &error));
     }
 }
 
@@ -310,7 +312,7 @@ fn use_from_now_on(app: &App<'_>, name: &str) -> Result<(), Failure> {
         return Err(errors::key_named((setting, &which), &config.path));
     }
     config.set(&[(vec!["bunker".to_owned()], name.to_owned())])?;
-    let whole = connection::connected(&npub(&user), name, true);
+    let whole = pairing::connected(&npub(&user), name, true);
     tell(&app.terminal, &user, &whole, json!({ "default": true, "signer": name }));
     Ok(())
 }
@@ -323,34 +325,32 @@ async fn connect(app: &App<'_>, args: ConnectArgs) -> Result<(), Failure> {
     let signers = app.told(sources.signers(&server, &network, Some(args.signer_timeout)), args.open);
     let uri = match args.uri.as_deref() {
         _ if args.qr => None,
-        Some("-") => Some(file::read(Path::new("-")).await.map_err(|cause| {
-            errors::of_key_command(&key::KeyCommandError::Key(KeyError::Unreadable {
-                origin: KeyOrigin::KeyFile("-".into()),
-                cause,
-            }))
-        })?),
+        Some("-") => {
+            let read = KeySource::KeyFile("-".into()).read().await;
+            Some(read.map_err(|error| errors::of_key_command(&error.into()))?)
+        }
         Some(uri) => Some(Secret::new(uri)),
         None if sources.interactive => terminal.secret(SecretPrompt::Bunker).await,
-        None => return Err(connection::nobody_to_ask()),
+        None => return Err(pairing::nobody_to_ask()),
     };
-    let pairing = if let Some(uri) = uri {
-        Pairing::Uri(BunkerUri::parse(uri.expose()).map_err(connection::no_uri)?)
+    let by = if let Some(uri) = uri {
+        Pairing::Uri(BunkerUri::parse(uri.expose()).map_err(pairing::no_uri)?)
     } else {
         let offer = PairingOffer::new(sources.meeting_relays(&server)?);
-        terminal.offer(&offer.uri(), &connection::scan(args.signer_timeout));
+        terminal.offer(&offer.uri(), &pairing::scan(args.signer_timeout));
         Pairing::Offer(offer)
     };
-    let connected = key::connect(&sessions, pairing, &args.name, args.to_file, signers.network).await;
+    let connected = key::connect(&sessions, by, &args.name, args.to_file, signers.network).await;
     let connected = connected.map_err(|error| errors::of_key_command(&error))?;
     let used = record(sources, &connected.name)?;
     let Connected { public_key, name, file } = connected;
-    let whole = connection::connected(&npub(&public_key), &name, used);
+    let whole = pairing::connected(&npub(&public_key), &name, used);
     let more =
         json!({ "signer": name, "default": used, "file": file.as_ref().map(|file| file.path.to_string_lossy()) });
     tell(terminal, &public_key, &whole, more);
-    terminal.status(connection::NEXT);
+    terminal.status(pairing::NEXT);
     if let Some(InFile { path, why: Some(why) }) = file {
-        terminal.status(&connection::in_file(&path, &why));
+        terminal.status(&pairing::in_file(&path, &why));
     }
     if let Some(source) = sources.key_plan(&KeyArgs::default()).named()
         && !matches!(source, KeySource::ProfileSigner(_))
@@ -366,7 +366,7 @@ fn record(sources: &Sources<'_>, name: &str) -> Result<bool, Failure> {
         return Ok(setting == "bunker" && which == name);
     }
     let setting = (vec!["bunker".to_owned()], name.to_owned());
-    sources.config_file()?.set(&[setting]).map_err(|failure| failure.hint(connection::use_it(name)))?;
+    sources.config_file()?.set(&[setting]).map_err(|failure| failure.hint(pairing::use_it(name)))?;
     Ok(true)
 }
 
@@ -434,7 +434,7 @@ async fn list(keyring: &Keyring, app: &App<'_>) -> Result<(), key::KeyCommandErr
     }
     for name in app.sources.sessions().iter().flat_map(Sessions::names) {
         if let Some(Err(error)) = app.sources.sessions().map(|sessions| sessions.user(&name)) {
-            terminal.warn(&format!("{error}; {}", connection::begin_again(&name)));
+            terminal.warn(&format!("{error}; {}", pairing::begin_again(&name)));
         }
     }
     let named = app.sources.key_plan(&KeyArgs::default()).named().map(KeySource::origin);

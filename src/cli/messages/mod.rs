@@ -8,7 +8,6 @@ macro_rules! note {
 pub(super) mod advice;
 pub mod check;
 pub(super) mod configuration;
-pub(super) mod connection;
 pub(super) mod doctor;
 pub mod errors;
 pub(super) mod init;
@@ -16,6 +15,7 @@ pub(super) mod manual;
 pub(super) mod moq;
 pub mod notices;
 pub mod page;
+pub(super) mod pairing;
 pub mod troubles;
 
 use std::time::Duration;
