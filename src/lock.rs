@@ -107,10 +107,13 @@ impl RoomLock {
     /// # Errors
     /// When the file cannot be written.
     pub fn remember(&self, sid: &str, left: Option<Departure>) -> io::Result<()> {
-        (&self.file).rewind()?;
-        self.file.set_len(0)?;
         let left = left.map(|Departure { left_ms, closes_ms }| format!("{left_ms} {closes_ms}\n"));
-        write!(&self.file, "{sid}\n{}", left.unwrap_or_default())
+        let note = format!("{sid}\n{}", left.unwrap_or_default());
+        // Empty lines cover the rest of a longer note. A file that is emptied first is written to the disk when it is closed
+        // (ext4), which takes longer than all the rest.
+        let length = usize::try_from(self.file.metadata()?.len().min(MAX_NOTE)).unwrap_or_default();
+        (&self.file).rewind()?;
+        (&self.file).write_all(format!("{note:\n<length$}").as_bytes())
     }
 }
 
