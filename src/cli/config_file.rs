@@ -131,7 +131,7 @@ mod tests {
             assert!(new.lines().any(|kept| kept == line), "{line}: {new}");
         }
         assert_eq!(set(&new, None, &[("api", "https://a"), ("alias.daily", "naddr1b")]), new, "twice is once");
-        let read: toml::Table = new.parse().unwrap();
+        let read: DocumentMut = new.parse().unwrap();
         assert_eq!((read["api"].as_str(), read["alias"]["daily"].as_str()), (Some("https://a"), Some("naddr1b")));
     }
 
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_profile_has_settings_of_its_own() {
         let new = set("api = 'https://a'\n", Some("my work"), &[("api", "https://b"), ("alias.x", "y")]);
-        let read: toml::Table = new.parse().unwrap();
+        let read: DocumentMut = new.parse().unwrap();
         let profile = &read["profile"]["my work"];
         assert_eq!((read["api"].as_str(), profile["api"].as_str()), (Some("https://a"), Some("https://b")), "{new}");
         assert_eq!(profile["alias"]["x"].as_str(), Some("y"));

@@ -163,6 +163,6 @@ fn the_page_names_settings_and_files_that_exist() {
 /// A panic in one request ends that request alone, which the front's own test shows; in the program that is shipped, too.
 #[test]
 fn what_is_shipped_survives_a_panic() {
-    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let manifest: toml_edit::DocumentMut = read("Cargo.toml").parse().unwrap();
     assert_eq!(manifest["profile"]["dist"]["panic"].as_str(), Some("unwind"));
 }
