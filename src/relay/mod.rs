@@ -48,7 +48,7 @@ pub enum RelayError {
     #[error("no relay to ask")]
     NoRelays,
     /// None answered. Whether the event exists is not known.
-    #[error("none of the relays answered: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("none of the relays answered: {}", each_trouble_once(.0))]
     AllFailed(Vec<FailedRelay>),
     /// A coordinate of another kind, or without a usable id.
     #[error("the coordinate {0} is not of a nest")]
@@ -73,6 +73,18 @@ impl RelayError {
 pub struct FailedRelay {
     pub relay: RelayUrl,
     pub trouble: RelayTrouble,
+}
+
+/// `wss://a, wss://b: why; wss://c: why`
+fn each_trouble_once(failed: &[FailedRelay]) -> String {
+    let mut troubles: Vec<(&RelayTrouble, String)> = Vec::new();
+    for FailedRelay { relay, trouble } in failed {
+        match troubles.iter_mut().find(|(known, _)| *known == trouble) {
+            Some((_, relays)) => *relays += &format!(", {relay}"),
+            None => troubles.push((trouble, relay.to_string())),
+        }
+    }
+    troubles.iter().map(|(trouble, relays)| format!("{relays}: {trouble}")).collect::<Vec<_>>().join("; ")
 }
 
 impl FailedRelay {

@@ -106,7 +106,12 @@ fn a_sweep_has_its_own_usage() {
     let mock = mock(&[]);
     sweep(&mock, &mock.relay()).args(["demo"]).run().expect(2);
     sweep(&mock, &mock.relay()).args(["--output", "token"]).run().expect(2);
-    let down = sweep(&mock, "ws://127.0.0.1:9").run().expect(8);
-    assert!(down.stderr.contains("none of the relays answered"), "{}", down.stderr);
+    let down = sweep(&mock, "ws://127.0.0.1:9,ws://127.0.0.1:1").run().expect(8);
+    let each_once = "none of the relays answered: ws://127.0.0.1:9, ws://127.0.0.1:1: it cannot be reached";
+    let either = [each_once.to_owned(), each_once.replace(":9, ws://127.0.0.1:1:", ":1, ws://127.0.0.1:9:")];
+    assert!(either.iter().any(|words| down.stderr.contains(words)), "{}", down.stderr);
+    assert!(down.stderr.contains("hint: is this machine online?"), "the API does not help: {}", down.stderr);
+    let listed = Nest::new(&mock).args(["list", "--relay", "ws://127.0.0.1:9"]).run().expect(8);
+    assert!(listed.stderr.contains("hint: is this machine online?"), "{}", listed.stderr);
     assert_eq!(mock.all_requests(), 0);
 }

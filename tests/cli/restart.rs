@@ -263,6 +263,7 @@ fn the_event_says_which_api_serves_the_nest() {
     assert!(unknown.stderr.contains("--api https://"), "{}", unknown.stderr);
     let dead = call().env("NEST_RELAYS", "ws://127.0.0.1:1").args(["restart", &coordinate]).run().expect(8);
     assert!(dead.stderr.contains("none of the relays answered"), "{}", dead.stderr);
+    assert!(dead.stderr.contains("hint: name the API, and no relay is needed"), "{}", dead.stderr);
 }
 
 /// What a browser would have been given.

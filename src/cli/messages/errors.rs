@@ -123,7 +123,11 @@ impl Failure {
                 };
                 refused.iter().fold(failure, Self::cause)
             }
-            Error::Relays(relay::RelayError::AllFailed(failed)) => unheard(new(Exit::Unreachable), failed),
+            Error::Relays(relay::RelayError::AllFailed(failed)) => {
+                // Of a nest that is named, the event only leads to the API.
+                let enough = !matches!(verb, Verb::List | Verb::Recreate) && !["", "ROOM"].contains(&room);
+                unheard(new(Exit::Unreachable), failed, enough)
+            }
             Error::Relays(_) => new(Exit::Usage),
             Error::OverQuic(_) => new(Exit::Failed)
                 .cause("a restart publishes its event anew")
@@ -610,13 +614,17 @@ pub fn markdown() -> String {
     )
 }
 
-/// No relay has answered; some were perhaps not called.
-fn unheard(failure: Failure, failed: &[relay::FailedRelay]) -> Failure {
+/// No relay has answered; some were perhaps not called. `api_is_enough`: nothing else was to be learnt from them.
+fn unheard(failure: Failure, failed: &[relay::FailedRelay], api_is_enough: bool) -> Failure {
     let barred = failed.iter().find(|failed| matches!(failed.trouble, relay::RelayTrouble::Barred(_)));
     let failure = barred.into_iter().fold(failure, |failure, relay::FailedRelay { relay, trouble }| {
         failure.hint(troubles::barred(trouble, format!("--relay {relay}")).hint)
     });
-    failure.hint("name the API, and no relay is needed: --api https://…")
+    failure.hint(if api_is_enough {
+        "name the API, and no relay is needed: --api https://…"
+    } else {
+        "is this machine online? Your nests are found on relays; name those that have them: --relay wss://…"
+    })
 }
 
 #[cfg(test)]
