@@ -1,5 +1,6 @@
 //! The configuration file as it is changed: comments, order and all that is not meant stay as they are.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -33,23 +34,51 @@ impl ConfigFile {
         let failed = |why: &dyn std::fmt::Display| {
             Failure::usage(format!("the configuration {} cannot be written: {why}", self.path.display()))
         };
-        let text = match fs::read_to_string(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            text => text.map_err(|error| failed(&error))?,
-        };
+        let text = self.read().map_err(|error| failed(&error))?;
         let text = changed(&text, self.profile.as_deref(), settings).map_err(|why| failed(&why))?;
         files::replace(&self.path, text.as_bytes()).map_err(|error| failed(&error))
     }
 
     /// Makes a comment of a setting, wherever it has this value: in the file or in one of its profiles.
     pub fn unset(&self, name: &str, value: &str) -> io::Result<()> {
-        let text = match fs::read_to_string(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            text => text?,
-        };
+        let text = self.read()?;
         let without = without(&text, name, value).map_err(io::Error::other)?;
         if without == text { Ok(()) } else { files::replace(&self.path, without.as_bytes()) }
     }
+
+    /// Has the short names of a nest stand for `new`, in the file and in its profiles; which these are. What they stood for
+    /// stays as a comment.
+    pub fn pass_on(&self, is_meant: impl Fn(&str) -> bool, new: &str) -> io::Result<BTreeSet<String>> {
+        let mut document: DocumentMut = self.read()?.parse().map_err(io::Error::other)?;
+        let mut names = passed_on(document.as_table_mut(), &is_meant, new);
+        let profiles = document.get_mut("profile").and_then(Item::as_table_like_mut);
+        for (_, profile) in profiles.into_iter().flat_map(TableLike::iter_mut) {
+            names.extend(
+                profile.as_table_like_mut().map(|profile| passed_on(profile, &is_meant, new)).unwrap_or_default(),
+            );
+        }
+        if !names.is_empty() {
+            files::replace(&self.path, document.to_string().as_bytes())?;
+        }
+        Ok(names)
+    }
+
+    /// A file that is not there says nothing.
+    fn read(&self) -> io::Result<String> {
+        match fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            text => text,
+        }
+    }
+}
+
+/// The same in one table of settings.
+fn passed_on(settings: &mut dyn TableLike, is_meant: impl Fn(&str) -> bool, new: &str) -> BTreeSet<String> {
+    let Some(aliases) = settings.get_mut("alias").and_then(Item::as_table_like_mut) else { return BTreeSet::new() };
+    let meant = aliases.iter().filter(|(_, item)| item.as_str().is_some_and(&is_meant));
+    let names: BTreeSet<_> = meant.map(|(name, _)| name.to_owned()).collect();
+    names.iter().for_each(|name| put(aliases, name, new));
+    names
 }
 
 /// The file with this setting as a comment, wherever it and its profiles have it with this value on a line of its own.

@@ -438,8 +438,8 @@ fn load(file: Option<&Path>, named: bool, profile: Option<&str>, new: bool) -> R
 }
 
 fn parse(text: &str, profile: Option<&str>, new: bool, path: &dyn Display) -> Result<Config, Failure> {
-    let mut config: Config =
-        toml_edit::de::from_str(text).map_err(|error| configuration::mistake(text, error.span(), error.message(), path))?;
+    let mut config: Config = toml_edit::de::from_str(text)
+        .map_err(|error| configuration::mistake(text, error.span(), error.message(), path))?;
     let wrong = |why: &str| Failure::usage(format!("the configuration {path} has a mistake: {why}"));
     if config.profile.values().any(|profile| !profile.profile.is_empty()) {
         return Err(wrong("a profile in it has profiles of its own"));

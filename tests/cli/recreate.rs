@@ -121,6 +121,47 @@ fn a_new_nest_takes_the_place_of_the_old_one() {
 }
 
 #[test]
+fn short_names_go_on_to_the_new_nest() {
+    let mock = mock(&[]);
+    let old = lost(&mock, "weekly", "room", "open", [&Keys::generate(), &Keys::generate()]);
+    NostrClient::at(&mock.relay()).publish(&old);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let (address, same) = (naddr(&old, &[]), coordinate(&old));
+    let text = format!(
+        "[alias]\n# every Sunday\nweekly = '{address}'\nother = 'demo'\n[profile.club.alias]\nours = '{same}'\nbare = 'weekly'\n"
+    );
+    std::fs::write(&config, &text).unwrap();
+    let written = || std::fs::read_to_string(&config).unwrap();
+    let run = |args: &[&str]| {
+        let nest = Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", mock.relay()).env("NEST_CONFIG", &config);
+        nest.args(args).run()
+    };
+
+    run(&["recreate", "@weekly", "--dry-run"]).expect(0);
+    assert_eq!(written(), text, "nothing is changed by looking");
+    let done = run(&["recreate", "@weekly", "--yes"]).expect(0);
+    assert!(done.stdout.contains("  names     @bare, @ours, @weekly stand for it now\n"), "{}", done.stdout);
+    let changed = written();
+    assert!(
+        changed.starts_with(&format!("[alias]\n# every Sunday\n# before: weekly = '{address}'\nweekly = ")),
+        "{changed}"
+    );
+    assert!(changed.contains("\nother = 'demo'\n"), "{changed}");
+    // What looks after the nest by its name goes on.
+    run(&["restart", "@weekly", "--check"]).expect(0);
+    run(&["restart", "@ours", "--profile", "club"]).expect(0);
+    let there = run(&["recreate", "@weekly", "--yes"]).expect(1);
+    assert!(there.stderr.contains("`nest restart @weekly`"), "{}", there.stderr);
+    assert_eq!(written(), changed);
+
+    // One that was finished elsewhere.
+    std::fs::write(&config, &text).unwrap();
+    let again = run(&["recreate", "weekly", "--yes", "--json"]).expect(0).document();
+    assert_eq!(again["aliases"], serde_json::json!(["@bare", "@ours", "@weekly"]));
+}
+
+#[test]
 fn nothing_is_created_or_published_by_looking() {
     let mock = mock(&[]);
     let outside = NostrClient::at(&mock.relay());

@@ -1,6 +1,7 @@
 //! `nest recreate`.
 
 use super::prelude::*;
+use crate::cli::messages::notices;
 use crate::commands::recreate::{self, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
 
 #[derive(Debug, Args)]
@@ -33,7 +34,12 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
     let (job, room) = app.signed_job(&args.signed, args.nest.room.as_ref(), Purpose::Recreate).await?;
     let request = RecreateRequest { room, yes: args.yes, dry_run: args.dry_run };
     let done = recreate::run(&job, &request, &app.stop).await;
-    let done = done.map_err(|error| Failure::of(&error, Verb::Recreate, &request.room.name));
+    let mut done = done.map_err(|error| Failure::of(&error, Verb::Recreate, &request.room.name));
+    if let Ok(RecreateOutcome::Recreated(recreated)) = &mut done
+        && !args.dry_run
+    {
+        pass_on_names(app, &request.room, recreated);
+    }
     let document = |done: &RecreateOutcome| match done {
         RecreateOutcome::Recreated(recreated) => document::warned(recreated, &recreated.warnings),
         RecreateOutcome::Planned(planned) => document::of(planned),
@@ -51,6 +57,33 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
     Ok(code)
 }
 
+/// Has the configuration's short names of the old nest stand for the new one: otherwise a timer would go on looking after what
+/// is gone.
+fn pass_on_names(app: &App<'_>, old: &RoomRef, recreated: &mut Recreated) {
+    let is_old = |text: &str| {
+        RoomRef::parse(text).is_ok_and(|room| {
+            let here = match (room.host, &room.api) {
+                (Some(host), _) => host.to_hex() == recreated.host,
+                (None, Some(api)) => api.as_str() == recreated.api,
+                (None, None) => true,
+            };
+            let id = room.id.as_str();
+            here && id != recreated.room_id && (id == old.id.as_str() || id == recreated.replaces)
+        })
+    };
+    if let Ok(config) = app.sources.config_file() {
+        let new = recreated.naddr.clone().unwrap_or_else(|| coordinate(recreated));
+        match config.pass_on(is_old, &new) {
+            Ok(names) => recreated.aliases = names.into_iter().map(|name| format!("@{name}")).collect(),
+            Err(error) => app.terminal.warn(&notices::names_stay(&config.path, &error, &new)),
+        }
+    }
+}
+
+fn coordinate(recreated: &Recreated) -> String {
+    format!("30312:{}:{}", recreated.host, clean(&recreated.room_id))
+}
+
 fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
     let (new, old) = (paint.strong(&clean(&recreated.room_id)), clean(&recreated.replaces));
     let before = if recreated.created { "" } else { " already" };
@@ -62,8 +95,10 @@ fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
         n => Some(paint.row("people", &format!("{n} more may speak"))),
     });
     lines.extend(recreated.closed.as_ref().map(|closed| published_row("closed", closed, paint)));
-    let id = || format!("30312:{}:{}", recreated.host, clean(&recreated.room_id));
-    lines.push(paint.row("link", &recreated.link.as_deref().map_or_else(id, clean)));
+    if !recreated.aliases.is_empty() {
+        lines.push(paint.row("names", &notices::names_passed_on(&recreated.aliases)));
+    }
+    lines.push(paint.row("link", &recreated.link.as_deref().map_or_else(|| coordinate(recreated), clean)));
     lines.join("\n")
 }
 

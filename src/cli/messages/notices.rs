@@ -1,5 +1,7 @@
 //! What is said while the work goes on: warnings, and the questions to a person at the terminal.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Verb, moment, troubles};
@@ -61,6 +63,20 @@ pub fn warning(warning: &Warning) -> String {
         }
         Warning::ApproveAt { .. } => "the signer wants to be allowed on this page:".into(),
     }
+}
+
+/// Short names that stand for a new nest now.
+pub fn names_passed_on(names: &[String]) -> String {
+    format!("{} {} for it now", names.join(", "), if names.len() == 1 { "stands" } else { "stand" })
+}
+
+/// The configuration could not be changed; `new` is the nest that its short names were to stand for.
+pub fn names_stay(config: &Path, why: &io::Error, new: &str) -> String {
+    format!(
+        "the configuration {} cannot be written: {why}. A short name below [alias] goes on standing for the old nest: give it \
+         the new one by hand, {new}",
+        config.display()
+    )
 }
 
 /// Lines of the log of a server.

@@ -284,6 +284,7 @@ fn recreated(api: &ApiUrl, old: &relay::FetchedEvent, successor: &RoomEvent) -> 
         opened: None,
         granted: Vec::new(),
         closed: None,
+        aliases: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -58,6 +58,9 @@ pub struct Recreated {
     pub granted: Vec<String>,
     /// What relays did with the last version of the old event; absent if they had it already.
     pub closed: Option<Published>,
+    /// The short names, such as `@weekly`, that stood for the old nest and that the configuration has stand for this one now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// What the user should know although it worked.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
