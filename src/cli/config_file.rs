@@ -77,7 +77,9 @@ fn passed_on(settings: &mut dyn TableLike, is_meant: impl Fn(&str) -> bool, new:
     let Some(aliases) = settings.get_mut("alias").and_then(Item::as_table_like_mut) else { return BTreeSet::new() };
     let meant = aliases.iter().filter(|(_, item)| item.as_str().is_some_and(&is_meant));
     let names: BTreeSet<_> = meant.map(|(name, _)| name.to_owned()).collect();
-    names.iter().for_each(|name| put(aliases, name, new));
+    for name in &names {
+        put(aliases, name, new);
+    }
     names
 }
 

@@ -77,14 +77,15 @@ pub struct FailedRelay {
 
 /// `wss://a, wss://b: why; wss://c: why`
 fn each_trouble_once(failed: &[FailedRelay]) -> String {
-    let mut troubles: Vec<(&RelayTrouble, String)> = Vec::new();
+    let mut troubles: Vec<(&RelayTrouble, Vec<&str>)> = Vec::new();
     for FailedRelay { relay, trouble } in failed {
         match troubles.iter_mut().find(|(known, _)| *known == trouble) {
-            Some((_, relays)) => *relays += &format!(", {relay}"),
-            None => troubles.push((trouble, relay.to_string())),
+            Some((_, relays)) => relays.push(relay.as_str()),
+            None => troubles.push((trouble, vec![relay.as_str()])),
         }
     }
-    troubles.iter().map(|(trouble, relays)| format!("{relays}: {trouble}")).collect::<Vec<_>>().join("; ")
+    let lines = troubles.iter().map(|(trouble, relays)| format!("{}: {trouble}", relays.join(", ")));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 impl FailedRelay {
