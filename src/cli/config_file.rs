@@ -1,6 +1,6 @@
 //! The configuration file as it is changed: comments, order and all that is not meant stay as they are.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -46,16 +46,14 @@ impl ConfigFile {
         if without == text { Ok(()) } else { files::replace(&self.path, without.as_bytes()) }
     }
 
-    /// Has the short names of a nest stand for `new`, in the file and in its profiles; which these are. What they stood for
-    /// stays as a comment.
-    pub fn pass_on(&self, is_meant: impl Fn(&str) -> bool, new: &str) -> io::Result<BTreeSet<String>> {
+    /// Has short names stand for something else, in the file and in its profiles, where `new` says so of a name and what it
+    /// stands for; which these are. What they stood for stays as a comment, except inside a table on one line.
+    pub fn pass_on(&self, new: impl Fn(&str, &str) -> Option<String>) -> io::Result<BTreeMap<String, String>> {
         let mut document: DocumentMut = self.read()?.parse().map_err(io::Error::other)?;
-        let mut names = passed_on(document.as_table_mut(), &is_meant, new);
+        let mut names = passed_on(document.as_table_mut(), &new);
         let profiles = document.get_mut("profile").and_then(Item::as_table_like_mut);
         for (_, profile) in profiles.into_iter().flat_map(TableLike::iter_mut) {
-            names.extend(
-                profile.as_table_like_mut().map(|profile| passed_on(profile, &is_meant, new)).unwrap_or_default(),
-            );
+            names.extend(profile.as_table_like_mut().map(|profile| passed_on(profile, &new)).unwrap_or_default());
         }
         if !names.is_empty() {
             files::replace(&self.path, document.to_string().as_bytes())?;
@@ -66,21 +64,23 @@ impl ConfigFile {
     /// A file that is not there says nothing.
     fn read(&self) -> io::Result<String> {
         match fs::read_to_string(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(String::new())
+            }
             text => text,
         }
     }
 }
 
 /// The same in one table of settings.
-fn passed_on(settings: &mut dyn TableLike, is_meant: impl Fn(&str) -> bool, new: &str) -> BTreeSet<String> {
-    let Some(aliases) = settings.get_mut("alias").and_then(Item::as_table_like_mut) else { return BTreeSet::new() };
-    let meant = aliases.iter().filter(|(_, item)| item.as_str().is_some_and(&is_meant));
-    let names: BTreeSet<_> = meant.map(|(name, _)| name.to_owned()).collect();
-    for name in &names {
+fn passed_on(settings: &mut dyn TableLike, new: impl Fn(&str, &str) -> Option<String>) -> BTreeMap<String, String> {
+    let Some(aliases) = settings.get_mut("alias").and_then(Item::as_table_like_mut) else { return BTreeMap::new() };
+    let renamed = aliases.iter().filter_map(|(name, item)| Some((name.to_owned(), new(name, item.as_str()?)?)));
+    let renamed: BTreeMap<_, _> = renamed.collect();
+    for (name, new) in &renamed {
         put(aliases, name, new);
     }
-    names
+    renamed
 }
 
 /// The file with this setting as a comment, wherever it and its profiles have it with this value on a line of its own.

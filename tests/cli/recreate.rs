@@ -127,38 +127,46 @@ fn short_names_go_on_to_the_new_nest() {
     NostrClient::at(&mock.relay()).publish(&old);
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
-    let (address, same) = (naddr(&old, &[]), coordinate(&old));
+    let (address, same, in_api) = (naddr(&old, &[]), coordinate(&old), format!("{}/api/v1/nests/weekly", mock.api()));
+    let others = format!("30312:{}:weekly", Keys::generate().public_key());
+    // Of a bare id nobody knows whose it is, except where it was named.
     let text = format!(
-        "[alias]\n# every Sunday\nweekly = '{address}'\nother = 'demo'\n[profile.club.alias]\nours = '{same}'\nbare = 'weekly'\n"
+        "[alias]\n# every Sunday\nweekly = '{address}'\nurl = '{in_api}'\nbare = 'weekly'\nother = 'demo'\n\
+         theirs = '{others}'\n[profile.club.alias]\nours = '{same}'\nbare = 'weekly'\n"
     );
-    std::fs::write(&config, &text).unwrap();
     let written = || std::fs::read_to_string(&config).unwrap();
     let run = |args: &[&str]| {
         let nest = Nest::new(&mock).without("NEST_API").env("NEST_RELAYS", mock.relay()).env("NEST_CONFIG", &config);
         nest.args(args).run()
     };
 
-    run(&["recreate", "@weekly", "--dry-run"]).expect(0);
-    assert_eq!(written(), text, "nothing is changed by looking");
+    std::fs::write(&config, &text).unwrap();
     let done = run(&["recreate", "@weekly", "--yes"]).expect(0);
-    assert!(done.stdout.contains("  names     @bare, @ours, @weekly stand for it now\n"), "{}", done.stdout);
+    assert!(done.stdout.contains("  names     @ours, @url, @weekly stand for it now\n"), "{}", done.stdout);
     let changed = written();
     assert!(
         changed.starts_with(&format!("[alias]\n# every Sunday\n# before: weekly = '{address}'\nweekly = ")),
         "{changed}"
     );
-    assert!(changed.contains("\nother = 'demo'\n"), "{changed}");
-    // What looks after the nest by its name goes on.
+    let kept = ["bare = 'weekly'", "other = 'demo'", &format!("theirs = '{others}'")];
+    for line in kept {
+        assert!(changed.contains(&format!("\n{line}\n")), "{line}: {changed}");
+    }
+    // What looks after the nest by its name goes on; where no relay was needed, none is.
     run(&["restart", "@weekly", "--check"]).expect(0);
     run(&["restart", "@ours", "--profile", "club"]).expect(0);
+    run(&["restart", "@url", "--relay", "ws://127.0.0.1:1"]).expect(0);
     let there = run(&["recreate", "@weekly", "--yes"]).expect(1);
     assert!(there.stderr.contains("`nest restart @weekly`"), "{}", there.stderr);
     assert_eq!(written(), changed);
 
-    // One that was finished elsewhere.
+    // Where it was done already, the names alone are put right; not by looking.
     std::fs::write(&config, &text).unwrap();
-    let again = run(&["recreate", "weekly", "--yes", "--json"]).expect(0).document();
-    assert_eq!(again["aliases"], serde_json::json!(["@bare", "@ours", "@weekly"]));
+    run(&["recreate", "@bare", "--dry-run"]).expect(0);
+    assert_eq!(written(), text);
+    let again = run(&["recreate", "@bare", "--json"]).expect(0).document();
+    assert_eq!(again["aliases"], serde_json::json!(["@bare", "@ours", "@url", "@weekly"]));
+    assert!(written().contains("[profile.club.alias]\n"), "{}", written());
 }
 
 #[test]
@@ -233,9 +241,16 @@ fn a_room_that_was_never_published_is_not_made_twice() {
     let mock = mock(&[]);
     let old = lost(&mock, "weekly", "title", "live", [&Keys::generate(), &Keys::generate()]);
     let home = tempfile::tempdir().unwrap();
-    let run = |relay: &str| {
+    let with = |relay: &str, flag: &str| {
         let nest = Nest::new(&mock).env("XDG_STATE_HOME", home.path()).env("NEST_RELAYS", relay);
-        nest.args(["recreate", "weekly", "--yes", "--json", "--relay-timeout", "2s"]).run()
+        nest.args(["recreate", "weekly", flag, "--json", "--relay-timeout", "2s"]).run()
+    };
+    let run = |relay: &str| with(relay, "--yes");
+    let only_looks = |relay: &str| {
+        let seen = || NostrClient::at(relay).nests(mock.host().public_key()).into_iter().map(|event| event.id);
+        let before: BTreeSet<_> = seen().collect();
+        with(relay, "--dry-run").expect(0);
+        assert_eq!(seen().collect::<BTreeSet<_>>(), before, "what was interrupted is not finished by looking");
     };
     // A relay that shows events, and swallows what it is given. The nest's own relay is down for the moment.
     let old = event(
@@ -259,9 +274,12 @@ fn a_room_that_was_never_published_is_not_made_twice() {
 
     let outside = NostrClient::at(&mock.relay());
     outside.publish(&old);
+    only_looks(&mock.relay());
     let second = run(&mock.relay()).expect(0).document();
     assert_eq!((mock.requests(CREATE), &second["created"]), (1, &false.into()), "the room of the first run is used");
     let heir = the_heir(&outside, &old);
+    // The new event is out, and the old one not closed yet.
+    only_looks(&Relay::with(vec![old.clone(), heir.clone()]).url);
     assert_eq!(second["roomId"], value(&heir, "d").unwrap());
     assert!(mock.record(value(&heir, "d").unwrap()).is_some());
     assert!(std::fs::read_dir(home.path().join("nest/recreate")).unwrap().next().is_none(), "nothing is left behind");

@@ -77,6 +77,8 @@ pub enum Command {
     /// Show the nests of a host: what Nostr, the API and LiveKit say of each
     List(Deferred<list::ListArgs>),
     /// Open a new nest in the place of one that its server has lost
+    ///
+    /// Short names of the old one in the configuration stand for the new one afterwards.
     Recreate(Deferred<recreate::RecreateArgs>),
     /// End a nest: in the API, and in its event
     Close(Deferred<close::CloseArgs>),

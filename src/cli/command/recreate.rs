@@ -3,6 +3,7 @@
 use super::prelude::*;
 use crate::cli::messages::notices;
 use crate::commands::recreate::{self, PlannedRecreation, RecreateOutcome, RecreateRequest, Recreated};
+use crate::room::{self, RoomId};
 
 #[derive(Debug, Args)]
 #[command(
@@ -60,28 +61,38 @@ pub(super) async fn run(app: &App<'_>, args: &RecreateArgs) -> Result<u8, Failur
 /// Has the configuration's short names of the old nest stand for the new one: otherwise a timer would go on looking after what
 /// is gone.
 fn pass_on_names(app: &App<'_>, old: &RoomRef, recreated: &mut Recreated) {
-    let is_old = |text: &str| {
-        RoomRef::parse(text).is_ok_and(|room| {
-            let here = match (room.host, &room.api) {
-                (Some(host), _) => host.to_hex() == recreated.host,
-                (None, Some(api)) => api.as_str() == recreated.api,
-                (None, None) => true,
-            };
-            let id = room.id.as_str();
-            here && id != recreated.room_id && (id == old.id.as_str() || id == recreated.replaces)
-        })
+    let new = |name: &str, text: &str| {
+        let room = RoomRef::parse(text).ok()?;
+        let id = room.id.as_str();
+        if id == recreated.room_id || (id != old.id.as_str() && id != recreated.replaces) {
+            return None;
+        }
+        match (room.host, room.api) {
+            (Some(host), _) => (host.to_hex() == recreated.host).then(|| address(recreated)),
+            // It goes on naming the API too.
+            (None, Some(api)) if api.as_str() == recreated.api => {
+                Some(api.room(&RoomId::new(&*recreated.room_id).ok()?, "").to_string())
+            }
+            (None, Some(_)) => None,
+            // A bare id is the one that was meant only where it was named.
+            (None, None) => {
+                let named = room::alias(&old.name) == Some(name)
+                    && app.sources.configured(&["alias".into(), name.into()]).as_deref() == Some(text);
+                named.then(|| address(recreated))
+            }
+        }
     };
     if let Ok(config) = app.sources.config_file() {
-        let new = recreated.naddr.clone().unwrap_or_else(|| coordinate(recreated));
-        match config.pass_on(is_old, &new) {
-            Ok(names) => recreated.aliases = names.into_iter().map(|name| format!("@{name}")).collect(),
-            Err(error) => app.terminal.warn(&notices::names_stay(&config.path, &error, &new)),
+        match config.pass_on(new) {
+            Ok(names) => recreated.aliases = names.into_keys().map(|name| format!("@{name}")).collect(),
+            Err(error) => app.terminal.warn(&notices::names_stay(&config.path, &error, &address(recreated))),
         }
     }
 }
 
-fn coordinate(recreated: &Recreated) -> String {
-    format!("30312:{}:{}", recreated.host, clean(&recreated.room_id))
+/// What leads to the new nest.
+fn address(recreated: &Recreated) -> String {
+    recreated.naddr.clone().unwrap_or_else(|| format!("30312:{}:{}", recreated.host, recreated.room_id))
 }
 
 fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
@@ -96,9 +107,9 @@ fn recreated_text(recreated: &Recreated, paint: Paint) -> String {
     });
     lines.extend(recreated.closed.as_ref().map(|closed| published_row("closed", closed, paint)));
     if !recreated.aliases.is_empty() {
-        lines.push(paint.row("names", &notices::names_passed_on(&recreated.aliases)));
+        lines.push(paint.row("names", &clean(&notices::names_passed_on(&recreated.aliases))));
     }
-    lines.push(paint.row("link", &recreated.link.as_deref().map_or_else(|| coordinate(recreated), clean)));
+    lines.push(paint.row("link", &clean(recreated.link.as_ref().unwrap_or(&address(recreated)))));
     lines.join("\n")
 }
 

@@ -124,8 +124,9 @@ impl Failure {
                 refused.iter().fold(failure, Self::cause)
             }
             Error::Relays(relay::RelayError::AllFailed(failed)) => {
-                // Of a nest that is named, the event only leads to the API.
-                let enough = !matches!(verb, Verb::List | Verb::Recreate) && !["", "ROOM"].contains(&room);
+                // To others the event of a nest that is named only says where its API is.
+                let needed = matches!(verb, Verb::List | Verb::Recreate | Verb::Close | Verb::Open);
+                let enough = !needed && !["", "ROOM"].contains(&room);
                 unheard(new(Exit::Unreachable), failed, enough)
             }
             Error::Relays(_) => new(Exit::Usage),
@@ -617,9 +618,9 @@ pub fn markdown() -> String {
 /// No relay has answered; some were perhaps not called. `api_is_enough`: nothing else was to be learnt from them.
 fn unheard(failure: Failure, failed: &[relay::FailedRelay], api_is_enough: bool) -> Failure {
     let barred = failed.iter().find(|failed| matches!(failed.trouble, relay::RelayTrouble::Barred(_)));
-    let failure = barred.into_iter().fold(failure, |failure, relay::FailedRelay { relay, trouble }| {
-        failure.hint(troubles::barred(trouble, format!("--relay {relay}")).hint)
-    });
+    if let Some(relay::FailedRelay { relay, trouble }) = barred {
+        return failure.hint(troubles::barred(trouble, format!("--relay {relay}")).hint);
+    }
     failure.hint(if api_is_enough {
         "name the API, and no relay is needed: --api https://…"
     } else {

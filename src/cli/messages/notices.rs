@@ -73,7 +73,7 @@ pub fn names_passed_on(names: &[String]) -> String {
 /// The configuration could not be changed; `new` is the nest that its short names were to stand for.
 pub fn names_stay(config: &Path, why: &io::Error, new: &str) -> String {
     format!(
-        "the configuration {} cannot be written: {why}. A short name below [alias] goes on standing for the old nest: give it \
+        "the configuration {} cannot be changed: {why}. A short name below [alias] goes on standing for the old nest: give it \
          the new one by hand, {new}",
         config.display()
     )

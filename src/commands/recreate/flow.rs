@@ -61,15 +61,16 @@ impl Recreation<'_> {
         let Lineage { old, successor, before } = self.lineage(named).await?;
         let journal = Journal::new(job.settings.state_dir.as_deref(), &old.event.coordinate());
         if let Some(successor) = successor {
+            if self.request.dry_run {
+                return Ok(RecreateOutcome::Recreated(Box::new(recreated(&api, &old, &successor.event))));
+            }
             let opened = self.spread(&old, &successor).await;
             let begun = Recreated { opened, ..recreated(&api, &old, &successor.event) };
             return self.finish(begun, &client, &old, &successor.event, &journal).await;
         }
         let begun = self.begun(&api, &old, &journal).await;
         let created = begun.is_none();
-        let (id, endpoints) = if let Some(begun) = begun {
-            begun
-        } else {
+        if created {
             self.step(Stage::Look);
             match job.probe(&api).info(old.event.id()).await.result {
                 Ok(_) => {
@@ -79,9 +80,13 @@ impl Recreation<'_> {
                 Err(error) if error.says_no_record() => {}
                 Err(error) => return Err(error.into()),
             }
-            if self.request.dry_run {
-                return Ok(RecreateOutcome::Planned(Box::new(planned(&api, &old))));
-            }
+        }
+        if self.request.dry_run {
+            return Ok(RecreateOutcome::Planned(Box::new(planned(&api, &old))));
+        }
+        let (id, endpoints) = if let Some(begun) = begun {
+            begun
+        } else {
             self.confirm(&old).await?;
             self.create(&client, &api, &old, &journal).await?
         };
