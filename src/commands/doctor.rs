@@ -10,6 +10,8 @@ use nostr::PublicKey;
 use tokio::time::{Instant, timeout_at};
 
 use super::check::{CheckOptions, carry_out};
+use super::list::NestState;
+use super::moq::MoqReport;
 use super::target::EventAndApi;
 use super::{Error, Job, Stop, Warning, token};
 use crate::api::probe::{Answer, Health};
@@ -40,6 +42,8 @@ pub(crate) struct DoctorFindings {
     pub candidates: Vec<Candidate>,
     /// `None` where nobody can say where the media server is.
     pub media: Option<Media>,
+    /// Of a nest on Media over QUIC, which no API has a record of: how it is, and what was found.
+    pub over_quic: Option<(NestState, MoqReport)>,
 }
 
 pub(crate) struct ServerFindings {
@@ -103,17 +107,26 @@ impl DoctorFindings {
         let half = Instant::now() + job.settings.network.timeout / 2;
         let until = if is_remote { until.max(half) } else { until };
         let mut event_elapsed = started.elapsed();
-        let api = api.map(|(_, server)| server);
-        if let (Some(room), Ok(None), Ok(ServerFindings { nest: NestProbe { info: Ok(info), .. }, .. })) =
-            (room, &event, &api)
+        let mut api = api.map(|(_, server)| server);
+        if let (Some(room), Ok(None), Ok(ServerFindings { nest, .. })) = (room, &event, &api)
+            && (nest.info.is_ok() || nest.has_record() == Some(false))
         {
+            let info = nest.info.as_ref().ok();
             let started = Instant::now();
             let mut job = job.clone();
             let left = until.saturating_duration_since(started);
             job.settings.relays.timeout = job.settings.relays.timeout.min(left);
-            event = job.event_by_record(room, Some(info)).await;
+            event = job.event_by_record(room, info).await;
             event_elapsed = started.elapsed();
         }
+        let over_quic = match event.as_ref().ok().and_then(Option::as_ref) {
+            Some(event) if event.event.media_over_quic().is_some() && !has_record(&api) => {
+                api = Err(Error::OverQuic(Box::new(event.clone())));
+                let look = job.look_over_quic(event).await;
+                Some((look.state(&event.event, Clock::default().now_s()), look.report(&event.event)))
+            }
+            _ => None,
+        };
         let (candidates, media) = match (&api, room) {
             (Ok(server), Some(_)) => {
                 let event = event.as_ref().ok().and_then(Option::as_ref);
@@ -127,7 +140,7 @@ impl DoctorFindings {
             }
             _ => (Vec::new(), None),
         };
-        Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media })
+        Ok(Self { room: room.cloned(), key, api, event, event_elapsed, candidates, media, over_quic })
     }
 
     /// Whose nest it is, by its record or by its name.
@@ -151,6 +164,11 @@ impl DoctorFindings {
     pub fn event(&self) -> Option<&relay::FetchedEvent> {
         self.event.as_ref().ok().and_then(Option::as_ref)
     }
+}
+
+/// A record makes it a nest on LiveKit, whatever its event says.
+fn has_record(api: &Result<ServerFindings, Error>) -> bool {
+    api.as_ref().is_ok_and(|server| server.nest.info.is_ok())
 }
 
 /// Asks the API everything.

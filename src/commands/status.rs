@@ -313,6 +313,8 @@ fn with_look(standing: Standing, look: MoqLook, event: &relay::RoomEvent, now_s:
 }
 
 fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>) -> Standing {
+    // Without a record it may be a nest on Media over QUIC, which its event would say.
+    let event_unknown = !standing.troubles.is_empty() && !standing.no_event;
     let unsaid = |error: &api::ApiError| !matches!(error, api::ApiError::NotFound { .. });
     let guest = probe.guest.as_ref().err().filter(|error| probe.has_audio_room().is_none() || unsaid(error));
     let info = probe.info.as_ref().err().filter(|error| probe.has_record().is_none() || unsaid(error));
@@ -330,6 +332,7 @@ fn with_probe(mut standing: Standing, probe: &NestProbe, host: Option<PublicKey>
         _ if planned => NestState::Planned,
         (Some(false), _) if over => NestState::Over,
         (Some(false), _) if standing.unheard => NestState::Unknown,
+        (Some(false), Some(false)) if event_unknown => NestState::Unknown,
         (Some(false), Some(false)) => NestState::Gone,
         (Some(false), Some(true)) => NestState::Inactive,
         _ => NestState::Unknown,

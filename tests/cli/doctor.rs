@@ -207,9 +207,10 @@ async fn events_are_judged() {
 
     room_event::publish(&mock, &[&["status", "live"], &["streaming", "https://moq.example/anon"]]).await;
     let document =
-        Nest::alone().args(["doctor", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(0).document();
-    says(&document, "event", "warned", "Media over QUIC at https://moq.example/anon");
+        Nest::alone().args(["doctor", &naddr, "--relay", &mock.relay(), "--json"]).run().expect(10).document();
+    says(&document, "event", "passed", "Media over QUIC at https://moq.example/anon");
     says(&document, "api", "notChecked", "needs none");
+    says(&document, "relay", "failed", "moq.example");
 
     let gone = room_event::naddr(&mock).replace("naddr1", "nostr:naddr1");
     let document = doctor(&mock, &gone).args(["--relay", "ws://127.0.0.1:1"]).run().document();

@@ -416,6 +416,37 @@ fn the_check_asks_its_relay_and_its_auth_service() {
 
 /// A relay that does not say that it took the event is asked for it.
 #[test]
+fn the_doctor_finds_what_the_status_finds() {
+    for (faults, verdict, next) in [
+        (&["moq-event=new"][..], "healthy", "nest check"),
+        (&[], "unhealthy", "nest restart"),
+        (&["moq-event=ended"], "unhealthy", "nest restart"),
+        (&["moq-event=new", "quic-down"], "unhealthy", "Media over QUIC needs UDP"),
+    ] {
+        let mock = mock(faults);
+        let code = if verdict == "healthy" { 0 } else { 10 };
+        let status = nest(&mock, &["status"]).run();
+        // By its address; by its id alone; and where the API of other nests is named, there or not.
+        let by_id = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(["doctor", DEMO_MOQ, "--json"]);
+        let addressed = || nest(&mock, &["doctor"]);
+        let calls = [addressed(), by_id, addressed().env("NEST_API", "http://127.0.0.1:1")];
+        for document in calls.map(|call| call.run().expect(code).document()) {
+            assert_eq!(document["verdict"], verdict, "{faults:?}: {document:#}");
+            assert!(document["next"].as_str().unwrap().starts_with(next), "{faults:?}: {document:#}");
+        }
+        assert_eq!(status.code, code, "{faults:?}");
+    }
+    // Without its event nobody knows what it is.
+    let mock = mock(&[]);
+    let unheard = Nest::new(&mock).env("NEST_RELAYS", "ws://127.0.0.1:1").args(["doctor", DEMO_MOQ, "--json"]);
+    let document = unheard.run().expect(10).document();
+    assert_eq!(document["next"], format!("nest doctor {DEMO_MOQ} --relay wss://…"), "{document:#}");
+    let address = naddr(&demo(&mock), &[]);
+    let unheard = Nest::new(&mock).env("NEST_RELAYS", "ws://127.0.0.1:1").args(["status", &address, "--json"]);
+    assert_eq!(unheard.run().expect(10).document()["state"], "unknown", "no record is no sign of anything");
+}
+
+#[test]
 fn a_relay_that_is_silent_may_have_it_all_the_same() {
     let mock = mock(&[]);
     let demo = demo(&mock);

@@ -5,13 +5,15 @@ use std::time::Duration;
 use nostr::PublicKey;
 
 use super::errors::{self, NO_EVENT};
-use super::{Note, Step, Verb, check, moment, of_tls, troubles};
+use super::{Note, Step, Verb, check, moment, moq, of_tls, troubles};
 use crate::api::probe::Health;
 use crate::api::{self, Missing, TransportError, TransportLayer};
 use crate::cli::document::{DoctorDocument, DoctorVerdict};
 use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
 use crate::commands::doctor::{ApiConnection, DoctorFindings, Media, ServerFindings};
+use crate::commands::list::NestState;
+use crate::commands::moq::MoqReport;
 use crate::key::{self, npub};
 use crate::livekit::Finding;
 use crate::livekit::endpoint::Candidate;
@@ -135,7 +137,10 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
         ("api", api(found, named)),
         ("signature", at("there is no API to show one to", &|server| signature(found, server, named))),
     ];
-    if found.room.is_some() {
+    if let Some(report) = &found.over_quic {
+        links.extend([("event", event(found, named)), ("host", host(found, named))]);
+        links.extend(over_quic(report, named));
+    } else if found.room.is_some() {
         links.extend([
             ("event", event(found, named)),
             ("record", at("there is no API to have one", &|server| record(found, server, named))),
@@ -147,6 +152,23 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
         ]);
     }
     links
+}
+
+/// Who shows a nest on Media over QUIC, and whether its servers answer.
+fn over_quic((state, report): &(NestState, MoqReport), named: &str) -> Vec<(&'static str, Link)> {
+    let restart = Verb::Restart.on(named).bare();
+    // A restart publishes nothing while these do not answer.
+    let answered = !report.steps.iter().any(|step| step.status == Status::Failed);
+    let steps = report.steps.iter().filter(|step| step.name != "event");
+    let links = steps.map(|step| {
+        let Note { detail, hint } = moq::words(&step.finding);
+        let unseen = step.name == "clients" && *state == NestState::Inactive && answered;
+        let mut link = link(if unseen { Status::Failed } else { step.status }, detail).took(step.elapsed);
+        link.missed = step.name == "clients" && *state == NestState::Unknown;
+        link.hint = hint.or_else(|| unseen.then(|| "its host's restart publishes it anew".into()));
+        (step.name, if unseen { link.next(&restart) } else { link })
+    });
+    links.collect()
 }
 
 fn own_key(found: &DoctorFindings, named: &str) -> Link {
@@ -431,8 +453,11 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
     let detail = format!("{title}status {:?}, on {seen}", event.status().as_str());
     let link = if let Some(media) = event.media_over_quic() {
         let relay = media.relay.or(media.auth).unwrap_or_default();
-        warned(format!("{detail}; it runs on Media over QUIC at {relay}"))
-            .hint(format!("do clients show it, and do its servers answer? {}", Verb::Status.on(named)))
+        let over = event.is_over(Clock::default().now_s());
+        let detail = format!("{detail}; it runs on Media over QUIC at {relay}");
+        // It is all that such a nest has.
+        let reopen = || failed(&detail).hint("a restart by its host reopens it").next(Verb::Restart.on(named).bare());
+        if over { reopen() } else { passed(&detail) }
     } else if event.is_over(Clock::default().now_s()) {
         warned(detail).hint("clients show this nest as over, whatever the audio room does")
     } else if !room.stale_on.is_empty() {
@@ -464,6 +489,11 @@ fn record(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link 
             let link = failed(format!("{runs}the server no longer has it: records live 24 h from their last write"));
             match (&found.event, other_host(found)) {
                 (Err(Error::NoEvent { silent: false, .. }), _) => link.hint(NO_EVENT),
+                (Err(Error::Relays(_)), _) => link
+                    .hint(
+                        "what it needs, its event says, and no relay has answered: name one that does, --relay wss://…",
+                    )
+                    .next(Verb::Doctor.on(named).with("--relay", "wss://…").bare()),
                 (_, Some(host)) => link.hint(format!("ask its host for a new one in its place: {}", npub(&host))),
                 _ => link
                     .hint("a restart cannot bring it back, a new nest in its place can")
