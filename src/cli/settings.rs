@@ -292,13 +292,12 @@ impl<'a> Sources<'a> {
 
     /// What the configuration says of a setting that `nest init` writes.
     pub fn configured(&self, setting: &[String]) -> Option<String> {
-        match setting {
-            [name] if name == "api" => self.config.api.clone(),
-            [name] if name == "bunker" => self.config.bunker.clone(),
-            [name] if name == "key-file" => Some(self.config.key_file.as_ref()?.to_string_lossy().into_owned()),
-            [table, name] if table == "alias" => self.config.alias.get(name).cloned(),
-            _ => None,
-        }
+        self.config.says(setting)
+    }
+
+    /// The same, unless a profile is in use that leaves it to the rest: what it says itself takes the place of nothing.
+    pub fn configured_here(&self, setting: &[String]) -> Option<String> {
+        self.config.here().says(setting).and_then(|_| self.configured(setting))
     }
 
     /// The folder of the user's units.
@@ -306,10 +305,9 @@ impl<'a> Sources<'a> {
         Some(home(self.env, "XDG_CONFIG_HOME", ".config")?.join("systemd/user"))
     }
 
-    /// The key that the configuration names: the setting, and what it says.
+    /// The key that the configuration names, or the profile in use: the setting, and what it says.
     pub fn key_named(&self) -> Option<(&'static str, String)> {
-        let file = self.config.key_file.as_ref().map(|file| ("key-file", file.to_string_lossy().into_owned()));
-        file.or_else(|| Some(("bunker", self.config.bunker.clone()?)))
+        ["key-file", "bunker"].into_iter().find_map(|name| Some((name, self.configured_here(&[name.to_owned()])?)))
     }
 
     fn state_dir(&self) -> Option<PathBuf> {
@@ -389,12 +387,31 @@ struct Config {
     serve: Option<ServeArgs>,
     /// A profile has no profiles of its own.
     profile: BTreeMap<String, Config>,
+    /// The profile by itself, where one is laid over the rest.
+    #[serde(skip)]
+    laid_over: Option<Box<Config>>,
 }
 
 impl Config {
+    /// The part that is written to: the profile in use, or else all of it.
+    fn here(&self) -> &Self {
+        self.laid_over.as_deref().unwrap_or(self)
+    }
+
+    fn says(&self, setting: &[String]) -> Option<String> {
+        match setting {
+            [name] if name == "api" => self.api.clone(),
+            [name] if name == "bunker" => self.bunker.clone(),
+            [name] if name == "key-file" => Some(self.key_file.as_ref()?.to_string_lossy().into_owned()),
+            [table, name] if table == "alias" => self.alias.get(name).cloned(),
+            _ => None,
+        }
+    }
+
     fn or(self, other: Self) -> Self {
         let has_file = self.key_file.is_some();
         Self {
+            laid_over: Some(Box::new(self.clone())),
             api: self.api.or(other.api),
             relays: self.relays.or(other.relays),
             // One key takes the place of another, wherever it is.

@@ -233,6 +233,26 @@ fn a_timer_that_was_not_started_is_told() {
     let output = init.run().expect(0);
     assert!(output.stderr.contains("not started: systemctl: Failed to connect to bus"), "{output:?}");
     assert!(output.stderr.contains("systemctl --user enable --now nest-restart-weekly.timer"), "{output:?}");
+    assert!(output.stdout.contains("nest-restart-weekly.timer was not started"), "{output:?}");
+}
+
+#[test]
+fn a_profile_takes_the_place_of_nothing() {
+    let (mock, machine) = (mock(&[]), Machine::new("exit 0"));
+    let config = machine.file(".config/nest/config.toml");
+    std::fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let before = "api = 'https://other.example'\nkey-file = 'other.key'\n";
+    std::fs::write(&config, before).unwrap();
+    let key = machine.file("club.key");
+    let flags = ["--profile", "club", "--key-file", "-", "--to-file", key.to_str().unwrap(), "--no-timer"];
+    machine.nest(&mock, &["init", &mock.api()]).args(flags).stdin(nsec(&mock)).run().expect(0);
+    let written = std::fs::read_to_string(&config).unwrap();
+    assert!(written.starts_with(before) && written.contains("[profile.club]\n"), "{written}");
+    // What it says itself is not replaced unseen.
+    machine.nest(&mock, &["init", "https://127.0.0.1:1"]).args(flags).stdin(nsec(&mock)).run().expect(2);
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), written);
+    let no_nest = machine.nest(&mock, &["init", &mock.api(), "--alias", "weekly"]).stdin(nsec(&mock)).run();
+    assert!(no_nest.expect(2).stderr.contains("only a server was given"));
 }
 
 #[test]

@@ -138,6 +138,9 @@ impl Setup {
         let mut setup = Self::default();
         setup.document.config = sources.config_file()?.path.display().to_string();
         let named = place(app, args, &mut settings).await?;
+        if named.is_none() && args.alias.is_some() {
+            return Err(words::alias_of_what());
+        }
         setup.ask_for_key(app, args, &mut settings).await?;
         let has_key = settings.key.is_at_hand(None);
         let job = app.job(settings)?;
@@ -317,7 +320,7 @@ impl Setup {
             .settings
             .iter()
             .filter_map(|(names, new)| {
-                let old = app.sources.configured(names)?;
+                let old = app.sources.configured_here(names)?;
                 let same = old == *new || config.written(Path::new(&old)) == *new;
                 (!same).then(|| (names.join("."), old))
             })
@@ -501,7 +504,8 @@ fn clean_lines(text: &str) -> String {
 fn text(document: &InitDocument, paint: Paint) -> String {
     let key =
         document.npub.as_ref().zip(document.key_source.as_ref()).map(|(npub, from)| format!("{npub} from {from}"));
-    let timer = document.timer.as_ref().map(|timer| words::looks_after(timer));
+    let started = document.started == Some(true);
+    let timer = document.timer.as_ref().map(|timer| words::looks_after(timer, started));
     let nest = document.alias.as_ref().or(document.room_id.as_ref());
     let rows = [("server", &document.api), ("key", &key), ("nest", &nest.cloned()), ("timer", &timer)];
     let rows = rows.iter().filter_map(|(name, value)| Some(paint.row(name, &clean(value.as_ref()?))));

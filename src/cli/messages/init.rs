@@ -154,8 +154,18 @@ pub(in crate::cli) fn linger() -> &'static str {
     "it runs while you are logged in; to have it run always: `loginctl enable-linger`"
 }
 
-pub(in crate::cli) fn looks_after(unit: &str) -> String {
-    format!("{unit} looks every 15 minutes, and restarts the nest if it is dead")
+pub(in crate::cli) fn looks_after(unit: &str, started: bool) -> String {
+    if started {
+        format!("{unit} looks every 15 minutes, and restarts the nest if it is dead")
+    } else {
+        format!("{unit} was not started: nobody looks after the nest yet")
+    }
+}
+
+/// A short name was given, and no nest.
+pub(in crate::cli) fn alias_of_what() -> Failure {
+    Failure::usage("nothing was written: --alias names a nest, and only a server was given")
+        .hint(format!("give the nest's link or naddr: {}", Verb::Init.on("https://…/naddr1…")))
 }
 
 /// The next thing to do. What this call was given is in the configuration now.
