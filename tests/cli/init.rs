@@ -117,7 +117,6 @@ fn flags_answer_everything() {
     assert_eq!((document["api"].as_str(), document["npub"].is_string()), (Some(&*mock.api()), true), "{document}");
     assert_eq!(fs::metadata(machine.file(".config/nest/host.key")).unwrap().permissions().mode() & 0o777, 0o600);
     machine.nest(&mock, &["restart", "@weekly", "-q"]).run().expect(0);
-
     // The key is there now: it is found, and nothing changes.
     let before = (machine.config(), machine.read(".config/systemd/user/nest-restart-weekly.service"));
     machine.nest(&mock, &["init", &naddr, "--alias", "weekly", "--timer"]).run().expect(0);
@@ -125,6 +124,9 @@ fn flags_answer_everything() {
     let second = init().run().expect(2);
     assert!(second.stderr.contains("already names a key: key-file"), "{second:?}");
     assert_eq!(machine.config(), before.0);
+
+    let closed = machine.nest(&mock, &["close", "@weekly", "--yes"]).run().expect(0);
+    assert!(closed.stderr.contains("`systemctl --user disable --now nest-restart-weekly.timer`"), "{closed:?}");
 }
 
 #[test]

@@ -354,7 +354,7 @@ impl Setup {
         }
         app.terminal.status(&clean_lines(&words::offer(alias, &units)));
         if args.timer || app.terminal.yes_or_no(words::WRITE_UNITS).await == Some(true) {
-            self.document.timer = Some(format!("{unit}.timer"));
+            self.document.timer = Some(words::timer(alias));
             self.units = units;
         }
         Ok(())

@@ -162,6 +162,16 @@ pub(in crate::cli) fn looks_after(unit: &str, started: bool) -> String {
     }
 }
 
+/// The unit that starts a restart of `@alias` again and again.
+pub(in crate::cli) fn timer(alias: &str) -> String {
+    format!("nest-restart-{alias}.timer")
+}
+
+/// The nest that it looks after is over.
+pub(in crate::cli) fn timer_goes_on(timer: &str) -> String {
+    format!("{timer} goes on looking after it: `systemctl --user disable --now {timer}`")
+}
+
 /// A short name was given, and no nest.
 pub(in crate::cli) fn alias_of_what() -> Failure {
     Failure::usage("nothing was written: --alias names a nest, and only a server was given")
