@@ -96,6 +96,9 @@ pub struct Event {
     pub over: bool,
     /// When it starts or started, RFC 3339.
     pub starts_at: Option<String>,
+    /// The address of the nest that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
     /// Relays that have the newest version.
     pub relays: Vec<String>,
     /// The media relay, for a nest on Media over QUIC.
@@ -372,6 +375,7 @@ fn described(room: &relay::FetchedEvent) -> Event {
         title: event.title().map(str::to_owned),
         over: event.is_over(now_s),
         starts_at: event.starts().and_then(|at| rfc3339(at.saturating_mul(1000))),
+        successor: event.successor_naddr(&room.seen_on),
         relays: room.seen_on.iter().map(ToString::to_string).collect(),
         streaming: media.and_then(|media| media.relay).map(str::to_owned),
         auth: media.and_then(|media| media.auth).map(str::to_owned),

@@ -162,13 +162,22 @@ impl RoomEvent {
     /// `naddr1…`, with those relays as hints that are known to have the event, then those that it names.
     /// `None` for an id that is too long for one (255 bytes).
     pub fn naddr(&self, seen_on: &[RelayUrl]) -> Option<String> {
-        if self.id.as_str().len() > TLV_MAX {
+        self.address(self.coordinate(), seen_on)
+    }
+
+    /// The same of the nest that took the place of this one, if it is the same host's.
+    pub fn successor_naddr(&self, seen_on: &[RelayUrl]) -> Option<String> {
+        self.address(self.successor().filter(|to| to.public_key == self.host())?, seen_on)
+    }
+
+    fn address(&self, coordinate: Coordinate, seen_on: &[RelayUrl]) -> Option<String> {
+        if coordinate.identifier.len() > TLV_MAX {
             return None;
         }
         let fitting = seen_on.iter().cloned().chain(self.relays()).filter(|relay| relay.as_str().len() <= TLV_MAX);
         let mut relays = each_once(fitting);
         relays.truncate(HINTS_MAX);
-        Nip19Coordinate { coordinate: self.coordinate(), relays }.to_bech32().ok()
+        Nip19Coordinate { coordinate, relays }.to_bech32().ok()
     }
 
     /// The same as a reference, with the relays of the event as its hints and its API.

@@ -103,6 +103,19 @@ fn a_new_nest_takes_the_place_of_the_old_one() {
         assert!(link.starts_with(&format!("{}/naddr1", mock.api())), "{link}");
         Nest::new(&mock).without("NEST_API").args(["restart", link, "--check"]).run().expect(0);
 
+        // Whoever asks for the old one is led to it.
+        let new_address = document["naddr"].as_str().unwrap();
+        let over =
+            Nest::new(&mock).args(["status", &naddr(&old, &[&mock.relay()]), "--json"]).run().expect(10).document();
+        assert_eq!(over["event"]["successor"], *new_address, "{over:#}");
+        assert!(
+            over["error"]["hints"][0].as_str().unwrap().contains(&format!("`nest status {new_address}`")),
+            "{over:#}"
+        );
+        let doctor =
+            Nest::new(&mock).args(["doctor", &naddr(&old, &[&mock.relay()]), "--json"]).run().expect(10).document();
+        assert_eq!(doctor["next"], format!("nest doctor {new_address}"));
+
         // Again, by any of its names: nothing is done twice.
         for room in ["weekly", &naddr(&old, &[]), &coordinate(&old)] {
             let again = recreate(&mock, room).args(["--yes", "--json"]).run().expect(0).document();

@@ -104,8 +104,13 @@ fn failure(standing: &Standing, room: &str) -> Option<Failure> {
             new(&Missing::AudioRoom.to_string()).hint(format!("restart it: {}", Verb::Restart.on(room)))
         }
         NestState::Gone => errors::gone(standing.no_event, room),
-        NestState::Over => new("this nest is over: its event says so")
-            .hint(format!("to bring it back all the same: {}", back(standing, room))),
+        NestState::Over => {
+            let failure = new("this nest is over: its event says so");
+            match standing.event.as_ref().and_then(|event| event.successor.as_ref()) {
+                Some(successor) => failure.hint(format!("another nest took its place: {}", Verb::Status.on(successor))),
+                None => failure.hint(format!("to bring it back all the same: {}", back(standing, room))),
+            }
+        }
         NestState::Planned => errors::planned(standing.event.as_ref().and_then(starts), room),
         NestState::Unknown if standing.no_api => {
             standing.troubles.iter().fold(Failure::of(&Error::NoApi, Verb::Status, room), Failure::cause)

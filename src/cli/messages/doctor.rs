@@ -487,7 +487,12 @@ fn record(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link 
         Err(_) if server.nest.has_record() == Some(false) => {
             let runs = if server.nest.has_audio_room() == Some(true) { "the nest still runs, but " } else { "" };
             let link = failed(format!("{runs}the server no longer has it: records live 24 h from their last write"));
+            let successor = found.event().and_then(|room| room.event.successor_naddr(&room.seen_on));
             match (&found.event, other_host(found)) {
+                _ if successor.is_some() => {
+                    let to = successor.unwrap_or_default();
+                    link.hint("another nest took its place").next(Verb::Doctor.on(&to).bare())
+                }
                 (Err(Error::NoEvent { silent: false, .. }), _) => link.hint(NO_EVENT),
                 (Err(Error::Relays(_)), _) => link
                     .hint(
