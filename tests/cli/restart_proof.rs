@@ -70,6 +70,14 @@ fn success_without_a_room_is_none() {
 }
 
 #[test]
+fn the_doctor_does_not_send_back_to_the_restart() {
+    let mock = mock(&["no-room"]);
+    Nest::new(&mock).args(["restart", "demo"]).run().expect(10);
+    let document = Nest::new(&mock).args(["doctor", "demo", "--json"]).run().expect(10).document();
+    assert!(document["next"].as_str().unwrap().starts_with("for the operator: "), "{document:#}");
+}
+
+#[test]
 fn what_livekit_does_not_tell_is_accepted_and_not_proven() {
     for (fault, why) in [
         ("wrong-secret", "it refuses: permissions denied"),

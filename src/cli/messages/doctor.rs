@@ -15,10 +15,10 @@ use crate::commands::doctor::{ApiConnection, DoctorFindings, Media, ServerFindin
 use crate::commands::list::NestState;
 use crate::commands::moq::MoqReport;
 use crate::key::{self, npub};
-use crate::livekit::Finding;
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::media::AudioFailure;
 use crate::livekit::validate::ValidateError;
+use crate::livekit::{Finding, Offset};
 use crate::net::dial::{DialCause, DialLayer};
 use crate::net::tls::{TlsFailure, TlsSession};
 use crate::report::{self, Status};
@@ -29,6 +29,9 @@ const HARMLESS_S: i64 = 20;
 const A_DAY_S: i64 = 24 * 60 * 60;
 /// A certificate that is not renewed by now will not be.
 const SOON_S: i64 = 3 * A_DAY_S;
+
+/// Less than the minute in which a room closes once the last one has left.
+const NEW_MS: i64 = 45_000;
 
 const NO_API: &str = "nobody says which API it would be";
 const NO_CONNECTION: &str = "there is no connection to the API";
@@ -559,6 +562,10 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
             if matches!(&found.media, Some(Media::Silent(silent)) if !silent.is_empty()) && !found.guessed_wrong() {
                 return failed(detail).hint(LIVEKIT_SILENT);
             }
+            if nest.info.as_ref().is_ok_and(|info| info.restarted_at.is_some_and(|at| is_new(at, server))) {
+                return failed("it was restarted just now, and there is no audio room")
+                    .hint("for the operator: does the API reach its LiveKit, and what does that log? Another restart changes nothing");
+            }
             match other_host(found) {
                 Some(host) => failed(detail).hint(format!("ask its host to restart it: {}", npub(&host))),
                 None => failed(detail).hint("restart it").next(Verb::Restart.on(named).bare()),
@@ -566,6 +573,12 @@ fn room(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link {
         }
         Err(error) => unsaid(error),
     }
+}
+
+/// Whether a room that was made then, by the server's clock, cannot have closed by itself.
+fn is_new(made_ms: i64, server: &ServerFindings) -> bool {
+    let there_ms = Clock::default().now_ms().saturating_add(server.clock.map_or(0, Offset::middle_ms));
+    there_ms.saturating_sub(made_ms) < NEW_MS
 }
 
 fn silent_words(silent: &[(Candidate, ValidateError)]) -> String {
