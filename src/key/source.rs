@@ -81,7 +81,7 @@ impl fmt::Display for KeyOrigin {
             Self::Env => f.write_str("NEST_KEY"),
             Self::Caller => f.write_str("the caller"),
             Self::Credential(path) => write!(f, "the systemd credential {}", path.display()),
-            Self::Profile(path) => write!(f, "the profile's key file {}", path.display()),
+            Self::Profile(path) => write!(f, "the configuration's key file {}", path.display()),
             Self::Keyring => f.write_str("the OS keyring"),
             Self::Prompt => f.write_str("the prompt"),
             Self::Signer(name) => write!(f, "the signer {name}"),

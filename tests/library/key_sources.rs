@@ -43,7 +43,7 @@ async fn the_first_source_answers_and_says_what_it_is_called() {
         (KeySource::EnvFile(path.clone()), format!("NEST_KEY_FILE {text}")),
         (KeySource::Env(nsec.clone()), "NEST_KEY".into()),
         (KeySource::Credential(path.clone()), format!("the systemd credential {text}")),
-        (KeySource::Profile(path.clone()), format!("the profile's key file {text}")),
+        (KeySource::Profile(path.clone()), format!("the configuration's key file {text}")),
     ] {
         assert_eq!(loaded(&plan([source, other.clone()])).await.unwrap(), (alice, name));
     }
