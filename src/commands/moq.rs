@@ -64,8 +64,19 @@ impl MoqParts {
         [step("relay", self.relay.clone()), step("auth", self.auth.clone())]
     }
 
+    /// Whether nothing stands against people getting in.
     pub(super) fn answer(&self) -> bool {
-        self.relay.0 != Status::Failed && self.auth.0 != Status::Failed
+        !self.failed() && self.unanswered().next().is_none()
+    }
+
+    fn failed(&self) -> bool {
+        self.relay.0 == Status::Failed || self.auth.0 == Status::Failed
+    }
+
+    /// What has not answered, and might have with more time.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = String> {
+        let both = [&self.relay, &self.auth].into_iter().filter(|(status, ..)| *status == Status::NotChecked);
+        both.filter_map(|(_, finding, _)| finding.unanswered())
     }
 }
 
@@ -88,8 +99,10 @@ impl MoqLook {
             NestState::Planned
         } else if !event.is_open(now_s) {
             NestState::NotChecked
-        } else if !self.parts.answer() {
+        } else if self.parts.failed() {
             NestState::Inactive
+        } else if !self.parts.answer() {
+            NestState::Unknown
         } else if self.shown.iter().any(|shown| shown.hidden.is_none()) {
             NestState::Running
         } else if self.depends_on_presences() {
@@ -146,6 +159,17 @@ pub enum MoqFinding {
     Token(String, Result<(), Arc<AuthError>>),
     /// Nobody has listened: `nest` does not speak Media over QUIC.
     NotSpoken,
+}
+
+impl MoqFinding {
+    /// Which server has not answered, and why.
+    pub fn unanswered(&self) -> Option<String> {
+        match self {
+            Self::Relay { relay, answer: Err(error), .. } => Some(format!("{relay} {error}")),
+            Self::Auth(auth, Err(error)) => Some(format!("{auth}: {error}")),
+            _ => None,
+        }
+    }
 }
 
 pub(super) type Judged = (Status, MoqFinding, Option<Duration>);
@@ -213,8 +237,11 @@ impl MoqLook {
         let spoken = (Status::NotChecked, MoqFinding::NotSpoken, None);
         let [relay, auth] = self.parts.steps();
         let steps = vec![step("event", event_step(event)), step("clients", shown), relay, auth, step("media", spoken)];
-        let failed = steps.iter().any(|step| step.status == Status::Failed);
-        let verdict = if failed { Verdict::Unhealthy } else { Verdict::Joinable };
+        let verdict = match () {
+            () if steps.iter().any(|step| step.status == Status::Failed) => Verdict::Unhealthy,
+            () if steps.iter().any(|step| step.finding.unanswered().is_some()) => Verdict::Unknown,
+            () => Verdict::Joinable,
+        };
         MoqReport { verdict, endpoint: event.media_over_quic().and_then(|media| media.relay).map(str::to_owned), steps }
     }
 }
@@ -317,7 +344,11 @@ pub(super) async fn relay_step(named: Option<&str>, reach: &Reach, limit: Durati
         return (Status::Failed, MoqFinding::NoRelayAddress(text.into()), None);
     };
     let answer = quic::ask(host.trim_matches(['[', ']']), port, reach, limit).await;
-    let status = if answer.is_ok() { Status::Passed } else { Status::Failed };
+    let status = match &answer {
+        Ok(_) => Status::Passed,
+        Err(quic::QuicError::Silent(limit)) if *limit < LIMIT => Status::NotChecked,
+        Err(_) => Status::Failed,
+    };
     let elapsed = answer.as_ref().ok().map(|answer| answer.elapsed);
     (status, MoqFinding::Relay { relay: text.into(), port, answer: answer.map_err(Arc::new) }, elapsed)
 }
@@ -342,6 +373,10 @@ async fn auth_step(named: Option<&str>, client: &HttpClient, allow_http: bool, l
     let answer = client.send(HttpRequest::get(&auth::keys_url(&url)).within(limit)).await.map(|reply| reply.status);
     // Another kind of service may keep its keys elsewhere.
     let well = matches!(answer, Ok(..500));
-    let status = if well { Status::Passed } else { Status::Failed };
+    let status = match well {
+        true => Status::Passed,
+        false if answer.is_err() && limit < LIMIT && started.elapsed() >= limit => Status::NotChecked,
+        false => Status::Failed,
+    };
     (status, MoqFinding::Auth(named.unwrap_or_default().to_owned(), answer), well.then(|| started.elapsed()))
 }

@@ -308,7 +308,12 @@ fn with_look(standing: Standing, look: MoqLook, event: &relay::RoomEvent, now_s:
         on_stage: of(people.iter().filter(|person| person.onstage).count()),
         hands: of(people.iter().filter(|person| person.hand).count()),
         last_present_at: last_s.and_then(|at| rfc3339(at.saturating_mul(1000))),
-        troubles: look.unheard.iter().map(|why| format!("who is present: {why}")).collect(),
+        troubles: look
+            .unheard
+            .iter()
+            .map(|why| format!("who is present: {why}"))
+            .chain(look.parts.unanswered())
+            .collect(),
         shown: look.shown,
         parts: Some(look.parts),
         ..standing

@@ -396,7 +396,7 @@ fn the_check_asks_its_relay_and_its_auth_service() {
             event(mock.host(), "quic", 9, &[&["title", "Q"], &["status", status], &["streaming", streaming], auth]);
         let relay = Relay::with(vec![nest.clone()]);
         let nest = naddr(&nest, &[&relay.url]);
-        let check = || Nest::alone().env("NEST_API", mock.api()).args(["check", &nest, "--timeout", "4s"]);
+        let check = || Nest::alone().env("NEST_API", mock.api()).args(["check", &nest, "--timeout", "6s"]);
         let (json, text) = std::thread::scope(|scope| {
             let json = scope.spawn(|| check().args(["--json"]).run().expect(*code));
             let text = check().run().expect(*code).stdout;
@@ -435,6 +435,12 @@ fn the_doctor_finds_what_the_status_finds() {
             assert!(document["next"].as_str().unwrap().starts_with(next), "{faults:?}: {document:#}");
         }
         assert_eq!(status.code, code, "{faults:?}");
+    }
+    // With less time it is not known to be dead.
+    let quick = mock(&["moq-event=new", "quic-down"]);
+    for (command, word) in [("status", "state"), ("check", "verdict"), ("doctor", "verdict")] {
+        let document = nest(&quick, &[command, "--timeout", "1s"]).run().expect(10).document();
+        assert_eq!(document[word], "unknown", "{command}: {document:#}");
     }
     // Without its event nobody knows what it is.
     let mock = mock(&[]);

@@ -13,7 +13,7 @@ use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
 use crate::commands::doctor::{ApiConnection, DoctorFindings, Media, ServerFindings};
 use crate::commands::list::NestState;
-use crate::commands::moq::MoqReport;
+use crate::commands::moq::{MoqFinding, MoqReport};
 use crate::key::{self, npub};
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::media::AudioFailure;
@@ -100,7 +100,10 @@ pub(in crate::cli) fn document(found: &DoctorFindings, named: &str, config: &str
         }
         (None, false) => {
             let told = links.iter().filter(|(_, link)| link.missed).find_map(|(_, link)| link.hint.clone());
-            let slow = || format!("it may need more time (--timeout); if it has, {}", troubles::server().hint);
+            let slow = || match &found.over_quic {
+                Some(_) => "it may need more time: --timeout 10s".to_owned(),
+                None => format!("it may need more time (--timeout); if it has, {}", troubles::server().hint),
+            };
             (DoctorVerdict::Unknown, told.unwrap_or_else(slow))
         }
         (None, true) if found.room.is_some() => (DoctorVerdict::Healthy, Verb::Check.on(named).bare()),
@@ -160,16 +163,23 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
 /// Who shows a nest on Media over QUIC, and whether its servers answer.
 fn over_quic((state, report): &(NestState, MoqReport), named: &str) -> Vec<(&'static str, Link)> {
     let restart = Verb::Restart.on(named).bare();
+    let silent =
+        |step: &report::Step<MoqFinding>| step.status == Status::NotChecked && step.finding.unanswered().is_some();
     // A restart publishes nothing while these do not answer.
-    let answered = !report.steps.iter().any(|step| step.status == Status::Failed);
+    let answered = !report.steps.iter().any(|step| step.status == Status::Failed || silent(step));
     let steps = report.steps.iter().filter(|step| step.name != "event");
     let links = steps.map(|step| {
         let Note { detail, hint } = moq::words(&step.finding);
-        let unseen = step.name == "clients" && *state == NestState::Inactive && answered;
-        let mut link = link(if unseen { Status::Failed } else { step.status }, detail).took(step.elapsed);
-        link.missed = step.name == "clients" && *state == NestState::Unknown;
-        link.hint = hint.or_else(|| unseen.then(|| "its host's restart publishes it anew".into()));
-        (step.name, if unseen { link.next(&restart) } else { link })
+        let clients = step.name == "clients";
+        let link = match step.status {
+            _ if silent(step) => missed(detail),
+            _ if clients && *state == NestState::Unknown && answered => missed(detail),
+            _ if clients && *state == NestState::Inactive && answered => {
+                failed(detail).hint("its host's restart publishes it anew").next(&restart)
+            }
+            status => Link { hint, ..link(status, detail) },
+        };
+        (step.name, link.took(step.elapsed))
     });
     links.collect()
 }

@@ -124,16 +124,14 @@ impl Failure {
                 refused.iter().fold(failure, Self::cause)
             }
             Error::Relays(relay::RelayError::AllFailed(failed)) => {
-                // To others the event of a nest that is named only says where its API is.
-                let needed = matches!(verb, Verb::List | Verb::Recreate | Verb::Close | Verb::Open);
-                let enough = !needed && !["", "ROOM"].contains(&room);
-                unheard(new(Exit::Unreachable), failed, enough)
+                unheard(new(Exit::Unreachable), failed, api_is_enough(verb, room))
             }
             Error::Relays(_) => new(Exit::Usage),
             Error::OverQuic(_) => new(Exit::Failed)
                 .cause("a restart publishes its event anew")
                 .hint(format!("restart it: {}", Verb::Restart.on(room))),
             Error::NotRepublished(checked) => failed_steps(checked)
+                .chain(unanswered_steps(checked))
                 .fold(new(Exit::Unhealthy), Self::step)
                 .hint(format!("to publish it all the same: {}", Verb::Restart.on(room).with("--force", ""))),
             Error::NoServers => new(Exit::Usage).hint("name them: --relay-url https://… --auth-url https://…"),
@@ -280,6 +278,12 @@ fn host(why: &Unavailable, what: &str) -> String {
 
 fn failed_steps(checked: &Checked) -> impl Iterator<Item = Step> {
     check::of(&checked.report).into_iter().filter(|step| step.status == Status::Failed)
+}
+
+/// The servers of a nest on Media over QUIC that have not answered in time, and so were not checked.
+fn unanswered_steps(checked: &Checked) -> impl Iterator<Item = Step> {
+    let steps = check::of(&checked.report).into_iter().filter(|step| step.status == Status::NotChecked);
+    steps.filter(|step| matches!(step.name, "relay" | "auth"))
 }
 
 /// An endpoint was tried, and people cannot join: the steps that failed are the causes.
@@ -613,6 +617,12 @@ pub fn markdown() -> String {
         "| code | kind | meaning |\n|---|---|---|\n| 0 | | done; with `--check`: done and joinable |\n{}",
         lines.collect::<String>()
     )
+}
+
+/// Whether the event of a nest that is named only says where its API is.
+fn api_is_enough(verb: Verb, room: &str) -> bool {
+    let needs_event = matches!(verb, Verb::List | Verb::Recreate | Verb::Close | Verb::Open);
+    !needs_event && !["", "ROOM"].contains(&room)
 }
 
 /// No relay has answered; some were perhaps not called. `api_is_enough`: nothing else was to be learnt from them.

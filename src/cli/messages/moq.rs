@@ -49,7 +49,8 @@ pub(in crate::cli) fn hidden_words(why: &Hidden) -> String {
 
 /// What of its servers does not answer.
 fn broken(parts: Option<&MoqParts>) -> impl Iterator<Item = Note> {
-    let steps = parts.into_iter().flat_map(MoqParts::steps).filter(|step| step.status == Status::Failed);
+    let steps = parts.into_iter().flat_map(MoqParts::steps);
+    let steps = steps.filter(|step| step.status == Status::Failed || step.finding.unanswered().is_some());
     steps.map(|step| words(&step.finding))
 }
 
