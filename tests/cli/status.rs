@@ -201,7 +201,7 @@ async fn what_is_planned_is_not_dead() {
     assert_eq!((&document["state"], &document["audioRoom"]), (&json!("planned"), &json!(false)));
     assert_eq!(document["event"]["startsAt"], "2096-10-02T07:06:40Z");
     let error = document["error"].to_string();
-    assert!(error.contains("this nest is planned") && error.contains("2096-10-02"), "{error}");
+    assert!(error.contains("this nest is planned") && error.contains("starts at 2096-10-0"), "{error}");
     // Nor lost, where it was announced before it was made.
     mock.forget("demo");
     assert_eq!(self::document(&mock, &naddr, 10)["state"], "planned");

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nostr_nests::server::faults::TABLE;
 use nostr_nests::server::{Fault, Mock, Options};
@@ -35,7 +36,7 @@ impl Nest {
     pub fn alone() -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_nest"));
-        command.env_clear().env("HOME", home.path()).current_dir(home.path());
+        command.env_clear().env("HOME", home.path()).env("TZ", at_night()).current_dir(home.path());
         Self { command, home, stdin: Vec::new() }
     }
 
@@ -203,6 +204,12 @@ pub fn at_once<T: Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
             });
         }
     });
+}
+
+/// The time zone (POSIX) in which it is past three in the morning: the next hours are of the same day, and so have no date.
+fn at_night() -> String {
+    let hour = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 3600 % 24;
+    format!("NST{}", i64::try_from(hour).unwrap() - 3)
 }
 
 /// A text without what differs from run to run: the mock's address, SIDs, times of day, milliseconds.
