@@ -1,6 +1,6 @@
 //! The configuration file as it is changed: comments, order and all that is not meant stay as they are.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -48,9 +48,9 @@ impl ConfigFile {
 
     /// Has short names stand for something else, in the file and in its profiles, where `new` says so of a name and what it
     /// stands for; which these are. What they stood for stays as a comment, except inside a table on one line.
-    pub fn pass_on(&self, new: impl Fn(&str, &str) -> Option<String>) -> io::Result<BTreeMap<String, String>> {
+    pub fn pass_on(&self, new: impl Fn(&str, &str) -> Option<String>) -> io::Result<BTreeSet<String>> {
         let mut document: DocumentMut = self.read()?.parse().map_err(io::Error::other)?;
-        let mut names = passed_on(document.as_table_mut(), &new);
+        let mut names: BTreeSet<_> = passed_on(document.as_table_mut(), &new).into_iter().collect();
         let profiles = document.get_mut("profile").and_then(Item::as_table_like_mut);
         for (_, profile) in profiles.into_iter().flat_map(TableLike::iter_mut) {
             names.extend(profile.as_table_like_mut().map(|profile| passed_on(profile, &new)).unwrap_or_default());
@@ -73,14 +73,15 @@ impl ConfigFile {
 }
 
 /// The same in one table of settings.
-fn passed_on(settings: &mut dyn TableLike, new: impl Fn(&str, &str) -> Option<String>) -> BTreeMap<String, String> {
-    let Some(aliases) = settings.get_mut("alias").and_then(Item::as_table_like_mut) else { return BTreeMap::new() };
-    let renamed = aliases.iter().filter_map(|(name, item)| Some((name.to_owned(), new(name, item.as_str()?)?)));
-    let renamed: BTreeMap<_, _> = renamed.collect();
-    for (name, new) in &renamed {
-        put(aliases, name, new);
-    }
-    renamed
+fn passed_on(settings: &mut dyn TableLike, new: impl Fn(&str, &str) -> Option<String>) -> Vec<String> {
+    let Some(aliases) = settings.get_mut("alias").and_then(Item::as_table_like_mut) else { return Vec::new() };
+    let changed = aliases.iter().filter_map(|(name, item)| Some((name.to_owned(), new(name, item.as_str()?)?)));
+    let changed: Vec<_> = changed.collect();
+    let put = |(name, new): (String, String)| {
+        put(aliases, &name, &new);
+        name
+    };
+    changed.into_iter().map(put).collect()
 }
 
 /// The file with this setting as a comment, wherever it and its profiles have it with this value on a line of its own.

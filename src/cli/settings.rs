@@ -295,7 +295,7 @@ impl<'a> Sources<'a> {
         self.config.says(setting)
     }
 
-    /// The same, unless a profile is in use that leaves it to the rest: what it says itself takes the place of nothing.
+    /// The same, but nothing that the profile in use only inherits: to write that into the profile replaces nothing.
     pub fn configured_here(&self, setting: &[String]) -> Option<String> {
         self.config.here().says(setting).and_then(|_| self.configured(setting))
     }

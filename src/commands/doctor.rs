@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join4;
 use nostr::PublicKey;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::check::{CheckOptions, carry_out};
@@ -42,8 +43,8 @@ pub(crate) struct DoctorFindings {
     pub candidates: Vec<Candidate>,
     /// `None` where nobody can say where the media server is.
     pub media: Option<Media>,
-    /// Of a nest on Media over QUIC, which no API has a record of: how it is, and what was found.
-    pub over_quic: Option<(NestState, MoqReport)>,
+    /// Of a nest on Media over QUIC, which no API has a record of: how it is, and what was found; or time was up.
+    pub over_quic: Option<Result<(NestState, MoqReport), Elapsed>>,
 }
 
 pub(crate) struct ServerFindings {
@@ -122,8 +123,9 @@ impl DoctorFindings {
         let over_quic = match event.as_ref().ok().and_then(Option::as_ref) {
             Some(event) if event.event.media_over_quic().is_some() && !has_record(&api) => {
                 api = Err(Error::OverQuic(Box::new(event.clone())));
-                let look = job.look_over_quic(event).await;
-                Some((look.state(&event.event, Clock::default().now_s()), look.report(&event.event)))
+                let look = timeout_at(until, job.look_over_quic(event)).await;
+                let now_s = Clock::default().now_s();
+                Some(look.map(|look| (look.state(&event.event, now_s), look.report(&event.event))))
             }
             _ => None,
         };

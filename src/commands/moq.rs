@@ -73,10 +73,13 @@ impl MoqParts {
         self.relay.0 == Status::Failed || self.auth.0 == Status::Failed
     }
 
-    /// What has not answered, and might have with more time.
+    /// What would have needed more time to answer.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = String> {
-        let both = [&self.relay, &self.auth].into_iter().filter(|(status, ..)| *status == Status::NotChecked);
-        both.filter_map(|(_, finding, _)| finding.unanswered())
+        self.steps().into_iter().filter(Step::had_no_time).filter_map(|step| match step.finding {
+            MoqFinding::Relay { relay, answer: Err(error), .. } => Some(format!("{relay} {error}")),
+            MoqFinding::Auth(auth, Err(error)) => Some(format!("{auth}: {error}")),
+            _ => None,
+        })
     }
 }
 
@@ -161,14 +164,11 @@ pub enum MoqFinding {
     NotSpoken,
 }
 
-impl MoqFinding {
-    /// Which server has not answered, and why.
-    pub fn unanswered(&self) -> Option<String> {
-        match self {
-            Self::Relay { relay, answer: Err(error), .. } => Some(format!("{relay} {error}")),
-            Self::Auth(auth, Err(error)) => Some(format!("{auth}: {error}")),
-            _ => None,
-        }
+impl Step<MoqFinding> {
+    /// Whether a server was asked, and might have answered with more time.
+    pub fn had_no_time(&self) -> bool {
+        let lost = matches!(&self.finding, MoqFinding::Relay { answer: Err(_), .. } | MoqFinding::Auth(_, Err(_)));
+        lost && self.status == Status::NotChecked
     }
 }
 
@@ -239,7 +239,7 @@ impl MoqLook {
         let steps = vec![step("event", event_step(event)), step("clients", shown), relay, auth, step("media", spoken)];
         let verdict = match () {
             () if steps.iter().any(|step| step.status == Status::Failed) => Verdict::Unhealthy,
-            () if steps.iter().any(|step| step.finding.unanswered().is_some()) => Verdict::Unknown,
+            () if steps.iter().any(Step::had_no_time) => Verdict::Unknown,
             () => Verdict::Joinable,
         };
         MoqReport { verdict, endpoint: event.media_over_quic().and_then(|media| media.relay).map(str::to_owned), steps }
@@ -371,12 +371,13 @@ async fn auth_step(named: Option<&str>, client: &HttpClient, allow_http: bool, l
     };
     let started = tokio::time::Instant::now();
     let answer = client.send(HttpRequest::get(&auth::keys_url(&url)).within(limit)).await.map(|reply| reply.status);
-    // Another kind of service may keep its keys elsewhere.
-    let well = matches!(answer, Ok(..500));
-    let status = match well {
-        true => Status::Passed,
-        false if answer.is_err() && limit < LIMIT && started.elapsed() >= limit => Status::NotChecked,
-        false => Status::Failed,
+    let elapsed = started.elapsed();
+    let status = match &answer {
+        // Another kind of service may keep its keys elsewhere.
+        Ok(..500) => Status::Passed,
+        Err(_) if limit < LIMIT && elapsed >= limit => Status::NotChecked,
+        _ => Status::Failed,
     };
-    (status, MoqFinding::Auth(named.unwrap_or_default().to_owned(), answer), well.then(|| started.elapsed()))
+    let elapsed = (status == Status::Passed).then_some(elapsed);
+    (status, MoqFinding::Auth(named.unwrap_or_default().to_owned(), answer), elapsed)
 }

@@ -200,7 +200,7 @@ impl App<'_> {
     fn followed(result: Result<(), Error>) -> Result<u8, Failure> {
         match result {
             Err(Error::Stopped(signal)) => Ok(Exit::from(signal).code()),
-            result => result.map(|()| 0).map_err(|error| Failure::of(&error, Verb::Status, "ROOM")),
+            result => result.map(|()| 0).map_err(|error| Failure::of(&error, Verb::List, "ROOM")),
         }
     }
 

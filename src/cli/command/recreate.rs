@@ -84,7 +84,7 @@ fn pass_on_names(app: &App<'_>, old: &RoomRef, recreated: &mut Recreated) {
     };
     if let Ok(config) = app.sources.config_file() {
         match config.pass_on(new) {
-            Ok(names) => recreated.aliases = names.into_keys().map(|name| format!("@{name}")).collect(),
+            Ok(names) => recreated.aliases = names.into_iter().map(|name| format!("@{name}")).collect(),
             Err(error) => app.terminal.warn(&notices::names_stay(&config.path, &error, &address(recreated))),
         }
     }

@@ -119,7 +119,9 @@ pub(super) async fn run(app: &App<'_>, args: &RestartArgs) -> Result<u8, Failure
     let which = if args.all_inactive { Which::AllInactive } else { Which::Named(rooms) };
     let run = restart::run(&job, &which, &request(args, terminal), &app.stop, &done).await;
     terminal.end_row(list::ROW);
-    run.map_err(|error| Failure::of(&error, Verb::Restart, "ROOM"))?;
+    // A sweep begins with a list.
+    let verb = if args.all_inactive { Verb::List } else { Verb::Restart };
+    run.map_err(|error| Failure::of(&error, verb, "ROOM"))?;
     let outcomes: Vec<_> = outcomes.try_iter().collect();
     for (restarted, _) in &outcomes {
         if let Some(restarted) = restarted {

@@ -41,8 +41,7 @@ pub(crate) fn of(report: &Report) -> Vec<Step> {
 }
 
 pub(in crate::cli) fn over_quic(report: &MoqReport) -> Vec<Step> {
-    let in_words = |step: &report::Step<_>| Step::new(step.name, step.status, step.elapsed, moq::words(&step.finding));
-    report.steps.iter().map(in_words).collect()
+    report.steps.iter().map(moq::in_words).collect()
 }
 
 fn words(report: &CheckReport, step: &report::Step<Finding>) -> Note {

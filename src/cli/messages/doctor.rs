@@ -13,7 +13,7 @@ use crate::clock::{Clock, rfc3339};
 use crate::commands::Error;
 use crate::commands::doctor::{ApiConnection, DoctorFindings, Media, ServerFindings};
 use crate::commands::list::NestState;
-use crate::commands::moq::{MoqFinding, MoqReport};
+use crate::commands::moq::MoqReport;
 use crate::key::{self, npub};
 use crate::livekit::endpoint::Candidate;
 use crate::livekit::media::AudioFailure;
@@ -143,9 +143,9 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
         ("api", api(found, named)),
         ("signature", at("there is no API to show one to", &|server| signature(found, server, named))),
     ];
-    if let Some(report) = &found.over_quic {
+    if let Some(looked) = &found.over_quic {
         links.extend([("event", event(found, named)), ("host", host(found, named))]);
-        links.extend(over_quic(report, named));
+        links.extend(looked.as_ref().map_or_else(|_| vec![("relay", missed(NO_TIME))], |seen| over_quic(seen, named)));
     } else if found.room.is_some() {
         links.extend([
             ("event", event(found, named)),
@@ -163,16 +163,14 @@ fn links(found: &DoctorFindings, named: &str, config: &str) -> Vec<(&'static str
 /// Who shows a nest on Media over QUIC, and whether its servers answer.
 fn over_quic((state, report): &(NestState, MoqReport), named: &str) -> Vec<(&'static str, Link)> {
     let restart = Verb::Restart.on(named).bare();
-    let silent =
-        |step: &report::Step<MoqFinding>| step.status == Status::NotChecked && step.finding.unanswered().is_some();
     // A restart publishes nothing while these do not answer.
-    let answered = !report.steps.iter().any(|step| step.status == Status::Failed || silent(step));
+    let answered = !report.steps.iter().any(|step| step.status == Status::Failed || step.had_no_time());
     let steps = report.steps.iter().filter(|step| step.name != "event");
     let links = steps.map(|step| {
         let Note { detail, hint } = moq::words(&step.finding);
         let clients = step.name == "clients";
         let link = match step.status {
-            _ if silent(step) => missed(detail),
+            _ if step.had_no_time() => missed(detail),
             _ if clients && *state == NestState::Unknown && answered => missed(detail),
             _ if clients && *state == NestState::Inactive && answered => {
                 failed(detail).hint("its host's restart publishes it anew").next(&restart)
@@ -468,7 +466,7 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
         let relay = media.relay.or(media.auth).unwrap_or_default();
         let over = event.is_over(Clock::default().now_s());
         let detail = format!("{detail}; it runs on Media over QUIC at {relay}");
-        // It is all that such a nest has.
+        // Without it nothing leads to such a nest, whatever its servers say.
         let reopen = || failed(&detail).hint("a restart by its host reopens it").next(Verb::Restart.on(named).bare());
         if over { reopen() } else { passed(&detail) }
     } else if event.is_over(Clock::default().now_s()) {

@@ -12,7 +12,7 @@ use super::{Step, Verb, check, moment, moq};
 use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
 use crate::clock::Clock;
-use crate::commands::check::{Checked, Unavailable};
+use crate::commands::check::{Checked, Report, Unavailable};
 use crate::commands::key::KeyCommandError;
 use crate::commands::restart::{RestartProof, Restarted, RoomAfter};
 use crate::commands::{Error, HalfDone, NestKind, Progress, Signal};
@@ -124,7 +124,9 @@ impl Failure {
                 refused.iter().fold(failure, Self::cause)
             }
             Error::Relays(relay::RelayError::AllFailed(failed)) => {
-                unheard(new(Exit::Unreachable), failed, api_is_enough(verb, room))
+                // To others the event of a nest only says where its API is.
+                let needs_event = matches!(verb, Verb::List | Verb::Recreate | Verb::Close | Verb::Open);
+                unheard(new(Exit::Unreachable), failed, needs_event)
             }
             Error::Relays(_) => new(Exit::Usage),
             Error::OverQuic(_) => new(Exit::Failed)
@@ -280,10 +282,10 @@ fn failed_steps(checked: &Checked) -> impl Iterator<Item = Step> {
     check::of(&checked.report).into_iter().filter(|step| step.status == Status::Failed)
 }
 
-/// The servers of a nest on Media over QUIC that have not answered in time, and so were not checked.
+/// The servers of a nest on Media over QUIC that would have needed more time.
 fn unanswered_steps(checked: &Checked) -> impl Iterator<Item = Step> {
-    let steps = check::of(&checked.report).into_iter().filter(|step| step.status == Status::NotChecked);
-    steps.filter(|step| matches!(step.name, "relay" | "auth"))
+    let steps = if let Report::OverQuic(report) = &checked.report { report.steps.as_slice() } else { &[] };
+    steps.iter().filter(|step| step.had_no_time()).map(moq::in_words)
 }
 
 /// An endpoint was tried, and people cannot join: the steps that failed are the causes.
@@ -619,22 +621,16 @@ pub fn markdown() -> String {
     )
 }
 
-/// Whether the event of a nest that is named only says where its API is.
-fn api_is_enough(verb: Verb, room: &str) -> bool {
-    let needs_event = matches!(verb, Verb::List | Verb::Recreate | Verb::Close | Verb::Open);
-    !needs_event && !["", "ROOM"].contains(&room)
-}
-
-/// No relay has answered; some were perhaps not called. `api_is_enough`: nothing else was to be learnt from them.
-fn unheard(failure: Failure, failed: &[relay::FailedRelay], api_is_enough: bool) -> Failure {
+/// No relay has answered; some were perhaps not called. `needs_event`: knowing the API would not be enough.
+fn unheard(failure: Failure, failed: &[relay::FailedRelay], needs_event: bool) -> Failure {
     let barred = failed.iter().find(|failed| matches!(failed.trouble, relay::RelayTrouble::Barred(_)));
     if let Some(relay::FailedRelay { relay, trouble }) = barred {
         return failure.hint(troubles::barred(trouble, format!("--relay {relay}")).hint);
     }
-    failure.hint(if api_is_enough {
-        "name the API, and no relay is needed: --api https://…"
-    } else {
+    failure.hint(if needs_event {
         "is this machine online? Your nests are found on relays; name those that have them: --relay wss://…"
+    } else {
+        "name the API, and no relay is needed: --api https://…"
     })
 }
 

@@ -1,14 +1,14 @@
 //! Nests on Media over QUIC in words: which client shows one, and what its relay and its auth service say.
 
 use super::errors::{Exit, Failure};
-use super::{Note, Verb, note, notices, troubles};
+use super::{Note, Step, Verb, note, notices, troubles};
 use crate::api::ApiError;
 use crate::clock::span;
 use crate::commands::moq::{MoqFinding, MoqParts, Shown};
 use crate::commands::restart::{RestartProof, Restarted};
 use crate::moq::auth::AuthError;
 use crate::relay::shown::Hidden;
-use crate::report::Status;
+use crate::report::{self, Status};
 
 /// `nostrnests.com shows it · Amethyst does not: the event is 9 h old`
 pub(in crate::cli) fn shown(clients: &[Shown]) -> String {
@@ -50,7 +50,7 @@ pub(in crate::cli) fn hidden_words(why: &Hidden) -> String {
 /// What of its servers does not answer.
 fn broken(parts: Option<&MoqParts>) -> impl Iterator<Item = Note> {
     let steps = parts.into_iter().flat_map(MoqParts::steps);
-    let steps = steps.filter(|step| step.status == Status::Failed || step.finding.unanswered().is_some());
+    let steps = steps.filter(|step| step.status == Status::Failed || step.had_no_time());
     steps.map(|step| words(&step.finding))
 }
 
@@ -100,6 +100,10 @@ pub(super) fn no_token(auth: &str, error: &AuthError) -> Failure {
     let Note { detail, hint } = refusal(auth, error);
     let failure = Failure { status, ..Failure::new(exit, "there is no token") }.cause(detail);
     hint.into_iter().fold(failure, Failure::hint)
+}
+
+pub(super) fn in_words(step: &report::Step<MoqFinding>) -> Step {
+    Step::new(step.name, step.status, step.elapsed, words(&step.finding))
 }
 
 pub(super) fn words(finding: &MoqFinding) -> Note {
