@@ -35,6 +35,12 @@ pub enum Error {
     /// Neither the API nor any relay knows the nest.
     #[error("neither the API nor the relays know this nest")]
     NotKnown,
+    /// The server no longer has it, and its event says that it is over.
+    #[error("not restarted: this nest is over: its event says so")]
+    Over {
+        /// The naddr of another nest of its host that took its place.
+        successor: Option<String>,
+    },
     /// The API has no record to close, and still gives out tokens for its audio room.
     #[error("not closed: the API has no record of this nest any more, and still lets people into its audio room")]
     StillRuns,

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::{ApiSources, Error, FOLLOW_UP_LIMIT, Job, Settings};
 use crate::api::ApiUrl;
 use crate::api::wire::Info;
+use crate::clock::Clock;
 use crate::key::{self, HostKey, KeyPlan};
 use crate::net::reach::Reach;
 use crate::relay::{self, DEFAULT_RELAYS, Found, Relays, Signer};
@@ -147,7 +148,8 @@ impl Job<'_> {
         let named = match info {
             _ if !blind => None,
             Some(info) => named_by(room, info),
-            None => self.of_key_at_hand(room).await,
+            None if room.host.is_some() => None,
+            None => self.host_at_hand(room).await.map(|host| RoomRef { host: Some(host), ..room.clone() }),
         };
         let Some(named) = named else { return Ok(None) };
         match timeout(self.settings.relays.timeout, self.event(&named, true)).await {
@@ -160,35 +162,44 @@ impl Job<'_> {
         }
     }
 
-    /// A 404 may come from an API that never had the nest, because it runs on Media over QUIC: its event knows. Without
-    /// a record and without an event there is nothing that could be brought back.
+    /// Why an API does not have the nest, or why it does not matter that it cannot be reached: its event knows whether it
+    /// runs on Media over QUIC, or is over. Without a record and without an event there is nothing that could be brought
+    /// back.
     ///
     /// # Errors
-    /// [`Error::OverQuic`] and [`Error::NotKnown`] if that is so.
+    /// [`Error::OverQuic`], [`Error::Over`] and [`Error::NotKnown`] if that is so.
     pub(super) async fn absent(
         &self,
         room: &RoomRef,
         event: Option<&relay::FetchedEvent>,
-        key: PublicKey,
+        key: Option<PublicKey>,
         no_record: bool,
     ) -> Result<(), Error> {
+        let judge = |event: &relay::FetchedEvent| {
+            has_audio_room(event)?;
+            if !no_record || !event.event.is_over(Clock::default().now_s()) {
+                return Ok(());
+            }
+            Err(Error::Over { successor: event.event.successor_naddr(&event.seen_on) })
+        };
         if let Some(event) = event {
-            return has_audio_room(event);
+            return judge(event);
         }
+        let Some(host) = room.host.or(key) else { return Ok(()) };
         let quiet = NonInteractive { reporter: self.reporter, warnings: false };
-        match timeout(FOLLOW_UP_LIMIT, self.reporting_to(&quiet).event_of(room, room.host.unwrap_or(key))).await {
-            Ok(Ok(event)) => has_audio_room(&event),
+        match timeout(FOLLOW_UP_LIMIT, self.reporting_to(&quiet).event_of(room, host)).await {
+            Ok(Ok(event)) => judge(&event),
             Ok(Err(Error::NoEvent { silent: false, .. })) if no_record => Err(Error::NotKnown),
             _ => Ok(()),
         }
     }
 
-    async fn of_key_at_hand(&self, room: &RoomRef) -> Option<RoomRef> {
+    /// The host that the nest's name says, or else whose key is at hand.
+    pub(super) async fn host_at_hand(&self, room: &RoomRef) -> Option<PublicKey> {
         if room.host.is_some() {
-            return None;
+            return room.host;
         }
-        let key = self.key_at_hand(None).await?.ok()?;
-        Some(RoomRef { host: Some(key.public_key()), ..room.clone() })
+        Some(self.key_at_hand(None).await?.ok()?.public_key())
     }
 
     async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {

@@ -63,7 +63,8 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
         let key = job.key_of(room.host).await?;
         let fetched = fetch(job, &target.api, &room.id, &key).await;
         if matches!(&fetched, Err(Error::Api(error)) if error.says_no_record())
-            && let Err(Error::OverQuic(event)) = job.absent(room, target.event.as_ref(), key.public_key(), false).await
+            && let Err(Error::OverQuic(event)) =
+                job.absent(room, target.event.as_ref(), Some(key.public_key()), false).await
         {
             return over_quic(job, room, &event, since).await;
         }

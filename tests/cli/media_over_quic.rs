@@ -203,6 +203,18 @@ fn a_bare_id_is_enough() {
     assert!(recreate["error"]["hints"].to_string().contains("nest restart"), "{recreate:#}");
 }
 
+/// An API that is named for other nests, and does not answer, does not matter to it.
+#[test]
+fn an_api_that_is_down_keeps_none_from_coming_back() {
+    nest::at_once(&[(true, "--if-inactive"), (false, "--if-inactive"), (true, "--retries=1")], |(by_id, how)| {
+        let mock = mock(&[]);
+        let room = if *by_id { DEMO_MOQ.to_owned() } else { naddr(&demo(&mock), &[&mock.relay()]) };
+        let nest = Nest::new(&mock).env("NEST_API", "http://127.0.0.1:1").env("NEST_RELAYS", mock.relay());
+        let done = nest.args(["restart", &room, how, "--json"]).run().expect(0).document();
+        assert_eq!((&done["kind"], &done["proof"]), (&"moq".into(), &"fresh".into()), "{done:#}");
+    });
+}
+
 /// The host's list says which auth service goes with a relay; without it, the relay's name does.
 #[test]
 fn it_moves_to_other_servers() {

@@ -115,6 +115,12 @@ fn a_new_nest_takes_the_place_of_the_old_one() {
         let doctor =
             Nest::new(&mock).args(["doctor", &naddr(&old, &[&mock.relay()]), "--json"]).run().expect(10).document();
         assert_eq!(doctor["next"], format!("nest doctor {new_address}"));
+        let restart = Nest::new(&mock).args(["restart", &naddr(&old, &[&mock.relay()]), "--json"]).run().expect(6);
+        let restart = restart.document();
+        assert!(
+            restart["error"]["hints"][0].as_str().unwrap().contains(&format!("`nest restart {new_address}`")),
+            "{restart:#}"
+        );
 
         // Again, by any of its names: nothing is done twice.
         for room in ["weekly", &naddr(&old, &[]), &coordinate(&old)] {

@@ -165,6 +165,7 @@ impl Failure {
             Error::NotKnown => new(Exit::NotFound)
                 .hint(format!("is the name right, and the API? {} shows your nests", Verb::List.alone()))
                 .hint("name a relay that has its event: --relay wss://…"),
+            Error::Over { successor } => over(new(Exit::NotFound), successor.as_deref(), room),
             Error::StillRuns => new(Exit::Unhealthy).cause("its event was left as it is").hint(format!(
                 "the audio room closes once everybody has left; then run this again. Is anybody inside? {}",
                 Verb::Status.on(room)
@@ -197,13 +198,21 @@ pub(in crate::cli) fn of_room(error: &room::RoomRefError) -> Failure {
             "30311 is a live stream, or a nest of the old kind: use the link of a new nest"
         }
         room::RoomRefError::LinkWithoutNest(_) => {
-            "a link to a nest contains naddr1…; a room of the API ends in /api/v1/nests/<id>"
+            "a link to a nest contains naddr1…, or ends in /n/<id>; a room of the API ends in /api/v1/nests/<id>"
         }
         room::RoomRefError::Address(address::AddressError::Insecure(_)) => {
             "use https://, or accept the risk with --allow-http"
         }
         _ => "a nest is named by its id, naddr1…, its link, its API URL, or 30312:<pubkey>:<d>",
     })
+}
+
+fn over(failure: Failure, successor: Option<&str>, room: &str) -> Failure {
+    let hint = match successor {
+        Some(successor) => format!("another nest took its place: {}", Verb::Restart.on(successor)),
+        None => format!("to bring it back all the same: {}", Verb::Recreate.on(room)),
+    };
+    Failure { status: Some(404), ..failure }.cause("the server no longer has it").hint(hint)
 }
 
 fn half_signed(failure: Failure, done: HalfDone, source: &KeyError, room: &str) -> Failure {

@@ -103,7 +103,11 @@ pub(crate) async fn restart_room(
 
 impl RoomRestart<'_> {
     async fn run(&self) -> Result<RestartOutcome, Error> {
-        let (done, event) = match self.prepare().await? {
+        let prepared = match self.prepare().await {
+            Err(Error::OverQuic(event)) => Prepared::OverQuic(event),
+            prepared => prepared?,
+        };
+        let (done, event) = match prepared {
             Prepared::Nothing(done) => (Ok(*done), None),
             Prepared::OverQuic(event) => (Box::pin(self.over_quic((*event).clone())).await, Some(*event)),
             Prepared::Ready(ready) => {
@@ -182,10 +186,7 @@ impl RoomRestart<'_> {
             let host = job.host_key(room).await?.public_key();
             return Ok(Prepared::OverQuic(Box::new(job.event_of(room, host).await?)));
         }
-        let target = match job.target(room).await {
-            Err(Error::OverQuic(event)) => return Ok(Prepared::OverQuic(event)),
-            target => target?,
-        };
+        let target = job.target(room).await?;
         let wait = self.lock_wait();
         let (mut lock, mut was_running) = (None, None);
         if request.if_inactive {
@@ -195,8 +196,14 @@ impl RoomRestart<'_> {
             }
             reporter.step(Stage::Look);
             let guest = job.probe(&target.api).guest(&room.id).await.result;
-            if presence(guest).map_err(Error::NotRestarted)? {
-                return self.already_running(target).await;
+            match presence(guest) {
+                Ok(true) => return self.already_running(target).await,
+                Ok(false) => {}
+                Err(error) => {
+                    let host = job.host_at_hand(room).await;
+                    job.absent(room, target.event.as_ref(), host, false).await?;
+                    return Err(Error::NotRestarted(error));
+                }
             }
             was_running = Some(false);
         }
@@ -283,10 +290,10 @@ impl RoomRestart<'_> {
                 let signs = server_signs(self.job, &ready.target.api, &self.room.id).await;
                 Err(Error::Server { source, attempts, signs: Box::new(signs) })
             }
-            error @ ApiError::NotFound { .. } if not_done => {
+            error @ (ApiError::NotFound { .. } | ApiError::Transport(_)) if not_done => {
                 let Ready { target, key, .. } = ready;
                 let no_record = error.says_no_record();
-                self.job.absent(self.room, target.event.as_ref(), key.public_key(), no_record).await?;
+                self.job.absent(self.room, target.event.as_ref(), Some(key.public_key()), no_record).await?;
                 Err(Error::NotRestarted(error))
             }
             error if not_done => Err(Error::NotRestarted(error)),
