@@ -8,6 +8,7 @@ use url::Url;
 
 pub use crate::api::address::RoomId;
 use crate::api::address::{self, API_PATH, ApiUrl};
+use crate::api::wire::PAGE_PATH;
 
 /// The kind of a room event (NIP-53, interactive rooms).
 pub const ROOM_KIND: u16 = 30312;
@@ -51,7 +52,7 @@ pub struct RoomRef {
 
 impl RoomRef {
     /// Reads any of the ways to name a nest: a bare id, `naddr1…`, `nostr:naddr1…`, a web page with an naddr in its
-    /// address, the API URL of the room, `30312:<pubkey>:<d>`.
+    /// address, the API URL of the room or its page at the API, `30312:<pubkey>:<d>`.
     pub fn parse(text: &str) -> Result<Self, RoomRefError> {
         Ok(Self { name: text.to_owned(), ..Self::parsed(text)? })
     }
@@ -102,7 +103,8 @@ impl RoomRef {
             return Self::from_naddr(&naddr);
         }
         let url = Url::parse(text).map_err(|_| nowhere())?;
-        let (before, after) = url.path().split_once(API_PATH).ok_or_else(nowhere)?;
+        let path = url.path();
+        let (before, after) = path.split_once(API_PATH).or_else(|| path.rsplit_once(PAGE_PATH)).ok_or_else(nowhere)?;
         let segment = after.trim_start_matches('/').split('/').next().unwrap_or_default();
         let id = percent_decode_str(segment).decode_utf8().map_err(|_| nowhere())?;
         let mut api = url.clone();

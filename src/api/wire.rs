@@ -6,6 +6,9 @@ use serde_json::Value;
 /// The path of the API below an origin.
 pub const API_PATH: &str = "/api/v1/nests";
 
+/// Below it are the pages of nests, where a server has them.
+pub const PAGE_PATH: &str = "/n/";
+
 /// 200 to a restart (`message` set) or a creation (`message` absent).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

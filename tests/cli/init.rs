@@ -127,6 +127,8 @@ fn flags_answer_everything() {
 
     let closed = machine.nest(&mock, &["close", "@weekly", "--yes"]).run().expect(0);
     assert!(closed.stderr.contains("`systemctl --user disable --now nest-restart-weekly.timer`"), "{closed:?}");
+    let over = machine.nest(&mock, &["init", "@weekly"]).run().expect(0);
+    assert!(over.stderr.contains("this nest is over: its event says closed"), "{over:?}");
 }
 
 #[test]

@@ -59,6 +59,11 @@ fn an_api_url_brings_its_api() {
         assert_eq!(room.id.as_str(), "a b");
         assert_eq!(room.api.unwrap().as_str(), "https://h.example:8443/pre/api/v1/nests");
     }
+    // The page of the nest at the same server.
+    let room = RoomRef::parse("https://h.example:8443/pre/n/a%20b?x=1#top").unwrap();
+    assert_eq!(room.id.as_str(), "a b");
+    assert_eq!(room.api.unwrap().as_str(), "https://h.example:8443/pre/api/v1/nests");
+    assert_eq!(RoomRef::parse(&format!("https://h.example/n/{}", naddr(30312))).unwrap().api, None);
 }
 
 #[test]
@@ -69,6 +74,7 @@ fn what_names_no_nest_is_refused_by_name() {
     assert!(matches!(RoomRef::parse("30312:zz:x"), Err(RoomRefError::BadAddress { .. })));
     assert!(matches!(RoomRef::parse("https://nostrnests.com/"), Err(RoomRefError::LinkWithoutNest(_))));
     assert!(matches!(RoomRef::parse("https://h/api/v1/nests/%2e%2e"), Err(RoomRefError::LinkWithoutNest(_))));
+    assert!(matches!(RoomRef::parse("https://h.example/n/"), Err(RoomRefError::LinkWithoutNest(_))));
     let npub = PublicKey::from_hex(AUTHOR).unwrap().to_bech32().unwrap();
     assert_eq!(RoomRef::parse(&npub), Err(RoomRefError::OtherEntity("npub1")));
 }

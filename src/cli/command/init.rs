@@ -15,6 +15,7 @@ use crate::api::address::API_PATH;
 use crate::cli::config_file::Setting;
 use crate::cli::messages::{self, Step, advice, errors, init as words, notices};
 use crate::cli::settings::vars;
+use crate::clock::Clock;
 use crate::commands::doctor::DoctorFindings;
 use crate::commands::key::{self, Import, Imported, Incoming, KeyCommandError, Place};
 use crate::commands::{doctor, pick};
@@ -265,6 +266,9 @@ impl Setup {
             self.document.npub = Some(key.npub());
             self.origin = Some(key.source().clone());
         }
+        if let Some(room) = found.event().filter(|room| room.event.is_over(Clock::default().now_s())) {
+            app.terminal.warn(&words::over(room.event.status().as_str()));
+        }
         self.document.room_id = found.room.as_ref().map(|room| room.id.to_string());
         Ok(())
     }
@@ -438,8 +442,8 @@ async fn place(app: &App<'_>, args: &InitArgs, settings: &mut Settings) -> Resul
 }
 
 fn is_nest(text: &str) -> bool {
-    let in_api = text.split_once(API_PATH).is_some_and(|(_, id)| id.len() > 1);
-    text.starts_with(['@']) || text.contains("naddr1") || text.starts_with("30312:") || in_api
+    let is_link = text.contains("://") && RoomRef::parse(text).is_ok();
+    is_link || text.starts_with('@') || text.contains("naddr1") || text.starts_with("30312:")
 }
 
 fn server(text: &str) -> Result<ApiUrl, Failure> {

@@ -172,6 +172,11 @@ pub(in crate::cli) fn timer_goes_on(timer: &str) -> String {
     format!("{timer} goes on looking after it: `systemctl --user disable --now {timer}`")
 }
 
+/// Said before anything is written: perhaps another nest was meant.
+pub(in crate::cli) fn over(status: &str) -> String {
+    format!("this nest is over: its event says {status}")
+}
+
 /// A short name was given, and no nest.
 pub(in crate::cli) fn alias_of_what() -> Failure {
     Failure::usage("nothing was written: --alias names a nest, and only a server was given")

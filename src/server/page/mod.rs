@@ -15,7 +15,7 @@ use url::Url;
 
 use super::answer::{HttpAnswer, RETRY_S};
 use super::store::Record;
-use crate::api::wire::API_PATH;
+use crate::api::wire::{API_PATH, PAGE_PATH};
 use crate::clock::{Clock, rfc3339};
 use crate::room::{ROOM_KIND, RoomId};
 
@@ -58,7 +58,7 @@ pub(super) fn file(path: &str) -> HttpAnswer {
 /// Where the page of a nest is, as the header `Link` has it (RFC 8288).
 pub(super) fn link(origin: &str, id: &str) -> String {
     let segment = RoomId::new(id).map(|id| id.path_segment()).unwrap_or_default();
-    format!("<{origin}/n/{segment}>; rel=\"alternate\"; type=\"text/html\"")
+    format!("<{origin}{PAGE_PATH}{segment}>; rel=\"alternate\"; type=\"text/html\"")
 }
 
 /// How a nest is, as far as the server can tell.
