@@ -100,7 +100,7 @@ async fn main() {
     memory().await;
 }
 
-/// One after the other in three ways, then many at once in two.
+/// In three ways: one after the other, then many at once.
 async fn restarts() {
     let scene = Scene::new(ROOMS).await;
     let (media, store, host) = (scene.media(), scene.store(), scene.host.public_key().to_hex());
@@ -128,7 +128,11 @@ async fn restarts() {
     let restarts = per_second(&format!("nest serve: restarts, {AT_ONCE} at once"), all).await;
     let all = rooms.iter().cycle().take(MANY).map(|room| recreate(&media, room)).collect();
     let bare = per_second(&format!("RoomService: delete and create, {AT_ONCE} at once"), all).await;
-    println!("{:<44} {:>8.2}      (aim: at least 0.75)", "the one rate : the other", restarts / bare);
+    let new = ROOMS + 1;
+    let all = rooms.iter().cycle().zip(new..new + MANY).map(|(room, n)| questions(&media, &store, &host, room, n));
+    let asked = per_second(&format!("the same questions without it, {AT_ONCE} at once"), all.collect()).await;
+    println!("{:<44} {:>8.2}      (aim: at least 0.75)", "restarts : delete and create", restarts / bare);
+    println!("{:<44} {:>8.2}", "the same questions : delete and create", asked / bare);
 }
 
 async fn per_second(name: &str, all: Vec<impl Future<Output = ()>>) -> f64 {

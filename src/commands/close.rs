@@ -1,8 +1,10 @@
 //! `nest close`: ends a nest, in the API and in the words of its own event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::sleep;
 
 use super::publish::{Published, publish};
 use super::{Error, HalfDone, Job, NestKind, Stop};
@@ -13,6 +15,9 @@ use crate::key::HostKey;
 use crate::relay;
 use crate::reporter::{Question, RoomReporter, Stage, Warning};
 use crate::room::RoomRef;
+
+/// When it is looked whether the audio room is closed, counted from the look before: LiveKit takes a moment.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_secs(1)];
 
 /// A nest that is over.
 #[derive(Clone, Debug, Serialize)]
@@ -109,7 +114,7 @@ async fn confirm(
     }
 }
 
-/// Whether there was something to delete. Where there was no record, it is made sure that there is no audio room either.
+/// Whether there was something to delete. Whatever the API says of that, nobody must get into the audio room any more.
 async fn delete(
     job: &Job<'_>,
     api: &ApiUrl,
@@ -117,14 +122,22 @@ async fn delete(
     key: &HostKey,
     reporter: &RoomReporter<'_>,
 ) -> Result<bool, Error> {
-    match job.signed(api, key, reporter).delete(&room.id).await.map_err(Arc::new)?.result {
-        Ok(()) => Ok(true),
-        Err(error) if error.says_no_record() => {
-            reporter.step(Stage::Look);
-            let runs = presence(job.probe(api).guest(&room.id).await.result)?;
-            if runs { Err(Error::StillRuns) } else { Ok(false) }
+    let deleted = match job.signed(api, key, reporter).delete(&room.id).await.map_err(Arc::new)?.result {
+        Ok(()) => true,
+        Err(error) if error.says_no_record() => false,
+        Err(ApiError::Forbidden { .. }) => return Err(job.not_host(api, &room.id, key.public_key()).await),
+        Err(error) => return Err(error.into()),
+    };
+    reporter.step(Stage::Look);
+    for pause in PAUSES {
+        sleep(pause).await;
+        match presence(job.probe(api).guest(&room.id).await.result) {
+            Ok(true) => {}
+            Ok(false) => return Ok(deleted),
+            // What it has said stands.
+            Err(_) if deleted => return Ok(true),
+            Err(error) => return Err(error.into()),
         }
-        Err(ApiError::Forbidden { .. }) => Err(job.not_host(api, &room.id, key.public_key()).await),
-        Err(error) => Err(error.into()),
     }
+    Err(Error::StillRuns)
 }

@@ -41,8 +41,8 @@ pub enum Error {
         /// The naddr of another nest of its host that took its place.
         successor: Option<String>,
     },
-    /// The API has no record to close, and still gives out tokens for its audio room.
-    #[error("not closed: the API has no record of this nest any more, and still lets people into its audio room")]
+    /// The API has no record to close, or says that it has deleted it, and still gives out tokens for its audio room.
+    #[error("not closed: the API says that it does not have this nest, and still lets people into its audio room")]
     StillRuns,
     /// Nobody says whose nests are meant.
     #[error("whose nests?")]

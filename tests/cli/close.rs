@@ -118,9 +118,14 @@ fn a_room_that_runs_without_a_record_is_not_over() {
     mock.set_faults(parse(&["lost-record"]));
     let error = close(&mock, "demo").run().expect(10).document()["error"].clone();
     assert_eq!(error["kind"], "unhealthy");
-    assert!(error["message"].as_str().unwrap().starts_with("not closed: the API has no record"), "{error}");
+    assert!(error["message"].as_str().unwrap().starts_with("not closed: the API says"), "{error}");
     assert!(mock.room("demo").is_some());
     let host = mock.host().public_key();
+    assert_eq!(value(&NostrClient::at(&mock.relay()).nest(host, "demo"), "status"), Some("open"));
+    // Nor is one whose server only says that it has deleted it.
+    mock.set_faults(parse(&["status=204@delete"]));
+    let false_success = close(&mock, "demo").run().expect(10).document();
+    assert_eq!(false_success["error"]["message"], error["message"], "{false_success:#}");
     assert_eq!(value(&NostrClient::at(&mock.relay()).nest(host, "demo"), "status"), Some("open"));
     // Whether it runs is not known: that is no success either.
     mock.set_faults(parse(&["lost-record", "status=500@guest"]));
