@@ -144,6 +144,8 @@ fn without_a_terminal_it_says_what_is_missing() {
     let timer = machine.nest(&mock, &["init", &mock.api(), "--timer", "--key-file", "-", "--to-file"]);
     let timer = timer.stdin(nsec(&mock)).run().expect(2).stderr;
     assert!(timer.contains("missing: for the timer, a nest and a short name for it: --alias"), "{timer}");
+    let keyring = machine.nest(&mock, &["init", &mock.api(), "--key-file", "-"]).stdin(nsec(&mock)).run().expect(3);
+    assert!(keyring.stderr.contains("keep it in a file: run this again with --to-file"), "{keyring:?}");
     assert!(untouched(&machine));
     machine.nest(&mock, &["init", &mock.api(), "--no-key"]).run().expect(0);
     assert_eq!(machine.config(), format!("api = \"{}\"\n", mock.api()));

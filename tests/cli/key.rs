@@ -173,5 +173,5 @@ fn without_a_session_bus_it_says_so_at_once() {
     assert!(output.stderr.contains("no session bus"), "{}", output.stderr);
     assert!(output.stderr.contains("`nest key import --to-file`"), "{}", output.stderr);
     let made = Nest::alone().env("XDG_RUNTIME_DIR", state.path()).args(["key", "generate"]).run().expect(3);
-    assert!(made.stderr.contains("hint: make it in a file: `nest key generate --to-file PATH`"), "{}", made.stderr);
+    assert!(made.stderr.contains("keep it in a file: `nest key generate --to-file PATH`"), "{}", made.stderr);
 }

@@ -210,7 +210,7 @@ impl Setup {
                 .retain(|source| matches!(source, KeySource::Profile(_) | KeySource::ProfileSigner(_)));
             return Ok(());
         }
-        let failed = |error: KeyCommandError| errors::of_key_command(&error);
+        let failed = |error| errors::of_new_key(&error, "run this again with --to-file");
         let file = NewKeyFile::at(args.to_file.as_ref().and_then(Option::as_deref), sources);
         let place = if args.to_file.is_some() {
             Some(file.as_ref().map_err(Failure::clone)?.path.clone())

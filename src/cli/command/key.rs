@@ -221,7 +221,8 @@ async fn dispatch(app: &App<'_>, command: KeyCommand) -> Result<u8, Failure> {
         }
         KeyCommand::Connect(args) => connect(app, args).await?,
         KeyCommand::Generate { to_file: None, .. } => {
-            let stored = key::generate(&keyring()?).await.map_err(|error| errors::of_key_generation(&error))?;
+            let failed = |error| errors::of_new_key(&error, "`nest key generate --to-file PATH`");
+            let stored = key::generate(&keyring()?).await.map_err(failed)?;
             let npub = npub(&stored.public_key);
             let whole = format!("{npub} is new, and in the OS keyring{}", mark(&stored));
             tell(terminal, &stored.public_key, &whole, json!({ "default": stored.default }));

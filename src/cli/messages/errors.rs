@@ -468,12 +468,12 @@ pub(in crate::cli) fn of_key_import(error: &KeyCommandError) -> Failure {
     }
 }
 
-/// A key that is new cannot be imported.
-pub(in crate::cli) fn of_key_generation(error: &KeyCommandError) -> Failure {
+/// A command that would have kept a key in the keyring, and does without if it is told so.
+pub(in crate::cli) fn of_new_key(error: &KeyCommandError, in_file: &str) -> Failure {
     let failure = of_key_command(error);
     match error {
         KeyCommandError::Key(KeyError::Keyring(KeyringError::Unusable(_))) => {
-            Failure { hints: vec!["make it in a file: `nest key generate --to-file PATH`".into()], ..failure }
+            Failure { hints: vec![format!("without a desktop session keep it in a file: {in_file}")], ..failure }
         }
         _ => failure,
     }
