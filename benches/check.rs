@@ -94,7 +94,7 @@ async fn restarts(server: &LiveKit) -> Duration {
     let settings = Settings {
         network,
         api: ApiSources { given: Some(ApiUrl::parse(&mock.api()).unwrap()), ..ApiSources::default() },
-        relays: RelaySources { given: vec![], profile: vec![], timeout: Duration::from_secs(5) },
+        relays: RelaySources { given: vec![], profile: vec![], addresses: vec![], timeout: Duration::from_secs(5) },
         allow_http: true,
         key: KeyPlan { explicit: vec![KeySource::KeyFile(PathBuf::from(&key))], ..KeyPlan::default() },
         retry: RetryPolicy { retries: 0, max_wait: Duration::ZERO },

@@ -42,7 +42,7 @@ async fn main() {
         let settings = Settings {
             network,
             api: ApiSources::default(),
-            relays: RelaySources { given: vec![url.clone()], profile: vec![], timeout },
+            relays: RelaySources { given: vec![url.clone()], profile: vec![], addresses: vec![], timeout },
             allow_http: true,
             key: KeyPlan::default(),
             retry: RetryPolicy { retries: 0, max_wait: Duration::ZERO },

@@ -186,7 +186,12 @@ impl NestsBuilder {
                 reach: Reach::ANYWHERE,
             },
             api: ApiSources { given: api, ..ApiSources::default() },
-            relays: RelaySources { given: relays, profile: Vec::new(), timeout: Duration::from_secs(5) },
+            relays: RelaySources {
+                given: relays,
+                profile: Vec::new(),
+                addresses: Vec::new(),
+                timeout: Duration::from_secs(5),
+            },
             allow_http: self.allow_http,
             key: KeyPlan {
                 explicit: self.key.into_iter().collect(),

@@ -185,6 +185,7 @@ impl<'a> Sources<'a> {
         Ok(RelaySources {
             given: given.collect::<Result<_, _>>()?,
             profile: profile.collect::<Result<_, _>>()?,
+            addresses: self.aliased().filter_map(|(_, room)| Some((room.host?, room.relays))).collect(),
             timeout: server.relay_timeout.unwrap_or(RELAY_TIMEOUT),
         })
     }

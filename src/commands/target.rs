@@ -27,6 +27,8 @@ pub struct RelaySources {
     pub given: Vec<RelayUrl>,
     /// From the profile: asked together with those of the nest's address.
     pub profile: Vec<RelayUrl>,
+    /// By host, from the addresses of nests in the configuration: where other nests of that host may be, too.
+    pub addresses: Vec<(PublicKey, Vec<RelayUrl>)>,
     /// Limit of all that is asked of relays at one time.
     pub timeout: Duration,
 }
@@ -254,7 +256,7 @@ fn named_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
 
 /// The relays that were given; or else those of a hint and the profile; or else the usual ones.
 pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Signer>) -> Relays {
-    let RelaySources { given, profile, timeout } = &settings.relays;
+    let RelaySources { given, profile, timeout, .. } = &settings.relays;
     let named = if given.is_empty() { [hints, profile].concat() } else { given.clone() };
     let settings = relay::RelaySettings {
         timeout: *timeout,

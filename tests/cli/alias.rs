@@ -1,5 +1,9 @@
 //! Aliases: `@weekly` for whatever the configuration says, and what a shell makes of them.
 
+use std::collections::BTreeSet;
+
+use nostr_sdk::Keys;
+
 use crate::support::nest::{Nest, mock};
 use crate::support::nostr_client::{Relay, event, naddr};
 use crate::support::shell::offered;
@@ -36,6 +40,33 @@ fn an_alias_stands_for_any_name_of_a_nest() {
     let json = with(&["list", "--aliases", "--json"]).run().expect(0).document();
     assert_eq!(json["aliases"][2], "@weekly");
     assert_eq!(Nest::alone().args(["list", "--aliases"]).run().expect(0).stdout, "");
+}
+
+/// A relay of one's own, which nothing but the nest's address names: lists and sweeps look there as well.
+#[test]
+fn the_relays_in_its_address_have_the_hosts_other_nests() {
+    let mock = mock(&[]);
+    let open = |id| event(mock.host(), id, 5, &[&["title", id], &["status", "live"], &["service", &mock.api()]]);
+    let (own, usual) = (Relay::with(vec![open("demo")]), Relay::with(vec![open("usual")]));
+    let config = |nest: &str| format!("relays = ['{}']\n[alias]\nweekly = '{nest}'\n", usual.url);
+    let mine = config(&naddr(&open("demo"), &[&own.url]));
+    let theirs = config(&naddr(&event(&Keys::generate(), "demo", 5, &[]), &[&own.url]));
+    let list = |config: &str| {
+        let nest = Nest::new(&mock).without("NEST_API").without("NEST_RELAYS").file(CONFIG, config, 0o600);
+        let rows = nest.args(["list", "--json"]).run().expect(0).documents();
+        rows.iter().map(|row| row["roomId"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(list(&mine), ["demo", "usual"].map(str::to_owned).into());
+    assert_eq!(list(&theirs), ["usual".to_owned()].into(), "a relay of somebody else's nest is nobody else's");
+    let sweep = Nest::new(&mock).without("NEST_API").without("NEST_RELAYS").file(CONFIG, &mine, 0o600);
+    let swept = sweep.args(["restart", "--all-inactive", "--json"]).run().documents();
+    assert!(swept.iter().any(|document| document["roomId"] == "demo" && document["proof"] == "fresh"), "{swept:#?}");
+    let given = Nest::new(&mock).env("NEST_RELAYS", &usual.url).file(CONFIG, &mine, 0o600);
+    assert_eq!(
+        given.args(["list", "--json"]).run().expect(0).documents().len(),
+        1,
+        "those that are named, and no others"
+    );
 }
 
 #[test]
