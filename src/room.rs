@@ -96,23 +96,26 @@ impl RoomRef {
         Ok(Self { host: Some(author), ..Self::bare(RoomId::new(d)?) })
     }
 
+    /// An id in the API's address is what it is, even where it looks like an naddr.
     fn from_link(text: &str) -> Result<Self, RoomRefError> {
         let nowhere = || RoomRefError::LinkWithoutNest(text.into());
-        if let Some(at) = text.find("naddr1") {
+        let url = Url::parse(text).map_err(|_| nowhere());
+        let of_api = url.as_ref().ok().and_then(|url| url.path().split_once(API_PATH));
+        if let (None, Some(at)) = (of_api, text.find("naddr1")) {
             let naddr: String = text[at..].chars().take_while(char::is_ascii_alphanumeric).collect();
             return Self::from_naddr(&naddr);
         }
-        let url = Url::parse(text).map_err(|_| nowhere())?;
-        let path = url.path();
-        let (before, after) = path.split_once(API_PATH).or_else(|| path.rsplit_once(PAGE_PATH)).ok_or_else(nowhere)?;
+        let mut url = url?;
+        let path = url.path().to_owned();
+        let (before, after) =
+            path.split_once(API_PATH).or_else(|| path.rsplit_once(PAGE_PATH)).ok_or_else(nowhere)?;
         let segment = after.trim_start_matches('/').split('/').next().unwrap_or_default();
         let id = percent_decode_str(segment).decode_utf8().map_err(|_| nowhere())?;
-        let mut api = url.clone();
-        api.set_path(&format!("{before}{API_PATH}"));
-        api.set_query(None);
-        api.set_fragment(None);
         let id = RoomId::new(id).map_err(|_| nowhere())?;
-        Ok(Self { api: Some(ApiUrl::parse(api.as_str())?), ..Self::bare(id) })
+        url.set_path(&format!("{before}{API_PATH}"));
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Self { api: Some(ApiUrl::parse(url.as_str())?), ..Self::bare(id) })
     }
 
     /// The address of the event as relays index it, where the author is known.
