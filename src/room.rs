@@ -59,13 +59,8 @@ impl RoomRef {
 
     fn parsed(text: &str) -> Result<Self, RoomRefError> {
         let plain = strip_prefix_ignoring_case(text, "nostr:").unwrap_or(text);
-        if strip_prefix_ignoring_case(plain, "naddr1").is_some() {
-            return Self::from_naddr(plain);
-        }
-        for other in ["npub1", "nprofile1", "nevent1", "note1", "nsec1", "ncryptsec1"] {
-            if strip_prefix_ignoring_case(plain, other).is_some_and(|rest| rest.len() >= 50) {
-                return Err(RoomRefError::OtherEntity(other));
-            }
+        if let Some(room) = Self::from_entity(plain) {
+            return room;
         }
         if text.contains("://") {
             return Self::from_link(text);
@@ -79,6 +74,16 @@ impl RoomRef {
     /// A nest of which only this is known.
     pub fn bare(id: RoomId) -> Self {
         Self { name: id.to_string(), id, host: None, relays: Vec::new(), api: None }
+    }
+
+    /// What NIP-19 writes in one word; `None` for any other word.
+    fn from_entity(text: &str) -> Option<Result<Self, RoomRefError>> {
+        if strip_prefix_ignoring_case(text, "naddr1").is_some() {
+            return Some(Self::from_naddr(text));
+        }
+        let others = ["npub1", "nprofile1", "nevent1", "note1", "nsec1", "ncryptsec1"];
+        let is = |other: &&str| strip_prefix_ignoring_case(text, other).is_some_and(|rest| rest.len() >= 50);
+        others.into_iter().find(is).map(|other| Err(RoomRefError::OtherEntity(other)))
     }
 
     fn from_naddr(text: &str) -> Result<Self, RoomRefError> {
@@ -100,22 +105,27 @@ impl RoomRef {
     fn from_link(text: &str) -> Result<Self, RoomRefError> {
         let nowhere = || RoomRefError::LinkWithoutNest(text.into());
         let url = Url::parse(text).map_err(|_| nowhere());
-        let of_api = url.as_ref().ok().and_then(|url| url.path().split_once(API_PATH));
-        if let (None, Some(at)) = (of_api, text.find("naddr1")) {
-            let naddr: String = text[at..].chars().take_while(char::is_ascii_alphanumeric).collect();
-            return Self::from_naddr(&naddr);
-        }
-        let mut url = url?;
-        let path = url.path().to_owned();
-        let (before, after) =
-            path.split_once(API_PATH).or_else(|| path.rsplit_once(PAGE_PATH)).ok_or_else(nowhere)?;
-        let segment = after.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let path = url.as_ref().map(Url::path).unwrap_or_default();
+        let of_api = path.split_once(API_PATH).map(|(before, after)| (before, after.trim_start_matches('/')));
+        // The pages of some client are no such pages, though their addresses may look alike.
+        let is_page = |id: &str| !id.contains('/') && (id.contains("naddr1") || !text.contains("naddr1"));
+        let of_page = path.trim_end_matches('/').rsplit_once(PAGE_PATH).filter(|(_, id)| is_page(id));
+        let Some((before, after)) = of_api.or(of_page) else {
+            let naddr = &text[text.find("naddr1").ok_or_else(nowhere)?..];
+            let end = naddr.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(naddr.len());
+            return Self::from_naddr(&naddr[..end]);
+        };
+        let segment = after.split('/').next().unwrap_or_default();
         let id = percent_decode_str(segment).decode_utf8().map_err(|_| nowhere())?;
+        if let (None, Some(room)) = (of_api, Self::from_entity(&id)) {
+            return room;
+        }
         let id = RoomId::new(id).map_err(|_| nowhere())?;
-        url.set_path(&format!("{before}{API_PATH}"));
-        url.set_query(None);
-        url.set_fragment(None);
-        Ok(Self { api: Some(ApiUrl::parse(url.as_str())?), ..Self::bare(id) })
+        let mut api = url.clone()?;
+        api.set_path(&format!("{before}{API_PATH}"));
+        api.set_query(None);
+        api.set_fragment(None);
+        Ok(Self { api: Some(ApiUrl::parse(api.as_str())?), ..Self::bare(id) })
     }
 
     /// The address of the event as relays index it, where the author is known.

@@ -64,6 +64,13 @@ fn an_api_url_brings_its_api() {
     assert_eq!(room.id.as_str(), "a b");
     assert_eq!(room.api.unwrap().as_str(), "https://h.example:8443/pre/api/v1/nests");
     assert_eq!(RoomRef::parse(&format!("https://h.example/n/{}", naddr(30312))).unwrap().api, None);
+    let client = format!("https://client.example/n/room#{}", naddr(30312));
+    assert_eq!(RoomRef::parse(&client).unwrap().id.as_str(), "My Room");
+    for id in ["demo-naddr1fo", "a%20b"] {
+        let [page, api] = ["n", "api/v1/nests"].map(|path| RoomRef::parse(&format!("https://h.example/{path}/{id}")));
+        let (page, api) = (page.unwrap(), api.unwrap());
+        assert_eq!((page.id, page.api), (api.id, api.api));
+    }
 }
 
 #[test]
@@ -74,9 +81,12 @@ fn what_names_no_nest_is_refused_by_name() {
     assert!(matches!(RoomRef::parse("30312:zz:x"), Err(RoomRefError::BadAddress { .. })));
     assert!(matches!(RoomRef::parse("https://nostrnests.com/"), Err(RoomRefError::LinkWithoutNest(_))));
     assert!(matches!(RoomRef::parse("https://h/api/v1/nests/%2e%2e"), Err(RoomRefError::LinkWithoutNest(_))));
-    assert!(matches!(RoomRef::parse("https://h.example/n/"), Err(RoomRefError::LinkWithoutNest(_))));
+    for link in ["https://h.example/n/", "https://h.example/n/1234/edit"] {
+        assert!(matches!(RoomRef::parse(link), Err(RoomRefError::LinkWithoutNest(_))), "{link}");
+    }
     let npub = PublicKey::from_hex(AUTHOR).unwrap().to_bech32().unwrap();
     assert_eq!(RoomRef::parse(&npub), Err(RoomRefError::OtherEntity("npub1")));
+    assert_eq!(RoomRef::parse(&format!("https://h.example/n/{npub}")), Err(RoomRefError::OtherEntity("npub1")));
 }
 
 #[test]
