@@ -61,6 +61,8 @@ pub enum Warning {
     NoLock { why: String },
     /// The event says that the nest is over, and clients believe it.
     EventIsOver { status: String },
+    /// The API says that it has deleted a nest, and not whether its audio room has closed.
+    PerhapsOpen { why: String },
     /// The answer to the restart was lost, and there is proof that it was carried out.
     AnswerLost { why: String },
     /// The API says that it has restarted a nest, and LiveKit does not say whether its room is new.

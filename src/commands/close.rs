@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::publish::{Published, publish};
-use super::{Error, HalfDone, Job, NestKind, Stop};
+use super::{Error, FOLLOW_UP_LIMIT, HalfDone, Job, NestKind, Stop};
 use crate::api::probe::presence;
 use crate::api::{ApiError, ApiUrl};
 use crate::clock::Clock;
@@ -129,13 +129,18 @@ async fn delete(
         Err(error) => return Err(error.into()),
     };
     reporter.step(Stage::Look);
+    let probe = job.probe(api);
+    let probe = if deleted { probe.within(FOLLOW_UP_LIMIT) } else { probe };
     for pause in PAUSES {
         sleep(pause).await;
-        match presence(job.probe(api).guest(&room.id).await.result) {
+        match presence(probe.guest(&room.id).await.result) {
             Ok(true) => {}
             Ok(false) => return Ok(deleted),
             // What it has said stands.
-            Err(_) if deleted => return Ok(true),
+            Err(error) if deleted => {
+                reporter.warn(Warning::PerhapsOpen { why: error.to_string() });
+                return Ok(true);
+            }
             Err(error) => return Err(error.into()),
         }
     }

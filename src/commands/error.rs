@@ -35,14 +35,17 @@ pub enum Error {
     /// Neither the API nor any relay knows the nest.
     #[error("neither the API nor the relays know this nest")]
     NotKnown,
+    /// The API that was named does not have it, and its event names another one.
+    #[error("not restarted: this server does not have the nest, and its event names another server")]
+    Elsewhere { api: Box<api::ApiUrl> },
     /// The server no longer has it, and its event says that it is over.
-    #[error("not restarted: this nest is over: its event says so")]
+    #[error("not restarted: the server no longer has this nest, which is over by its event")]
     Over {
         /// The naddr of another nest of its host that took its place.
         successor: Option<String>,
     },
     /// The API has no record to close, or says that it has deleted it, and still gives out tokens for its audio room.
-    #[error("not closed: the API says that it does not have this nest, and still lets people into its audio room")]
+    #[error("not closed: the API says that this nest is gone, and still lets people into its audio room")]
     StillRuns,
     /// Nobody says whose nests are meant.
     #[error("whose nests?")]

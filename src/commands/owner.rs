@@ -6,7 +6,7 @@ use nostr::nips::nip05::{Nip05Address, Nip05Profile};
 use nostr::{PublicKey, RelayUrl};
 
 use super::target::{self, signer, signer_of};
-use super::{Error, Job, RelaySources};
+use super::{Error, Job};
 use crate::api::{ApiError, HttpClient, HttpRequest};
 use crate::relay::{Relays, Signer};
 
@@ -64,14 +64,7 @@ impl Owner {
 
     /// The relays to ask for the host's events.
     pub fn relays(&self, job: &Job<'_>) -> Relays {
-        let relays = target::relays(&job.settings, &self.hints, self.signer.clone());
-        let RelaySources { given, addresses, .. } = &job.settings.relays;
-        if !given.is_empty() {
-            return relays;
-        }
-        let own = addresses.iter().filter(|(host, _)| *host == self.key).flat_map(|(_, relays)| relays);
-        job.settings.network.reach.told(self.key, own.clone().map(Into::into));
-        relays.also(own.cloned())
+        target::relays(&job.settings, &self.hints, Some(self.key), self.signer.clone())
     }
 }
 

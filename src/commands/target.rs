@@ -11,8 +11,8 @@ use nostr::{Kind, PublicKey, RelayUrl};
 use tokio::time::timeout;
 
 use super::{ApiSources, Error, FOLLOW_UP_LIMIT, Job, Settings};
-use crate::api::ApiUrl;
 use crate::api::wire::Info;
+use crate::api::{ApiError, ApiUrl};
 use crate::clock::Clock;
 use crate::key::{self, HostKey, KeyPlan};
 use crate::net::reach::Reach;
@@ -116,8 +116,7 @@ impl Job<'_> {
 
     /// The event of a nest whose host is known, from relays in any case.
     pub(super) async fn event_of(&self, room: &RoomRef, host: PublicKey) -> Result<relay::FetchedEvent, Error> {
-        let coordinate = Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str());
-        self.fetch(room, &coordinate).await
+        self.fetch(room, &coordinate(room, host)).await
     }
 
     /// The event of a nest. A bare id is looked for among the host's own nests, unless the API is known already.
@@ -150,8 +149,7 @@ impl Job<'_> {
         let named = match info {
             _ if !blind => None,
             Some(info) => named_by(room, info),
-            None if room.host.is_some() => None,
-            None => self.host_at_hand(room).await.map(|host| RoomRef { host: Some(host), ..room.clone() }),
+            None => self.of_key_at_hand(room).await,
         };
         let Some(named) = named else { return Ok(None) };
         match timeout(self.settings.relays.timeout, self.event(&named, true)).await {
@@ -164,30 +162,38 @@ impl Job<'_> {
         }
     }
 
-    /// Why an API does not have the nest, or why it does not matter that it cannot be reached: its event knows whether it
-    /// runs on Media over QUIC, or is over. Without a record and without an event there is nothing that could be brought
-    /// back.
+    /// Why an API does not have the nest, or why it does not matter what is wrong with it: the nest's event knows whether it
+    /// runs on Media over QUIC, is elsewhere, or is over. Without a record and without an event there is nothing that could
+    /// be brought back. Of an API that has not said that there is no such nest, only relays hear that somebody has named.
     ///
     /// # Errors
-    /// [`Error::OverQuic`], [`Error::Over`] and [`Error::NotKnown`] if that is so.
-    pub(super) async fn absent(
-        &self,
-        room: &RoomRef,
-        event: Option<&relay::FetchedEvent>,
-        key: Option<PublicKey>,
-        no_record: bool,
-    ) -> Result<(), Error> {
+    /// [`Error::OverQuic`], [`Error::Elsewhere`], [`Error::Over`] and [`Error::NotKnown`] if that is so.
+    pub(super) async fn absent(&self, target: &Target, key: Option<PublicKey>, error: &ApiError) -> Result<(), Error> {
+        let (room, no_record) = (&target.room, error.says_no_record());
         let judge = |event: &relay::FetchedEvent| {
             has_audio_room(event)?;
-            if !no_record || !event.event.is_over(Clock::default().now_s()) {
-                return Ok(());
+            match event.event.api() {
+                _ if !no_record => Ok(()),
+                Some(api) if api != target.api => Err(Error::Elsewhere { api: Box::new(api) }),
+                _ if event.event.is_over(Clock::default().now_s()) => {
+                    Err(Error::Over { successor: event.event.successor_naddr(&event.seen_on) })
+                }
+                _ => Ok(()),
             }
-            Err(Error::Over { successor: event.event.successor_naddr(&event.seen_on) })
         };
-        if let Some(event) = event {
+        if let Some(event) = &target.event {
             return judge(event);
         }
         let Some(host) = room.host.or(key) else { return Ok(()) };
+        if !matches!(error, ApiError::NotFound { .. }) {
+            if !self.knows_relays(room, host) {
+                return Ok(());
+            }
+            let relays = self.relays(room, Some(host));
+            let found = timeout(FOLLOW_UP_LIMIT, relays.fetch(&coordinate(room, host))).await;
+            let event = found.ok().and_then(Result::ok).and_then(|found| found.room);
+            return event.as_ref().map_or(Ok(()), judge);
+        }
         let quiet = NonInteractive { reporter: self.reporter, warnings: false };
         match timeout(FOLLOW_UP_LIMIT, self.reporting_to(&quiet).event_of(room, host)).await {
             Ok(Ok(event)) => judge(&event),
@@ -196,12 +202,19 @@ impl Job<'_> {
         }
     }
 
-    /// The host that the nest's name says, or else whose key is at hand.
-    pub(super) async fn host_at_hand(&self, room: &RoomRef) -> Option<PublicKey> {
+    /// Whether somebody has named relays for this nest: then the usual ones need not be asked.
+    pub(super) fn knows_relays(&self, room: &RoomRef, host: PublicKey) -> bool {
+        let relays = &self.settings.relays;
+        let named = [&relays.given, &relays.profile, &room.relays].iter().any(|relays| !relays.is_empty());
+        named || relays.in_addresses(host).next().is_some()
+    }
+
+    async fn of_key_at_hand(&self, room: &RoomRef) -> Option<RoomRef> {
         if room.host.is_some() {
-            return room.host;
+            return None;
         }
-        Some(self.key_at_hand(None).await?.ok()?.public_key())
+        let key = self.key_at_hand(None).await?.ok()?;
+        Some(RoomRef { host: Some(key.public_key()), ..room.clone() })
     }
 
     async fn fetch(&self, room: &RoomRef, coordinate: &Coordinate) -> Result<relay::FetchedEvent, Error> {
@@ -232,19 +245,42 @@ impl Job<'_> {
         if let Some(host) = host {
             self.settings.network.reach.told(host, room.relays.iter().map(Into::into));
         }
-        relays(&self.settings, &room.relays, signer)
+        relays(&self.settings, &room.relays, host, signer)
     }
 
     /// The relays to publish to, in the name of `key`.
     pub(super) fn home_relays(&self, room: &relay::FetchedEvent, key: &HostKey) -> Relays {
-        relays(&self.settings, &[], Some(signer_of(key))).instead(room.homes())
+        relays(&self.settings, &[], None, Some(signer_of(key))).instead(room.homes())
     }
 
+    /// Whoever has named a relay hears that it fails; an address of a nest may be older than the relays in it.
     pub(super) fn warn_of_failed(&self, asked: &relay::Asked) {
         for failed in &asked.failed {
-            self.reporter.warning(&Warning::Relays { why: failed.to_string() });
+            let why = failed.to_string();
+            if self.settings.relays.has_in_addresses_only(&failed.relay) {
+                self.reporter.detail(1, &why);
+            } else {
+                self.reporter.warning(&Warning::Relays { why });
+            }
         }
     }
+}
+
+impl RelaySources {
+    /// The relays that the configuration's addresses of this host's nests name, unless others are given for this call.
+    fn in_addresses(&self, host: PublicKey) -> impl Iterator<Item = &RelayUrl> + Clone {
+        let own = move |(of, _): &&(PublicKey, Vec<RelayUrl>)| self.given.is_empty() && *of == host;
+        self.addresses.iter().filter(own).flat_map(|(_, relays)| relays)
+    }
+
+    fn has_in_addresses_only(&self, relay: &RelayUrl) -> bool {
+        let named = self.given.contains(relay) || self.profile.contains(relay);
+        !named && self.addresses.iter().any(|(_, relays)| relays.contains(relay))
+    }
+}
+
+fn coordinate(room: &RoomRef, host: PublicKey) -> Coordinate {
+    Coordinate::new(Kind::from(ROOM_KIND), host).identifier(room.id.as_str())
 }
 
 /// A nest's whole address, where its name is not that.
@@ -254,18 +290,28 @@ fn named_by(room: &RoomRef, info: &Info) -> Option<RoomRef> {
     Some(RoomRef { host: Some(host), relays: link.map(|link| link.relays).unwrap_or_default(), ..room.clone() })
 }
 
-/// The relays that were given; or else those of a hint and the profile; or else the usual ones.
-pub(super) fn relays(settings: &Settings, hints: &[RelayUrl], signer: Option<Signer>) -> Relays {
+/// The relays that were given; or else those of a hint and the profile, or the usual ones, and those that the
+/// configuration's addresses of this host's nests name.
+pub(super) fn relays(
+    settings: &Settings,
+    hints: &[RelayUrl],
+    host: Option<PublicKey>,
+    signer: Option<Signer>,
+) -> Relays {
     let RelaySources { given, profile, timeout, .. } = &settings.relays;
+    let in_addresses = host.into_iter().flat_map(|host| settings.relays.in_addresses(host));
+    if let Some(host) = host {
+        settings.network.reach.told(host, in_addresses.clone().map(Into::into));
+    }
     let named = if given.is_empty() { [hints, profile].concat() } else { given.clone() };
-    let settings = relay::RelaySettings {
+    let reached = relay::RelaySettings {
         timeout: *timeout,
         tls: Arc::clone(&settings.network.tls),
         reach: settings.network.reach.clone(),
         allow_http: settings.allow_http,
         signer,
     };
-    Relays::new(if named.is_empty() { default_relays() } else { named }, settings)
+    Relays::new(if named.is_empty() { default_relays() } else { named }, reached).also(in_addresses.cloned())
 }
 
 /// What may be called in this run. The key is loaded only once an event leads to an internal address, and nobody is asked

@@ -62,9 +62,8 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
         job.reporter.step(room.id.as_str(), Stage::Key);
         let key = job.key_of(room.host).await?;
         let fetched = fetch(job, &target.api, &room.id, &key).await;
-        if matches!(&fetched, Err(Error::Api(error)) if error.says_no_record())
-            && let Err(Error::OverQuic(event)) =
-                job.absent(room, target.event.as_ref(), Some(key.public_key()), false).await
+        if let Err(Error::Api(error)) = &fetched
+            && let Err(Error::OverQuic(event)) = job.absent(&target, Some(key.public_key()), error).await
         {
             return over_quic(job, room, &event, since).await;
         }

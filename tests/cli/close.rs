@@ -38,7 +38,7 @@ fn api_and_event_in_its_own_words() {
         // Nothing was lost, and cron is told so.
         let nest = Nest::new(&mock).env("NEST_RELAYS", mock.relay());
         let error = nest.args(["restart", id, "--if-inactive", "--json"]).run().expect(6).document()["error"].clone();
-        assert!(error["message"].as_str().unwrap().contains("over: its event says so"), "{error:#}");
+        assert!(error["message"].as_str().unwrap().contains("over by its event"), "{error:#}");
         assert!(error["hints"][0].as_str().unwrap().contains(&format!("`nest recreate {id}`")), "{error:#}");
         assert_eq!(error["status"], 404);
     }

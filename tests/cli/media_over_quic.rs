@@ -203,15 +203,27 @@ fn a_bare_id_is_enough() {
     assert!(recreate["error"]["hints"].to_string().contains("nest restart"), "{recreate:#}");
 }
 
-/// An API that is named for other nests, and does not answer, does not matter to it.
+/// An API that is named for other nests does not matter to it, whatever is wrong with that.
 #[test]
 fn an_api_that_is_down_keeps_none_from_coming_back() {
-    nest::at_once(&[(true, "--if-inactive"), (false, "--if-inactive"), (true, "--retries=1")], |(by_id, how)| {
-        let mock = mock(&[]);
+    let cases: &[(bool, &str, &[&str])] = &[
+        (false, "--if-inactive", &[]),
+        (true, "--retries=1", &[]),
+        (true, "--retries=0", &["status=502@api"]),
+        (false, "--retries=0", &["redirect=302@api"]),
+    ];
+    nest::at_once(cases, |(by_id, how, faults)| {
+        let mock = mock(faults);
         let room = if *by_id { DEMO_MOQ.to_owned() } else { naddr(&demo(&mock), &[&mock.relay()]) };
-        let nest = Nest::new(&mock).env("NEST_API", "http://127.0.0.1:1").env("NEST_RELAYS", mock.relay());
-        let done = nest.args(["restart", &room, how, "--json"]).run().expect(0).document();
+        let api = if faults.is_empty() { "http://127.0.0.1:1".to_owned() } else { mock.api() };
+        let nest = |args: &[&str]| {
+            let nest = Nest::new(&mock).env("NEST_API", &api).env("NEST_RELAYS", mock.relay());
+            nest.args(args).args([&room, "--json"]).run().expect(0).document()
+        };
+        let done = nest(&["restart", how]);
         assert_eq!((&done["kind"], &done["proof"]), (&"moq".into(), &"fresh".into()), "{done:#}");
+        assert_eq!(nest(&["token", "--retries=0"])["kind"], "moq");
+        assert_eq!(nest(&["doctor"])["verdict"], "healthy");
     });
 }
 

@@ -139,6 +139,18 @@ fn a_new_nest_takes_the_place_of_the_old_one() {
     }
 }
 
+/// Nobody is advised to make a second nest where the first one is elsewhere.
+#[test]
+fn an_api_that_never_had_it_is_not_its_server() {
+    let (mock, other) = (mock(&[]), mock(&[]));
+    let there = event(mock.host(), "there", 5, &[&["title", "There"], &["status", "live"], &["service", &mock.api()]]);
+    NostrClient::at(&mock.relay()).publish(&there);
+    let nest = Nest::new(&mock).env("NEST_API", other.api()).env("NEST_RELAYS", mock.relay());
+    let error = nest.args(["restart", "there", "--json"]).run().expect(6).document()["error"].clone();
+    let hint = error["hints"][0].as_str().unwrap();
+    assert!(hint.contains(&format!("`nest restart there --api {}/api/v1/nests`", mock.api())), "{error:#}");
+}
+
 #[test]
 fn short_names_go_on_to_the_new_nest() {
     let mock = mock(&[]);

@@ -85,6 +85,8 @@ pub struct InitDocument {
     key_source: Option<String>,
     /// The nest's id.
     room_id: Option<String>,
+    /// Whether it is over by its event.
+    over: bool,
     /// Its short name, as commands take it.
     alias: Option<String>,
     /// The timer that looks after it.
@@ -117,7 +119,7 @@ pub(super) async fn run(app: &App<'_>, args: &InitArgs) -> Result<u8, Failure> {
     let terminal = &*app.terminal;
     terminal.outcome(false, || document::of(&document), |paint| Some(text(&document, paint)));
     let nest = document.alias.as_deref().or(document.room_id.as_deref());
-    terminal.status(&format!("{} {}", terminal.style.err.good("next:"), clean(&words::next(nest))));
+    terminal.status(&format!("{} {}", terminal.style.err.good("next:"), clean(&words::next(nest, document.over))));
     Ok(0)
 }
 
@@ -267,7 +269,9 @@ impl Setup {
             self.origin = Some(key.source().clone());
         }
         if let Some(room) = found.event().filter(|room| room.event.is_over(Clock::default().now_s())) {
-            app.terminal.warn(&words::over(room.event.status().as_str()));
+            self.document.over = true;
+            let successor = room.event.successor_naddr(&room.seen_on);
+            app.terminal.warn(&words::over(room.event.status().as_str(), successor.as_deref()));
         }
         self.document.room_id = found.room.as_ref().map(|room| room.id.to_string());
         Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use self::api::RequestContext;
 use super::advice::quoted;
 use super::troubles::{self, Trouble};
-use super::{Step, Verb, check, moment, moq};
+use super::{Step, Verb, check, moment, moq, says_over};
 use crate::api::{ApiError, Missing, TransportError, address};
 use crate::cli::document::ErrorDocument;
 use crate::clock::Clock;
@@ -165,7 +165,7 @@ impl Failure {
             Error::NotKnown => new(Exit::NotFound)
                 .hint(format!("is the name right, and the API? {} shows your nests", Verb::List.alone()))
                 .hint("name a relay that has its event: --relay wss://…"),
-            Error::Over { successor } => over(new(Exit::NotFound), successor.as_deref(), room),
+            Error::Elsewhere { .. } | Error::Over { .. } => not_here(error, room),
             Error::StillRuns => new(Exit::Unhealthy).cause("its event was left as it is").hint(format!(
                 "the audio room closes once everybody has left; then run this again. Is anybody inside? {}",
                 Verb::Status.on(room)
@@ -207,12 +207,16 @@ pub(in crate::cli) fn of_room(error: &room::RoomRefError) -> Failure {
     })
 }
 
-fn over(failure: Failure, successor: Option<&str>, room: &str) -> Failure {
-    let hint = match successor {
-        Some(successor) => format!("another nest took its place: {}", Verb::Restart.on(successor)),
-        None => format!("to bring it back all the same: {}", Verb::Recreate.on(room)),
+/// The API has no record, and the event says why.
+fn not_here(error: &Error, room: &str) -> Failure {
+    let hint = match error {
+        Error::Elsewhere { api } => format!("restart it there: {}", Verb::Restart.on(room).with("--api", api)),
+        Error::Over { successor: Some(successor) } => {
+            format!("another nest took its place: {}", Verb::Restart.on(successor))
+        }
+        _ => format!("to bring it back all the same: {}", Verb::Recreate.on(room)),
     };
-    Failure { status: Some(404), ..failure }.cause("the server no longer has it").hint(hint)
+    Failure { status: Some(404), ..Failure::new(Exit::NotFound, error.to_string()) }.hint(hint)
 }
 
 fn half_signed(failure: Failure, done: HalfDone, source: &KeyError, room: &str) -> Failure {
@@ -257,7 +261,7 @@ fn unavailable(why: &Unavailable, room: &str) -> Failure {
         failure.causes = vec![why.clone()];
     }
     if let Some(status) = &why.over {
-        failure.causes.push(format!("its event says {status}: the nest is over"));
+        failure.causes.push(format!("its event says {}: the nest is over", says_over(status)));
     }
     let missing = if let ApiError::NotFound { missing, .. } = &why.source { Some(*missing) } else { None };
     if let Some(down) = why.down {

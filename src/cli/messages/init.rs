@@ -6,7 +6,7 @@ use nostr::PublicKey;
 
 use super::advice::quoted;
 use super::errors::{Exit, Failure};
-use super::{Step, Verb, troubles};
+use super::{Step, Verb, says_over, troubles};
 use crate::api::ApiUrl;
 use crate::key::npub;
 use crate::report::Status;
@@ -173,8 +173,12 @@ pub(in crate::cli) fn timer_goes_on(timer: &str) -> String {
 }
 
 /// Said before anything is written: perhaps another nest was meant.
-pub(in crate::cli) fn over(status: &str) -> String {
-    format!("this nest is over: its event says {status}")
+pub(in crate::cli) fn over(status: &str, successor: Option<&str>) -> String {
+    let over = format!("this nest is over: its event says {}", says_over(status));
+    match successor {
+        Some(successor) => format!("{over}; another nest took its place: {}", Verb::Init.on(successor)),
+        None => over,
+    }
 }
 
 /// A short name was given, and no nest.
@@ -184,8 +188,9 @@ pub(in crate::cli) fn alias_of_what() -> Failure {
 }
 
 /// The next thing to do. What this call was given is in the configuration now.
-pub(in crate::cli) fn next(nest: Option<&str>) -> String {
+pub(in crate::cli) fn next(nest: Option<&str>, over: bool) -> String {
     match nest {
+        Some(nest) if over => format!("see what there is left of it: `nest status {}`", quoted(nest)),
         Some(nest) => format!("see how it is: `nest status {0}`; bring it back: `nest restart {0}`", quoted(nest)),
         None => "see your nests: `nest list`".into(),
     }

@@ -178,6 +178,11 @@ fn moment(ms: i64) -> (String, bool) {
     (text, today)
 }
 
+/// What the event of a nest says that is over: a status, or else a time that is past.
+fn says_over(status: &str) -> &str {
+    if crate::relay::Status::parse(status).is_over() { status } else { "that it has ended" }
+}
+
 /// `text` with a capital letter in front, unless it begins with an address.
 fn sentence(text: &str) -> String {
     if text.starts_with("ws") {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Verb, moment, troubles};
+use super::{Verb, moment, says_over, troubles};
 use crate::clock::{self, Clock};
 use crate::commands::NestKind;
 use crate::commands::list::{Nest, NestState};
@@ -26,9 +26,10 @@ pub fn warning(warning: &Warning) -> String {
         Warning::AttemptFailed { attempt, why } => format!("attempt {attempt}: {why}"),
         Warning::NoLock { why } => format!("{why}; going on without a lock"),
         Warning::EventIsOver { status } => {
-            let over = troubles::event_over(status);
+            let over = troubles::event_over(says_over(status));
             format!("{}; {}", over.cause, over.hint)
         }
+        Warning::PerhapsOpen { why } => format!("it was not seen that nobody gets in any more: {why}"),
         Warning::AnswerLost { why } => {
             format!("{why}, but the nest was restarted; the token was fetched afterwards")
         }

@@ -120,8 +120,7 @@ impl RoomRestart<'_> {
 
     /// The nest's event, if a relay that is known has it: for its title and its link.
     async fn titled(&self, target: Target, host: PublicKey) -> Option<FetchedEvent> {
-        let relays = &self.job.settings.relays;
-        let known = [&relays.given, &relays.profile, &self.room.relays].iter().any(|relays| !relays.is_empty());
+        let known = self.job.knows_relays(self.room, host);
         if target.event.is_some() || !known || !self.request.titled {
             return target.event;
         }
@@ -162,6 +161,10 @@ impl RoomRestart<'_> {
             Err(Error::OverQuic(event)) => return Box::pin(self.over_quic(*event)).await,
             concluded => concluded?,
         };
+        let over = ready.target.event.as_ref().filter(|event| event.event.is_over(Clock::default().now_s()));
+        if let Some(event) = over.filter(|_| !self.request.publish_status) {
+            self.reporter.warn(Warning::EventIsOver { status: event.event.status().as_str().to_owned() });
+        }
         let told = restarted.told.as_ref().and_then(|told| told.sid_before.clone());
         restarted.sid_before = told.or_else(|| ready.lock.as_ref().and_then(RoomLock::last_sid));
         restarted = self.finished(restarted);
@@ -200,8 +203,7 @@ impl RoomRestart<'_> {
                 Ok(true) => return self.already_running(target).await,
                 Ok(false) => {}
                 Err(error) => {
-                    let host = job.host_at_hand(room).await;
-                    job.absent(room, target.event.as_ref(), host, false).await?;
+                    job.absent(&target, None, &error).await?;
                     return Err(Error::NotRestarted(error));
                 }
             }
@@ -212,10 +214,6 @@ impl RoomRestart<'_> {
         if request.dry_run {
             let planned = planned(&target, &job.signed(&target.api, &key, reporter));
             return Ok(Prepared::Nothing(Box::new(RestartOutcome::Planned(planned))));
-        }
-        let over = target.event.as_ref().filter(|event| event.event.is_over(Clock::default().now_s()));
-        if let Some(event) = over.filter(|_| !request.publish_status) {
-            reporter.warn(Warning::EventIsOver { status: event.event.status().as_str().to_owned() });
         }
         if !request.if_inactive {
             lock = job.lock(&target.api, &room.id, wait, reporter).await?;
@@ -270,35 +268,32 @@ impl RoomRestart<'_> {
             Ok((session, token)) => return Ok(restarted.with_session(session, token)),
             Err(error) => error,
         };
-        match error {
+        let absent = self.job.absent(&ready.target, Some(ready.key.public_key()), &error);
+        match &error {
             ApiError::Transport(TransportError::Unanswered(why)) => {
                 self.reporter.step(Stage::Look);
                 self.reporter.detail(1, &format!("{why}; looking whether it was restarted"));
                 if !restart_was_seen(&probe, &self.room.id, ready.was_running, sent_ms).await {
-                    return Err(Error::Unknown { why });
+                    absent.await?;
+                    return Err(Error::Unknown { why: why.clone() });
                 }
                 let token = client.token(&self.room.id).await;
                 let token = token.map_err(|error| HalfDone::Restarted.unless_signed(Arc::new(error).into()))?;
                 let token = token.result.map_err(Error::NoToken)?;
-                self.reporter.warn(Warning::AnswerLost { why });
-                Ok(restarted.with_token(token))
+                self.reporter.warn(Warning::AnswerLost { why: why.clone() });
+                return Ok(restarted.with_token(token));
             }
             ApiError::Forbidden { .. } => {
-                Err(self.job.not_host(&ready.target.api, &self.room.id, ready.key.public_key()).await)
+                return Err(self.job.not_host(&ready.target.api, &self.room.id, ready.key.public_key()).await);
             }
-            source @ ApiError::Server { status: 500.., .. } => {
-                let signs = server_signs(self.job, &ready.target.api, &self.room.id).await;
-                Err(Error::Server { source, attempts, signs: Box::new(signs) })
+            ApiError::Server { status: 500.., .. } => {
+                let (absent, signs) = join(absent, server_signs(self.job, &ready.target.api, &self.room.id)).await;
+                absent?;
+                return Err(Error::Server { source: error, attempts, signs: Box::new(signs) });
             }
-            error @ (ApiError::NotFound { .. } | ApiError::Transport(_)) if not_done => {
-                let Ready { target, key, .. } = ready;
-                let no_record = error.says_no_record();
-                self.job.absent(self.room, target.event.as_ref(), Some(key.public_key()), no_record).await?;
-                Err(Error::NotRestarted(error))
-            }
-            error if not_done => Err(Error::NotRestarted(error)),
-            error => Err(error.into()),
+            _ => absent.await?,
         }
+        Err(if not_done { Error::NotRestarted(error) } else { error.into() })
     }
 
     /// That the room is new, or the connection check; and the event, as far as that was asked for.
