@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub use keyring::Keyring;
 pub use pairing::{BunkerUri, BunkerUriError, PairingOffer};
-pub use parse::{FoundSecret, found_in_argument};
+pub use parse::{FoundSecret, found_in_argument, holds_secret};
 pub use sessions::{InFile, SessionError, Sessions};
 pub use signer::{RemoteSigner, SignerError, SignerNetwork};
 pub use source::{KeyOrigin, KeyPlan, KeySource, Signers, load};

@@ -158,6 +158,13 @@ pub fn found_in_argument(argument: &OsStr) -> Option<FoundSecret> {
     found.then_some(FoundSecret::Key)
 }
 
+/// The same of a line that is typed, where nothing but 64 hex digits is a key as well.
+pub fn holds_secret(line: &str) -> bool {
+    let line = line.trim();
+    let is_hex = line.len() == 64 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex || found_in_argument(OsStr::new(line)).is_some()
+}
+
 pub fn nsec(key: &SecretKey) -> Secret {
     let Ok(nsec) = key.to_bech32();
     Secret::new(nsec)

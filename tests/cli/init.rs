@@ -64,6 +64,10 @@ fn a_person_comes_from_nothing_to_a_nest_that_a_timer_looks_after() {
     let mut person = Terminal::at(machine.nest(&mock, &["init"]));
     person.sees("Your server, or the link of a nest");
     person.sees("https://nostrnests.com");
+    // A key in the wrong place is not repeated, nor looked for on the network.
+    person.session.send(format!("{}\r", nsec(&mock))).unwrap();
+    person.sees("that is a secret key");
+    person.session.send("\x7f".repeat(63)).unwrap();
     // What stands there is taken away.
     person.session.send("\x7f".repeat(22)).unwrap();
     person.session.send(format!("{}\r", mock.api())).unwrap();

@@ -14,6 +14,10 @@ use crate::key::KeyOrigin;
 use crate::report::Status;
 use crate::reporter::{Question, SecretPrompt, Stage, Warning};
 
+/// Somebody types a key where it can be seen.
+pub(in crate::cli) const SECRET_SHOWN: &str =
+    "that is a secret key, which is asked for by itself and not shown: take it out";
+
 pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::ClockRepaired { ahead_s } => {

@@ -27,6 +27,7 @@ use super::args::Format;
 use super::messages::errors::Failure;
 use super::messages::notices;
 use crate::commands::Signal;
+use crate::key::holds_secret;
 use crate::reporter::{Answer, Question, Reporter, SecretPrompt, Stage, Warning};
 use crate::secret::{Secret, scrub};
 
@@ -218,7 +219,7 @@ impl Terminal {
         })
     }
 
-    /// A line that is typed and shown, once it is `valid`; `offered` is what stands there to begin with.
+    /// A line that is typed and shown, once it is `valid` and no secret; `offered` is what stands there to begin with.
     pub fn typed(
         &self,
         question: &str,
@@ -228,7 +229,10 @@ impl Terminal {
         let offered = clean(offered);
         self.ask_below(&clean(question), &format!(": {offered}"), move |question| {
             let input = dialoguer::Input::<String>::new().with_prompt(question).with_initial_text(offered);
-            answered(input.allow_empty(true).validate_with(|text: &String| valid(text)).interact_text())
+            let valid = |text: &String| {
+                if holds_secret(text) { Err(notices::SECRET_SHOWN.to_owned()) } else { valid(text) }
+            };
+            answered(input.allow_empty(true).validate_with(valid).interact_text())
         })
     }
 
