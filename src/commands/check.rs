@@ -89,8 +89,6 @@ pub struct Unavailable {
     pub over: Option<String>,
     /// What the API's `/health` says is down.
     pub down: Option<&'static str>,
-    /// Whether relays were asked for its event and have none: nothing can take its place then.
-    pub no_event: bool,
 }
 
 /// What came of it.
@@ -233,13 +231,11 @@ async fn nest(
     // Nobody has named a relay: that none answers matters only where no endpoint is found without.
     let mut unheard = None;
     let (event, api) = match (event, api) {
-        (Ok(None), Ok((api, (probe, by_record, preconnect)))) => {
-            let event = by_record.unwrap_or_else(|error| {
-                unheard = Some(error.to_string());
-                None
-            });
-            (Ok(event), Ok((api, probe, preconnect)))
+        (Ok(None), Ok((api, (probe, Err(error), preconnect)))) if !error.is_absence() => {
+            unheard = Some(error.to_string());
+            (Ok(None), Ok((api, probe, preconnect)))
         }
+        (Ok(None), Ok((api, (probe, by_record, preconnect)))) => (by_record, Ok((api, probe, preconnect))),
         (event, api) => (event, api.map(|(api, (probe, _, preconnect))| (api, probe, preconnect))),
     };
     if let Ok(Some(found)) = &event
@@ -252,9 +248,11 @@ async fn nest(
         (Err(error), Err(Error::NoApi)) | (_, Err(error)) => return Err(error),
         (event, Ok(found)) => (event, found),
     };
-    let no_event = matches!(event, Err(Error::NoEvent { silent: false, .. }));
+    let nowhere = probe.has_record() == Some(false) && event.as_ref().is_err_and(Error::is_absence);
     let event = event.unwrap_or_else(|error| {
-        job.reporter.warning(&Warning::Relays { why: error.to_string() });
+        if !nowhere {
+            job.reporter.warning(&Warning::Relays { why: error.to_string() });
+        }
         None
     });
     tell(job.reporter, &api, event.as_ref());
@@ -269,7 +267,10 @@ async fn nest(
             let ours = is_ours(job, host).await;
             let health = job.probe(&api).within(left().min(FOLLOW_UP_LIMIT)).health().await.result;
             let down = health.ok().and_then(|health| health.down());
-            return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over, down, no_event })));
+            if nowhere && down.is_none() && (ours || host.is_none()) {
+                return Err(Error::NotKnown);
+            }
+            return Err(Error::Unavailable(Box::new(Unavailable { source, host, ours, over, down })));
         }
     };
     let told = event.as_ref().is_some_and(|event| !event.event.streaming().is_empty());

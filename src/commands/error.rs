@@ -196,6 +196,11 @@ impl HalfDone {
 }
 
 impl Error {
+    /// Whether relays have said that there is no such event.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::NoEvent { silent: false, .. })
+    }
+
     /// Whether relays might have said something else if they had had more time.
     pub(crate) fn is_silence(&self) -> bool {
         match self {

@@ -210,7 +210,8 @@ async fn look(job: &Job<'_>, room: &RoomRef) -> Result<(EventAndApi<NestProbe>, 
         && probe.has_audio_room() != Some(true)
     {
         let event = job.event_by_record(room, probe.info.as_ref().ok()).await;
-        found.event = if event.as_ref().is_err_and(|error| !error.is_silence()) { Ok(None) } else { event };
+        let matters = |error: &Error| error.is_silence() || probe.has_record() == Some(false);
+        found.event = if event.as_ref().is_err_and(|error| !matters(error)) { Ok(None) } else { event };
     }
     let runs = matches!(&found.api, Ok((_, probe)) if probe.has_audio_room() == Some(true));
     let event = found.event.as_ref().ok().and_then(Option::as_ref);
@@ -231,7 +232,7 @@ fn standing(
 ) -> Standing {
     let unknown = event.as_ref().err().filter(|error| !matches!(error, Error::NoApi));
     let troubles = unknown.map(|error| format!("event: {error}")).into_iter().collect();
-    let no_event = matches!(event, Err(Error::NoEvent { silent: false, .. }));
+    let no_event = event.as_ref().is_err_and(Error::is_absence);
     let event_error = event.as_ref().err();
     let event = event.as_ref().ok().and_then(Option::as_ref);
     let host = room.host.or_else(|| Some(event?.event.host()));

@@ -138,7 +138,8 @@ impl Job<'_> {
     /// that leads nowhere.
     ///
     /// # Errors
-    /// Those of [`Self::event`], but not that there is none, unless relays only had no time to say it.
+    /// Those of [`Self::event`], but not that there is none where there is a record, unless relays only had no time to
+    /// say it.
     pub(super) async fn event_by_record(
         &self,
         room: &RoomRef,
@@ -153,7 +154,7 @@ impl Job<'_> {
         };
         let Some(named) = named else { return Ok(None) };
         match timeout(self.settings.relays.timeout, self.event(&named, true)).await {
-            Ok(Err(Error::NoEvent { silent: false, .. })) => Ok(None),
+            Ok(Err(Error::NoEvent { silent: false, .. })) if info.is_some() => Ok(None),
             Err(_) => {
                 let silent = |coordinate| Error::NoEvent { coordinate: Box::new(coordinate), silent: true };
                 named.coordinate().map(silent).map_or(Ok(None), Err)

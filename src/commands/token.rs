@@ -62,10 +62,12 @@ pub async fn run(job: &Job<'_>, room: &RoomRef, stop: &Stop) -> Result<Fetched, 
         job.reporter.step(room.id.as_str(), Stage::Key);
         let key = job.key_of(room.host).await?;
         let fetched = fetch(job, &target.api, &room.id, &key).await;
-        if let Err(Error::Api(error)) = &fetched
-            && let Err(Error::OverQuic(event)) = job.absent(&target, Some(key.public_key()), error).await
-        {
-            return over_quic(job, room, &event, since).await;
+        if let Err(Error::Api(error)) = &fetched {
+            match job.absent(&target, Some(key.public_key()), error).await {
+                Err(Error::OverQuic(event)) => return over_quic(job, room, &event, since).await,
+                Err(Error::NotKnown) => return Err(Error::NotKnown),
+                _ => {}
+            }
         }
         let (token, attempts, warnings) = fetched?;
         let claims = token::decode(token.expose()).unwrap_or_default();

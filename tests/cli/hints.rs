@@ -284,3 +284,24 @@ fn a_key_that_is_not_there_is_not_removed() {
     assert_eq!(error["hints"].to_string(), r#"["`nest key list` shows those that are there"]"#);
     Nest::alone().args(["key", "list"]).run().expect(0);
 }
+
+/// A name that was not typed rightly is no nest that was lost.
+#[test]
+fn what_nobody_knows_is_perhaps_called_otherwise() {
+    let mock = mock(&[]);
+    for (verb, code) in [("status", 10), ("check", 6), ("token", 6), ("restart", 6)] {
+        let nest = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args([verb, "demmo", "--json"]);
+        let error = nest.run().expect(code).document()["error"].clone();
+        assert!(
+            error["message"].as_str().unwrap().contains("neither the API nor the relays know"),
+            "{verb}: {error:#}"
+        );
+        assert!(error["hints"][0].as_str().unwrap().contains("is the name right"), "{verb}: {error:#}");
+    }
+    let doctor = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).args(["doctor", "demmo", "--json"]);
+    let document = doctor.run().expect(10).document();
+    assert!(document["next"].as_str().unwrap().contains("nest list"), "{document:#}");
+    // Where no relay answers, nobody knows.
+    let unheard = Nest::new(&mock).env("NEST_RELAYS", "ws://127.0.0.1:9").args(["status", "demo-moq", "--json"]);
+    assert_eq!(unheard.run().expect(10).document()["state"], "unknown");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nostr::PublicKey;
 
-use super::errors::{self, NO_EVENT};
+use super::errors;
 use super::{Note, Step, Verb, check, moment, moq, of_tls, troubles};
 use crate::api::probe::Health;
 use crate::api::{self, Missing, TransportError, TransportLayer};
@@ -445,9 +445,12 @@ fn event(found: &DoctorFindings, named: &str) -> Link {
             return missed(error.to_string()).took(found.event_elapsed);
         }
         Err(error @ Error::NoEvent { silent: false, .. }) => {
+            let no_record = found.server().is_some_and(|server| server.nest.has_record() == Some(false));
+            // Perhaps there is no such nest.
+            let next = if no_record { Verb::List.alone() } else { Verb::Doctor.on(named).with("--relay", "wss://…") };
             return failed(error.to_string())
                 .hint("name a relay that has it: --relay wss://…")
-                .next(Verb::Doctor.on(named).with("--relay", "wss://…").bare())
+                .next(next.bare())
                 .took(found.event_elapsed);
         }
         Err(error) => {
@@ -504,7 +507,7 @@ fn record(found: &DoctorFindings, server: &ServerFindings, named: &str) -> Link 
                     let to = successor.unwrap_or_default();
                     link.hint("another nest took its place").next(Verb::Doctor.on(&to).bare())
                 }
-                (Err(Error::NoEvent { silent: false, .. }), _) => link.hint(NO_EVENT),
+                (Err(Error::NoEvent { silent: false, .. }), _) => link.hint("is the name right, and the API?"),
                 (Err(Error::Relays(_)), _) => link
                     .hint(
                         "what it needs, its event says, and no relay has answered: name one that does, --relay wss://…",

@@ -24,8 +24,6 @@ use crate::livekit::{CheckReport, Verdict};
 use crate::report::Status;
 use crate::{lock, relay, room};
 
-pub(super) const NO_EVENT: &str =
-    "no relay that answered has its event, which a new nest in its place needs: name one that has, --relay wss://…";
 const AGAIN: &str = "run it again: what was done is not done twice";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -271,7 +269,6 @@ fn unavailable(why: &Unavailable, room: &str) -> Failure {
         Some(Missing::AudioRoom) if why.ours => {
             Failure { hints: vec![format!("you are its host: {}", Verb::Restart.on(room))], ..failure }
         }
-        Some(Missing::Record) if why.ours && why.no_event => Failure { hints: vec![NO_EVENT.into()], ..failure },
         Some(Missing::Record) if why.ours => failure,
         Some(Missing::Endpoint | Missing::Unsaid) => failure,
         Some(Missing::AudioRoom | Missing::Record) => {
@@ -355,9 +352,10 @@ fn unhealthy(report: &CheckReport) -> Failure {
 
 /// A nest without a record: no restart helps.
 pub(in crate::cli) fn gone(no_event: bool, room: &str) -> Failure {
-    let failure = Failure::new(Exit::Unhealthy, Missing::Record.to_string())
-        .because(troubles::record_gone(Verb::Recreate.on(room)));
-    if no_event { Failure { hints: vec![NO_EVENT.into()], ..failure } } else { failure }
+    if no_event {
+        return Failure { exit: Exit::Unhealthy, ..Failure::of(&Error::NotKnown, Verb::Status, room) };
+    }
+    Failure::new(Exit::Unhealthy, Missing::Record.to_string()).because(troubles::record_gone(Verb::Recreate.on(room)))
 }
 
 /// A nest whose event says that it is to come; `starts_ms` is when.
