@@ -385,11 +385,11 @@ impl<'a> Following<'a> {
                 && nest.known_event().is_some_and(|known| known.event.is_over(Clock::default().now_s()));
             let was_over_quic = matches!(nest.api, Err(Error::OverQuic(_)));
             nest.api = match nest.known_event() {
-                _ if over => Err(Error::NoApi),
                 // As before, whoever has named an API.
                 Some(known) if was_over_quic && known.event.media_over_quic().is_some() => {
                     Err(Error::OverQuic(Box::new(known.clone())))
                 }
+                _ if over => Err(Error::NoApi),
                 known => self.job.api_with_audio_room(&nest.room, known),
             };
             let now = Instant::now();

@@ -506,6 +506,15 @@ fn it_stays_one_while_it_is_followed() {
     nest(&mock, &["restart"]).run().expect(0);
     let running = following.until("state", "running");
     assert_eq!(running["kind"], "moq", "{running}");
+    let list = ["list", "--follow", "--interval", "200ms", "--relay", &mock.relay(), "--json"];
+    let mut listed = Following::start(Nest::new(&mock).args(list));
+    listed.until("state", "running");
+    nest(&mock, &["close", "--yes"]).run().expect(0);
+    assert_eq!(listed.until("state", "over")["kind"], "moq");
+    nest(&mock, &["restart"]).run().expect(0);
+    assert_eq!(listed.until("state", "running")["kind"], "moq");
+    assert_eq!(listed.interrupt(), "");
+    following.until("state", "running");
     let closed = nest(&mock, &["close", "--yes"]).run();
     assert_eq!(following.until("state", "over")["kind"], "moq", "{}", closed.stdout);
     assert_eq!(following.interrupt(), "");

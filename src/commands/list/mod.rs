@@ -21,7 +21,7 @@ use super::follow::{Followed, Following, Told};
 use super::moq::Looks;
 use super::owner::Owner;
 pub use super::owner::Whose;
-use super::{Error, Job, Stop};
+use super::{Error, Job, NestKind, Stop};
 use crate::clock::{Clock, rfc3339};
 use crate::relay::FetchedEvent;
 use crate::reporter::Stage;
@@ -98,7 +98,12 @@ pub async fn follow(
         };
         job.nests_of_owner(&owner, Depth::Whole, |nests| watch.begins(nests), each).await?;
         let nests = nests.into_iter().map(|nest| {
-            let api = nest.base.clone().filter(|_| nest.state != NestState::Over).ok_or(Error::NoApi);
+            let api = match &nest.base {
+                // Whatever API is named for others.
+                _ if nest.kind == NestKind::Moq => Err(Error::OverQuic(Box::new(nest.room.clone()))),
+                Some(base) if nest.state != NestState::Over => Ok(base.clone()),
+                _ => Err(Error::NoApi),
+            };
             Followed::new(nest.reference(), Ok(Some(nest.room)), api, None)
         });
         let mut tell = |followed: &Followed| {
