@@ -10,6 +10,7 @@ use nostr::nips::nip19::ToBech32 as _;
 use nostr_nests::server::Mock;
 
 use crate::support::nest::{Nest, mock};
+use crate::support::nostr_client::{NostrClient, event, remember};
 use crate::support::room_event;
 use crate::support::terminal::Terminal;
 
@@ -128,6 +129,19 @@ fn flags_answer_everything() {
     let second = init().run().expect(2);
     assert!(second.stderr.contains("already names a key: key-file"), "{second:?}");
     assert_eq!(machine.config(), before.0);
+
+    // The name that a list has shown leads to the nest, and is no name to keep.
+    remember(&mock, "daily");
+    let daily = event(mock.host(), "daily", 5, &[&["status", "open"], &["service", &mock.api()]]);
+    NostrClient::at(&mock.relay()).publish(&daily);
+    let rows = machine.nest(&mock, &["list", "--json"]).run().expect(0).documents();
+    let short = |id: &str| rows.iter().find(|row| row["roomId"] == id).unwrap()["shortId"].as_str().unwrap();
+    let other = machine.nest(&mock, &["init", short("daily"), "--alias", "daily", "--json"]).run().expect(0);
+    assert_eq!(other.document()["alias"], "@daily");
+    assert!(machine.config().contains("\ndaily = \"naddr1"), "{}", machine.config());
+    let kept = machine.nest(&mock, &["init", "@weekly", "--alias", "friday", "--json"]).run().expect(0);
+    assert_eq!(kept.document()["alias"], "@friday");
+    machine.nest(&mock, &["restart", "@friday", "-q"]).run().expect(0);
 
     let closed = machine.nest(&mock, &["close", "@weekly", "--yes"]).run().expect(0);
     assert!(closed.stderr.contains("`systemctl --user disable --now nest-restart-weekly.timer`"), "{closed:?}");
@@ -262,7 +276,8 @@ fn a_profile_takes_the_place_of_nothing() {
     machine.nest(&mock, &["init", "https://127.0.0.1:1"]).args(flags).stdin(nsec(&mock)).run().expect(2);
     assert_eq!(std::fs::read_to_string(&config).unwrap(), written);
     let no_nest = machine.nest(&mock, &["init", &mock.api(), "--alias", "weekly"]).stdin(nsec(&mock)).run();
-    assert!(no_nest.expect(2).stderr.contains("only a server was given"));
+    let said = no_nest.expect(2).stderr;
+    assert!(said.contains("only a server was given") && said.contains("--alias weekly"), "{said}");
 }
 
 #[test]

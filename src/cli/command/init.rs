@@ -141,8 +141,8 @@ impl Setup {
         let mut setup = Self::default();
         setup.document.config = sources.config_file()?.path.display().to_string();
         let named = place(app, args, &mut settings).await?;
-        if named.is_none() && args.alias.is_some() {
-            return Err(words::alias_of_what());
+        if let (None, Some(alias)) = (&named, &args.alias) {
+            return Err(words::alias_of_what(alias));
         }
         setup.ask_for_key(app, args, &mut settings).await?;
         let has_key = settings.key.is_at_hand(None);
@@ -298,8 +298,10 @@ impl Setup {
         nest: &RoomRef,
         found: &DoctorFindings,
     ) -> Result<(), Failure> {
-        if let Some(alias) = room::alias(&nest.name) {
-            self.document.alias = Some(format!("@{alias}"));
+        // The name that a list has shown is not in the configuration, and may be another nest's one day.
+        let configured = app.sources.aliases().any(|alias| alias == nest.name);
+        if configured && args.alias.is_none() {
+            self.document.alias = Some(nest.name.clone());
             return Ok(());
         }
         let event = found.event();
@@ -314,7 +316,8 @@ impl Setup {
             None => return Ok(()),
         };
         if !alias.is_empty() {
-            let target = event.and_then(crate::relay::FetchedEvent::naddr).unwrap_or_else(|| nest.name.clone());
+            let named = if room::alias(&nest.name).is_some() { nest.id.as_str() } else { &nest.name };
+            let target = event.and_then(crate::relay::FetchedEvent::naddr).unwrap_or_else(|| named.to_owned());
             self.document.alias = Some(format!("@{alias}"));
             self.settings.push((vec!["alias".into(), alias], target));
         }

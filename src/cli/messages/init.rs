@@ -182,9 +182,9 @@ pub(in crate::cli) fn over(status: &str, successor: Option<&str>) -> String {
 }
 
 /// A short name was given, and no nest.
-pub(in crate::cli) fn alias_of_what() -> Failure {
+pub(in crate::cli) fn alias_of_what(alias: &str) -> Failure {
     Failure::usage("nothing was written: --alias names a nest, and only a server was given")
-        .hint(format!("give the nest's link or naddr: {}", Verb::Init.on("https://…/naddr1…")))
+        .hint(format!("give the nest's link or naddr: {}", Verb::Init.on("https://…/naddr1…").with("--alias", alias)))
 }
 
 /// The next thing to do. What this call was given is in the configuration now.
