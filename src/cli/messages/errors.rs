@@ -317,10 +317,17 @@ fn not_well(restarted: &Restarted, room: &str) -> Failure {
     let failure = |message: &str| Failure::new(Exit::Unhealthy, message);
     let Some(report) = &restarted.check else {
         return match (restarted.proof, &restarted.room) {
-            (Some(RestartProof::OldRoom), Some(RoomAfter { sid, created_ms, closes_after_s: Some(seconds) })) => {
+            (
+                Some(RestartProof::OldRoom),
+                Some(RoomAfter { sid, created_ms, closes_after_s: Some(seconds), empty }),
+            ) => {
                 let age = check::created(Some(Clock::default().now_ms().saturating_sub(*created_ms)));
-                failure("the API says that the nest was restarted, but the old room still runs")
-                    .because(troubles::old_room(sid, age, seconds, Verb::Restart.on(room).with("--evict", "")))
+                let (restart, check) = (Verb::Restart.on(room), Verb::Check.on(room).with("--join", ""));
+                failure("the API says that the nest was restarted, but the old room still runs").because(if *empty {
+                    troubles::old_empty_room(sid, age, seconds, check, restart)
+                } else {
+                    troubles::old_room(sid, age, seconds, restart.with("--evict", ""))
+                })
             }
             _ => failure("the API says that the nest was restarted, but there is no audio room")
                 .because(troubles::no_room(Verb::Doctor.on(room))),

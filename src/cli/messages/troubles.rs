@@ -40,6 +40,9 @@ troubles! {
     old_room(sid, age, seconds, evict = "`nest restart ‹room› --evict`") "restarted, but nothing changed", Some(Exit::Unhealthy),
         "The server reports success, but LiveKit still runs the old room ({sid}{age}). Nobody was disconnected.",
         "for the operator: this Nests API does not delete the room when it restarts a nest. Until it does, this removes everybody, waits {seconds} s until the old room has closed, and restarts: {evict}";
+    old_empty_room(sid, age, seconds, check = "`nest check ‹room› --join`", restart = "`nest restart ‹room›`") "restarted, but nothing changed, and nobody is inside", Some(Exit::Unhealthy),
+        "The server reports success, but LiveKit still runs the old room ({sid}{age}). Nobody is inside.",
+        "people can join it as it is. For a new one: {check} joins and leaves it, so that it closes {seconds} s later; then {restart}. For the operator: this Nests API does not delete the room when it restarts a nest";
     no_room(doctor = "`nest doctor ‹room›`") "restarted, and there is no room", Some(Exit::Unhealthy),
         "The server reports success, but LiveKit has no room of this nest: nobody can join.",
         "see which link is broken: {doctor}. If none is, for the operator: this Nests API and its LiveKit do not belong together";

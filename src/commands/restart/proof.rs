@@ -66,6 +66,8 @@ pub struct RoomAfter {
     pub created_ms: i64,
     /// Seconds until it closes once everybody has left it, where that is known.
     pub closes_after_s: Option<u32>,
+    /// Whether nobody was inside, as far as LiveKit lists it.
+    pub empty: bool,
 }
 
 impl RoomRestart<'_> {
@@ -96,7 +98,8 @@ impl RoomRestart<'_> {
         // An API that knows both rooms has looked itself: nothing need be asked.
         if let Some(told) = restarted.told.as_ref().filter(|told| told.sid_before.as_ref() != Some(&told.sid)) {
             ready.remember(&told.sid, None, self.reporter);
-            let room = RoomAfter { sid: told.sid.clone(), created_ms: told.created_at_ms, closes_after_s: None };
+            let (sid, created_ms) = (told.sid.clone(), told.created_at_ms);
+            let room = RoomAfter { sid, created_ms, closes_after_s: None, empty: false };
             (restarted.room, restarted.proof) = (Some(room), Some(RestartProof::Fresh));
             return restarted;
         }
@@ -142,6 +145,7 @@ impl RoomRestart<'_> {
             sid: room.sid.clone(),
             created_ms: created_ms(room),
             closes_after_s: Some(room.departure_timeout),
+            empty: room.num_participants == 0,
         });
     }
 
