@@ -92,7 +92,10 @@ fn without_a_keyring_a_key_is_kept_in_a_file_and_used_from_then_on() {
     person.sees("host.key");
     person.session.send("n\r").unwrap();
     let (screen, code) = person.ends();
-    assert!(code == 3 && !screen.contains("Host key (") && screen.contains("nest key import --to-file"), "{screen}");
+    assert!(
+        code == 3 && !screen.contains("Host key (") && screen.contains("run this again with --to-file"),
+        "{screen}"
+    );
     assert!(!file.exists() && !config.exists());
 
     let mut person = Terminal::at(nest(&["key", "import"]));
@@ -171,7 +174,7 @@ fn without_a_session_bus_it_says_so_at_once() {
     let import = Nest::alone().env("XDG_STATE_HOME", state.path()).args(["key", "import", "--key-file", "-"]);
     let output = import.env("XDG_RUNTIME_DIR", state.path()).stdin(nsec).run().expect(3);
     assert!(output.stderr.contains("no session bus"), "{}", output.stderr);
-    assert!(output.stderr.contains("`nest key import --to-file`"), "{}", output.stderr);
+    assert!(output.stderr.contains("run this again with --to-file"), "{}", output.stderr);
     let made = Nest::alone().env("XDG_RUNTIME_DIR", state.path()).args(["key", "generate"]).run().expect(3);
     assert!(made.stderr.contains("keep it in a file: `nest key generate --to-file PATH`"), "{}", made.stderr);
 }

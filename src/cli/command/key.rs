@@ -62,7 +62,7 @@ Examples:
     /// Print a key encrypted (ncryptsec): typed, or from --key-file or NEST_KEY_FILE
     #[command(help_template = TEMPLATE, before_help = "\
 Examples:
-  nest key encrypt > host.ncryptsec                asks for the key and for a new passphrase
+  (umask 077; nest key encrypt > host.ncryptsec)   asks for the key and for a new passphrase
   nest key encrypt --key-file host.key --passphrase-file host.pass
 ")]
     Encrypt(KeyFileArgs),

@@ -98,7 +98,8 @@ impl Failure {
             }
             Error::NoHost => new(Exit::Usage)
                 .cause("nothing names a key, and the keyring has none")
-                .hint(format!("--host npub1…, or --key-file PATH, or once for all: {}", Verb::KeyImport.alone())),
+                .hint(format!("--key-file PATH, or once for all: {}", Verb::KeyImport.alone()))
+                .hint("to see somebody's: `nest list --host npub1…`"),
             Error::NoRoom { keyless: false } => new(Exit::Usage)
                 .cause("none is named, and nobody is at the terminal to be asked")
                 .hint(format!("{} shows them; a name is an id, naddr1…, a link, or @ALIAS", Verb::List.alone())),
@@ -468,7 +469,7 @@ pub(in crate::cli) fn of_key_removal(error: &KeyCommandError) -> Failure {
 
 /// A key that is to be imported may be there, and not be named.
 pub(in crate::cli) fn of_key_import(error: &KeyCommandError) -> Failure {
-    let failure = of_key_command(error);
+    let failure = of_new_key(error, "run this again with --to-file");
     match error {
         KeyCommandError::Key(KeyError::Missing) => {
             Failure { hints: vec!["name where it is: --key-file PATH, or - for stdin".into()], ..failure }
