@@ -91,7 +91,7 @@ fn faults_are_named_on_the_command_line() {
 /// What the example of the help shows with each fault: what is added to it, its exit code, and words that it says.
 const SHOWN: &[(&str, &[&str], i32, &str)] = &[
     ("old-room-kept", &[], 10, "LiveKit still runs the old room"),
-    ("no-room", &[], 10, "this nest has no audio room"),
+    ("no-room", &[], 10, "LiveKit has no room of this nest"),
     ("late-teardown=4s", &["--hold", "20s"], 10, "LiveKit was still deleting the old one"),
     ("wrong-secret", &[], 10, "signed with another secret"),
     ("internal-endpoint", &[], 0, "an internal name"),

@@ -173,11 +173,8 @@ fn the_page_of_a_nest_is_shown_by_the_browser() {
     assert!(link.starts_with(&format!("{}/naddr1", mock.api())), "{link}");
     assert_eq!(std::fs::read_to_string(kept.path()).unwrap(), link);
 
-    let none = Nest::new(&mock)
-        .env("NEST_RELAYS", mock.relay())
-        .env("PATH", "/nowhere")
-        .args(["open", "demo"])
-        .run()
-        .expect(1);
-    assert!(none.stdout.contains("/naddr1") && none.stderr.contains("open the link yourself"), "{none:?}");
+    let none = Nest::new(&mock).env("NEST_RELAYS", mock.relay()).env("PATH", "/nowhere").args(["open", "demo"]);
+    let none = none.args(["--json"]).run().expect(1);
+    assert!(none.document()["link"].as_str().unwrap().contains("/naddr1"), "one document: {none:?}");
+    assert!(none.stderr.contains("no browser was opened") && none.stderr.contains("yourself"), "{none:?}");
 }

@@ -135,7 +135,7 @@ fn restarts() -> Vec<Situation> {
         row(&[Upstream("old-room-kept"), Inside(1)], "restart NEST --evict", 2, error("usage"), UNTOUCHED),
         row(&[Inside(4)], "restart NEST --evict --yes", 0, json!({ "proof": "fresh", "attempts": 1 }), RESTARTED),
         row(&[Upstream("no-room"), Inside(1)], "restart NEST", 10, json!({ "proof": "noRoom", "error": { "kind": "unhealthy" } }), Truth { room: Fate::Gone, ..RESTARTED }),
-        row(&[Upstream("no-room"), NoRoom], "restart NEST --check", 10, json!({ "proof": "unproven", "check": { "verdict": "unknown" } }), Truth { record: Fate::New, ..UNTOUCHED }),
+        row(&[Upstream("no-room"), NoRoom], "restart NEST --check", 10, json!({ "proof": "noRoom", "check": { "verdict": "unknown" } }), Truth { record: Fate::New, ..UNTOUCHED }),
         row(&[Upstream("late-teardown=1s"), Inside(1)], "restart NEST --check --hold 5s", 10, json!({ "check": { "failed": ["hold"] } }), Truth { room: Fate::Gone, ..RESTARTED }),
         row(&[], "restart NEST --check", 0, restart_checked(), RESTARTED),
         row(&[Inside(4)], "restart NEST --check", 0, restart_checked(), RESTARTED),

@@ -56,20 +56,20 @@ pub(super) async fn run(app: &App<'_>, args: &OpenArgs) -> Result<u8, Failure> {
         app.terminal.qr(&link);
         return Ok(code);
     }
-    show(&link).await.map(|()| 0).map_err(|why| {
-        Failure::new(Exit::Failed, format!("no browser was opened: {why}")).hint("open the link yourself")
-    })
+    Ok(if show_page(&link, &app.terminal).await { 0 } else { Exit::Failed.code() })
 }
 
-/// Has a page shown beside something else, which goes on if that fails.
-pub(super) async fn show_page(page: &str, terminal: &Terminal) {
-    if let Err(why) = show(page).await {
+/// Has a page shown, and warns if that fails; whether it was.
+pub(super) async fn show_page(page: &str, terminal: &Terminal) -> bool {
+    let shown = show(page).await;
+    if let Err(why) = &shown {
         terminal.warn(&format!("no browser was opened: {why}; open {page} yourself"));
     }
+    shown.is_ok()
 }
 
 /// Has the page shown, by a browser that learns nothing of the key.
-pub(super) async fn show(link: &str) -> Result<(), String> {
+async fn show(link: &str) -> Result<(), String> {
     let mut command = Command::new(OPENER);
     for name in vars::SECRETS {
         command.env_remove(name);

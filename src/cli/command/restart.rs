@@ -180,10 +180,8 @@ async fn follow_up(args: &RestartArgs, restarted: &Restarted, terminal: &Termina
     if args.qr {
         terminal.qr(link);
     }
-    if args.open
-        && let Err(why) = super::open::show(link).await
-    {
-        terminal.warn(&format!("no browser was opened: {why}; open {link} yourself"));
+    if args.open {
+        super::open::show_page(link, terminal).await;
     }
 }
 
@@ -221,7 +219,7 @@ pub(super) fn show(
     // The report right above says it all already.
     let together = style.streams.stdout && style.streams.stderr && style.format == Format::Text && !style.quiet;
     let check = restarted(result).and_then(|restarted| restarted.check.as_ref());
-    if together && check.is_some_and(|check| check.verdict != Verdict::Joinable) {
+    if together && check.is_some_and(|check| check.verdict == Verdict::Unhealthy) {
         failure = Failure { causes: Vec::new(), hints: Vec::new(), ..failure };
     }
     terminal.failure(several.then_some(id), &failure);
@@ -237,7 +235,7 @@ fn restarted_text(restarted: &Restarted, several: bool, verbose: bool, paint: Pa
     };
     let report = restarted.check.as_ref();
     let steps = report.map(check_words::steps).unwrap_or_default();
-    let (status, came) = match report {
+    let (status, came) = match restarted.telling_check() {
         _ if untouched.is_some() => (Status::Passed, String::new()),
         Some(check) => {
             let well = check.verdict == Verdict::Joinable && restarted.proof != Some(RestartProof::NoRoom);

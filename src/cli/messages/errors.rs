@@ -98,8 +98,7 @@ impl Failure {
             }
             Error::NoHost => new(Exit::Usage)
                 .cause("nothing names a key, and the keyring has none")
-                .hint(format!("--key-file PATH, or once for all: {}", Verb::KeyImport.alone()))
-                .hint("to see somebody's: `nest list --host npub1…`"),
+                .hint("--key-file PATH, or once for all: `nest key import`. Or `nest list --host npub1…`"),
             Error::NoRoom { keyless: false } => new(Exit::Usage)
                 .cause("none is named, and nobody is at the terminal to be asked")
                 .hint(format!("{} shows them; a name is an id, naddr1…, a link, or @ALIAS", Verb::List.alone())),
@@ -316,7 +315,7 @@ fn unjoinable(checked: &Checked) -> Failure {
 /// Restarted, and people cannot join.
 fn not_well(restarted: &Restarted, room: &str) -> Failure {
     let failure = |message: &str| Failure::new(Exit::Unhealthy, message);
-    let Some(report) = &restarted.check else {
+    let Some(report) = restarted.telling_check() else {
         return match (restarted.proof, &restarted.room) {
             (
                 Some(RestartProof::OldRoom),

@@ -28,7 +28,7 @@ use crate::commands::target::Target;
 use crate::commands::{Error, FOLLOW_UP_LIMIT, HalfDone, Job, NestKind, Stop, check, token};
 use crate::key::HostKey;
 use crate::livekit::check::Keeping;
-use crate::livekit::{CheckReport, Offset, Verdict, token as jwt, validate};
+use crate::livekit::{CheckReport, Finding, Offset, Verdict, token as jwt, validate};
 use crate::lock::{Departure, RoomLock};
 use crate::relay::{self, FetchedEvent};
 use crate::reporter::{NonInteractive, Question, RoomReporter, Stage, Warning};
@@ -327,13 +327,19 @@ impl RoomRestart<'_> {
             remember(&report);
             restarted.closes_at = report.room.as_ref().and_then(|room| room.closes_at.clone());
             restarted.proof = Some(RestartProof::of_check(&report));
-            let joinable = report.verdict == Verdict::Joinable;
+            let verdict = report.verdict;
+            let no_token = report.steps.iter().any(|step| matches!(step.finding, Finding::NoTokenToJoin(_)));
             restarted.check = Some(report);
+            if verdict == Verdict::Unknown && no_token {
+                // Perhaps because there is no room: LiveKit knows.
+                let info = self.prepare_proof(&ready.target, true).await;
+                restarted = self.proven(ready, std::future::ready(info), restart.here, restarted).await;
+            }
             restarted = self.renewed(client, ready, restarted).await?;
             if let (None, Some(report)) = (&restarted.renewed_as, &restarted.check) {
                 remember(report);
             }
-            joinable
+            verdict == Verdict::Joinable
         } else {
             !matches!(restarted.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom))
         };

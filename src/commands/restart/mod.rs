@@ -19,7 +19,7 @@ use super::{Error, Job, NestKind, Stop, Warning};
 use crate::api;
 use crate::api::wire::SessionRoom;
 use crate::clock::Clock;
-use crate::livekit::CheckReport;
+use crate::livekit::{CheckReport, Verdict};
 use crate::room::RoomRef;
 use crate::secret::{Secret, exposed};
 
@@ -164,6 +164,14 @@ pub struct PlannedRestart {
     pub headers: Vec<(&'static str, String)>,
     /// The event in the `Authorization` header, its signature masked; or the one that would be published.
     pub event: serde_json::Value,
+}
+
+impl Restarted {
+    /// The check, unless it came to no result where LiveKit was asked as well, and knew.
+    pub fn telling_check(&self) -> Option<&CheckReport> {
+        let known = matches!(self.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom));
+        self.check.as_ref().filter(|check| check.verdict != Verdict::Unknown || !known)
+    }
 }
 
 // Serde hands over a reference to the field.
