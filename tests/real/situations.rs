@@ -305,7 +305,7 @@ fn changes() -> Vec<Situation> {
         row(&[RedisFrozen, Inside(1)], "close NEST --retries 0", 7, error("server"), UNTOUCHED),
         row(&[RelayGone, Inside(1)], "close NEST", 8, error("unreachable"), UNTOUCHED),
         // Like upstream's, the API has let the nest go although it could not tell LiveKit.
-        row(&[Upstream("livekit-down@delete"), Inside(1)], "close NEST", 0, json!({ "deleted": true }), Truth { room: Fate::Same, ..CLOSED }),
+        row(&[Upstream("livekit-down@delete"), Inside(1)], "close NEST", 10, error("unhealthy"), Truth { record: Fate::Gone, ..UNTOUCHED }),
         row(&[NoEvent, Inside(1)], "close NEST", 0, json!({ "deleted": true, "status": null }), Truth { event: None, ..CLOSED }),
         row(&[Status("closed"), Inside(1)], "close NEST", 0, json!({ "deleted": true, "published": null }), Truth { event: None, ..CLOSED }),
         row(&[AnswerLost("ID"), Inside(1)], "close NEST --timeout 1s", 9, error("unknown"), Truth { event: None, ..CLOSED }),
