@@ -163,9 +163,10 @@ impl Job<'_> {
         }
     }
 
-    /// Why an API does not have the nest, or why it does not matter what is wrong with it: the nest's event knows whether it
-    /// runs on Media over QUIC, is elsewhere, or is over. Without a record and without an event there is nothing that could
-    /// be brought back. Of an API that has not said that there is no such nest, only relays hear that somebody has named.
+    /// What the nest's event says after the API has failed: that it runs on Media over QUIC, so that the API does not
+    /// matter; or, where the API has no record, that it is elsewhere or over. With neither record nor event there is nothing
+    /// that could be brought back. Unless the answer was 404, only relays that somebody has named are asked: nobody else
+    /// has to know of an outage.
     ///
     /// # Errors
     /// [`Error::OverQuic`], [`Error::Elsewhere`], [`Error::Over`] and [`Error::NotKnown`] if that is so.

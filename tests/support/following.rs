@@ -18,6 +18,14 @@ pub struct Following {
     pub lines: Receiver<String>,
 }
 
+/// A test that fails leaves nothing behind.
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Following {
     pub fn start(nest: Nest) -> Self {
         let (mut command, home) = nest.into_parts();

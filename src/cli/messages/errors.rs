@@ -96,9 +96,7 @@ impl Failure {
             Error::NoEvent { .. } => {
                 new(Exit::NotFound).hint("name a relay that has it: --relay wss://…, or the API: --api https://…")
             }
-            Error::NoHost => new(Exit::Usage)
-                .cause("nothing names a key, and the keyring has none")
-                .hint("--key-file PATH, or once for all: `nest key import`. Or `nest list --host npub1…`"),
+            Error::NoHost => no_host(new(Exit::Usage)),
             Error::NoRoom { keyless: false } => new(Exit::Usage)
                 .cause("none is named, and nobody is at the terminal to be asked")
                 .hint(format!("{} shows them; a name is an id, naddr1…, a link, or @ALIAS", Verb::List.alone())),
@@ -203,6 +201,13 @@ pub(in crate::cli) fn of_room(error: &room::RoomRefError) -> Failure {
         }
         _ => "a nest is named by its id, naddr1…, its link, its API URL, or 30312:<pubkey>:<d>",
     })
+}
+
+fn no_host(failure: Failure) -> Failure {
+    failure
+        .cause("nothing names a key, and the keyring has none")
+        .hint(format!("--key-file PATH, or once for all: {}", Verb::KeyImport.alone()))
+        .hint(format!("or somebody's: {}", Verb::List.alone().with("--host", "npub1…")))
 }
 
 /// The API has no record, and the event says why.

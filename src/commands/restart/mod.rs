@@ -168,7 +168,7 @@ pub struct PlannedRestart {
 
 impl Restarted {
     /// The check, unless it came to no result where LiveKit was asked as well, and knew.
-    pub fn telling_check(&self) -> Option<&CheckReport> {
+    pub(crate) fn telling_check(&self) -> Option<&CheckReport> {
         let known = matches!(self.proof, Some(RestartProof::OldRoom | RestartProof::NoRoom));
         self.check.as_ref().filter(|check| check.verdict != Verdict::Unknown || !known)
     }
